@@ -1,0 +1,38 @@
+#include "support/json.h"
+#include "support/error.h"
+#include "support/file.h"
+
+#include <set>
+
+namespace linnet {
+
+Result<Json> parseJson(std::string_view text, const std::string &where, int max_depth) {
+  bool too_deep = false;
+  std::string duplicate;
+  std::vector<std::set<std::string>> keys;
+  auto watch = [&](int depth, Json::parse_event_t event, Json &value) {
+    if (depth > max_depth) too_deep = true;
+    if (event == Json::parse_event_t::object_start) keys.emplace_back();
+    if (event == Json::parse_event_t::object_end && !keys.empty()) keys.pop_back();
+    if (event == Json::parse_event_t::key && !keys.empty()) {
+      auto key = value.get<std::string>();
+      if (!keys.back().insert(key).second && duplicate.empty()) duplicate = key;
+    }
+    return !too_deep;
+  };
+  try {
+    Json json = Json::parse(text.begin(), text.end(), watch);
+    if (too_deep) return errorf("{}: JSON nested deeper than {} levels", where, max_depth);
+    if (!duplicate.empty()) return errorf("{}: JSON key \"{}\" appears twice in one object", where, duplicate);
+    return json;
+  } catch (const Json::exception &e) {
+    return errorf("{}: malformed JSON: {}", where, e.what());
+  }
+}
+
+Result<Json> readJsonFile(const std::string &path, int max_depth) {
+  LINNET_ASSIGN(std::string text, readTextFile(path));
+  return parseJson(text, path, max_depth);
+}
+
+} // namespace linnet

@@ -1,0 +1,65 @@
+// Failures as values: a Result holds a T or an Error whose message says what was expected, what was found and where.
+#pragma once
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+
+namespace linnet {
+
+/// Why something did not work. `message` is one line fit to show a person.
+struct Error {
+  std::string message;
+};
+
+/// A value or the reason there is none.
+///
+///   Result<Model> model = Model::load(path);
+///   if (!model) return model.error();
+///   use(*model);
+template <class T> class [[nodiscard]] Result {
+public:
+  Result(T value) : state(std::in_place_index<0>, std::move(value)) {}
+  Result(Error error) : state(std::in_place_index<1>, std::move(error)) {}
+  /// Any other Result's failure converts by way of its Error.
+  explicit operator bool() const { return state.index() == 0; }
+  bool ok() const { return state.index() == 0; }
+  T &operator*() & { return std::get<0>(state); }
+  const T &operator*() const & { return std::get<0>(state); }
+  T &&operator*() && { return std::get<0>(std::move(state)); }
+  T *operator->() { return &std::get<0>(state); }
+  const T *operator->() const { return &std::get<0>(state); }
+  const Error &error() const { return std::get<1>(state); }
+
+private:
+  std::variant<T, Error> state;
+};
+
+/// Success carries nothing.
+template <> class [[nodiscard]] Result<void> {
+public:
+  Result() = default;
+  Result(Error error) : failure(std::move(error)) {}
+  explicit operator bool() const { return !failure; }
+  bool ok() const { return !failure; }
+  const Error &error() const { return *failure; }
+
+private:
+  std::optional<Error> failure;
+};
+
+} // namespace linnet
+
+/// `LINNET_TRY(expr)`: leave the function with expr's Error if it failed.
+#define LINNET_TRY(expr)                                                                                     \
+  do {                                                                                                       \
+    if (auto linnet_result_ = (expr); !linnet_result_) return linnet_result_.error();                        \
+  } while (0)
+#define LINNET_CONCAT_(a, b) a##b
+#define LINNET_CONCAT(a, b) LINNET_CONCAT_(a, b)
+/// `LINNET_ASSIGN(auto x, expr)`: x = *expr, or leave the function with the Error.
+#define LINNET_ASSIGN(decl, expr) LINNET_ASSIGN_(decl, expr, LINNET_CONCAT(linnet_result_, __LINE__))
+#define LINNET_ASSIGN_(decl, expr, tmp)                                                                      \
+  auto tmp = (expr);                                                                                         \
+  if (!tmp) return tmp.error();                                                                              \
+  decl = std::move(*tmp)
