@@ -1,0 +1,19 @@
+// The `linnet` dialect: include this and nothing generated.
+#pragma once
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/IR/BuiltinAttributes.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/Interfaces/ControlFlowInterfaces.h"
+#include "mlir/Interfaces/InferTypeOpInterface.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+#include "ir/LinnetDialect.h.inc"
+#include "ir/LinnetEnums.h.inc"
+#include "ir/LinnetInterfaces.h.inc"
+#define GET_ATTRDEF_CLASSES
+#include "ir/LinnetAttrs.h.inc"
+#define GET_OP_CLASSES
+#include "ir/LinnetOps.h.inc"

@@ -1,0 +1,89 @@
+// The `linnet` dialect and its attributes. Ops: ElementwiseOps.td, TensorOps.td; interfaces: LinnetInterfaces.td.
+#ifndef LINNET_IR_LINNETDIALECT_TD
+#define LINNET_IR_LINNETDIALECT_TD
+
+include "mlir/IR/OpBase.td"
+include "mlir/IR/AttrTypeBase.td"
+include "mlir/IR/BuiltinAttributeInterfaces.td"
+include "mlir/IR/EnumAttr.td"
+
+def Linnet_Dialect : Dialect {
+  let name = "linnet";
+  let cppNamespace = "::linnet::ir";
+  let summary = "A small tensor IR for transformers";
+  let description = [{
+    Ops have value semantics on ranked tensors. A dynamic dimension has a name, given by the tensor's encoding:
+    `tensor<?x?x768xf32, #linnet.dims<batch, seq>>`. Names stand for the same number wherever they appear in
+    a function; the function attribute `linnet.bounds = {batch = 1, seq = 256}` gives each its largest value.
+
+    A module holds entry functions (`func.func`). Their arguments and results carry a name: `linnet.name = "ids"`.
+    State that outlives a call (a KV cache) is an argument and a result that carry the same
+    `linnet.state = "k.0"`; a backend keeps it in one buffer, updated in place. Weights are named by
+    `linnet.param` and live outside the module.
+  }];
+  let useDefaultAttributePrinterParser = 1;
+  let hasConstantMaterializer = 1;
+  let hasOperationAttrVerify = 1;
+  let hasRegionArgAttrVerify = 0;
+}
+
+class Linnet_Attr<string name, string mnemonic_, list<Trait> traits = []> : AttrDef<Linnet_Dialect, name, traits> {
+  let mnemonic = mnemonic_;
+}
+
+def Linnet_DimsAttr : Linnet_Attr<"Dims", "dims"> {
+  let summary = "names of a tensor's dynamic dimensions";
+  let description = [{
+    One name for each dynamic dimension, in order: `tensor<?x?x768xf32, #linnet.dims<batch, seq>>` has shape
+    (batch, seq, 768). A tensor type with dynamic dimensions must have it, one without must not.
+  }];
+  let parameters = (ins ArrayRefParameter<"::mlir::StringAttr">:$names);
+  let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
+}
+
+def Linnet_PanelAttr : Linnet_Attr<"Panel", "panel"> {
+  let summary = "a matrix packed in column panels";
+  let description = [{
+    Layout of a constant matrix that a matmul multiplies by. The logical shape stays [K, N] (or [N, K] when
+    `transposed`). Columns are cut in panels of `n_block`; a panel holds its rows k in blocks of `k_block`, and
+    within a block `interleave` consecutive k of one column lie together (1 for f32, 2 for bf16, 4 for int8):
+
+        offset(k, n) = ((n / n_block * ceil(K / k_block) + k / k_block) * k_block * n_block)
+                     + (k % k_block / interleave * n_block + n % n_block) * interleave + k % interleave
+
+    in elements; the ragged edge is padded with zeros. `#linnet.panel<16x64>` for f32 is oneDNN's BA16a64b.
+  }];
+  let parameters = (ins "int64_t":$k_block, "int64_t":$n_block, "int64_t":$interleave, "bool":$transposed);
+  let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
+}
+
+def Linnet_SlotAttr : Linnet_Attr<"Slot", "slot"> {
+  let summary = "a place in the activation arena, in bytes";
+  let description = [{Given to results by `linnet-plan-memory` as `linnet.slot`: `#linnet.slot<offset, size>`.
+    The result's values live at [offset, offset + size) of the arena from its definition to its last use.}];
+  let parameters = (ins "int64_t":$offset, "int64_t":$size);
+  let assemblyFormat = "`<` $offset `,` $size `>`";
+}
+
+class Linnet_Enum<string name, string summary, list<I32EnumAttrCase> cases>
+    : I32EnumAttr<name, summary, cases> {
+  let cppNamespace = "::linnet::ir";
+  let genSpecializedAttr = 0;
+}
+def Linnet_Activation : Linnet_Enum<"Activation", "activation function", [
+    I32EnumAttrCase<"none", 0>, I32EnumAttrCase<"relu", 1>, I32EnumAttrCase<"gelu_erf", 2>,
+    I32EnumAttrCase<"gelu_tanh", 3>]>;
+def Linnet_ActivationAttr : EnumAttr<Linnet_Dialect, Linnet_Activation, "activation"> { let assemblyFormat = "$value"; }
+def Linnet_GeluForm : Linnet_Enum<"GeluForm", "form of GELU", [
+    I32EnumAttrCase<"erf", 0>, I32EnumAttrCase<"tanh", 1>]>;
+def Linnet_GeluFormAttr : EnumAttr<Linnet_Dialect, Linnet_GeluForm, "gelu_form"> { let assemblyFormat = "$value"; }
+def Linnet_PoolMode : Linnet_Enum<"PoolMode", "which positions a pool takes", [
+    I32EnumAttrCase<"last", 0>, I32EnumAttrCase<"first", 1>, I32EnumAttrCase<"mean", 2>]>;
+def Linnet_PoolModeAttr : EnumAttr<Linnet_Dialect, Linnet_PoolMode, "pool_mode"> { let assemblyFormat = "$value"; }
+def Linnet_ReduceKind : Linnet_Enum<"ReduceKind", "what a reduction computes", [
+    I32EnumAttrCase<"sum", 0>, I32EnumAttrCase<"mean", 1>, I32EnumAttrCase<"max", 2>]>;
+def Linnet_ReduceKindAttr : EnumAttr<Linnet_Dialect, Linnet_ReduceKind, "reduce_kind"> { let assemblyFormat = "$value"; }
+
+#endif

@@ -1,0 +1,2 @@
+// Everything of the dialect, for tablegen.
+include "ir/TensorOps.td"

@@ -1,0 +1,252 @@
+// Ops that look at more than one element at a time.
+#ifndef LINNET_IR_TENSOROPS_TD
+#define LINNET_IR_TENSOROPS_TD
+
+include "ir/ElementwiseOps.td"
+include "mlir/Interfaces/ControlFlowInterfaces.td"
+
+//===- weights and constants ---------------------------------------------------------------------------===//
+
+def Linnet_ParamOp : Linnet_Op<"param", [Pure]> {
+  let summary = "a named weight";
+  let description = [{
+    The checkpoint's tensor of that name. The result type says how it is stored: element type, shape, and the
+    layout as an encoding (`#linnet.panel<...>`: packed for matmul; the shape stays the logical one).
+  }];
+  let arguments = (ins StrAttr:$name);
+  let results = (outs Linnet_AnyTensor:$result);
+  let assemblyFormat = "$name attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
+def Linnet_ConstantOp : Linnet_Op<"constant", [Pure, ConstantLike, AllTypesMatch<["value", "result"]>]> {
+  let summary = "a constant tensor or scalar";
+  let description = [{`linnet.constant dense<...> : tensor<2x2xf32>`, or a scalar inside `linnet.fused`.}];
+  let arguments = (ins TypedAttrInterface:$value);
+  let results = (outs Linnet_NumberLike:$result);
+  let assemblyFormat = "attr-dict $value";
+  let hasFolder = 1;
+}
+
+//===- lookup ------------------------------------------------------------------------------------------===//
+
+def Linnet_EmbedOp : Linnet_Op<"embed", [Pure, DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+  let summary = "rows of a table";
+  let description = [{
+    result[..., c] = table[ids[...], c]. table (V, C), ids any shape, result = ids' shape x C.
+    An id outside [0, V) is an error that the caller must exclude; the interpreter reports it.
+  }];
+  let arguments = (ins Linnet_FloatTensor:$table, Linnet_IntTensor:$ids);
+  let results = (outs Linnet_FloatTensor:$result);
+  let assemblyFormat = "$table `,` $ids attr-dict `:` type($table) `,` type($ids)";
+  let hasVerifier = 1;
+}
+
+def Linnet_PositionsOp : Linnet_Op<"positions", [Pure, DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+  let summary = "position of each token in its sequence";
+  let description = [{result[b, t] = min(past[b] + t, limit - 1). past (B) holds how many tokens of each
+    sequence the cache already has; ids (B, T) only lends its shape. The limit keeps the padding behind a short
+    sequence of a batch inside the position table.}];
+  let arguments = (ins Linnet_IntTensor:$past, Linnet_IntTensor:$ids, I64Attr:$limit);
+  let results = (outs Linnet_IntTensor:$result);
+  let assemblyFormat = "$past `,` $ids `limit` $limit attr-dict `:` type($past) `,` type($ids)";
+  let hasVerifier = 1;
+}
+
+//===- linear algebra ----------------------------------------------------------------------------------===//
+
+def Linnet_MatmulOp : Linnet_Op<"matmul", [Pure, AttrSizedOperandSegments,
+    DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+  let summary = "matrix product with an optional epilogue";
+  let description = [{
+    result = activation(op(lhs) op(rhs) + bias) + residual
+
+    op transposes the last two dimensions where the flag is set. lhs (..., M, K), or (K) which is treated as
+    (1, K) and gives (N). rhs (K, N), shared by all leading dimensions of lhs, or (..., K, N) with the same
+    leading dimensions. bias (N). residual has the result's shape. `activation` is relu, gelu_erf or gelu_tanh.
+    Sums are in f32 at least.
+  }];
+  let arguments = (ins Linnet_FloatTensor:$lhs, Linnet_FloatTensor:$rhs, Optional<Linnet_FloatTensor>:$bias,
+    Optional<Linnet_FloatTensor>:$residual, UnitAttr:$transpose_lhs, UnitAttr:$transpose_rhs,
+    DefaultValuedAttr<Linnet_ActivationAttr, "::linnet::ir::Activation::none">:$activation);
+  let results = (outs Linnet_FloatTensor:$result);
+  let assemblyFormat = [{$lhs `,` $rhs (`bias` $bias^)? (`residual` $residual^)? attr-dict `:`
+    type($lhs) `,` type($rhs) (`bias` type($bias)^)? (`residual` type($residual)^)?}];
+  let builders = [OpBuilder<(ins "::mlir::Value":$lhs, "::mlir::Value":$rhs, CArg<"bool", "false">:$transpose_rhs)>];
+  let hasVerifier = 1;
+  let hasCanonicalizer = 1;
+}
+
+def Linnet_AttentionOp : Linnet_Op<"attention", [Pure, DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+  let summary = "scaled dot-product attention over a cache";
+  let description = [{
+    q (B, T, H, D), k and v (B, H, S, D), past (B), result (B, T, H, D):
+
+        s[j]            = scale * sum_d q[b,t,h,d] k[b,h,j,d]
+        result[b,t,h,:] = sum_j softmax_j(s)[j] v[b,h,j,:]
+
+    over j <= past[b] + t when `causal`, else over j < past[b] + T. Without `past` it is 0. S is the cache's
+    capacity: entries beyond the range are not read. An empty range gives zeros. Vaswani et al., 2017.
+  }];
+  let arguments = (ins Linnet_FloatTensor:$q, Linnet_FloatTensor:$k, Linnet_FloatTensor:$v,
+    Optional<Linnet_IntTensor>:$past, F32Attr:$scale, DefaultValuedAttr<BoolAttr, "true">:$causal);
+  let results = (outs Linnet_FloatTensor:$result);
+  let assemblyFormat = [{$q `,` $k `,` $v (`past` $past^)? attr-dict `:` type($q) `,` type($k) `,` type($v)
+    (`past` type($past)^)?}];
+  let hasVerifier = 1;
+}
+
+def Linnet_CacheAppendOp : Linnet_Op<"cache_append", [Pure, AllTypesMatch<["cache", "result"]>]> {
+  let summary = "a cache with new entries written behind the old ones";
+  let description = [{
+    cache (B, H, S, D), new (B, T, H, D), past (B):
+    result[b, h, past[b] + t, :] = new[b, t, h, :]; every other entry as in cache. New
+    entries that would fall behind S (the padding behind a short sequence of a batch) are dropped.
+    With the unit attribute `linnet.in_place` a backend writes into cache's own buffer.
+  }];
+  let arguments = (ins Linnet_FloatTensor:$cache, Linnet_FloatTensor:$entries, Linnet_IntTensor:$past);
+  let results = (outs Linnet_FloatTensor:$result);
+  let assemblyFormat = "$cache `,` $entries `,` $past attr-dict `:` type($cache) `,` type($entries) `,` type($past)";
+  let hasVerifier = 1;
+}
+
+//===- normalization and reductions --------------------------------------------------------------------===//
+
+def Linnet_LayerNormOp : Linnet_Op<"layer_norm", [Pure, AllTypesMatch<["operand", "result"]>]> {
+  let summary = "layer normalization over the last dimension";
+  let description = [{
+    result = (x - mean) / sqrt(variance + epsilon) * gain + bias, with the mean and the biased variance of the
+    last dimension. gain and bias (C). Ba et al., 2016, arXiv:1607.06450.
+  }];
+  let arguments = (ins Linnet_FloatTensor:$operand, Linnet_FloatTensor:$gain, Linnet_FloatTensor:$bias, F32Attr:$epsilon);
+  let results = (outs Linnet_FloatTensor:$result);
+  let assemblyFormat = "$operand `,` $gain `,` $bias attr-dict `:` type($operand) `,` type($gain) `,` type($bias)";
+  let hasVerifier = 1;
+}
+
+def Linnet_SoftmaxOp : Linnet_Op<"softmax", [Pure, SameOperandsAndResultType]> {
+  let summary = "softmax over the last dimension";
+  let description = [{result[..., i] = e^(x[..., i] - m) / sum_j e^(x[..., j] - m), m the maximum of the row.}];
+  let arguments = (ins Linnet_FloatTensor:$operand);
+  let results = (outs Linnet_FloatTensor:$result);
+  let assemblyFormat = "$operand attr-dict `:` type($operand)";
+}
+
+def Linnet_ReduceOp : Linnet_Op<"reduce", [Pure, DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+  let summary = "sum, mean or maximum along one dimension";
+  let description = [{The dimension `dim` (0 is the first) is kept with size 1.}];
+  let arguments = (ins Linnet_ReduceKindAttr:$kind, Linnet_FloatTensor:$operand, I64Attr:$dim);
+  let results = (outs Linnet_FloatTensor:$result);
+  let assemblyFormat = "$kind $operand `dim` $dim attr-dict `:` type($operand)";
+  let hasVerifier = 1;
+}
+
+def Linnet_ArgmaxOp : Linnet_Op<"argmax", [Pure, DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+  let summary = "index of the largest element of the last dimension";
+  let description = [{The lowest index among equals. The last dimension goes away; the result is i32.}];
+  let arguments = (ins Linnet_FloatTensor:$operand);
+  let results = (outs Linnet_IntTensor:$result);
+  let assemblyFormat = "$operand attr-dict `:` type($operand)";
+  let hasVerifier = 1;
+}
+
+def Linnet_PoolOp : Linnet_Op<"pool", [Pure, DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+  let summary = "one vector for each sequence";
+  let description = [{
+    x (B, T, C), length (B) with 1 <= length[b] <= T, result (B, C): x[b, length[b] - 1, :] (`last`),
+    x[b, 0, :] (`first`), or the mean of x[b, t, :] over t < length[b] (`mean`).
+  }];
+  let arguments = (ins Linnet_PoolModeAttr:$mode, Linnet_FloatTensor:$operand, Linnet_IntTensor:$length);
+  let results = (outs Linnet_FloatTensor:$result);
+  let assemblyFormat = "$mode $operand `,` $length attr-dict `:` type($operand) `,` type($length)";
+  let hasVerifier = 1;
+}
+
+//===- shape -------------------------------------------------------------------------------------------===//
+
+def Linnet_ReshapeOp : Linnet_Op<"reshape", [Pure, Linnet_ViewOpInterface]> {
+  let summary = "the same elements in another shape";
+  let description = [{
+    Row-major order is kept. The dynamic dimensions lead and stay the same, in the same order; the product of
+    the static ones is equal.
+  }];
+  let arguments = (ins Linnet_AnyTensor:$operand);
+  let results = (outs Linnet_AnyTensor:$result);
+  let assemblyFormat = "$operand attr-dict `:` type($operand) `to` type($result)";
+  let hasVerifier = 1;
+  let hasFolder = 1;
+}
+
+def Linnet_SliceOp : Linnet_Op<"slice", [Pure, Linnet_ViewOpInterface,
+    DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+  let summary = "a range of one dimension";
+  let description = [{result[..., i, ...] = x[..., offset + i, ...] along `dim`, 0 <= i < size. The dimension is
+    static and offset + size does not exceed it.}];
+  let arguments = (ins Linnet_AnyTensor:$operand, I64Attr:$dim, I64Attr:$offset, I64Attr:$size);
+  let results = (outs Linnet_AnyTensor:$result);
+  let assemblyFormat = "$operand `dim` $dim `offset` $offset `size` $size attr-dict `:` type($operand)";
+  let hasVerifier = 1;
+  let hasFolder = 1;
+}
+
+def Linnet_TransposeOp : Linnet_Op<"transpose", [Pure, DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+  let summary = "dimensions in another order";
+  let description = [{result's dimension i is operand's dimension permutation[i].}];
+  let arguments = (ins Linnet_AnyTensor:$operand, DenseI64ArrayAttr:$permutation);
+  let results = (outs Linnet_AnyTensor:$result);
+  let assemblyFormat = "$operand $permutation attr-dict `:` type($operand)";
+  let hasVerifier = 1;
+  let hasFolder = 1;
+}
+
+def Linnet_ConcatOp : Linnet_Op<"concat", [Pure, DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+  let summary = "tensors one behind the other along one dimension";
+  let description = [{All operands agree in every other dimension; along `dim` they are static and their sizes add up.}];
+  let arguments = (ins Variadic<Linnet_AnyTensor>:$operands, I64Attr:$dim);
+  let results = (outs Linnet_AnyTensor:$result);
+  let assemblyFormat = "$operands `dim` $dim attr-dict `:` type($operands)";
+  let hasVerifier = 1;
+}
+
+def Linnet_RelayoutOp : Linnet_Op<"relayout", [Pure]> {
+  let summary = "the same values stored in another layout";
+  let description = [{Element type and shape are equal; only the encoding differs (plain or `#linnet.panel`).
+    On a `linnet.param` it folds into the param's type: the weight is packed at compile time.}];
+  let arguments = (ins Linnet_AnyTensor:$operand);
+  let results = (outs Linnet_AnyTensor:$result);
+  let assemblyFormat = "$operand attr-dict `:` type($operand) `to` type($result)";
+  let hasVerifier = 1;
+  let hasFolder = 1;
+  let hasCanonicalizer = 1;
+}
+
+//===- fusion ------------------------------------------------------------------------------------------===//
+
+def Linnet_FusedOp : Linnet_Op<"fused", [Pure, SingleBlock, IsolatedFromAbove]> {
+  let summary = "an elementwise expression as one kernel";
+  let description = [{
+    The region computes one element of each result from one element of each input, both as scalars:
+
+        %r = linnet.fused (%a = %x : tensor<4x8xf32>, %b = %y : tensor<8xf32>) -> tensor<4x8xf32> {
+          %0 = linnet.add %a, %b : f32, f32
+          linnet.yield %0 : f32
+        }
+
+    Inputs broadcast to the results' common shape as in NumPy. The region holds elementwise ops and
+    `linnet.constant` on scalars.
+  }];
+  let arguments = (ins Variadic<Linnet_AnyTensor>:$inputs);
+  let results = (outs Variadic<Linnet_AnyTensor>:$results);
+  let regions = (region SizedRegion<1>:$body);
+  let hasCustomAssemblyFormat = 1;
+  let hasVerifier = 1;
+}
+
+def Linnet_YieldOp : Linnet_Op<"yield", [Pure, ReturnLike, Terminator, HasParent<"FusedOp">]> {
+  let summary = "ends the region of a fused op";
+  let description = [{Its operands are the elements of the results.}];
+  let arguments = (ins Variadic<Linnet_NumberLike>:$operands);
+  let assemblyFormat = "$operands attr-dict `:` type($operands)";
+}
+
+#endif
