@@ -1,0 +1,20 @@
+# cmake --install: programs, liblinnet_runtime.so with its public headers, the compiler library, find_package(Linnet).
+include(CMakePackageConfigHelpers)
+set(linnet_package ${CMAKE_INSTALL_LIBDIR}/cmake/Linnet)
+
+install(TARGETS linnet_runtime EXPORT LinnetTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(DIRECTORY runtime/include/linnet DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+if(TARGET linnet_compiler)
+  install(TARGETS linnet_compiler LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+endif()
+foreach(program linnet linnet-opt)
+  if(TARGET ${program})
+    install(TARGETS ${program} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  endif()
+endforeach()
+install(EXPORT LinnetTargets NAMESPACE Linnet:: DESTINATION ${linnet_package})
+configure_package_config_file(cmake/LinnetConfig.cmake.in ${CMAKE_BINARY_DIR}/LinnetConfig.cmake
+  INSTALL_DESTINATION ${linnet_package})
+write_basic_package_version_file(${CMAKE_BINARY_DIR}/LinnetConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_BINARY_DIR}/LinnetConfig.cmake ${CMAKE_BINARY_DIR}/LinnetConfigVersion.cmake
+  DESTINATION ${linnet_package})
