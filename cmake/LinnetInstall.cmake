@@ -1,5 +1,8 @@
 # cmake --install: programs, liblinnet_runtime.so with its public headers, the compiler library, find_package(Linnet).
 include(CMakePackageConfigHelpers)
+if(NOT TARGET linnet_runtime)
+  return()
+endif()
 set(linnet_package ${CMAKE_INSTALL_LIBDIR}/cmake/Linnet)
 
 install(TARGETS linnet_runtime EXPORT LinnetTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
