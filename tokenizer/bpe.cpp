@@ -1,0 +1,94 @@
+#include "tokenizer/bpe.h"
+#include "support/error.h"
+
+#include <algorithm>
+#include <functional>
+
+namespace linnet {
+namespace {
+constexpr uint32_t kNone = TokenizerTables::kNone;
+}
+
+Result<TokenId> WordEncoder::byteToken(char c) const {
+  auto byte = static_cast<unsigned char>(c);
+  if (TokenId id = tables.byte_ids[byte]; id >= 0) return id;
+  if (tables.header->unk >= 0) return TokenId(tables.header->unk);
+  return errorf("cannot encode: the vocabulary has no token for the byte 0x{:02x} and no unknown token",
+                byte);
+}
+
+Result<void> WordEncoder::merge(std::string_view word, std::vector<TokenId> &out) {
+  if (word.size() <= kShort) return mergeShort(word, out);
+  if (word.size() >= kNone) return errorf("cannot encode: a word of {} bytes (at most 4 GiB)", word.size());
+  return mergeLong(word, out);
+}
+
+Result<void> WordEncoder::mergeShort(std::string_view word, std::vector<TokenId> &out) {
+  uint32_t ids[kShort], ranks[kShort];
+  size_t n = word.size();
+  for (size_t i = 0; i < n; ++i) {
+    LINNET_ASSIGN(TokenId id, byteToken(word[i]));
+    ids[i] = static_cast<uint32_t>(id);
+  }
+  for (size_t i = 0; i + 1 < n; ++i) ranks[i] = tables.rankOf(ids[i], ids[i + 1]);
+  while (n > 1) {
+    size_t best = 0;
+    for (size_t i = 1; i + 1 < n; ++i)
+      if (ranks[i] < ranks[best]) best = i;
+    if (ranks[best] == kNone) break;
+    ids[best] = tables.merges[ranks[best]].result;
+    std::copy(ids + best + 2, ids + n, ids + best + 1);
+    std::copy(ranks + best + 1, ranks + n - 1, ranks + best);
+    --n;
+    if (best > 0) ranks[best - 1] = tables.rankOf(ids[best - 1], ids[best]);
+    if (best + 1 < n) ranks[best] = tables.rankOf(ids[best], ids[best + 1]);
+  }
+  for (size_t i = 0; i < n; ++i) out.push_back(static_cast<TokenId>(ids[i]));
+  return {};
+}
+
+Result<void> WordEncoder::mergeLong(std::string_view word, std::vector<TokenId> &out) {
+  symbols.resize(word.size());
+  heap.clear();
+  for (size_t i = 0; i < word.size(); ++i) {
+    LINNET_ASSIGN(TokenId id, byteToken(word[i]));
+    uint32_t at = static_cast<uint32_t>(i);
+    symbols[i] = {static_cast<uint32_t>(id), kNone, i ? at - 1 : kNone, i + 1 < word.size() ? at + 1 : kNone};
+  }
+  for (uint32_t i = 0; i + 1 < symbols.size(); ++i) {
+    symbols[i].rank = tables.rankOf(symbols[i].id, symbols[i + 1].id);
+    if (symbols[i].rank != kNone) heap.push_back(uint64_t(symbols[i].rank) << 32 | i);
+  }
+  std::make_heap(heap.begin(), heap.end(), std::greater<>());
+  while (!heap.empty()) {
+    std::pop_heap(heap.begin(), heap.end(), std::greater<>());
+    uint64_t top = heap.back();
+    heap.pop_back();
+    auto at = static_cast<uint32_t>(top);
+    if (symbols[at].rank == top >> 32) mergeAt(at);
+  }
+  for (uint32_t i = 0; i != kNone; i = symbols[i].next) out.push_back(static_cast<TokenId>(symbols[i].id));
+  return {};
+}
+
+// Joins the symbol at `at` with the next one, which leaves the list.
+void WordEncoder::mergeAt(uint32_t at) {
+  Symbol &left = symbols[at];
+  Symbol &right = symbols[left.next];
+  left.id = tables.merges[left.rank].result;
+  left.next = right.next;
+  right.rank = kNone;
+  if (left.next != kNone) symbols[left.next].previous = at;
+  rerank(at);
+  if (left.previous != kNone) rerank(left.previous);
+}
+
+void WordEncoder::rerank(uint32_t at) {
+  Symbol &s = symbols[at];
+  s.rank = s.next == kNone ? kNone : tables.rankOf(s.id, symbols[s.next].id);
+  if (s.rank == kNone) return;
+  heap.push_back(uint64_t(s.rank) << 32 | at);
+  std::push_heap(heap.begin(), heap.end(), std::greater<>());
+}
+
+} // namespace linnet

@@ -1,0 +1,31 @@
+// Byte-pair merging of one word: again and again the pair with the lowest rank, the leftmost of equals, until
+// no neighbours have a merge. Short words scan for the minimum; long ones keep a heap, O(n log n).
+#pragma once
+#include "tokenizer/tables.h"
+
+namespace linnet {
+
+class WordEncoder {
+public:
+  explicit WordEncoder(const TokenizerTables &t) : tables(t) {}
+  /// Appends the tokens of `word` (any bytes, below 4 GiB) to `out`, by merges alone.
+  Result<void> merge(std::string_view word, std::vector<TokenId> &out);
+
+private:
+  static constexpr size_t kShort = 48;
+  Result<TokenId> byteToken(char c) const;
+  Result<void> mergeShort(std::string_view word, std::vector<TokenId> &out);
+  Result<void> mergeLong(std::string_view word, std::vector<TokenId> &out);
+  void mergeAt(uint32_t at);
+  void rerank(uint32_t at);
+
+  const TokenizerTables &tables;
+  // A linked list of the long word's symbols; `rank` is that of the pair a symbol starts.
+  struct Symbol {
+    uint32_t id, rank, previous, next;
+  };
+  std::vector<Symbol> symbols;
+  std::vector<uint64_t> heap; // rank << 32 | position; entries whose rank has changed are stale
+};
+
+} // namespace linnet

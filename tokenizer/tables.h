@@ -1,0 +1,120 @@
+// The tokenizer's tables in their binary form, used where they lie. Everything is little endian; sections
+// follow the header in the order of the fields below, each padded to 8 bytes, their places following from the
+// counts:
+//
+//   Header | byte_ids i32[256] | offsets u32[n_ids+1] | flags u16[n_ids] | merges Merge[n_merges] |
+//   vocab_slots u32[] | merge_slots u32[] | added u32[n_added] | prefix i32[n_prefix] | suffix i32[n_suffix]
+//   | text u8[text_size]
+//
+// Token `id` stands for text[offsets[id], offsets[id+1]). The two hash tables are open-addressed with linear
+// probing, of a power of two of slots, at most half full; an empty slot is kNone.
+#pragma once
+#include "tokenizer/tokenizer.h"
+
+namespace linnet {
+
+/// Added tokens with longer contents are refused: this bounds the work at each place of a text.
+inline constexpr size_t kMaxAddedBytes = 512;
+
+class TokenizerTables {
+public:
+  static constexpr uint32_t kNone = 0xFFFFFFFF;
+  static constexpr uint32_t kVersion = 1;
+  static constexpr char kMagic[9] = "LNTTOKEN";
+
+  enum Flag : uint16_t {
+    kPresent = 1,
+    kSpecial = 2,
+    kAdded = 4,
+    kLiteral = 8, // spelled as its bytes, not in the byte-level alphabet
+    kInVocab = 16,
+    kLstrip = 32,
+    kRstrip = 64,
+    kSingleWord = 128,
+    kNormalized = 256,
+    kWhole = 512, // a word of these bytes encodes to this token alone
+    kAllFlags = 1023,
+  };
+  enum Setting : uint32_t {
+    kAddPrefixSpace = 1,
+    kIgnoreMerges = 2,
+    kPadLeft = 4,
+    kTruncateLeft = 8,
+    kAllSettings = 15
+  };
+
+  struct Header {
+    char magic[8];
+    uint32_t version, header_size;
+    uint64_t total_size;
+    uint64_t checksum; // of all bytes behind this field
+    uint32_t n_ids, n_tokens, n_merges, vocab_slots, merge_slots, n_added, n_prefix, n_suffix;
+    int32_t bos, eos, pad, unk;
+    uint32_t settings, longest_word;
+    int64_t model_max_length;
+    uint64_t text_size;
+  };
+  struct Merge {
+    uint32_t left, right, result;
+  };
+
+  /// Places of the sections for the counts of a header whose counts are within bounds.
+  struct Layout {
+    uint64_t byte_ids, offsets, flags, merges, vocab_slots, merge_slots, added, prefix, suffix, text, total;
+  };
+  static Layout layoutOf(const Header &header);
+  static uint64_t checksumOf(std::span<const std::byte> bytes);
+  static uint64_t hashBytes(std::string_view bytes);
+  static uint64_t hashPair(uint32_t left, uint32_t right) {
+    return (static_cast<uint64_t>(left) << 32 | right) * 0x9E3779B97F4A7C15u;
+  }
+
+  /// Checks every byte. `bytes` must be aligned to 8 and outlive the tables unless `owner` holds them.
+  static Result<std::shared_ptr<const TokenizerTables>> open(std::span<const std::byte> bytes,
+                                                             std::shared_ptr<const void> owner);
+
+  bool present(TokenId id) const {
+    return static_cast<uint32_t>(id) < header->n_ids && (flags[static_cast<size_t>(id)] & kPresent);
+  }
+  std::string_view bytesOf(TokenId id) const {
+    auto i = static_cast<size_t>(id);
+    return text.substr(offsets[i], offsets[i + 1] - offsets[i]);
+  }
+  std::string spellingOf(TokenId id) const;
+  /// The token of these bytes; `literal` tells the two ways of spelling apart.
+  std::optional<TokenId> find(std::string_view bytes, bool literal) const;
+  /// The token that is the whole of a word (hash: hashBytes(word)), or -1: it must be merged.
+  TokenId findWord(std::string_view word, uint64_t hash) const;
+  /// The rank of a merge, or kNone.
+  uint32_t rankOf(uint32_t left, uint32_t right) const {
+    size_t mask = merge_slots.size() - 1;
+    for (size_t i = hashPair(left, right) >> merge_shift;; i = (i + 1) & mask) {
+      uint32_t rank = merge_slots[i];
+      if (rank == kNone) return kNone;
+      if (merges[rank].left == left && merges[rank].right == right) return rank;
+    }
+  }
+  bool has(Setting setting) const { return header->settings & setting; }
+
+  std::span<const std::byte> bytes;
+  const Header *header = nullptr;
+  std::span<const int32_t> byte_ids;
+  std::span<const uint32_t> offsets;
+  std::span<const uint16_t> flags;
+  std::span<const Merge> merges;
+  std::span<const uint32_t> vocab_slots, merge_slots, added;
+  std::span<const int32_t> prefix, suffix;
+  std::string_view text;
+  int vocab_shift = 63, merge_shift = 63;
+
+private:
+  std::shared_ptr<const void> owner;
+  Result<void> check() const;
+  Result<void> checkTokens() const;
+  Result<void> checkSlots() const;
+};
+
+/// Parts -> binary form; refuses whatever is inconsistent.
+Result<std::vector<std::byte>> buildTables(const TokenizerParts &parts);
+
+} // namespace linnet

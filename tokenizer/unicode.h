@@ -1,0 +1,50 @@
+// UTF-8 and the three character classes GPT-2's pre-split pattern knows.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace linnet::unicode {
+
+/// What the pattern distinguishes: \p{L}, \p{N}, \s and the rest. Unicode 16.0, \s being the property
+/// White_Space (U+0085, U+00A0, U+3000 are space; U+180E, U+200B and U+FEFF are not), as in tiktoken and
+/// Hugging Face tokenizers.
+enum class Class : uint8_t { Other = 0, Letter = 1, Number = 2, Space = 3 };
+
+/// The class of any code point; Other above U+10FFFF.
+Class classOf(uint32_t code_point);
+
+/// The length in bytes of the well-formed UTF-8 character at the start of `text` (not empty), or 0. When 0,
+/// `bad` is the length of the maximal subpart to replace by one U+FFFD (Unicode 16.0 section 3.9, the WHATWG
+/// decoder's practice). When `text` ends inside what could still become a character, `incomplete` is true and
+/// `bad` covers all of it.
+struct Scan {
+  uint8_t length = 0;
+  uint8_t bad = 0;
+  bool incomplete = false;
+};
+Scan scanCharacter(std::string_view text);
+
+/// The bytes before the first that is not part of well-formed UTF-8.
+size_t validPrefix(std::string_view text);
+inline bool isValid(std::string_view text) { return validPrefix(text) == text.size(); }
+
+/// Appends `text` to `out`, each maximal ill-formed subpart replaced by U+FFFD.
+void appendReplacing(std::string &out, std::string_view text);
+
+/// Appends a code point (not a surrogate, at most U+10FFFF).
+void append(std::string &out, uint32_t code_point);
+
+/// Reads one character of well-formed text and moves `at` behind it.
+inline uint32_t next(const char *text, size_t &at) {
+  auto byte = [&](size_t i) { return static_cast<uint32_t>(static_cast<unsigned char>(text[i])); };
+  uint32_t b = byte(at);
+  if (b < 0x80) return at += 1, b;
+  if (b < 0xE0) return at += 2, (b & 0x1F) << 6 | (byte(at - 1) & 0x3F);
+  if (b < 0xF0) return at += 3, (b & 0x0F) << 12 | (byte(at - 2) & 0x3F) << 6 | (byte(at - 1) & 0x3F);
+  at += 4;
+  return (b & 0x07) << 18 | (byte(at - 3) & 0x3F) << 12 | (byte(at - 2) & 0x3F) << 6 | (byte(at - 1) & 0x3F);
+}
+
+} // namespace linnet::unicode
