@@ -30,7 +30,7 @@ def Linnet_ConstantOp : Linnet_Op<"constant", [Pure, ConstantLike, AllTypesMatch
 
 //===- lookup ------------------------------------------------------------------------------------------===//
 
-def Linnet_EmbedOp : Linnet_Op<"embed", [Pure, DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+def Linnet_EmbedOp : Linnet_Op<"embed", [Pure, InferTypeOpAdaptor]> {
   let summary = "rows of a table";
   let description = [{
     result[..., c] = table[ids[...], c]. table (V, C), ids any shape, result = ids' shape x C.
@@ -42,7 +42,7 @@ def Linnet_EmbedOp : Linnet_Op<"embed", [Pure, DeclareOpInterfaceMethods<InferTy
   let hasVerifier = 1;
 }
 
-def Linnet_PositionsOp : Linnet_Op<"positions", [Pure, DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+def Linnet_PositionsOp : Linnet_Op<"positions", [Pure, InferTypeOpAdaptor]> {
   let summary = "position of each token in its sequence";
   let description = [{result[b, t] = min(past[b] + t, limit - 1). past (B) holds how many tokens of each
     sequence the cache already has; ids (B, T) only lends its shape. The limit keeps the padding behind a short
@@ -56,7 +56,7 @@ def Linnet_PositionsOp : Linnet_Op<"positions", [Pure, DeclareOpInterfaceMethods
 //===- linear algebra ----------------------------------------------------------------------------------===//
 
 def Linnet_MatmulOp : Linnet_Op<"matmul", [Pure, AttrSizedOperandSegments,
-    DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+    InferTypeOpAdaptor]> {
   let summary = "matrix product with an optional epilogue";
   let description = [{
     result = activation(op(lhs) op(rhs) + bias) + residual
@@ -77,7 +77,7 @@ def Linnet_MatmulOp : Linnet_Op<"matmul", [Pure, AttrSizedOperandSegments,
   let hasCanonicalizer = 1;
 }
 
-def Linnet_AttentionOp : Linnet_Op<"attention", [Pure, DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+def Linnet_AttentionOp : Linnet_Op<"attention", [Pure, InferTypeOpAdaptor]> {
   let summary = "scaled dot-product attention over a cache";
   let description = [{
     q (B, T, H, D), k and v (B, H, S, D), past (B), result (B, T, H, D):
@@ -132,7 +132,7 @@ def Linnet_SoftmaxOp : Linnet_Op<"softmax", [Pure, SameOperandsAndResultType]> {
   let assemblyFormat = "$operand attr-dict `:` type($operand)";
 }
 
-def Linnet_ReduceOp : Linnet_Op<"reduce", [Pure, DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+def Linnet_ReduceOp : Linnet_Op<"reduce", [Pure, InferTypeOpAdaptor]> {
   let summary = "sum, mean or maximum along one dimension";
   let description = [{The dimension `dim` (0 is the first) is kept with size 1.}];
   let arguments = (ins Linnet_ReduceKindAttr:$kind, Linnet_FloatTensor:$operand, I64Attr:$dim);
@@ -141,7 +141,7 @@ def Linnet_ReduceOp : Linnet_Op<"reduce", [Pure, DeclareOpInterfaceMethods<Infer
   let hasVerifier = 1;
 }
 
-def Linnet_ArgmaxOp : Linnet_Op<"argmax", [Pure, DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+def Linnet_ArgmaxOp : Linnet_Op<"argmax", [Pure, InferTypeOpAdaptor]> {
   let summary = "index of the largest element of the last dimension";
   let description = [{The lowest index among equals. The last dimension goes away; the result is i32.}];
   let arguments = (ins Linnet_FloatTensor:$operand);
@@ -150,7 +150,7 @@ def Linnet_ArgmaxOp : Linnet_Op<"argmax", [Pure, DeclareOpInterfaceMethods<Infer
   let hasVerifier = 1;
 }
 
-def Linnet_PoolOp : Linnet_Op<"pool", [Pure, DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+def Linnet_PoolOp : Linnet_Op<"pool", [Pure, InferTypeOpAdaptor]> {
   let summary = "one vector for each sequence";
   let description = [{
     x (B, T, C), length (B) with 1 <= length[b] <= T, result (B, C): x[b, length[b] - 1, :] (`last`),
@@ -178,7 +178,7 @@ def Linnet_ReshapeOp : Linnet_Op<"reshape", [Pure, Linnet_ViewOpInterface]> {
 }
 
 def Linnet_SliceOp : Linnet_Op<"slice", [Pure, Linnet_ViewOpInterface,
-    DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+    InferTypeOpAdaptor]> {
   let summary = "a range of one dimension";
   let description = [{result[..., i, ...] = x[..., offset + i, ...] along `dim`, 0 <= i < size. The dimension is
     static and offset + size does not exceed it.}];
@@ -189,7 +189,7 @@ def Linnet_SliceOp : Linnet_Op<"slice", [Pure, Linnet_ViewOpInterface,
   let hasFolder = 1;
 }
 
-def Linnet_TransposeOp : Linnet_Op<"transpose", [Pure, DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+def Linnet_TransposeOp : Linnet_Op<"transpose", [Pure, InferTypeOpAdaptor]> {
   let summary = "dimensions in another order";
   let description = [{result's dimension i is operand's dimension permutation[i].}];
   let arguments = (ins Linnet_AnyTensor:$operand, DenseI64ArrayAttr:$permutation);
@@ -199,7 +199,7 @@ def Linnet_TransposeOp : Linnet_Op<"transpose", [Pure, DeclareOpInterfaceMethods
   let hasFolder = 1;
 }
 
-def Linnet_ConcatOp : Linnet_Op<"concat", [Pure, DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+def Linnet_ConcatOp : Linnet_Op<"concat", [Pure, InferTypeOpAdaptor]> {
   let summary = "tensors one behind the other along one dimension";
   let description = [{All operands agree in every other dimension; along `dim` they are static and their sizes add up.}];
   let arguments = (ins Variadic<Linnet_AnyTensor>:$operands, I64Attr:$dim);
@@ -238,6 +238,9 @@ def Linnet_FusedOp : Linnet_Op<"fused", [Pure, SingleBlock, IsolatedFromAbove]> 
   let arguments = (ins Variadic<Linnet_AnyTensor>:$inputs);
   let results = (outs Variadic<Linnet_AnyTensor>:$results);
   let regions = (region SizedRegion<1>:$body);
+  let skipDefaultBuilders = 1;
+  let builders = [OpBuilder<(ins "::mlir::TypeRange":$results, "::mlir::ValueRange":$inputs,
+    "::llvm::function_ref<::llvm::SmallVector<::mlir::Value>(::mlir::OpBuilder &, ::mlir::Location, ::mlir::ValueRange)>":$body)>];
   let hasCustomAssemblyFormat = 1;
   let hasVerifier = 1;
 }

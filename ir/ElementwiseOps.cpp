@@ -1,0 +1,148 @@
+// Types and folds of the elementwise ops.
+#include "ir/Linnet.h"
+#include "ir/Shapes.h"
+
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/Matchers.h"
+
+#include <cmath>
+
+using namespace mlir;
+
+namespace linnet::ir {
+namespace {
+
+/// The common rule of binary ops: equal element types, NumPy's broadcast.
+LogicalResult inferBinary(std::optional<Location> loc, StringRef op, ValueRange operands,
+                          SmallVectorImpl<Type> &inferred) {
+  Type lhs = operands[0].getType(), rhs = operands[1].getType();
+  Type lhs_element = getElementTypeOrSelf(lhs), rhs_element = getElementTypeOrSelf(rhs);
+  if (lhs_element != rhs_element)
+    return emitOptionalError(loc, "'", op, "' op lhs and rhs: element types differ: ", lhs_element, " and ",
+                             rhs_element);
+  auto lhs_tensor = llvm::dyn_cast<RankedTensorType>(lhs), rhs_tensor = llvm::dyn_cast<RankedTensorType>(rhs);
+  if (!lhs_tensor != !rhs_tensor)
+    return emitOptionalError(loc, "'", op,
+                             "' op lhs and rhs are expected to be both tensors or both scalars");
+  if (!lhs_tensor) {
+    inferred.push_back(lhs);
+    return success();
+  }
+  auto shape = broadcast(shapeOf(lhs_tensor), shapeOf(rhs_tensor));
+  if (!shape)
+    return emitOptionalError(loc, "'", op, "' op lhs ", describe(lhs_tensor), " and rhs ",
+                             describe(rhs_tensor), " do not broadcast");
+  inferred.push_back(makeType(*shape, lhs_element));
+  return success();
+}
+
+/// The value of a splat float constant, if it is one.
+std::optional<double> splatOf(Attribute attribute) {
+  if (auto value = llvm::dyn_cast_or_null<FloatAttr>(attribute)) return value.getValueAsDouble();
+  if (auto dense = llvm::dyn_cast_or_null<DenseFPElementsAttr>(attribute); dense && dense.isSplat())
+    return dense.getSplatValue<APFloat>().convertToDouble();
+  return std::nullopt;
+}
+
+/// A splat or scalar of f32 `type`; null for other types.
+Attribute splatAttr(Type type, float value) {
+  if (!getElementTypeOrSelf(type).isF32()) return {};
+  if (auto tensor = llvm::dyn_cast<RankedTensorType>(type))
+    return tensor.hasStaticShape() ? DenseElementsAttr::get(tensor, value) : Attribute();
+  return FloatAttr::get(type, value);
+}
+
+template <class F> OpFoldResult foldBinary(Type type, Attribute lhs, Attribute rhs, F f) {
+  auto a = splatOf(lhs), b = splatOf(rhs);
+  if (!a || !b) return {};
+  return splatAttr(type, f(static_cast<float>(*a), static_cast<float>(*b)));
+}
+template <class F> OpFoldResult foldUnary(Type type, Attribute operand, F f) {
+  auto a = splatOf(operand);
+  return a ? OpFoldResult(splatAttr(type, f(static_cast<float>(*a)))) : OpFoldResult();
+}
+/// `value` when it already has the result's type: only then may it stand for the result.
+OpFoldResult same(Value value, Type type) {
+  return value.getType() == type ? OpFoldResult(value) : OpFoldResult();
+}
+
+} // namespace
+
+#define LINNET_BINARY(Op)                                                                                    \
+  LogicalResult Op::inferReturnTypes(MLIRContext *, std::optional<Location> loc, ValueRange operands,        \
+                                     DictionaryAttr, OpaqueProperties, RegionRange,                          \
+                                     SmallVectorImpl<Type> &inferred) {                                      \
+    return inferBinary(loc, getOperationName(), operands, inferred);                                         \
+  }
+LINNET_BINARY(AddOp)
+LINNET_BINARY(SubOp)
+LINNET_BINARY(MulOp)
+LINNET_BINARY(DivOp)
+LINNET_BINARY(MaxOp)
+LINNET_BINARY(MinOp)
+#undef LINNET_BINARY
+
+// x + -0 is x for every x; x + 0 turns -0 into 0, which no model can tell apart, so both fold.
+OpFoldResult AddOp::fold(FoldAdaptor a) {
+  if (auto rhs = splatOf(a.getRhs()); rhs && *rhs == 0) return same(getLhs(), getType());
+  return foldBinary(getType(), a.getLhs(), a.getRhs(), [](float x, float y) { return x + y; });
+}
+OpFoldResult SubOp::fold(FoldAdaptor a) {
+  if (auto rhs = splatOf(a.getRhs()); rhs && *rhs == 0) return same(getLhs(), getType());
+  return foldBinary(getType(), a.getLhs(), a.getRhs(), [](float x, float y) { return x - y; });
+}
+// x * 0 does not fold: NaN and infinity give NaN.
+OpFoldResult MulOp::fold(FoldAdaptor a) {
+  if (auto rhs = splatOf(a.getRhs()); rhs && *rhs == 1) return same(getLhs(), getType());
+  return foldBinary(getType(), a.getLhs(), a.getRhs(), [](float x, float y) { return x * y; });
+}
+OpFoldResult DivOp::fold(FoldAdaptor a) {
+  if (auto rhs = splatOf(a.getRhs()); rhs && *rhs == 1) return same(getLhs(), getType());
+  return foldBinary(getType(), a.getLhs(), a.getRhs(), [](float x, float y) { return x / y; });
+}
+OpFoldResult MaxOp::fold(FoldAdaptor a) {
+  if (getLhs() == getRhs()) return getLhs();
+  return foldBinary(getType(), a.getLhs(), a.getRhs(), [](float x, float y) { return std::fmax(x, y); });
+}
+OpFoldResult MinOp::fold(FoldAdaptor a) {
+  if (getLhs() == getRhs()) return getLhs();
+  return foldBinary(getType(), a.getLhs(), a.getRhs(), [](float x, float y) { return std::fmin(x, y); });
+}
+OpFoldResult NegOp::fold(FoldAdaptor a) {
+  if (auto inner = getOperand().getDefiningOp<NegOp>()) return inner.getOperand();
+  return foldUnary(getType(), a.getOperand(), [](float x) { return -x; });
+}
+OpFoldResult ReluOp::fold(FoldAdaptor a) {
+  if (getOperand().getDefiningOp<ReluOp>()) return getOperand();
+  return foldUnary(getType(), a.getOperand(), [](float x) { return std::fmax(x, 0.0f); });
+}
+OpFoldResult ExpOp::fold(FoldAdaptor a) {
+  return foldUnary(getType(), a.getOperand(), [](float x) { return std::exp(x); });
+}
+OpFoldResult LogOp::fold(FoldAdaptor a) {
+  return foldUnary(getType(), a.getOperand(), [](float x) { return std::log(x); });
+}
+OpFoldResult TanhOp::fold(FoldAdaptor a) {
+  return foldUnary(getType(), a.getOperand(), [](float x) { return std::tanh(x); });
+}
+OpFoldResult ErfOp::fold(FoldAdaptor a) {
+  return foldUnary(getType(), a.getOperand(), [](float x) { return std::erf(x); });
+}
+OpFoldResult SqrtOp::fold(FoldAdaptor a) {
+  return foldUnary(getType(), a.getOperand(), [](float x) { return std::sqrt(x); });
+}
+OpFoldResult RsqrtOp::fold(FoldAdaptor a) {
+  return foldUnary(getType(), a.getOperand(), [](float x) { return 1.0f / std::sqrt(x); });
+}
+
+LogicalResult CastOp::verify() {
+  auto from = llvm::dyn_cast<RankedTensorType>(getOperand().getType());
+  auto to = llvm::dyn_cast<RankedTensorType>(getType());
+  if (!from != !to) return emitOpError("operand and result are expected to be both tensors or both scalars");
+  if (from && (from.getShape() != to.getShape() || from.getEncoding() != to.getEncoding()))
+    return emitOpError("operand ") << describe(from) << " and result " << describe(to) << ": shapes differ";
+  return success();
+}
+OpFoldResult CastOp::fold(FoldAdaptor) { return same(getOperand(), getType()); }
+
+} // namespace linnet::ir

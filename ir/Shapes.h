@@ -1,0 +1,56 @@
+// What a tensor type says: names of dynamic dimensions, layout, sizes at the bounds. For passes and backends.
+#pragma once
+#include "ir/Linnet.h"
+
+#include "mlir/Interfaces/FunctionInterfaces.h"
+
+#include <optional>
+#include <string>
+
+namespace linnet::ir {
+
+/// Names of the type's dynamic dimensions, in order; empty for a static type.
+llvm::ArrayRef<mlir::StringAttr> dimsOf(mlir::RankedTensorType type);
+/// The packed layout, or null for row-major.
+PanelAttr panelOf(mlir::RankedTensorType type);
+/// The name of dimension `dim`, or null when it is static.
+mlir::StringAttr dimName(mlir::RankedTensorType type, int64_t dim);
+/// A type of `shape` whose dynamic dimensions take `names` in order (no encoding when there are none).
+mlir::RankedTensorType makeType(llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<mlir::StringAttr> names,
+                                mlir::Type element);
+/// The same shape and element type stored row-major (a panel is dropped, dimension names stay).
+mlir::RankedTensorType plainType(mlir::RankedTensorType type);
+
+/// One dimension: a size, or a name when dynamic.
+struct Dim {
+  int64_t size = 0;
+  mlir::StringAttr name; ///< null when static
+  bool operator==(const Dim &) const = default;
+};
+llvm::SmallVector<Dim> shapeOf(mlir::RankedTensorType type);
+mlir::RankedTensorType makeType(llvm::ArrayRef<Dim> shape, mlir::Type element);
+/// "batchxseqx768" for messages.
+std::string describe(llvm::ArrayRef<Dim> shape);
+inline std::string describe(mlir::RankedTensorType type) { return describe(shapeOf(type)); }
+/// NumPy's broadcast of two shapes, or nothing when they do not fit.
+std::optional<llvm::SmallVector<Dim>> broadcast(llvm::ArrayRef<Dim> a, llvm::ArrayRef<Dim> b);
+
+/// The largest value of dimension `name` in `function`: its linnet.bounds, else the module's; nothing when
+/// absent.
+std::optional<int64_t> boundOf(mlir::FunctionOpInterface function, llvm::StringRef name);
+/// Elements and bytes at the bounds, panels with their padding; nothing when a bound is missing or it
+/// overflows.
+std::optional<int64_t> maxElements(mlir::RankedTensorType type, mlir::FunctionOpInterface function);
+std::optional<int64_t> maxBytes(mlir::RankedTensorType type, mlir::FunctionOpInterface function);
+/// Bytes of one element.
+int64_t elementBytes(mlir::Type element);
+
+/// An entry is a public function with a body. Names of its arguments and results: `linnet.name`,
+/// `linnet.state` (empty when there is none).
+bool isEntry(mlir::FunctionOpInterface function);
+llvm::StringRef argName(mlir::FunctionOpInterface function, unsigned i);
+llvm::StringRef argState(mlir::FunctionOpInterface function, unsigned i);
+llvm::StringRef resultName(mlir::FunctionOpInterface function, unsigned i);
+llvm::StringRef resultState(mlir::FunctionOpInterface function, unsigned i);
+
+} // namespace linnet::ir
