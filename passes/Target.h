@@ -1,0 +1,47 @@
+// What the passes know of a target. A backend describes itself with one of these; no pass asks for its name.
+#pragma once
+#include "ir/Linnet.h"
+
+#include <optional>
+#include <string>
+
+namespace linnet {
+
+/// A packed layout for matmul's constant operand: panels of n_block columns, rows in blocks of k_block,
+/// `interleave` consecutive rows together (see #linnet.panel).
+struct PanelShape {
+  int64_t k_block, n_block, interleave;
+};
+
+struct TargetDescription {
+  std::string name;
+  /// Slots begin at multiples of this many bytes.
+  int64_t alignment = 64;
+  /// Epilogues run inside matmul: bias, activation, residual.
+  bool matmul_epilogue = false;
+  /// Elementwise trees run as one kernel.
+  bool fused_elementwise = false;
+  /// Slices stay views where their users allow it (acceptsStridedRows), and caches are updated in place.
+  bool views = false;
+  bool in_place_caches = false;
+  /// The layout that matmul wants its weights in, by element type; nothing: row-major.
+  std::optional<PanelShape> (*panel)(mlir::Type element) = nullptr;
+  /// Whether `embed` reads the rows of a table packed for a matmul with transpose_rhs.
+  bool embed_reads_panels = false;
+  /// Whether operand `operand` of `op` may be rows of `row` consecutive elements with a gap between rows.
+  bool (*accepts_strided_rows)(mlir::Operation *op, unsigned operand, int64_t row) = nullptr;
+
+  std::optional<PanelShape> panelFor(mlir::Type element) const {
+    return panel ? panel(element) : std::nullopt;
+  }
+  bool acceptsStridedRows(mlir::Operation *op, unsigned operand, int64_t row) const {
+    return accepts_strided_rows && accepts_strided_rows(op, operand, row);
+  }
+};
+
+/// The target `name` ("cpu", "reference"; what follows a colon is the backend's own), or null.
+const TargetDescription *findTarget(llvm::StringRef name);
+/// "cpu, reference" for messages.
+std::string targetNames();
+
+} // namespace linnet
