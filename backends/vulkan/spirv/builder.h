@@ -1,0 +1,172 @@
+// What kernel generators write SPIR-V with: typed values, structured control flow, storage buffers of 32-bit
+// words.
+//
+//   Builder b({.name = "scale", .local_size = {64, 1, 1}, .n_buffers = 2, .n_push = 1});
+//   Value i = b.globalId(0);
+//   b.ifThen(b.lt(i, b.push(0)), [&] {
+//     b.store(1, i, b.fmul(b.load(0, i, b.f32()), b.constant(2.0f)));
+//   });
+//   Words words = b.finish();
+//
+// A storage buffer is one array of u32 (set 0, binding n); load and store reinterpret the words, so that no
+// 8- or 16-bit storage feature is needed. Subgroup operations declare their capability when they are used.
+#pragma once
+#include "backends/vulkan/spirv/module.h"
+
+#include <array>
+#include <functional>
+#include <optional>
+
+namespace linnet::spirv {
+
+enum class Kind : uint8_t { none, boolean, u32, i32, f32, f16 };
+
+/// A scalar or a vector of up to four.
+struct Type {
+  Kind kind = Kind::none;
+  uint8_t width = 1;
+  bool operator==(const Type &) const = default;
+};
+
+/// An SSA value.
+struct Value {
+  Id id = 0;
+  Type type;
+  explicit operator bool() const { return id != 0; }
+};
+
+/// A mutable scalar or vector of one invocation.
+struct Variable {
+  Id id = 0;
+  Type type;
+};
+
+/// An array shared by the workgroup.
+struct Shared {
+  Id id = 0;
+  Type element;
+};
+
+struct KernelInfo {
+  std::string name;
+  std::array<uint32_t, 3> local_size = {64, 1, 1};
+  uint32_t n_buffers = 0;       ///< storage buffers at set 0, bindings 0..n-1
+  uint32_t n_push = 0;          ///< 32-bit push constants
+  bool local_size_spec = false; ///< local size x comes from specialization constant 0
+};
+
+enum class SubgroupOp { add, max, min };
+
+class Builder {
+public:
+  explicit Builder(const KernelInfo &info);
+  Words finish();
+  Module &module() { return m; }
+
+  static Type boolean() { return {Kind::boolean, 1}; }
+  static Type u32(int width = 1) { return {Kind::u32, static_cast<uint8_t>(width)}; }
+  static Type i32(int width = 1) { return {Kind::i32, static_cast<uint8_t>(width)}; }
+  static Type f32(int width = 1) { return {Kind::f32, static_cast<uint8_t>(width)}; }
+
+  Value constant(uint32_t value);
+  Value constant(int32_t value);
+  Value constant(float value);
+  Value constant(bool value);
+  /// The same value in each element.
+  Value splat(Value scalar, int width);
+  Value specConstant(uint32_t spec_id, uint32_t value);
+
+  /// gl_GlobalInvocationID, gl_LocalInvocationID, gl_WorkGroupID, gl_NumWorkGroups.
+  Value globalId(int dim) { return builtin(spv::BuiltIn::GlobalInvocationId, dim); }
+  Value localId(int dim) { return builtin(spv::BuiltIn::LocalInvocationId, dim); }
+  Value groupId(int dim) { return builtin(spv::BuiltIn::WorkgroupId, dim); }
+  Value groupCount(int dim) { return builtin(spv::BuiltIn::NumWorkgroups, dim); }
+  Value subgroupSize() { return builtin(spv::BuiltIn::SubgroupSize, -1); }
+  Value subgroupLane() { return builtin(spv::BuiltIn::SubgroupLocalInvocationId, -1); }
+  Value subgroupId() { return builtin(spv::BuiltIn::SubgroupId, -1); }
+  Value push(uint32_t index);
+
+  // Arithmetic: integer or float by the operands' type, which must be equal.
+  Value add(Value a, Value b);
+  Value sub(Value a, Value b);
+  Value mul(Value a, Value b);
+  Value div(Value a, Value b);
+  Value mod(Value a, Value b);
+  Value min(Value a, Value b);
+  Value max(Value a, Value b);
+  Value neg(Value a);
+  Value fma(Value a, Value b, Value c);
+  Value exp(Value a);
+  Value log(Value a);
+  Value tanh(Value a);
+  Value sqrt(Value a);
+  Value inverseSqrt(Value a);
+  Value abs(Value a);
+  Value dot(Value a, Value b);
+  Value shiftLeft(Value a, Value bits);
+  Value shiftRight(Value a, Value bits);
+  Value bitAnd(Value a, Value b);
+  Value bitOr(Value a, Value b);
+  Value bitExtract(Value a, Value offset, Value count); ///< sign-extended for i32
+  /// Two f16 in the halves of a u32, low first, as a vector of two f32.
+  Value unpackHalf2(Value word);
+  Value packHalf2(Value pair);
+
+  Value eq(Value a, Value b);
+  Value ne(Value a, Value b);
+  Value lt(Value a, Value b);
+  Value le(Value a, Value b);
+  Value logicalAnd(Value a, Value b);
+  Value logicalOr(Value a, Value b);
+  Value select(Value condition, Value a, Value b);
+
+  Value convert(Value a, Type to); ///< by value
+  Value bitcast(Value a, Type to); ///< by bits
+  Value vector(std::initializer_list<Value> scalars);
+  Value extract(Value a, int index);
+
+  // Memory. Indices are u32 and count 32-bit words.
+  Value load(uint32_t buffer, Value index, Type type);
+  void store(uint32_t buffer, Value index, Value value);
+  Shared shared(Type element, uint32_t count, std::string_view name = "");
+  Value load(Shared array, Value index);
+  void store(Shared array, Value index, Value value);
+  Variable variable(Value initial, std::string_view name = "");
+  Value get(Variable variable);
+  void set(Variable variable, Value value);
+
+  // Structured control flow.
+  void ifThen(Value condition, const std::function<void()> &body);
+  void ifElse(Value condition, const std::function<void()> &yes, const std::function<void()> &no);
+  /// for (i = begin; i < end; i += step), u32. `unroll` asks the driver to.
+  void forRange(Value begin, Value end, Value step, const std::function<void(Value i)> &body,
+                bool unroll = false);
+
+  /// Workgroup execution and memory barrier on shared memory.
+  void barrier();
+  Value subgroupReduce(SubgroupOp op, Value value);
+  Value subgroupBroadcastFirst(Value value);
+  Value subgroupShuffleXor(Value value, Value mask);
+
+private:
+  Id typeId(Type type);
+  Id pointerType(spv::StorageClass storage, Id pointee);
+  Value builtin(spv::BuiltIn which, int dim);
+  Value op(spv::Op op, Type type, std::initializer_list<uint32_t> operands);
+  Value arithmetic(Value a, Value b, spv::Op integer, spv::Op real);
+  Value compare(Value a, Value b, spv::Op u, spv::Op i, spv::Op f);
+  Value extended(uint32_t instruction, Type type, std::initializer_list<uint32_t> operands);
+  Value bufferPointer(uint32_t buffer, Value index);
+  void label(Id id);
+  void branch(Id target);
+
+  KernelInfo info;
+  Module m;
+  Words body;      // the function's instructions behind its variables
+  Words variables; // OpVariable must come first in the first block
+  Id function = 0, block_type = 0, push_variable = 0;
+  std::vector<Id> buffers, interface;
+  std::map<uint32_t, Id> builtins;
+};
+
+} // namespace linnet::spirv
