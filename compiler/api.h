@@ -1,0 +1,119 @@
+// What liblinnet_compiler.so offers to a program that opens it with dlopen: one function that returns a table.
+// No MLIR here, so that the driver includes this and links only the runtime.
+//
+//   void *library = dlopen("liblinnet_compiler.so", RTLD_NOW | RTLD_LOCAL);
+//   auto get = reinterpret_cast<linnet::CompilerApiFunction>(dlsym(library, linnet::kCompilerApiSymbol));
+//   const linnet::CompilerApi *compiler = get();          // compiler->version == linnet::kCompilerApiVersion
+//
+// Driver and library are built together: std::string and Result cross the boundary.
+#pragma once
+#include "support/result.h"
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace linnet {
+
+struct CompileOptions {
+  /// A checkpoint directory, a .gguf, a .safetensors beside its config.json, or a .mlir in the dialect.
+  std::string input;
+  /// The artifact to write. Ignored by compileCached.
+  std::string output;
+  /// One program each: "cpu" (every instruction-set level), "cpu:native" (this machine's), "reference".
+  std::vector<std::string> targets = {"cpu"};
+  /// Largest number of positions (prompt and continuation) and of sequences at a time. 0: the model's
+  /// n_positions and 1. For .mlir: linnet.bounds in the file say it, and these must stay 0.
+  int64_t max_context = 0, max_batch = 0;
+  /// For .mlir: the safetensors file that holds its params.
+  std::string weights;
+  /// 0: what correctness needs; 1: fusion, layouts, memory reuse; 2: the same and what costs compile time.
+  int opt_level = 2;
+  /// Names of passes to leave out ("linnet-fuse-epilogue"); an unknown name is an error.
+  std::vector<std::string> disabled_passes;
+  /// Instead of the default pipeline, in mlir-opt's syntax. What it leaves unplanned is planned after it.
+  std::string pass_pipeline;
+  /// Called with what is being done now ("packing weights") and how much of it is done, 0 to 1.
+  std::function<void(const std::string &what, double fraction)> progress;
+};
+
+struct PhaseTime {
+  std::string name; ///< "read checkpoint", "linnet-fuse-epilogue", "lower cpu", ...
+  double seconds;
+};
+
+struct EntryReport {
+  std::string name;
+  uint64_t arena_bytes, live_bytes; ///< activations as planned; the largest live set, their lower bound
+  uint64_t io_bytes;
+  uint64_t commands;
+};
+
+struct ProgramReport {
+  std::string target;
+  uint64_t weight_bytes, state_bytes, arena_bytes, io_bytes;
+  /// What an Executable allocates or maps at load: the sum of the above.
+  uint64_t peakBytes() const { return weight_bytes + state_bytes + arena_bytes + io_bytes; }
+  std::vector<EntryReport> entries;
+};
+
+struct CompileReport {
+  std::string output;
+  uint64_t artifact_bytes = 0;
+  std::vector<ProgramReport> programs;
+  std::vector<PhaseTime> phases; ///< in the order they ran; passes of the pipelines by name
+  double seconds = 0;
+  bool from_cache = false; ///< compileCached found it: only output and artifact_bytes are set
+};
+
+struct TensorSummary {
+  std::string name, dtype;
+  std::vector<int64_t> shape;
+  uint64_t bytes;
+};
+struct CheckpointSummary {
+  std::string format; ///< "safetensors", "gguf"
+  std::string config; ///< config.json, canonical, indented
+  uint64_t parameters = 0, bytes = 0;
+  bool has_tokenizer = false;
+  std::vector<TensorSummary> tensors;
+};
+
+struct ExportOptions {
+  std::string input;  ///< a checkpoint
+  std::string format; ///< "gguf", "safetensors"
+  std::string output; ///< the .gguf, or the directory
+};
+struct InitOptions {
+  std::string preset; ///< gpt2, gpt2-medium, gpt2-large, gpt2-xl, distilgpt2, tiny
+  std::string directory;
+  uint64_t seed = 0;
+};
+struct PullOptions {
+  std::string model;     ///< "openai-community/gpt2"
+  std::string directory; ///< empty: the Hugging Face cache's place
+  std::function<void(const std::string &file, uint64_t done, uint64_t total)> progress;
+};
+
+inline constexpr uint32_t kCompilerApiVersion = 1;
+inline constexpr const char *kCompilerApiSymbol = "linnet_compiler_api";
+
+struct CompilerApi {
+  uint32_t version;
+  const char *producer; ///< "linnet 0.1.0"
+  Result<CompileReport> (*compile)(const CompileOptions &options);
+  /// Compiles into ${LINNET_CACHE_DIR:-${XDG_CACHE_HOME:-~/.cache}/linnet}, or finds it there: keyed by the
+  /// content of the checkpoint, the options and the compiler. report.output is the artifact.
+  Result<CompileReport> (*compileCached)(const CompileOptions &options);
+  Result<CheckpointSummary> (*inspectCheckpoint)(const std::string &path);
+  Result<void> (*exportModel)(const ExportOptions &options);
+  Result<void> (*initModel)(const InitOptions &options);
+  /// The directory that now holds the model.
+  Result<std::string> (*pullModel)(const PullOptions &options);
+  /// Makes the runtime know the devices that live here: "reference".
+  void (*registerDevices)();
+};
+using CompilerApiFunction = const CompilerApi *(*)();
+
+} // namespace linnet
