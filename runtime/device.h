@@ -1,6 +1,8 @@
-// The seam between the runtime and what executes a program: a Device loads a Program of an artifact and gives an
-// Executable, which runs entries. Sessions, generation and the tools know no more than this.
+// The seam between the runtime and what executes a program: a Device loads a Program of an artifact and gives
+// an Executable, which runs entries. Sessions, generation and the tools know no more than this.
 #pragma once
+#include "linnet/api.h"
+#include "linnet/memory_use.h"
 #include "runtime/artifact.h"
 #include "support/result.h"
 
@@ -15,27 +17,24 @@
 
 namespace linnet {
 
-struct LoadOptions {
+struct DeviceOptions {
   int threads = 0; ///< 0: what OMP_NUM_THREADS or the machine says
-};
-
-/// What is resident because of one Executable, in bytes.
-struct MemoryUse {
-  uint64_t weights = 0, states = 0, arena = 0, io = 0;
 };
 
 /// Called after each command when profiling: entry, command index, seconds.
 using CommandTimer = std::function<void(int entry, int command, double seconds)>;
 
 /// A loaded program: weights mapped, arena and states allocated once. Not safe for two threads at a time.
-class Executable {
+class LINNET_API Executable {
 public:
   virtual ~Executable() = default;
 
   /// Runs entry `entry` with Program.symbols bound to `symbols`. inputs[i] is the i-th input port's data in
   /// row-major order for these symbols. `wanted[i]` says whether output i will be read. Checks every size.
+  /// A symbol is from 1 to the entry's bound. An empty `wanted` means all outputs.
   virtual Result<void> run(int entry, std::span<const int64_t> symbols,
-                           std::span<const std::span<const std::byte>> inputs, const std::vector<bool> &wanted) = 0;
+                           std::span<const std::span<const std::byte>> inputs,
+                           const std::vector<bool> &wanted) = 0;
   /// Data of output i of the last run, for that run's symbols. Valid until the next run.
   virtual Result<std::span<const std::byte>> output(int i) = 0;
   /// State contents back to zero.
@@ -44,19 +43,19 @@ public:
   virtual void setTimer(CommandTimer timer) = 0;
 };
 
-class Device {
+class LINNET_API Device {
 public:
   virtual ~Device() = default;
   virtual std::string description() const = 0;
   /// `artifact` outlives the Executable.
   virtual Result<std::unique_ptr<Executable>> load(const Artifact &artifact, const fb::Program &program,
-                                                   const LoadOptions &options) = 0;
+                                                   const DeviceOptions &options) = 0;
 };
 
 /// Devices by the name of the target they execute. "cpu" is built in; the compiler library adds "reference".
 using DeviceFactory = std::function<Result<std::unique_ptr<Device>>(std::string_view argument)>;
-void registerDevice(std::string target, DeviceFactory factory);
-/// `spec` is TARGET or TARGET:ARGUMENT.
-Result<std::unique_ptr<Device>> openDevice(std::string_view spec);
+LINNET_API void registerDevice(std::string target, DeviceFactory factory);
+/// `spec` is TARGET or TARGET:ARGUMENT. An unknown target is an error that lists those that there are.
+LINNET_API Result<std::unique_ptr<Device>> openDevice(std::string_view spec);
 
 } // namespace linnet

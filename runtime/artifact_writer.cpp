@@ -1,0 +1,98 @@
+#include "runtime/artifact_writer.h"
+#include "runtime/artifact_check.h"
+#include "runtime/format.h"
+#include "support/error.h"
+
+namespace linnet {
+namespace {
+constexpr size_t kBufferBytes = size_t(1) << 20;
+} // namespace
+
+Result<ArtifactWriter> ArtifactWriter::create(const std::string &path) {
+  LINNET_ASSIGN(AtomicFile file, AtomicFile::create(path));
+  ArtifactWriter writer(std::move(file), path);
+  std::byte gap[format::kHeaderBytes] = {};
+  LINNET_TRY(writer.put(gap));
+  return writer;
+}
+
+Result<void> ArtifactWriter::put(std::span<const std::byte> bytes) {
+  if (buffer.size() + bytes.size() > kBufferBytes) LINNET_TRY(flush());
+  if (bytes.size() > kBufferBytes) return file.write(bytes);
+  buffer.insert(buffer.end(), bytes.begin(), bytes.end());
+  return {};
+}
+
+Result<void> ArtifactWriter::flush() {
+  LINNET_TRY(file.write(std::span<const std::byte>(buffer)));
+  buffer.clear();
+  return {};
+}
+
+Result<void> ArtifactWriter::align() {
+  std::byte zeros[format::kAlignment] = {};
+  uint64_t rest = position() % format::kAlignment;
+  return rest ? put(std::span(zeros).first(format::kAlignment - rest)) : Result<void>();
+}
+
+Result<void> ArtifactWriter::begin() {
+  if (open) return errorf("{}: a blob was begun before the last one ended", path);
+  LINNET_TRY(align());
+  blob_offset = position();
+  hash.reset();
+  open = true;
+  return {};
+}
+
+Result<void> ArtifactWriter::append(std::span<const std::byte> bytes) {
+  if (!open) return errorf("{}: bytes for a blob that was not begun", path);
+  hash.append(bytes);
+  return put(bytes);
+}
+
+Result<fb::BlobT> ArtifactWriter::end() {
+  if (!open) return errorf("{}: the end of a blob that was not begun", path);
+  open = false;
+  fb::BlobT blob;
+  blob.offset = blob_offset;
+  blob.size = position() - blob_offset;
+  blob.hash = hash.digest();
+  return blob;
+}
+
+Result<fb::BlobT> ArtifactWriter::add(std::span<const std::byte> bytes) {
+  LINNET_TRY(begin());
+  LINNET_TRY(append(bytes));
+  return end();
+}
+
+Result<void> ArtifactWriter::finish(const fb::MetadataT &metadata) {
+  if (open) return errorf("{}: finished within a blob", path);
+  LINNET_TRY(align());
+  flatbuffers::FlatBufferBuilder builder(1 << 16);
+  builder.Finish(fb::Metadata::Pack(builder, &metadata));
+  auto bytes = std::as_bytes(std::span(builder.GetBufferPointer(), builder.GetSize()));
+
+  flatbuffers::Verifier verifier(builder.GetBufferPointer(), builder.GetSize());
+  if (!verifier.VerifyBuffer<fb::Metadata>(nullptr))
+    return errorf("{}: cannot write: the metadata lacks a required part", path);
+  if (auto good = checkMetadata(*flatbuffers::GetRoot<fb::Metadata>(builder.GetBufferPointer()), position());
+      !good)
+    return errorf("{}: cannot write: {}", path, good.error().message);
+
+  format::Header header = {};
+  std::memcpy(header.magic, format::kMagic, sizeof header.magic);
+  header.version = format::kVersion;
+  header.header_bytes = format::kHeaderBytes;
+  header.metadata_offset = position();
+  header.metadata_bytes = bytes.size();
+  header.file_bytes = header.metadata_offset + header.metadata_bytes;
+  header.metadata_hash = format::hashBytes(bytes);
+  header.header_hash = format::headerHash(header);
+  LINNET_TRY(put(bytes));
+  LINNET_TRY(flush());
+  LINNET_TRY(file.writeAt(0, std::as_bytes(std::span(&header, 1))));
+  return file.commit();
+}
+
+} // namespace linnet

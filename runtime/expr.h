@@ -1,0 +1,26 @@
+// Values of an artifact's Exprs: numbers that depend on the dynamic dimensions of a call.
+#pragma once
+#include "linnet/api.h"
+#include "runtime/artifact_generated.h"
+
+#include <cstdint>
+#include <optional>
+#include <span>
+
+namespace linnet {
+
+/// Coefficients are at most this in magnitude, and so is every value at the largest bounds.
+inline constexpr int64_t kMaxExprValue = int64_t(1) << 56;
+
+/// Value of `expr` with Program.symbols bound to `symbols`; null is 0. Nothing if a coefficient is negative,
+/// a symbol does not exist, or the value exceeds kMaxExprValue. As coefficients are not negative, an
+/// expression that has a value at the bounds has one at anything smaller.
+LINNET_API std::optional<int64_t> evaluateChecked(const fb::Expr *expr, std::span<const int64_t> symbols);
+/// The same for an expression that is known to be good.
+LINNET_API int64_t evaluate(const fb::Expr *expr, std::span<const int64_t> symbols);
+/// Product of a shape's dimensions; nothing where a dimension has no value or the product is too large.
+LINNET_API std::optional<int64_t>
+elementCount(const flatbuffers::Vector<flatbuffers::Offset<fb::Expr>> &shape,
+             std::span<const int64_t> symbols);
+
+} // namespace linnet

@@ -1,0 +1,18 @@
+// What a loaded model occupies.
+#pragma once
+#include <cstdint>
+
+namespace linnet {
+
+/// In bytes. Weights are mapped from the file, once for a machine; the rest is private to one session and
+/// allocated when it is opened (pages of it that were never touched occupy nothing).
+struct MemoryUse {
+  uint64_t weights = 0;
+  uint64_t states = 0;  ///< KV cache at the largest batch and context
+  uint64_t arena = 0;   ///< activations
+  uint64_t io = 0;      ///< inputs and outputs
+  uint64_t scratch = 0; ///< working memory of the library's matmuls
+  uint64_t total() const { return weights + states + arena + io + scratch; }
+};
+
+} // namespace linnet
