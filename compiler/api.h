@@ -9,6 +9,7 @@
 #pragma once
 #include "support/result.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -84,6 +85,7 @@ struct ExportOptions {
   std::string input;  ///< a checkpoint
   std::string format; ///< "gguf", "safetensors"
   std::string output; ///< the .gguf, or the directory
+  std::string dtype;  ///< "f32", "f16", "bf16", for gguf also "q8_0", "q4_0"; empty: as the checkpoint has them
 };
 struct InitOptions {
   std::string preset; ///< gpt2, gpt2-medium, gpt2-large, gpt2-xl, distilgpt2, tiny
@@ -113,6 +115,12 @@ struct CompilerApi {
   Result<std::string> (*pullModel)(const PullOptions &options);
   /// Makes the runtime know the devices that live here: "reference".
   void (*registerDevices)();
+  /// A checkpoint's tokenizer (also a .gguf's, from its metadata) as Tokenizer::serialize() writes it; empty if it
+  /// has none.
+  Result<std::vector<std::byte>> (*readTokenizer)(const std::string &path);
+  /// linnet::removeUnfinishedFiles() for the files that this library is writing: it has its own copy of support/, and
+  /// so its own list of them. Async-signal-safe.
+  void (*removeUnfinishedFiles)();
 };
 using CompilerApiFunction = const CompilerApi *(*)();
 
