@@ -1,0 +1,112 @@
+// What each elementwise op computes, written once for every backend: the interpreter, LLVM and SPIR-V
+// instantiate these templates with their own builder.
+//
+// A builder B has a copyable B::Value, a number of some element type that it knows how to compute with, and
+//
+//   Value constant(double);                      of the compute type
+//   Value add|sub|mul|div|max|min(Value, Value); max and min: NaN if either operand is NaN
+//   Value neg|exp|log|tanh|erf|sqrt(Value);
+//   Value cast(Value, mlir::Type from, mlir::Type to);
+//
+// A value that a region yields or that an op of a reduced type (f16, bf16) returns is rounded by the builder
+// where it stores the element; in between, builders may compute wider.
+#pragma once
+#include "ir/Linnet.h"
+
+#include "mlir/IR/TypeUtilities.h"
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+#include <cassert>
+#include <span>
+#include <vector>
+
+namespace linnet {
+
+/// GELU by its two forms; see linnet.gelu for the formulas.
+template <class B> typename B::Value emitGelu(ir::GeluForm form, B &b, typename B::Value x) {
+  using Value = typename B::Value;
+  constexpr double kSqrtHalf = 0.70710678118654752440, kSqrt2OverPi = 0.79788456080286535588;
+  Value half_x = b.mul(b.constant(0.5), x);
+  if (form == ir::GeluForm::erf)
+    return b.mul(half_x, b.add(b.constant(1.0), b.erf(b.mul(x, b.constant(kSqrtHalf)))));
+  Value cube = b.mul(b.mul(x, x), x);
+  Value inner = b.mul(b.constant(kSqrt2OverPi), b.add(x, b.mul(b.constant(0.044715), cube)));
+  return b.mul(half_x, b.add(b.constant(1.0), b.tanh(inner)));
+}
+
+/// One element of an activation: the epilogue of linnet.matmul.
+template <class B> typename B::Value emitActivation(ir::Activation activation, B &b, typename B::Value x) {
+  switch (activation) {
+  case ir::Activation::none:
+    return x;
+  case ir::Activation::relu:
+    return b.max(x, b.constant(0.0));
+  case ir::Activation::gelu_erf:
+    return emitGelu(ir::GeluForm::erf, b, x);
+  case ir::Activation::gelu_tanh:
+    return emitGelu(ir::GeluForm::tanh, b, x);
+  }
+  return x;
+}
+
+/// One element of an elementwise op's result from one element of each operand.
+template <class B>
+typename B::Value emitScalar(mlir::Operation *op, B &b, std::span<const typename B::Value> x) {
+  using Value = typename B::Value;
+  return llvm::TypeSwitch<mlir::Operation *, Value>(op)
+      .template Case<ir::AddOp>([&](auto) { return b.add(x[0], x[1]); })
+      .template Case<ir::SubOp>([&](auto) { return b.sub(x[0], x[1]); })
+      .template Case<ir::MulOp>([&](auto) { return b.mul(x[0], x[1]); })
+      .template Case<ir::DivOp>([&](auto) { return b.div(x[0], x[1]); })
+      .template Case<ir::MaxOp>([&](auto) { return b.max(x[0], x[1]); })
+      .template Case<ir::MinOp>([&](auto) { return b.min(x[0], x[1]); })
+      .template Case<ir::NegOp>([&](auto) { return b.neg(x[0]); })
+      .template Case<ir::ExpOp>([&](auto) { return b.exp(x[0]); })
+      .template Case<ir::LogOp>([&](auto) { return b.log(x[0]); })
+      .template Case<ir::TanhOp>([&](auto) { return b.tanh(x[0]); })
+      .template Case<ir::ErfOp>([&](auto) { return b.erf(x[0]); })
+      .template Case<ir::SqrtOp>([&](auto) { return b.sqrt(x[0]); })
+      .template Case<ir::RsqrtOp>([&](auto) { return b.div(b.constant(1.0), b.sqrt(x[0])); })
+      .template Case<ir::ReluOp>([&](auto) { return b.max(x[0], b.constant(0.0)); })
+      .template Case<ir::GeluOp>([&](ir::GeluOp gelu) { return emitGelu(gelu.getForm(), b, x[0]); })
+      .template Case<ir::CastOp>([&](ir::CastOp cast) {
+        return b.cast(x[0], mlir::getElementTypeOrSelf(cast.getOperand().getType()),
+                      mlir::getElementTypeOrSelf(cast.getType()));
+      })
+      .Default([&](mlir::Operation *) -> Value {
+        assert(false && "not an elementwise op");
+        return b.constant(0.0);
+      });
+}
+
+/// The elements that a fused op's region yields, from one element of each input.
+template <class B>
+std::vector<typename B::Value> emitRegion(ir::FusedOp fused, B &b,
+                                          std::span<const typename B::Value> inputs) {
+  using Value = typename B::Value;
+  llvm::DenseMap<mlir::Value, Value> values;
+  mlir::Block &block = fused.getBody().front();
+  for (auto [argument, input] : llvm::zip(block.getArguments(), inputs)) values.try_emplace(argument, input);
+  for (mlir::Operation &op : block.without_terminator()) {
+    if (auto constant = llvm::dyn_cast<ir::ConstantOp>(op)) {
+      double value = 0;
+      if (auto real = llvm::dyn_cast<mlir::FloatAttr>(constant.getValue()))
+        value = real.getValueAsDouble();
+      else
+        value = static_cast<double>(llvm::cast<mlir::IntegerAttr>(constant.getValue()).getInt());
+      values.try_emplace(constant.getResult(), b.constant(value));
+      continue;
+    }
+    std::vector<Value> operands;
+    for (mlir::Value operand : op.getOperands()) operands.push_back(values.find(operand)->second);
+    values.try_emplace(op.getResult(0), emitScalar(&op, b, std::span<const Value>(operands)));
+  }
+  std::vector<Value> results;
+  for (mlir::Value operand : block.getTerminator()->getOperands())
+    results.push_back(values.find(operand)->second);
+  return results;
+}
+
+} // namespace linnet
