@@ -1,0 +1,154 @@
+#include "backends/common/pack.h"
+
+#include "support/error.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+namespace linnet {
+namespace {
+
+uint16_t toBfloat(float value) {
+  const uint32_t bits = std::bit_cast<uint32_t>(value);
+  if (std::isnan(value)) return uint16_t(bits >> 16 | 0x40);
+  return uint16_t((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+uint16_t toHalf(float value) {
+  const uint32_t bits = std::bit_cast<uint32_t>(value);
+  const uint16_t sign = uint16_t(bits >> 16 & 0x8000);
+  const uint32_t magnitude = bits & 0x7fffffff;
+  if (magnitude > 0x7f800000) return sign | 0x7e00;
+  if (magnitude >= 0x47800000) return sign | 0x7c00;
+  if (magnitude < 0x38800000) { // denormal: adding 1/2 rounds at the right bit
+    const float shifted = std::bit_cast<float>(magnitude) + 0.5f;
+    return uint16_t(sign | (std::bit_cast<uint32_t>(shifted) - std::bit_cast<uint32_t>(0.5f)));
+  }
+  return uint16_t(sign | ((magnitude - (112u << 23) + 0xfff + (magnitude >> 13 & 1)) >> 13));
+}
+
+float fromHalf(uint16_t half) {
+  const uint32_t sign = uint32_t(half & 0x8000) << 16, rest = uint32_t(half & 0x7fff) << 13;
+  if ((half & 0x7c00) == 0x7c00) return std::bit_cast<float>(sign | rest | 0x7f800000);
+  return std::bit_cast<float>(sign | std::bit_cast<uint32_t>(std::bit_cast<float>(rest) * 0x1p112f));
+}
+
+/// Elements of one panel from its columns [n0, n0 + columns) of a plain block: element (k, c) at
+/// block[k * row_stride + c * column_stride].
+void packOne(const PanelLayout &layout, int64_t k, int64_t columns, const float *block, int64_t row_stride,
+             int64_t column_stride, float *panel) {
+  const bool dense = layout.interleave == 1 && column_stride == 1;
+  if (columns < layout.n_block || k % layout.k_block) std::fill_n(panel, layout.panelSize(k), 0.0f);
+  for (int64_t kk = 0; kk < k; ++kk) {
+    float *to = panel + layout.offset(kk, 0, k);
+    const float *from = block + kk * row_stride;
+    if (dense)
+      std::copy_n(from, columns, to);
+    else
+      for (int64_t c = 0; c < columns; ++c) to[c * layout.interleave] = from[c * column_stride];
+  }
+}
+
+/// Several panels at once, so that a row of the plain matrix is read in long pieces.
+struct Group {
+  const PanelLayout &layout;
+  int64_t k, n;
+  const ReadElements &read;
+  std::vector<float> plain;
+
+  int64_t columnsAt(int64_t n0, int64_t panels) const { return std::min(n - n0, panels * layout.n_block); }
+
+  Result<void> readRows(int64_t n0, int64_t columns) {
+    if (layout.transposed) return read(n0 * k, std::span(plain).first(columns * k));
+    const Error *failure = nullptr;
+    Error first;
+#pragma omp parallel for schedule(static)
+    for (int64_t kk = 0; kk < k; ++kk) {
+      auto result = read(kk * n + n0, std::span(plain).subspan(kk * columns, columns));
+      if (!result) {
+#pragma omp critical
+        first = result.error(), failure = &first;
+      }
+    }
+    if (failure) return first;
+    return {};
+  }
+};
+
+} // namespace
+
+std::string PanelLayout::text() const {
+  std::string text = fmt::format("panel<{}x{}", k_block, n_block);
+  if (interleave != 1) text += fmt::format(", interleave {}", interleave);
+  return text + (transposed ? ", transposed>" : ">");
+}
+
+int64_t sizeOf(PackedType type) { return type == PackedType::f32 ? 4 : 2; }
+
+void convert(std::span<const float> from, PackedType type, std::byte *to) {
+  if (type == PackedType::f32) {
+    std::memcpy(to, from.data(), from.size_bytes());
+    return;
+  }
+  for (size_t i = 0; i < from.size(); ++i) {
+    const uint16_t value = type == PackedType::f16 ? toHalf(from[i]) : toBfloat(from[i]);
+    std::memcpy(to + 2 * i, &value, 2);
+  }
+}
+
+void convertBack(PackedType type, const std::byte *from, std::span<float> to) {
+  if (type == PackedType::f32) {
+    std::memcpy(to.data(), from, to.size_bytes());
+    return;
+  }
+  for (size_t i = 0; i < to.size(); ++i) {
+    uint16_t value;
+    std::memcpy(&value, from + 2 * i, 2);
+    to[i] = type == PackedType::f16 ? fromHalf(value) : std::bit_cast<float>(uint32_t(value) << 16);
+  }
+}
+
+Result<void> packPanels(const PanelLayout &layout, int64_t k, int64_t n, PackedType type,
+                        const ReadElements &read, const TakeBytes &take) {
+  if (k < 1 || n < 1 || layout.k_block < 1 || layout.n_block < 1 || layout.interleave < 1 ||
+      layout.k_block % layout.interleave)
+    return errorf("packing: expected a matrix and blocks of at least 1 element, found {}x{} in {}", k, n,
+                  layout.text());
+  constexpr int64_t kHeldElements = 1 << 20;
+  const int64_t panel = layout.panelSize(k), total = layout.panels(n);
+  const int64_t at_once = std::clamp<int64_t>(kHeldElements / panel, 1, total);
+  Group group{layout, k, n, read, std::vector<float>(at_once * layout.n_block * k)};
+  std::vector<float> packed(at_once * panel);
+  std::vector<std::byte> bytes(type == PackedType::f32 ? 0 : packed.size() * 2);
+  for (int64_t p0 = 0; p0 < total; p0 += at_once) {
+    const int64_t count = std::min(at_once, total - p0), n0 = p0 * layout.n_block,
+                  columns = group.columnsAt(n0, count);
+    LINNET_TRY(group.readRows(n0, columns));
+#pragma omp parallel for schedule(static)
+    for (int64_t p = 0; p < count; ++p) {
+      const int64_t c0 = p * layout.n_block, width = std::min(layout.n_block, columns - c0);
+      const float *block = group.plain.data() + (layout.transposed ? c0 * k : c0);
+      float *to = packed.data() + p * panel;
+      packOne(layout, k, width, block, layout.transposed ? 1 : columns, layout.transposed ? k : 1, to);
+      if (type != PackedType::f32) convert({to, size_t(panel)}, type, bytes.data() + p * panel * 2);
+    }
+    const auto done = std::span<const float>(packed).first(count * panel);
+    LINNET_TRY(take(type == PackedType::f32 ? std::as_bytes(done)
+                                            : std::span<const std::byte>(bytes).first(count * panel * 2)));
+  }
+  return {};
+}
+
+std::vector<float> unpackPanels(const PanelLayout &layout, int64_t k, int64_t n, PackedType type,
+                                std::span<const std::byte> packed) {
+  std::vector<float> values(packed.size() / sizeOf(type)), plain(k * n);
+  convertBack(type, packed.data(), values);
+  for (int64_t kk = 0; kk < k; ++kk)
+    for (int64_t c = 0; c < n; ++c)
+      plain[layout.transposed ? c * k + kk : kk * n + c] = values[layout.offset(kk, c, k)];
+  return plain;
+}
+
+} // namespace linnet

@@ -1,0 +1,154 @@
+// The only translation unit that includes LLVM's pass builder and code generator.
+#include "backends/cpu/codegen.h"
+
+#include "backends/cpu/emitter.h"
+#include "support/error.h"
+
+#include <llvm/Analysis/TargetLibraryInfo.h>
+#include <llvm/IR/LLVMContext.h>
+#include <llvm/IR/LegacyPassManager.h>
+#include <llvm/IR/Module.h>
+#include <llvm/IR/Verifier.h>
+#include <llvm/MC/TargetRegistry.h>
+#include <llvm/Passes/PassBuilder.h>
+#include <llvm/Support/TargetSelect.h>
+#include <llvm/Target/TargetMachine.h>
+#include <mutex>
+#include <thread>
+
+namespace linnet::cpu {
+namespace {
+
+void initializeTargets() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    llvm::InitializeNativeTarget();
+    llvm::InitializeNativeTargetAsmPrinter();
+  });
+}
+
+Result<std::unique_ptr<llvm::TargetMachine>> targetMachine(const Isa &isa) {
+  std::string why;
+  const llvm::Target *target = llvm::TargetRegistry::lookupTarget(isa.triple, why);
+  if (!target) return errorf("target cpu: LLVM has no code generator for {}: {}", isa.triple, why);
+  llvm::TargetOptions options;
+  return std::unique_ptr<llvm::TargetMachine>(
+      target->createTargetMachine(isa.triple, isa.cpu, "", options, llvm::Reloc::PIC_, llvm::CodeModel::Small,
+                                  llvm::CodeGenOptLevel::Default));
+}
+
+llvm::Function *declareKernel(llvm::Module &module, const KernelSource &kernel, const Isa &isa) {
+  llvm::LLVMContext &context = module.getContext();
+  auto *pointer = llvm::PointerType::get(context, 0);
+  auto *integer = llvm::Type::getInt64Ty(context);
+  auto *type =
+      llvm::FunctionType::get(llvm::Type::getVoidTy(context), {pointer, pointer, integer, integer}, false);
+  auto *function = llvm::Function::Create(type, llvm::Function::ExternalLinkage, kernel.name, module);
+  function->setDoesNotThrow();
+  function->addFnAttr("no-builtins"); // a copying loop stays a loop: there is no memcpy to call
+  function->addFnAttr("target-cpu", isa.cpu);
+  if (!isa.tune.empty()) function->addFnAttr("tune-cpu", isa.tune);
+  const std::string width = std::to_string(isa.lanes * 32);
+  function->addFnAttr("prefer-vector-width", width);
+  function->addFnAttr("min-legal-vector-width", width);
+  for (int i = 0; i < 2; ++i) {
+    function->addParamAttr(i, llvm::Attribute::NoAlias);
+    function->addParamAttr(i, llvm::Attribute::ReadOnly);
+  }
+  return function;
+}
+
+/// Generators unroll and vectorize themselves: LLVM's own attempts would cost time and code.
+void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
+  llvm::PipelineTuningOptions tuning;
+  tuning.LoopVectorization = tuning.SLPVectorization = false;
+  tuning.LoopUnrolling = tuning.LoopInterleaving = false;
+  llvm::LoopAnalysisManager loops;
+  llvm::FunctionAnalysisManager functions;
+  llvm::CGSCCAnalysisManager sccs;
+  llvm::ModuleAnalysisManager modules;
+  llvm::PassBuilder builder(&machine, tuning);
+  llvm::TargetLibraryInfoImpl library{llvm::Triple(module.getTargetTriple())};
+  library.disableAllFunctions();
+  functions.registerPass([&] { return llvm::TargetLibraryAnalysis(library); });
+  builder.registerModuleAnalyses(modules);
+  builder.registerCGSCCAnalyses(sccs);
+  builder.registerFunctionAnalyses(functions);
+  builder.registerLoopAnalyses(loops);
+  builder.crossRegisterProxies(loops, functions, sccs, modules);
+  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O2).run(module, modules);
+}
+
+Result<std::string> emitFile(llvm::Module &module, llvm::TargetMachine &machine, llvm::CodeGenFileType type) {
+  llvm::SmallVector<char, 0> bytes;
+  llvm::raw_svector_ostream stream(bytes);
+  llvm::legacy::PassManager passes;
+  llvm::TargetLibraryInfoImpl library{llvm::Triple(module.getTargetTriple())};
+  library.disableAllFunctions();
+  passes.add(new llvm::TargetLibraryInfoWrapperPass(library));
+  if (machine.addPassesToEmitFile(passes, stream, nullptr, type))
+    return errorf("target cpu: LLVM cannot emit this file for {}", module.getTargetTriple());
+  passes.run(module);
+  return std::string(bytes.data(), bytes.size());
+}
+
+} // namespace
+
+Result<std::string> compileKernels(std::span<const KernelSource> kernels, const Isa &isa,
+                                   const KernelDump &dump) {
+  initializeTargets();
+  LINNET_ASSIGN(std::unique_ptr<llvm::TargetMachine> machine, targetMachine(isa));
+  llvm::LLVMContext context;
+  llvm::Module module("linnet", context);
+  module.setTargetTriple(isa.triple);
+  module.setDataLayout(machine->createDataLayout());
+  module.setPICLevel(llvm::PICLevel::BigPIC);
+  for (const KernelSource &kernel : kernels) {
+    Emitter emitter(declareKernel(module, kernel, isa), isa);
+    kernel.emit(emitter);
+    emitter.b.CreateRetVoid();
+  }
+  std::string complaint;
+  llvm::raw_string_ostream stream(complaint);
+  if (llvm::verifyModule(module, &stream))
+    return errorf("internal: kernel generator wrote bad code: {}", complaint);
+  optimize(module, *machine);
+  if (dump) {
+    for (const KernelSource &kernel : kernels) {
+      std::string text;
+      llvm::raw_string_ostream out(text);
+      module.getFunction(kernel.name)->print(out);
+      dump(isa, kernel.name, "ll", text);
+    }
+    LINNET_ASSIGN(const std::string assembly,
+                  emitFile(module, *machine, llvm::CodeGenFileType::AssemblyFile));
+    dump(isa, "kernels", "s", assembly);
+  }
+  return emitFile(module, *machine, llvm::CodeGenFileType::ObjectFile);
+}
+
+Result<std::vector<std::string>> buildImages(std::span<const KernelSource> kernels, std::span<const Isa> isas,
+                                             const KernelDump &dump) {
+  std::vector<Result<std::string>> objects(isas.size(), Result<std::string>(std::string()));
+  std::mutex dump_lock;
+  const KernelDump locked_dump = [&](const Isa &isa, std::string_view kernel, std::string_view what,
+                                     std::string_view text) {
+    const std::lock_guard<std::mutex> lock(dump_lock);
+    dump(isa, kernel, what, text);
+  };
+  {
+    std::vector<std::jthread> workers;
+    for (size_t i = 0; i < isas.size(); ++i)
+      workers.emplace_back(
+          [&, i] { objects[i] = compileKernels(kernels, isas[i], dump ? locked_dump : KernelDump()); });
+  }
+  std::vector<std::string> images;
+  for (size_t i = 0; i < isas.size(); ++i) {
+    if (!objects[i]) return objects[i].error();
+    LINNET_ASSIGN(std::string image, linkShared(*objects[i], isas[i]));
+    images.push_back(std::move(image));
+  }
+  return images;
+}
+
+} // namespace linnet::cpu

@@ -1,0 +1,32 @@
+// From kernels to machine code: one LLVM module for each instruction set, optimized, emitted and linked in
+// process.
+#pragma once
+#include "backends/cpu/isa.h"
+#include "backends/cpu/kernel.h"
+#include "support/result.h"
+
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace linnet::cpu {
+
+/// Receives text about one kernel: `what` is "ll" (LLVM IR after optimization) or "s" (assembly of all
+/// kernels).
+using KernelDump = std::function<void(const Isa &isa, std::string_view kernel, std::string_view what,
+                                      std::string_view text)>;
+
+/// Relocatable object with all `kernels` for `isa`. Kernels have distinct names.
+Result<std::string> compileKernels(std::span<const KernelSource> kernels, const Isa &isa,
+                                   const KernelDump &dump = {});
+
+/// A shared object without dependencies that exports what `object` defines. An undefined symbol is an error.
+Result<std::string> linkShared(const std::string &object, const Isa &isa);
+
+/// Both for each instruction set, in parallel: images[i] is for isas[i].
+Result<std::vector<std::string>> buildImages(std::span<const KernelSource> kernels, std::span<const Isa> isas,
+                                             const KernelDump &dump = {});
+
+} // namespace linnet::cpu

@@ -1,0 +1,34 @@
+// Instruction sets that kernels are generated for.
+#pragma once
+#include "support/result.h"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace linnet::cpu {
+
+/// One level of an instruction set: what LLVM is told, what a processor must have, and what generators tile
+/// for.
+struct Isa {
+  std::string name; ///< "x86-64-v4"; becomes fb::Code.isa
+  std::vector<std::string>
+      features;       ///< what the runtime must find (names as in /proc/cpuinfo); fb::Code.features
+  std::string triple; ///< of the target
+  std::string cpu;    ///< LLVM's -mcpu: which instructions may be used
+  std::string tune;   ///< LLVM's -mtune; "" = as cpu
+  int lanes = 4;      ///< f32 lanes of a vector register
+  int registers = 16; ///< vector registers
+  bool fma = false;   ///< has a fused multiply-add
+  bool f16 = false;   ///< converts f16 in hardware
+};
+
+/// `spec`: "" = every level for this machine's architecture, best first; "native" = the best level that this
+/// machine runs, tuned for it; else names separated by commas, "x86-64-v3,x86-64". The error names the
+/// levels.
+Result<std::vector<Isa>> selectIsas(std::string_view spec);
+
+/// Does this machine run code of that level?
+bool hostRuns(const Isa &isa);
+
+} // namespace linnet::cpu

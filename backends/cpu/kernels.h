@@ -1,0 +1,147 @@
+// Generators of kernels. See kernel.h for the conventions.
+#pragma once
+#include "backends/cpu/kernel.h"
+
+#include <optional>
+
+namespace llvm {
+class Value;
+}
+
+namespace linnet::cpu {
+
+using Extents = std::vector<Extent>;
+
+/// out = activation(a w + bias) + residual for any number of rows m: PackedMatmul.kernel.
+/// dims {m}; args {a, w, bias, residual, out}, bias and residual as the spec says, else not read. Item p
+/// computes columns [p n_block, (p + 1) n_block). w: panels, see #linnet.panel with interleave 1 (of w's
+/// transpose when the weight is stored transposed: the panels are the same). Each output is one chain of
+/// multiply-adds over k in order: its bits do not depend on m.
+struct PackedMatmulSpec {
+  int64_t k, n, a_stride;
+  int64_t k_block = 16, n_block = 64;
+  Type a = Type::f32, w = Type::f32, out = Type::f32, bias_type = Type::f32;
+  bool bias = false, residual = false;
+  Activation activation = Activation::none;
+};
+KernelSource packedMatmulKernel(const PackedMatmulSpec &spec);
+
+/// out[g, m, n] = activation(sum_k a[g, m, k] w[g, k, n] + bias[n]) + residual[g, m, n].
+/// args {a, w, bias, residual, out}. a (g, m, k), or (g, k, m) when transpose_a, its rows a_stride apart when
+/// that is not 0; w (g, k, n) or (g, n, k), or without g when shared. Item ((g * blocks + block) * m + row)
+/// computes columns [block kColumns, (block + 1) kColumns) of one row; blocks = columnBlocks(spec).
+struct MatmulSpec {
+  Extent m, k, n;
+  bool transpose_a = false, transpose_w = false, shared_w = true, bias = false, residual = false;
+  Type type = Type::f32;
+  int64_t a_stride = 0;
+  Activation activation = Activation::none;
+  static constexpr int64_t kColumns = 64;
+};
+KernelSource matmulKernel(const MatmulSpec &spec);
+int64_t columnBlocks(const MatmulSpec &spec);
+
+/// One pass over elements: out_i = body(in_0, in_1, ...)[i], items are elements of the results.
+/// args {in..., out...}. shape: the results' dimensions, neighbours merged where every input treats them
+/// alike; bit d of broadcast[i] says that input i has size 1 in dimension d.
+struct ElementwiseSpec {
+  std::string name; ///< of the function computed: part of the kernel's name
+  Extents shape;
+  std::vector<Type> in, out;
+  std::vector<uint32_t> broadcast;
+  /// in: f32 (or i32) vectors of equal lanes; gives one for each result.
+  std::function<std::vector<llvm::Value *>(Emitter &, const std::vector<llvm::Value *> &)> body;
+};
+KernelSource elementwiseKernel(const ElementwiseSpec &spec);
+
+/// Rows of the last dimension; items are rows. args {x, gain, bias, out} and {x, out}.
+struct RowSpec {
+  Extent columns;
+  Type type = Type::f32, gain = Type::f32;
+  float epsilon = 0;
+};
+KernelSource layerNormKernel(const RowSpec &spec);
+KernelSource softmaxKernel(const RowSpec &spec);
+/// args {x, out (i32)}: lowest index of the largest element; a NaN counts as largest.
+KernelSource argmaxKernel(const RowSpec &spec);
+
+enum class Reduction { sum, mean, max };
+/// x (outer, size, inner) -> out (outer, inner). args {x, out}; items are elements of out.
+struct ReduceSpec {
+  Reduction kind;
+  Extent size, inner;
+  Type type = Type::f32;
+};
+KernelSource reduceKernel(const ReduceSpec &spec);
+
+enum class Pooling { last, first, mean };
+/// x (B, T, C), length (B) -> out (B, C). args {x, length, out}; items are elements of out.
+struct PoolSpec {
+  Pooling mode;
+  Extent positions, columns;
+  Type type = Type::f32;
+};
+KernelSource poolKernel(const PoolSpec &spec);
+
+/// args {q, k, v, past, out}; past is not read when !past. Items are queries: ((b * H) + h) * T + t.
+/// Flash attention: keys in blocks of a vector, one running maximum and sum a query, no T x S matrix.
+/// Rows (b, t) of q are q_stride elements apart. Dao et al., 2022, arXiv:2205.14135.
+struct AttentionSpec {
+  Extent queries, heads, capacity;
+  int64_t head_size, q_stride;
+  Type type = Type::f32, cache = Type::f32;
+  float scale = 1;
+  bool causal = true, past = true;
+};
+KernelSource attentionKernel(const AttentionSpec &spec);
+constexpr int64_t kAttentionGrain = 4;
+
+/// out[i, :] = table[ids[i], :]; args {table, ids, out}; items are rows. `panel`: table (V, C) is packed as
+/// the transposed operand of a matmul with this block, see #linnet.panel. Ids are clamped to the table.
+struct EmbedSpec {
+  int64_t rows;
+  Extent columns;
+  struct Panel {
+    int64_t k_block, n_block;
+    bool transposed;
+  };
+  std::optional<Panel> panel;
+  Type table = Type::f32, out = Type::f32;
+};
+KernelSource embedKernel(const EmbedSpec &spec);
+
+/// out[b, t] = min(past[b] + t, limit - 1); args {past, out}; items are elements.
+struct PositionsSpec {
+  Extent positions;
+  int64_t limit;
+};
+KernelSource positionsKernel(const PositionsSpec &spec);
+
+/// cache[b, h, past[b] + t, :] = new[b, t, h, :]; args {new, past, cache}; items ((b * T) + t) * H + h.
+/// Rows (b, t) of new are stride elements apart.
+struct CacheAppendSpec {
+  Extent positions, heads, capacity, head_size;
+  int64_t stride;
+  Type type = Type::f32, cache = Type::f32;
+};
+KernelSource cacheAppendKernel(const CacheAppendSpec &spec);
+
+/// out[o * out_stride + out_offset + i] = x[o * in_stride + in_offset + i], i < run; args {x, out}; items are
+/// elements o * run + i.
+struct CopySpec {
+  Extent run, in_stride, out_stride;
+  Extent in_offset = 0, out_offset = 0;
+  Type type = Type::f32;
+};
+KernelSource copyKernel(const CopySpec &spec);
+
+/// out's dimension i is x's dimension permutation[i]; shape is out's. args {x, out}; items are elements of
+/// out.
+struct TransposeSpec {
+  Extents shape;
+  std::vector<int64_t> permutation;
+  Type type = Type::f32;
+};
+KernelSource transposeKernel(const TransposeSpec &spec);
+
+} // namespace linnet::cpu

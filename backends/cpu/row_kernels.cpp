@@ -1,0 +1,203 @@
+// Kernels whose unit is a row or a column: normalization, softmax, argmax, reductions, pooling.
+#include "backends/cpu/emitter.h"
+#include "backends/cpu/kernels.h"
+
+#include <fmt/format.h>
+#include <limits>
+
+namespace linnet::cpu {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+Value *real(Emitter &e, Value *integer) { return e.b.CreateSIToFP(integer, e.b.getFloatTy()); }
+
+void emitLayerNorm(Emitter &e, const RowSpec &spec) {
+  Value *x = e.arg(0), *gain = e.arg(1), *bias = e.arg(2), *out = e.arg(3);
+  Value *columns = e.extent(spec.columns), *zero = e.i64(0), *size = real(e, columns);
+  auto add = [&](Value *l, Value *r) { return e.b.CreateFAdd(l, r); };
+  e.loop(e.begin, e.end, 1, [&](Value *row) {
+    Value *base = e.b.CreateMul(row, columns);
+    auto element = [&](Value *i, int lanes) { return e.load(spec.type, x, e.b.CreateAdd(base, i), lanes); };
+    Value *sum = e.fold(
+        zero, columns, 0, [&](Value *acc, Value *i, int lanes) { return add(acc, element(i, lanes)); }, add);
+    Value *mean = e.b.CreateFDiv(sum, size);
+    auto centred = [&](Value *i, int lanes) {
+      return e.b.CreateFSub(element(i, lanes), e.splat(mean, lanes));
+    };
+    Value *squares = e.fold(
+        zero, columns, 0,
+        [&](Value *acc, Value *i, int lanes) {
+          Value *d = centred(i, lanes);
+          return e.fma(d, d, acc);
+        },
+        add);
+    Value *variance = e.b.CreateFDiv(squares, size);
+    Value *scale = e.b.CreateFDiv(e.f32(1), e.sqrt(e.b.CreateFAdd(variance, e.f32(spec.epsilon))));
+    e.forVectors(zero, columns, [&](Value *i, int lanes) {
+      Value *y = e.b.CreateFMul(centred(i, lanes), e.splat(scale, lanes));
+      y = e.fma(y, e.load(spec.gain, gain, i, lanes), e.load(spec.gain, bias, i, lanes));
+      e.store(spec.type, out, e.b.CreateAdd(base, i), y);
+    });
+  });
+}
+
+void emitSoftmax(Emitter &e, const RowSpec &spec) {
+  Value *x = e.arg(0), *out = e.arg(1), *columns = e.extent(spec.columns), *zero = e.i64(0);
+  e.loop(e.begin, e.end, 1, [&](Value *row) {
+    Value *base = e.b.CreateMul(row, columns);
+    auto at = [&](Value *i) { return e.b.CreateAdd(base, i); };
+    Value *largest = e.fold(
+        zero, columns, -kInfinity,
+        [&](Value *acc, Value *i, int lanes) { return e.maxOf(e.load(spec.type, x, at(i), lanes), acc); },
+        [&](Value *l, Value *r) { return e.maxOf(l, r); });
+    auto power = [&](Value *i, int lanes) {
+      return e.exp(e.b.CreateFSub(e.load(spec.type, x, at(i), lanes), e.splat(largest, lanes)));
+    };
+    const bool keep = spec.type == Type::f32; // narrower types would round twice: computed again instead
+    Value *sum = e.fold(
+        zero, columns, 0,
+        [&](Value *acc, Value *i, int lanes) {
+          Value *p = power(i, lanes);
+          if (keep) e.store(spec.type, out, at(i), p);
+          return e.b.CreateFAdd(acc, p);
+        },
+        [&](Value *l, Value *r) { return e.b.CreateFAdd(l, r); });
+    Value *scale = e.b.CreateFDiv(e.f32(1), sum);
+    e.forVectors(zero, columns, [&](Value *i, int lanes) {
+      Value *p = keep ? e.load(spec.type, out, at(i), lanes) : power(i, lanes);
+      e.store(spec.type, out, at(i), e.b.CreateFMul(p, e.splat(scale, lanes)));
+    });
+  });
+}
+
+/// The larger of two (value, index) pairs; the lower index among equals; NaN above all.
+Values larger(Emitter &e, Value *v0, Value *i0, Value *v1, Value *i1) {
+  Value *nan0 = e.b.CreateFCmpUNO(v0, v0), *nan1 = e.b.CreateFCmpUNO(v1, v1);
+  Value *above = e.b.CreateOr(e.b.CreateFCmpOGT(v1, v0), e.b.CreateAnd(nan1, e.b.CreateNot(nan0)));
+  Value *equal = e.b.CreateOr(e.b.CreateFCmpOEQ(v1, v0), e.b.CreateAnd(nan0, nan1));
+  Value *take = e.b.CreateOr(above, e.b.CreateAnd(equal, e.b.CreateICmpSLT(i1, i0)));
+  return {e.b.CreateSelect(take, v1, v0), e.b.CreateSelect(take, i1, i0)};
+}
+
+void emitArgmax(Emitter &e, const RowSpec &spec) {
+  Value *x = e.arg(0), *out = e.arg(1), *columns = e.extent(spec.columns);
+  const int lanes = e.lanes();
+  llvm::SmallVector<llvm::Constant *, 16> ids;
+  for (int i = 0; i < lanes; ++i) ids.push_back(e.b.getInt32(i));
+  Value *lane_ids = llvm::ConstantVector::get(ids);
+  Value *main = e.b.CreateAnd(columns, e.i64(-int64_t(lanes)));
+  auto index = [&](Value *i, int n) {
+    Value *first = e.splat(e.b.CreateTrunc(i, e.b.getInt32Ty()), n);
+    return n == 1 ? first : e.b.CreateAdd(first, lane_ids);
+  };
+  e.loop(e.begin, e.end, 1, [&](Value *row) {
+    Value *base = e.b.CreateMul(row, columns);
+    Values best{e.f32(-kInfinity, lanes), lane_ids};
+    best = e.loop(e.i64(0), main, lanes, best, [&](Value *i, const Values &now) {
+      return larger(e, now[0], now[1], e.load(spec.type, x, e.b.CreateAdd(base, i), lanes), index(i, lanes));
+    });
+    for (int count = lanes; count > 1; count /= 2) {
+      llvm::SmallVector<int, 16> low, high;
+      for (int i = 0; i < count / 2; ++i) low.push_back(i), high.push_back(i + count / 2);
+      auto part = [&](Value *v, llvm::ArrayRef<int> pick) { return e.b.CreateShuffleVector(v, pick); };
+      best = larger(e, part(best[0], low), part(best[1], low), part(best[0], high), part(best[1], high));
+    }
+    best = {e.b.CreateExtractElement(best[0], uint64_t(0)), e.b.CreateExtractElement(best[1], uint64_t(0))};
+    best = e.loop(main, columns, 1, best, [&](Value *i, const Values &now) {
+      return larger(e, now[0], now[1], e.load(spec.type, x, e.b.CreateAdd(base, i)), index(i, 1));
+    });
+    e.store(Type::i32, out, row, best[1]);
+  });
+}
+
+Value *joinReduction(Emitter &e, Reduction kind, Value *x, Value *y) {
+  return kind == Reduction::max ? e.maximum(x, y) : e.b.CreateFAdd(x, y);
+}
+
+void emitReduce(Emitter &e, const ReduceSpec &spec) {
+  Value *x = e.arg(0), *out = e.arg(1), *size = e.extent(spec.size), *inner = e.extent(spec.inner);
+  const double identity = spec.kind == Reduction::max ? -kInfinity : 0;
+  auto join = [&](Value *l, Value *r) { return joinReduction(e, spec.kind, l, r); };
+  auto finish = [&](Value *at, Value *value) {
+    if (spec.kind == Reduction::mean)
+      value = e.b.CreateFDiv(value, e.splat(real(e, size), Emitter::lanesOf(value)));
+    e.store(spec.type, out, at, value);
+  };
+  if (spec.inner == Extent(1)) {
+    e.loop(e.begin, e.end, 1, [&](Value *row) {
+      Value *base = e.b.CreateMul(row, size);
+      finish(row, e.fold(
+                      e.i64(0), size, identity,
+                      [&](Value *acc, Value *i, int lanes) {
+                        return join(acc, e.load(spec.type, x, e.b.CreateAdd(base, i), lanes));
+                      },
+                      join));
+    });
+    return;
+  }
+  e.forRuns(inner, [&](Value *outer, Value *from, Value *to) {
+    Value *base = e.b.CreateMul(outer, size);
+    e.forVectors(from, to, [&](Value *i, int lanes) {
+      Values acc = e.loop(e.i64(0), size, 1, {e.f32(identity, lanes)}, [&](Value *r, const Values &now) {
+        return Values{join(now[0], e.load(spec.type, x, e.muladd(e.b.CreateAdd(base, r), inner, i), lanes))};
+      });
+      finish(e.muladd(outer, inner, i), acc[0]);
+    });
+  });
+}
+
+void emitPool(Emitter &e, const PoolSpec &spec) {
+  Value *x = e.arg(0), *length = e.arg(1), *out = e.arg(2);
+  Value *positions = e.extent(spec.positions), *columns = e.extent(spec.columns);
+  e.forRuns(columns, [&](Value *row, Value *from, Value *to) {
+    Value *count = e.max(e.min(e.loadIndex(length, row), positions), e.i64(1));
+    Value *base = e.b.CreateMul(row, positions);
+    Value *position = spec.mode == Pooling::last ? e.b.CreateSub(count, e.i64(1)) : e.i64(0);
+    e.forVectors(from, to, [&](Value *i, int lanes) {
+      Value *at = e.muladd(row, columns, i);
+      if (spec.mode != Pooling::mean)
+        return e.copy(spec.type, out, at, x, e.muladd(e.b.CreateAdd(base, position), columns, i), lanes);
+      Value *sum = e.loop(e.i64(0), count, 1, {e.f32(0, lanes)}, [&](Value *t, const Values &acc) {
+        Value *element = e.load(spec.type, x, e.muladd(e.b.CreateAdd(base, t), columns, i), lanes);
+        return Values{e.b.CreateFAdd(acc[0], element)};
+      })[0];
+      e.store(spec.type, out, at, e.b.CreateFDiv(sum, e.splat(real(e, count), lanes)));
+    });
+  });
+}
+
+} // namespace
+
+KernelSource layerNormKernel(const RowSpec &spec) {
+  std::string name = fmt::format("layer_norm_{}_c{}_eps{:x}", nameOf(spec.type), spec.columns.text(),
+                                 std::bit_cast<uint32_t>(spec.epsilon));
+  if (spec.gain != spec.type) name += fmt::format("_gain_{}", nameOf(spec.gain));
+  return {name, [spec](Emitter &e) { emitLayerNorm(e, spec); }};
+}
+
+KernelSource softmaxKernel(const RowSpec &spec) {
+  return {fmt::format("softmax_{}_c{}", nameOf(spec.type), spec.columns.text()),
+          [spec](Emitter &e) { emitSoftmax(e, spec); }};
+}
+
+KernelSource argmaxKernel(const RowSpec &spec) {
+  return {fmt::format("argmax_{}_c{}", nameOf(spec.type), spec.columns.text()),
+          [spec](Emitter &e) { emitArgmax(e, spec); }};
+}
+
+KernelSource reduceKernel(const ReduceSpec &spec) {
+  static const char *const kKinds[] = {"sum", "mean", "max"};
+  return {fmt::format("reduce_{}_{}_r{}_i{}", kKinds[int(spec.kind)], nameOf(spec.type), spec.size.text(),
+                      spec.inner.text()),
+          [spec](Emitter &e) { emitReduce(e, spec); }};
+}
+
+KernelSource poolKernel(const PoolSpec &spec) {
+  static const char *const kModes[] = {"last", "first", "mean"};
+  return {fmt::format("pool_{}_{}_t{}_c{}", kModes[int(spec.mode)], nameOf(spec.type), spec.positions.text(),
+                      spec.columns.text()),
+          [spec](Emitter &e) { emitPool(e, spec); }};
+}
+
+} // namespace linnet::cpu
