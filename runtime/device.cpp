@@ -1,4 +1,5 @@
 #include "runtime/device.h"
+#include "runtime/cpu/cpu_device.h"
 #include "support/error.h"
 
 #include <map>
@@ -13,7 +14,7 @@ struct Registry {
 };
 
 Registry &registry() {
-  static Registry instance = {};
+  static Registry instance = {{}, {{"cpu", cpu::openCpuDevice}}};
   return instance;
 }
 

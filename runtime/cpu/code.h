@@ -1,0 +1,36 @@
+// The artifact's machine code, loaded: the best variant that the processor can run.
+#pragma once
+#include "runtime/artifact.h"
+#include "runtime/cpu/kernel_abi.h"
+
+#include <string>
+#include <vector>
+
+namespace linnet::cpu {
+
+/// LINNET_CPU_ISA=NAME makes a processor look poorer: variants before NAME in the artifact's list are passed
+/// over.
+inline constexpr const char *kIsaVariable = "LINNET_CPU_ISA";
+
+/// The first variant of `program` that this processor can run, or an error that lists what each one wants.
+Result<const fb::Code *> chooseCode(const fb::Program &program);
+
+/// An ELF image mapped by the dynamic linker, and the addresses of Program.kernels in it.
+class LoadedCode {
+public:
+  /// A program without kernels needs no code and gives an empty one.
+  static Result<LoadedCode> load(const Artifact &artifact, const fb::Program &program);
+  LoadedCode() = default;
+  LoadedCode(LoadedCode &&other) noexcept;
+  LoadedCode &operator=(LoadedCode &&other) noexcept;
+  ~LoadedCode();
+  Kernel kernel(uint32_t index) const { return kernels[index]; }
+  const std::string &isa() const { return variant; }
+
+private:
+  void *handle = nullptr;
+  std::string variant;
+  std::vector<Kernel> kernels;
+};
+
+} // namespace linnet::cpu

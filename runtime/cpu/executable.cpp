@@ -1,0 +1,304 @@
+#include "runtime/cpu/executable.h"
+#include "runtime/expr.h"
+#include "runtime/format.h"
+#include "runtime/layout.h"
+#include "runtime/run_check.h"
+#include "support/error.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <omp.h>
+
+namespace linnet::cpu {
+namespace {
+
+uint64_t aligned(uint64_t bytes) {
+  return (bytes + format::kAlignment - 1) / format::kAlignment * format::kAlignment;
+}
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+bool samePlace(const fb::Ref &a, const fb::Ref &b) {
+  return a.space() == b.space() && a.index() == b.index() && a.offset() == b.offset();
+}
+
+bool lacks(const fb::Code *code, std::string_view feature) {
+  for (const auto *f : *code->features())
+    if (f->string_view() == feature) return false;
+  return true;
+}
+
+// A variant that was forced below the processor's best holds for oneDNN, too.
+void limitLibraryTo(const fb::Code *code) {
+  if (lacks(code, "avx2")) return limitLibraryToSse41();
+  if (lacks(code, "avx512f")) limitLibraryToAvx2();
+}
+
+} // namespace
+
+Result<std::unique_ptr<Executable>> CpuExecutable::load(const Artifact &artifact, const fb::Program &program,
+                                                        const DeviceOptions &options) {
+  if (options.threads < 0 || options.threads > 4096)
+    return errorf("expected from 1 to 4096 threads, found {}", options.threads);
+  std::unique_ptr<CpuExecutable> made(new CpuExecutable(artifact, program));
+  made->threads = options.threads ? options.threads : omp_get_max_threads();
+  const char *forced = std::getenv(kIsaVariable);
+  if (forced && *forced && program.code()->size()) {
+    LINNET_ASSIGN(const fb::Code *chosen, chooseCode(program));
+    limitLibraryTo(chosen);
+  }
+  LINNET_ASSIGN(made->code, LoadedCode::load(artifact, program));
+  made->library = std::make_unique<MatmulLibrary>(made->threads);
+  if (auto allocated = made->allocate(); !allocated)
+    return errorf("{}: {}", artifact.path(), allocated.error().message);
+  return std::unique_ptr<Executable>(std::move(made));
+}
+
+Result<void> CpuExecutable::allocate() {
+  uint64_t state_bytes = 0, io_bytes = 0;
+  size_t commands = 0;
+  for (const fb::State *state : *program.states()) {
+    state_offsets.push_back(state_bytes);
+    state_bytes += aligned(state->bytes());
+  }
+  for (const fb::Entry *entry : *program.entries()) {
+    io_bytes = std::max(io_bytes, entry->io_bytes());
+    commands = std::max<size_t>(commands, entry->commands()->size());
+  }
+  LINNET_TRY(requireMemory(state_bytes + program.arena_bytes() + io_bytes,
+                           fmt::format("states {}, activations {}, inputs and outputs {}", state_bytes,
+                                       program.arena_bytes(), io_bytes)));
+  LINNET_ASSIGN(states, Reservation::allocate(state_bytes, "states"));
+  LINNET_ASSIGN(arena, Reservation::allocate(program.arena_bytes(), "activations"));
+  LINNET_ASSIGN(io, Reservation::allocate(io_bytes, "inputs and outputs"));
+  tasks.resize(commands);
+  finished.resize(commands);
+  symbols.resize(program.symbols()->size());
+  entries.resize(program.entries()->size());
+  for (size_t i = 0; i < entries.size(); ++i) {
+    entries[i].entry = program.entries()->Get(static_cast<uint32_t>(i));
+    compile(entries[i]);
+  }
+  return reserveScratch();
+}
+
+void *CpuExecutable::address(const fb::Ref *ref) const {
+  if (!ref) return nullptr;
+  std::byte *base = nullptr;
+  uint32_t i = ref->index();
+  switch (ref->space()) {
+  case fb::Space::weight:
+    base = const_cast<std::byte *>(artifact.blob(*program.weights()->Get(i)->blob()).data());
+    break;
+  case fb::Space::state:
+    base = states.data() + state_offsets[i];
+    break;
+  case fb::Space::input:
+  case fb::Space::output:
+    base = io.data();
+    break; // the port's offset is added by the caller
+  case fb::Space::arena:
+    base = arena.data();
+    break;
+  }
+  return base + ref->offset();
+}
+
+// Ports lie at offsets that depend on the entry.
+void CpuExecutable::compile(CompiledEntry &compiled) {
+  auto place = [&](const fb::Ref *ref) -> void * {
+    if (!ref) return nullptr;
+    auto *p = static_cast<std::byte *>(address(ref));
+    if (ref->space() == fb::Space::input) p += compiled.entry->inputs()->Get(ref->index())->offset();
+    if (ref->space() == fb::Space::output) p += compiled.entry->outputs()->Get(ref->index())->offset();
+    return p;
+  };
+  for (const fb::Command *command : *compiled.entry->commands()) {
+    if (auto *call = command->body_as_KernelCall()) {
+      Step step = compileCall(*call);
+      for (const fb::Ref *ref : *call->args()) step.args.push_back(place(ref));
+      compiled.steps.push_back(std::move(step));
+    } else {
+      auto *matmul = command->body_as_PackedMatmul();
+      Step step = compileMatmul(*matmul);
+      for (const fb::Ref *ref : {matmul->a(), matmul->w(), matmul->bias(), matmul->residual(), matmul->out()})
+        step.args.push_back(place(ref));
+      compiled.steps.push_back(std::move(step));
+    }
+  }
+}
+
+CpuExecutable::Step CpuExecutable::compileCall(const fb::KernelCall &call) const {
+  Step step;
+  step.kernel = code.kernel(call.kernel());
+  step.amount = call.work();
+  step.grain = call.grain();
+  return step;
+}
+
+CpuExecutable::Step CpuExecutable::compileMatmul(const fb::PackedMatmul &call) const {
+  Step step;
+  const fb::Weight &weight = *program.weights()->Get(call.w()->index());
+  PanelLayout layout =
+      *parsePanelLayout(weight.layout()->string_view()); // checked when the artifact was read
+  step.matmul = true;
+  step.kernel = code.kernel(call.kernel());
+  step.amount = call.m();
+  step.crossover = call.crossover();
+  step.panels = layout.panels(call.n());
+  step.library = weight.dtype() == fb::DType::f32 && layout.k_block == 16 && layout.n_block == 64 &&
+                 layout.interleave == 1;
+  step.shape.k = call.k();
+  step.shape.n = call.n();
+  step.shape.a_stride = call.a_stride();
+  step.shape.activation = call.activation();
+  step.shape.bias = call.bias() != nullptr;
+  if (call.residual())
+    step.shape.residual = samePlace(*call.residual(), *call.out()) ? Residual::InPlace : Residual::Elsewhere;
+  return step;
+}
+
+// The library's working memory is taken now, for the most rows that the bounds allow.
+Result<void> CpuExecutable::reserveScratch() {
+  uint64_t bytes = 0;
+  for (CompiledEntry &compiled : entries) {
+    std::vector<int64_t> bounds(compiled.entry->bounds()->begin(), compiled.entry->bounds()->end());
+    for (Step &step : compiled.steps) {
+      if (!step.library) continue;
+      MatmulShape shape = step.shape;
+      shape.m = evaluate(step.amount, bounds);
+      step.library = shape.m > step.crossover && library->supports(shape);
+      if (!step.library) continue;
+      for (int64_t m : {shape.m, step.crossover + 1}) {
+        shape.m = m;
+        LINNET_ASSIGN(uint64_t need, library->scratchBytes(shape));
+        bytes = std::max(bytes, need);
+      }
+    }
+  }
+  if (bytes == 0) return {};
+  LINNET_TRY(requireMemory(bytes, "working memory of matmuls"));
+  LINNET_ASSIGN(scratch, Reservation::allocate(bytes, "working memory of matmuls"));
+  return {};
+}
+
+MemoryUse CpuExecutable::memory() const {
+  MemoryUse use;
+  for (const fb::Weight *weight : *program.weights()) use.weights += weight->blob()->size();
+  use.states = states.size();
+  use.arena = arena.size();
+  use.io = io.size();
+  use.scratch = scratch.size();
+  return use;
+}
+
+void CpuExecutable::setTimer(CommandTimer t) { timer = std::move(t); }
+
+Result<void> CpuExecutable::run(int entry, std::span<const int64_t> values,
+                                std::span<const std::span<const std::byte>> inputs,
+                                const std::vector<bool> &wanted) {
+  last_entry = -1;
+  LINNET_TRY(checkRun(artifact, program, entry, values, inputs, wanted));
+  const fb::Entry &e = *entries[static_cast<size_t>(entry)].entry;
+  for (uint32_t i = 0; i < e.inputs()->size(); ++i)
+    if (!inputs[i].empty())
+      std::memcpy(io.data() + e.inputs()->Get(i)->offset(), inputs[i].data(), inputs[i].size());
+  std::copy(values.begin(), values.end(), symbols.begin());
+  LINNET_TRY(execute(entry, symbols));
+  last_entry = entry;
+  return {};
+}
+
+Result<std::span<const std::byte>> CpuExecutable::output(int i) {
+  if (last_entry < 0) return Error{"no output: nothing has been run"};
+  const fb::Entry &e = *entries[static_cast<size_t>(last_entry)].entry;
+  if (i < 0 || static_cast<uint32_t>(i) >= e.outputs()->size())
+    return errorf("entry '{}' has {} outputs, number {} was asked for", e.name()->string_view(),
+                  e.outputs()->size(), i);
+  const fb::Port &port = *e.outputs()->Get(static_cast<uint32_t>(i));
+  return std::span<const std::byte>(io.data() + port.offset(), portBytes(port, symbols));
+}
+
+CpuExecutable::Task CpuExecutable::plan(const Step &step, std::span<const int64_t> values) {
+  Task task;
+  int64_t amount = evaluate(step.amount, values);
+  if (!step.matmul) {
+    task.items = amount;
+    task.grain = step.grain;
+    task.dims = values.data();
+    return task;
+  }
+  task.m = amount;
+  task.items = amount ? step.panels : 0;
+  task.library = step.library && amount > step.crossover;
+  if (task.library) {
+    MatmulShape shape = step.shape;
+    shape.m = amount;
+    task.library = library->supports(shape);
+  }
+  return task;
+}
+
+// Runs of generated kernels share one parallel region; the library opens its own.
+Result<void> CpuExecutable::execute(int entry, std::span<const int64_t> values) {
+  const CompiledEntry &compiled = entries[static_cast<size_t>(entry)];
+  size_t count = compiled.steps.size();
+  for (size_t i = 0; i < count; ++i) {
+    tasks[i] = plan(compiled.steps[i], values);
+    if (compiled.steps[i].matmul) tasks[i].dims = &tasks[i].m;
+  }
+  double start = timer ? now() : 0;
+  for (size_t i = 0; i < count;) {
+    if (tasks[i].library) {
+      LINNET_TRY(runLibrary(compiled.steps[i], tasks[i].m));
+      if (timer) finished[i] = now();
+      ++i;
+      continue;
+    }
+    size_t last = i;
+    while (last < count && !tasks[last].library) ++last;
+    runKernels(compiled, i, last);
+    i = last;
+  }
+  if (timer)
+    for (size_t i = 0; i < count; ++i)
+      timer(entry, static_cast<int>(i), finished[i] - (i ? finished[i - 1] : start));
+  return {};
+}
+
+void CpuExecutable::runKernels(const CompiledEntry &entry, size_t first, size_t last) {
+  if (threads == 1) return runShare(entry, first, last, 0, 1);
+#pragma omp parallel num_threads(threads)
+  runShare(entry, first, last, omp_get_thread_num(), omp_get_num_threads());
+}
+
+// One thread's part of commands [first, last): an equal share of each command's items, in multiples of its
+// grain.
+void CpuExecutable::runShare(const CompiledEntry &entry, size_t first, size_t last, int thread, int team) {
+  for (size_t i = first; i < last; ++i) {
+    const Step &step = entry.steps[i];
+    const Task &task = tasks[i];
+    int64_t pieces = task.items / task.grain + (task.items % task.grain != 0);
+    int64_t begin = pieces * thread / team * task.grain;
+    int64_t end = std::min(pieces * (thread + 1) / team * task.grain, task.items);
+    if (begin < end) step.kernel(task.dims, step.args.data(), begin, end);
+    barrier.wait(team);
+    if (thread == 0 && timer) finished[i] = now();
+  }
+}
+
+Result<void> CpuExecutable::runLibrary(const Step &step, int64_t m) {
+  MatmulShape shape = step.shape;
+  shape.m = m;
+  LINNET_ASSIGN(uint64_t need, library->scratchBytes(shape));
+  if (need > scratch.size()) { // more than for more rows: rare, and paid once
+    LINNET_ASSIGN(scratch, Reservation::allocate(need, "working memory of matmuls"));
+  }
+  return library->run(shape, {step.args[0], step.args[1], step.args[2], step.args[3], step.args[4]},
+                      scratch.data());
+}
+
+} // namespace linnet::cpu

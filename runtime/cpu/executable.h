@@ -1,0 +1,83 @@
+// A program on the cpu: commands with addresses filled in, walked by one team of threads.
+#pragma once
+#include "runtime/cpu/barrier.h"
+#include "runtime/cpu/code.h"
+#include "runtime/cpu/onednn.h"
+#include "runtime/device.h"
+#include "runtime/memory.h"
+
+#include <memory>
+#include <vector>
+
+namespace linnet::cpu {
+
+/// What run() computes is the same to the last bit for the same artifact, processor, thread count and inputs.
+/// Generated kernels give the same for any number of threads, as items are independent; oneDNN does not
+/// promise that.
+class CpuExecutable : public Executable {
+public:
+  static Result<std::unique_ptr<Executable>> load(const Artifact &artifact, const fb::Program &program,
+                                                  const DeviceOptions &options);
+
+  Result<void> run(int entry, std::span<const int64_t> symbols,
+                   std::span<const std::span<const std::byte>> inputs,
+                   const std::vector<bool> &wanted) override;
+  Result<std::span<const std::byte>> output(int i) override;
+  void resetStates() override { states.zero(); }
+  MemoryUse memory() const override;
+  void setTimer(CommandTimer t) override;
+
+private:
+  // One command, operands resolved to addresses. For a matmul args are {a, w, bias, residual, out}.
+  struct Step {
+    Kernel kernel = nullptr;
+    std::vector<void *> args;
+    const fb::Expr *amount = nullptr; // items of work, or a matmul's m
+    int64_t grain = 1;
+    bool matmul = false, library = false; // library: oneDNN may be used
+    int64_t crossover = 0, panels = 0;
+    MatmulShape shape;
+  };
+  // What a step does in the current run.
+  struct Task {
+    int64_t items = 0, grain = 1;
+    const int64_t *dims = nullptr;
+    int64_t m = 0; // a matmul's dims
+    bool library = false;
+  };
+  struct CompiledEntry {
+    const fb::Entry *entry = nullptr;
+    std::vector<Step> steps;
+  };
+
+  CpuExecutable(const Artifact &artifact, const fb::Program &program)
+      : artifact(artifact), program(program) {}
+  Result<void> allocate();
+  Result<void> reserveScratch();
+  void *address(const fb::Ref *ref) const;
+  void compile(CompiledEntry &compiled);
+  Step compileCall(const fb::KernelCall &call) const;
+  Step compileMatmul(const fb::PackedMatmul &call) const;
+  Result<void> execute(int entry, std::span<const int64_t> symbols);
+  Task plan(const Step &step, std::span<const int64_t> symbols);
+  void runKernels(const CompiledEntry &entry, size_t first, size_t last);
+  void runShare(const CompiledEntry &entry, size_t first, size_t last, int thread, int team);
+  Result<void> runLibrary(const Step &step, int64_t m);
+
+  const Artifact &artifact;
+  const fb::Program &program;
+  int threads = 1;
+  LoadedCode code;
+  std::unique_ptr<MatmulLibrary> library;
+  Reservation states, arena, io, scratch;
+  std::vector<uint64_t> state_offsets;
+  std::vector<CompiledEntry> entries;
+  std::vector<Task> tasks;      // as long as the longest entry
+  std::vector<int64_t> symbols; // of the current run
+  std::vector<double> finished; // when each command ended, while a timer is set
+  CommandTimer timer;
+  Barrier barrier;
+  int last_entry = -1;
+};
+
+} // namespace linnet::cpu

@@ -1,0 +1,58 @@
+// oneDNN's part of the cpu device: matmuls with many rows. onednn.cpp is the one file that calls the library.
+#pragma once
+#include "runtime/artifact_generated.h"
+#include "support/result.h"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace linnet::cpu {
+
+/// How the residual reaches the result: not at all, from another place, or as the former contents of `out`.
+enum class Residual : uint8_t { None, Elsewhere, InPlace };
+
+/// out[m, n] = activation(a[m, k] w[k, n] + bias[n]) + residual[m, n] in f32, w packed as panel<16x64>, which
+/// is oneDNN's BA16a64b. Everything that a primitive is made from.
+struct MatmulShape {
+  int64_t m = 0, k = 0, n = 0, a_stride = 0;
+  fb::Activation activation = fb::Activation::none;
+  bool bias = false;
+  Residual residual = Residual::None;
+  bool operator==(const MatmulShape &) const = default;
+};
+
+struct MatmulOperands {
+  const void *a, *w, *bias, *residual;
+  void *out;
+};
+
+/// Primitives by shape: made when first needed, at most kCapacity of them, the least recently used dropped.
+class MatmulLibrary {
+public:
+  static constexpr size_t kCapacity = 64;
+  explicit MatmulLibrary(int threads);
+  ~MatmulLibrary();
+
+  /// oneDNN's name of the implementation ("brg:avx512_core"), or an error where it has none.
+  Result<std::string> implementation(const MatmulShape &shape);
+  /// Working memory that the shape needs. Nothing is compiled for this.
+  Result<uint64_t> scratchBytes(const MatmulShape &shape);
+  /// True where oneDNN has an optimized implementation. Its reference loops are slower than the generated
+  /// kernel.
+  bool supports(const MatmulShape &shape);
+  /// `scratch` holds at least scratchBytes(shape).
+  Result<void> run(const MatmulShape &shape, const MatmulOperands &operands, void *scratch);
+
+private:
+  struct Primitive;
+  struct State;
+  Result<Primitive *> find(const MatmulShape &shape);
+  std::unique_ptr<State> state;
+};
+
+/// Makes oneDNN believe in a poorer processor. Has an effect only before its first primitive in the process.
+void limitLibraryToAvx2();
+void limitLibraryToSse41();
+
+} // namespace linnet::cpu

@@ -1,0 +1,23 @@
+// What every Executable checks before it runs an entry.
+#pragma once
+#include "linnet/api.h"
+#include "runtime/artifact.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace linnet {
+
+/// Bytes of a port's tensor for these symbols.
+LINNET_API uint64_t portBytes(const fb::Port &port, std::span<const int64_t> symbols);
+
+/// The entry exists, each symbol is from 1 to its bound, each input has its port's size for these symbols,
+/// and `wanted` is empty or has an element for each output.
+LINNET_API Result<void> checkRun(const Artifact &artifact, const fb::Program &program, int entry,
+                                 std::span<const int64_t> symbols,
+                                 std::span<const std::span<const std::byte>> inputs,
+                                 const std::vector<bool> &wanted);
+
+} // namespace linnet
