@@ -1,0 +1,7 @@
+// Everything that an embedding program needs.
+#pragma once
+#include "linnet/graph.h"
+#include "linnet/model.h"
+#include "linnet/session.h"
+#include "linnet/tokenizer.h"
+#include "linnet/version.h"

@@ -1,0 +1,70 @@
+// A language model out of an artifact file.
+//
+//   auto model = linnet::Model::load("gpt2.linnet");          // Result<Model>
+//   if (!model) return fail(model.error().message);
+//   auto session = linnet::Session::open(*model);             // linnet/session.h
+#pragma once
+#include "linnet/api.h"
+#include "linnet/memory_use.h"
+#include "linnet/tokenizer.h"
+#include "support/result.h"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace linnet {
+
+struct LoadOptions {
+  /// Target, or TARGET:ARGUMENT, that executes the model: "cpu". Empty: cpu if the artifact has it, else its
+  /// first.
+  std::string device;
+  /// 0: what OMP_NUM_THREADS or the machine says.
+  int threads = 0;
+};
+
+/// Numbers of the model that programs need; the whole configuration is configJson().
+struct ModelConfig {
+  std::string kind; ///< "gpt2"
+  int64_t n_layer = 0, n_head = 0, n_embd = 0, vocab_size = 0;
+  int64_t n_positions = 0;       ///< what the model was made for
+  int64_t context = 0;           ///< what the artifact was compiled for: capacity of the cache, in tokens
+  int64_t max_batch = 0;         ///< most sequences at a time
+  std::vector<TokenId> eos_ids;  ///< tokens that end a text; may be empty
+  std::optional<TokenId> bos_id; ///< the token an empty text starts from
+};
+
+struct LoadedModel; // inside the library
+
+/// Immutable once loaded; copies share everything; may be used from several threads.
+class LINNET_API Model {
+public:
+  /// Maps and checks the file, finds the device, and reserves one session's memory. Errors name the file: no
+  /// artifact, truncated, damaged, of another version, not a language model, no such target, not enough
+  /// memory (both numbers).
+  static Result<Model> load(const std::string &path, const LoadOptions &options = {});
+
+  const std::string &path() const;
+  const ModelConfig &config() const;
+  /// config.json of the checkpoint.
+  const std::string &configJson() const;
+  /// Absent where the checkpoint had no tokenizer files: ids in, ids out.
+  const std::optional<Tokenizer> &tokenizer() const;
+  /// Targets that the artifact has programs for.
+  std::vector<std::string> targets() const;
+  /// The one in use, as its device describes itself.
+  std::string device() const;
+  /// Of one session.
+  MemoryUse memory() const;
+
+  /// For Session.
+  const std::shared_ptr<LoadedModel> &loaded() const { return state; }
+
+private:
+  explicit Model(std::shared_ptr<LoadedModel> s) : state(std::move(s)) {}
+  std::shared_ptr<LoadedModel> state;
+};
+
+} // namespace linnet

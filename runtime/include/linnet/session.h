@@ -1,0 +1,134 @@
+// Generation, logits, embeddings and perplexity of one model. A Session owns a KV cache and the position in
+// it.
+//
+//   auto ids = model.tokenizer()->encode("Once upon")->ids;
+//   auto result = session->generate(ids, {.max_new_tokens = 20},
+//                                   [](linnet::TokenId, std::string_view text) { std::cout << text; return
+//                                   true; });
+#pragma once
+#include "linnet/api.h"
+#include "linnet/model.h"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace linnet {
+
+/// As transformers' generate() understands them, in its order: repetition penalty, temperature, top_k, top_p.
+struct GenerateOptions {
+  int64_t max_new_tokens = 128;
+  /// False: the likeliest token each time (temperature, top_k, top_p and seed are not looked at).
+  bool do_sample = false;
+  float temperature = 1.0f; ///< > 0
+  int64_t top_k = 50;       ///< 0: all
+  float top_p = 1.0f;       ///< in (0, 1]
+  /// Logits of tokens seen before (prompt included) are divided by it where positive, else multiplied. 1:
+  /// off.
+  float repetition_penalty = 1.0f;
+  /// Random numbers are Philox4x32-10, key = seed, counter = (token number, 0, sequence, 0): a token's number
+  /// depends on nothing else, and any device can compute it.
+  uint64_t seed = 0;
+  /// Generation ends before the first of these texts; needs a tokenizer. None may be empty.
+  std::vector<std::string> stop;
+  /// True: go on past the end-of-text token.
+  bool ignore_eos = false;
+};
+
+enum class FinishReason : uint8_t {
+  Length,    ///< max_new_tokens
+  Stop,      ///< one of GenerateOptions::stop
+  Eos,       ///< an end-of-text token, which is the last of `ids` and not part of `text`
+  Cancelled, ///< cancel(), or the callback returned false
+  Context,   ///< the cache is full
+};
+/// "length", "stop", "eos", "cancelled", "context".
+LINNET_API const char *finishReasonName(FinishReason reason);
+
+struct Timings {
+  int64_t prompt_tokens = 0, generated_tokens = 0;
+  double prompt_seconds = 0;   ///< until the first token is known
+  double generate_seconds = 0; ///< from then on; covers generated_tokens - 1 steps
+};
+
+struct GenerateResult {
+  std::vector<TokenId> prompt, ids; ///< ids: the new ones
+  std::string text;                 ///< of `ids`, cut at a stop text; empty without a tokenizer
+  FinishReason finish_reason = FinishReason::Length;
+  Timings timings;
+};
+
+/// Called for each new token, with the text that is complete because of it: never half a UTF-8 character,
+/// never the beginning of what may become a stop text, possibly empty. All pieces joined are
+/// GenerateResult::text; what is left when generation ends comes with the last token's id once more (or with
+/// -1 when there is none). Return false to stop.
+using TokenCallback = std::function<bool(TokenId id, std::string_view text)>;
+
+enum class Pooling : uint8_t { Last, Mean, First };
+
+/// Row-major float32.
+struct Matrix {
+  int64_t rows = 0, columns = 0;
+  std::vector<float> values;
+};
+
+struct Perplexity {
+  double perplexity = 0; ///< e^(nll)
+  double nll = 0;        ///< mean negative log likelihood of a token, in nats
+  int64_t tokens = 0;    ///< that were predicted
+};
+
+/// Not for two threads at a time, except cancel(). Sessions of one model are independent.
+class LINNET_API Session {
+public:
+  static Result<Session> open(const Model &model);
+  Session(Session &&) noexcept;
+  Session &operator=(Session &&) noexcept;
+  ~Session();
+
+  /// Continues after what the session holds: the first call starts a text, the next one goes on behind the
+  /// tokens that were generated. Errors: an empty prompt on an empty session, an id outside [0, vocab_size),
+  /// a prompt longer than the context that is left, options out of range. After an error the session is as
+  /// before the call.
+  Result<GenerateResult> generate(std::span<const TokenId> prompt, const GenerateOptions &options = {},
+                                  const TokenCallback &callback = {});
+  /// Prompts of any lengths and number; at most config().max_batch run together. Each gives the tokens that
+  /// it gives alone, with the sequence number in GenerateOptions::seed's counter its place in `prompts`. The
+  /// callback also tells the prompt's place. Starts from an empty session and leaves one.
+  using BatchCallback = std::function<bool(int64_t sequence, TokenId id, std::string_view text)>;
+  Result<std::vector<GenerateResult>> generateBatch(std::span<const std::vector<TokenId>> prompts,
+                                                    const GenerateOptions &options = {},
+                                                    const BatchCallback &callback = {});
+
+  /// The functions below start from an empty session and leave one.
+
+  /// Of the last position [1, vocab_size], or of `all` positions [ids, vocab_size].
+  Result<Matrix> logits(std::span<const TokenId> ids, bool all = false);
+  /// One vector [1, n_embd] of hidden states: of the last or first position, or their mean. layer 0 is what
+  /// the embeddings give, i what block i gives (up to n_layer), -1 what the final layer norm gives.
+  Result<Matrix> embed(std::span<const TokenId> ids, Pooling pooling = Pooling::Last, int64_t layer = -1);
+  /// Over windows of the context's length that start every `stride` tokens; each token is predicted once,
+  /// from all that its window holds before it (https://huggingface.co/docs/transformers/perplexity). 0:
+  /// windows do not overlap.
+  Result<Perplexity> perplexity(std::span<const TokenId> ids, int64_t stride = 0);
+
+  /// Ends the call that is running, at its next token or chunk of the prompt, or the next call if none is.
+  /// From any thread, and from a signal handler.
+  void cancel() noexcept;
+  /// Forgets all tokens, and a cancel() that has met no call.
+  void reset();
+  /// Tokens that the session holds.
+  int64_t position() const;
+  MemoryUse memory() const;
+
+private:
+  struct State;
+  explicit Session(std::unique_ptr<State> s);
+  std::unique_ptr<State> state;
+};
+
+} // namespace linnet

@@ -1,0 +1,3 @@
+// GPT-2's tokenizer: linnet::Tokenizer, linnet::StreamDecoder.
+#pragma once
+#include "tokenizer/tokenizer.h"

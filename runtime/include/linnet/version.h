@@ -1,0 +1,16 @@
+// Version of the headers and of the library.
+#pragma once
+#include "linnet/api.h"
+
+#define LINNET_VERSION_MAJOR 0
+#define LINNET_VERSION_MINOR 1
+#define LINNET_VERSION_PATCH 0
+
+namespace linnet {
+
+/// "0.1.0": of the library that is loaded, which may be newer than the headers.
+LINNET_API const char *version();
+/// The artifact format that the library reads.
+LINNET_API unsigned artifactFormatVersion();
+
+} // namespace linnet
