@@ -1,0 +1,181 @@
+//===- linnet-alias ------------------------------------------------------------------------------------===//
+//
+// Which results have no memory of their own, and the copies that this demands. In three walks over an entry:
+//
+//   views      a reshape is one; a slice is one if all who read it, through reshapes, can walk rows with gaps
+//   in place   a cache_append writes into its cache's buffer if nothing reads the old value later and the buffer is
+//              a state or an activation; else into a copy of it
+//   returns    what cannot be computed straight into the function result's memory is copied there, states last,
+//              since a state's buffer is read until then
+//
+// Preserves every value. Legal after it: linnet.view and linnet.in_place hold on the ops they stand on; each returned
+// value is the result of an op of its own, or a state updated in place.
+//
+//===---------------------------------------------------------------------------------------------------===//
+#include "ir/Shapes.h"
+#include "passes/Counters.h"
+#include "passes/Fusion.h"
+#include "passes/Liveness.h"
+#include "passes/Passes.h"
+#include "passes/Plan.h"
+
+using namespace mlir;
+
+namespace linnet {
+#define GEN_PASS_DEF_ALIAS
+#include "passes/Passes.h.inc"
+
+namespace {
+using namespace ir;
+
+class EntryAliaser {
+public:
+  EntryAliaser(func::FuncOp function, const TargetDescription &target, Counters &counters)
+      : function(function), block(function.getBody().front()), target(target), counters(counters) {}
+
+  void run() {
+    for (Operation &op : block) clearPlacement(&op);
+    markViews();
+    markInPlace();
+    copyReturns();
+  }
+
+private:
+  void count(StringRef what) { counters.add("linnet-alias", what); }
+
+  //===- views -----------------------------------------------------------------------------------------===//
+
+  void markViews() {
+    for (Operation &op : block) {
+      if (!llvm::isa<ReshapeOp, SliceOp>(op)) continue;
+      if (auto slice = llvm::dyn_cast<SliceOp>(op); slice && !sliceCanBeView(slice)) continue;
+      op.setAttr("linnet.view", UnitAttr::get(op.getContext()));
+      count("views");
+    }
+  }
+
+  bool sliceCanBeView(SliceOp slice) {
+    auto storage = viewStorage(slice);
+    return target.views && storage && (storage->dense() || readersTakeRows(slice, storage->row));
+  }
+
+  bool readersTakeRows(Value value, int64_t row) {
+    return llvm::all_of(value.getUses(), [&](OpOperand &use) {
+      if (auto reshape = llvm::dyn_cast<ReshapeOp>(use.getOwner())) return readersTakeRows(reshape, row);
+      return target.acceptsStridedRows(use.getOwner(), use.getOperandNumber(), row);
+    });
+  }
+
+  //===- caches in place -------------------------------------------------------------------------------===//
+
+  void markInPlace() {
+    for (auto append : llvm::make_early_inc_range(block.getOps<CacheAppendOp>())) {
+      if (!mayOverwriteCache(append)) {
+        OpBuilder builder(append);
+        append.getCacheMutable().assign(makeCopy(builder, append.getCache()).getResult(0));
+        count("copies");
+      }
+      append->setAttr("linnet.in_place", UnitAttr::get(append.getContext()));
+      count("in-place");
+    }
+  }
+
+  bool mayOverwriteCache(CacheAppendOp append) {
+    if (!target.in_place_caches) return false;
+    Storage storage = storageOf(append.getCache());
+    bool whole = storage.dense() && storage.offset == 0 &&
+                 storage.row == storageOf(storage.base).row;
+    return whole && isWritable(storage.base) && !isReadLater(storage.base, append);
+  }
+
+  bool isState(Value base) {
+    auto argument = llvm::dyn_cast<BlockArgument>(base);
+    return argument && !argState(function, argument.getArgNumber()).empty();
+  }
+
+  /// A state, or an activation of this call; never an input, a weight or a constant.
+  bool isWritable(Value base) {
+    if (llvm::isa<BlockArgument>(base)) return isState(base);
+    return !llvm::isa<ParamOp, ConstantOp>(base.getDefiningOp());
+  }
+
+  /// Whether an op behind `writer`, or another operand of it, reads what the buffer held before. What is derived
+  /// from the writer's own result reads the new value, as it should.
+  bool isReadLater(Value base, CacheAppendOp writer) {
+    for (Operation *op = writer; op; op = op->getNextNode())
+      for (OpOperand &use : op->getOpOperands()) {
+        if (&use == &writer.getCacheMutable() || storageOf(use.get()).base != base) continue;
+        return true;
+      }
+    return false;
+  }
+
+  //===- what is returned ------------------------------------------------------------------------------===//
+
+  void copyReturns() {
+    Operation *end = block.getTerminator();
+    SmallVector<OpOperand *> outputs, states;
+    llvm::DenseSet<Value> own;
+    for (OpOperand &use : end->getOpOperands()) {
+      if (resultState(function, use.getOperandNumber()).empty()) {
+        if (!isOwnResult(use.get()) || !own.insert(use.get()).second) outputs.push_back(&use);
+      } else if (!isUpdatedSelf(use)) {
+        states.push_back(&use);
+      }
+    }
+    // Read every state before any is written: a state's new value may be made of another's old one.
+    OpBuilder builder(end);
+    for (OpOperand *use : states)
+      if (isState(storageOf(use->get()).base)) copyInto(builder, *use);
+    for (OpOperand *use : outputs) copyInto(builder, *use);
+    for (OpOperand *use : states) copyInto(builder, *use);
+  }
+
+  /// The result of an op that has memory of its own.
+  bool isOwnResult(Value value) {
+    Operation *op = value.getDefiningOp();
+    return op && !llvm::isa<ParamOp, ConstantOp>(op) && !op->hasAttr("linnet.view") &&
+           !op->hasAttr("linnet.in_place");
+  }
+
+  bool isUpdatedSelf(OpOperand &use) {
+    Storage storage = storageOf(use.get());
+    auto argument = llvm::dyn_cast<BlockArgument>(storage.base);
+    return argument && storage.dense() && storage.offset == 0 &&
+           use.get().getType() == argument.getType() &&
+           argState(function, argument.getArgNumber()) == resultState(function, use.getOperandNumber());
+  }
+
+  void copyInto(OpBuilder &builder, OpOperand &use) {
+    use.set(makeCopy(builder, use.get()).getResult(0));
+    count("copies");
+  }
+
+  func::FuncOp function;
+  Block &block;
+  const TargetDescription &target;
+  Counters &counters;
+};
+
+struct Alias : impl::AliasBase<Alias> {
+  using AliasBase::AliasBase;
+
+  void runOnOperation() override {
+    const TargetDescription *target = findTarget(target_name);
+    if (!target) {
+      getOperation().emitError("unknown target '") << target_name << "', expected " << targetNames();
+      return signalPassFailure();
+    }
+    for (auto function : getOperation().getOps<func::FuncOp>()) {
+      if (!isEntry(function)) continue;
+      if (!function.getBody().hasOneBlock()) {
+        function.emitError("@") << function.getName() << " has more than one block, an entry has one";
+        return signalPassFailure();
+      }
+      EntryAliaser(function, *target, getAnalysis<Counters>()).run();
+    }
+  }
+};
+
+} // namespace
+} // namespace linnet

@@ -1,0 +1,93 @@
+//===- linnet-fuse-elementwise -------------------------------------------------------------------------===//
+//
+// An elementwise consumer takes in its elementwise producers: same shape, no other user. Both become linnet.fused
+// first, so that there is one merge. Constants of one value move into the region. A producer of a smaller shape
+// stays outside, else it would be computed once for each element it broadcasts to.
+//
+// Preserves every returned value. Legal after it: nothing new; elementwise ops that fuse with none stay as they are
+// (linnet-wrap-elementwise is what makes them linnet.fused).
+//
+//===---------------------------------------------------------------------------------------------------===//
+#include "ir/Shapes.h"
+#include "passes/Counters.h"
+#include "passes/Fusion.h"
+#include "passes/Passes.h"
+
+#include "mlir/IR/PatternMatch.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+using namespace mlir;
+
+namespace linnet {
+#define GEN_PASS_DEF_FUSEELEMENTWISE
+#include "passes/Passes.h.inc"
+
+namespace {
+using namespace ir;
+
+bool isFusible(Operation *op) { return llvm::isa<FusedOp>(op) || isTensorElementwise(op); }
+
+/// All uses of the producer's one result are operands of `consumer`, and shapes are equal.
+bool canTakeIn(Operation *consumer, Operation *producer) {
+  if (!producer || !isFusible(producer) || producer->getNumResults() != 1) return false;
+  if (producer->getBlock() != consumer->getBlock()) return false;
+  for (Operation *user : producer->getUsers())
+    if (user != consumer) return false;
+  auto from = llvm::cast<RankedTensorType>(producer->getResult(0).getType());
+  auto to = llvm::cast<RankedTensorType>(consumer->getResult(0).getType());
+  return shapeOf(from) == shapeOf(to);
+}
+
+/// `op` as a linnet.fused; one that is not yet is replaced.
+FusedOp toFused(PatternRewriter &rewriter, Operation *op) {
+  if (auto fused = llvm::dyn_cast<FusedOp>(op)) return fused;
+  OpBuilder::InsertionGuard guard(rewriter);
+  rewriter.setInsertionPoint(op);
+  FusedOp fused = asFused(rewriter, op);
+  rewriter.replaceOp(op, fused);
+  return fused;
+}
+
+struct TakeInProducer : RewritePattern {
+  TakeInProducer(MLIRContext *context, Counters &counters)
+      : RewritePattern(MatchAnyOpTypeTag(), 1, context), counters(counters) {}
+  LogicalResult matchAndRewrite(Operation *op, PatternRewriter &rewriter) const override {
+    if (!isFusible(op)) return failure();
+    for (Value operand : op->getOperands()) {
+      Operation *producer = operand.getDefiningOp();
+      if (!canTakeIn(op, producer)) continue;
+      FusedOp inner = toFused(rewriter, producer), outer = toFused(rewriter, op);
+      rewriter.setInsertionPoint(outer);
+      rewriter.replaceOp(outer, mergeProducer(rewriter, outer, inner));
+      rewriter.eraseOp(inner);
+      counters.add("linnet-fuse-elementwise", "fused");
+      return success();
+    }
+    return rewriter.notifyMatchFailure(op, "no elementwise producer of this shape without other users");
+  }
+  Counters &counters;
+};
+
+struct TakeInConstants : OpRewritePattern<FusedOp> {
+  TakeInConstants(MLIRContext *context, Counters &counters) : OpRewritePattern(context), counters(counters) {}
+  LogicalResult matchAndRewrite(FusedOp op, PatternRewriter &rewriter) const override {
+    FusedOp smaller = absorbSplats(rewriter, op);
+    if (!smaller) return rewriter.notifyMatchFailure(op, "no constant of one value that could move inside");
+    counters.add("linnet-fuse-elementwise", "constants", op.getInputs().size() - smaller.getInputs().size());
+    rewriter.replaceOp(op, smaller);
+    return success();
+  }
+  Counters &counters;
+};
+
+struct FuseElementwise : impl::FuseElementwiseBase<FuseElementwise> {
+  void runOnOperation() override {
+    auto &counters = getAnalysis<Counters>();
+    RewritePatternSet patterns(&getContext());
+    patterns.add<TakeInProducer, TakeInConstants>(&getContext(), counters);
+    if (failed(applyPatternsAndFoldGreedily(getOperation(), std::move(patterns)))) signalPassFailure();
+  }
+};
+
+} // namespace
+} // namespace linnet

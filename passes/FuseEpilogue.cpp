@@ -1,0 +1,115 @@
+//===- linnet-fuse-epilogue ----------------------------------------------------------------------------===//
+//
+// What follows a matmul moves into it: bias, activation, residual, in the one order that the op computes them:
+// activation(ab + bias) + residual. Each rule is a pattern; its guards keep that order and ask for a matmul with
+// no other user. The new matmul stands where the absorbed op stood, so that all its operands are defined there.
+//
+// Preserves every returned value. Legal after it: nothing new; a matmul may have any epilogue before and after.
+//
+//===---------------------------------------------------------------------------------------------------===//
+#include "ir/Shapes.h"
+#include "passes/Counters.h"
+#include "passes/Passes.h"
+
+#include "mlir/IR/PatternMatch.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+using namespace mlir;
+
+namespace linnet {
+#define GEN_PASS_DEF_FUSEEPILOGUE
+#include "passes/Passes.h.inc"
+
+namespace {
+using namespace ir;
+
+RankedTensorType tensor(Value value) { return llvm::dyn_cast<RankedTensorType>(value.getType()); }
+
+/// The epilogue of `matmul` with changes, in place of `absorbed`.
+void absorb(PatternRewriter &rewriter, MatmulOp matmul, Operation *absorbed, Value bias, Value residual,
+            Activation activation) {
+  Location loc = rewriter.getFusedLoc({matmul.getLoc(), absorbed->getLoc()});
+  rewriter.replaceOpWithNewOp<MatmulOp>(absorbed, matmul.getLhs(), matmul.getRhs(), bias, residual,
+                                        matmul.getTransposeLhs(), matmul.getTransposeRhs(), activation)
+      ->setLoc(loc);
+  rewriter.eraseOp(matmul);
+}
+
+/// The matmul that only `user` reads through `operand`.
+MatmulOp onlyUsersMatmul(Value operand) {
+  auto matmul = operand.getDefiningOp<MatmulOp>();
+  return matmul && matmul->hasOneUse() ? matmul : MatmulOp();
+}
+
+/// add(matmul, bias) with bias (N), before any activation or residual.
+struct AbsorbBias : OpRewritePattern<AddOp> {
+  AbsorbBias(MLIRContext *context, Counters &counters) : OpRewritePattern(context, 2), counters(counters) {}
+  LogicalResult matchAndRewrite(AddOp add, PatternRewriter &rewriter) const override {
+    for (auto [value, bias] : {std::pair(add.getLhs(), add.getRhs()), std::pair(add.getRhs(), add.getLhs())}) {
+      MatmulOp matmul = onlyUsersMatmul(value);
+      if (!matmul || matmul.getBias() || matmul.getResidual() || matmul.getActivation() != Activation::none)
+        continue;
+      RankedTensorType type = tensor(bias);
+      if (matmul.getType() != add.getType() || type.getRank() != 1 ||
+          shapeOf(type)[0] != shapeOf(matmul.getType()).back() || panelOf(type))
+        continue;
+      absorb(rewriter, matmul, add, bias, Value(), Activation::none);
+      counters.add("linnet-fuse-epilogue", "biases");
+      return success();
+    }
+    return rewriter.notifyMatchFailure(add, "no single-use matmul without epilogue plus a vector over N");
+  }
+  Counters &counters;
+};
+
+/// gelu or relu of a matmul that has no activation and no residual yet.
+template <class Op> struct AbsorbActivation : OpRewritePattern<Op> {
+  AbsorbActivation(MLIRContext *context, Counters &counters)
+      : OpRewritePattern<Op>(context), counters(counters) {}
+  static Activation activationOf(ReluOp) { return Activation::relu; }
+  static Activation activationOf(GeluOp op) {
+    return op.getForm() == GeluForm::erf ? Activation::gelu_erf : Activation::gelu_tanh;
+  }
+  LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
+    MatmulOp matmul = onlyUsersMatmul(op.getOperand());
+    if (!matmul) return rewriter.notifyMatchFailure(op, "operand is no single-use matmul");
+    if (matmul.getResidual() || matmul.getActivation() != Activation::none)
+      return rewriter.notifyMatchFailure(op, "the matmul already has an activation or a residual");
+    absorb(rewriter, matmul, op, matmul.getBias(), Value(), activationOf(op));
+    counters.add("linnet-fuse-epilogue", "activations");
+    return success();
+  }
+  Counters &counters;
+};
+
+/// add(matmul, x) with x of the result's own shape.
+struct AbsorbResidual : OpRewritePattern<AddOp> {
+  AbsorbResidual(MLIRContext *context, Counters &counters) : OpRewritePattern(context), counters(counters) {}
+  LogicalResult matchAndRewrite(AddOp add, PatternRewriter &rewriter) const override {
+    for (auto [value, residual] :
+         {std::pair(add.getLhs(), add.getRhs()), std::pair(add.getRhs(), add.getLhs())}) {
+      MatmulOp matmul = onlyUsersMatmul(value);
+      if (!matmul || matmul.getResidual() || matmul.getType() != add.getType() ||
+          residual.getType() != add.getType())
+        continue;
+      absorb(rewriter, matmul, add, matmul.getBias(), residual, matmul.getActivation());
+      counters.add("linnet-fuse-epilogue", "residuals");
+      return success();
+    }
+    return rewriter.notifyMatchFailure(add, "no single-use matmul without residual plus a tensor of its shape");
+  }
+  Counters &counters;
+};
+
+struct FuseEpilogue : impl::FuseEpilogueBase<FuseEpilogue> {
+  void runOnOperation() override {
+    auto &counters = getAnalysis<Counters>();
+    RewritePatternSet patterns(&getContext());
+    patterns.add<AbsorbBias, AbsorbActivation<ReluOp>, AbsorbActivation<GeluOp>, AbsorbResidual>(&getContext(),
+                                                                                              counters);
+    if (failed(applyPatternsAndFoldGreedily(getOperation(), std::move(patterns)))) signalPassFailure();
+  }
+};
+
+} // namespace
+} // namespace linnet

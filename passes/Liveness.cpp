@@ -1,0 +1,51 @@
+#include "passes/Liveness.h"
+
+#include "ir/Shapes.h"
+#include "passes/Plan.h"
+
+using namespace mlir;
+
+namespace linnet {
+using namespace ir;
+
+llvm::DenseMap<Operation *, int> positions(func::FuncOp function) {
+  llvm::DenseMap<Operation *, int> position;
+  for (Operation &op : function.getBody().front()) position[&op] = position.size();
+  return position;
+}
+
+SmallVector<Lifetime> lifetimes(func::FuncOp function) {
+  SmallVector<Lifetime> all;
+  llvm::DenseMap<Value, size_t> index;
+  int at = 0;
+  for (Operation &op : function.getBody().front()) {
+    for (Value operand : op.getOperands())
+      if (auto found = index.find(storageOf(operand).base); found != index.end()) all[found->second].last = at;
+    bool owns = !llvm::isa<ParamOp, ConstantOp>(op) && !op.hasAttr("linnet.view") && !op.hasAttr("linnet.in_place");
+    for (Value result : op.getResults()) {
+      if (!owns) continue;
+      index[result] = all.size();
+      all.push_back({result, at, at});
+    }
+    ++at;
+  }
+  return all;
+}
+
+bool canOverwrite(Operation *op, OpResult result, Value base) {
+  if (!llvm::isa<FusedOp, ElementwiseOpInterface>(op)) return false;
+  auto to = llvm::cast<RankedTensorType>(result.getType());
+  for (Value operand : op->getOperands()) {
+    Storage storage = storageOf(operand);
+    if (storage.base != base) continue;
+    auto from = llvm::cast<RankedTensorType>(operand.getType());
+    auto whole = llvm::cast<RankedTensorType>(base.getType());
+    // A reshape keeps the order of elements, so the operand may be one; a slice or a broadcast may not.
+    bool same_elements = shapeOf(from) == shapeOf(to) && storage.dense() && storage.offset == 0 &&
+                         storage.row == storageOf(base).row && dimsOf(whole) == dimsOf(from);
+    if (!same_elements || elementBytes(from.getElementType()) != elementBytes(to.getElementType())) return false;
+  }
+  return true;
+}
+
+} // namespace linnet

@@ -1,0 +1,152 @@
+// The default pipeline: which passes run for a target, in which order, and how to leave some out.
+#include "passes/Passes.h"
+#include "support/error.h"
+
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "mlir/Transforms/Passes.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include <mutex>
+
+using namespace mlir;
+
+namespace linnet {
+#define GEN_PASS_REGISTRATION
+#include "passes/Passes.h.inc"
+
+namespace {
+
+/// One step of a pipeline: a pass by its argument, and whether it asks for the target.
+struct Step {
+  const char *pass;
+  bool takes_target = false;
+};
+
+/// What makes a plan of any module in the dialect. Backends lower nothing else.
+constexpr Step kPlanning[] = {{"linnet-wrap-elementwise"},
+                              {"linnet-alias", true},
+                              {"linnet-plan-memory", true},
+                              {"linnet-verify-plan"}};
+
+std::vector<Step> optimizing(const TargetDescription &target, int opt_level) {
+  std::vector<Step> steps;
+  if (opt_level >= 1) {
+    steps = {{"canonicalize"}, {"cse"}};
+    if (target.matmul_epilogue) steps.push_back({"linnet-fuse-epilogue"});
+    if (target.fused_elementwise) steps.push_back({"linnet-fuse-elementwise"});
+  }
+  // Not an optimization where the target multiplies by packed weights only; without panels it does nothing.
+  if (target.panel) steps.push_back({"linnet-assign-layout", true});
+  if (opt_level >= 1) steps.insert(steps.end(), {{"canonicalize"}, {"cse"}});
+  return steps;
+}
+
+bool plans(const TargetDescription &target) { return target.in_place_caches; }
+
+std::vector<Step> allSteps(const TargetDescription &target, int opt_level) {
+  std::vector<Step> steps = optimizing(target, opt_level);
+  if (plans(target)) steps.insert(steps.end(), std::begin(kPlanning), std::end(kPlanning));
+  return steps;
+}
+
+std::string text(const std::vector<Step> &steps, const std::string &target) {
+  std::string text;
+  for (const Step &step : steps) {
+    text += (text.empty() ? "" : ",") + std::string(step.pass);
+    if (step.takes_target) text += "{target=" + target + "}";
+  }
+  return text;
+}
+
+Result<void> checkDisabled(const std::vector<std::string> &disabled) {
+  for (const std::string &name : disabled) {
+    if (llvm::is_contained(requiredPasses(), name))
+      return errorf("--disable-pass={}: no module can be lowered without this pass", name);
+    if (!PassInfo::lookup(name)) return errorf("--disable-pass={}: there is no pass of that name", name);
+  }
+  return {};
+}
+
+/// Appends the passes of `pipeline`, text in mlir-opt's syntax. A pipeline that names its anchor
+/// (`builtin.module(...)`) is taken too.
+Result<void> append(OpPassManager &manager, llvm::StringRef pipeline) {
+  std::string message;
+  llvm::raw_string_ostream out(message);
+  pipeline = pipeline.trim();
+  if (pipeline.consume_front("builtin.module(") && !pipeline.consume_back(")"))
+    return errorf("--pass-pipeline: expected ')' at the end");
+  if (failed(parsePassPipeline(pipeline, manager, out))) {
+    std::replace(message.begin(), message.end(), '\n', ' ');
+    return errorf("--pass-pipeline: {}", llvm::StringRef(message).trim().str());
+  }
+  return {};
+}
+
+struct DefaultPipelineOptions : PassPipelineOptions<DefaultPipelineOptions> {
+  Option<std::string> target{*this, "target", llvm::cl::desc("the target to plan for"), llvm::cl::init("cpu")};
+  Option<int> opt_level{*this, "opt-level", llvm::cl::desc("0, 1 or 2"), llvm::cl::init(2)};
+  ListOption<std::string> disabled{*this, "disable", llvm::cl::desc("passes to leave out")};
+};
+
+void registerEach() {
+  registerCanonicalizerPass();
+  registerCSEPass();
+  registerLinnetPasses();
+  // Not PassPipelineRegistration: its builder cannot fail, and these options can be wrong.
+  registerPassPipeline(
+      "linnet-default-pipeline", "from a graph to a planned module for a target",
+      [](OpPassManager &manager, StringRef options, function_ref<LogicalResult(const Twine &)> error) {
+        DefaultPipelineOptions parsed;
+        if (failed(parsed.parseFromString(options))) return failure();
+        PipelineSpec spec{parsed.target, parsed.opt_level, {}, {}};
+        for (const std::string &name : parsed.disabled) spec.disabled.push_back(name);
+        auto built = buildPipeline(manager, spec);
+        return built ? success() : error(built.error().message);
+      },
+      [](function_ref<void(const detail::PassOptions &)> visit) { visit(DefaultPipelineOptions()); });
+}
+
+} // namespace
+
+const std::vector<std::string> &requiredPasses() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> names = {"linnet-assign-layout"};
+    for (const Step &step : kPlanning)
+      if (StringRef(step.pass) != "linnet-verify-plan") names.push_back(step.pass);
+    return names;
+  }();
+  return names;
+}
+
+std::vector<std::string> defaultPasses(const TargetDescription &target, int opt_level) {
+  std::vector<std::string> names;
+  for (const Step &step : allSteps(target, opt_level)) names.push_back(step.pass);
+  return names;
+}
+
+Result<void> buildPipeline(OpPassManager &manager, const PipelineSpec &spec) {
+  registerPasses();
+  const TargetDescription *target = findTarget(spec.target);
+  if (!target) return errorf("unknown target '{}', expected {}", spec.target, targetNames());
+  if (spec.opt_level < 0 || spec.opt_level > 2)
+    return errorf("optimization level {}: expected 0, 1 or 2", spec.opt_level);
+  LINNET_TRY(checkDisabled(spec.disabled));
+  std::vector<Step> steps = allSteps(*target, spec.opt_level);
+  if (!spec.custom.empty()) {
+    LINNET_TRY(append(manager, spec.custom));
+    steps = target->panel ? std::vector<Step>{{"linnet-assign-layout", true}} : std::vector<Step>{};
+    if (plans(*target)) steps.insert(steps.end(), std::begin(kPlanning), std::end(kPlanning));
+  }
+  llvm::erase_if(steps, [&](const Step &step) { return llvm::is_contained(spec.disabled, step.pass); });
+  return append(manager, text(steps, target->name));
+}
+
+void registerPasses() {
+  static std::once_flag once;
+  std::call_once(once, registerEach);
+}
+
+} // namespace linnet

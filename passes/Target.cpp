@@ -1,0 +1,61 @@
+#include "passes/Target.h"
+
+#include "ir/Shapes.h"
+
+using namespace mlir;
+
+namespace linnet {
+namespace {
+using namespace ir;
+
+/// oneDNN's BA16a64b and its narrower kin; the generated small-M kernels read the same panels.
+std::optional<PanelShape> cpuPanel(Type element) {
+  if (element.isF32()) return PanelShape{16, 64, 1};
+  return std::nullopt;
+}
+
+int64_t sizesFrom(RankedTensorType type, int64_t dim) {
+  int64_t product = 1;
+  for (int64_t size : type.getShape().drop_front(dim)) product *= size;
+  return product;
+}
+
+/// Kernels that walk rows (b, t) with a stride: attention's q, cache_append's entries, matmul's lhs.
+bool cpuStridedRows(Operation *op, unsigned operand, int64_t row) {
+  auto type = llvm::cast<RankedTensorType>(op->getOperand(operand).getType());
+  if (llvm::isa<AttentionOp>(op)) return operand == 0 && row == sizesFrom(type, 2);
+  if (llvm::isa<CacheAppendOp>(op)) return operand == 1 && row == sizesFrom(type, 2);
+  auto matmul = llvm::dyn_cast<MatmulOp>(op);
+  if (!matmul || operand != 0 || matmul.getTransposeLhs()) return false;
+  auto rhs = llvm::cast<RankedTensorType>(matmul.getRhs().getType());
+  return panelOf(rhs) && type.getRank() >= 1 && row == type.getShape().back();
+}
+
+const TargetDescription kTargets[] = {
+    {.name = "cpu",
+     .alignment = 64,
+     .matmul_epilogue = true,
+     .fused_elementwise = true,
+     .views = true,
+     .in_place_caches = true,
+     .panel = cpuPanel,
+     .embed_reads_panels = true,
+     .accepts_strided_rows = cpuStridedRows},
+    {.name = "reference"},
+};
+
+} // namespace
+
+const TargetDescription *findTarget(llvm::StringRef name) {
+  for (const TargetDescription &target : kTargets)
+    if (target.name == name.split(':').first) return &target;
+  return nullptr;
+}
+
+std::string targetNames() {
+  std::string names;
+  for (const TargetDescription &target : kTargets) names += (names.empty() ? "" : ", ") + target.name;
+  return names;
+}
+
+} // namespace linnet
