@@ -206,9 +206,13 @@ TEST_CASE("GPT-2: added tokens of every kind, saved for comparison") {
     for (size_t n = 1 + random.below(10); n > 0; --n)
       text += random.below(2) ? contents[random.below(10)] : pieces[random.below(std::size(pieces))];
     std::string ids;
-    for (TokenId id : test::ids(tokenizer, text)) ids += (ids.empty() ? "" : ",") + std::to_string(id);
+    for (TokenId id : test::ids(tokenizer, text)) {
+      if (!ids.empty()) ids += ',';
+      ids += std::to_string(id);
+    }
     for (size_t at = 0; (at = text.find('\n', at)) != std::string::npos; at += 2) text.replace(at, 1, "\\n");
-    json += (i ? ",\n" : "") + std::string("{\"text\":\"") + text + "\",\"ids\":[" + ids + "]}";
+    if (i) json += ",\n";
+    json.append("{\"text\":\"").append(text).append("\",\"ids\":[").append(ids).append("]}");
   }
   REQUIRE(writeTextFile(dir + "/expected.json", json + "]").ok());
 }
