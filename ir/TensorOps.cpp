@@ -79,9 +79,15 @@ LogicalResult MatmulOp::inferReturnTypes(MLIRContext *, std::optional<Location> 
                              why...);
   };
   if (l.empty() || r.size() < 2) return fail("expected at least 1 and 2 dimensions");
-  if (l.size() == 1 && a.getTransposeLhs()) return fail("a vector has no transpose");
-  if (a.getTransposeLhs()) std::swap(l[l.size() - 1], l[l.size() - 2]);
-  if (a.getTransposeRhs()) std::swap(r[r.size() - 1], r[r.size() - 2]);
+  // While an op is parsed, what its attribute dictionary says is not yet in the properties.
+  auto flag = [&](bool property, StringRef name) {
+    return property || (a.getAttributes() && a.getAttributes().contains(name));
+  };
+  bool transpose_lhs = flag(a.getTransposeLhs(), "transpose_lhs");
+  bool transpose_rhs = flag(a.getTransposeRhs(), "transpose_rhs");
+  if (l.size() == 1 && transpose_lhs) return fail("a vector has no transpose");
+  if (transpose_lhs) std::swap(l[l.size() - 1], l[l.size() - 2]);
+  if (transpose_rhs) std::swap(r[r.size() - 1], r[r.size() - 2]);
   if (!(l.back() == r[r.size() - 2]))
     return fail("K differs: ", describe(ArrayRef(l.back())), " and ", describe(ArrayRef(r[r.size() - 2])));
   if (r.size() > 2 && (l.size() != r.size() || ArrayRef(l).drop_back(2) != ArrayRef(r).drop_back(2)))
