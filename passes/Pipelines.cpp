@@ -37,10 +37,9 @@ std::vector<Step> optimizing(const TargetDescription &target, int opt_level) {
     steps = {{"canonicalize"}, {"cse"}};
     if (target.matmul_epilogue) steps.push_back({"linnet-fuse-epilogue"});
     if (target.fused_elementwise) steps.push_back({"linnet-fuse-elementwise"});
+    if (target.panel) steps.push_back({"linnet-assign-layout", true});
+    steps.insert(steps.end(), {{"canonicalize"}, {"cse"}});
   }
-  // Not an optimization where the target multiplies by packed weights only; without panels it does nothing.
-  if (target.panel) steps.push_back({"linnet-assign-layout", true});
-  if (opt_level >= 1) steps.insert(steps.end(), {{"canonicalize"}, {"cse"}});
   return steps;
 }
 
@@ -53,12 +52,10 @@ std::vector<Step> allSteps(const TargetDescription &target, int opt_level) {
 }
 
 std::string text(const std::vector<Step> &steps, const std::string &target) {
-  std::string text;
-  for (const Step &step : steps) {
-    text += (text.empty() ? "" : ",") + std::string(step.pass);
-    if (step.takes_target) text += "{target=" + target + "}";
-  }
-  return text;
+  std::vector<std::string> parts;
+  for (const Step &step : steps)
+    parts.push_back(step.takes_target ? fmt::format("{}{{target={}}}", step.pass, target) : step.pass);
+  return llvm::join(parts, ",");
 }
 
 Result<void> checkDisabled(const std::vector<std::string> &disabled) {
@@ -113,7 +110,7 @@ void registerEach() {
 
 const std::vector<std::string> &requiredPasses() {
   static const std::vector<std::string> names = [] {
-    std::vector<std::string> names = {"linnet-assign-layout"};
+    std::vector<std::string> names;
     for (const Step &step : kPlanning)
       if (StringRef(step.pass) != "linnet-verify-plan") names.push_back(step.pass);
     return names;
@@ -137,7 +134,7 @@ Result<void> buildPipeline(OpPassManager &manager, const PipelineSpec &spec) {
   std::vector<Step> steps = allSteps(*target, spec.opt_level);
   if (!spec.custom.empty()) {
     LINNET_TRY(append(manager, spec.custom));
-    steps = target->panel ? std::vector<Step>{{"linnet-assign-layout", true}} : std::vector<Step>{};
+    steps.clear();
     if (plans(*target)) steps.insert(steps.end(), std::begin(kPlanning), std::end(kPlanning));
   }
   llvm::erase_if(steps, [&](const Step &step) { return llvm::is_contained(spec.disabled, step.pass); });
