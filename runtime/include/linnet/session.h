@@ -30,8 +30,10 @@ struct GenerateOptions {
   /// Logits of tokens seen before (prompt included) are divided by it where positive, else multiplied. 1:
   /// off.
   float repetition_penalty = 1.0f;
-  /// Random numbers are Philox4x32-10, key = seed, counter = (token number, 0, sequence, 0): a token's number
-  /// depends on nothing else, and any device can compute it.
+  /// The random number of a token is made from seed, its position in the text, and how many equal prompts
+  /// stand before this one in a batch, and from nothing else, so that any device can compute it: the first
+  /// word x of Philox4x32-10(key = seed, counter = (position, 0, copy, 0)), as floor(x / 256) / 2^24. The
+  /// token chosen is the first, in order of id, at which the sum of the probabilities exceeds that number.
   uint64_t seed = 0;
   /// Generation ends before the first of these texts; needs a tokenizer. None may be empty.
   std::vector<std::string> stop;
@@ -63,9 +65,8 @@ struct GenerateResult {
 };
 
 /// Called for each new token, with the text that is complete because of it: never half a UTF-8 character,
-/// never the beginning of what may become a stop text, possibly empty. All pieces joined are
-/// GenerateResult::text; what is left when generation ends comes with the last token's id once more (or with
-/// -1 when there is none). Return false to stop.
+/// never the beginning of what may become a stop text, possibly empty. Text still held back when generation
+/// ends comes in one more call, with id -1. All pieces joined are GenerateResult::text. Return false to stop.
 using TokenCallback = std::function<bool(TokenId id, std::string_view text)>;
 
 enum class Pooling : uint8_t { Last, Mean, First };
@@ -112,8 +113,8 @@ public:
   /// the embeddings give, i what block i gives (up to n_layer), -1 what the final layer norm gives.
   Result<Matrix> embed(std::span<const TokenId> ids, Pooling pooling = Pooling::Last, int64_t layer = -1);
   /// Over windows of the context's length that start every `stride` tokens; each token is predicted once,
-  /// from all that its window holds before it (https://huggingface.co/docs/transformers/perplexity). 0:
-  /// windows do not overlap.
+  /// from what its window holds before it, a window's first token excepted
+  /// (https://huggingface.co/docs/transformers/perplexity). 0: windows do not overlap.
   Result<Perplexity> perplexity(std::span<const TokenId> ids, int64_t stride = 0);
 
   /// Ends the call that is running, at its next token or chunk of the prompt, or the next call if none is.

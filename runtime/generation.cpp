@@ -1,0 +1,144 @@
+#include "runtime/generation.h"
+#include "support/error.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace linnet {
+
+double Generation::now() const {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+bool Generation::isEos(TokenId id) const {
+  return !options.ignore_eos &&
+         std::find(config.eos_ids.begin(), config.eos_ids.end(), id) != config.eos_ids.end();
+}
+
+Result<void> Generation::run(std::vector<GenerationRow> &rows) {
+  LINNET_ASSIGN(entry, runner.entry("generate"));
+  read_token = entry->output("token") >= 0 && rows.front().sampler.isPlainArgmax();
+  output = entry->output(read_token ? "token" : "logits");
+  start = now();
+  chunks.reserve(rows.size());
+  LINNET_TRY(feedPrompts(rows));
+  while (std::any_of(rows.begin(), rows.end(), [](const GenerationRow &row) { return !row.done; })) {
+    if (cancelled.load(std::memory_order_relaxed)) {
+      cancelAll(rows);
+      break;
+    }
+    LINNET_TRY(step(rows));
+  }
+  return {};
+}
+
+// Chunks of at most the entry's bound. All rows of a chunk that is not a row's last are full, so only a row's
+// last chunk is padded, and rows that are through drop off the end of the batch: no row is ever fed without
+// need.
+Result<void> Generation::feedPrompts(std::vector<GenerationRow> &rows) {
+  while (true) {
+    if (cancelled.load(std::memory_order_relaxed)) {
+      cancelAll(rows);
+      return {};
+    }
+    chunks.clear();
+    for (GenerationRow &row : rows) {
+      if (row.done || row.result.timings.generated_tokens > 0) break;
+      auto left = std::span<const TokenId>(row.ids).subspan(static_cast<size_t>(row.cached));
+      chunks.push_back(
+          {left.first(std::min<size_t>(left.size(), static_cast<size_t>(entry->max_seq))), row.cached});
+    }
+    if (chunks.empty()) return {};
+    bool last = false;
+    for (size_t i = 0; i < chunks.size(); ++i)
+      last |= rows[i].remaining() == static_cast<int64_t>(chunks[i].ids.size());
+    LINNET_TRY(runner.run(*entry, chunks, last ? output : -1));
+    for (size_t i = 0; i < chunks.size(); ++i) {
+      rows[i].cached += static_cast<int64_t>(chunks[i].ids.size());
+      if (rows[i].remaining() > 0) continue;
+      if (options.max_new_tokens == 0)
+        finish(rows[i], FinishReason::Length);
+      else
+        LINNET_TRY(pick(rows, i));
+    }
+  }
+}
+
+// One token more for each row that goes on. Finished rows in between are fed a token that nothing will look
+// at.
+Result<void> Generation::step(std::vector<GenerationRow> &rows) {
+  static constexpr TokenId kNothing = 0;
+  size_t batch = 0;
+  for (size_t i = 0; i < rows.size(); ++i)
+    if (!rows[i].done) batch = i + 1;
+  chunks.clear();
+  for (size_t i = 0; i < batch; ++i) {
+    GenerationRow &row = rows[i];
+    if (row.done)
+      chunks.push_back({std::span(&kNothing, 1), std::min(row.cached, entry->context - 1)});
+    else
+      chunks.push_back({std::span<const TokenId>(row.ids).last(1), row.cached});
+  }
+  LINNET_TRY(runner.run(*entry, chunks, output));
+  for (size_t i = 0; i < batch; ++i) {
+    if (rows[i].done) continue;
+    ++rows[i].cached;
+    LINNET_TRY(pick(rows, i));
+  }
+  return {};
+}
+
+// The new token of a row out of the last run.
+Result<void> Generation::pick(std::vector<GenerationRow> &rows, size_t i) {
+  GenerationRow &row = rows[i];
+  TokenId id = -1;
+  if (read_token) {
+    LINNET_ASSIGN(auto tokens, runner.ints(output));
+    id = tokens[i];
+  } else {
+    LINNET_ASSIGN(auto logits, runner.floats(output));
+    size_t vocab = static_cast<size_t>(config.vocab_size);
+    id =
+        row.sampler.sample(logits.subspan(i * vocab, vocab), static_cast<uint32_t>(row.ids.size()), row.copy);
+  }
+  if (id < 0 || id >= config.vocab_size)
+    return errorf("the model chose token {}, its vocabulary has {}", id, config.vocab_size);
+  accept(row, id);
+  return {};
+}
+
+void Generation::accept(GenerationRow &row, TokenId id) {
+  Timings &timings = row.result.timings;
+  row.ids.push_back(id);
+  row.sampler.see(id);
+  double elapsed = now() - start;
+  if (++timings.generated_tokens == 1)
+    timings.prompt_seconds = elapsed;
+  else
+    timings.generate_seconds = elapsed - timings.prompt_seconds;
+  bool eos = isEos(id);
+  std::string piece = eos ? std::string() : row.text.push(id);
+  row.result.text += piece;
+  bool go_on = !callback || callback(row.sequence, id, piece);
+  if (eos) return finish(row, FinishReason::Eos);
+  if (row.text.stopped()) return finish(row, FinishReason::Stop);
+  if (!go_on) return finish(row, FinishReason::Cancelled);
+  if (timings.generated_tokens >= options.max_new_tokens) return finish(row, FinishReason::Length);
+  if (row.cached >= entry->context) finish(row, FinishReason::Context);
+}
+
+void Generation::finish(GenerationRow &row, FinishReason reason) {
+  row.done = true;
+  row.result.finish_reason = reason;
+  std::string rest = row.text.flush();
+  if (rest.empty()) return;
+  row.result.text += rest;
+  if (callback) callback(row.sequence, -1, rest);
+}
+
+void Generation::cancelAll(std::vector<GenerationRow> &rows) {
+  for (GenerationRow &row : rows)
+    if (!row.done) finish(row, FinishReason::Cancelled);
+}
+
+} // namespace linnet

@@ -1,0 +1,60 @@
+// Generation over several rows at once: feeds prompts in chunks, samples, feeds back, until every row has
+// finished.
+#pragma once
+#include "linnet/session.h"
+#include "runtime/language_runner.h"
+#include "runtime/sampler.h"
+#include "runtime/text_stream.h"
+
+#include <atomic>
+#include <vector>
+
+namespace linnet {
+
+/// One sequence. The cache's row is its place in Generation::rows.
+struct GenerationRow {
+  std::vector<TokenId> ids; ///< everything so far; grows
+  int64_t cached = 0;       ///< how many of them the cache holds
+  size_t prompt = 0;        ///< how many of them are not new
+  int64_t sequence = 0;     ///< for the callback
+  uint32_t copy = 0;        ///< see GenerateOptions::seed
+  Sampler sampler;
+  TextStream text;
+  GenerateResult result;
+  bool done = false;
+
+  int64_t remaining() const { return static_cast<int64_t>(ids.size()) - cached; }
+};
+
+class Generation {
+public:
+  Generation(LanguageRunner &runner, const ModelConfig &config, const GenerateOptions &options,
+             const Session::BatchCallback &callback, const std::atomic<bool> &cancelled)
+      : runner(runner), config(config), options(options), callback(callback), cancelled(cancelled) {}
+
+  /// Rows with the most tokens to feed first; each has at least one, and room for them in the cache.
+  Result<void> run(std::vector<GenerationRow> &rows);
+
+private:
+  Result<void> feedPrompts(std::vector<GenerationRow> &rows);
+  Result<void> step(std::vector<GenerationRow> &rows);
+  Result<void> pick(std::vector<GenerationRow> &rows, size_t row);
+  void accept(GenerationRow &row, TokenId id);
+  void finish(GenerationRow &row, FinishReason reason);
+  void cancelAll(std::vector<GenerationRow> &rows);
+  bool isEos(TokenId id) const;
+  double now() const;
+
+  LanguageRunner &runner;
+  const ModelConfig &config;
+  const GenerateOptions &options;
+  const Session::BatchCallback &callback;
+  const std::atomic<bool> &cancelled;
+  const LanguageEntry *entry = nullptr;
+  int output = -1; // "token" where the likeliest is wanted, else "logits"
+  bool read_token = false;
+  double start = 0;
+  std::vector<RowChunk> chunks;
+};
+
+} // namespace linnet

@@ -1,0 +1,67 @@
+// Runs the entries of a language model over rows of tokens: binds inputs and outputs by name, pads on the
+// right. One runner is one KV cache.
+#pragma once
+#include "linnet/model.h"
+#include "runtime/device.h"
+
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace linnet {
+
+/// Part of a row: tokens that follow `past` tokens which the cache holds in that row.
+struct RowChunk {
+  std::span<const TokenId> ids;
+  int64_t past = 0;
+};
+
+/// What an entry of a language model must look like, found by name. Number of an input or output, -1: there
+/// is none.
+struct LanguageEntry {
+  int index = -1;
+  int ids = -1, past = -1, length = -1;
+  int64_t max_batch = 0, max_seq = 0, context = 0;
+  std::vector<int64_t> symbols; // at the bounds; batch and seq are filled in for each run
+  int batch_symbol = -1, seq_symbol = -1;
+  std::map<std::string, int, std::less<>> outputs;
+
+  int output(std::string_view name) const {
+    auto found = outputs.find(name);
+    return found == outputs.end() ? -1 : found->second;
+  }
+};
+
+/// `name` in `program`, or an error that says what it lacks.
+Result<LanguageEntry> bindLanguageEntry(const Artifact &artifact, const fb::Program &program,
+                                        std::string_view name);
+
+class LanguageRunner {
+public:
+  LanguageRunner(std::unique_ptr<Executable> executable, const Artifact &artifact, const fb::Program &program)
+      : executable(std::move(executable)), artifact(artifact), program(program) {}
+  /// Binds an entry at its first use.
+  Result<const LanguageEntry *> entry(std::string_view name);
+  /// One run: row i of the batch is rows[i]; shorter rows are padded. `output`: the one that will be read.
+  Result<void> run(const LanguageEntry &entry, std::span<const RowChunk> rows, int output);
+  /// Output of the last run.
+  Result<std::span<const float>> floats(int output);
+  Result<std::span<const int32_t>> ints(int output);
+  MemoryUse memory() const { return executable->memory(); }
+  Executable &device() { return *executable; }
+
+private:
+  std::unique_ptr<Executable> executable;
+  const Artifact &artifact;
+  const fb::Program &program;
+  std::map<std::string, LanguageEntry, std::less<>> bound;
+  // Inputs of a run, kept so that decoding takes no memory.
+  std::vector<int32_t> ids, past, length;
+  std::vector<int64_t> symbols;
+  std::vector<std::span<const std::byte>> inputs;
+  std::vector<bool> wanted;
+};
+
+} // namespace linnet

@@ -1,0 +1,137 @@
+#include "linnet/model.h"
+#include "linnet/version.h"
+#include "runtime/format.h"
+#include "runtime/language_runner.h"
+#include "runtime/loaded_model.h"
+#include "support/error.h"
+#include "support/json.h"
+
+namespace linnet {
+namespace {
+
+Result<int64_t> positiveNumber(const Json &config, const char *key, const std::string &path) {
+  auto found = config.find(key);
+  if (found == config.end() || !found->is_number_integer() || found->get<int64_t>() < 1 ||
+      found->get<int64_t>() > (int64_t(1) << 31))
+    return errorf("{}: its config: '{}' is no positive number", path, key);
+  return found->get<int64_t>();
+}
+
+// One id, a list of them, or null. Ids that the vocabulary lacks (a tiny model's default) are dropped.
+std::vector<TokenId> tokenIds(const Json &config, const char *key, int64_t vocab_size) {
+  std::vector<TokenId> ids;
+  auto add = [&](const Json &value) {
+    if (value.is_number_integer() && value.get<int64_t>() >= 0 && value.get<int64_t>() < vocab_size)
+      ids.push_back(static_cast<TokenId>(value.get<int64_t>()));
+  };
+  auto found = config.find(key);
+  if (found == config.end()) return ids;
+  if (found->is_array())
+    for (const Json &value : *found) add(value);
+  else
+    add(*found);
+  return ids;
+}
+
+Result<std::optional<Tokenizer>> readTokenizer(const Artifact &artifact) {
+  const fb::Blob *blob = artifact.metadata().tokenizer();
+  if (!blob) return std::optional<Tokenizer>();
+  auto tokenizer = Tokenizer::fromBytes(artifact.blob(*blob)); // LoadedModel keeps the artifact, and is kept
+  if (!tokenizer) return errorf("{}: its tokenizer: {}", artifact.path(), tokenizer.error().message);
+  return std::optional<Tokenizer>(std::move(*tokenizer));
+}
+
+// The entry that every language model has, and the shape of what comes out of it.
+Result<LanguageEntry> checkGenerate(const LoadedArtifact &file, const ModelConfig &config) {
+  LINNET_ASSIGN(LanguageEntry entry, bindLanguageEntry(file.artifact, *file.program, "generate"));
+  int logits = entry.output("logits");
+  if (logits < 0) return errorf("{}: entry 'generate' has no output 'logits'", file.artifact.path());
+  const fb::Port &port = *file.program->entries()
+                              ->Get(static_cast<uint32_t>(entry.index))
+                              ->outputs()
+                              ->Get(static_cast<uint32_t>(logits));
+  uint64_t need = static_cast<uint64_t>(entry.max_batch) * static_cast<uint64_t>(config.vocab_size) * 4;
+  if (port.dtype() != fb::DType::f32 || port.bytes() < need)
+    return errorf("{}: entry 'generate': expected logits of {} x {} f32, found {} bytes of {}",
+                  file.artifact.path(), entry.max_batch, config.vocab_size, port.bytes(),
+                  dtypeName(port.dtype()));
+  return entry;
+}
+
+} // namespace
+
+const char *version() { return "0.1.0"; }
+unsigned artifactFormatVersion() { return format::kVersion; }
+
+Result<ModelConfig> parseModelConfig(const Artifact &artifact) {
+  const std::string &path = artifact.path();
+  ModelConfig config;
+  config.kind = artifact.metadata().kind()->str();
+  if (config.kind.empty()) return errorf("{}: holds a graph, not a language model", path);
+  LINNET_ASSIGN(Json json, parseJson(artifact.metadata().config()->string_view(), path + ": config.json"));
+  if (!json.is_object()) return errorf("{}: its config is no JSON object", path);
+  LINNET_ASSIGN(config.n_layer, positiveNumber(json, "n_layer", path));
+  LINNET_ASSIGN(config.n_head, positiveNumber(json, "n_head", path));
+  LINNET_ASSIGN(config.n_embd, positiveNumber(json, "n_embd", path));
+  LINNET_ASSIGN(config.vocab_size, positiveNumber(json, "vocab_size", path));
+  LINNET_ASSIGN(config.n_positions, positiveNumber(json, "n_positions", path));
+  config.eos_ids = tokenIds(json, "eos_token_id", config.vocab_size);
+  auto bos = tokenIds(json, "bos_token_id", config.vocab_size);
+  if (!bos.empty()) config.bos_id = bos.front();
+  return config;
+}
+
+Result<LoadedArtifact> LoadedArtifact::open(const std::string &path, const LoadOptions &options) {
+  LoadedArtifact file;
+  LINNET_ASSIGN(file.artifact, Artifact::open(path));
+  const auto &programs = *file.artifact.metadata().programs();
+  if (programs.size() == 0) return errorf("{}: holds no program", path);
+  std::string spec = options.device;
+  if (spec.empty()) spec = file.artifact.program("cpu") ? "cpu" : programs.Get(0)->target()->str();
+  LINNET_ASSIGN(file.program, file.artifact.requireProgram(std::string_view(spec).substr(0, spec.find(':'))));
+  LINNET_ASSIGN(file.device, openDevice(spec));
+  file.options.threads = options.threads;
+  return file;
+}
+
+Result<std::unique_ptr<Executable>> LoadedModel::takeExecutable() {
+  {
+    std::lock_guard lock(mutex);
+    if (spare) return std::move(spare);
+  }
+  return file.load();
+}
+
+Result<Model> Model::load(const std::string &path, const LoadOptions &options) {
+  auto loaded = std::make_shared<LoadedModel>();
+  LINNET_ASSIGN(loaded->file, LoadedArtifact::open(path, options));
+  const Artifact &artifact = loaded->file.artifact;
+  LINNET_ASSIGN(loaded->config, parseModelConfig(artifact));
+  loaded->config_json = artifact.metadata().config()->str();
+  LINNET_ASSIGN(loaded->tokenizer, readTokenizer(artifact));
+  LINNET_ASSIGN(LanguageEntry generate, checkGenerate(loaded->file, loaded->config));
+  loaded->config.context = generate.context;
+  loaded->config.max_batch = generate.max_batch;
+  if (loaded->config.eos_ids.empty() && loaded->tokenizer && loaded->tokenizer->eosId())
+    loaded->config.eos_ids.push_back(*loaded->tokenizer->eosId());
+  if (!loaded->config.bos_id && loaded->tokenizer) loaded->config.bos_id = loaded->tokenizer->bosId();
+  LINNET_ASSIGN(loaded->spare, loaded->file.load());
+  loaded->memory = loaded->spare->memory();
+  return Model(std::move(loaded));
+}
+
+const std::string &Model::path() const { return state->file.artifact.path(); }
+const ModelConfig &Model::config() const { return state->config; }
+const std::string &Model::configJson() const { return state->config_json; }
+const std::optional<Tokenizer> &Model::tokenizer() const { return state->tokenizer; }
+std::string Model::device() const { return state->file.device->description(); }
+MemoryUse Model::memory() const { return state->memory; }
+
+std::vector<std::string> Model::targets() const {
+  std::vector<std::string> list;
+  for (const fb::Program *program : *state->file.artifact.metadata().programs())
+    list.push_back(program->target()->str());
+  return list;
+}
+
+} // namespace linnet

@@ -1,0 +1,130 @@
+#include "runtime/sampler.h"
+#include "runtime/philox.h"
+#include "support/error.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace linnet {
+
+Result<void> checkOptions(const GenerateOptions &o) {
+  if (o.max_new_tokens < 0) return errorf("max_new_tokens: expected 0 or more, found {}", o.max_new_tokens);
+  if (!(o.temperature > 0) || !std::isfinite(o.temperature))
+    return errorf("temperature: expected a number above 0, found {}", o.temperature);
+  if (o.top_k < 0) return errorf("top_k: expected 0 (all) or more, found {}", o.top_k);
+  if (!(o.top_p > 0 && o.top_p <= 1)) return errorf("top_p: expected a number in (0, 1], found {}", o.top_p);
+  if (!(o.repetition_penalty > 0) || !std::isfinite(o.repetition_penalty))
+    return errorf("repetition_penalty: expected a number above 0, found {}", o.repetition_penalty);
+  for (const std::string &stop : o.stop)
+    if (stop.empty()) return Error{"stop: an empty text would end generation at once"};
+  return {};
+}
+
+TokenId argmax(std::span<const float> values) {
+  size_t best = 0;
+  float largest = -std::numeric_limits<float>::infinity();
+  for (size_t i = 0; i < values.size(); ++i)
+    if (values[i] > largest) {
+      largest = values[i];
+      best = i;
+    }
+  return static_cast<TokenId>(best);
+}
+
+Sampler::Sampler(int64_t vocab_size, const GenerateOptions &o) : options(o) {
+  if (isPlainArgmax()) return;
+  size_t n = static_cast<size_t>(vocab_size);
+  scores.resize(n);
+  if (o.repetition_penalty != 1.0f) {
+    seen.resize(n);
+    seen_ids.reserve(n);
+  }
+  if (!o.do_sample) return;
+  candidates.reserve(n);
+  order.reserve(n);
+}
+
+void Sampler::see(TokenId id) {
+  if (seen.empty() || seen[static_cast<size_t>(id)]) return;
+  seen[static_cast<size_t>(id)] = 1;
+  seen_ids.push_back(id);
+}
+
+void Sampler::score(std::span<const float> logits) {
+  std::copy(logits.begin(), logits.end(), scores.begin());
+  for (TokenId id : seen_ids) {
+    float &s = scores[static_cast<size_t>(id)];
+    s = s < 0 ? s * options.repetition_penalty : s / options.repetition_penalty;
+  }
+  if (!options.do_sample || options.temperature == 1.0f) return;
+  for (float &s : scores) s /= options.temperature;
+}
+
+// Everything below the k-th largest score goes; its equals stay.
+void Sampler::keepTopK() {
+  float threshold = -std::numeric_limits<float>::infinity();
+  size_t k = static_cast<size_t>(options.top_k);
+  if (k > 0 && k < scores.size()) {
+    order.assign(scores.begin(), scores.end());
+    for (float &s : order)
+      if (std::isnan(s)) s = -std::numeric_limits<float>::infinity(); // NaN has no order
+    auto nth = order.begin() + static_cast<std::ptrdiff_t>(k - 1);
+    std::nth_element(order.begin(), nth, order.end(), std::greater<float>());
+    threshold = *nth;
+  }
+  candidates.clear();
+  for (size_t i = 0; i < scores.size(); ++i)
+    if (scores[i] >= threshold) candidates.push_back({static_cast<TokenId>(i), scores[i], 0});
+}
+
+double Sampler::toProbabilities() {
+  float largest = -std::numeric_limits<float>::infinity();
+  for (const Candidate &c : candidates) largest = std::max(largest, c.score);
+  double sum = 0;
+  for (Candidate &c : candidates) sum += c.probability = std::exp(static_cast<double>(c.score) - largest);
+  for (Candidate &c : candidates) c.probability /= sum;
+  return sum;
+}
+
+// The least likely tokens whose probabilities sum to at most 1 - top_p go; the likeliest always stays.
+void Sampler::keepTopP() {
+  if (options.top_p >= 1.0f) return;
+  toProbabilities();
+  std::sort(candidates.begin(), candidates.end(), [](const Candidate &a, const Candidate &b) {
+    return a.score != b.score ? a.score > b.score : a.id < b.id;
+  });
+  double sum = 0;
+  size_t keep = candidates.size();
+  while (keep > 1) {
+    sum += candidates[keep - 1].probability;
+    if (sum > 1.0 - static_cast<double>(options.top_p)) break;
+    --keep;
+  }
+  candidates.resize(keep);
+  std::sort(candidates.begin(), candidates.end(),
+            [](const Candidate &a, const Candidate &b) { return a.id < b.id; });
+}
+
+std::span<const Sampler::Candidate> Sampler::distribution(std::span<const float> logits) {
+  score(logits);
+  keepTopK();
+  keepTopP();
+  toProbabilities();
+  return candidates;
+}
+
+TokenId Sampler::sample(std::span<const float> logits, uint32_t position, uint32_t copy) {
+  if (isPlainArgmax()) return argmax(logits);
+  if (!options.do_sample) {
+    score(logits);
+    return argmax(scores);
+  }
+  distribution(logits);
+  double u = uniformAt(options.seed, position, copy), sum = 0;
+  for (const Candidate &c : candidates)
+    if ((sum += c.probability) > u) return c.id;
+  return candidates.empty() || !std::isfinite(sum) ? argmax(logits) : candidates.back().id;
+}
+
+} // namespace linnet

@@ -1,0 +1,164 @@
+#include "linnet/session.h"
+#include "runtime/generation.h"
+#include "runtime/session_state.h"
+#include "support/error.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace linnet {
+namespace {
+
+Result<void> checkStops(const GenerateOptions &options, bool has_tokenizer) {
+  if (options.stop.empty() || has_tokenizer) return {};
+  return Error{"stop: the model has no tokenizer, so its text is not known"};
+}
+
+GenerationRow makeRow(const LoadedModel &model, const GenerateOptions &options, std::vector<TokenId> ids,
+                      int64_t cached) {
+  GenerationRow row{.ids = std::move(ids),
+                    .cached = cached,
+                    .sampler = Sampler(model.config.vocab_size, options),
+                    .text = TextStream(model.tokenizer, options.stop),
+                    .result = {}};
+  for (TokenId id : row.ids) row.sampler.see(id);
+  row.prompt = row.ids.size();
+  row.result.timings.prompt_tokens = row.remaining();
+  // What the row can grow to, so that no step takes memory.
+  size_t most = static_cast<size_t>(std::min(options.max_new_tokens, model.config.context + 1));
+  row.ids.reserve(row.ids.size() + most);
+  return row;
+}
+
+GenerateResult takeResult(GenerationRow &row, std::vector<TokenId> prompt) {
+  row.result.prompt = std::move(prompt);
+  row.result.ids.assign(row.ids.begin() + static_cast<std::ptrdiff_t>(row.prompt), row.ids.end());
+  return std::move(row.result);
+}
+
+} // namespace
+
+const char *finishReasonName(FinishReason reason) {
+  switch (reason) {
+  case FinishReason::Length:
+    return "length";
+  case FinishReason::Stop:
+    return "stop";
+  case FinishReason::Eos:
+    return "eos";
+  case FinishReason::Cancelled:
+    return "cancelled";
+  case FinishReason::Context:
+    return "context";
+  }
+  return "unknown";
+}
+
+Session::Session(std::unique_ptr<State> s) : state(std::move(s)) {}
+Session::Session(Session &&) noexcept = default;
+Session &Session::operator=(Session &&) noexcept = default;
+Session::~Session() = default;
+
+Result<Session> Session::open(const Model &model) {
+  auto state = std::make_unique<State>();
+  state->model = model.loaded();
+  LINNET_ASSIGN(auto executable, state->model->takeExecutable());
+  state->runner = std::make_unique<LanguageRunner>(std::move(executable), state->model->file.artifact,
+                                                   *state->model->file.program);
+  return Session(std::move(state));
+}
+
+Result<void> Session::State::checkIds(std::span<const TokenId> ids, const char *what) const {
+  for (size_t i = 0; i < ids.size(); ++i)
+    if (ids[i] < 0 || ids[i] >= model->config.vocab_size)
+      return errorf("{}: id {} at position {} is outside the vocabulary [0, {})", what, ids[i], i,
+                    model->config.vocab_size);
+  return {};
+}
+
+Result<void> Session::State::checkCancelled() {
+  if (cancelled.exchange(false)) return Error{"cancelled"};
+  return {};
+}
+
+void Session::State::forget() {
+  history.clear();
+  cached = 0;
+}
+
+Result<GenerateResult> Session::generate(std::span<const TokenId> prompt, const GenerateOptions &options,
+                                         const TokenCallback &callback) {
+  CancelScope scope(state->cancelled);
+  LINNET_TRY(checkOptions(options));
+  LINNET_TRY(checkStops(options, state->model->tokenizer.has_value()));
+  LINNET_TRY(state->checkIds(prompt, "prompt"));
+  std::vector<TokenId> ids = state->history;
+  ids.insert(ids.end(), prompt.begin(), prompt.end());
+  if (ids.empty()) return Error{"empty prompt: expected at least one token"};
+  int64_t context = state->model->config.context, size = static_cast<int64_t>(ids.size());
+  if (size > context && state->history.empty())
+    return errorf("prompt of {} tokens is longer than the context of {}", size, context);
+  if (size > context)
+    return errorf("prompt of {} tokens is longer than what is left of the context: {} of {} are used",
+                  prompt.size(), state->history.size(), context);
+  // The last token is fed again if the cache has it: its logits are what the next one is chosen from.
+  int64_t cached = std::min(state->cached, size - 1);
+  std::vector<GenerationRow> rows;
+  rows.push_back(makeRow(*state->model, options, std::move(ids), cached));
+  BatchCallback forward;
+  if (callback) forward = [&](int64_t, TokenId id, std::string_view text) { return callback(id, text); };
+  LINNET_TRY(Generation(*state->runner, state->model->config, options, forward, state->cancelled).run(rows));
+  state->history = rows[0].ids;
+  state->cached = rows[0].cached;
+  return takeResult(rows[0], {prompt.begin(), prompt.end()});
+}
+
+Result<std::vector<GenerateResult>> Session::generateBatch(std::span<const std::vector<TokenId>> prompts,
+                                                           const GenerateOptions &options,
+                                                           const BatchCallback &callback) {
+  CancelScope scope(state->cancelled);
+  LINNET_TRY(checkOptions(options));
+  LINNET_TRY(checkStops(options, state->model->tokenizer.has_value()));
+  int64_t context = state->model->config.context;
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    std::string what = fmt::format("prompt {}", i);
+    if (prompts[i].empty()) return errorf("{}: empty prompt: expected at least one token", what);
+    LINNET_TRY(state->checkIds(prompts[i], what.c_str()));
+    if (static_cast<int64_t>(prompts[i].size()) > context)
+      return errorf("{}: {} tokens are longer than the context of {}", what, prompts[i].size(), context);
+  }
+  state->forget();
+  std::vector<size_t> order(prompts.size()); // longest first, so that a group's lengths are alike
+  std::iota(order.begin(), order.end(), size_t(0));
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return prompts[a].size() > prompts[b].size(); });
+  std::vector<GenerateResult> results(prompts.size());
+  size_t group = static_cast<size_t>(state->model->config.max_batch);
+  for (size_t first = 0; first < order.size(); first += group) {
+    std::vector<GenerationRow> rows;
+    for (size_t i = first; i < std::min(order.size(), first + group); ++i) {
+      size_t place = order[i];
+      rows.push_back(makeRow(*state->model, options, prompts[place], 0));
+      rows.back().sequence = static_cast<int64_t>(place);
+      rows.back().copy = static_cast<uint32_t>(
+          std::count(prompts.begin(), prompts.begin() + static_cast<std::ptrdiff_t>(place), prompts[place]));
+    }
+    LINNET_TRY(
+        Generation(*state->runner, state->model->config, options, callback, state->cancelled).run(rows));
+    for (size_t i = 0; i < rows.size(); ++i) {
+      size_t place = order[first + i];
+      results[place] = takeResult(rows[i], prompts[place]);
+    }
+  }
+  return results;
+}
+
+void Session::cancel() noexcept { state->cancelled.store(true); }
+void Session::reset() {
+  state->forget();
+  state->cancelled.store(false);
+}
+int64_t Session::position() const { return static_cast<int64_t>(state->history.size()); }
+MemoryUse Session::memory() const { return state->runner->memory(); }
+
+} // namespace linnet

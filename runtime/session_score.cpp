@@ -1,0 +1,145 @@
+// Session's answers about a given text: logits, hidden states, perplexity.
+#include "linnet/session.h"
+#include "runtime/session_state.h"
+#include "support/error.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace linnet {
+namespace {
+
+// -log softmax(row)[target]
+double negativeLogLikelihood(std::span<const float> row, TokenId target) {
+  double largest = *std::max_element(row.begin(), row.end()), sum = 0;
+  for (float x : row) sum += std::exp(static_cast<double>(x) - largest);
+  return std::log(sum) + largest - static_cast<double>(row[static_cast<size_t>(target)]);
+}
+
+} // namespace
+
+Result<void> Session::State::feed(const LanguageEntry &entry, std::span<const TokenId> ids, int64_t past,
+                                  int output, const Visit &visit) {
+  for (int64_t first = 0, size = static_cast<int64_t>(ids.size()); first < size;) {
+    LINNET_TRY(checkCancelled());
+    int64_t count = std::min(entry.max_seq, size - first);
+    RowChunk chunk{ids.subspan(static_cast<size_t>(first), static_cast<size_t>(count)), past + first};
+    LINNET_TRY(runner->run(entry, std::span(&chunk, 1), output));
+    if (visit) LINNET_TRY(visit(first, count));
+    first += count;
+  }
+  return {};
+}
+
+Result<std::pair<const LanguageEntry *, int>> Session::State::output(std::string_view name,
+                                                                     std::string_view wanted) {
+  LINNET_ASSIGN(const LanguageEntry *entry, runner->entry(name));
+  int number = entry->output(wanted);
+  if (number < 0)
+    return errorf("{}: entry '{}' has no output '{}'", model->file.artifact.path(), name, wanted);
+  return std::pair(entry, number);
+}
+
+Result<Matrix> Session::logits(std::span<const TokenId> ids, bool all) {
+  CancelScope scope(state->cancelled);
+  state->forget();
+  LINNET_TRY(state->checkIds(ids, "ids"));
+  int64_t size = static_cast<int64_t>(ids.size()), context = state->model->config.context;
+  if (ids.empty()) return Error{"empty prompt: expected at least one token"};
+  if (size > context) return errorf("{} tokens are longer than the context of {}", size, context);
+  LINNET_ASSIGN(auto source, state->output(all ? "score" : "generate", "logits"));
+  auto [entry, output] = source;
+  Matrix matrix;
+  matrix.rows = all ? size : 1;
+  matrix.columns = state->model->config.vocab_size;
+  matrix.values.reserve(static_cast<size_t>(matrix.rows * matrix.columns));
+  auto keep = [&, output = output](int64_t first, int64_t count) -> Result<void> {
+    if (!all && first + count < size) return {};
+    LINNET_ASSIGN(auto values, state->runner->floats(output));
+    size_t expected = static_cast<size_t>((all ? count : 1) * matrix.columns);
+    if (values.size() != expected) return errorf("expected {} logits, found {}", expected, values.size());
+    matrix.values.insert(matrix.values.end(), values.begin(), values.end());
+    return {};
+  };
+  LINNET_TRY(state->feed(*entry, ids, 0, output, keep));
+  return matrix;
+}
+
+Result<Matrix> Session::embed(std::span<const TokenId> ids, Pooling pooling, int64_t layer) {
+  CancelScope scope(state->cancelled);
+  state->forget();
+  LINNET_TRY(state->checkIds(ids, "ids"));
+  const ModelConfig &config = state->model->config;
+  int64_t size = static_cast<int64_t>(ids.size()), width = config.n_embd;
+  if (ids.empty()) return Error{"empty prompt: expected at least one token"};
+  if (size > config.context)
+    return errorf("{} tokens are longer than the context of {}", size, config.context);
+  if (layer < -1 || layer > config.n_layer)
+    return errorf("layer: expected from -1 (after the last layer norm) to {}, found {}", config.n_layer,
+                  layer);
+  LINNET_ASSIGN(auto source, state->output("hidden", layer < 0 ? "ln_f" : fmt::format("hidden.{}", layer)));
+  auto [entry, output] = source;
+  std::vector<double> sum(static_cast<size_t>(width), 0.0);
+  auto pool = [&, output = output](int64_t first, int64_t count) -> Result<void> {
+    LINNET_ASSIGN(auto values, state->runner->floats(output));
+    if (values.size() != static_cast<size_t>(count * width))
+      return errorf("expected {} hidden values, found {}", count * width, values.size());
+    for (int64_t t = 0; t < count; ++t) {
+      int64_t position = first + t;
+      if (pooling == Pooling::Last && position != size - 1) continue;
+      if (pooling == Pooling::First && position != 0) continue;
+      for (int64_t c = 0; c < width; ++c)
+        sum[static_cast<size_t>(c)] += values[static_cast<size_t>(t * width + c)];
+    }
+    return {};
+  };
+  LINNET_TRY(state->feed(*entry, pooling == Pooling::First ? ids.first(1) : ids, 0, output, pool));
+  Matrix matrix{1, width, {}};
+  double scale = pooling == Pooling::Mean ? 1.0 / static_cast<double>(size) : 1.0;
+  for (double value : sum) matrix.values.push_back(static_cast<float>(value * scale));
+  return matrix;
+}
+
+Result<Perplexity> Session::perplexity(std::span<const TokenId> ids, int64_t stride) {
+  CancelScope scope(state->cancelled);
+  state->forget();
+  LINNET_TRY(state->checkIds(ids, "ids"));
+  int64_t size = static_cast<int64_t>(ids.size()), window = state->model->config.context;
+  if (size < 2) return errorf("perplexity: expected at least 2 tokens, found {}", size);
+  if (stride == 0) stride = window;
+  if (stride < 1 || stride > window) return errorf("stride: expected from 1 to {}, found {}", window, stride);
+  LINNET_ASSIGN(auto source, state->output("score", "logits"));
+  LINNET_ASSIGN(const LanguageEntry *skip, state->runner->entry("generate"));
+  auto [entry, output] = source;
+  size_t vocab = static_cast<size_t>(state->model->config.vocab_size);
+  double sum = 0;
+  int64_t predicted = 0, previous_end = 0;
+  for (int64_t begin = 0; begin < size && previous_end < size; begin += stride) {
+    int64_t end = std::min(begin + window, size);
+    int64_t first_target = std::max(begin + 1, previous_end);
+    // Tokens before the first target only fill the cache; from the one before it on, logits predict the next
+    // token.
+    auto known = ids.subspan(static_cast<size_t>(begin), static_cast<size_t>(first_target - 1 - begin));
+    LINNET_TRY(state->feed(*skip, known, 0, -1, {}));
+    auto rest = ids.subspan(static_cast<size_t>(first_target - 1), static_cast<size_t>(end - first_target));
+    auto add = [&, output = output](int64_t first, int64_t count) -> Result<void> {
+      LINNET_ASSIGN(auto logits, state->runner->floats(output));
+      if (logits.size() != static_cast<size_t>(count) * vocab)
+        return errorf("expected {} logits, found {}", static_cast<size_t>(count) * vocab, logits.size());
+      for (int64_t t = 0; t < count; ++t)
+        sum += negativeLogLikelihood(logits.subspan(static_cast<size_t>(t) * vocab, vocab),
+                                     ids[static_cast<size_t>(first_target + first + t)]);
+      predicted += count;
+      return {};
+    };
+    LINNET_TRY(state->feed(*entry, rest, first_target - 1 - begin, output, add));
+    previous_end = end;
+  }
+  Perplexity result;
+  result.tokens = predicted;
+  result.nll = sum / static_cast<double>(std::max<int64_t>(predicted, 1));
+  result.perplexity = std::exp(result.nll);
+  return result;
+}
+
+} // namespace linnet
