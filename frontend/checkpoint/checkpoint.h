@@ -1,0 +1,63 @@
+// A GPT-2 checkpoint, whatever its files: configuration, tensors under canonical names, tokenizer.
+//
+// Canonical names are transformers' without the `transformer.` prefix: wte.weight, wpe.weight,
+// h.N.ln_1.weight, ..., ln_f.bias, lm_head.weight (untied only), score.weight (classifiers). Matrices of
+// attention and MLP are [in, out], as GPT-2's Conv1D stores them.
+#pragma once
+#include "frontend/checkpoint/config.h"
+#include "frontend/checkpoint/tensor.h"
+#include "support/result.h"
+#include "tokenizer/tokenizer.h"
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace linnet {
+
+class Checkpoint {
+public:
+  /// A directory in Hugging Face's layout (model.safetensors, or its shards by model.safetensors.index.json),
+  /// a .safetensors file beside its config.json, or a .gguf file. Every tensor that the configuration asks
+  /// for is there with the right shape when this returns; tensors that would change the numbers and are not
+  /// GPT-2's are refused.
+  static Result<Checkpoint> open(const std::string &path);
+
+  const std::string &path() const { return source; }
+  /// "safetensors" or "gguf".
+  const std::string &format() const { return file_format; }
+  const Gpt2Config &config() const { return settings; }
+  /// By canonical name, in the order of the model's layers.
+  const std::vector<TensorView> &tensors() const { return list; }
+  const TensorView *find(std::string_view name) const;
+  /// Nothing when the checkpoint has no tokenizer files. A vocabulary with more ids than the embedding has
+  /// rows is refused; fewer are fine (embeddings are often padded).
+  Result<std::optional<Tokenizer>> tokenizer() const;
+  /// Files whose contents decide the result of compiling, for cache keys.
+  std::vector<std::string> files() const;
+  /// Tensors that a file held and that nothing reads (attention masks of old exports).
+  const std::vector<std::string> &ignored() const { return dropped; }
+
+private:
+  Result<void> readDirectory(const std::string &config_path, const std::string &weights_path);
+  Result<void> readGguf(const std::string &path);
+  Result<void> add(TensorView tensor);
+  Result<void> check();
+
+  std::string source, file_format;
+  Gpt2Config settings;
+  std::vector<TensorView> list;
+  std::map<std::string, size_t, std::less<>> index;
+  std::vector<std::string> dropped, read_files;
+  std::optional<TokenizerParts> gguf_tokenizer;
+};
+
+/// The tensors that a model of this configuration has, in order: canonical names and shapes.
+struct ExpectedTensor {
+  std::string name;
+  std::vector<int64_t> shape;
+};
+std::vector<ExpectedTensor> expectedTensors(const Gpt2Config &config);
+
+} // namespace linnet

@@ -1,0 +1,228 @@
+#include "frontend/checkpoint/config.h"
+#include "support/error.h"
+#include "support/file.h"
+
+#include <cmath>
+#include <set>
+
+namespace linnet {
+namespace {
+
+// Keys that say nothing about what the model computes at inference, or that the fields of Gpt2Config cover.
+const std::set<std::string, std::less<>> kHarmless = {
+    "_name_or_path", "_linnet_note", "_attn_implementation_autoset", "architectures", "attn_pdrop",
+    "bos_token_id", "chunk_size_feed_forward", "dtype", "embd_pdrop", "eos_token_id", "finetuning_task",
+    "gradient_checkpointing", "id2label", "initializer_range", "keys_to_ignore_at_inference", "label2id",
+    "model_type", "n_ctx", "output_attentions", "output_hidden_states", "output_past", "pad_token_id",
+    "predict_special_tokens", "problem_type", "reorder_and_upcast_attn", "resid_pdrop", "return_dict",
+    "sep_token_id", "cls_token_id", "mask_token_id", "summary_activation", "summary_first_dropout",
+    "summary_proj_to_labels", "summary_type", "summary_use_proj", "task_specific_params", "tokenizer_class",
+    "torch_dtype", "torchscript", "transformers_version", "use_cache", "vocab_file", "num_labels",
+    "return_dict_in_generate", "generation_config",
+    // generation defaults that old configs carry; linnet's own options decide
+    "max_length", "min_length", "do_sample", "early_stopping", "num_beams", "num_beam_groups",
+    "diversity_penalty", "temperature", "top_k", "top_p", "typical_p", "repetition_penalty", "length_penalty",
+    "no_repeat_ngram_size", "encoder_no_repeat_ngram_size", "bad_words_ids", "num_return_sequences",
+    "output_scores", "forced_bos_token_id", "forced_eos_token_id", "remove_invalid_values",
+    "exponential_decay_length_penalty", "suppress_tokens", "begin_suppress_tokens", "prefix",
+    "decoder_start_token_id", "tf_legacy_loss", "use_bfloat16"};
+
+// Keys that change the numbers when set to anything but this value.
+const std::map<std::string, Json, std::less<>> kOnlyValue = {{"add_cross_attention", false},
+                                                             {"is_encoder_decoder", false},
+                                                             {"is_decoder", false},
+                                                             {"pruned_heads", Json::object()},
+                                                             {"quantization_config", nullptr},
+                                                             {"cross_attention_hidden_size", nullptr},
+                                                             {"tie_encoder_decoder", false},
+                                                             {"rope_scaling", nullptr}};
+
+const std::set<std::string, std::less<>> kRead = {"n_layer",
+                                                  "n_head",
+                                                  "n_embd",
+                                                  "n_inner",
+                                                  "n_positions",
+                                                  "vocab_size",
+                                                  "activation_function",
+                                                  "layer_norm_epsilon",
+                                                  "scale_attn_weights",
+                                                  "scale_attn_by_inverse_layer_idx",
+                                                  "tie_word_embeddings"};
+
+/// Reads typed fields out of one object; the first failure sticks.
+class Reader {
+public:
+  Reader(const Json &json, const std::string &where) : json(json), where(where) {}
+
+  void integer(const char *key, int64_t &out, int64_t low, int64_t high) {
+    const Json *value = get(key);
+    if (!value) return;
+    if (!value->is_number_integer()) return fail(key, "a whole number");
+    if (value->is_number_unsigned() && value->get<uint64_t>() > static_cast<uint64_t>(high))
+      return range(key, low, high);
+    out = value->get<int64_t>();
+    if (out < low || out > high) range(key, low, high);
+  }
+  void id(const char *key, std::optional<int64_t> &out, int64_t high) {
+    const Json *value = get(key);
+    if (!value) return;
+    int64_t number = 0;
+    integer(key, number, -1, high);
+    if (number >= 0) out = number;
+  }
+  void boolean(const char *key, bool &out) {
+    if (const Json *value = get(key))
+      value->is_boolean() ? void(out = value->get<bool>()) : fail(key, "true or false");
+  }
+  void number(const char *key, double &out) {
+    const Json *value = get(key);
+    if (!value) return;
+    if (!value->is_number()) return fail(key, "a number");
+    out = value->get<double>();
+    if (!(out > 0 && out < 1)) fail(key, "between 0 and 1");
+  }
+  void text(const char *key, std::string &out) {
+    if (const Json *value = get(key))
+      value->is_string() ? void(out = value->get<std::string>()) : fail(key, "a string");
+  }
+  const std::optional<Error> &error() const { return failure; }
+
+private:
+  const Json *get(const char *key) const {
+    auto found = json.find(key);
+    return failure || found == json.end() || found->is_null() ? nullptr : &*found;
+  }
+  void fail(const char *key, const char *expected) {
+    failure =
+        errorf("{}: {} is expected to be {}, found {}", where, key, expected, json[key].dump().substr(0, 60));
+  }
+  void range(const char *key, int64_t low, int64_t high) {
+    failure =
+        errorf("{}: {} is expected to be from {} to {}, found {}", where, key, low, high, json[key].dump());
+  }
+  const Json &json;
+  const std::string &where;
+  std::optional<Error> failure;
+};
+
+Result<void> checkKeys(const Json &json, const std::string &where) {
+  for (auto &[key, value] : json.items()) {
+    if (kHarmless.count(key) || kRead.count(key)) continue;
+    auto only = kOnlyValue.find(key);
+    if (only == kOnlyValue.end())
+      return errorf("{}: \"{}\" is not a setting of GPT-2 that Linnet knows; it may change the numbers",
+                    where, key);
+    if (value != only->second && !value.is_null() && !(value.is_object() && value.empty()))
+      return errorf("{}: {} = {} is not supported (only {})", where, key, value.dump().substr(0, 60),
+                    only->second.dump());
+  }
+  return {};
+}
+
+Result<void> readArchitecture(const Json &json, const std::string &where, Gpt2Config &config) {
+  auto found = json.find("architectures");
+  if (found == json.end() || found->is_null()) return {};
+  if (!found->is_array() || found->size() != 1 || !(*found)[0].is_string())
+    return errorf("{}: architectures is expected to name one architecture", where);
+  config.architecture = (*found)[0].get<std::string>();
+  for (const char *known : {"GPT2LMHeadModel", "GPT2Model", "GPT2ForSequenceClassification"})
+    if (config.architecture == known) return {};
+  return errorf(
+      "{}: architecture {} is not supported (GPT2LMHeadModel, GPT2Model, GPT2ForSequenceClassification)",
+      where, config.architecture);
+}
+
+Result<void> readLabels(const Json &json, const std::string &where, Gpt2Config &config) {
+  auto found = json.find("id2label");
+  if (found == json.end() || found->is_null()) return {};
+  Error error = errorf("{}: id2label is expected to map the ids 0, 1, ... to strings", where);
+  if (!found->is_object()) return error;
+  for (size_t i = 0; i < found->size(); ++i) {
+    auto label = found->find(std::to_string(i));
+    if (label == found->end() || !label->is_string()) return error;
+    config.id2label[static_cast<int64_t>(i)] = label->get<std::string>();
+  }
+  return {};
+}
+
+} // namespace
+
+Result<Gpt2Config> Gpt2Config::read(const std::string &path) {
+  LINNET_ASSIGN(std::string text, readTextFile(path));
+  return parse(text, path);
+}
+
+Result<Gpt2Config> Gpt2Config::parse(std::string_view text, const std::string &where) {
+  LINNET_ASSIGN(Json json, parseJson(text, where));
+  if (!json.is_object()) return errorf("{}: expected a JSON object", where);
+  std::string model_type = "gpt2";
+  Gpt2Config config;
+  Reader reader(json, where);
+  reader.text("model_type", model_type);
+  if (model_type != "gpt2" && !reader.error())
+    return errorf("{}: model_type \"{}\" is not supported (gpt2)", where, model_type.substr(0, 40));
+  LINNET_TRY(checkKeys(json, where));
+  LINNET_TRY(readArchitecture(json, where, config));
+  LINNET_TRY(readLabels(json, where, config));
+  constexpr int64_t kLarge = 1 << 20;
+  reader.integer("n_layer", config.n_layer, 1, 1024);
+  reader.integer("n_head", config.n_head, 1, 4096);
+  reader.integer("n_embd", config.n_embd, 1, kLarge);
+  reader.integer("n_inner", config.n_inner, 1, 8 * kLarge);
+  reader.integer("n_positions", config.n_positions, 1, 16 * kLarge);
+  reader.integer("vocab_size", config.vocab_size, 1, 64 * kLarge);
+  reader.text("activation_function", config.activation_function);
+  reader.number("layer_norm_epsilon", config.layer_norm_epsilon);
+  reader.boolean("scale_attn_weights", config.scale_attn_weights);
+  reader.boolean("scale_attn_by_inverse_layer_idx", config.scale_attn_by_inverse_layer_idx);
+  reader.boolean("tie_word_embeddings", config.tie_word_embeddings);
+  reader.id("bos_token_id", config.bos_token_id, 64 * kLarge);
+  reader.id("eos_token_id", config.eos_token_id, 64 * kLarge);
+  reader.id("pad_token_id", config.pad_token_id, 64 * kLarge);
+  if (reader.error()) return *reader.error();
+  if (!config.n_inner) config.n_inner = 4 * config.n_embd;
+  if (config.n_embd % config.n_head)
+    return errorf("{}: n_embd {} is not a multiple of n_head {}", where, config.n_embd, config.n_head);
+
+  if (config.activation_function == "relu")
+    config.activation = ActivationFunction::relu;
+  else if (config.activation_function == "gelu")
+    config.activation = ActivationFunction::gelu_erf;
+  else if (config.activation_function == "gelu_new" || config.activation_function == "gelu_pytorch_tanh")
+    config.activation = ActivationFunction::gelu_tanh;
+  else
+    return errorf("{}: activation_function \"{}\" is not supported (gelu_new, gelu_pytorch_tanh, gelu, relu)",
+                  where, config.activation_function.substr(0, 40));
+  return config;
+}
+
+Json Gpt2Config::toJson() const {
+  Json json = {{"model_type", "gpt2"},
+               {"architectures", {architecture}},
+               {"n_layer", n_layer},
+               {"n_head", n_head},
+               {"n_embd", n_embd},
+               {"n_inner", n_inner},
+               {"n_positions", n_positions},
+               {"n_ctx", n_positions},
+               {"vocab_size", vocab_size},
+               {"activation_function", activation_function},
+               {"layer_norm_epsilon", layer_norm_epsilon},
+               {"scale_attn_weights", scale_attn_weights},
+               {"scale_attn_by_inverse_layer_idx", scale_attn_by_inverse_layer_idx},
+               {"tie_word_embeddings", tie_word_embeddings}};
+  if (bos_token_id) json["bos_token_id"] = *bos_token_id;
+  if (eos_token_id) json["eos_token_id"] = *eos_token_id;
+  if (pad_token_id) json["pad_token_id"] = *pad_token_id;
+  if (!id2label.empty()) {
+    json["id2label"] = Json::object();
+    json["label2id"] = Json::object();
+    for (auto &[id, label] : id2label) {
+      json["id2label"][std::to_string(id)] = label;
+      json["label2id"][label] = id;
+    }
+  }
+  return json;
+}
+
+} // namespace linnet

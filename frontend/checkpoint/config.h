@@ -1,0 +1,38 @@
+// config.json of a GPT-2 model (transformers' GPT2Config). A setting that would change the numbers and is not
+// supported is refused by name.
+#pragma once
+#include "support/json.h"
+#include "support/result.h"
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace linnet {
+
+/// activation_function: "relu"; "gelu" (erf); "gelu_new" and "gelu_pytorch_tanh" (the same tanh form).
+enum class ActivationFunction { relu, gelu_erf, gelu_tanh };
+
+struct Gpt2Config {
+  int64_t n_layer = 12, n_head = 12, n_embd = 768, n_positions = 1024, vocab_size = 50257;
+  int64_t n_inner = 0; ///< 0 in the file (null): 4 n_embd; resolved after parsing
+  ActivationFunction activation = ActivationFunction::gelu_tanh;
+  std::string activation_function = "gelu_new"; ///< as written
+  double layer_norm_epsilon = 1e-5;
+  bool scale_attn_weights = true, scale_attn_by_inverse_layer_idx = false;
+  bool tie_word_embeddings = true;
+  std::optional<int64_t> bos_token_id, eos_token_id, pad_token_id;
+  std::string architecture = "GPT2LMHeadModel"; ///< or GPT2ForSequenceClassification, GPT2Model
+  std::map<int64_t, std::string> id2label;      ///< of a classifier
+
+  int64_t headSize() const { return n_embd / n_head; }
+  /// `where` starts errors.
+  static Result<Gpt2Config> parse(std::string_view text, const std::string &where);
+  static Result<Gpt2Config> read(const std::string &path);
+  /// Canonical: every field that this struct has, in transformers' names.
+  Json toJson() const;
+};
+
+} // namespace linnet

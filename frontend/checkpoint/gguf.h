@@ -1,0 +1,52 @@
+// The GGUF format (ggml-org/ggml, docs/gguf.md), versions 2 and 3, little endian: typed metadata and tensors.
+#pragma once
+#include "frontend/checkpoint/safetensors.h"
+#include "frontend/checkpoint/tensor.h"
+#include "support/file.h"
+#include "support/result.h"
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace linnet {
+
+using GgufValue =
+    std::variant<uint64_t, int64_t, double, bool, std::string, std::vector<uint64_t>, std::vector<int64_t>,
+                 std::vector<double>, std::vector<bool>, std::vector<std::string>>;
+
+/// A mapped file whose header has been checked: counts, lengths, types, alignment, offsets. Shapes are in
+/// row-major order (GGUF stores them reversed).
+class GgufFile {
+public:
+  static Result<GgufFile> open(const std::string &path);
+  static Result<GgufFile> parse(MappedFile file, std::span<const std::byte> bytes, const std::string &name);
+
+  const std::vector<TensorView> &tensors() const { return list; }
+  const std::map<std::string, GgufValue, std::less<>> &metadata() const { return values; }
+
+  /// Typed look-ups. A missing key is an error that names it, unless a fallback is given.
+  Result<std::string> text(std::string_view key) const;
+  Result<int64_t> integer(std::string_view key) const;
+  Result<double> number(std::string_view key) const;
+  const std::vector<std::string> *texts(std::string_view key) const;
+  /// Integers of either sign, or null.
+  std::vector<int64_t> integers(std::string_view key) const;
+  bool has(std::string_view key) const { return values.find(key) != values.end(); }
+
+private:
+  std::string name;
+  std::vector<TensorView> list;
+  std::map<std::string, GgufValue, std::less<>> values;
+};
+
+/// Metadata in the order written. An int64_t value is written as u32 where it is not negative and fits, else
+/// as i64; a double as f32; vectors of integers as arrays of i32.
+using GgufMetadata = std::vector<std::pair<std::string, GgufValue>>;
+/// Writes version 3 beside and renames it. Shapes are row-major.
+Result<void> writeGguf(const std::string &path, const GgufMetadata &metadata,
+                       const std::vector<TensorToWrite> &tensors);
+
+} // namespace linnet

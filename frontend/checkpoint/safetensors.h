@@ -1,0 +1,46 @@
+// The safetensors format (huggingface/safetensors): 8 bytes of header length, a JSON header, the data.
+#pragma once
+#include "frontend/checkpoint/tensor.h"
+#include "support/file.h"
+#include "support/result.h"
+
+#include <functional>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace linnet {
+
+/// A mapped file whose header has been checked: lengths, types, shapes, offsets that neither overlap nor
+/// leave holes, unique names. Weights are never copied.
+class SafetensorsFile {
+public:
+  static Result<SafetensorsFile> open(const std::string &path);
+  /// The same for bytes in memory (`name` stands in errors); the views keep no map alive.
+  static Result<SafetensorsFile> parse(MappedFile file, std::span<const std::byte> bytes,
+                                       const std::string &name);
+
+  /// In the order of their data.
+  const std::vector<TensorView> &tensors() const { return list; }
+  const TensorView *find(std::string_view name) const;
+  const std::map<std::string, std::string> &metadata() const { return strings; }
+
+private:
+  std::vector<TensorView> list;
+  std::map<std::string, size_t, std::less<>> index;
+  std::map<std::string, std::string> strings;
+};
+
+/// One tensor to be written: `write` gives its bytes in pieces, exactly storageBytes(type, shape) of them.
+struct TensorToWrite {
+  std::string name;
+  ElementType type;
+  std::vector<int64_t> shape;
+  std::function<Result<void>(const std::function<Result<void>(std::span<const std::byte>)> &sink)> write;
+};
+/// Writes a file beside and renames it. Block-quantized types have no safetensors form and are refused.
+Result<void> writeSafetensors(const std::string &path, const std::vector<TensorToWrite> &tensors,
+                              const std::map<std::string, std::string> &metadata = {});
+
+} // namespace linnet

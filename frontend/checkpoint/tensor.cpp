@@ -1,0 +1,221 @@
+#include "frontend/checkpoint/tensor.h"
+#include "support/error.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+namespace linnet {
+namespace {
+
+struct TypeInfo {
+  const char *name;
+  uint32_t block, bytes; ///< elements and bytes of the smallest unit
+};
+constexpr TypeInfo kTypes[] = {{"F64", 1, 8}, {"F32", 1, 4},  {"F16", 1, 2},    {"BF16", 1, 2},
+                               {"I64", 1, 8}, {"I32", 1, 4},  {"I16", 1, 2},    {"I8", 1, 1},
+                               {"U8", 1, 1},  {"BOOL", 1, 1}, {"Q8_0", 32, 34}, {"Q4_0", 32, 18}};
+const TypeInfo &infoOf(ElementType type) { return kTypes[static_cast<size_t>(type)]; }
+constexpr uint32_t kBlock = 32;
+
+template <class T> T at(const std::byte *bytes) {
+  T value;
+  std::memcpy(&value, bytes, sizeof value);
+  return value;
+}
+
+// Block formats of GGML: q8_0 is a scale and 32 signed bytes; q4_0 a scale and 16 bytes whose low nibbles are
+// elements 0-15 and high nibbles elements 16-31, each offset by 8.
+void decodeBlock(ElementType type, const std::byte *block, float *out) {
+  float scale = fromHalf(at<uint16_t>(block));
+  const std::byte *data = block + 2;
+  if (type == ElementType::q8_0) {
+    for (uint32_t i = 0; i < kBlock; ++i) out[i] = scale * static_cast<float>(static_cast<int8_t>(data[i]));
+    return;
+  }
+  for (uint32_t i = 0; i < kBlock / 2; ++i) {
+    auto pair = std::to_integer<int>(data[i]);
+    out[i] = scale * static_cast<float>((pair & 15) - 8);
+    out[i + kBlock / 2] = scale * static_cast<float>((pair >> 4) - 8);
+  }
+}
+
+void readBlocks(const TensorView &tensor, uint64_t first, std::span<float> out) {
+  const TypeInfo &info = infoOf(tensor.type);
+  float block[kBlock];
+  for (size_t done = 0; done < out.size();) {
+    uint64_t index = first + done, inside = index % kBlock;
+    decodeBlock(tensor.type, tensor.bytes.data() + index / kBlock * info.bytes, block);
+    size_t n = std::min<size_t>(kBlock - inside, out.size() - done);
+    std::copy_n(block + inside, n, out.data() + done);
+    done += n;
+  }
+}
+
+template <class T> void push(std::vector<std::byte> &out, T value) {
+  auto bytes = std::as_bytes(std::span(&value, 1));
+  out.insert(out.end(), bytes.begin(), bytes.end());
+}
+
+void encodeQ8(const float *x, std::vector<std::byte> &out) {
+  float largest = 0;
+  for (uint32_t i = 0; i < kBlock; ++i) largest = std::max(largest, std::fabs(x[i]));
+  float scale = largest / 127.0f, inverse = scale > 0 ? 1.0f / scale : 0.0f;
+  push(out, toHalf(scale));
+  for (uint32_t i = 0; i < kBlock; ++i) push(out, static_cast<int8_t>(std::lround(x[i] * inverse)));
+}
+
+// The element of largest magnitude becomes exactly -8, as GGML does it.
+void encodeQ4(const float *x, std::vector<std::byte> &out) {
+  float extreme = 0;
+  for (uint32_t i = 0; i < kBlock; ++i)
+    if (std::fabs(x[i]) > std::fabs(extreme)) extreme = x[i];
+  float scale = extreme / -8.0f, inverse = scale != 0 ? 1.0f / scale : 0.0f;
+  push(out, toHalf(scale));
+  auto quantum = [&](float value) {
+    return static_cast<uint8_t>(std::clamp(static_cast<int>(value * inverse + 8.5f), 0, 15));
+  };
+  for (uint32_t i = 0; i < kBlock / 2; ++i)
+    push(out, static_cast<uint8_t>(quantum(x[i]) | quantum(x[i + kBlock / 2]) << 4));
+}
+
+} // namespace
+
+const char *elementTypeName(ElementType type) { return infoOf(type).name; }
+
+Result<uint64_t> elementCount(const std::vector<int64_t> &shape, std::string_view where) {
+  uint64_t count = 1;
+  for (int64_t size : shape)
+    if (size < 0 || __builtin_mul_overflow(count, static_cast<uint64_t>(size), &count))
+      return errorf("{}: impossible shape {}", where, shapeText(shape));
+  return count;
+}
+
+Result<uint64_t> storageBytes(ElementType type, uint64_t elements, std::string_view where) {
+  const TypeInfo &info = infoOf(type);
+  uint64_t bytes;
+  if (elements % info.block)
+    return errorf("{}: {} elements do not fill {} blocks of {}", where, elements, info.name, info.block);
+  if (__builtin_mul_overflow(elements / info.block, uint64_t(info.bytes), &bytes))
+    return errorf("{}: {} elements of {} overflow", where, elements, info.name);
+  return bytes;
+}
+
+std::string shapeText(const std::vector<int64_t> &shape) {
+  return fmt::format("[{}]", fmt::join(shape, ", "));
+}
+
+uint64_t TensorView::elements() const {
+  uint64_t count = 1;
+  for (int64_t size : shape) count *= static_cast<uint64_t>(size);
+  return count;
+}
+
+namespace {
+
+/// Elements in the order of the file.
+Result<void> readStored(const TensorView &tensor, uint64_t first, std::span<float> out) {
+  const std::byte *data = tensor.bytes.data();
+  switch (tensor.type) {
+  case ElementType::f32:
+    std::memcpy(out.data(), data + 4 * first, 4 * out.size());
+    return {};
+  case ElementType::f64:
+    for (size_t i = 0; i < out.size(); ++i) out[i] = static_cast<float>(at<double>(data + 8 * (first + i)));
+    return {};
+  case ElementType::f16:
+    for (size_t i = 0; i < out.size(); ++i) out[i] = fromHalf(at<uint16_t>(data + 2 * (first + i)));
+    return {};
+  case ElementType::bf16:
+    for (size_t i = 0; i < out.size(); ++i) out[i] = fromBfloat(at<uint16_t>(data + 2 * (first + i)));
+    return {};
+  case ElementType::q8_0:
+  case ElementType::q4_0:
+    readBlocks(tensor, first, out);
+    return {};
+  default:
+    return errorf("{}: {}: expected a floating-point tensor, found {}", tensor.file.path(), tensor.name,
+                  elementTypeName(tensor.type));
+  }
+}
+
+/// Column by column: the part of a column that the range covers lies together in the file.
+Result<void> readTransposed(const TensorView &tensor, uint64_t first, std::span<float> out) {
+  auto rows = static_cast<uint64_t>(tensor.shape[0]), columns = static_cast<uint64_t>(tensor.shape[1]);
+  uint64_t end = first + out.size();
+  float run[256];
+  for (uint64_t column = 0; column < columns; ++column) {
+    uint64_t row = first > column ? (first - column + columns - 1) / columns : 0;
+    uint64_t stop = end > column ? std::min(rows, (end - column + columns - 1) / columns) : 0;
+    while (row < stop) {
+      uint64_t n = std::min<uint64_t>(stop - row, std::size(run));
+      LINNET_TRY(readStored(tensor, column * rows + row, std::span(run, n)));
+      for (uint64_t i = 0; i < n; ++i) out[(row + i) * columns + column - first] = run[i];
+      row += n;
+    }
+  }
+  return {};
+}
+
+} // namespace
+
+Result<void> readF32(const TensorView &tensor, uint64_t first, std::span<float> out) {
+  uint64_t count = tensor.elements();
+  if (first > count || out.size() > count - first)
+    return errorf("{}: elements [{}, {}) of {}", tensor.name, first, first + out.size(), count);
+  return tensor.transposed ? readTransposed(tensor, first, out) : readStored(tensor, first, out);
+}
+
+uint16_t toHalf(float value) {
+  auto bits = std::bit_cast<uint32_t>(value);
+  uint32_t sign = bits >> 16 & 0x8000, magnitude = bits & 0x7fffffff;
+  if (magnitude > 0x7f800000) return static_cast<uint16_t>(sign | 0x7e00);
+  if (magnitude >= 0x477ff000) return static_cast<uint16_t>(sign | 0x7c00); // rounds to 65536 or more
+  if (magnitude < 0x33000001) return static_cast<uint16_t>(sign);           // rounds to 0
+  int exponent = static_cast<int>(magnitude >> 23) - 127;
+  uint32_t mantissa = (magnitude & 0x7fffff) | 0x800000;
+  int shift = exponent < -14 ? -exponent - 1 : 13; // subnormal halves lose more bits
+  uint32_t kept = mantissa >> shift, rest = mantissa & ((1u << shift) - 1), middle = 1u << (shift - 1);
+  if (rest > middle || (rest == middle && (kept & 1))) ++kept;
+  uint32_t biased = exponent < -14 ? 0 : static_cast<uint32_t>(exponent + 14) << 10;
+  return static_cast<uint16_t>(sign | (biased + kept)); // the implicit one adds to the exponent
+}
+
+float fromHalf(uint16_t bits) {
+  uint32_t sign = uint32_t(bits & 0x8000) << 16, exponent = bits >> 10 & 31, mantissa = bits & 0x3ff;
+  if (exponent == 31) return std::bit_cast<float>(sign | 0x7f800000 | mantissa << 13);
+  if (exponent) return std::bit_cast<float>(sign | (exponent + 112) << 23 | mantissa << 13);
+  float magnitude = static_cast<float>(mantissa) * 0x1p-24f;
+  return sign ? -magnitude : magnitude;
+}
+
+uint16_t toBfloat(float value) {
+  auto bits = std::bit_cast<uint32_t>(value);
+  if ((bits & 0x7fffffff) > 0x7f800000) return static_cast<uint16_t>(bits >> 16 | 0x40);
+  return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+float fromBfloat(uint16_t bits) { return std::bit_cast<float>(uint32_t(bits) << 16); }
+
+void encode(ElementType type, std::span<const float> values, std::vector<std::byte> &out) {
+  switch (type) {
+  case ElementType::f16:
+    for (float value : values) push(out, toHalf(value));
+    return;
+  case ElementType::bf16:
+    for (float value : values) push(out, toBfloat(value));
+    return;
+  case ElementType::q8_0:
+    for (size_t i = 0; i + kBlock <= values.size(); i += kBlock) encodeQ8(values.data() + i, out);
+    return;
+  case ElementType::q4_0:
+    for (size_t i = 0; i + kBlock <= values.size(); i += kBlock) encodeQ4(values.data() + i, out);
+    return;
+  default: {
+    auto bytes = std::as_bytes(values);
+    out.insert(out.end(), bytes.begin(), bytes.end());
+  }
+  }
+}
+
+} // namespace linnet
