@@ -20,12 +20,6 @@
 #include <utility>
 #include <vector>
 
-#if defined(__GNUC__)
-#define LINNET_TOKENIZER_API __attribute__((visibility("default")))
-#else
-#define LINNET_TOKENIZER_API
-#endif
-
 namespace linnet {
 
 using TokenId = int32_t;
@@ -94,7 +88,7 @@ class TokenizerTables;
 class AddedTokenMatcher;
 
 /// Immutable; copies share their tables; all const members may be called from several threads at once.
-class LINNET_TOKENIZER_API Tokenizer {
+class Tokenizer {
 public:
   /// Reads tokenizer.json, or vocab.json + merges.txt + added_tokens.json (encoder.json + vocab.bpe, OpenAI's
   /// names, too); then tokenizer_config.json and special_tokens_map.json for the special tokens. A directory
@@ -162,7 +156,7 @@ private:
 
 /// Text out of ids that come one at a time: each push returns what is complete, never half a UTF-8 character.
 /// All pushes and the flush joined equal Tokenizer::decode of all ids.
-class LINNET_TOKENIZER_API StreamDecoder {
+class StreamDecoder {
 public:
   explicit StreamDecoder(Tokenizer tokenizer, bool skip_special = false);
   /// An id that is no token (a model's logits may be padded beyond the vocabulary) adds nothing.
