@@ -37,7 +37,7 @@ float fromHalf(uint16_t half) {
 
 /// Elements of one panel from its columns [n0, n0 + columns) of a plain block: element (k, c) at
 /// block[k * row_stride + c * column_stride].
-void packOne(const PanelLayout &layout, int64_t k, int64_t columns, const float *block, int64_t row_stride,
+void packOne(const PackedLayout &layout, int64_t k, int64_t columns, const float *block, int64_t row_stride,
              int64_t column_stride, float *panel) {
   const bool dense = layout.interleave == 1 && column_stride == 1;
   if (columns < layout.n_block || k % layout.k_block) std::fill_n(panel, layout.panelSize(k), 0.0f);
@@ -53,7 +53,7 @@ void packOne(const PanelLayout &layout, int64_t k, int64_t columns, const float 
 
 /// Several panels at once, so that a row of the plain matrix is read in long pieces.
 struct Group {
-  const PanelLayout &layout;
+  const PackedLayout &layout;
   int64_t k, n;
   const ReadElements &read;
   std::vector<float> plain;
@@ -79,9 +79,9 @@ struct Group {
 
 } // namespace
 
-std::string PanelLayout::text() const {
+std::string PackedLayout::text() const {
   std::string text = fmt::format("panel<{}x{}", k_block, n_block);
-  if (interleave != 1) text += fmt::format(", interleave {}", interleave);
+  if (interleave != 1) text += fmt::format(", interleave = {}", interleave);
   return text + (transposed ? ", transposed>" : ">");
 }
 
@@ -110,7 +110,7 @@ void convertBack(PackedType type, const std::byte *from, std::span<float> to) {
   }
 }
 
-Result<void> packPanels(const PanelLayout &layout, int64_t k, int64_t n, PackedType type,
+Result<void> packPanels(const PackedLayout &layout, int64_t k, int64_t n, PackedType type,
                         const ReadElements &read, const TakeBytes &take) {
   if (k < 1 || n < 1 || layout.k_block < 1 || layout.n_block < 1 || layout.interleave < 1 ||
       layout.k_block % layout.interleave)
@@ -141,7 +141,7 @@ Result<void> packPanels(const PanelLayout &layout, int64_t k, int64_t n, PackedT
   return {};
 }
 
-std::vector<float> unpackPanels(const PanelLayout &layout, int64_t k, int64_t n, PackedType type,
+std::vector<float> unpackPanels(const PackedLayout &layout, int64_t k, int64_t n, PackedType type,
                                 std::span<const std::byte> packed) {
   std::vector<float> values(packed.size() / sizeOf(type)), plain(k * n);
   convertBack(type, packed.data(), values);

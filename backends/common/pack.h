@@ -15,7 +15,7 @@ namespace linnet {
 /// offset(k, n) = ((n / n_block * ceil(K / k_block) + k / k_block) * k_block * n_block)
 ///              + (k % k_block / interleave * n_block + n % n_block) * interleave + k % interleave
 /// `transposed`: the plain matrix is stored (N, K), else (K, N).
-struct PanelLayout {
+struct PackedLayout {
   int64_t k_block = 16, n_block = 64, interleave = 1;
   bool transposed = false;
 
@@ -26,7 +26,7 @@ struct PanelLayout {
     return n / n_block * panelSize(k_size) + k / k_block * k_block * n_block +
            (k % k_block / interleave * n_block + n % n_block) * interleave + k % interleave;
   }
-  std::string text() const; ///< "panel<16x64>", "panel<16x64, transposed>", "panel<32x64, interleave 2>"
+  std::string text() const; ///< "panel<16x64>", "panel<16x64, transposed>", "panel<32x64, interleave = 2>"
 };
 
 enum class PackedType : uint8_t { f32, f16, bf16 };
@@ -41,11 +41,11 @@ using TakeBytes = std::function<Result<void>(std::span<const std::byte>)>;
 /// Reads a plain matrix of K x N elements by its row-major element numbers and hands out its panels in order,
 /// the ragged edges filled with zeros. Holds a few MiB at a time, whatever the matrix's size. `read` is
 /// called from several threads.
-Result<void> packPanels(const PanelLayout &layout, int64_t k, int64_t n, PackedType type,
+Result<void> packPanels(const PackedLayout &layout, int64_t k, int64_t n, PackedType type,
                         const ReadElements &read, const TakeBytes &take);
 
 /// The inverse: `packed` holds layout.elements(k, n) elements of `type`; the result is plain.
-std::vector<float> unpackPanels(const PanelLayout &layout, int64_t k, int64_t n, PackedType type,
+std::vector<float> unpackPanels(const PackedLayout &layout, int64_t k, int64_t n, PackedType type,
                                 std::span<const std::byte> packed);
 
 } // namespace linnet

@@ -42,11 +42,11 @@ struct Attention {
   Value *piece(Type type, Value *base, Value *row0, int c) {
     return e.loadPart(type, base, e.b.CreateAdd(row0, e.i64(int64_t(c) * lanes)), pieceSize(c));
   }
-  Value *queryStride() { return e.i64(spec.q_stride); }
+  Value *q_stride = e.extent(spec.q_stride);
 
   /// Scores of `lanes` keys from key0 on, one a lane; key j's row is given by rowOf(j).
   Value *scores(const Block &block, int r, llvm::function_ref<Value *(int)> rowOf) {
-    Value *row = e.muladd(e.i64(r), queryStride(), block.q0);
+    Value *row = e.muladd(e.i64(r), q_stride, block.q0);
     Values query;
     for (int c = 0; c < pieces; ++c) query.push_back(piece(spec.type, q, row, c));
     Value *sums = e.transposeSum([&](int j) {
@@ -153,7 +153,7 @@ struct Attention {
     Value *row = e.muladd(batch, queries, t), *in_row = e.b.CreateMul(head, e.i64(spec.head_size));
     Block block;
     block.rows = rows;
-    block.q0 = e.muladd(row, queryStride(), in_row);
+    block.q0 = e.muladd(row, q_stride, in_row);
     block.out0 = e.muladd(row, e.b.CreateMul(heads, e.i64(spec.head_size)), in_row);
     block.keys = e.b.CreateMul(e.b.CreateMul(group, capacity), e.i64(spec.head_size));
     for (int r = 0; r < rows; ++r) {
@@ -169,7 +169,7 @@ struct Attention {
 KernelSource attentionKernel(const AttentionSpec &spec) {
   std::string name = fmt::format(
       "attention_{}_cache_{}_t{}_h{}_s{}_d{}_ldq{}_scale{:x}{}{}", nameOf(spec.type), nameOf(spec.cache),
-      spec.queries.text(), spec.heads.text(), spec.capacity.text(), spec.head_size, spec.q_stride,
+      spec.queries.text(), spec.heads.text(), spec.capacity.text(), spec.head_size, spec.q_stride.text(),
       std::bit_cast<uint32_t>(spec.scale), spec.causal ? "_causal" : "", spec.past ? "_past" : "");
   return {name, [spec](Emitter &e) {
             Attention attention{e, spec};

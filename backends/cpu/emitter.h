@@ -76,6 +76,9 @@ public:
   Value *minimum(Value *x, Value *y);
   Value *maxOf(Value *x, Value *y); ///< one instruction; y where they do not compare
   Value *polynomial(Value *x, llvm::ArrayRef<double> coefficients); ///< lowest first
+  /// A float or i32 vector as `to` holds it: rounded for f16 and bf16 (and f32 again), an integer towards
+  /// zero with saturation, NaN as 0; i8 wraps from an integer.
+  Value *convert(Value *x, Type to);
   Value *sqrt(Value *x);
   Value *exp(Value *x);
   Value *log(Value *x);

@@ -143,7 +143,22 @@ Value *Emitter::activate(Activation activation, Value *x) {
   return x;
 }
 
-// --- f16 and bf16
+// --- conversions
+
+Value *Emitter::convert(Value *x, Type to) {
+  const int n = lanesOf(x);
+  const bool real_value = x->getType()->isFPOrFPVectorTy();
+  if (isFloat(to)) {
+    if (!real_value) x = b.CreateSIToFP(x, floatType(n));
+    if (to == Type::f16) return loadHalf(toHalf(x), n);
+    if (to == Type::bf16) return real(b.CreateShl(b.CreateZExt(toBfloat(x), intType(n)), 16));
+    return x;
+  }
+  if (!real_value) return to == Type::i8 ? b.CreateSExt(b.CreateTrunc(x, intType(n, 8)), intType(n)) : x;
+  llvm::Type *narrow = intType(n, to == Type::i8 ? 8 : 32);
+  Value *integer = b.CreateIntrinsic(llvm::Intrinsic::fptosi_sat, {narrow, x->getType()}, {x});
+  return to == Type::i8 ? b.CreateSExt(integer, intType(n)) : integer;
+}
 
 Value *Emitter::loadHalf(Value *raw, int lanes) {
   if (isa.f16) {

@@ -9,16 +9,9 @@
 namespace linnet::cpu {
 namespace {
 
-/// Names of features as /proc/cpuinfo has them -> as LLVM has them, where they differ.
-std::string llvmFeature(const std::string &feature) {
-  if (feature == "abm") return "lzcnt";
-  if (feature == "asimd") return "neon";
-  return feature;
-}
-
 std::vector<Isa> x86Levels() {
   const std::string triple = "x86_64-unknown-linux-gnu";
-  const std::vector<std::string> v3 = {"avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe"};
+  const std::vector<std::string> v3 = {"avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe"};
   std::vector<std::string> v4 = v3;
   v4.insert(v4.end(), {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"});
   return {
@@ -29,7 +22,7 @@ std::vector<Isa> x86Levels() {
 }
 
 std::vector<Isa> armLevels() {
-  return {{"armv8-a", {"asimd"}, "aarch64-unknown-linux-gnu", "generic", "", 4, 32, true, true}};
+  return {{"armv8-a", {"neon"}, "aarch64-unknown-linux-gnu", "generic", "", 4, 32, true, true}};
 }
 
 std::vector<Isa> levelsOfHost() {
@@ -51,10 +44,8 @@ bool hostRuns(const Isa &isa) {
   const llvm::Triple host(llvm::sys::getProcessTriple());
   if (llvm::Triple(isa.triple).getArch() != host.getArch()) return false;
   const llvm::StringMap<bool> have = llvm::sys::getHostCPUFeatures();
-  for (const std::string &feature : isa.features) {
-    const std::string name = feature == "bmi1" ? "bmi" : llvmFeature(feature);
-    if (auto found = have.find(name); found == have.end() || !found->second) return false;
-  }
+  for (const std::string &feature : isa.features)
+    if (auto found = have.find(feature); found == have.end() || !found->second) return false;
   return true;
 }
 

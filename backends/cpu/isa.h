@@ -11,16 +11,15 @@ namespace linnet::cpu {
 /// One level of an instruction set: what LLVM is told, what a processor must have, and what generators tile
 /// for.
 struct Isa {
-  std::string name; ///< "x86-64-v4"; becomes fb::Code.isa
-  std::vector<std::string>
-      features;       ///< what the runtime must find (names as in /proc/cpuinfo); fb::Code.features
-  std::string triple; ///< of the target
-  std::string cpu;    ///< LLVM's -mcpu: which instructions may be used
-  std::string tune;   ///< LLVM's -mtune; "" = as cpu
-  int lanes = 4;      ///< f32 lanes of a vector register
-  int registers = 16; ///< vector registers
-  bool fma = false;   ///< has a fused multiply-add
-  bool f16 = false;   ///< converts f16 in hardware
+  std::string name;                  ///< "x86-64-v4"; becomes fb::Code.isa
+  std::vector<std::string> features; ///< what the runtime must find, by LLVM's names; fb::Code.features
+  std::string triple;                ///< of the target
+  std::string cpu;                   ///< LLVM's -mcpu: which instructions may be used
+  std::string tune;                  ///< LLVM's -mtune; "" = as cpu
+  int lanes = 4;                     ///< f32 lanes of a vector register
+  int registers = 16;                ///< vector registers
+  bool fma = false;                  ///< has a fused multiply-add
+  bool f16 = false;                  ///< converts f16 in hardware
 };
 
 /// `spec`: "" = every level for this machine's architecture, best first; "native" = the best level that this

@@ -45,10 +45,16 @@ int64_t columnBlocks(const MatmulSpec &spec);
 /// args {in..., out...}. shape: the results' dimensions, neighbours merged where every input treats them
 /// alike; bit d of broadcast[i] says that input i has size 1 in dimension d.
 struct ElementwiseSpec {
+  /// Rows of an input may have gaps between them.
+  struct Gap {
+    size_t dims = 0;    ///< a row is this many trailing dimensions; 0: no gaps
+    int64_t stride = 0; ///< elements from row to row
+  };
   std::string name; ///< of the function computed: part of the kernel's name
   Extents shape;
   std::vector<Type> in, out;
   std::vector<uint32_t> broadcast;
+  std::vector<Gap> gaps; ///< empty, or one for each input
   /// in: f32 (or i32) vectors of equal lanes; gives one for each result.
   std::function<std::vector<llvm::Value *>(Emitter &, const std::vector<llvm::Value *> &)> body;
 };
@@ -88,7 +94,8 @@ KernelSource poolKernel(const PoolSpec &spec);
 /// Rows (b, t) of q are q_stride elements apart. Dao et al., 2022, arXiv:2205.14135.
 struct AttentionSpec {
   Extent queries, heads, capacity;
-  int64_t head_size, q_stride;
+  int64_t head_size;
+  Extent q_stride;
   Type type = Type::f32, cache = Type::f32;
   float scale = 1;
   bool causal = true, past = true;
@@ -120,8 +127,7 @@ KernelSource positionsKernel(const PositionsSpec &spec);
 /// cache[b, h, past[b] + t, :] = new[b, t, h, :]; args {new, past, cache}; items ((b * T) + t) * H + h.
 /// Rows (b, t) of new are stride elements apart.
 struct CacheAppendSpec {
-  Extent positions, heads, capacity, head_size;
-  int64_t stride;
+  Extent positions, heads, capacity, head_size, stride;
   Type type = Type::f32, cache = Type::f32;
 };
 KernelSource cacheAppendKernel(const CacheAppendSpec &spec);

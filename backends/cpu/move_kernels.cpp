@@ -8,46 +8,6 @@
 namespace linnet::cpu {
 namespace {
 
-void emitElementwise(Emitter &e, const ElementwiseSpec &spec) {
-  const size_t rank = spec.shape.size(), inputs = spec.in.size();
-  Values sizes, in, out;
-  for (const Extent &extent : spec.shape) sizes.push_back(e.extent(extent));
-  for (size_t i = 0; i < inputs; ++i) in.push_back(e.arg(int(i)));
-  for (size_t i = 0; i < spec.out.size(); ++i) out.push_back(e.arg(int(inputs + i)));
-  auto repeats = [&](size_t input, size_t dim) { return (spec.broadcast[input] >> dim & 1) != 0; };
-  e.forRuns(sizes.back(), [&](Value *row, Value *from, Value *to) {
-    // Index of the row in each outer dimension, then where each input's row begins.
-    Values index(rank, nullptr), base(inputs, e.i64(0));
-    Value *rest = row;
-    for (size_t d = rank - 1; d-- > 0;) {
-      index[d] = d == 0 ? rest : e.b.CreateSRem(rest, sizes[d]);
-      if (d > 0) rest = e.b.CreateSDiv(rest, sizes[d]);
-    }
-    for (size_t i = 0; i < inputs; ++i) {
-      Value *stride = repeats(i, rank - 1) ? e.i64(1) : sizes.back();
-      for (size_t d = rank - 1; d-- > 0;) {
-        if (repeats(i, d)) continue;
-        base[i] = e.muladd(index[d], stride, base[i]);
-        stride = e.b.CreateMul(stride, sizes[d]);
-      }
-    }
-    Value *out_base = e.b.CreateMul(row, sizes.back());
-    e.forVectors(from, to, [&](Value *i, int lanes) {
-      std::vector<Value *> elements;
-      for (size_t k = 0; k < inputs; ++k)
-        elements.push_back(repeats(k, rank - 1)
-                               ? e.splat(e.load(spec.in[k], in[k], base[k]), lanes)
-                               : e.load(spec.in[k], in[k], e.b.CreateAdd(base[k], i), lanes));
-      const std::vector<Value *> results = spec.body(e, elements);
-      for (size_t k = 0; k < results.size(); ++k) {
-        Value *result = results[k];
-        if (Emitter::lanesOf(result) != lanes) result = e.splat(result, lanes); // a constant
-        e.store(spec.out[k], out[k], e.b.CreateAdd(out_base, i), result);
-      }
-    });
-  });
-}
-
 void emitEmbed(Emitter &e, const EmbedSpec &spec) {
   Value *table = e.arg(0), *ids = e.arg(1), *out = e.arg(2), *columns = e.extent(spec.columns);
   auto element = [&](Value *to, Value *from, int lanes) {
@@ -102,7 +62,7 @@ void emitCacheAppend(Emitter &e, const CacheAppendSpec &spec) {
     Value *batch = e.b.CreateSDiv(row, positions), *t = e.b.CreateSRem(row, positions);
     Value *slot = e.b.CreateAdd(e.loadIndex(past, batch), t);
     e.ifThen(e.b.CreateICmpULT(slot, capacity), [&] { // what falls behind the end is dropped
-      Value *from = e.muladd(row, e.i64(spec.stride), e.b.CreateMul(h, size));
+      Value *from = e.muladd(row, e.extent(spec.stride), e.b.CreateMul(h, size));
       Value *to = e.b.CreateMul(e.muladd(e.muladd(batch, heads, h), capacity, slot), size);
       e.forVectors(e.i64(0), size, [&](Value *i, int lanes) {
         Value *a = e.b.CreateAdd(to, i), *c = e.b.CreateAdd(from, i);
@@ -154,18 +114,6 @@ void emitTranspose(Emitter &e, const TransposeSpec &spec) {
 
 } // namespace
 
-KernelSource elementwiseKernel(const ElementwiseSpec &spec) {
-  std::string name = spec.name;
-  for (size_t i = 0; i < spec.in.size(); ++i)
-    name += fmt::format("_{}{}", nameOf(spec.in[i]),
-                        spec.broadcast[i] ? fmt::format("b{:x}", spec.broadcast[i]) : "");
-  name += "_to";
-  for (Type type : spec.out) name += fmt::format("_{}", nameOf(type));
-  // The size of a whole pass is not baked in: only rows need it.
-  for (const Extent &extent : spec.shape) name += "_" + extent.text();
-  return {name, [spec](Emitter &e) { emitElementwise(e, spec); }};
-}
-
 KernelSource embedKernel(const EmbedSpec &spec) {
   std::string name = fmt::format("embed_{}", nameOf(spec.table));
   if (spec.out != spec.table) name += fmt::format("_to_{}", nameOf(spec.out));
@@ -184,7 +132,7 @@ KernelSource positionsKernel(const PositionsSpec &spec) {
 KernelSource cacheAppendKernel(const CacheAppendSpec &spec) {
   return {fmt::format("cache_append_{}_to_{}_t{}_h{}_s{}_d{}_ld{}", nameOf(spec.type), nameOf(spec.cache),
                       spec.positions.text(), spec.heads.text(), spec.capacity.text(), spec.head_size.text(),
-                      spec.stride),
+                      spec.stride.text()),
           [spec](Emitter &e) { emitCacheAppend(e, spec); }};
 }
 

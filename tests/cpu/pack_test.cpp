@@ -14,7 +14,7 @@ std::vector<float> ramp(int64_t count) {
   return values;
 }
 
-std::vector<std::byte> pack(const PanelLayout &layout, int64_t k, int64_t n, PackedType type,
+std::vector<std::byte> pack(const PackedLayout &layout, int64_t k, int64_t n, PackedType type,
                             const std::vector<float> &plain) {
   std::vector<std::byte> packed;
   const auto read = [&](int64_t first, std::span<float> out) -> Result<void> {
@@ -40,9 +40,9 @@ TEST_CASE("packing and unpacking gives the matrix back") {
                              {48, 193},
                              {5, 3},
                              {1031, 2053}})
-    for (const PanelLayout layout :
-         {PanelLayout{16, 64, 1, false}, PanelLayout{16, 64, 1, true}, PanelLayout{32, 64, 2, false},
-          PanelLayout{8, 16, 4, true}, PanelLayout{1, 1, 1, false}}) {
+    for (const PackedLayout layout :
+         {PackedLayout{16, 64, 1, false}, PackedLayout{16, 64, 1, true}, PackedLayout{32, 64, 2, false},
+          PackedLayout{8, 16, 4, true}, PackedLayout{1, 1, 1, false}}) {
       INFO(layout.text() << " " << k << "x" << n);
       const std::vector<float> plain = ramp(k * n);
       const std::vector<std::byte> packed = pack(layout, k, n, PackedType::f32, plain);
@@ -52,7 +52,7 @@ TEST_CASE("packing and unpacking gives the matrix back") {
 }
 
 TEST_CASE("elements lie where the layout says and the edge is zero") {
-  const PanelLayout layout{16, 64, 1, false};
+  const PackedLayout layout{16, 64, 1, false};
   const std::vector<std::byte> packed =
       pack(layout, 17, 65, PackedType::f32, std::vector<float>(17 * 65, 1.0f));
   std::vector<float> values(packed.size() / 4);

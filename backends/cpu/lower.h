@@ -1,0 +1,31 @@
+// The cpu backend's door: a planned module of the linnet dialect becomes a Program.
+//
+//   fb::ProgramT program = *lowerToCpu(module, checkpoint, sink, {});
+//
+// `planned`: what the pass pipeline makes for target "cpu" (passes/Plan.h). Each op becomes a command that
+// calls a kernel generated for it; equal kernels are one. Weights stream from `weights` through packing into
+// `sink`, then the machine code, one ELF image for each instruction set. Nothing of a weight is held but a
+// few panels.
+#pragma once
+#include "backends/common/weights.h"
+#include "backends/cpu/codegen.h"
+#include "runtime/artifact_generated.h"
+#include "support/result.h"
+
+#include "mlir/IR/BuiltinOps.h"
+
+#include <string>
+
+namespace linnet {
+
+struct CpuOptions {
+  std::string isas;        ///< see cpu::selectIsas: "" = every level, "native", or names
+  uint32_t crossover = 16; ///< rows above which the runtime prefers its library's matmul
+  cpu::KernelDump dump;    ///< when set, receives each kernel's IR and the assembly
+};
+
+/// The error names the op and its location where an op, a type or a form of an operand is not supported.
+Result<fb::ProgramT> lowerToCpu(mlir::ModuleOp planned, WeightSource &weights, BlobSink &blobs,
+                                const CpuOptions &options = {});
+
+} // namespace linnet

@@ -1,0 +1,109 @@
+#include "backends/cpu/lowering.h"
+
+using namespace mlir;
+
+namespace linnet::cpu {
+using namespace ir;
+namespace {
+
+/// Bias and residual, where there are any.
+llvm::SmallVector<mlir::Value> operandsAndResult(MatmulOp op) {
+  llvm::SmallVector<mlir::Value> values(op->getOperands().begin(), op->getOperands().end());
+  values.push_back(op.getResult());
+  return values;
+}
+
+Activation activationOf(MatmulOp op) { return Activation(uint32_t(op.getActivation())); }
+
+} // namespace
+
+Result<void> Lowering::lowerMatmul(MatmulOp op) {
+  return panelOf(tensorOf(op.getRhs())) ? lowerPackedMatmul(op) : lowerPlainMatmul(op);
+}
+
+/// (M, K) times a weight in panels, whatever M is: the leading dimensions of lhs are rows as well.
+Result<void> Lowering::lowerPackedMatmul(MatmulOp op) {
+  const RankedTensorType rhs = tensorOf(op.getRhs());
+  const PanelAttr panel = panelOf(rhs);
+  if (op.getTransposeLhs()) return errorAt(op, "target cpu has no packed matmul with transpose_lhs");
+  if (!panelFits(panel))
+    return errorAt(op,
+                   "target cpu supports panels of a multiple of 16 columns with interleave 1, found {}x{}, "
+                   "interleave {}",
+                   panel.getKBlock(), panel.getNBlock(), panel.getInterleave());
+  LINNET_ASSIGN(const Type type, commonType(op, operandsAndResult(op)));
+  if (type != Type::f32)
+    return errorAt(op, "target cpu supports f32 with packed weights, found {}", nameOf(type));
+  PackedMatmulSpec spec;
+  spec.k = rhs.getDimSize(panel.getTransposed() ? 1 : 0),
+  spec.n = rhs.getDimSize(panel.getTransposed() ? 0 : 1);
+  spec.k_block = panel.getKBlock(), spec.n_block = panel.getNBlock();
+  spec.bias = bool(op.getBias()), spec.residual = bool(op.getResidual());
+  spec.activation = activationOf(op);
+  LINNET_ASSIGN(const Operand a, rows(op, op.getLhs()));
+  if (!a.dense && a.row != spec.k)
+    return errorAt(op, "rows of {} elements with gaps cannot be rows of K = {}", a.row, spec.k);
+  spec.a_stride = a.dense ? spec.k : a.stride;
+
+  fb::PackedMatmulT body;
+  auto ref = [](const fb::RefT &ref) { return std::make_unique<fb::RefT>(ref); };
+  body.a = ref(a.ref);
+  LINNET_ASSIGN(const uint32_t number, weight(op, op.getRhs()));
+  body.w = std::make_unique<fb::RefT>();
+  body.w->space = fb::Space::weight, body.w->index = number,
+  body.w->size = program.weights[number]->blob->size;
+  if (spec.bias) {
+    LINNET_ASSIGN(const fb::RefT bias, dense(op, op.getBias()));
+    body.bias = ref(bias);
+  }
+  if (spec.residual) {
+    LINNET_ASSIGN(const fb::RefT residual, dense(op, op.getResidual()));
+    body.residual = ref(residual);
+  }
+  LINNET_ASSIGN(const fb::RefT result, dense(op, op.getResult()));
+  body.out = ref(result);
+  body.m = expression({extentOf(op.getLhs(), 0, tensorOf(op.getLhs()).getRank() - 1)});
+  body.k = spec.k, body.n = spec.n, body.a_stride = spec.a_stride;
+  body.activation = fb::Activation(uint8_t(spec.activation));
+  body.kernel = kernel(packedMatmulKernel(spec));
+  body.crossover = options.crossover;
+  auto made = command(op);
+  made->body.Set(std::move(body));
+  out->commands.push_back(std::move(made));
+  return {};
+}
+
+/// Both operands row-major: activations, or weights that no layout was chosen for.
+Result<void> Lowering::lowerPlainMatmul(MatmulOp op) {
+  LINNET_ASSIGN(const Type type, commonType(op, operandsAndResult(op)));
+  const mlir::Value lhs = op.getLhs(), rhs = op.getRhs();
+  const int64_t lhs_rank = tensorOf(lhs).getRank(), rhs_rank = tensorOf(rhs).getRank();
+  MatmulSpec spec;
+  spec.type = type;
+  spec.transpose_a = op.getTransposeLhs() && lhs_rank > 1, spec.transpose_w = op.getTransposeRhs();
+  spec.shared_w = rhs_rank == 2;
+  spec.bias = bool(op.getBias()), spec.residual = bool(op.getResidual());
+  spec.activation = activationOf(op);
+  spec.k = dimOf(rhs, rhs_rank - (spec.transpose_w ? 1 : 2));
+  spec.n = dimOf(rhs, rhs_rank - (spec.transpose_w ? 2 : 1));
+  Extent groups = 1;
+  if (spec.shared_w && !spec.transpose_a) {
+    spec.m = extentOf(lhs, 0, lhs_rank - 1); // leading dimensions are rows, too
+  } else {
+    groups = extentOf(lhs, 0, lhs_rank - 2);
+    spec.m = dimOf(lhs, lhs_rank - (spec.transpose_a ? 1 : 2));
+  }
+  Call call;
+  call.work = groups * spec.m * Extent(columnBlocks(spec));
+  call.grain = 4;
+  LINNET_ASSIGN(const fb::RefT a, dense(op, lhs));
+  LINNET_ASSIGN(const fb::RefT w, dense(op, rhs));
+  LINNET_ASSIGN(const fb::RefT bias, dense(op, spec.bias ? op.getBias() : lhs));
+  LINNET_ASSIGN(const fb::RefT residual, dense(op, spec.residual ? op.getResidual() : lhs));
+  LINNET_ASSIGN(const fb::RefT result, dense(op, op.getResult()));
+  call.args = {a, w, bias, residual, result};
+  call.kernel = matmulKernel(spec);
+  return emit(op, std::move(call));
+}
+
+} // namespace linnet::cpu
