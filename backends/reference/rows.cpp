@@ -1,0 +1,120 @@
+// Normalization, reductions, lookups and pools.
+#include "backends/reference/kernels.h"
+#include "support/error.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace linnet::reference {
+namespace {
+
+int64_t lastOf(const Tensor &x) { return x.shape.back(); }
+int64_t rowsOf(const Tensor &x) { return lastOf(x) ? x.size() / lastOf(x) : 0; }
+
+} // namespace
+
+Result<Tensor> embed(const Tensor &table, const Tensor &ids) {
+  int64_t vocab = table.shape[0], width = table.shape[1];
+  std::vector<int64_t> shape = ids.shape;
+  shape.push_back(width);
+  Tensor out = Tensor::zeros(table.kind, shape);
+  for (int64_t i = 0; i < ids.size(); ++i) {
+    int64_t id = ids.ints()[i];
+    if (id < 0 || id >= vocab)
+      return errorf("id {} at position {} is outside the table's {} rows", id, i, vocab);
+    std::copy_n(table.data() + id * width, width, out.data() + i * width);
+  }
+  return out;
+}
+
+Tensor positions(const Tensor &past, const Tensor &ids, int64_t limit) {
+  Tensor out = Tensor::zeros(Kind::i32, ids.shape);
+  int64_t seq = ids.shape[1];
+  for (int64_t b = 0; b < ids.shape[0]; ++b)
+    for (int64_t t = 0; t < seq; ++t)
+      out.ints()[b * seq + t] = static_cast<int32_t>(std::min<int64_t>(past.ints()[b] + t, limit - 1));
+  return out;
+}
+
+Tensor layerNorm(const Tensor &x, const Tensor &gain, const Tensor &bias, double epsilon) {
+  Tensor out = Tensor::zeros(x.kind, x.shape);
+  int64_t n = lastOf(x);
+  for (int64_t r = 0; r < rowsOf(x); ++r) {
+    const float *in = x.data() + r * n;
+    double mean = 0, variance = 0;
+    for (int64_t i = 0; i < n; ++i) mean += in[i];
+    mean /= static_cast<double>(n);
+    for (int64_t i = 0; i < n; ++i) variance += (in[i] - mean) * (in[i] - mean);
+    double scale = 1 / std::sqrt(variance / static_cast<double>(n) + epsilon);
+    for (int64_t i = 0; i < n; ++i)
+      out.data()[r * n + i] = rounded(out.kind, (in[i] - mean) * scale * gain.data()[i] + bias.data()[i]);
+  }
+  return out;
+}
+
+Tensor softmax(const Tensor &x) {
+  Tensor out = Tensor::zeros(x.kind, x.shape);
+  int64_t n = x.shape.empty() ? 1 : lastOf(x);
+  for (int64_t r = 0; n && r < x.size() / n; ++r) {
+    const float *in = x.data() + r * n;
+    double largest = *std::max_element(in, in + n), total = 0;
+    for (int64_t i = 0; i < n; ++i) total += std::exp(in[i] - largest);
+    for (int64_t i = 0; i < n; ++i)
+      out.data()[r * n + i] = rounded(out.kind, std::exp(in[i] - largest) / total);
+  }
+  return out;
+}
+
+Tensor reduce(ir::ReduceKind kind, const Tensor &x, int64_t dim) {
+  int64_t outer = 1, inner = 1, n = x.shape[dim];
+  for (int64_t i = 0; i < dim; ++i) outer *= x.shape[i];
+  for (size_t i = dim + 1; i < x.shape.size(); ++i) inner *= x.shape[i];
+  std::vector<int64_t> shape = x.shape;
+  shape[dim] = 1;
+  Tensor out = Tensor::zeros(x.kind, shape);
+  for (int64_t o = 0; o < outer; ++o)
+    for (int64_t i = 0; i < inner; ++i) {
+      double value = kind == ir::ReduceKind::max ? -HUGE_VAL : 0;
+      for (int64_t j = 0; j < n; ++j) {
+        double element = x.data()[(o * n + j) * inner + i];
+        if (kind != ir::ReduceKind::max)
+          value += element;
+        else if (std::isnan(element) || element > value)
+          value = std::isnan(value) ? value : element;
+      }
+      if (kind == ir::ReduceKind::mean) value /= static_cast<double>(n);
+      out.data()[o * inner + i] = rounded(out.kind, value);
+    }
+  return out;
+}
+
+Tensor argmax(const Tensor &x) {
+  int64_t n = lastOf(x);
+  Tensor out = Tensor::zeros(Kind::i32, {x.shape.begin(), x.shape.end() - 1});
+  for (int64_t r = 0; r < rowsOf(x); ++r) {
+    const float *in = x.data() + r * n;
+    int64_t best = 0;
+    for (int64_t i = 1; i < n; ++i)
+      if (in[i] > in[best]) best = i;
+    out.ints()[r] = static_cast<int32_t>(best);
+  }
+  return out;
+}
+
+Result<Tensor> pool(ir::PoolMode mode, const Tensor &x, const Tensor &length) {
+  int64_t batch = x.shape[0], seq = x.shape[1], width = x.shape[2];
+  Tensor out = Tensor::zeros(x.kind, {batch, width});
+  for (int64_t b = 0; b < batch; ++b) {
+    int64_t n = length.ints()[b];
+    if (n < 1 || n > seq) return errorf("length[{}] is {}, expected from 1 to {}", b, n, seq);
+    int64_t first = mode == ir::PoolMode::last ? n - 1 : 0, last = mode == ir::PoolMode::first ? 0 : n - 1;
+    for (int64_t c = 0; c < width; ++c) {
+      double sum = 0;
+      for (int64_t t = first; t <= last; ++t) sum += x.data()[(b * seq + t) * width + c];
+      out.data()[b * width + c] = rounded(out.kind, sum / static_cast<double>(last - first + 1));
+    }
+  }
+  return out;
+}
+
+} // namespace linnet::reference

@@ -1,0 +1,34 @@
+// The interpreter's instance of the scalar builder: plain doubles.
+#pragma once
+#include "backends/reference/kernels.h"
+
+#include <cmath>
+
+namespace linnet::reference {
+
+struct DoubleScalars {
+  using Value = double;
+  double constant(double x) { return x; }
+  double add(double a, double b) { return a + b; }
+  double sub(double a, double b) { return a - b; }
+  double mul(double a, double b) { return a * b; }
+  double div(double a, double b) { return a / b; }
+  double max(double a, double b) { return std::isnan(a) ? a : std::isnan(b) ? b : a > b ? a : b; }
+  double min(double a, double b) { return std::isnan(a) ? a : std::isnan(b) ? b : a < b ? a : b; }
+  double neg(double x) { return -x; }
+  double exp(double x) { return std::exp(x); }
+  double log(double x) { return std::log(x); }
+  double tanh(double x) { return std::tanh(x); }
+  double erf(double x) { return std::erf(x); }
+  double sqrt(double x) { return std::sqrt(x); }
+  /// To a float: rounded to it. To an integer: towards zero, saturated; NaN gives 0.
+  double cast(double x, mlir::Type, mlir::Type to) {
+    Kind kind = kindOf(to);
+    if (kind != Kind::i32 && kind != Kind::i8) return rounded(kind, x);
+    if (std::isnan(x)) return 0;
+    double low = kind == Kind::i8 ? -128.0 : -2147483648.0, high = kind == Kind::i8 ? 127.0 : 2147483647.0;
+    return std::trunc(x < low ? low : x > high ? high : x);
+  }
+};
+
+} // namespace linnet::reference
