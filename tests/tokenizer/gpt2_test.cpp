@@ -179,23 +179,32 @@ TEST_CASE("GPT-2: a vocabulary learned from train.txt, saved for comparison") {
   CHECK(test::take(tokenizer.decode(ids(tokenizer, text))) == text);
 }
 
-TEST_CASE("GPT-2: added tokens of every kind, saved for comparison") {
+namespace {
+
+const std::string kAdded[] = {"[PAD]", "<mask>", "<left>",        "<right>", "w0rd",
+                              "ab0",   "ab0c",   "\u00e9t\u00e9", "pl4in",   "end of"};
+
+// GPT-2 and tokens of every kind: 0-3 special, some swallowing white space, one a single word, some matched
+// last.
+TokenizerParts withAdded() {
   TokenizerParts parts = gpt2().parts();
-  std::string contents[] = {"[PAD]", "<mask>", "<left>",        "<right>", "w0rd",
-                            "ab0",   "ab0c",   "\u00e9t\u00e9", "pl4in",   "end of"};
   for (TokenId i = 0; i < 10; ++i) {
-    AddedToken token = test::added(contents[i], 50257 + i, i < 4);
+    AddedToken token = test::added(kAdded[i], 50257 + i, i < 4);
     token.lstrip = i == 1 || i == 2;
     token.rstrip = i == 1 || i == 3;
     token.single_word = i == 4;
     token.normalized = i > 6;
     parts.added.push_back(token);
   }
+  return parts;
+}
+
+// Saves the tokenizer and what it makes of random texts, for hf.mjs to compare with.
+void saveForComparison(const TokenizerParts &parts, const std::string &name) {
   auto tokenizer = test::take(Tokenizer::fromParts(parts));
-  std::string dir = test::emptyDirectory("saved-added");
+  std::string dir = test::emptyDirectory(name);
   REQUIRE(tokenizer.save(dir).ok());
   CHECK(test::take(test::take(Tokenizer::fromDirectory(dir))).serialize() == tokenizer.serialize());
-
   const char *pieces[] = {
       " ",      "  ", "\n",   "\u3000",        "a",    "b", "c", "s", "x_", "1", "hello", " world", ".",
       "\u00e9", "<",  "[PAD", "<|endoftext|>", "end ", "of"};
@@ -204,7 +213,7 @@ TEST_CASE("GPT-2: added tokens of every kind, saved for comparison") {
   for (int i = 0; i < 3000; ++i) {
     std::string text;
     for (size_t n = 1 + random.below(10); n > 0; --n)
-      text += random.below(2) ? contents[random.below(10)] : pieces[random.below(std::size(pieces))];
+      text += random.below(2) ? kAdded[random.below(10)] : pieces[random.below(std::size(pieces))];
     std::string ids;
     for (TokenId id : test::ids(tokenizer, text)) {
       if (!ids.empty()) ids += ',';
@@ -215,4 +224,18 @@ TEST_CASE("GPT-2: added tokens of every kind, saved for comparison") {
     json.append("{\"text\":\"").append(text).append("\",\"ids\":[").append(ids).append("]}");
   }
   REQUIRE(writeTextFile(dir + "/expected.json", json + "]").ok());
+}
+
+} // namespace
+
+TEST_CASE("GPT-2: added tokens of every kind, saved for comparison") {
+  saveForComparison(withAdded(), "saved-added");
+}
+
+TEST_CASE("GPT-2: a template and the prefix space, saved for comparison") {
+  TokenizerParts parts = withAdded();
+  parts.add_prefix_space = true;
+  parts.prefix = {50256};
+  parts.suffix = {50258, 50256};
+  saveForComparison(parts, "saved-prefix");
 }
