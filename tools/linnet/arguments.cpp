@@ -1,0 +1,104 @@
+#include "arguments.h"
+#include "support/error.h"
+
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <unistd.h>
+
+namespace linnet::cli {
+
+void usageError(const std::string &message) { throw CLI::ParseError(message, CLI::ExitCodes::InvalidError); }
+
+std::string example(std::string_view lines) { return "\nExample:\n" + std::string(lines); }
+
+Result<std::vector<TokenId>> parseIds(std::string_view text, const std::string &option) {
+  auto blank = [](char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; };
+  auto trim = [&](std::string_view s) {
+    while (!s.empty() && blank(s.front())) s.remove_prefix(1);
+    while (!s.empty() && blank(s.back())) s.remove_suffix(1);
+    return s;
+  };
+  text = trim(text);
+  if (text.size() >= 2 && text.front() == '[' && text.back() == ']')
+    text = trim(text.substr(1, text.size() - 2));
+  std::vector<TokenId> ids;
+  if (text.empty()) return ids;
+  while (true) {
+    size_t comma = text.find(',');
+    std::string_view part = trim(text.substr(0, comma));
+    TokenId id = 0;
+    auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), id);
+    if (error != std::errc() || end != part.data() + part.size() || id < 0)
+      return errorf("{}: expected token ids like 1,2,3 (0 to 2147483647), found '{}' as number {}", option,
+                    part.substr(0, 32), ids.size() + 1);
+    ids.push_back(id);
+    if (comma == std::string_view::npos) return ids;
+    text.remove_prefix(comma + 1);
+  }
+}
+
+std::vector<std::string> splitCommas(const std::string &text, const std::string &option) {
+  std::vector<std::string> parts;
+  for (size_t begin = 0; begin <= text.size();) {
+    size_t comma = std::min(text.find(',', begin), text.size());
+    if (comma == begin) usageError(option + ": a part of '" + text + "' is empty");
+    parts.push_back(text.substr(begin, comma - begin));
+    begin = comma + 1;
+  }
+  return parts;
+}
+
+std::vector<int64_t> parseList(const std::string &text, const std::string &option) {
+  std::vector<int64_t> values;
+  for (const std::string &part : splitCommas(text, option)) {
+    int64_t value = 0;
+    auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), value);
+    if (error != std::errc() || end != part.data() + part.size() || value < 0)
+      usageError(option + ": expected numbers like 128,512, found '" + part + "'");
+    values.push_back(value);
+  }
+  return values;
+}
+
+std::string joinIds(const std::vector<TokenId> &ids) { return fmt::format("{}", fmt::join(ids, ",")); }
+
+Result<std::string> readStdin() {
+  std::string text;
+  char buffer[65536];
+  while (true) {
+    ssize_t n = read(STDIN_FILENO, buffer, sizeof(buffer));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return errorf("cannot read standard input: {}", std::strerror(errno));
+    if (n == 0) return text;
+    text.append(buffer, static_cast<size_t>(n));
+  }
+}
+
+Result<std::string> textOrStdin(const std::string &text) {
+  if (text == "-") return readStdin();
+  return text;
+}
+
+void PromptOption::add(CLI::App &command) {
+  prompt_option = command.add_option("-p,--prompt", prompt, "text to start from; - reads standard input")
+                      ->type_name("TEXT|-");
+  ids_option =
+      command.add_option("--ids", ids, "token ids instead of text; - reads them from standard input")
+          ->type_name("1,2,3|-");
+  prompt_option->excludes(ids_option);
+}
+
+void PromptOption::require() const {
+  if (!given()) usageError("one of --prompt and --ids is required");
+}
+
+void DeviceOption::add(CLI::App &command) {
+  command.add_option("-t,--threads", threads, "threads (default: OMP_NUM_THREADS, or one a core)")
+      ->check(CLI::Range(1, 1024))
+      ->type_name("N");
+  command.add_option("--device", device, "cpu, or reference (the interpreter: slow; the oracle)")
+      ->type_name("D");
+}
+
+} // namespace linnet::cli

@@ -1,0 +1,138 @@
+// linnet compile: a checkpoint, a .gguf or an .mlir becomes an artifact, and what it costs is said.
+#include "arguments.h"
+#include "compiler.h"
+#include "model.h"
+#include "output.h"
+#include "support/error.h"
+
+#include <filesystem>
+#include <memory>
+
+namespace linnet::cli {
+namespace {
+
+struct Options {
+  CompileOptions compile;
+  std::string target = "cpu";
+  bool json = false;
+};
+
+Json toJson(const CompileReport &report) {
+  Json out = {
+      {"output", report.output}, {"artifact_bytes", report.artifact_bytes}, {"seconds", report.seconds}};
+  out["phases"] = Json::array();
+  for (const PhaseTime &phase : report.phases)
+    out["phases"].push_back({{"name", phase.name}, {"seconds", phase.seconds}});
+  out["programs"] = Json::array();
+  for (const ProgramReport &program : report.programs) {
+    Json entries = Json::array();
+    for (const EntryReport &entry : program.entries)
+      entries.push_back({{"name", entry.name},
+                         {"arena_bytes", entry.arena_bytes},
+                         {"live_bytes", entry.live_bytes},
+                         {"io_bytes", entry.io_bytes},
+                         {"commands", entry.commands}});
+    out["programs"].push_back({{"target", program.target},
+                               {"weight_bytes", program.weight_bytes},
+                               {"state_bytes", program.state_bytes},
+                               {"arena_bytes", program.arena_bytes},
+                               {"io_bytes", program.io_bytes},
+                               {"peak_bytes", program.peakBytes()},
+                               {"entries", entries}});
+  }
+  return out;
+}
+
+void printPhases(const CompileReport &report) {
+  Table table("lr", {"phase", "time"});
+  double listed = 0;
+  for (const PhaseTime &phase : report.phases) {
+    table.add({phase.name, secondsText(phase.seconds)});
+    listed += phase.seconds;
+  }
+  if (double rest = report.seconds - listed; rest > 0.01) table.add({"everything else", secondsText(rest)});
+  table.add({"total", secondsText(report.seconds)});
+  put(std::string_view(table.plain("  ")));
+}
+
+void printMemory(const ProgramReport &program) {
+  put("\npeak memory, {}: {} bytes ({})\n", program.target, program.peakBytes(),
+      bytesText(program.peakBytes()));
+  Table areas("lr", {"area", "bytes"});
+  areas.add({"weights, mapped from the file", bytesText(program.weight_bytes)});
+  areas.add({"KV cache and other state", bytesText(program.state_bytes)});
+  areas.add({"activations", bytesText(program.arena_bytes)});
+  areas.add({"inputs and outputs", bytesText(program.io_bytes)});
+  put(std::string_view(areas.plain("  ")));
+  Table entries("lrrrr", {"entry", "commands", "activations", "lower bound", "I/O"});
+  for (const EntryReport &entry : program.entries)
+    entries.add({entry.name, std::to_string(entry.commands), bytesText(entry.arena_bytes),
+                 bytesText(entry.live_bytes), bytesText(entry.io_bytes)});
+  put(std::string_view(entries.plain("  ")));
+}
+
+Result<void> execute(Options &options) {
+  std::error_code ignored;
+  if (std::filesystem::equivalent(options.compile.input, options.compile.output, ignored))
+    return errorf("{}: is both the input and the output", options.compile.output);
+  LINNET_ASSIGN(const CompilerApi *api, compiler("linnet compile"));
+  Progress progress;
+  options.compile.progress = [&](const std::string &what, double fraction) { progress.show(what, fraction); };
+  LINNET_ASSIGN(CompileReport report, api->compile(options.compile));
+  progress.clear();
+  if (options.json) return printJson(toJson(report)), Result<void>();
+  printPhases(report);
+  for (const ProgramReport &program : report.programs) printMemory(program);
+  put("\n{}: {} bytes ({})\n", report.output, report.artifact_bytes, bytesText(report.artifact_bytes));
+  return {};
+}
+
+} // namespace
+
+void addCompile(CLI::App &app, Action &action) {
+  auto options = std::make_shared<Options>();
+  CompileOptions &compile = options->compile;
+  CLI::App *command = app.add_subcommand("compile", "compile a checkpoint or a graph to an artifact");
+  command->group("Models");
+  command
+      ->add_option("MODEL", compile.input, "checkpoint directory, FILE.gguf, FILE.safetensors or FILE.mlir")
+      ->required()
+      ->type_name("");
+  command->add_option("-o,--output", compile.output, "artifact to write")
+      ->required()
+      ->type_name("FILE.linnet");
+  command->add_option("--target", options->target, "cpu, cpu:native, reference; several with commas")
+      ->type_name("T")
+      ->capture_default_str();
+  command
+      ->add_option("--max-context", compile.max_context,
+                   "most positions of a sequence (default: n_positions)")
+      ->check(CLI::Range(int64_t(1), int64_t(1) << 24))
+      ->type_name("N");
+  command->add_option("--max-batch", compile.max_batch, "most sequences at a time (default: 1)")
+      ->check(CLI::Range(int64_t(1), int64_t(1) << 16))
+      ->type_name("N");
+  command->add_option("-O", compile.opt_level, "0: as written, 1: fused and laid out, 2: all passes")
+      ->check(CLI::Range(0, 2))
+      ->type_name("0|1|2")
+      ->capture_default_str();
+  command->add_option("--weights", compile.weights, "for FILE.mlir: the .safetensors with its parameters")
+      ->type_name("FILE");
+  command->add_option("--disable-pass", compile.disabled_passes, "leave a pass out; repeatable")
+      ->allow_extra_args(false)
+      ->type_name("NAME");
+  command
+      ->add_option("--pass-pipeline", compile.pass_pipeline, "instead of the default, in mlir-opt's syntax")
+      ->type_name("TEXT");
+  command->add_flag("--json", options->json, "print one JSON object");
+  command->footer(example("  linnet compile model --max-context 64 -o small.linnet"));
+  command->callback([options, &action] {
+    options->compile.targets = splitCommas(options->target, "--target");
+    for (const std::string &target : options->compile.targets)
+      if (target != "cpu" && target != "cpu:native" && target != "reference")
+        usageError("--target: expected cpu, cpu:native or reference, found '" + target + "'");
+    action = [options] { return execute(*options); };
+  });
+}
+
+} // namespace linnet::cli

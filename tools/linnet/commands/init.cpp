@@ -1,0 +1,57 @@
+// linnet init: a checkpoint of a known shape with random weights.
+#include "arguments.h"
+#include "compiler.h"
+#include "output.h"
+
+#include <memory>
+
+namespace linnet::cli {
+namespace {
+
+struct Options {
+  InitOptions init;
+  bool json = false;
+};
+
+Result<void> execute(const Options &options) {
+  LINNET_ASSIGN(const CompilerApi *api, compiler("linnet init"));
+  LINNET_TRY(api->initModel(options.init));
+  LINNET_ASSIGN(CheckpointSummary made, api->inspectCheckpoint(options.init.directory));
+  if (options.json)
+    printJson({{"directory", options.init.directory},
+               {"preset", options.init.preset},
+               {"seed", options.init.seed},
+               {"parameters", made.parameters},
+               {"bytes", made.bytes},
+               {"tokenizer", made.has_tokenizer}});
+  else
+    put("{}: {}, {} parameters drawn at random (seed {}), {}{}; untrained: its text is noise\n",
+        options.init.directory, options.init.preset, countText(made.parameters), options.init.seed,
+        bytesText(made.bytes),
+        made.has_tokenizer ? ", with a tokenizer" : ", no tokenizer (ids in, ids out)");
+  return {};
+}
+
+} // namespace
+
+void addInit(CLI::App &app, Action &action) {
+  auto options = std::make_shared<Options>();
+  CLI::App *command = app.add_subcommand("init", "make an untrained checkpoint of a known shape");
+  command->group("Models");
+  command->add_option("DIR", options->init.directory, "directory to make")->required()->type_name("");
+  command
+      ->add_option("--preset", options->init.preset,
+                   "gpt2, gpt2-medium, gpt2-large, gpt2-xl, distilgpt2 or tiny")
+      ->required()
+      ->check(CLI::IsMember({"gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl", "distilgpt2", "tiny"})
+                  .description(""))
+      ->type_name("NAME");
+  command->add_option("--seed", options->init.seed, "same seed, same bytes")
+      ->type_name("N")
+      ->capture_default_str();
+  command->add_flag("--json", options->json, "print one JSON object");
+  command->footer(example("  linnet init --preset tiny --seed 7 another-model"));
+  command->callback([options, &action] { action = [options] { return execute(*options); }; });
+}
+
+} // namespace linnet::cli

@@ -1,0 +1,105 @@
+// linnet tokenizer train: a new byte-level BPE vocabulary from text.
+#include "arguments.h"
+#include "output.h"
+#include "signals.h"
+#include "support/error.h"
+#include "support/file.h"
+#include "tokenizer/train.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+#include <unistd.h>
+
+namespace linnet::cli {
+namespace {
+
+struct Options {
+  TrainOptions train;
+  std::vector<std::string> special, files;
+  std::string output;
+  bool json = false;
+};
+
+/// All files or none: written into a directory beside, then moved; a signal waits until that is done.
+Result<void> saveWhole(const Tokenizer &tokenizer, const std::string &directory) {
+  BlockSignals blocked;
+  std::string name = directory;
+  while (name.size() > 1 && name.back() == '/') name.pop_back();
+  std::string temporary = name + ".tmp-XXXXXX";
+  if (!mkdtemp(temporary.data())) return errorf("{}: cannot create: {}", directory, std::strerror(errno));
+  std::filesystem::permissions(temporary, std::filesystem::perms(0755));
+  std::error_code failed;
+  Result<void> saved = tokenizer.save(temporary);
+  if (saved && isDirectory(name)) {
+    for (auto &entry : std::filesystem::directory_iterator(temporary))
+      if (!failed)
+        std::filesystem::rename(entry.path(), name + "/" + entry.path().filename().string(), failed);
+  } else if (saved) {
+    std::filesystem::rename(temporary, name, failed);
+  }
+  std::error_code ignored;
+  std::filesystem::remove_all(temporary, ignored);
+  if (saved && failed) return errorf("{}: cannot write: {}", directory, failed.message());
+  return saved;
+}
+
+Result<void> execute(Options &options) {
+  std::vector<MappedFile> files;
+  std::vector<std::string_view> texts;
+  uint64_t bytes = 0;
+  for (const std::string &path : options.files) {
+    LINNET_ASSIGN(MappedFile file, MappedFile::open(path));
+    texts.push_back(file.text());
+    bytes += file.text().size();
+    files.push_back(std::move(file));
+  }
+  Progress progress;
+  options.train.progress = [&](size_t done, size_t total) {
+    progress.show("learning merges", total ? static_cast<double>(done) / static_cast<double>(total) : 0);
+    return true;
+  };
+  if (!options.special.empty()) options.train.special_tokens = options.special;
+  LINNET_ASSIGN(Tokenizer tokenizer, trainBpe(texts, options.train));
+  progress.clear();
+  LINNET_TRY(saveWhole(tokenizer, options.output));
+  if (options.json)
+    printJson({{"output", options.output}, {"vocab_size", tokenizer.size()}, {"text_bytes", bytes}});
+  else
+    put("{}: {} tokens learned from {}\n", options.output, tokenizer.size(), bytesText(bytes));
+  return {};
+}
+
+} // namespace
+
+void addTokenizer(CLI::App &app, Action &action) {
+  CLI::App *group = app.add_subcommand("tokenizer", "train: learn a vocabulary from text");
+  group->group("Text");
+  group->require_subcommand(1);
+  auto options = std::make_shared<Options>();
+  CLI::App *command = group->add_subcommand("train", "learn a byte-level BPE vocabulary from text files");
+  command->add_option("FILES", options->files, "text files")->required()->type_name("");
+  command
+      ->add_option("--vocab-size", options->train.vocab_size, "ids in all: special tokens, 256 bytes, merges")
+      ->check(CLI::Range(size_t(256), size_t(kMaxTokenId)))
+      ->type_name("N")
+      ->capture_default_str();
+  command
+      ->add_option("--min-frequency", options->train.min_frequency, "a pair that occurs less is not merged")
+      ->check(CLI::Range(size_t(1), size_t(1) << 40))
+      ->type_name("N")
+      ->capture_default_str();
+  command->add_option("--special", options->special, "a special token; repeatable (default: <|endoftext|>)")
+      ->allow_extra_args(false)
+      ->type_name("TEXT");
+  command->add_option("-o,--output", options->output, "directory to write the files to")
+      ->required()
+      ->type_name("DIR");
+  command->add_flag("--json", options->json, "print one JSON object");
+  command->footer(example("  linnet tokenizer train --vocab-size 300 -o vocabulary text.txt"));
+  command->callback([options, &action] { action = [options] { return execute(*options); }; });
+}
+
+} // namespace linnet::cli

@@ -1,0 +1,100 @@
+// The driver: reads the command line, runs one command, turns failures into one line and an exit code.
+#include "arguments.h"
+#include "linnet/version.h"
+#include "model.h"
+#include "output.h"
+#include "signals.h"
+
+#include <exception>
+#include <new>
+
+using namespace linnet;
+
+namespace {
+
+/// The subcommand the line got to ("linnet tokenizer train"), for the hint.
+std::string deepest(const CLI::App &app) {
+  const CLI::App *at = &app;
+  std::string path = "linnet";
+  while (!at->get_subcommands().empty()) {
+    at = at->get_subcommands().front();
+    path += " " + at->get_name();
+  }
+  return path;
+}
+
+void declare(CLI::App &app, cli::Action &action) {
+  app.require_subcommand(1);
+  app.set_version_flag("--version", std::string("linnet ") + version(), "print the version and leave");
+  app.set_help_flag("-h,--help", "print this help and leave");
+  app.get_formatter()->column_width(32);
+  app.get_formatter()->label("OPTIONS", "");
+  cli::addRun(app, action);
+  cli::addLogits(app, action);
+  cli::addEmbed(app, action);
+  cli::addEval(app, action);
+  cli::addBench(app, action);
+  cli::addCompile(app, action);
+  cli::addInspect(app, action);
+  cli::addInit(app, action);
+  cli::addPull(app, action);
+  cli::addExport(app, action);
+  cli::addTokenize(app, action);
+  cli::addDetokenize(app, action);
+  cli::addTokenizer(app, action);
+  app.footer(cli::example("  linnet init --preset tiny model\n"
+                          "  linnet compile model -o model.linnet\n"
+                          "  linnet run model.linnet --prompt \"Once upon a time\""));
+}
+
+/// 0, or the exit code of a command line that asked for nothing to be run; `done` says that it is over.
+int parse(CLI::App &app, int argc, char **argv, bool &done) {
+  done = true;
+  try {
+    app.parse(argc, argv);
+    done = false;
+    return 0;
+  } catch (const CLI::CallForHelp &) {
+    const CLI::App *at = &app;
+    while (!at->get_subcommands().empty()) at = at->get_subcommands().front();
+    cli::put(std::string_view(at->help(at == &app ? "" : deepest(app).substr(0, deepest(app).rfind(' ')))));
+    return cli::finish();
+  } catch (const CLI::CallForVersion &version) {
+    cli::put("{}\n", version.what());
+    return cli::finish();
+  } catch (const CLI::ParseError &error) {
+    cli::printError(fmt::format("{} (see '{} --help')", error.what(), deepest(app)));
+    return 2;
+  }
+}
+
+int execute(const cli::Action &action) {
+  Result<void> result = action();
+  int written = cli::finish();
+  if (int code = cli::interrupted()) return code;
+  if (written) return written;
+  if (result) return 0;
+  cli::printError(result.error().message);
+  return 1;
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  cli::installSignals();
+  cli::registerLazyDevices();
+  try {
+    CLI::App app(
+        "Linnet compiles GPT-2 checkpoints, and any graph in its dialect, to one file that runs fast.");
+    cli::Action action;
+    declare(app, action);
+    bool done = false;
+    int code = parse(app, argc, argv, done);
+    return done ? code : execute(action);
+  } catch (const std::bad_alloc &) {
+    cli::printError("out of memory");
+  } catch (const std::exception &error) {
+    cli::printError(std::string("internal error: ") + error.what());
+  }
+  return 1;
+}

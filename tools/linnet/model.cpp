@@ -1,0 +1,110 @@
+#include "model.h"
+#include "compiler.h"
+#include "output.h"
+#include "runtime/artifact.h"
+#include "runtime/device.h"
+#include "runtime/format.h"
+#include "support/error.h"
+#include "support/file.h"
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <sys/stat.h>
+
+namespace linnet::cli {
+
+Result<FileKind> kindOf(const std::string &path) {
+  struct stat st;
+  if (path.empty()) return Error{"expected a model, found an empty name"};
+  if (stat(path.c_str(), &st) != 0) return errorf("{}: {}", path, std::strerror(errno));
+  if (S_ISDIR(st.st_mode)) return FileKind::Checkpoint;
+  if (path.ends_with(".mlir")) return FileKind::Graph;
+  LINNET_ASSIGN(MappedFile file, MappedFile::open(path));
+  std::string_view text = file.text();
+  if (text.starts_with(
+          std::string_view(reinterpret_cast<const char *>(format::kMagic), sizeof(format::kMagic))))
+    return FileKind::Artifact;
+  if (text.starts_with("GGUF") || path.ends_with(".gguf") || path.ends_with(".safetensors"))
+    return FileKind::Checkpoint;
+  if (path.ends_with(".linnet")) return FileKind::Artifact; // damaged: opening it says how
+  return errorf(
+      "{}: expected an artifact (.linnet), a checkpoint directory, a .gguf or an .mlir, found none of these",
+      path);
+}
+
+Result<std::string> artifactOf(const std::string &path, const DeviceOption &device,
+                               const std::string &command) {
+  LINNET_ASSIGN(FileKind kind, kindOf(path));
+  if (kind == FileKind::Artifact) return path;
+  LINNET_ASSIGN(const CompilerApi *api, compiler(command + " on a checkpoint"));
+  Progress progress;
+  CompileOptions options;
+  options.input = path;
+  if (!device.device.empty()) options.targets = {device.device.substr(0, device.device.find(':'))};
+  options.progress = [&](const std::string &what, double fraction) { progress.show(what, fraction); };
+  LINNET_ASSIGN(CompileReport report, api->compileCached(options));
+  progress.clear();
+  if (report.from_cache)
+    note(fmt::format("{}: compiled before, using {}", path, report.output));
+  else
+    note(fmt::format("{}: compiled in {} to {}", path, secondsText(report.seconds), report.output));
+  return report.output;
+}
+
+Result<OpenModel> openModel(const std::string &path, const DeviceOption &device, const std::string &command) {
+  LINNET_ASSIGN(std::string artifact, artifactOf(path, device, command));
+  auto begin = std::chrono::steady_clock::now();
+  LINNET_ASSIGN(Model model, Model::load(artifact, {.device = device.device, .threads = device.threads}));
+  LINNET_ASSIGN(Session session, Session::open(model));
+  double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  return OpenModel{std::move(model), std::move(session), seconds};
+}
+
+Result<std::vector<TokenId>> promptIds(const Model &model, const PromptOption &prompt) {
+  if (*prompt.ids_option) {
+    LINNET_ASSIGN(std::string list, textOrStdin(prompt.ids));
+    return parseIds(list, "--ids");
+  }
+  LINNET_ASSIGN(std::string text, textOrStdin(prompt.prompt));
+  if (!model.tokenizer())
+    return errorf("{}: the model has no tokenizer: give --ids instead of --prompt", model.path());
+  LINNET_ASSIGN(Encoding encoding, model.tokenizer()->encode(text));
+  return std::move(encoding.ids);
+}
+
+void registerLazyDevices() {
+  registerDevice("reference", [](std::string_view argument) -> Result<std::unique_ptr<Device>> {
+    LINNET_ASSIGN(const CompilerApi *api, compiler("device reference"));
+    api->registerDevices(); // replaces this factory
+    return openDevice(argument.empty() ? "reference" : "reference:" + std::string(argument));
+  });
+}
+
+Result<std::optional<Tokenizer>> tokenizerOf(const std::string &path, const std::string &command) {
+  LINNET_ASSIGN(FileKind kind, kindOf(path));
+  if (kind == FileKind::Graph) return std::optional<Tokenizer>();
+  if (kind == FileKind::Artifact) {
+    LINNET_ASSIGN(Artifact artifact, Artifact::open(path));
+    const fb::Blob *blob = artifact.metadata().tokenizer();
+    if (!blob) return std::optional<Tokenizer>();
+    auto owner = std::make_shared<Artifact>(std::move(artifact));
+    LINNET_ASSIGN(Tokenizer tokenizer, Tokenizer::fromBytes(owner->blob(*blob), owner));
+    return std::optional(std::move(tokenizer));
+  }
+  if (isDirectory(path)) return Tokenizer::fromDirectory(path);
+  LINNET_ASSIGN(const CompilerApi *api, compiler(command + " on a checkpoint file"));
+  LINNET_ASSIGN(std::vector<std::byte> bytes, api->readTokenizer(path));
+  if (bytes.empty()) return std::optional<Tokenizer>();
+  auto owner = std::make_shared<std::vector<std::byte>>(std::move(bytes));
+  LINNET_ASSIGN(Tokenizer tokenizer, Tokenizer::fromBytes(*owner, owner));
+  return std::optional(std::move(tokenizer));
+}
+
+Result<Tokenizer> requireTokenizer(const std::string &path, const std::string &command) {
+  LINNET_ASSIGN(std::optional<Tokenizer> tokenizer, tokenizerOf(path, command));
+  if (!tokenizer) return errorf("{}: the model has no tokenizer: give --ids instead of text", path);
+  return *tokenizer;
+}
+
+} // namespace linnet::cli

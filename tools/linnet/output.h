@@ -1,0 +1,67 @@
+// What the commands share in writing: standard output that notices failures, progress on a terminal, numbers
+// for people.
+#pragma once
+#include "support/json.h"
+#include "support/result.h"
+#include <cstdint>
+#include <fmt/format.h>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace linnet::cli {
+
+/// Standard output. Text is kept until flush() or 64 KiB; after a failed write the rest is dropped and
+/// finish() says why.
+void put(std::string_view text);
+template <class... Args> void put(fmt::format_string<Args...> format, Args &&...args) {
+  put(std::string_view(fmt::format(format, std::forward<Args>(args)...)));
+}
+/// One JSON value and a line end. Ill-formed UTF-8 in strings becomes U+FFFD.
+void printJson(const Json &value);
+/// False when standard output is gone: a command that streams then stops.
+bool flush();
+/// Flushes. 0, or the exit code after a write that failed: 141 quietly when the reader left, else 1 with an
+/// error line.
+int finish();
+
+/// `linnet: error: MESSAGE` and `linnet: MESSAGE` on standard error, as one line each.
+void printError(std::string_view message);
+void note(std::string_view message);
+bool stderrIsTerminal();
+
+/// A line on a terminal's standard error that shows how far something is; nothing in a pipe.
+class Progress {
+public:
+  /// `fraction` from 0 to 1.
+  void show(std::string_view what, double fraction);
+  void clear();
+  ~Progress() { clear(); }
+
+private:
+  std::string last;
+};
+
+std::string bytesText(uint64_t bytes);   ///< "474.7 MiB"
+std::string countText(uint64_t count);   ///< "124.4 M"
+std::string secondsText(double seconds); ///< "12.3 ms", "4.56 s"
+/// Control characters and ill-formed UTF-8 escaped, in double quotes: one line, whatever the text.
+std::string quoted(std::string_view text);
+
+/// Columns aligned by the longest cell; `right` has one character a column, 'r' or 'l'.
+class Table {
+public:
+  Table(std::string alignment, std::vector<std::string> header);
+  void add(std::vector<std::string> row);
+  /// Lines of `| a | b |` with a rule below the header, as Markdown reads it; or plain columns two spaces
+  /// apart.
+  std::string markdown() const;
+  std::string plain(std::string_view indent = "") const;
+
+private:
+  std::vector<size_t> widths() const;
+  std::string alignment;
+  std::vector<std::vector<std::string>> rows; // the first is the header
+};
+
+} // namespace linnet::cli
