@@ -1,0 +1,123 @@
+#include "frontend/checkpoint/export.h"
+#include "frontend/checkpoint/gguf_model.h"
+#include "frontend/checkpoint/staging.h"
+#include "support/error.h"
+#include "support/file.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+
+namespace linnet {
+namespace {
+
+uint64_t totalBytes(const Checkpoint &checkpoint) {
+  uint64_t total = 0;
+  for (const TensorView &tensor : checkpoint.tensors()) total += 4 * tensor.elements();
+  return total;
+}
+
+/// The tensor's elements as `type`, a few at a time; `swap` writes the transpose.
+TensorToWrite converted(const TensorView &tensor, const std::string &name, ElementType type, bool swap,
+                        const std::function<void(uint64_t)> &wrote) {
+  TensorView view = tensor;
+  if (swap) {
+    // The transpose of a stored transpose is the storage itself.
+    std::swap(view.shape[0], view.shape[1]);
+    view.transposed = !view.transposed;
+  }
+  auto write = [view, type,
+                wrote](const std::function<Result<void>(std::span<const std::byte>)> &sink) -> Result<void> {
+    std::vector<float> values;
+    std::vector<std::byte> bytes;
+    // Whole rows, about a megabyte at a time: a transposed view reads best by many rows at once.
+    uint64_t row = view.shape.empty() ? 1 : std::max<uint64_t>(1, static_cast<uint64_t>(view.shape.back()));
+    uint64_t step = std::max<uint64_t>(1, (1 << 20) / row) * row;
+    for (uint64_t i = 0, count = view.elements(); i < count; i += values.size()) {
+      values.resize(std::min(step, count - i));
+      bytes.clear();
+      LINNET_TRY(readF32(view, i, values));
+      encode(type, values, bytes);
+      LINNET_TRY(sink(bytes));
+      if (wrote) wrote(4 * values.size());
+    }
+    return {};
+  };
+  return {name, type, view.shape, write};
+}
+
+std::function<void(uint64_t)> counter(const Checkpoint &checkpoint, const Progress &progress,
+                                      const std::string &what) {
+  if (!progress) return {};
+  return [=, done = std::make_shared<uint64_t>(0), total = totalBytes(checkpoint)](uint64_t bytes) {
+    progress(*done += bytes, total, what);
+  };
+}
+
+} // namespace
+
+Result<ElementType> parseElementType(std::string_view text) {
+  for (auto [name, type] : {std::pair("f32", ElementType::f32), std::pair("f16", ElementType::f16),
+                            std::pair("bf16", ElementType::bf16), std::pair("q8_0", ElementType::q8_0),
+                            std::pair("q4_0", ElementType::q4_0)})
+    if (text == name) return type;
+  return errorf("unknown type \"{}\"; there are f32, f16, bf16, q8_0, q4_0", text);
+}
+
+Result<void> exportSafetensors(const Checkpoint &checkpoint, ElementType type, const std::string &directory,
+                               const Progress &progress) {
+  if (type == ElementType::q8_0 || type == ElementType::q4_0)
+    return errorf("safetensors has no {}; expected f32, f16 or bf16", elementTypeName(type));
+  LINNET_ASSIGN(StagingDirectory staging, StagingDirectory::create(directory));
+  std::vector<TensorToWrite> tensors;
+  auto wrote = counter(checkpoint, progress, "model.safetensors");
+  for (const TensorView &tensor : checkpoint.tensors()) {
+    // As transformers names them: everything but the heads lives in `transformer`.
+    bool head = tensor.name == "lm_head.weight" || tensor.name.rfind("score.", 0) == 0;
+    std::string name = head ? tensor.name : "transformer." + tensor.name;
+    tensors.push_back(converted(tensor, name, type, false, wrote));
+  }
+  LINNET_TRY(writeSafetensors(staging.path() + "/model.safetensors", tensors, {{"format", "pt"}}));
+  Json json = checkpoint.config().toJson();
+  json["torch_dtype"] = type == ElementType::f16    ? "float16"
+                        : type == ElementType::bf16 ? "bfloat16"
+                                                    : "float32";
+  LINNET_TRY(writeTextFile(staging.path() + "/config.json", json.dump(2) + "\n"));
+  LINNET_ASSIGN(std::optional<Tokenizer> tokenizer, checkpoint.tokenizer());
+  if (tokenizer) LINNET_TRY(tokenizer->save(staging.path()));
+  return staging.commit();
+}
+
+Result<void> exportGguf(const Checkpoint &checkpoint, ElementType type, const std::string &path,
+                        const Progress &progress) {
+  const Gpt2Config &config = checkpoint.config();
+  if (config.activation != ActivationFunction::gelu_tanh)
+    return errorf("{}: llama.cpp's GPT-2 has the tanh GELU; activation_function is {}", checkpoint.path(),
+                  config.activation_function);
+  if (!config.scale_attn_weights || config.scale_attn_by_inverse_layer_idx)
+    return errorf(
+        "{}: llama.cpp's GPT-2 scales attention by 1/sqrt(head size) in every layer; this model does not",
+        checkpoint.path());
+  if (config.architecture == "GPT2ForSequenceClassification")
+    return errorf("{}: llama.cpp's GPT-2 has no classification head", checkpoint.path());
+  LINNET_ASSIGN(std::optional<Tokenizer> tokenizer, checkpoint.tokenizer());
+  std::vector<TensorToWrite> tensors;
+  auto wrote = counter(checkpoint, progress, path);
+  for (const TensorView &tensor : checkpoint.tensors()) {
+    bool swap = transposedInGguf(tensor.name),
+         matrix = tensor.shape.size() == 2 && tensor.name != "wpe.weight";
+    int64_t row = swap ? tensor.shape[0] : tensor.shape.back();
+    bool blocks = type == ElementType::q8_0 || type == ElementType::q4_0;
+    ElementType stored = !matrix ? ElementType::f32 : blocks && row % 32 ? ElementType::f16 : type;
+    tensors.push_back(converted(tensor, ggufFromCanonical(tensor.name), stored, swap, wrote));
+  }
+  int file_type = type == ElementType::f16    ? 1
+                  : type == ElementType::q4_0 ? 2
+                  : type == ElementType::q8_0 ? 7
+                  : type == ElementType::bf16 ? 32
+                                              : 0;
+  std::string name = std::filesystem::path(checkpoint.path()).filename().string();
+  return writeGguf(path, ggufMetadata(config, tokenizer, file_type, name.empty() ? "gpt2" : name), tensors);
+}
+
+} // namespace linnet

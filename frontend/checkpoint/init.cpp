@@ -1,0 +1,170 @@
+#include "frontend/checkpoint/init.h"
+#include "frontend/checkpoint/checkpoint.h"
+#include "frontend/checkpoint/safetensors.h"
+#include "frontend/checkpoint/staging.h"
+#include "support/error.h"
+#include "support/file.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+namespace linnet {
+namespace {
+
+struct Preset {
+  const char *name;
+  int64_t n_layer, n_head, n_embd, n_positions, vocab_size;
+};
+// Shapes of the published checkpoints (huggingface.co/openai-community); tiny is ours.
+constexpr Preset kPresets[] = {
+    {"gpt2", 12, 12, 768, 1024, 50257},        {"gpt2-medium", 24, 16, 1024, 1024, 50257},
+    {"gpt2-large", 36, 20, 1280, 1024, 50257}, {"gpt2-xl", 48, 25, 1600, 1024, 50257},
+    {"distilgpt2", 6, 12, 768, 1024, 50257},   {"tiny", 4, 4, 128, 256, 257}};
+
+/// Element `index` of stream `stream`: a counter-based generator (SplitMix64's finalizer, Steele et al.
+/// 2014).
+uint64_t mix(uint64_t x) {
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
+  return x ^ (x >> 31);
+}
+
+/// A normal deviate by the inverse of the normal distribution, Acklam's rational approximation (relative
+/// error 1.2e-9). The tails need a logarithm, computed here from exact operations only, so that every machine
+/// gives the same bits.
+double naturalLog(double x) {
+  int exponent = 0;
+  double m = std::frexp(x, &exponent); // exact
+  double t = (m - 1) / (m + 1), t2 = t * t, sum = 0;
+  for (int n = 41; n >= 1; n -= 2) sum = sum * t2 + 1.0 / n;
+  return 2 * t * sum + exponent * 0.69314718055994530942;
+}
+double normal(uint64_t bits) {
+  constexpr double a[] = {-3.969683028665376e+01, 2.209460984245205e+02,  -2.759285104469687e+02,
+                          1.383577518672690e+02,  -3.066479806614716e+01, 2.506628277459239e+00};
+  constexpr double b[] = {-5.447609879822406e+01, 1.615858368580409e+02, -1.556989798598866e+02,
+                          6.680131188771972e+01, -1.328068155288572e+01};
+  constexpr double c[] = {-7.784894002430293e-03, -3.223964580411365e-01, -2.400758277161838e+00,
+                          -2.549732539343734e+00, 4.374664141464968e+00,  2.938163982698783e+00};
+  constexpr double d[] = {7.784695709041462e-03, 3.224671290700398e-01, 2.445134137142996e+00,
+                          3.754408661907416e+00};
+  double p = (static_cast<double>(bits >> 11) + 0.5) * 0x1p-53;
+  auto tail = [&](double q) {
+    return (((((c[0] * q + c[1]) * q + c[2]) * q + c[3]) * q + c[4]) * q + c[5]) /
+           ((((d[0] * q + d[1]) * q + d[2]) * q + d[3]) * q + 1);
+  };
+  constexpr double kTail = 0.02425;
+  if (p < kTail) return tail(std::sqrt(-2 * naturalLog(p)));
+  if (p > 1 - kTail) return -tail(std::sqrt(-2 * naturalLog(1 - p)));
+  double q = p - 0.5, r = q * q;
+  return (((((a[0] * r + a[1]) * r + a[2]) * r + a[3]) * r + a[4]) * r + a[5]) * q /
+         (((((b[0] * r + b[1]) * r + b[2]) * r + b[3]) * r + b[4]) * r + 1);
+}
+
+bool ends(std::string_view text, std::string_view tail) {
+  return text.size() >= tail.size() && text.substr(text.size() - tail.size()) == tail;
+}
+
+/// Elements of a tensor by its name: constant, or normal with a deviation.
+TensorToWrite randomTensor(const ExpectedTensor &want, uint64_t stream, const Gpt2Config &config,
+                           std::function<void(uint64_t)> wrote) {
+  double deviation = 0.02, constant = -1;
+  if (ends(want.name, "bias"))
+    constant = 0;
+  else if (want.shape.size() == 1)
+    constant = 1;
+  else if (ends(want.name, "c_proj.weight"))
+    deviation /= std::sqrt(2.0 * static_cast<double>(config.n_layer));
+  auto write = [=,
+                count = static_cast<uint64_t>(want.shape[0] * (want.shape.size() > 1 ? want.shape[1] : 1))](
+                   const std::function<Result<void>(std::span<const std::byte>)> &sink) -> Result<void> {
+    std::vector<float> values;
+    for (uint64_t i = 0; i < count;) {
+      values.resize(std::min<uint64_t>(count - i, 1 << 16));
+      for (float &value : values) {
+        value = static_cast<float>(constant >= 0 ? constant
+                                                 : deviation * normal(mix(stream + i * 0x9e3779b97f4a7c15)));
+        ++i;
+      }
+      LINNET_TRY(sink(std::as_bytes(std::span<const float>(values))));
+      if (wrote) wrote(values.size() * sizeof(float));
+    }
+    return {};
+  };
+  return {want.name, ElementType::f32, want.shape, write};
+}
+
+/// The 256 bytes in GPT-2's order of spelling, and <|endoftext|>.
+Result<Tokenizer> byteTokenizer() {
+  auto utf8 = [](int point) {
+    if (point < 128) return std::string(1, static_cast<char>(point));
+    return std::string{static_cast<char>(0xc0 | point >> 6), static_cast<char>(0x80 | (point & 63))};
+  };
+  auto printable = [](int byte) { return (byte >= 33 && byte <= 126) || (byte >= 161 && byte != 173); };
+  TokenizerParts parts;
+  for (int byte = 0; byte < 256; ++byte)
+    if (printable(byte)) parts.tokens.push_back(utf8(byte));
+  int extra = 0;
+  for (int byte = 0; byte < 256; ++byte)
+    if (!printable(byte)) parts.tokens.push_back(utf8(256 + extra++));
+  AddedToken end;
+  end.content = "<|endoftext|>";
+  end.id = 256;
+  end.special = true;
+  parts.added = {end};
+  parts.bos = parts.eos = parts.unk = 256;
+  return Tokenizer::fromParts(parts);
+}
+
+} // namespace
+
+std::vector<std::string> presetNames() {
+  std::vector<std::string> names;
+  for (const Preset &preset : kPresets) names.emplace_back(preset.name);
+  return names;
+}
+
+Result<Gpt2Config> presetConfig(std::string_view name) {
+  for (const Preset &preset : kPresets) {
+    if (name != preset.name) continue;
+    Gpt2Config config;
+    config.n_layer = preset.n_layer;
+    config.n_head = preset.n_head;
+    config.n_embd = preset.n_embd;
+    config.n_positions = preset.n_positions;
+    config.vocab_size = preset.vocab_size;
+    config.n_inner = 4 * preset.n_embd;
+    config.bos_token_id = config.eos_token_id = preset.vocab_size - 1;
+    return config;
+  }
+  return errorf("unknown preset \"{}\"; there are {}", name, fmt::join(presetNames(), ", "));
+}
+
+Result<void> initCheckpoint(std::string_view preset, uint64_t seed, const std::string &directory,
+                            const Progress &progress) {
+  LINNET_ASSIGN(Gpt2Config config, presetConfig(preset));
+  LINNET_ASSIGN(StagingDirectory staging, StagingDirectory::create(directory));
+  uint64_t total = 0, done = 0, stream = mix(seed + 0x9e3779b97f4a7c15);
+  std::vector<ExpectedTensor> expected = expectedTensors(config);
+  for (const ExpectedTensor &want : expected)
+    total += 4 * static_cast<uint64_t>(want.shape[0] * (want.shape.size() > 1 ? want.shape[1] : 1));
+  std::vector<TensorToWrite> tensors;
+  for (const ExpectedTensor &want : expected)
+    tensors.push_back(randomTensor(want, stream = mix(stream), config, [&](uint64_t bytes) {
+      done += bytes;
+      if (progress) progress(done, total, "model.safetensors");
+    }));
+  LINNET_TRY(writeSafetensors(staging.path() + "/model.safetensors", tensors, {{"format", "pt"}}));
+  Json json = config.toJson();
+  json["_linnet_note"] =
+      fmt::format("untrained: random weights, linnet init --preset {} --seed {}", preset, seed);
+  LINNET_TRY(writeTextFile(staging.path() + "/config.json", json.dump(2) + "\n"));
+  if (preset == "tiny") {
+    LINNET_ASSIGN(Tokenizer tokenizer, byteTokenizer());
+    LINNET_TRY(tokenizer.save(staging.path()));
+  }
+  return staging.commit();
+}
+
+} // namespace linnet

@@ -1,0 +1,30 @@
+// Random checkpoints of a model's true shape, in Hugging Face's layout: for trying things without a download.
+#pragma once
+#include "frontend/checkpoint/config.h"
+#include "support/result.h"
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace linnet {
+
+/// What is being done and how far it is, in bytes.
+using Progress = std::function<void(uint64_t done, uint64_t total, std::string_view what)>;
+
+/// gpt2, gpt2-medium, gpt2-large, gpt2-xl, distilgpt2, tiny.
+std::vector<std::string> presetNames();
+/// The configuration of a preset, or an error that lists them.
+Result<Gpt2Config> presetConfig(std::string_view preset);
+
+/// Writes config.json and model.safetensors (f32) with GPT-2's initialization (Radford et al., 2019, 2.3):
+/// weights normal with deviation 0.02, projections into the residual stream divided by sqrt(2 n_layer), gains
+/// 1, biases 0. The same seed gives the same bytes on every machine. `tiny` also gets a byte-level tokenizer,
+/// so that text goes in and out; its config.json says that it is untrained. The directory appears whole or
+/// not at all, and must not exist or be empty.
+Result<void> initCheckpoint(std::string_view preset, uint64_t seed, const std::string &directory,
+                            const Progress &progress = {});
+
+} // namespace linnet

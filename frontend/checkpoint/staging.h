@@ -1,0 +1,29 @@
+// A directory that appears whole or not at all: filled beside its place, then renamed.
+#pragma once
+#include "support/result.h"
+
+#include <string>
+
+namespace linnet {
+
+class StagingDirectory {
+public:
+  /// Fails when `path` exists and is no empty directory, or its parent cannot be written.
+  static Result<StagingDirectory> create(const std::string &path);
+  StagingDirectory(StagingDirectory &&other) noexcept;
+  StagingDirectory &operator=(StagingDirectory &&) = delete;
+  ~StagingDirectory(); ///< removes what was not committed
+
+  /// Where to write meanwhile.
+  const std::string &path() const { return temporary; }
+  Result<void> commit();
+
+private:
+  StagingDirectory(std::string final_path, std::string temporary_path);
+  std::string final_path, temporary;
+};
+
+/// Removes every staging directory in flight: for the handler of an interrupt, after removeUnfinishedFiles().
+void removeUnfinishedDirectories();
+
+} // namespace linnet
