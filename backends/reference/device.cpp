@@ -1,0 +1,186 @@
+#include "backends/reference/device.h"
+#include "backends/reference/interpreter.h"
+#include "backends/reference/kernels.h"
+#include "ir/Linnet.h"
+#include "ir/Shapes.h"
+#include "runtime/expr.h"
+#include "runtime/run_check.h"
+#include "support/error.h"
+
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/Parser/Parser.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+
+namespace linnet::reference {
+namespace {
+
+Kind kindOf(fb::DType type) {
+  switch (type) {
+  case fb::DType::f16:
+    return Kind::f16;
+  case fb::DType::bf16:
+    return Kind::bf16;
+  case fb::DType::i32:
+    return Kind::i32;
+  case fb::DType::i8:
+    return Kind::i8;
+  default:
+    return Kind::f32;
+  }
+}
+
+std::vector<int64_t> shapeOf(const fb::Port &port, std::span<const int64_t> symbols) {
+  std::vector<int64_t> shape;
+  for (const fb::Expr *dim : *port.shape()) shape.push_back(linnet::evaluate(dim, symbols));
+  return shape;
+}
+
+/// Weights are stored row-major as f32 or i32.
+Result<Tensor> weightTensor(const Artifact &artifact, const fb::Weight &weight) {
+  std::string name = weight.name()->str();
+  Kind kind = kindOf(weight.dtype());
+  if (weight.layout()->size() || (kind != Kind::f32 && kind != Kind::i32))
+    return errorf("weight \"{}\": the reference device reads row-major f32 and i32 only", name);
+  Tensor tensor = Tensor::zeros(kind, {weight.shape()->begin(), weight.shape()->end()});
+  auto bytes = artifact.blob(*weight.blob());
+  if (bytes.size() < static_cast<size_t>(tensor.size()) * 4)
+    return errorf("weight \"{}\" is too short", name);
+  std::memcpy(kind == Kind::f32 ? static_cast<void *>(tensor.data()) : tensor.ints(), bytes.data(),
+              static_cast<size_t>(tensor.size()) * 4);
+  return tensor;
+}
+
+/// A state at its largest size; a call sees a dense tensor of its own symbols at the front of it.
+struct State {
+  std::string name;
+  Tensor storage;
+};
+
+class ReferenceExecutable : public Executable {
+public:
+  ReferenceExecutable(const Artifact &artifact, const fb::Program &program)
+      : artifact(artifact), program(program) {}
+
+  Result<void> load() {
+    context.getOrLoadDialect<ir::LinnetDialect>();
+    context.getOrLoadDialect<mlir::func::FuncDialect>();
+    std::string message;
+    mlir::ScopedDiagnosticHandler handler(&context, [&](mlir::Diagnostic &diagnostic) {
+      if (message.empty()) message = diagnostic.str();
+      return mlir::success();
+    });
+    module = mlir::parseSourceString<mlir::ModuleOp>(program.module_()->string_view(), &context);
+    if (!module)
+      return errorf("{}: the reference program's module does not parse: {}", artifact.path(), message);
+    for (const fb::Weight *weight : *program.weights()) {
+      LINNET_ASSIGN(Tensor tensor, weightTensor(artifact, *weight));
+      weights.emplace(weight->name()->str(), std::move(tensor));
+    }
+    for (const fb::State *state : *program.states()) {
+      if (state->dtype() != fb::DType::f32) return errorf("state \"{}\": expected f32", state->name()->str());
+      states.push_back(
+          {state->name()->str(), Tensor::zeros(Kind::f32, {static_cast<int64_t>(state->bytes() / 4)})});
+    }
+    return {};
+  }
+
+  Result<void> run(int entry, std::span<const int64_t> symbols,
+                   std::span<const std::span<const std::byte>> inputs,
+                   const std::vector<bool> &wanted) override {
+    LINNET_TRY(checkRun(artifact, program, entry, symbols, inputs, wanted));
+    const fb::Entry &e = *program.entries()->Get(static_cast<unsigned>(entry));
+    Named named;
+    for (unsigned i = 0; i < e.inputs()->size(); ++i) {
+      const fb::Port &port = *e.inputs()->Get(i);
+      Tensor tensor = Tensor::zeros(kindOf(port.dtype()), shapeOf(port, symbols));
+      if (elementBytes(port.dtype()) != 4)
+        return errorf("input \"{}\": expected f32 or i32", port.name()->str());
+      std::memcpy(tensor.isFloat() ? static_cast<void *>(tensor.data()) : tensor.ints(), inputs[i].data(),
+                  inputs[i].size());
+      named[port.name()->str()] = std::move(tensor);
+    }
+    Named current = slicedStates(symbols);
+    RunOptions options;
+    int command = 0;
+    auto before = std::chrono::steady_clock::now();
+    if (timer)
+      options.observer = [&](mlir::Operation *, std::span<const Tensor>) {
+        auto now = std::chrono::steady_clock::now();
+        timer(entry, command++, std::chrono::duration<double>(now - before).count());
+        before = now;
+      };
+    auto provider = [this](std::string_view name) -> Result<Tensor> {
+      auto found = weights.find(name);
+      if (found == weights.end()) return errorf("no weight \"{}\" in {}", name, artifact.path());
+      return found->second;
+    };
+    LINNET_ASSIGN(Named results,
+                  reference::run(*module, e.name()->string_view(), named, current, provider, options));
+    for (State &state : states)
+      if (auto found = current.find(state.name); found != current.end())
+        std::copy(found->second.floats->begin(), found->second.floats->end(), state.storage.data());
+    outputs.clear();
+    for (const fb::Port *port : *e.outputs()) outputs.push_back(results[port->name()->str()]);
+    return {};
+  }
+
+  Result<std::span<const std::byte>> output(int i) override {
+    if (i < 0 || static_cast<size_t>(i) >= outputs.size()) return errorf("no output {}", i);
+    const Tensor &tensor = outputs[static_cast<size_t>(i)];
+    if (tensor.isFloat()) return std::as_bytes(std::span<const float>(*tensor.floats));
+    return std::as_bytes(std::span<const int32_t>(*tensor.integers));
+  }
+  void resetStates() override {
+    for (State &state : states) std::fill(state.storage.floats->begin(), state.storage.floats->end(), 0.0f);
+  }
+  MemoryUse memory() const override {
+    MemoryUse use;
+    for (auto &[name, tensor] : weights) use.weights += 4 * static_cast<uint64_t>(tensor.size());
+    for (const State &state : states) use.states += 4 * static_cast<uint64_t>(state.storage.size());
+    return use;
+  }
+  void setTimer(CommandTimer new_timer) override { timer = std::move(new_timer); }
+
+private:
+  Named slicedStates(std::span<const int64_t> symbols) {
+    Named current;
+    for (unsigned i = 0; i < states.size(); ++i) {
+      std::vector<int64_t> shape;
+      for (const fb::Expr *dim : *program.states()->Get(i)->shape())
+        shape.push_back(linnet::evaluate(dim, symbols));
+      Tensor tensor = Tensor::zeros(Kind::f32, shape);
+      std::copy_n(states[i].storage.data(), tensor.size(), tensor.data());
+      current[states[i].name] = std::move(tensor);
+    }
+    return current;
+  }
+
+  const Artifact &artifact;
+  const fb::Program &program;
+  mlir::MLIRContext context{mlir::MLIRContext::Threading::DISABLED};
+  mlir::OwningOpRef<mlir::ModuleOp> module;
+  std::map<std::string, Tensor, std::less<>> weights;
+  std::vector<State> states;
+  std::vector<Tensor> outputs;
+  CommandTimer timer;
+};
+
+class ReferenceDevice : public Device {
+public:
+  std::string description() const override { return "reference: the interpreter (slow, exact)"; }
+  Result<std::unique_ptr<Executable>> load(const Artifact &artifact, const fb::Program &program,
+                                           const DeviceOptions &) override {
+    auto executable = std::make_unique<ReferenceExecutable>(artifact, program);
+    LINNET_TRY(executable->load());
+    return std::unique_ptr<Executable>(std::move(executable));
+  }
+};
+
+} // namespace
+
+std::unique_ptr<Device> makeDevice() { return std::make_unique<ReferenceDevice>(); }
+
+} // namespace linnet::reference
