@@ -1,5 +1,6 @@
 // The driver: reads the command line, runs one command, turns failures into one line and an exit code.
 #include "arguments.h"
+#include "help.h"
 #include "linnet/version.h"
 #include "model.h"
 #include "output.h"
@@ -12,23 +13,11 @@ using namespace linnet;
 
 namespace {
 
-/// The subcommand the line got to ("linnet tokenizer train"), for the hint.
-std::string deepest(const CLI::App &app) {
-  const CLI::App *at = &app;
-  std::string path = "linnet";
-  while (!at->get_subcommands().empty()) {
-    at = at->get_subcommands().front();
-    path += " " + at->get_name();
-  }
-  return path;
-}
-
 void declare(CLI::App &app, cli::Action &action) {
   app.require_subcommand(1);
   app.set_version_flag("--version", std::string("linnet ") + version(), "print the version and leave");
   app.set_help_flag("-h,--help", "print this help and leave");
-  app.get_formatter()->column_width(32);
-  app.get_formatter()->label("OPTIONS", "");
+  app.formatter(cli::helpFormatter());
   cli::addRun(app, action);
   cli::addLogits(app, action);
   cli::addEmbed(app, action);
@@ -55,15 +44,13 @@ int parse(CLI::App &app, int argc, char **argv, bool &done) {
     done = false;
     return 0;
   } catch (const CLI::CallForHelp &) {
-    const CLI::App *at = &app;
-    while (!at->get_subcommands().empty()) at = at->get_subcommands().front();
-    cli::put(std::string_view(at->help(at == &app ? "" : deepest(app).substr(0, deepest(app).rfind(' ')))));
+    cli::put(std::string_view(cli::helpOf(app)));
     return cli::finish();
   } catch (const CLI::CallForVersion &version) {
     cli::put("{}\n", version.what());
     return cli::finish();
   } catch (const CLI::ParseError &error) {
-    cli::printError(fmt::format("{} (see '{} --help')", error.what(), deepest(app)));
+    cli::printError(cli::usageMessage(app, error));
     return 2;
   }
 }
