@@ -3,11 +3,13 @@
 
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <climits>
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -33,6 +35,15 @@ int registerUnfinished(const std::string &path) {
     return i;
   }
   return -1;
+}
+
+/// Unlike any other file's: 64 random bits.
+std::string temporaryName(const std::string &path) {
+  uint64_t bits = 0;
+  if (getrandom(&bits, sizeof(bits), 0) != ssize_t(sizeof(bits)))
+    bits = static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count()) ^
+           static_cast<uint64_t>(getpid()) << 40;
+  return fmt::format("{}.tmp-{:016x}", path, bits);
 }
 
 std::string directoryOf(const std::string &path) {
@@ -114,16 +125,20 @@ Result<AtomicFile> AtomicFile::create(const std::string &path) {
   if (path.empty()) return Error{"cannot write a file without a name"};
   if (isDirectory(path)) return errorf("{}: cannot write: it is a directory", path);
   auto state = std::make_unique<State>();
-  std::string name = path + ".tmp-XXXXXX";
-  int fd = mkostemp(name.data(), O_CLOEXEC);
-  if (fd < 0) return systemError(path, "cannot create");
   state->path = path;
-  state->temporary = name;
-  state->fd = fd;
-  state->slot = registerUnfinished(name);
-  mode_t mask = umask(0);
-  umask(mask);
-  fchmod(fd, 0666 & ~mask);
+  // Registered before it exists: an interrupt between the two must not leave it behind.
+  constexpr int kAttempts = 16;
+  for (int attempt = 0; state->fd < 0 && attempt < kAttempts; ++attempt) {
+    std::string name = temporaryName(path);
+    state->slot = registerUnfinished(name);
+    state->fd = ::open(name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (state->fd >= 0) state->temporary = name;
+    int error = errno;
+    if (state->fd < 0 && state->slot >= 0) unfinished_state[std::exchange(state->slot, -1)].store(0);
+    errno = error;
+    if (state->fd < 0 && error != EEXIST) break;
+  }
+  if (state->fd < 0) return systemError(path, "cannot create");
   return AtomicFile(std::move(state));
 }
 
