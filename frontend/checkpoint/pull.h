@@ -1,0 +1,23 @@
+// Downloads of checkpoints from a Hugging Face hub: resumed where they broke off, checked, and in place only
+// when whole.
+#pragma once
+#include "frontend/checkpoint/init.h"
+#include "support/result.h"
+
+#include <string>
+
+namespace linnet {
+
+/// Downloads `model` ("openai-community/gpt2", revision main): config.json, model.safetensors or its shards,
+/// and the tokenizer files that exist. `directory` empty: ${HF_HOME:-~/.cache/huggingface}/linnet/MODEL.
+/// Returns the directory.
+///
+/// HF_ENDPOINT replaces https://huggingface.co; HF_TOKEN goes to that host only, never along a redirect to
+/// another; HF_HUB_OFFLINE=1 touches no network and succeeds if the model is there. A broken connection is
+/// retried and resumed (FILE.incomplete beside, with its ETag in FILE.incomplete.etag); a file whose SHA-256
+/// the server gives (X-Linked-Etag) is checked against it. Files that are there already with the same
+/// checksum or ETag are kept.
+Result<std::string> pullCheckpoint(const std::string &model, const std::string &directory,
+                                   const Progress &progress = {});
+
+} // namespace linnet
