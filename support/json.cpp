@@ -26,6 +26,7 @@ Result<Json> parseJson(std::string_view text, const std::string &where, int max_
     if (!duplicate.empty()) return errorf("{}: JSON key \"{}\" appears twice in one object", where, duplicate);
     return json;
   } catch (const Json::exception &e) {
+    if (too_deep) return errorf("{}: JSON nested deeper than {} levels", where, max_depth);
     return errorf("{}: malformed JSON: {}", where, e.what());
   }
 }

@@ -1,0 +1,292 @@
+#include "frontend/checkpoint/export.h"
+#include "frontend/checkpoint/gguf.h"
+#include "frontend/checkpoint/init.h"
+#include "frontend/checkpoint/safetensors.h"
+#include "support/json.h"
+#include "tests/checkpoint/common.h"
+
+#include <random>
+
+using namespace linnet;
+using namespace linnet::testing;
+using Catch::Matchers::Contains;
+
+namespace {
+
+std::string configError(const std::string &change) {
+  Json json = *readJsonFile(golden("tiny") + "/config.json");
+  json.merge_patch(Json::parse(change));
+  return message(Gpt2Config::parse(json.dump(), "config.json"));
+}
+
+/// Rewrites a checkpoint's weights; `change` may rename, retype, drop (false) or add tensors.
+void rewrite(const std::string &directory, const std::function<bool(TensorToWrite &)> &change,
+             std::vector<TensorToWrite> more = {}) {
+  std::string path = directory + "/model.safetensors";
+  auto file = SafetensorsFile::open(path);
+  REQUIRE(file);
+  std::vector<TensorToWrite> tensors;
+  for (const TensorView &view : file->tensors()) {
+    TensorToWrite tensor{view.name, view.type, view.shape, [view](auto &sink) { return sink(view.bytes); }};
+    if (change(tensor)) tensors.push_back(tensor);
+  }
+  tensors.insert(tensors.end(), more.begin(), more.end());
+  REQUIRE(writeSafetensors(path, tensors));
+}
+TensorToWrite zeros(const std::string &name, std::vector<int64_t> shape,
+                    ElementType type = ElementType::f32) {
+  size_t bytes = *storageBytes(type, *elementCount(shape, name), name);
+  return {name, type, shape, [bytes](auto &sink) { return sink(std::vector<std::byte>(bytes)); }};
+}
+std::string openError(const std::string &path) { return message(Checkpoint::open(path)); }
+
+} // namespace
+
+TEST_CASE("settings are read, and those that would change the numbers are refused by name", "[config]") {
+  auto config = Gpt2Config::read(golden("odd") + "/config.json");
+  REQUIRE(config);
+  CHECK(config->n_embd == 42);
+  CHECK(config->n_inner == 168);
+  CHECK(config->headSize() == 14);
+  auto again = Gpt2Config::parse(config->toJson().dump(), "again");
+  REQUIRE(again);
+  CHECK(again->toJson() == config->toJson());
+
+  CHECK(configError(R"({"activation_function":"relu","resid_pdrop":0.1,"transformers_version":"4"})") ==
+        "(no error)");
+  CHECK_THAT(configError(R"({"activation_function":"silu"})"),
+             Contains("activation_function \"silu\" is not supported"));
+  CHECK_THAT(configError(R"({"add_cross_attention":true})"),
+             Contains("add_cross_attention = true is not supported"));
+  CHECK_THAT(configError(R"({"rotary_dim":64})"), Contains("\"rotary_dim\" is not a setting of GPT-2"));
+  CHECK_THAT(configError(R"({"model_type":"llama"})"), Contains("model_type \"llama\""));
+  CHECK_THAT(configError(R"({"quantization_config":{"bits":4}})"), Contains("quantization_config"));
+  CHECK_THAT(configError(R"({"architectures":["GPT2DoubleHeadsModel"]})"), Contains("GPT2DoubleHeadsModel"));
+  CHECK_THAT(configError(R"({"n_head":5})"), Contains("n_embd 64 is not a multiple of n_head 5"));
+  CHECK_THAT(configError(R"({"n_layer":0})"), Contains("n_layer is expected to be from 1 to 1024, found 0"));
+  CHECK_THAT(configError(R"({"n_layer":1e9})"), Contains("n_layer is expected to be a whole number"));
+  CHECK_THAT(configError(R"({"vocab_size":18446744073709551615})"),
+             Contains("vocab_size is expected to be from 1"));
+  CHECK_THAT(configError(R"({"n_embd":"64"})"), Contains("n_embd is expected to be a whole number"));
+  CHECK_THAT(configError(R"({"layer_norm_epsilon":-1})"), Contains("layer_norm_epsilon"));
+  CHECK_THAT(message(Gpt2Config::parse("[1]", "c")), Contains("JSON object"));
+  CHECK_THAT(message(Gpt2Config::parse("{\"n_layer\":2", "c")), Contains("malformed JSON"));
+}
+
+TEST_CASE("names with a prefix, mask buffers of old exports, a repeated head", "[checkpoint]") {
+  Scratch scratch;
+  std::string directory = copyGolden(scratch, "odd");
+  auto plain = Checkpoint::open(directory);
+  REQUIRE(plain);
+  std::vector<float> wte = floats(*plain->find("wte.weight"));
+  TensorToWrite head{"lm_head.weight", ElementType::f32, {101, 42}, [&](auto &sink) {
+                       return sink(std::as_bytes(std::span<const float>(wte)));
+                     }};
+  rewrite(directory, [](TensorToWrite &t) { return t.name = "transformer." + t.name, true; },
+          {zeros("transformer.h.0.attn.bias", {1, 1, 29, 29}, ElementType::u8),
+           zeros("transformer.h.1.attn.masked_bias", {}), head});
+  auto old = Checkpoint::open(directory);
+  REQUIRE(message(old) == "(no error)");
+  CHECK(old->ignored().size() == 2);
+  CHECK(old->config().tie_word_embeddings);
+  CHECK(floats(*old->find("h.1.mlp.c_fc.weight")) == floats(*plain->find("h.1.mlp.c_fc.weight")));
+  rewrite(directory, [](TensorToWrite &t) { return t.name != "lm_head.weight"; },
+          {zeros("lm_head.weight", {101, 42})});
+  auto untied = Checkpoint::open(directory);
+  REQUIRE(message(untied) == "(no error)");
+  CHECK_FALSE(untied->config().tie_word_embeddings);
+}
+
+TEST_CASE("what is missing or wrong is named", "[checkpoint]") {
+  Scratch scratch;
+  CHECK_THAT(openError(scratch.file("none")), Contains("no such file or directory"));
+  CHECK_THAT(openError(scratch.path), Contains("config.json: missing"));
+  CHECK_THAT(openError(scratch.write("x.bin", "")), Contains("expected a directory"));
+  std::string directory = copyGolden(scratch, "odd");
+  auto with = [&](const std::function<bool(TensorToWrite &)> &change, std::vector<TensorToWrite> more = {}) {
+    std::filesystem::copy_file(golden("odd") + "/model.safetensors", directory + "/model.safetensors",
+                               std::filesystem::copy_options::overwrite_existing);
+    rewrite(directory, change, std::move(more));
+    return openError(directory);
+  };
+  auto keep = [](TensorToWrite &) { return true; };
+  auto without = [](const char *name) { return [name](TensorToWrite &t) { return t.name != name; }; };
+  CHECK_THAT(with(without("h.1.ln_2.bias")), Contains("tensor \"h.1.ln_2.bias\" [42] is missing"));
+  CHECK_THAT(with(without("wpe.weight"), {zeros("wpe.weight", {30, 42})}),
+             Contains("tensor \"wpe.weight\" is [30, 42], the configuration asks for [29, 42]"));
+  CHECK_THAT(with(without("ln_f.bias"), {zeros("ln_f.bias", {42}, ElementType::i32)}),
+             Contains("elements of type I32"));
+  CHECK_THAT(with(keep, {zeros("h.0.attn.rotary", {4})}),
+             Contains("\"h.0.attn.rotary\" [4] is not one of GPT-2's"));
+  CHECK_THAT(with(keep, {zeros("transformer.wte.weight", {101, 42})}), Contains("is there twice"));
+  std::filesystem::remove(directory + "/model.safetensors");
+  CHECK_THAT(openError(directory), Contains("model.safetensors: missing"));
+  REQUIRE(writeTextFile(directory + "/pytorch_model.bin", "x"));
+  CHECK_THAT(openError(directory), Contains("Linnet reads model.safetensors"));
+}
+
+TEST_CASE("shards: found by the index, checked against it", "[checkpoint]") {
+  Scratch scratch;
+  std::string directory = copyGolden(scratch, "tiny");
+  auto whole = Checkpoint::open(golden("tiny"));
+  REQUIRE(whole);
+  std::vector<TensorToWrite> parts[2];
+  Json index = {{"weight_map", Json::object()}};
+  for (const TensorView &view : whole->tensors()) {
+    size_t part = std::hash<std::string>()(view.name) % 2;
+    parts[part].push_back(
+        {view.name, view.type, view.shape, [view](auto &sink) { return sink(view.bytes); }});
+    index["weight_map"][view.name] = part ? "b.safetensors" : "a.safetensors";
+  }
+  std::filesystem::remove(directory + "/model.safetensors");
+  REQUIRE(writeSafetensors(directory + "/a.safetensors", parts[0]));
+  REQUIRE(writeSafetensors(directory + "/b.safetensors", parts[1]));
+  auto open = [&](const Json &json) {
+    REQUIRE(writeTextFile(directory + "/model.safetensors.index.json", json.dump()));
+    return Checkpoint::open(directory);
+  };
+  auto sharded = open(index);
+  REQUIRE(message(sharded) == "(no error)");
+  for (const TensorView &view : whole->tensors()) CHECK(floats(*sharded->find(view.name)) == floats(view));
+  Json bad = index;
+  bad["weight_map"]["wte.weight"] = "c.safetensors";
+  CHECK_THAT(message(open(bad)), Contains("shard c.safetensors is missing"));
+  bad["weight_map"]["wte.weight"] = "../tiny/a.safetensors";
+  CHECK_THAT(message(open(bad)), Contains("expected to be a file name in the same directory"));
+  bad = index;
+  bad["weight_map"].erase("ln_f.bias");
+  CHECK_THAT(message(open(bad)), Contains("tensor \"ln_f.bias\" is not where"));
+  bad = index;
+  bad["weight_map"]["extra"] = "a.safetensors";
+  CHECK_THAT(message(open(bad)), Contains("tensor \"extra\" is not in a.safetensors"));
+}
+
+TEST_CASE("f16 and bf16 checkpoints hold the rounded weights", "[checkpoint]") {
+  Scratch scratch;
+  auto whole = Checkpoint::open(golden("odd"));
+  REQUIRE(whole);
+  for (ElementType type : {ElementType::f16, ElementType::bf16}) {
+    std::string directory = scratch.file(elementTypeName(type));
+    REQUIRE(message(exportSafetensors(*whole, type, directory)) == "(no error)");
+    auto narrow = Checkpoint::open(directory);
+    REQUIRE(message(narrow) == "(no error)");
+    for (const TensorView &view : whole->tensors()) {
+      std::vector<float> expected = floats(view), found = floats(*narrow->find(view.name));
+      for (size_t i = 0; i < expected.size(); ++i)
+        REQUIRE(found[i] == (type == ElementType::f16 ? fromHalf(toHalf(expected[i]))
+                                                      : fromBfloat(toBfloat(expected[i]))));
+    }
+  }
+}
+
+TEST_CASE("GGUF holds the same model", "[gguf]") {
+  Scratch scratch;
+  auto whole = Checkpoint::open(golden("tiny"));
+  REQUIRE(whole);
+  for (ElementType type :
+       {ElementType::f32, ElementType::f16, ElementType::bf16, ElementType::q8_0, ElementType::q4_0}) {
+    CAPTURE(elementTypeName(type));
+    std::string path = scratch.file(std::string(elementTypeName(type)) + ".gguf");
+    REQUIRE(message(exportGguf(*whole, type, path)) == "(no error)");
+    auto gguf = Checkpoint::open(path);
+    REQUIRE(message(gguf) == "(no error)");
+    CHECK(gguf->config().n_inner == whole->config().n_inner);
+    CHECK(gguf->config().layer_norm_epsilon == whole->config().layer_norm_epsilon);
+    double allowed = type == ElementType::f32    ? 0
+                     : type == ElementType::q4_0 ? 0.2
+                     : type == ElementType::q8_0 ? 0.01
+                                                 : 0.005;
+    for (const TensorView &view : whole->tensors()) {
+      std::vector<float> expected = floats(view), found = floats(*gguf->find(view.name));
+      REQUIRE(found.size() == expected.size());
+      float largest = 0, worst = 0;
+      for (size_t i = 0; i < expected.size(); ++i) {
+        largest = std::max(largest, std::abs(expected[i]));
+        worst = std::max(worst, std::abs(expected[i] - found[i]));
+      }
+      CHECK(worst <= allowed * largest);
+    }
+  }
+  // Back to safetensors: bit for bit.
+  auto gguf = Checkpoint::open(scratch.file("F32.gguf"));
+  REQUIRE(exportSafetensors(*gguf, ElementType::f32, scratch.file("back")));
+  auto back = Checkpoint::open(scratch.file("back"));
+  REQUIRE(back);
+  for (const TensorView &view : whole->tensors()) CHECK(floats(*back->find(view.name)) == floats(view));
+}
+
+TEST_CASE("models that llama.cpp would compute differently are not exported", "[gguf]") {
+  Scratch scratch;
+  std::string directory = copyGolden(scratch, "odd");
+  Json json = *readJsonFile(directory + "/config.json");
+  json["activation_function"] = "relu";
+  REQUIRE(writeTextFile(directory + "/config.json", json.dump()));
+  CHECK_THAT(message(exportGguf(*Checkpoint::open(directory), ElementType::f32, scratch.file("x.gguf"))),
+             Contains("llama.cpp's GPT-2 has the tanh GELU"));
+  CHECK_FALSE(fileExists(scratch.file("x.gguf")));
+}
+
+TEST_CASE("no damage to a GGUF file crashes the reader", "[gguf]") {
+  Scratch scratch;
+  std::string path = scratch.file("m.gguf");
+  REQUIRE(initCheckpoint("tiny", 1, scratch.file("m")));
+  REQUIRE(exportGguf(*Checkpoint::open(scratch.file("m")), ElementType::q4_0, path));
+  std::string good = *readTextFile(path);
+  auto parse = [](const std::string &bytes) {
+    return GgufFile::parse({}, std::as_bytes(std::span(bytes.data(), bytes.size())), "f");
+  };
+  REQUIRE(message(parse(good)) == "(no error)");
+  for (size_t n = 0; n < 2000; ++n) REQUIRE_FALSE(parse(good.substr(0, n)));
+  std::mt19937 random(11);
+  for (int i = 0; i < 3000; ++i) {
+    std::string bad = good.substr(0, 16384);
+    for (unsigned n = random() % 4 + 1; n--;) bad[random() % bad.size()] = static_cast<char>(random());
+    REQUIRE_FALSE(parse(bad)); // cut, so always refused; the damage steers how far it gets
+  }
+  auto patched = [&](size_t at, uint64_t value, size_t size) {
+    std::string bad = good;
+    std::memcpy(bad.data() + at, &value, size);
+    return message(parse(bad));
+  };
+  CHECK_THAT(patched(0, 0, 4), Contains("not a GGUF file"));
+  CHECK_THAT(patched(4, 9, 4), Contains("GGUF version 9"));
+  CHECK_THAT(patched(8, UINT64_MAX, 8), Contains("not credible"));
+  CHECK_THAT(patched(24, UINT64_MAX, 8), Contains("metadata key of 18446744073709551615 bytes"));
+}
+
+TEST_CASE("init is deterministic and looks like GPT-2", "[init]") {
+  Scratch scratch;
+  REQUIRE(message(initCheckpoint("tiny", 42, scratch.file("a"))) == "(no error)");
+  REQUIRE(initCheckpoint("tiny", 42, scratch.file("b")));
+  REQUIRE(initCheckpoint("tiny", 43, scratch.file("c")));
+  auto bytes = [&](const char *name) { return *readTextFile(scratch.file(name) + "/model.safetensors"); };
+  CHECK(bytes("a") == bytes("b"));
+  CHECK(bytes("a") != bytes("c"));
+  auto checkpoint = Checkpoint::open(scratch.file("a"));
+  REQUIRE(message(checkpoint) == "(no error)");
+  std::vector<float> wte = floats(*checkpoint->find("wte.weight"));
+  double mean = 0, square = 0;
+  for (float x : wte) mean += x, square += double(x) * x;
+  mean /= static_cast<double>(wte.size());
+  CHECK(std::abs(mean) < 0.001);
+  CHECK(std::sqrt(square / static_cast<double>(wte.size())) == Approx(0.02).epsilon(0.02));
+  CHECK(floats(*checkpoint->find("ln_f.weight")) == std::vector<float>(128, 1.0f));
+  auto tokenizer = checkpoint->tokenizer();
+  REQUIRE(message(tokenizer) == "(no error)");
+  REQUIRE(*tokenizer);
+  CHECK((*tokenizer)->encode("Hi!")->ids.size() == 3);
+  CHECK_THAT(message(initCheckpoint("tiny", 1, scratch.file("a"))), Contains("already exists"));
+  CHECK_THAT(message(initCheckpoint("gpt3", 1, scratch.file("d"))),
+             Contains("unknown preset \"gpt3\"; there are gpt2,"));
+  CHECK(scratch.list() == std::vector<std::string>{"a", "b", "c"});
+}
+
+TEST_CASE("a vocabulary larger than the embedding is refused", "[checkpoint]") {
+  Scratch scratch;
+  REQUIRE(initCheckpoint("tiny", 1, scratch.file("m")));
+  for (const char *file : {"config.json", "model.safetensors"})
+    std::filesystem::copy_file(golden("odd") + "/" + file, scratch.file("m") + "/" + file,
+                               std::filesystem::copy_options::overwrite_existing);
+  CHECK_THAT(message(Checkpoint::open(scratch.file("m"))->tokenizer()),
+             Contains("the tokenizer has ids up to 256, the embedding (vocab_size) 101 rows"));
+}

@@ -1,0 +1,70 @@
+// A scratch directory, and little helpers to write broken files into it.
+#pragma once
+#include "frontend/checkpoint/checkpoint.h"
+#include "support/file.h"
+#include "tests/catch.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace linnet::testing {
+
+/// Removed with everything in it.
+struct Scratch {
+  Scratch() {
+    std::string name = (std::filesystem::temp_directory_path() / "linnet-test-XXXXXX").string();
+    path = mkdtemp(name.data());
+  }
+  ~Scratch() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path, ignored);
+  }
+  std::string file(const std::string &name) const { return path + "/" + name; }
+  std::string write(const std::string &name, std::string_view text) const {
+    REQUIRE(writeTextFile(file(name), text));
+    return file(name);
+  }
+  /// Names of the files that are here, for "nothing was left behind".
+  std::vector<std::string> list() const {
+    std::vector<std::string> names;
+    for (auto &entry : std::filesystem::directory_iterator(path))
+      names.push_back(entry.path().filename().string());
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+  std::string path;
+};
+
+inline std::string golden(const std::string &name) { return std::string(LINNET_GOLDEN_DIR) + "/" + name; }
+
+/// A copy of a golden checkpoint that a test may break.
+inline std::string copyGolden(const Scratch &scratch, const std::string &name) {
+  std::string to = scratch.file(name);
+  std::filesystem::create_directory(to);
+  for (const char *file : {"config.json", "model.safetensors"})
+    std::filesystem::copy_file(golden(name) + "/" + file, to + "/" + file);
+  return to;
+}
+
+/// A safetensors file with this header and `data` bytes of zeros.
+inline std::string safetensors(const std::string &header, size_t data) {
+  uint64_t length = header.size();
+  std::string file(reinterpret_cast<const char *>(&length), 8);
+  return file + header + std::string(data, '\0');
+}
+
+template <class T> std::string message(const Result<T> &result) {
+  return result ? std::string("(no error)") : result.error().message;
+}
+
+inline std::vector<float> floats(const TensorView &view) {
+  std::vector<float> values(view.elements());
+  REQUIRE(readF32(view, 0, values));
+  return values;
+}
+
+} // namespace linnet::testing
