@@ -1,0 +1,48 @@
+// For tests: a module goes the whole way, passes, lowering, artifact file, the runtime's cpu device, and
+// runs.
+#pragma once
+#include "backends/cpu/lower.h"
+#include "backends/reference/interpreter.h"
+#include "passes/Passes.h"
+#include "runtime/device.h"
+
+#include <memory>
+#include <string>
+
+namespace linnet::cpu::testing {
+
+class CompiledModule {
+public:
+  /// The module is copied. `weights` gives what its params name.
+  static Result<CompiledModule> compile(mlir::ModuleOp module, const reference::WeightProvider &weights,
+                                        const CpuOptions &options = {}, const PipelineSpec &pipeline = {},
+                                        int threads = 0);
+  /// Inputs by name to outputs by name. States are kept from run to run. Dimensions that no input has are at
+  /// their bound.
+  Result<reference::Named> run(std::string_view entry, const reference::Named &inputs);
+  void resetStates() { executable->resetStates(); }
+  const fb::Program &program() const { return *found; }
+
+private:
+  std::shared_ptr<Artifact> artifact;
+  const fb::Program *found = nullptr;
+  std::shared_ptr<Device> device;
+  std::shared_ptr<Executable> executable;
+};
+
+/// Runs `entry` of the module's text on cpu and by the interpreter with the same numbers, and checks that
+/// outputs agree within `tolerance` of the largest value (integers: exactly). Inputs are drawn: floats in
+/// [-1, 1), the integers by `integers` (input's name -> one past the largest value, default 3). dims binds
+/// the names.
+struct Agreement {
+  std::string text;
+  std::map<std::string, int64_t> dims;
+  std::map<std::string, int32_t> integers;
+  double tolerance = 1e-5;
+  std::string entry = "main";
+  int repeats = 1; ///< runs one after the other, states kept
+};
+void checkAgreement(const Agreement &agreement, const CpuOptions &options = {},
+                    const PipelineSpec &pipeline = {});
+
+} // namespace linnet::cpu::testing
