@@ -7,25 +7,28 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 #include <deque>
 
 namespace linnet {
 namespace {
 
-// Encodes words into one list of ids. Most words are one token, found by one lookup. The others are merged;
-// where a word has been met before in this text, its ids are copied from there: the cache holds places, not
-// copies, and is bounded.
+// Encodes words into one list of ids. Words met before in this text come from a bounded cache, which
+// remembers places in the text and in the list rather than copies. Of the others most are one token, found by
+// one lookup; the rest is merged.
 class TextEncoder {
 public:
   TextEncoder(const TokenizerTables &t, size_t text_size) : tables(t), merger(t) {
-    if (text_size >= 1024) cache.resize(std::clamp<size_t>(std::bit_ceil(text_size / 32), 64, 1 << 14));
+    cache.resize(std::clamp<size_t>(std::bit_ceil(text_size / 32 + 1), 1, 1 << 13));
     ids.reserve(text_size / 4 + 8);
   }
 
   Result<void> addText(std::string_view text) {
     for (size_t at = 0; at < text.size();) {
       size_t end = wordEnd(text, at);
-      LINNET_TRY(addWord(text.substr(at, end - at)));
+      std::string_view word = text.substr(at, end - at);
+      uint64_t hash = TokenizerTables::hashBytes(word);
+      if (!addKnown(word, hash)) LINNET_TRY(addNew(word, hash));
       at = end;
     }
     return {};
@@ -35,25 +38,34 @@ public:
 
 private:
   struct Known {
+    uint64_t hash = 0;
     const char *word = nullptr;
     uint32_t length = 0, n_ids = 0;
-    size_t first = 0;
+    size_t first = 0; // where its ids begin in `ids`; the id itself if there is one
   };
   static constexpr size_t kLongestCached = 512;
 
-  Result<void> addWord(std::string_view word) {
-    uint64_t hash = TokenizerTables::hashBytes(word);
-    if (TokenId id = tables.findWord(word, hash); id >= 0) return ids.push_back(id), Result<void>();
-    if (cache.empty() || word.size() > kLongestCached) return merger.merge(word, ids);
-    Known &known = cache[hash & (cache.size() - 1)];
-    if (known.length == word.size() && std::string_view(known.word, known.length) == word) {
-      for (uint32_t i = 0; i < known.n_ids; ++i) ids.push_back(ids[known.first + i]);
-      return {};
-    }
+  bool addKnown(std::string_view word, uint64_t hash) {
+    const Known &known = cache[hash & (cache.size() - 1)];
+    if (known.hash != hash || known.length != word.size() ||
+        std::memcmp(known.word, word.data(), word.size()) != 0)
+      return false;
+    if (known.n_ids == 1) return ids.push_back(static_cast<TokenId>(known.first)), true;
+    for (uint32_t i = 0; i < known.n_ids; ++i) ids.push_back(ids[known.first + i]);
+    return true;
+  }
+
+  Result<void> addNew(std::string_view word, uint64_t hash) {
     size_t first = ids.size();
-    LINNET_TRY(merger.merge(word, ids));
-    known = {word.data(), static_cast<uint32_t>(word.size()), static_cast<uint32_t>(ids.size() - first),
-             first};
+    if (TokenId id = tables.findWord(word, hash); id >= 0)
+      ids.push_back(id);
+    else
+      LINNET_TRY(merger.merge(word, ids));
+    if (word.size() > kLongestCached) return {};
+    size_t n = ids.size() - first;
+    cache[hash & (cache.size() - 1)] = {hash, word.data(), static_cast<uint32_t>(word.size()),
+                                        static_cast<uint32_t>(n),
+                                        n == 1 ? static_cast<size_t>(ids.back()) : first};
     return {};
   }
 

@@ -23,10 +23,19 @@ uint64_t mix(uint64_t a, uint64_t b) {
   return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
 }
 
-uint64_t load(const char *from, size_t n) {
-  uint64_t word = 0;
-  std::memcpy(&word, from, n);
-  return word;
+template <class V> uint64_t at(const char *from) {
+  V value;
+  std::memcpy(&value, from, sizeof value);
+  return value;
+}
+
+// Up to eight bytes as a little-endian number, without a loop.
+inline uint64_t load(const char *from, size_t n) {
+  if (n == 8) return at<uint64_t>(from);
+  if (n >= 4) return at<uint32_t>(from) | at<uint32_t>(from + n - 4) << 8 * (n - 4);
+  if (n == 0) return 0;
+  return at<uint8_t>(from) | at<uint8_t>(from + n / 2) << 8 * (n / 2) |
+         at<uint8_t>(from + n - 1) << 8 * (n - 1);
 }
 
 template <class T> std::span<const T> section(const std::byte *base, uint64_t at, size_t n) {
