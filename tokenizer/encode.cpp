@@ -20,7 +20,7 @@ class TextEncoder {
 public:
   TextEncoder(const TokenizerTables &t, size_t text_size) : tables(t), merger(t) {
     cache.resize(std::clamp<size_t>(std::bit_ceil(text_size / 32 + 1), 1, 1 << 13));
-    ids.reserve(text_size / 4 + 8);
+    ids.reserve(text_size / 3 + 8);
   }
 
   Result<void> addText(std::string_view text) {
