@@ -1,6 +1,7 @@
 #include "runtime/cpu/onednn.h"
 #include "support/error.h"
 
+#include <algorithm>
 #include <list>
 #include <omp.h>
 #include <oneapi/dnnl/dnnl.hpp>
@@ -81,19 +82,41 @@ Error failed(const MatmulShape &s, const dnnl::error &e) {
 
 } // namespace
 
+static bool isReference(const std::string &name) { return name.find("ref") != std::string::npos; }
+
+static uint64_t copyBytes(const MatmulShape &s) {
+  return (static_cast<uint64_t>(s.m * s.k) * 4 + 63) / 64 * 64;
+}
+
+// Rows that lie a_stride apart, one behind the other.
+static void gatherRows(const MatmulShape &s, const float *a, float *dense, int threads) {
+#pragma omp parallel for num_threads(threads)
+  for (int64_t m = 0; m < s.m; ++m) std::copy_n(a + m * s.a_stride, s.k, dense + m * s.k);
+}
+
 // A shape's descriptor, and once it has run, its primitive with the memory objects that only want new
 // addresses.
 struct MatmulLibrary::Primitive {
   MatmulShape shape;
+  bool gather = false; // the library wants dense rows: they are copied before
   Pd pd;
   std::string name;
   dnnl::matmul matmul;
   memory a, w, bias, residual, out, scratch;
   std::vector<dnnl_exec_arg_t> args;
 
+  MatmulShape described() const {
+    MatmulShape dense = shape;
+    if (gather) dense.a_stride = dense.k;
+    return dense;
+  }
+  void describe(const dnnl::engine &engine) {
+    pd = cpu::describe(engine, described(), Descriptors(described()));
+    name = pd.impl_info_str();
+  }
   void compile(const dnnl::engine &engine) {
     if (!args.empty()) return;
-    Descriptors d(shape);
+    Descriptors d(described());
     matmul = dnnl::matmul(pd);
     auto add = [&](memory &slot, const memory::desc &desc, int index) {
       slot = memory(desc, engine, nullptr);
@@ -130,8 +153,11 @@ Result<MatmulLibrary::Primitive *> MatmulLibrary::find(const MatmulShape &shape)
     ThreadScope threads(state->threads);
     Primitive made;
     made.shape = shape;
-    made.pd = describe(state->engine, shape, Descriptors(shape));
-    made.name = made.pd.impl_info_str();
+    made.describe(state->engine);
+    if (isReference(made.name) && shape.a_stride != shape.k) { // oneDNN 2.6 has nothing fast for strided rows
+      made.gather = true;
+      made.describe(state->engine);
+    }
     list.push_front(std::move(made));
   } catch (const dnnl::error &e) {
     return failed(shape, e);
@@ -147,12 +173,13 @@ Result<std::string> MatmulLibrary::implementation(const MatmulShape &shape) {
 
 Result<uint64_t> MatmulLibrary::scratchBytes(const MatmulShape &shape) {
   LINNET_ASSIGN(Primitive * primitive, find(shape));
-  return static_cast<uint64_t>(primitive->pd.scratchpad_desc().get_size());
+  return static_cast<uint64_t>(primitive->pd.scratchpad_desc().get_size()) +
+         (primitive->gather ? copyBytes(shape) : 0);
 }
 
 bool MatmulLibrary::supports(const MatmulShape &shape) {
   auto primitive = find(shape);
-  return primitive && (*primitive)->name.find("ref") == std::string::npos;
+  return primitive && !isReference((*primitive)->name);
 }
 
 Result<void> MatmulLibrary::run(const MatmulShape &shape, const MatmulOperands &operands, void *scratch) {
@@ -161,7 +188,14 @@ Result<void> MatmulLibrary::run(const MatmulShape &shape, const MatmulOperands &
   try {
     ThreadScope threads(state->threads);
     p->compile(state->engine);
-    p->a.set_data_handle(address(operands.a));
+    if (p->gather) {
+      gatherRows(shape, static_cast<const float *>(operands.a), static_cast<float *>(scratch),
+                 state->threads);
+      p->a.set_data_handle(scratch);
+      scratch = static_cast<char *>(scratch) + copyBytes(shape);
+    } else {
+      p->a.set_data_handle(address(operands.a));
+    }
     p->w.set_data_handle(address(operands.w));
     if (shape.bias) p->bias.set_data_handle(address(operands.bias));
     if (shape.residual == Residual::Elsewhere) p->residual.set_data_handle(address(operands.residual));

@@ -20,7 +20,7 @@ namespace linnet {
 struct LoadOptions {
   /// Target, or TARGET:ARGUMENT, that executes the model: "cpu". Empty: cpu if the artifact has it, else its
   /// first.
-  std::string device;
+  std::string device = {};
   /// 0: what OMP_NUM_THREADS or the machine says.
   int threads = 0;
 };

@@ -36,7 +36,7 @@ struct GenerateOptions {
   /// token chosen is the first, in order of id, at which the sum of the probabilities exceeds that number.
   uint64_t seed = 0;
   /// Generation ends before the first of these texts; needs a tokenizer. None may be empty.
-  std::vector<std::string> stop;
+  std::vector<std::string> stop = {};
   /// True: go on past the end-of-text token.
   bool ignore_eos = false;
 };

@@ -1,0 +1,325 @@
+#include "tests/runtime/fixtures.h"
+#include "runtime/format.h"
+#include "runtime/run_check.h"
+#include "support/error.h"
+#include "tests/catch.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+namespace fixtures {
+
+TemporaryDirectory::TemporaryDirectory() {
+  path = (std::filesystem::temp_directory_path() / "linnet-test-XXXXXX").string();
+  REQUIRE(mkdtemp(path.data()) != nullptr);
+}
+TemporaryDirectory::~TemporaryDirectory() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path, ignored);
+}
+
+std::vector<std::byte> readBytes(const std::string &path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text((std::istreambuf_iterator<char>(file)), {});
+  auto bytes = std::as_bytes(std::span(text));
+  return {bytes.begin(), bytes.end()};
+}
+
+void writeBytes(const std::string &path, std::span<const std::byte> bytes) {
+  std::ofstream file(path, std::ios::binary);
+  file.write(reinterpret_cast<const char *>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+}
+
+std::unique_ptr<fb::ExprT> product(std::vector<uint8_t> symbols, int64_t coefficient) {
+  auto expr = std::make_unique<fb::ExprT>();
+  auto term = std::make_unique<fb::TermT>();
+  term->coefficient = coefficient;
+  term->symbols = std::move(symbols);
+  expr->terms.push_back(std::move(term));
+  return expr;
+}
+std::unique_ptr<fb::ExprT> constant(int64_t value) { return product({}, value); }
+std::unique_ptr<fb::ExprT> symbol(uint8_t index, int64_t coefficient) {
+  return product({index}, coefficient);
+}
+
+std::unique_ptr<fb::PortT> port(std::string name, fb::DType type,
+                                std::vector<std::unique_ptr<fb::ExprT>> shape, uint64_t offset,
+                                uint64_t bytes) {
+  auto made = std::make_unique<fb::PortT>();
+  made->name = std::move(name);
+  made->dtype = type;
+  made->shape = std::move(shape);
+  made->offset = offset;
+  made->bytes = bytes;
+  return made;
+}
+
+std::unique_ptr<fb::RefT> ref(fb::Space space, uint32_t index, uint64_t offset, uint64_t size) {
+  auto made = std::make_unique<fb::RefT>();
+  made->space = space;
+  made->index = index;
+  made->offset = offset;
+  made->size = size;
+  return made;
+}
+
+Tokenizer byteTokenizer() {
+  // GPT-2's spelling of bytes: printable ones are themselves, the others are U+0100 and up in order.
+  TokenizerParts parts;
+  int next = 256;
+  for (int b = 0; b < 256; ++b) {
+    bool printable = (b >= '!' && b <= '~') || (b >= 0xA1 && b <= 0xAC) || (b >= 0xAE && b <= 0xFF);
+    int point = printable ? b : next++;
+    std::string spelling;
+    if (point < 0x80) {
+      spelling = static_cast<char>(point);
+    } else {
+      spelling += static_cast<char>(0xC0 | point >> 6);
+      spelling += static_cast<char>(0x80 | (point & 0x3F));
+    }
+    parts.tokens.push_back(spelling);
+  }
+  parts.added.push_back({.content = "<|endoftext|>", .id = 256, .special = true});
+  parts.eos = 256;
+  auto tokenizer = Tokenizer::fromParts(parts);
+  REQUIRE(tokenizer.ok());
+  return *tokenizer;
+}
+
+namespace {
+
+constexpr uint8_t kBatch = 0, kSeq = 1, kContext = 2;
+uint64_t align(uint64_t n) { return (n + 63) / 64 * 64; }
+
+// Lays ports out one behind the other.
+struct PortList {
+  uint64_t offset = 0;
+  void add(std::vector<std::unique_ptr<fb::PortT>> &to, std::string name, fb::DType type,
+           std::vector<std::unique_ptr<fb::ExprT>> shape, int64_t elements) {
+    uint64_t bytes = static_cast<uint64_t>(elements) * 4;
+    to.push_back(port(std::move(name), type, std::move(shape), offset, bytes));
+    offset = align(offset + bytes);
+  }
+};
+
+std::unique_ptr<fb::EntryT> makeEntry(const std::string &name, const ToyModel &toy, int64_t seq) {
+  auto entry = std::make_unique<fb::EntryT>();
+  entry->name = name;
+  entry->bounds = {toy.max_batch, seq, toy.context};
+  PortList list;
+  int64_t tokens = toy.max_batch * seq;
+  list.add(entry->inputs, "ids", fb::DType::i32, shape(symbol(kBatch), symbol(kSeq)), tokens);
+  list.add(entry->inputs, "past", fb::DType::i32, shape(symbol(kBatch)), toy.max_batch);
+  if (name != "score")
+    list.add(entry->inputs, "length", fb::DType::i32, shape(symbol(kBatch)), toy.max_batch);
+  auto vocab = [&] { return constant(toy.vocab); };
+  if (name == "generate") {
+    list.add(entry->outputs, "logits", fb::DType::f32, shape(symbol(kBatch), vocab()),
+             toy.max_batch * toy.vocab);
+    if (toy.token_output)
+      list.add(entry->outputs, "token", fb::DType::i32, shape(symbol(kBatch)), toy.max_batch);
+  } else if (name == "score") {
+    list.add(entry->outputs, "logits", fb::DType::f32, shape(symbol(kBatch), symbol(kSeq), vocab()),
+             tokens * toy.vocab);
+  } else {
+    for (int64_t i = 0; i <= toy.n_layer + 1; ++i)
+      list.add(entry->outputs, i <= toy.n_layer ? "hidden." + std::to_string(i) : "ln_f", fb::DType::f32,
+               shape(symbol(kBatch), symbol(kSeq), constant(toy.n_embd)), tokens * toy.n_embd);
+  }
+  entry->io_bytes = list.offset;
+  return entry;
+}
+
+} // namespace
+
+void writeToyModel(const std::string &path, const ToyModel &toy) {
+  auto writer = ArtifactWriter::create(path);
+  REQUIRE(writer.ok());
+  fb::MetadataT metadata;
+  metadata.producer = "linnet test";
+  metadata.kind = "gpt2";
+  metadata.config = fmt::format(R"({{"vocab_size":{},"n_embd":{},"n_layer":{},"n_head":1,"n_positions":{},)"
+                                R"("eos_token_id":{}}})",
+                                toy.vocab, toy.n_embd, toy.n_layer, toy.context, toy.eos);
+  if (toy.tokenizer) {
+    auto blob = writer->add(byteTokenizer().serialize());
+    REQUIRE(blob.ok());
+    metadata.tokenizer = std::make_unique<fb::BlobT>(*blob);
+  }
+  auto program = std::make_unique<fb::ProgramT>();
+  program->target = "fake";
+  program->symbols = {"batch", "seq", "context"};
+  auto state = std::make_unique<fb::StateT>();
+  state->name = "cache";
+  state->dtype = fb::DType::i32;
+  state->shape = shape(symbol(kBatch), symbol(kContext));
+  state->bytes = static_cast<uint64_t>(toy.max_batch * toy.context * 4);
+  program->state_bytes = state->bytes;
+  program->states.push_back(std::move(state));
+  program->entries.push_back(makeEntry("generate", toy, toy.max_seq));
+  program->entries.push_back(makeEntry("score", toy, toy.score_seq));
+  program->entries.push_back(makeEntry("hidden", toy, toy.max_seq));
+  metadata.programs.push_back(std::move(program));
+  auto written = writer->finish(metadata);
+  INFO((written ? "" : written.error().message));
+  REQUIRE(written.ok());
+}
+
+namespace {
+
+uint64_t mix(uint64_t x) { // splitmix64
+  x += 0x9E3779B97F4A7C15;
+  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9;
+  x = (x ^ (x >> 27)) * 0x94D049BB133111EB;
+  return x ^ (x >> 31);
+}
+float unit(uint64_t x) { return static_cast<float>(mix(x) >> 40) * 0x1p-24f; }
+
+template <class Ids> uint64_t prefixHash(const Ids &ids) {
+  uint64_t h = 1;
+  for (auto id : ids) h = mix(h * 31 + static_cast<uint64_t>(id));
+  return h;
+}
+
+void toyLogitsInto(float *out, int64_t vocab, uint64_t hash, size_t position) {
+  for (int64_t v = 0; v < vocab; ++v) out[v] = 8 * unit(hash + static_cast<uint64_t>(v)) - 4;
+  const auto &script = fake().script;
+  if (position < script.size()) out[script[position]] = 40;
+}
+
+class FakeExecutable : public Executable {
+public:
+  FakeExecutable(const Artifact &artifact, const fb::Program &program)
+      : artifact(artifact), program(program) {
+    bounds.assign(program.entries()->Get(0)->bounds()->begin(), program.entries()->Get(0)->bounds()->end());
+    cache.assign(static_cast<size_t>(bounds[kBatch] * bounds[kContext]), -1);
+  }
+
+  Result<void> run(int number, std::span<const int64_t> symbols,
+                   std::span<const std::span<const std::byte>> inputs,
+                   const std::vector<bool> &wanted) override {
+    LINNET_TRY(checkRun(artifact, program, number, symbols, inputs, wanted));
+    if (fake().on_run) fake().on_run();
+    entry = program.entries()->Get(static_cast<uint32_t>(number));
+    batch = symbols[kBatch], seq = symbols[kSeq], context = symbols[kContext];
+    if (context != bounds[kContext])
+      return Error{"the context must be its bound: rows of the cache lie that far apart"};
+    ++fake().runs;
+    fake().largest_batch = std::max<int64_t>(fake().largest_batch, batch);
+    fake().largest_seq = std::max<int64_t>(fake().largest_seq, seq);
+    auto ids = words(inputs[0]), past = words(inputs[1]);
+    lengths.assign(static_cast<size_t>(batch), static_cast<int32_t>(seq));
+    if (inputs.size() > 2) lengths.assign(words(inputs[2]).begin(), words(inputs[2]).end());
+    pasts.assign(past.begin(), past.end());
+    for (int64_t b = 0; b < batch; ++b)
+      for (int64_t t = 0; t < seq; ++t)
+        if (int64_t at = past[static_cast<size_t>(b)] + t; at < context)
+          cache[static_cast<size_t>(b * context + at)] = ids[static_cast<size_t>(b * seq + t)];
+    results.clear();
+    for (uint32_t i = 0; i < entry->outputs()->size(); ++i)
+      results.push_back(compute(*entry->outputs()->Get(i), symbols, wanted.empty() || wanted[i]));
+    return {};
+  }
+  Result<std::span<const std::byte>> output(int i) override {
+    if (i < 0 || static_cast<size_t>(i) >= results.size()) return Error{"no such output"};
+    return std::span<const std::byte>(results[static_cast<size_t>(i)]);
+  }
+  void resetStates() override { std::fill(cache.begin(), cache.end(), -1); }
+  MemoryUse memory() const override {
+    MemoryUse use;
+    use.states = cache.size() * 4;
+    return use;
+  }
+  void setTimer(CommandTimer) override {}
+
+private:
+  static std::span<const int32_t> words(std::span<const std::byte> bytes) {
+    return {reinterpret_cast<const int32_t *>(bytes.data()), bytes.size() / 4};
+  }
+  // Tokens of a row up to and including its t-th new one, as the cache has them.
+  std::span<const int32_t> prefix(int64_t b, int64_t t) const {
+    int64_t n = std::min(pasts[static_cast<size_t>(b)] + t + 1, context);
+    return std::span(cache).subspan(static_cast<size_t>(b * context), static_cast<size_t>(n));
+  }
+  std::vector<std::byte> compute(const fb::Port &port, std::span<const int64_t> symbols, bool is_wanted) {
+    std::vector<std::byte> bytes(portBytes(port, symbols), std::byte(0xEE));
+    if (!is_wanted) return bytes; // garbage, which nobody may look at
+    auto name = port.name()->string_view();
+    auto *floats = reinterpret_cast<float *>(bytes.data());
+    int64_t columns = port.shape()->Get(port.shape()->size() - 1)->terms()->Get(0)->coefficient();
+    bool every = port.shape()->size() == 3;
+    for (int64_t b = 0; b < batch; ++b)
+      for (int64_t t = 0; t < seq; ++t) {
+        if (!every && t != lengths[static_cast<size_t>(b)] - 1) continue;
+        auto tokens = prefix(b, t);
+        float *row = floats + (every ? b * seq + t : b) * columns;
+        if (name == "token") {
+          std::vector<float> logits(vocabulary());
+          toyLogitsInto(logits.data(), static_cast<int64_t>(logits.size()), prefixHash(tokens),
+                        tokens.size());
+          reinterpret_cast<int32_t *>(bytes.data())[b] =
+              static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+        } else if (name == "logits") {
+          toyLogitsInto(row, columns, prefixHash(tokens), tokens.size());
+        } else {
+          int64_t layer = name == "ln_f" ? -1 : std::stoll(std::string(name.substr(7)));
+          for (int64_t c = 0; c < columns; ++c)
+            row[c] = unit(prefixHash(tokens) + static_cast<uint64_t>(layer * 97 + c));
+        }
+      }
+    return bytes;
+  }
+  size_t vocabulary() const {
+    return static_cast<size_t>(
+        program.entries()->Get(0)->outputs()->Get(0)->shape()->Get(1)->terms()->Get(0)->coefficient());
+  }
+
+  const Artifact &artifact;
+  const fb::Program &program;
+  const fb::Entry *entry = nullptr;
+  std::vector<int64_t> bounds;
+  int64_t batch = 0, seq = 0, context = 0;
+  std::vector<int32_t> cache, pasts, lengths;
+  std::vector<std::vector<std::byte>> results;
+};
+
+class FakeDevice : public Device {
+public:
+  std::string description() const override { return "fake"; }
+  Result<std::unique_ptr<Executable>> load(const Artifact &artifact, const fb::Program &program,
+                                           const DeviceOptions &) override {
+    return std::unique_ptr<Executable>(std::make_unique<FakeExecutable>(artifact, program));
+  }
+};
+
+} // namespace
+
+FakeSwitches &fake() {
+  static FakeSwitches switches;
+  return switches;
+}
+
+void useFakeDevice() {
+  fake().script.clear();
+  fake().on_run = {};
+  fake().runs = fake().largest_batch = fake().largest_seq = 0;
+  registerDevice("fake", [](std::string_view) -> Result<std::unique_ptr<Device>> {
+    return std::unique_ptr<Device>(std::make_unique<FakeDevice>());
+  });
+}
+
+std::vector<float> toyLogits(const ToyModel &toy, std::span<const TokenId> ids) {
+  std::vector<float> out(static_cast<size_t>(toy.vocab));
+  toyLogitsInto(out.data(), toy.vocab, prefixHash(ids), ids.size());
+  return out;
+}
+
+float toyHidden(std::span<const TokenId> ids, int64_t layer, int64_t channel) {
+  return unit(prefixHash(ids) + static_cast<uint64_t>(layer * 97 + channel));
+}
+
+} // namespace fixtures

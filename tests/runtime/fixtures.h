@@ -1,0 +1,68 @@
+// Small artifacts for the tests of the runtime, and a device that executes a toy language model.
+#pragma once
+#include "linnet/linnet.h"
+#include "runtime/artifact_writer.h"
+#include "runtime/device.h"
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace fixtures {
+using namespace linnet;
+
+/// A directory that is removed at the end of the test.
+class TemporaryDirectory {
+public:
+  TemporaryDirectory();
+  ~TemporaryDirectory();
+  std::string operator/(const std::string &name) const { return path + "/" + name; }
+  std::string path;
+};
+
+std::vector<std::byte> readBytes(const std::string &path);
+void writeBytes(const std::string &path, std::span<const std::byte> bytes);
+
+// Pieces of metadata.
+std::unique_ptr<fb::ExprT> constant(int64_t value);
+std::unique_ptr<fb::ExprT> symbol(uint8_t index, int64_t coefficient = 1);
+std::unique_ptr<fb::ExprT> product(std::vector<uint8_t> symbols, int64_t coefficient = 1);
+std::unique_ptr<fb::PortT> port(std::string name, fb::DType type,
+                                std::vector<std::unique_ptr<fb::ExprT>> shape, uint64_t offset,
+                                uint64_t bytes);
+std::unique_ptr<fb::RefT> ref(fb::Space space, uint32_t index, uint64_t offset, uint64_t size);
+template <class... Exprs> std::vector<std::unique_ptr<fb::ExprT>> shape(Exprs... exprs) {
+  std::vector<std::unique_ptr<fb::ExprT>> list;
+  (list.push_back(std::move(exprs)), ...);
+  return list;
+}
+
+/// A tokenizer of the 256 bytes and "<|endoftext|>", id 256.
+Tokenizer byteTokenizer();
+
+struct ToyModel {
+  int64_t vocab = 300, n_embd = 6, n_layer = 2, context = 48, max_batch = 4, max_seq = 5, score_seq = 3;
+  bool tokenizer = true, token_output = true;
+  int64_t eos = 256;
+};
+/// A language model for the device "fake" with the three entries of a compiled GPT-2 and no commands.
+void writeToyModel(const std::string &path, const ToyModel &toy = {});
+
+/// What the fake device does besides. Its logits depend on every token before, read from a cache with the
+/// rows and the capacity that a real one has, so that a wrong past, row or chunk gives other tokens.
+struct FakeSwitches {
+  /// Not empty: the likeliest token at position p (of p tokens before) is script[p].
+  std::vector<TokenId> script;
+  std::function<void()> on_run; ///< called in each run
+  std::atomic<int64_t> runs{0}, largest_batch{0}, largest_seq{0};
+};
+FakeSwitches &fake();
+/// Registers the device "fake"; may be called again, which also resets the switches.
+void useFakeDevice();
+/// What the toy model says after `ids`: the logits of the next token.
+std::vector<float> toyLogits(const ToyModel &toy, std::span<const TokenId> ids);
+float toyHidden(std::span<const TokenId> ids, int64_t layer, int64_t channel);
+
+} // namespace fixtures

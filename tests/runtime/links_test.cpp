@@ -1,0 +1,39 @@
+// What liblinnet_runtime.so needs: neither LLVM nor MLIR, directly or through others.
+#include "linnet/linnet.h"
+#include "tests/catch.h"
+
+#include <cstdio>
+#include <string>
+
+namespace {
+std::string output(const std::string &command) {
+  std::string text;
+  FILE *pipe = popen(command.c_str(), "r");
+  REQUIRE(pipe != nullptr);
+  char buffer[4096];
+  while (size_t n = fread(buffer, 1, sizeof buffer, pipe)) text.append(buffer, n);
+  REQUIRE(pclose(pipe) == 0);
+  return text;
+}
+} // namespace
+
+TEST_CASE("the runtime links neither LLVM nor MLIR") {
+  std::string library = LINNET_RUNTIME_LIBRARY;
+  std::string all = output("ldd '" + library + "'"), direct = output("readelf -d '" + library + "'");
+  CHECK(all.find("dnnl") != std::string::npos); // the command tells something
+  for (const char *name : {"LLVM", "MLIR", "libclang", "lldELF", "linnet_compiler"}) {
+    CHECK(all.find(name) == std::string::npos);
+    CHECK(direct.find(name) == std::string::npos);
+  }
+  CHECK(all.find("not found") == std::string::npos);
+}
+
+TEST_CASE("the shared library exports its public interface") {
+  CHECK(std::string(linnet::version()) == "0.1.0");
+  CHECK(linnet::artifactFormatVersion() == 1);
+  auto model = linnet::Model::load("/nonexistent.linnet");
+  REQUIRE(!model);
+  CHECK(model.error().message.starts_with("/nonexistent.linnet: cannot open"));
+  CHECK(!linnet::Graph::load("/nonexistent.linnet"));
+  CHECK(std::string(linnet::finishReasonName(linnet::FinishReason::Eos)) == "eos");
+}
