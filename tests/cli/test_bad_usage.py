@@ -1,0 +1,127 @@
+"""Command lines and prompts that cannot be meant: what is wrong is said in one line."""
+from harness import *
+
+
+class Usage(TestCase):
+    def test_usage_errors(self):
+        model = golden("tiny")
+        for args, says in (
+                ((), "expected a command"),
+                (("frobnicate",), "no command 'frobnicate'"),
+                (("compil", "x"), "did you mean compile?"),
+                (("run", model, "--ids", "1", "--max-token", "3"), "did you mean --max-new-tokens?"),
+                (("run", model, "--frob"), "unknown option --frob"),
+                (("run",), "MODEL"),
+                (("run", model, "extra", "--ids", "1"), "unexpected argument 'extra'"),
+                (("run", model, "--ids", "1", "--prompt", "a"), "--ids"),
+                (("run", model, "--ids", "1", "--max-new-tokens", "x"), "--max-new-tokens"),
+                (("run", model, "--ids", "1", "--max-new-tokens", "-1"), "--max-new-tokens"),
+                (("run", model, "--ids", "1", "--max-new-tokens", "99999999999999999999"), "--max-new-tokens"),
+                (("run", model, "--ids", "1", "--temperature", "0"), "--temperature"),
+                (("run", model, "--ids", "1", "--temperature", "nan"), "--temperature"),
+                (("run", model, "--ids", "1", "--top-p", "1.5"), "--top-p"),
+                (("run", model, "--ids", "1", "--top-k", "-1"), "--top-k"),
+                (("run", model, "--ids", "1", "--seed", "1.5"), "--seed"),
+                (("run", model, "--ids", "1", "--stop", ""), "--stop"),
+                (("run", model, "--ids", "1", "-t", "0"), "--threads"),
+                (("run", model, "--ids"), "--ids"),
+                (("run", model, "--input", "x"), "NAME=FILE.npy"),
+                (("run", model, "--input", "x=a.npy", "--ids", "1"), "--input"),
+                (("logits", model), "--prompt"),
+                (("logits", model, "--ids", "1", "--top", "0"), "--top"),
+                (("embed", model, "--ids", "1", "--pooling", "max"), "--pooling"),
+                (("embed", model, "--ids", "1", "--file", "x"), "--file"),
+                (("eval", model), "--perplexity"),
+                (("eval", model, "--perplexity", "x", "--stride", "0"), "--stride"),
+                (("bench", model, "-p", "4,,5"), "-p"),
+                (("bench", model, "-p", "4x"), "-p"),
+                (("bench", model, "-p", "0", "-n", "0"), "nothing to measure"),
+                (("bench", model, "-b", "0"), "-b"),
+                (("bench", model, "-r", "0"), "-r"),
+                (("compile", "x"), "--output"),
+                (("compile", "x", "-o", "y", "--target", "abacus"), "abacus"),
+                (("compile", "x", "-o", "y", "-O3"), "-O"),
+                (("compile", "x", "-o", "y", "--max-context", "0"), "--max-context"),
+                (("init", "--preset", "gpt5", "x"), "gpt2-medium"),
+                (("init", "--preset", "tiny"), "DIR"),
+                (("export", "x", "--format", "onnx", "-o", "y"), "safetensors"),
+                (("export", "x", "--format", "gguf"), "--output"),
+                (("tokenize", "x"), "--prompt"),
+                (("tokenizer",), "train"),
+                (("tokenizer", "train", "-o", "x"), "FILES"),
+                (("tokenizer", "train", "--vocab-size", "5", "-o", "x", "y"), "--vocab-size"),
+                (("inspect", model, "--at", "batch"), "NAME=N")):
+            with self.subTest(args=args):
+                done = self.fails(*args, code=2, says=says)
+                self.assertRegex(done.err, r"\(see 'linnet( [a-z]+)* --help'\)\n$")
+
+
+class Prompts(TestCase):
+    def test_prompts_that_cannot_run(self):
+        for command, more in (("run", ()), ("logits", ()), ("embed", ())):
+            with self.subTest(command=command):
+                self.fails(command, golden("tiny"), "--ids", "", says="empty")
+                self.fails(command, tiny_artifact(), "--prompt", "", says="empty")
+                self.fails(command, golden("tiny"), "--ids", "1,199", says=["199"])
+                self.fails(command, golden("tiny"), "--ids", "1,2147483647", says=["2147483647"])
+                self.fails(command, golden("tiny"), "--ids", "1,-2", says="--ids")
+                self.fails(command, golden("tiny"), "--ids", "1,99999999999", says="--ids")
+                self.fails(command, golden("tiny"), "--ids", "1;2", says="--ids")
+                self.fails(command, golden("tiny"), "--ids", "1,,2", says="--ids")
+                self.fails(command, golden("tiny"), "--ids", ",".join(["1"] * 49), says=["49", "48"])
+                self.fails(command, golden("tiny"), "--prompt", "text", says="tokenizer")
+
+    def test_embeddings_that_are_not_there(self):
+        self.fails("embed", golden("tiny"), "--ids", "1", "--layer", 4, says=["4", "3"])
+        (FOLDER / "empty.txt").write_text("")
+        self.fails("embed", tiny_artifact(), "--file", FOLDER / "empty.txt", says="empty.txt")
+        (FOLDER / "gap.txt").write_text("a\n\nb\n")
+        self.fails("embed", tiny_artifact(), "--file", FOLDER / "gap.txt", says="line 2")
+
+    def test_perplexity_of_nothing(self):
+        (FOLDER / "empty.txt").write_text("")
+        self.fails("eval", tiny_artifact(), "--perplexity", FOLDER / "empty.txt")
+        self.fails("eval", tiny_artifact(), "--perplexity", FOLDER / "not there", says="not there")
+        self.fails("eval", golden("tiny"), "--perplexity", FOLDER / "empty.txt", says="tokenizer")
+
+    def test_stop_needs_text(self):
+        self.fails("run", golden("tiny"), "--ids", "1", "--stop", "x", says="tokenizer")
+
+    def test_bounds_of_a_benchmark(self):
+        self.fails("bench", golden("tiny"), "-p", 49, says=["49", "48"])
+        self.fails("bench", golden("tiny"), "-p", 4, "-n", 48, says=["49", "48"])
+        self.fails("bench", golden("tiny"), "-p", 4, "-n", 4, "-b", 5, says=["5", "4"])
+
+    def test_ids_that_are_no_tokens(self):
+        self.fails("detokenize", tiny(), "--ids", "1,999999", says="999999")
+        self.fails("detokenize", tiny(), "--ids", "one", says="one")
+        self.fails("tokenize", GOLDEN / "tiny", "--prompt", "a", says="tokenizer")
+
+    def test_a_device_that_is_not_there(self):
+        self.fails("run", golden("tiny"), "--ids", "1", "--device", "abacus", says="abacus")
+        only = fresh("device") / "cpu.linnet"
+        make("compile", GOLDEN / "odd", "--target", "cpu", "-o", only)
+        self.fails("run", only, "--ids", "1", "--device", "reference", says=["reference", "cpu"])
+
+    def test_output_that_cannot_be_written(self):
+        self.fails("logits", golden("tiny"), "--ids", "1", "-o", FOLDER / "no" / "such" / "x.npy", says="x.npy")
+        self.fails("logits", golden("tiny"), "--ids", "1", "-o", FOLDER, says=str(FOLDER))
+        self.fails("compile", GOLDEN / "tiny", "-o", FOLDER / "no" / "x.linnet", says="x.linnet")
+        self.fails("compile", GOLDEN / "tiny", "-o", FOLDER, says=str(FOLDER))
+        self.fails("init", "--preset", "tiny", FOLDER / "no" / "such" / "model", says="model")
+
+    def test_models_that_are_not_there(self):
+        for command in ("run", "logits", "embed"):
+            self.fails(command, FOLDER / "nowhere", "--ids", "1", says="nowhere: No such file or directory")
+        for args in (("bench",), ("inspect",), ("tokenize", "-p", "a"), ("detokenize", "--ids", "1"),
+                     ("compile", "-o", "x.linnet"), ("export", "--format", "gguf", "-o", "x.gguf")):
+            self.fails(args[0], FOLDER / "nowhere", *args[1:], says="nowhere")
+        self.fails("run", "", "--ids", "1", says="empty name")
+        (FOLDER / "notes.txt").write_text("these are notes")
+        self.fails("run", FOLDER / "notes.txt", "--ids", "1", says="notes.txt")
+        self.fails("inspect", fresh("bare"), says="config.json")
+        self.fails("run", fresh("bare"), "--ids", "1", says="config.json")
+
+
+if __name__ == "__main__":
+    main()

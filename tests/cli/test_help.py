@@ -1,0 +1,46 @@
+"""Help: every command has it, and every example in it runs as written."""
+import re, shlex, subprocess
+from harness import *
+
+COMMANDS = ["run", "logits", "embed", "eval", "bench", "compile", "inspect", "init", "pull", "export", "tokenize",
+            "detokenize", "tokenizer train"]
+
+
+def help_of(command):
+    return make(*command.split(), "--help").out
+
+
+class Help(TestCase):
+    def test_all_commands_are_listed(self):
+        text = make("--help").out
+        for command in COMMANDS:
+            self.assertRegex(text, rf"(?m)^  {command.split()[0]} ")
+
+    def test_lines_fit_a_terminal(self):
+        for command in COMMANDS:
+            for line in help_of(command).splitlines():
+                self.assertLessEqual(len(line), 120, f"{command}: {line}")
+
+    def test_version(self):
+        self.assertRegex(make("--version").out, r"^linnet \d+\.\d+\.\d+\n$")
+
+    def test_examples_run(self):
+        folder = fresh("examples")
+        (folder / "text.txt").write_text("Once upon a time there was a compiler of graphs. " * 20)
+        program = shlex.quote(LINNET)
+        for command in ["", *COMMANDS]:
+            text = help_of(command)
+            self.assertIn("\nExample:\n", text, command)
+            for line in re.findall(r"(?m)^  (linnet .*)$", text.split("\nExample:\n")[1]):
+                if line.startswith("linnet pull"):
+                    continue  # reaches the hub: test_commands.py pulls from a local one
+                with self.subTest(example=line):
+                    script = re.sub(r"\blinnet (?=[a-z])", lambda _: program + " ", line)
+                    done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=folder, env=environment(),
+                                          capture_output=True, timeout=LIMIT)
+                    self.assertEqual(done.returncode, 0, done.stderr.decode())
+                    self.assertTrue(done.stdout)
+
+
+if __name__ == "__main__":
+    main()
