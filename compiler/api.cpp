@@ -1,0 +1,89 @@
+// The table that the driver gets from dlsym.
+#include "compiler/api.h"
+
+#include "backends/reference/device.h"
+#include "compiler/compile.h"
+#include "frontend/checkpoint/checkpoint.h"
+#include "frontend/checkpoint/export.h"
+#include "frontend/checkpoint/init.h"
+#include "frontend/checkpoint/pull.h"
+#include "runtime/device.h"
+#include "support/error.h"
+#include "support/file.h"
+
+namespace linnet {
+namespace {
+
+Result<CheckpointSummary> inspectCheckpoint(const std::string &path) {
+  LINNET_ASSIGN(Checkpoint checkpoint, Checkpoint::open(path));
+  LINNET_ASSIGN(auto tokenizer, checkpoint.tokenizer());
+  CheckpointSummary summary;
+  summary.format = checkpoint.format();
+  summary.config = checkpoint.config().toJson().dump(2);
+  summary.has_tokenizer = tokenizer.has_value();
+  for (const TensorView &tensor : checkpoint.tensors()) {
+    summary.tensors.push_back({tensor.name, elementTypeName(tensor.type), tensor.shape, tensor.bytes.size()});
+    summary.parameters += tensor.elements();
+    summary.bytes += tensor.bytes.size();
+  }
+  return summary;
+}
+
+/// The type that most of the checkpoint is in; safetensors has no blocks, so those become f32.
+ElementType typeToExport(const Checkpoint &checkpoint, bool blocks) {
+  const TensorView *table = checkpoint.find("wte.weight");
+  ElementType type = table ? table->type : ElementType::f32;
+  bool kept = type == ElementType::f32 || type == ElementType::f16 || type == ElementType::bf16 ||
+              (blocks && (type == ElementType::q8_0 || type == ElementType::q4_0));
+  return kept ? type : ElementType::f32;
+}
+
+Result<void> exportModel(const ExportOptions &options) {
+  bool gguf = options.format == "gguf";
+  if (gguf || options.format == "safetensors") {
+    LINNET_ASSIGN(Checkpoint checkpoint, Checkpoint::open(options.input));
+    ElementType type = typeToExport(checkpoint, gguf);
+    if (!options.dtype.empty()) {
+      LINNET_ASSIGN(type, parseElementType(options.dtype));
+    }
+    return gguf ? exportGguf(checkpoint, type, options.output)
+                : exportSafetensors(checkpoint, type, options.output);
+  }
+  return errorf("unknown format '{}', expected gguf or safetensors", options.format);
+}
+
+Result<void> initModel(const InitOptions &options) {
+  return initCheckpoint(options.preset, options.seed, options.directory);
+}
+
+Result<std::string> pullModel(const PullOptions &options) {
+  return pullCheckpoint(options.model, options.directory,
+                        [&](uint64_t done, uint64_t total, std::string_view what) {
+                          if (options.progress) options.progress(std::string(what), done, total);
+                        });
+}
+
+void registerDevices() {
+  registerDevice("reference", [](std::string_view argument) -> Result<std::unique_ptr<Device>> {
+    if (!argument.empty()) return errorf("device reference takes no argument, found '{}'", argument);
+    return reference::makeDevice();
+  });
+}
+
+Result<std::vector<std::byte>> readTokenizer(const std::string &path) {
+  LINNET_ASSIGN(Checkpoint checkpoint, Checkpoint::open(path));
+  LINNET_ASSIGN(auto tokenizer, checkpoint.tokenizer());
+  return tokenizer ? tokenizer->serialize() : std::vector<std::byte>();
+}
+
+} // namespace
+} // namespace linnet
+
+extern "C" __attribute__((visibility("default"))) const linnet::CompilerApi *linnet_compiler_api() {
+  using namespace linnet;
+  static const CompilerApi api = {kCompilerApiVersion, "linnet " LINNET_PROJECT_VERSION, compileModel,
+                                  compileCached,       inspectCheckpoint,                exportModel,
+                                  initModel,           pullModel,                        registerDevices,
+                                  readTokenizer,       removeUnfinishedFiles};
+  return &api;
+}

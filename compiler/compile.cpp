@@ -1,0 +1,208 @@
+#include "compiler/compile.h"
+
+#include "backends/cpu/lower.h"
+#include "compiler/cache.h"
+#include "compiler/graph_file.h"
+#include "compiler/input.h"
+#include "compiler/pipeline.h"
+#include "compiler/reference_program.h"
+#include "ir/Linnet.h"
+#include "ir/Shapes.h"
+#include "linnet/version.h"
+#include "passes/Plan.h"
+#include "passes/Target.h"
+#include "runtime/artifact_writer.h"
+#include "support/error.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/MLIRContext.h"
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <set>
+
+namespace linnet {
+namespace {
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+/// Passes bytes on and tells how much of the expected whole has gone by.
+class CountingSink : public BlobSink {
+public:
+  CountingSink(ArtifactWriter &writer, uint64_t expected, const CompileOptions &options)
+      : writer(writer), expected(std::max<uint64_t>(expected, 1)), options(options) {}
+  Result<void> begin() override { return writer.begin(); }
+  Result<void> append(std::span<const std::byte> bytes) override {
+    done += bytes.size();
+    if (options.progress)
+      options.progress("packing weights", std::min(1.0, static_cast<double>(done) / static_cast<double>(expected)));
+    return writer.append(bytes);
+  }
+  Result<fb::BlobT> end() override { return writer.end(); }
+
+private:
+  ArtifactWriter &writer;
+  uint64_t expected, done = 0;
+  const CompileOptions &options;
+};
+
+struct TargetSpec {
+  std::string name, argument; ///< "cpu", "native"
+};
+
+Result<std::vector<TargetSpec>> targetsOf(const CompileOptions &options) {
+  std::vector<TargetSpec> targets;
+  std::set<std::string> names;
+  for (const std::string &spec : options.targets) {
+    size_t colon = spec.find(':');
+    TargetSpec target{spec.substr(0, colon), colon == spec.npos ? "" : spec.substr(colon + 1)};
+    if (!findTarget(target.name)) return errorf("unknown target '{}', expected {}", spec, targetNames());
+    if (!target.argument.empty() && target.name != "cpu")
+      return errorf("target '{}' takes nothing behind a colon, found '{}'", target.name, target.argument);
+    if (!names.insert(target.name).second) return errorf("target '{}' is given twice", target.name);
+    targets.push_back(std::move(target));
+  }
+  if (targets.empty()) return errorf("expected a target: {}", targetNames());
+  return targets;
+}
+
+class Compilation {
+public:
+  Compilation(const CompileOptions &options, std::string source) : options(options), source(std::move(source)) {}
+
+  template <class Work> auto timed(const std::string &phase, Work work) {
+    double begin = now();
+    auto result = work();
+    report.phases.push_back({phase, now() - begin});
+    return result;
+  }
+  void progress(const std::string &what, double fraction) {
+    if (options.progress) options.progress(what, fraction);
+  }
+
+  Result<CompileReport> run() {
+    double begin = now();
+    if (options.output.empty()) return errorf("expected the name of an artifact to write");
+    LINNET_ASSIGN(std::vector<TargetSpec> targets, targetsOf(options));
+    LINNET_TRY(open());
+    LINNET_ASSIGN(ArtifactWriter writer, ArtifactWriter::create(options.output));
+    fb::MetadataT metadata;
+    LINNET_TRY(describe(metadata, writer));
+    for (const TargetSpec &target : targets) LINNET_TRY(addProgram(target, metadata, writer));
+    progress("writing", 1);
+    LINNET_TRY(timed("write metadata", [&] { return writer.finish(metadata); }));
+    std::error_code ignored;
+    report.artifact_bytes = std::filesystem::file_size(options.output, ignored);
+    report.output = options.output;
+    report.seconds = now() - begin;
+    return std::move(report);
+  }
+
+private:
+  Result<void> open() {
+    progress("reading " + options.input, 0);
+    auto opened = timed("read input", [&] { return ModelInput::open(options); });
+    if (!opened) return opened.error();
+    input = std::move(*opened);
+    context.disableMultithreading();
+    context.loadDialect<ir::LinnetDialect, mlir::func::FuncDialect>();
+    auto built = timed("build graph", [&] { return input.build(context, options); });
+    if (!built) return built.error();
+    graph = std::move(*built);
+    return timed("check graph", [&] { return checkGraph(*graph, *input.weights); });
+  }
+
+  Result<void> describe(fb::MetadataT &metadata, ArtifactWriter &writer) {
+    metadata.producer = std::string("linnet ") + version();
+    metadata.kind = input.kind();
+    metadata.source = source;
+    if (!input.checkpoint) return {};
+    metadata.config = input.checkpoint->config().toJson().dump();
+    LINNET_ASSIGN(auto tokenizer, timed("read tokenizer", [&] { return input.checkpoint->tokenizer(); }));
+    if (!tokenizer) return {};
+    LINNET_ASSIGN(fb::BlobT blob, writer.add(tokenizer->serialize()));
+    metadata.tokenizer = std::make_unique<fb::BlobT>(blob);
+    return {};
+  }
+
+  Result<void> addProgram(const TargetSpec &target, fb::MetadataT &metadata, ArtifactWriter &writer) {
+    progress("optimizing for " + target.name, 0);
+    mlir::OwningOpRef<mlir::ModuleOp> module(graph->clone());
+    LINNET_TRY(runPipeline(*module, target.name, options, report.phases));
+    CountingSink sink(writer, weightBytes(*module), options);
+    auto lowered = timed("lower to " + target.name, [&] { return lower(target, *module, sink); });
+    if (!lowered) return lowered.error();
+    addReport(*module, *lowered);
+    metadata.programs.push_back(std::make_unique<fb::ProgramT>(std::move(*lowered)));
+    return {};
+  }
+
+  Result<fb::ProgramT> lower(const TargetSpec &target, mlir::ModuleOp module, BlobSink &sink) {
+    if (target.name == "reference") return makeReferenceProgram(module, *input.weights, sink);
+    CpuOptions cpu;
+    cpu.isas = target.argument;
+    return lowerToCpu(module, *input.weights, sink, cpu);
+  }
+
+  /// Of all weights as stored, each once: what progress is measured against.
+  static uint64_t weightBytes(mlir::ModuleOp module) {
+    std::set<std::pair<std::string, const void *>> seen;
+    uint64_t bytes = 0;
+    module.walk([&](ir::ParamOp param) {
+      if (seen.insert({param.getName().str(), param.getType().getAsOpaquePointer()}).second)
+        bytes += ir::maxBytes(param.getType(), param->getParentOfType<mlir::func::FuncOp>()).value_or(0);
+    });
+    return bytes;
+  }
+
+  void addReport(mlir::ModuleOp module, const fb::ProgramT &program) {
+    ProgramReport made{program.target, 0, program.state_bytes, program.arena_bytes, 0, {}};
+    for (const auto &weight : program.weights) made.weight_bytes += weight->blob->size;
+    for (const auto &entry : program.entries) {
+      auto function = module.lookupSymbol<mlir::func::FuncOp>(entry->name);
+      made.entries.push_back({entry->name, entry->arena_bytes,
+                              function ? static_cast<uint64_t>(liveBytes(function)) : 0, entry->io_bytes,
+                              entry->commands.size()});
+      made.io_bytes = std::max(made.io_bytes, entry->io_bytes); // one area serves all entries
+    }
+    report.programs.push_back(std::move(made));
+  }
+
+  const CompileOptions &options;
+  std::string source;
+  CompileReport report;
+  mlir::MLIRContext context;
+  ModelInput input;
+  mlir::OwningOpRef<mlir::ModuleOp> graph;
+};
+
+} // namespace
+
+Result<CompileReport> compileModel(const CompileOptions &options) {
+  return Compilation(options, options.input).run();
+}
+
+Result<CompileReport> compileCached(const CompileOptions &options) {
+  double begin = now();
+  LINNET_TRY(targetsOf(options));
+  LINNET_ASSIGN(CompileCache cache, CompileCache::open());
+  LINNET_ASSIGN(ModelInput input, ModelInput::open(options));
+  LINNET_ASSIGN(std::string key, cache.keyOf(input.files, options));
+  CompileOptions cached = options;
+  cached.output = cache.artifactPath(options.input, key);
+  if (cache.holds(cached.output)) {
+    CompileReport report;
+    std::error_code ignored;
+    report.output = cached.output;
+    report.artifact_bytes = std::filesystem::file_size(cached.output, ignored);
+    report.seconds = now() - begin;
+    report.from_cache = true;
+    return report;
+  }
+  return Compilation(cached, options.input + " " + key).run();
+}
+
+} // namespace linnet

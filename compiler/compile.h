@@ -1,0 +1,14 @@
+// From an input file to an artifact. The driver reaches these through the table in api.h.
+#pragma once
+#include "compiler/api.h"
+
+namespace linnet {
+
+/// Reads options.input, runs the pipeline and the backend for each target, writes options.output in one go: nothing
+/// exists under that name before all is done. Weights are streamed from the mapped checkpoint.
+Result<CompileReport> compileModel(const CompileOptions &options);
+
+/// The same into the cache, unless it is there.
+Result<CompileReport> compileCached(const CompileOptions &options);
+
+} // namespace linnet

@@ -1,0 +1,26 @@
+// MLIR's diagnostics as the one line of an Error.
+#pragma once
+#include "support/result.h"
+
+#include "mlir/IR/Diagnostics.h"
+
+#include <string>
+
+namespace linnet {
+
+/// "graph.mlir:3:7", or the name that the frontend gave ("h.3.attn.c_attn"), or "" when unknown.
+std::string locationText(mlir::Location location);
+
+/// While it lives, errors of `context` are kept instead of printed.
+class DiagnosticCollector {
+public:
+  explicit DiagnosticCollector(mlir::MLIRContext *context);
+  /// The first error with its place and first note, or `otherwise` when there was none.
+  Error error(const std::string &otherwise) const;
+
+private:
+  std::string first;
+  mlir::ScopedDiagnosticHandler handler;
+};
+
+} // namespace linnet

@@ -1,0 +1,31 @@
+// What is compiled: a checkpoint of GPT-2, or a graph in a file.
+#pragma once
+#include "backends/common/weights.h"
+#include "compiler/api.h"
+#include "frontend/checkpoint/checkpoint.h"
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace linnet {
+
+struct ModelInput {
+  std::optional<Checkpoint> checkpoint; ///< nothing for a graph
+  std::string graph_text, graph_path;
+  std::unique_ptr<WeightSource> weights;
+  std::vector<std::string> files; ///< whose contents decide the result
+
+  /// Opens options.input and checks it and the options that belong to it (max_context, max_batch, weights).
+  static Result<ModelInput> open(const CompileOptions &options);
+  /// The graph for these options.
+  Result<mlir::OwningOpRef<mlir::ModuleOp>> build(mlir::MLIRContext &context, const CompileOptions &options) const;
+  /// "gpt2", or "" for a graph.
+  std::string kind() const { return checkpoint ? "gpt2" : ""; }
+};
+
+} // namespace linnet

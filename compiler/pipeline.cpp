@@ -1,0 +1,60 @@
+#include "compiler/pipeline.h"
+
+#include "compiler/diagnostics.h"
+#include "passes/Passes.h"
+#include "support/error.h"
+
+#include "mlir/Pass/PassInstrumentation.h"
+#include "mlir/Pass/PassManager.h"
+
+#include <chrono>
+
+using namespace mlir;
+
+namespace linnet {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// Notes how long each pass took and which one failed.
+class PassClock : public PassInstrumentation {
+public:
+  PassClock(std::vector<PhaseTime> &phases, std::string &failed) : phases(phases), failed(failed) {}
+  void runBeforePass(Pass *, Operation *) override { begins.push_back(Clock::now()); }
+  void runAfterPass(Pass *pass, Operation *) override { note(pass); }
+  void runAfterPassFailed(Pass *pass, Operation *) override {
+    note(pass);
+    if (failed.empty()) failed = nameOf(pass);
+  }
+
+private:
+  static std::string nameOf(Pass *pass) {
+    return pass->getArgument().empty() ? pass->getName().str() : pass->getArgument().str();
+  }
+  void note(Pass *pass) {
+    double seconds = std::chrono::duration<double>(Clock::now() - begins.back()).count();
+    begins.pop_back();
+    // An adaptor only runs other passes, which have been counted.
+    if (!pass->getArgument().empty()) phases.push_back({nameOf(pass), seconds});
+  }
+  std::vector<PhaseTime> &phases;
+  std::string &failed;
+  std::vector<Clock::time_point> begins;
+};
+
+} // namespace
+
+Result<void> runPipeline(ModuleOp module, const std::string &target, const CompileOptions &options,
+                         std::vector<PhaseTime> &phases) {
+  PassManager manager(module.getContext(), ModuleOp::getOperationName());
+  PipelineSpec spec{target, options.opt_level, options.disabled_passes, options.pass_pipeline};
+  std::string failed;
+  DiagnosticCollector diagnostics(module.getContext());
+  LINNET_TRY(buildPipeline(manager, spec));
+  manager.addInstrumentation(std::make_unique<PassClock>(phases, failed));
+  if (succeeded(manager.run(module))) return {};
+  return errorf("{}{}", failed.empty() ? "" : failed + ": ",
+                diagnostics.error("the pass failed and did not say why").message);
+}
+
+} // namespace linnet
