@@ -6,8 +6,8 @@
 
 namespace linnet {
 
-Result<Json> parseJson(std::string_view text, const std::string &where, int max_depth) {
-  bool too_deep = false;
+Result<Json> parseJson(std::string_view text, const std::string &where, int max_depth, size_t max_keys) {
+  bool too_deep = false, too_many = false;
   std::string duplicate;
   std::vector<std::set<std::string>> keys;
   auto watch = [&](int depth, Json::parse_event_t event, Json &value) {
@@ -15,15 +15,19 @@ Result<Json> parseJson(std::string_view text, const std::string &where, int max_
     if (event == Json::parse_event_t::object_start) keys.emplace_back();
     if (event == Json::parse_event_t::object_end && !keys.empty()) keys.pop_back();
     if (event == Json::parse_event_t::key && !keys.empty()) {
+      too_many = too_many || keys.back().size() >= max_keys;
+      if (too_many) return false;
       auto key = value.get<std::string>();
       if (!keys.back().insert(key).second && duplicate.empty()) duplicate = key;
     }
-    return !too_deep;
+    return !too_deep && !too_many;
   };
   try {
     Json json = Json::parse(text.begin(), text.end(), watch);
     if (too_deep) return errorf("{}: JSON nested deeper than {} levels", where, max_depth);
-    if (!duplicate.empty()) return errorf("{}: JSON key \"{}\" appears twice in one object", where, duplicate);
+    if (too_many) return errorf("{}: a JSON object of more than {} keys", where, max_keys);
+    if (!duplicate.empty())
+      return errorf("{}: JSON key \"{}\" appears twice in one object", where, duplicate);
     return json;
   } catch (const Json::exception &e) {
     if (too_deep) return errorf("{}: JSON nested deeper than {} levels", where, max_depth);
@@ -31,9 +35,9 @@ Result<Json> parseJson(std::string_view text, const std::string &where, int max_
   }
 }
 
-Result<Json> readJsonFile(const std::string &path, int max_depth) {
+Result<Json> readJsonFile(const std::string &path, int max_depth, size_t max_keys) {
   LINNET_ASSIGN(std::string text, readTextFile(path));
-  return parseJson(text, path, max_depth);
+  return parseJson(text, path, max_depth, max_keys);
 }
 
 } // namespace linnet

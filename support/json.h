@@ -1,4 +1,5 @@
-// JSON from untrusted files: nlohmann's parser behind a limit on nesting and an error that names the file and place.
+// JSON from untrusted files: nlohmann's parser behind a limit on nesting and an error that names the file and
+// place.
 #pragma once
 #include "support/result.h"
 #include <nlohmann/json.hpp>
@@ -8,9 +9,13 @@
 namespace linnet {
 using Json = nlohmann::ordered_json;
 
-/// Parses `text`; `where` (a file name) starts the error message. Refuses nesting deeper than `max_depth`
-/// and duplicate keys in an object.
-Result<Json> parseJson(std::string_view text, const std::string &where, int max_depth = 64);
+constexpr size_t kMaxJsonKeys = 1 << 16;
+
+/// Parses `text`; `where` (a file name) starts the error message. Refuses nesting deeper than `max_depth`,
+/// duplicate keys in an object, and objects of more than `max_keys` keys (an ordered object looks its keys up
+/// one by one, so that a hostile one would cost quadratic time).
+Result<Json> parseJson(std::string_view text, const std::string &where, int max_depth = 64,
+                       size_t max_keys = kMaxJsonKeys);
 /// The same for a file.
-Result<Json> readJsonFile(const std::string &path, int max_depth = 64);
+Result<Json> readJsonFile(const std::string &path, int max_depth = 64, size_t max_keys = kMaxJsonKeys);
 } // namespace linnet

@@ -123,7 +123,7 @@ Result<void> Checkpoint::readDirectory(const std::string &config_path, const std
     shards.push_back(single);
   } else if (fileExists(index_path)) {
     read_files.push_back(index_path);
-    LINNET_ASSIGN(Json json, readJsonFile(index_path, 8));
+    LINNET_ASSIGN(Json json, readJsonFile(index_path, 8, 1 << 14));
     auto map = json.is_object() ? json.find("weight_map") : json.end();
     if (!json.is_object() || map == json.end() || !map->is_object() || map->empty())
       return errorf("{}: expected an object \"weight_map\" from tensors to files", index_path);

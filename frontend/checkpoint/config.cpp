@@ -9,16 +9,19 @@ namespace linnet {
 namespace {
 
 // Keys that say nothing about what the model computes at inference, or that the fields of Gpt2Config cover.
+// Besides these, a key that starts with _ is transformers' private bookkeeping (_name_or_path, _num_labels).
+// Any other key is refused: it may belong to a variant of GPT-2 that computes something else.
 const std::set<std::string, std::less<>> kHarmless = {
-    "_name_or_path", "_linnet_note", "_attn_implementation_autoset", "architectures", "attn_pdrop",
-    "bos_token_id", "chunk_size_feed_forward", "dtype", "embd_pdrop", "eos_token_id", "finetuning_task",
-    "gradient_checkpointing", "id2label", "initializer_range", "keys_to_ignore_at_inference", "label2id",
-    "model_type", "n_ctx", "output_attentions", "output_hidden_states", "output_past", "pad_token_id",
-    "predict_special_tokens", "problem_type", "reorder_and_upcast_attn", "resid_pdrop", "return_dict",
-    "sep_token_id", "cls_token_id", "mask_token_id", "summary_activation", "summary_first_dropout",
-    "summary_proj_to_labels", "summary_type", "summary_use_proj", "task_specific_params", "tokenizer_class",
-    "torch_dtype", "torchscript", "transformers_version", "use_cache", "vocab_file", "num_labels",
-    "return_dict_in_generate", "generation_config",
+    "architectures", "attn_implementation", "attn_pdrop", "bos_token_id", "chunk_size_feed_forward", "dtype",
+    "embd_pdrop", "eos_token_id", "finetuning_task", "gradient_checkpointing", "id2label",
+    "initializer_range", "keys_to_ignore_at_inference", "label2id", "model_type", "n_ctx", "n_special",
+    "unk_token_id", "is_decoder", "is_composition", "xla_device", "loss_type", "output_attentions",
+    "output_hidden_states", "output_past", "pad_token_id", "predict_special_tokens", "problem_type",
+    "reorder_and_upcast_attn", "resid_pdrop", "return_dict", "sep_token_id", "cls_token_id", "mask_token_id",
+    "summary_activation", "summary_first_dropout", "summary_proj_to_labels", "summary_type",
+    "summary_use_proj", "task_specific_params", "tokenizer_class", "torch_dtype", "torchscript",
+    "transformers_version", "use_cache", "vocab_file", "num_labels", "return_dict_in_generate",
+    "generation_config",
     // generation defaults that old configs carry; linnet's own options decide
     "max_length", "min_length", "do_sample", "early_stopping", "num_beams", "num_beam_groups",
     "diversity_penalty", "temperature", "top_k", "top_p", "typical_p", "repetition_penalty", "length_penalty",
@@ -30,12 +33,13 @@ const std::set<std::string, std::less<>> kHarmless = {
 // Keys that change the numbers when set to anything but this value.
 const std::map<std::string, Json, std::less<>> kOnlyValue = {{"add_cross_attention", false},
                                                              {"is_encoder_decoder", false},
-                                                             {"is_decoder", false},
                                                              {"pruned_heads", Json::object()},
                                                              {"quantization_config", nullptr},
                                                              {"cross_attention_hidden_size", nullptr},
                                                              {"tie_encoder_decoder", false},
                                                              {"rope_scaling", nullptr}};
+
+constexpr size_t kMaxKeys = 1 << 14; // of one object; id2label is the largest
 
 const std::set<std::string, std::less<>> kRead = {"n_layer",
                                                   "n_head",
@@ -107,7 +111,7 @@ private:
 
 Result<void> checkKeys(const Json &json, const std::string &where) {
   for (auto &[key, value] : json.items()) {
-    if (kHarmless.count(key) || kRead.count(key)) continue;
+    if (kHarmless.count(key) || kRead.count(key) || key.substr(0, 1) == "_") continue;
     auto only = kOnlyValue.find(key);
     if (only == kOnlyValue.end())
       return errorf("{}: \"{}\" is not a setting of GPT-2 that Linnet knows; it may change the numbers",
@@ -153,7 +157,7 @@ Result<Gpt2Config> Gpt2Config::read(const std::string &path) {
 }
 
 Result<Gpt2Config> Gpt2Config::parse(std::string_view text, const std::string &where) {
-  LINNET_ASSIGN(Json json, parseJson(text, where));
+  LINNET_ASSIGN(Json json, parseJson(text, where, 64, kMaxKeys));
   if (!json.is_object()) return errorf("{}: expected a JSON object", where);
   std::string model_type = "gpt2";
   Gpt2Config config;

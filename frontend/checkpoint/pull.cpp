@@ -322,7 +322,7 @@ std::string defaultDirectory(const std::string &model) {
 }
 
 Result<std::set<std::string>> shardNames(const std::string &index_path) {
-  LINNET_ASSIGN(Json json, readJsonFile(index_path, 8));
+  LINNET_ASSIGN(Json json, readJsonFile(index_path, 8, 1 << 14));
   std::set<std::string> names;
   if (json.is_object() && json.contains("weight_map") && json["weight_map"].is_object())
     for (auto &[tensor, shard] : json["weight_map"].items()) {

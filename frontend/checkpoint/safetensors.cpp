@@ -10,6 +10,7 @@ namespace {
 
 constexpr uint64_t kMaxHeader = 100'000'000; // as the reference implementation has it
 constexpr int kMaxRank = 16;
+constexpr size_t kMaxTensors = 1 << 14;
 
 Result<ElementType> parseType(const std::string &text, const std::string &where) {
   for (auto type :
@@ -75,7 +76,7 @@ Result<SafetensorsFile> SafetensorsFile::parse(MappedFile file, std::span<const 
     return errorf("{}: the header claims {} bytes, the file has {} (truncated, or no safetensors file)", name,
                   length, bytes.size() - 8);
   std::string_view header(reinterpret_cast<const char *>(bytes.data()) + 8, length);
-  LINNET_ASSIGN(Json json, parseJson(header, name + ": header", 8));
+  LINNET_ASSIGN(Json json, parseJson(header, name + ": header", 8, kMaxTensors));
   if (!json.is_object()) return errorf("{}: the header is expected to be a JSON object", name);
 
   SafetensorsFile result;

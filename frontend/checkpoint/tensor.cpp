@@ -25,10 +25,38 @@ template <class T> T at(const std::byte *bytes) {
   return value;
 }
 
+// The four conversions have no branches, so that loops over them become vector code on any machine.
+
+/// A half's exponent and mantissa, shifted into place, are 2^112 too small: a multiplication mends that, for
+/// subnormals too.
+inline float halfToFloat(uint16_t bits) {
+  uint32_t magnitude = bits & 0x7fffu, sign = uint32_t(bits & 0x8000u) << 16;
+  float value = std::bit_cast<float>(magnitude << 13) * 0x1p112f;
+  uint32_t special = magnitude >= 0x7c00 ? 0x7f800000u : 0; // infinity and NaN
+  return std::bit_cast<float>(std::bit_cast<uint32_t>(value) | special | sign);
+}
+
+/// Normal halves round in integers; subnormal ones by adding a number whose last place is 2^-24.
+inline uint16_t floatToHalf(float value) {
+  uint32_t bits = std::bit_cast<uint32_t>(value), sign = bits >> 16 & 0x8000, magnitude = bits & 0x7fffffff;
+  uint32_t normal = (magnitude - 0x38000000u + 0xfff + (magnitude >> 13 & 1)) >> 13;
+  uint32_t small = std::bit_cast<uint32_t>(std::bit_cast<float>(magnitude) + 0.5f) - 0x3f000000u;
+  uint32_t half = magnitude < 0x38800000 ? small : normal;
+  half = magnitude >= 0x47800000 ? 0x7c00 : half; // 65536 and more; what is rounded up to it carries there
+  half = magnitude > 0x7f800000 ? 0x7e00 : half;
+  return static_cast<uint16_t>(sign | half);
+}
+
+inline uint16_t floatToBfloat(float value) {
+  uint32_t bits = std::bit_cast<uint32_t>(value), rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+  return static_cast<uint16_t>((bits & 0x7fffffff) > 0x7f800000 ? bits >> 16 | 0x40 : rounded);
+}
+inline float bfloatToFloat(uint16_t bits) { return std::bit_cast<float>(uint32_t(bits) << 16); }
+
 // Block formats of GGML: q8_0 is a scale and 32 signed bytes; q4_0 a scale and 16 bytes whose low nibbles are
 // elements 0-15 and high nibbles elements 16-31, each offset by 8.
 void decodeBlock(ElementType type, const std::byte *block, float *out) {
-  float scale = fromHalf(at<uint16_t>(block));
+  float scale = halfToFloat(at<uint16_t>(block));
   const std::byte *data = block + 2;
   if (type == ElementType::q8_0) {
     for (uint32_t i = 0; i < kBlock; ++i) out[i] = scale * static_cast<float>(static_cast<int8_t>(data[i]));
@@ -63,7 +91,8 @@ void encodeQ8(const float *x, std::vector<std::byte> &out) {
   for (uint32_t i = 0; i < kBlock; ++i) largest = std::max(largest, std::fabs(x[i]));
   float scale = largest / 127.0f, inverse = scale > 0 ? 1.0f / scale : 0.0f;
   push(out, toHalf(scale));
-  for (uint32_t i = 0; i < kBlock; ++i) push(out, static_cast<int8_t>(std::lround(x[i] * inverse)));
+  for (uint32_t i = 0; i < kBlock; ++i)
+    push(out, static_cast<int8_t>(std::clamp(std::lround(x[i] * inverse), -127l, 127l)));
 }
 
 // The element of largest magnitude becomes exactly -8, as GGML does it.
@@ -74,7 +103,7 @@ void encodeQ4(const float *x, std::vector<std::byte> &out) {
   float scale = extreme / -8.0f, inverse = scale != 0 ? 1.0f / scale : 0.0f;
   push(out, toHalf(scale));
   auto quantum = [&](float value) {
-    return static_cast<uint8_t>(std::clamp(static_cast<int>(value * inverse + 8.5f), 0, 15));
+    return static_cast<uint8_t>(std::min(15.0f, std::max(0.0f, value * inverse + 8.5f))); // NaN gives 0
   };
   for (uint32_t i = 0; i < kBlock / 2; ++i)
     push(out, static_cast<uint8_t>(quantum(x[i]) | quantum(x[i + kBlock / 2]) << 4));
@@ -125,10 +154,10 @@ Result<void> readStored(const TensorView &tensor, uint64_t first, std::span<floa
     for (size_t i = 0; i < out.size(); ++i) out[i] = static_cast<float>(at<double>(data + 8 * (first + i)));
     return {};
   case ElementType::f16:
-    for (size_t i = 0; i < out.size(); ++i) out[i] = fromHalf(at<uint16_t>(data + 2 * (first + i)));
+    for (size_t i = 0; i < out.size(); ++i) out[i] = halfToFloat(at<uint16_t>(data + 2 * (first + i)));
     return {};
   case ElementType::bf16:
-    for (size_t i = 0; i < out.size(); ++i) out[i] = fromBfloat(at<uint16_t>(data + 2 * (first + i)));
+    for (size_t i = 0; i < out.size(); ++i) out[i] = bfloatToFloat(at<uint16_t>(data + 2 * (first + i)));
     return {};
   case ElementType::q8_0:
   case ElementType::q4_0:
@@ -167,54 +196,37 @@ Result<void> readF32(const TensorView &tensor, uint64_t first, std::span<float> 
   return tensor.transposed ? readTransposed(tensor, first, out) : readStored(tensor, first, out);
 }
 
-uint16_t toHalf(float value) {
-  auto bits = std::bit_cast<uint32_t>(value);
-  uint32_t sign = bits >> 16 & 0x8000, magnitude = bits & 0x7fffffff;
-  if (magnitude > 0x7f800000) return static_cast<uint16_t>(sign | 0x7e00);
-  if (magnitude >= 0x477ff000) return static_cast<uint16_t>(sign | 0x7c00); // rounds to 65536 or more
-  if (magnitude < 0x33000001) return static_cast<uint16_t>(sign);           // rounds to 0
-  int exponent = static_cast<int>(magnitude >> 23) - 127;
-  uint32_t mantissa = (magnitude & 0x7fffff) | 0x800000;
-  int shift = exponent < -14 ? -exponent - 1 : 13; // subnormal halves lose more bits
-  uint32_t kept = mantissa >> shift, rest = mantissa & ((1u << shift) - 1), middle = 1u << (shift - 1);
-  if (rest > middle || (rest == middle && (kept & 1))) ++kept;
-  uint32_t biased = exponent < -14 ? 0 : static_cast<uint32_t>(exponent + 14) << 10;
-  return static_cast<uint16_t>(sign | (biased + kept)); // the implicit one adds to the exponent
-}
-
-float fromHalf(uint16_t bits) {
-  uint32_t sign = uint32_t(bits & 0x8000) << 16, exponent = bits >> 10 & 31, mantissa = bits & 0x3ff;
-  if (exponent == 31) return std::bit_cast<float>(sign | 0x7f800000 | mantissa << 13);
-  if (exponent) return std::bit_cast<float>(sign | (exponent + 112) << 23 | mantissa << 13);
-  float magnitude = static_cast<float>(mantissa) * 0x1p-24f;
-  return sign ? -magnitude : magnitude;
-}
-
-uint16_t toBfloat(float value) {
-  auto bits = std::bit_cast<uint32_t>(value);
-  if ((bits & 0x7fffffff) > 0x7f800000) return static_cast<uint16_t>(bits >> 16 | 0x40);
-  return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-float fromBfloat(uint16_t bits) { return std::bit_cast<float>(uint32_t(bits) << 16); }
+uint16_t toHalf(float value) { return floatToHalf(value); }
+float fromHalf(uint16_t bits) { return halfToFloat(bits); }
+uint16_t toBfloat(float value) { return floatToBfloat(value); }
+float fromBfloat(uint16_t bits) { return bfloatToFloat(bits); }
 
 void encode(ElementType type, std::span<const float> values, std::vector<std::byte> &out) {
+  // Grown first and filled in place: appending one by one would be several times slower.
+  auto grow = [&](size_t bytes) {
+    out.resize(out.size() + bytes);
+    return out.data() + out.size() - bytes;
+  };
+  auto each = [&](auto convert) {
+    std::byte *to = grow(2 * values.size());
+    for (size_t i = 0; i < values.size(); ++i) {
+      uint16_t bits = convert(values[i]);
+      std::memcpy(to + 2 * i, &bits, 2);
+    }
+  };
   switch (type) {
   case ElementType::f16:
-    for (float value : values) push(out, toHalf(value));
-    return;
+    return each(floatToHalf);
   case ElementType::bf16:
-    for (float value : values) push(out, toBfloat(value));
-    return;
+    return each(floatToBfloat);
   case ElementType::q8_0:
     for (size_t i = 0; i + kBlock <= values.size(); i += kBlock) encodeQ8(values.data() + i, out);
     return;
   case ElementType::q4_0:
     for (size_t i = 0; i + kBlock <= values.size(); i += kBlock) encodeQ4(values.data() + i, out);
     return;
-  default: {
-    auto bytes = std::as_bytes(values);
-    out.insert(out.end(), bytes.begin(), bytes.end());
-  }
+  default:
+    if (!values.empty()) std::memcpy(grow(values.size_bytes()), values.data(), values.size_bytes());
   }
 }
 
