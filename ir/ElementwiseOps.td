@@ -19,9 +19,10 @@ def Linnet_NumberLike : AnyTypeOf<[Linnet_Float, I32, Linnet_AnyTensor], "scalar
 class Linnet_BinaryOp<string mnemonic, string formula, list<Trait> traits = []>
     : Linnet_Op<mnemonic, !listconcat([Pure, Linnet_ElementwiseOpInterface,
         DeclareOpInterfaceMethods<InferTypeOpInterface>], traits)> {
-  let summary = formula # ", elementwise";
+  let summary = "elementwise " # formula;
   let description = "result = " # formula # [{. Shapes broadcast as in NumPy: aligned at the last dimension, each
-    pair of dimensions equal (dynamic ones by name) or one of them 1. Element types are equal.}];
+pair of dimensions equal (dynamic ones by name) or one of them 1. Element types are equal.
+}];
   let arguments = (ins Linnet_FloatLike:$lhs, Linnet_FloatLike:$rhs);
   let results = (outs Linnet_FloatLike:$result);
   let assemblyFormat = "$lhs `,` $rhs attr-dict `:` type($lhs) `,` type($rhs)";
@@ -31,8 +32,8 @@ class Linnet_BinaryOp<string mnemonic, string formula, list<Trait> traits = []>
 class Linnet_UnaryOp<string mnemonic, string formula, list<Trait> traits = []>
     : Linnet_Op<mnemonic, !listconcat([Pure, SameOperandsAndResultType,
         Linnet_ElementwiseOpInterface], traits)> {
-  let summary = formula # ", elementwise";
-  let description = "result = " # formula # ".";
+  let summary = "elementwise " # formula;
+  let description = "result = " # formula # ".\n";
   let arguments = (ins Linnet_FloatLike:$operand);
   let results = (outs Linnet_FloatLike:$result);
   let assemblyFormat = "$operand attr-dict `:` type($operand)";
@@ -69,7 +70,9 @@ def Linnet_GeluOp : Linnet_Op<"gelu", [Pure, SameOperandsAndResultType,
 
 def Linnet_CastOp : Linnet_Op<"cast", [Pure, Linnet_ElementwiseOpInterface]> {
   let summary = "conversion of the element type";
-  let description = [{Round to nearest even towards a narrower float; shapes are equal.}];
+  let description = [{
+    Rounds to nearest even towards a narrower float, towards zero and saturating to an integer. Shapes are equal.
+  }];
   let arguments = (ins Linnet_NumberLike:$operand);
   let results = (outs Linnet_NumberLike:$result);
   let assemblyFormat = "$operand attr-dict `:` type($operand) `to` type($result)";

@@ -6,12 +6,14 @@ include "mlir/IR/OpBase.td"
 include "mlir/IR/AttrTypeBase.td"
 include "mlir/IR/BuiltinAttributeInterfaces.td"
 include "mlir/IR/EnumAttr.td"
+include "mlir/IR/TensorEncoding.td"
 
 def Linnet_Dialect : Dialect {
   let name = "linnet";
   let cppNamespace = "::linnet::ir";
   let summary = "A small tensor IR for transformers";
   let description = [{
+
     Ops have value semantics on ranked tensors. A dynamic dimension has a name, given by the tensor's encoding:
     `tensor<?x?x768xf32, #linnet.dims<batch, seq>>`. Names stand for the same number wherever they appear in
     a function; the function attribute `linnet.bounds = {batch = 1, seq = 256}` gives each its largest value.
@@ -20,18 +22,31 @@ def Linnet_Dialect : Dialect {
     State that outlives a call (a KV cache) is an argument and a result that carry the same
     `linnet.state = "k.0"`; a backend keeps it in one buffer, updated in place. Weights are named by
     `linnet.param` and live outside the module.
+
+    A whole module, a perceptron (tests/lit/ir/perceptron.mlir):
+
+        func.func @forward(%x: tensor<?x4xf32, #linnet.dims<batch>> {linnet.name = "x"})
+            -> (tensor<?x3xf32, #linnet.dims<batch>> {linnet.name = "y"}) attributes {linnet.bounds = {batch = 8}} {
+          %w = linnet.param "w" : tensor<4x3xf32>
+          %b = linnet.param "b" : tensor<3xf32>
+          %0 = linnet.matmul %x, %w bias %b {activation = #linnet<activation relu>}
+            : tensor<?x4xf32, #linnet.dims<batch>>, tensor<4x3xf32> bias tensor<3xf32>
+          %1 = linnet.softmax %0 : tensor<?x3xf32, #linnet.dims<batch>>
+          return %1 : tensor<?x3xf32, #linnet.dims<batch>>
+        }
   }];
   let useDefaultAttributePrinterParser = 1;
   let hasConstantMaterializer = 1;
   let hasOperationAttrVerify = 1;
-  let hasRegionArgAttrVerify = 0;
+  let hasRegionArgAttrVerify = 1;
+  let hasRegionResultAttrVerify = 1;
 }
 
 class Linnet_Attr<string name, string mnemonic_, list<Trait> traits = []> : AttrDef<Linnet_Dialect, name, traits> {
   let mnemonic = mnemonic_;
 }
 
-def Linnet_DimsAttr : Linnet_Attr<"Dims", "dims"> {
+def Linnet_DimsAttr : Linnet_Attr<"Dims", "dims", [DeclareAttrInterfaceMethods<VerifiableTensorEncoding>]> {
   let summary = "names of a tensor's dynamic dimensions";
   let description = [{
     One name for each dynamic dimension, in order: `tensor<?x?x768xf32, #linnet.dims<batch, seq>>` has shape
@@ -42,7 +57,7 @@ def Linnet_DimsAttr : Linnet_Attr<"Dims", "dims"> {
   let genVerifyDecl = 1;
 }
 
-def Linnet_PanelAttr : Linnet_Attr<"Panel", "panel"> {
+def Linnet_PanelAttr : Linnet_Attr<"Panel", "panel", [DeclareAttrInterfaceMethods<VerifiableTensorEncoding>]> {
   let summary = "a matrix packed in column panels";
   let description = [{
     Layout of a constant matrix that a matmul multiplies by. The logical shape stays [K, N] (or [N, K] when
@@ -61,8 +76,10 @@ def Linnet_PanelAttr : Linnet_Attr<"Panel", "panel"> {
 
 def Linnet_SlotAttr : Linnet_Attr<"Slot", "slot"> {
   let summary = "a place in the activation arena, in bytes";
-  let description = [{Given to results by `linnet-plan-memory` as `linnet.slot`: `#linnet.slot<offset, size>`.
-    The result's values live at [offset, offset + size) of the arena from its definition to its last use.}];
+  let description = [{
+    Given to results by `linnet-plan-memory` as `linnet.slot`: `#linnet.slot<offset, size>`.
+    The result's values live at [offset, offset + size) of the arena from its definition to its last use.
+  }];
   let parameters = (ins "int64_t":$offset, "int64_t":$size);
   let assemblyFormat = "`<` $offset `,` $size `>`";
 }

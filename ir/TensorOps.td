@@ -21,7 +21,9 @@ def Linnet_ParamOp : Linnet_Op<"param", [Pure]> {
 
 def Linnet_ConstantOp : Linnet_Op<"constant", [Pure, ConstantLike, AllTypesMatch<["value", "result"]>]> {
   let summary = "a constant tensor or scalar";
-  let description = [{`linnet.constant dense<...> : tensor<2x2xf32>`, or a scalar inside `linnet.fused`.}];
+  let description = [{
+    `linnet.constant dense<...> : tensor<2x2xf32>`, or a scalar inside `linnet.fused`.
+  }];
   let arguments = (ins TypedAttrInterface:$value);
   let results = (outs Linnet_NumberLike:$result);
   let assemblyFormat = "attr-dict $value";
@@ -44,9 +46,11 @@ def Linnet_EmbedOp : Linnet_Op<"embed", [Pure, InferTypeOpAdaptor]> {
 
 def Linnet_PositionsOp : Linnet_Op<"positions", [Pure, InferTypeOpAdaptor]> {
   let summary = "position of each token in its sequence";
-  let description = [{result[b, t] = min(past[b] + t, limit - 1). past (B) holds how many tokens of each
+  let description = [{
+    result[b, t] = min(past[b] + t, limit - 1). past (B) holds how many tokens of each
     sequence the cache already has; ids (B, T) only lends its shape. The limit keeps the padding behind a short
-    sequence of a batch inside the position table.}];
+    sequence of a batch inside the position table.
+  }];
   let arguments = (ins Linnet_IntTensor:$past, Linnet_IntTensor:$ids, I64Attr:$limit);
   let results = (outs Linnet_IntTensor:$result);
   let assemblyFormat = "$past `,` $ids `limit` $limit attr-dict `:` type($past) `,` type($ids)";
@@ -126,7 +130,9 @@ def Linnet_LayerNormOp : Linnet_Op<"layer_norm", [Pure, AllTypesMatch<["operand"
 
 def Linnet_SoftmaxOp : Linnet_Op<"softmax", [Pure, SameOperandsAndResultType]> {
   let summary = "softmax over the last dimension";
-  let description = [{result[..., i] = e^(x[..., i] - m) / sum_j e^(x[..., j] - m), m the maximum of the row.}];
+  let description = [{
+    result[..., i] = e^(x[..., i] - m) / sum_j e^(x[..., j] - m), m the maximum of the row.
+  }];
   let arguments = (ins Linnet_FloatTensor:$operand);
   let results = (outs Linnet_FloatTensor:$result);
   let assemblyFormat = "$operand attr-dict `:` type($operand)";
@@ -134,7 +140,9 @@ def Linnet_SoftmaxOp : Linnet_Op<"softmax", [Pure, SameOperandsAndResultType]> {
 
 def Linnet_ReduceOp : Linnet_Op<"reduce", [Pure, InferTypeOpAdaptor]> {
   let summary = "sum, mean or maximum along one dimension";
-  let description = [{The dimension `dim` (0 is the first) is kept with size 1.}];
+  let description = [{
+    The dimension `dim` (0 is the first) is kept with size 1.
+  }];
   let arguments = (ins Linnet_ReduceKindAttr:$kind, Linnet_FloatTensor:$operand, I64Attr:$dim);
   let results = (outs Linnet_FloatTensor:$result);
   let assemblyFormat = "$kind $operand `dim` $dim attr-dict `:` type($operand)";
@@ -143,7 +151,9 @@ def Linnet_ReduceOp : Linnet_Op<"reduce", [Pure, InferTypeOpAdaptor]> {
 
 def Linnet_ArgmaxOp : Linnet_Op<"argmax", [Pure, InferTypeOpAdaptor]> {
   let summary = "index of the largest element of the last dimension";
-  let description = [{The lowest index among equals. The last dimension goes away; the result is i32.}];
+  let description = [{
+    The lowest index among equals. The last dimension goes away; the result is i32.
+  }];
   let arguments = (ins Linnet_FloatTensor:$operand);
   let results = (outs Linnet_IntTensor:$result);
   let assemblyFormat = "$operand attr-dict `:` type($operand)";
@@ -180,8 +190,10 @@ def Linnet_ReshapeOp : Linnet_Op<"reshape", [Pure, Linnet_ViewOpInterface]> {
 def Linnet_SliceOp : Linnet_Op<"slice", [Pure, Linnet_ViewOpInterface,
     InferTypeOpAdaptor]> {
   let summary = "a range of one dimension";
-  let description = [{result[..., i, ...] = x[..., offset + i, ...] along `dim`, 0 <= i < size. The dimension is
-    static and offset + size does not exceed it.}];
+  let description = [{
+    result[..., i, ...] = x[..., offset + i, ...] along `dim`, 0 <= i < size. The dimension is
+    static and offset + size does not exceed it.
+  }];
   let arguments = (ins Linnet_AnyTensor:$operand, I64Attr:$dim, I64Attr:$offset, I64Attr:$size);
   let results = (outs Linnet_AnyTensor:$result);
   let assemblyFormat = "$operand `dim` $dim `offset` $offset `size` $size attr-dict `:` type($operand)";
@@ -191,7 +203,9 @@ def Linnet_SliceOp : Linnet_Op<"slice", [Pure, Linnet_ViewOpInterface,
 
 def Linnet_TransposeOp : Linnet_Op<"transpose", [Pure, InferTypeOpAdaptor]> {
   let summary = "dimensions in another order";
-  let description = [{result's dimension i is operand's dimension permutation[i].}];
+  let description = [{
+    result's dimension i is operand's dimension permutation[i].
+  }];
   let arguments = (ins Linnet_AnyTensor:$operand, DenseI64ArrayAttr:$permutation);
   let results = (outs Linnet_AnyTensor:$result);
   let assemblyFormat = "$operand $permutation attr-dict `:` type($operand)";
@@ -201,7 +215,9 @@ def Linnet_TransposeOp : Linnet_Op<"transpose", [Pure, InferTypeOpAdaptor]> {
 
 def Linnet_ConcatOp : Linnet_Op<"concat", [Pure, InferTypeOpAdaptor]> {
   let summary = "tensors one behind the other along one dimension";
-  let description = [{All operands agree in every other dimension; along `dim` they are static and their sizes add up.}];
+  let description = [{
+    All operands agree in every other dimension; along `dim` they are static and their sizes add up.
+  }];
   let arguments = (ins Variadic<Linnet_AnyTensor>:$operands, I64Attr:$dim);
   let results = (outs Linnet_AnyTensor:$result);
   let assemblyFormat = "$operands `dim` $dim attr-dict `:` type($operands)";
@@ -210,8 +226,10 @@ def Linnet_ConcatOp : Linnet_Op<"concat", [Pure, InferTypeOpAdaptor]> {
 
 def Linnet_RelayoutOp : Linnet_Op<"relayout", [Pure]> {
   let summary = "the same values stored in another layout";
-  let description = [{Element type and shape are equal; only the encoding differs (plain or `#linnet.panel`).
-    On a `linnet.param` it folds into the param's type: the weight is packed at compile time.}];
+  let description = [{
+    Element type and shape are equal; only the encoding differs (plain or `#linnet.panel`).
+    On a `linnet.param` it folds into the param's type: the weight is packed at compile time.
+  }];
   let arguments = (ins Linnet_AnyTensor:$operand);
   let results = (outs Linnet_AnyTensor:$result);
   let assemblyFormat = "$operand attr-dict `:` type($operand) `to` type($result)";
@@ -247,7 +265,9 @@ def Linnet_FusedOp : Linnet_Op<"fused", [Pure, SingleBlock, IsolatedFromAbove]> 
 
 def Linnet_YieldOp : Linnet_Op<"yield", [Pure, ReturnLike, Terminator, HasParent<"FusedOp">]> {
   let summary = "ends the region of a fused op";
-  let description = [{Its operands are the elements of the results.}];
+  let description = [{
+    Its operands are the elements of the results.
+  }];
   let arguments = (ins Variadic<Linnet_NumberLike>:$operands);
   let assemblyFormat = "$operands attr-dict `:` type($operands)";
 }

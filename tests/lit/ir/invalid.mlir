@@ -177,3 +177,29 @@ func.func @f() attributes {linnet.bounds = 3} {
 // -----
 // expected-error@+1 {{linnet.panel: blocks are from 1 to 4096}}
 func.func private @f(tensor<2x2xf32, #linnet.panel<0x64>>)
+// -----
+// expected-error@+1 {{linnet.dims names 1 dimensions, the shape has 2 dynamic ones}}
+func.func private @f(tensor<?x?xf32, #linnet.dims<batch>>)
+// -----
+// expected-error@+1 {{linnet.panel is a layout of static matrices}}
+func.func private @f(tensor<2x2x2xf32, #linnet.panel<16x64>>)
+// -----
+// expected-error@+1 {{linnet.name "x" stands at more than one argument}}
+func.func @f(%a: tensor<2xf32> {linnet.name = "x"}, %b: tensor<2xf32> {linnet.name = "x"}) {
+  return
+}
+// -----
+// expected-error@+1 {{linnet.state "k" is an argument only; a state is both}}
+func.func @f(%a: tensor<2xf32> {linnet.state = "k"}) {
+  return
+}
+// -----
+// expected-error@+1 {{linnet.state "k" is 'tensor<2xf32>' as argument and 'tensor<3xf32>' at the other end}}
+func.func @f(%a: tensor<2xf32> {linnet.state = "k"}, %b: tensor<3xf32>) -> (tensor<3xf32> {linnet.state = "k"}) {
+  return %b : tensor<3xf32>
+}
+// -----
+// expected-error@+1 {{linnet.name is expected to be a string}}
+func.func @f(%a: tensor<2xf32> {linnet.name = 3}) {
+  return
+}
