@@ -13,7 +13,7 @@ unittest.addModuleCleanup(shutil.rmtree, FOLDER, ignore_errors=True)
 
 
 def environment(**changes):
-    env = dict(os.environ, LINNET_CACHE_DIR=str(FOLDER / "cache"), HOME=str(FOLDER), **changes)
+    env = {**os.environ, "LINNET_CACHE_DIR": str(FOLDER / "cache"), "HOME": str(FOLDER), **changes}
     return {k: v for k, v in env.items() if v != "" and v is not None}
 
 

@@ -18,7 +18,6 @@ class Usage(TestCase):
                 (("run", model, "--ids", "1", "--max-new-tokens", "-1"), "--max-new-tokens"),
                 (("run", model, "--ids", "1", "--max-new-tokens", "99999999999999999999"), "--max-new-tokens"),
                 (("run", model, "--ids", "1", "--temperature", "0"), "--temperature"),
-                (("run", model, "--ids", "1", "--temperature", "nan"), "--temperature"),
                 (("run", model, "--ids", "1", "--top-p", "1.5"), "--top-p"),
                 (("run", model, "--ids", "1", "--top-k", "-1"), "--top-k"),
                 (("run", model, "--ids", "1", "--seed", "1.5"), "--seed"),
@@ -84,6 +83,10 @@ class Prompts(TestCase):
         self.fails("eval", tiny_artifact(), "--perplexity", FOLDER / "not there", says="not there")
         self.fails("eval", golden("tiny"), "--perplexity", FOLDER / "empty.txt", says="tokenizer")
 
+    def test_numbers_that_are_none(self):
+        for option in ("--temperature", "--top-p", "--repetition-penalty"):
+            self.fails("run", golden("tiny"), "--ids", "1", "--do-sample", option, "nan", says="nan")
+
     def test_stop_needs_text(self):
         self.fails("run", golden("tiny"), "--ids", "1", "--stop", "x", says="tokenizer")
 
@@ -108,7 +111,8 @@ class Prompts(TestCase):
         self.fails("logits", golden("tiny"), "--ids", "1", "-o", FOLDER, says=str(FOLDER))
         self.fails("compile", GOLDEN / "tiny", "-o", FOLDER / "no" / "x.linnet", says="x.linnet")
         self.fails("compile", GOLDEN / "tiny", "-o", FOLDER, says=str(FOLDER))
-        self.fails("init", "--preset", "tiny", FOLDER / "no" / "such" / "model", says="model")
+        (FOLDER / "file").write_text("not a directory")
+        self.fails("init", "--preset", "tiny", FOLDER / "file" / "model", says="file")
 
     def test_models_that_are_not_there(self):
         for command in ("run", "logits", "embed"):

@@ -49,7 +49,7 @@ size_t editDistance(const std::string &a, const std::string &b) {
 /// "; did you mean X?", or nothing where no name is near.
 std::string suggestion(const std::string &typed, const std::vector<std::string> &names) {
   std::string best;
-  size_t distance = typed.size() / 3 + 1;
+  size_t distance = typed.size() / 2;
   for (const std::string &name : names) {
     size_t d = name.starts_with(typed) || typed.starts_with(name) ? 1 : editDistance(typed, name);
     if (d < distance || (d == distance && best.empty())) best = name, distance = d;

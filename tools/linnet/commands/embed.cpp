@@ -83,7 +83,9 @@ Result<void> execute(const Options &options) {
     else
       json["output"] = options.output;
     printJson(json);
-  } else if (options.output.empty()) {
+  } else if (!options.output.empty()) {
+    put("{}: float32 [{}]\n", options.output, fmt::join(shape, ", "));
+  } else {
     for (int64_t row = 0; row < out.rows; ++row) {
       auto values = std::span(out.values)
                         .subspan(static_cast<size_t>(row * out.columns), static_cast<size_t>(out.columns));

@@ -95,6 +95,8 @@ Result<void> execute(const Options &options) {
     Json out = {{"ids", ids}, {"shape", shape}, {"positions", positions}};
     if (!options.output.empty()) out["output"] = options.output;
     printJson(out);
+  } else if (!options.output.empty()) {
+    put("{}: float32 [{}]\n", options.output, fmt::join(shape, ", "));
   }
   return {};
 }

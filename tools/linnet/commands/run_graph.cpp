@@ -194,8 +194,11 @@ Result<void> runGraph(const std::string &file, const DeviceOption &device, const
         object[output.name]["values"] = numbers(output.tensor);
       else
         object[output.name]["file"] = to->second;
-    } else if (to == options.outputs.end())
+    } else if (to == options.outputs.end()) {
       summarize(output);
+    } else {
+      put("{}: {} [{}]\n", to->second, npyType(output.tensor.type), fmt::join(output.tensor.shape, ", "));
+    }
   }
   if (json) printJson(object);
   return {};
