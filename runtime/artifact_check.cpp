@@ -20,6 +20,11 @@ bool within(uint64_t offset, uint64_t size, uint64_t limit) {
   return size <= limit && offset <= limit - size;
 }
 
+// FlatBuffers' verifier looks at where a vector's length lies, not at where its elements do.
+bool aligned(const flatbuffers::Vector<int64_t> &list) {
+  return reinterpret_cast<uintptr_t>(list.Data()) % alignof(int64_t) == 0;
+}
+
 // Checks one program. `where` is the path of the thing being checked, for messages.
 class ProgramCheck {
 public:
@@ -79,6 +84,8 @@ Result<void> ProgramCheck::checkSymbols() {
     if (e->bounds()->size() != program.symbols()->size())
       return wrong("entry '{}' has {} bounds for {} symbols", e->name()->string_view(), e->bounds()->size(),
                    program.symbols()->size());
+    if (!aligned(*e->bounds()))
+      return wrong("entry '{}': its bounds are not aligned", e->name()->string_view());
     for (int64_t bound : *e->bounds())
       if (bound < 1 || bound > kMaxExprValue)
         return wrong("entry '{}': a bound of {}", e->name()->string_view(), bound);
@@ -91,6 +98,7 @@ Result<void> ProgramCheck::checkWeight(const fb::Weight &weight) {
   if (elementBytes(weight.dtype()) == 0) return wrong("weight '{}': unknown element type", name);
   if (weight.shape()->size() > kMaxRank)
     return wrong("weight '{}': {} dimensions", name, weight.shape()->size());
+  if (!aligned(*weight.shape())) return wrong("weight '{}': its shape is not aligned", name);
   __int128 count = 1;
   for (int64_t dim : *weight.shape()) {
     if (dim < 0 || dim > kMaxExprValue) return wrong("weight '{}': a dimension of {}", name, dim);

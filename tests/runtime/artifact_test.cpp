@@ -388,3 +388,20 @@ TEST_CASE("texts of panel layouts") {
                           "panel<16x64, other>", "panel<16x64, interleave = 3>", "panel<99999x64>"})
     CHECK_FALSE(parsePanelLayout(bad).has_value());
 }
+
+TEST_CASE("a vector of the metadata that lies askew is refused") { // found by the fuzz target
+  auto bytes = readBytes(LINNET_SOURCE_DIR "/tests/fuzz/corpus/artifact/misaligned-vector");
+  format::Header header;
+  REQUIRE(bytes.size() > sizeof header);
+  std::memcpy(&header, bytes.data(), sizeof header);
+  std::memcpy(header.magic, format::kMagic, sizeof header.magic);
+  header.version = format::kVersion;
+  header.header_bytes = format::kHeaderBytes;
+  header.reserved = 0;
+  header.file_bytes = bytes.size();
+  header.metadata_offset = std::min<uint64_t>(header.metadata_offset, bytes.size()) / 64 * 64;
+  header.metadata_bytes = bytes.size() - header.metadata_offset;
+  std::memcpy(bytes.data(), &header, sizeof header);
+  repairHashes(bytes);
+  CHECK(contains(readError(bytes), "not aligned"));
+}
