@@ -22,7 +22,7 @@ bool within(uint64_t offset, uint64_t size, uint64_t limit) {
 
 // FlatBuffers' verifier looks at where a vector's length lies, not at where its elements do.
 bool aligned(const flatbuffers::Vector<int64_t> &list) {
-  return reinterpret_cast<uintptr_t>(list.Data()) % alignof(int64_t) == 0;
+  return list.size() == 0 || reinterpret_cast<uintptr_t>(list.Data()) % alignof(int64_t) == 0;
 }
 
 // Checks one program. `where` is the path of the thing being checked, for messages.
