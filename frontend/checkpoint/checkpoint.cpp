@@ -16,6 +16,11 @@ std::string joined(const std::string &directory, const std::string &file) {
   return (std::filesystem::path(directory) / file).string();
 }
 
+std::string directoryOf(const std::string &file) {
+  std::string parent = std::filesystem::path(file).parent_path().string();
+  return parent.empty() ? "." : parent;
+}
+
 std::string_view withoutPrefix(std::string_view name) {
   constexpr std::string_view kPrefix = "transformer.";
   return name.substr(0, kPrefix.size()) == kPrefix ? name.substr(kPrefix.size()) : name;
@@ -114,7 +119,7 @@ Result<void> Checkpoint::readDirectory(const std::string &config_path, const std
   if (!fileExists(config_path)) return errorf("{}: missing: a checkpoint has a config.json", config_path);
   LINNET_ASSIGN(settings, Gpt2Config::read(config_path));
   read_files.push_back(config_path);
-  std::string directory = std::filesystem::path(config_path).parent_path().string();
+  std::string directory = directoryOf(config_path);
   std::vector<std::string> shards;
   std::map<std::string, std::string> owner; // tensor -> shard, as the index says
   std::string single = weights_path.empty() ? joined(directory, "model.safetensors") : weights_path;
@@ -182,7 +187,7 @@ Result<void> Checkpoint::check() {
   const TensorView *embedding = find("wte.weight"), *head = find("lm_head.weight");
   if (head && embedding) {
     // Exports often hold the tied head twice; only a head that differs makes the model untied.
-    bool same = head->transposed == embedding->transposed && head->type == embedding->type &&
+    bool same = head->shape == embedding->shape && head->type == embedding->type &&
                 head->bytes.size() == embedding->bytes.size() &&
                 std::memcmp(head->bytes.data(), embedding->bytes.data(), head->bytes.size()) == 0;
     settings.tie_word_embeddings = same;
@@ -226,8 +231,7 @@ Result<std::optional<Tokenizer>> Checkpoint::tokenizer() const {
   if (gguf_tokenizer) {
     LINNET_ASSIGN(found, Tokenizer::fromParts(*gguf_tokenizer));
   } else if (file_format == "safetensors") {
-    LINNET_ASSIGN(found,
-                  Tokenizer::fromDirectory(std::filesystem::path(read_files.front()).parent_path().string()));
+    LINNET_ASSIGN(found, Tokenizer::fromDirectory(directoryOf(read_files.front())));
   }
   if (found && found->idLimit() > settings.vocab_size)
     return errorf("{}: the tokenizer has ids up to {}, the embedding (vocab_size) {} rows", source,

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <set>
 
 namespace linnet {
 namespace {
@@ -160,6 +161,24 @@ uint32_t ggmlCode(ElementType type) {
   }
 }
 
+/// Names are unique and no two tensors share bytes.
+Result<void> checkDisjoint(const std::vector<TensorView> &tensors, const std::string &name) {
+  std::set<std::string_view> names;
+  std::vector<const TensorView *> ordered;
+  for (const TensorView &tensor : tensors) {
+    if (!names.insert(tensor.name).second)
+      return errorf("{}: tensor \"{}\" appears twice", name, tensor.name.substr(0, 80));
+    if (!tensor.bytes.empty()) ordered.push_back(&tensor);
+  }
+  std::sort(ordered.begin(), ordered.end(),
+            [](auto *a, auto *b) { return a->bytes.data() < b->bytes.data(); });
+  for (size_t i = 1; i < ordered.size(); ++i)
+    if (ordered[i - 1]->bytes.data() + ordered[i - 1]->bytes.size() > ordered[i]->bytes.data())
+      return errorf("{}: tensors \"{}\" and \"{}\" overlap", name, ordered[i - 1]->name.substr(0, 80),
+                    ordered[i]->name.substr(0, 80));
+  return {};
+}
+
 } // namespace
 
 Result<GgufFile> GgufFile::open(const std::string &path) {
@@ -233,6 +252,7 @@ Result<GgufFile> GgufFile::parse(MappedFile file, std::span<const std::byte> byt
                     bytes.size());
     tensor.bytes = bytes.subspan(start + offsets[i], size);
   }
+  LINNET_TRY(checkDisjoint(result.list, name));
   return result;
 }
 

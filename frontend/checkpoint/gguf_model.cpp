@@ -3,7 +3,7 @@
 #include "support/error.h"
 
 #include <array>
-#include <filesystem>
+#include <cmath>
 
 namespace linnet {
 namespace {
@@ -69,6 +69,7 @@ Result<Gpt2Config> configFromGguf(const GgufFile &file, const std::string &path)
     json[key.config] = value;
   }
   LINNET_ASSIGN(double epsilon, file.number("gpt2.attention.layer_norm_epsilon"));
+  if (!std::isfinite(epsilon)) return errorf("{}: gpt2.attention.layer_norm_epsilon is {}", path, epsilon);
   // Stored as f32: the shortest decimal that is the same f32 is what the model's author wrote.
   json["layer_norm_epsilon"] = std::stod(fmt::format("{}", static_cast<float>(epsilon)));
   for (const TensorView &tensor : file.tensors())
@@ -129,6 +130,7 @@ GgufMetadata ggufMetadata(const Gpt2Config &config, const std::optional<Tokenize
                            {"general.name", name},
                            {"general.file_type", int64_t(file_type)},
                            {"gpt2.context_length", config.n_positions},
+                           {"gpt2.vocab_size", config.vocab_size}, // all that says so without a tokenizer
                            {"gpt2.embedding_length", config.n_embd},
                            {"gpt2.block_count", config.n_layer},
                            {"gpt2.feed_forward_length", config.n_inner},

@@ -2,20 +2,66 @@
 #include "support/error.h"
 #include "support/file.h"
 
+#include <atomic>
 #include <cerrno>
-#include <cstdlib>
+#include <climits>
+#include <cstddef>
 #include <cstring>
+#include <fcntl.h>
 #include <filesystem>
-#include <mutex>
-#include <set>
+#include <random>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 namespace linnet {
 namespace {
 
-std::mutex mutex;
-std::set<std::string> &unfinished() {
-  static std::set<std::string> paths;
-  return paths;
+// Names of the directories in flight, in storage that a signal handler may read.
+constexpr int kMaxStaging = 8;
+char unfinished[kMaxStaging][PATH_MAX];
+std::atomic<int> state[kMaxStaging]; // 0 free, 1 being filled, 2 valid
+
+int registerUnfinished(const std::string &path) {
+  if (path.size() >= PATH_MAX) return -1;
+  for (int i = 0; i < kMaxStaging; ++i) {
+    int expected = 0;
+    if (!state[i].compare_exchange_strong(expected, 1)) continue;
+    std::memcpy(unfinished[i], path.c_str(), path.size() + 1);
+    state[i].store(2);
+    return i;
+  }
+  return -1;
+}
+
+void forget(const std::string &path) {
+  for (int i = 0; i < kMaxStaging; ++i)
+    if (state[i].load() == 2 && path == unfinished[i]) state[i].store(0);
+}
+
+/// What getdents64 gives (see its manual page): readdir() allocates, which a signal handler must not.
+struct KernelEntry {
+  uint64_t inode;
+  int64_t next;
+  unsigned short length;
+  unsigned char type;
+  char name[1];
+};
+
+/// Removes a directory of plain files by system calls alone.
+void removeFlat(const char *path) {
+  int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return;
+  alignas(KernelEntry) char buffer[4096];
+  for (long n; (n = syscall(SYS_getdents64, fd, buffer, sizeof buffer)) > 0;)
+    for (long at = 0; at < n;) {
+      auto *entry = reinterpret_cast<KernelEntry *>(buffer + at);
+      const char *name = buffer + at + offsetof(KernelEntry, name);
+      if (std::strcmp(name, ".") != 0 && std::strcmp(name, "..") != 0) unlinkat(fd, name, 0);
+      at += entry->length;
+    }
+  close(fd);
+  rmdir(path);
 }
 
 } // namespace
@@ -29,10 +75,8 @@ StagingDirectory::StagingDirectory(StagingDirectory &&other) noexcept
 
 StagingDirectory::~StagingDirectory() {
   if (temporary.empty()) return;
-  std::error_code ignored;
-  std::filesystem::remove_all(temporary, ignored);
-  std::lock_guard lock(mutex);
-  unfinished().erase(temporary);
+  removeFlat(temporary.c_str());
+  forget(temporary);
 }
 
 Result<StagingDirectory> StagingDirectory::create(const std::string &path) {
@@ -45,30 +89,28 @@ Result<StagingDirectory> StagingDirectory::create(const std::string &path) {
     return errorf("{}: already exists; expected a new or empty directory", final_path);
   auto parent = std::filesystem::path(final_path).parent_path();
   if (!parent.empty()) std::filesystem::create_directories(parent, error);
-  std::string temporary = final_path + ".tmp-XXXXXX";
-  if (!mkdtemp(temporary.data()))
-    return errorf("{}: cannot create a directory beside it: {}", final_path, std::strerror(errno));
-  std::filesystem::permissions(temporary, std::filesystem::perms(0755), error);
-  std::lock_guard lock(mutex);
-  unfinished().insert(temporary);
+  std::random_device random;
+  std::string temporary = fmt::format("{}.tmp-{:08x}{:08x}", final_path, random(), random());
+  registerUnfinished(temporary); // before it exists: an interrupt between the two must not leave it behind
+  if (mkdir(temporary.c_str(), 0777) != 0) {
+    Error failure = errorf("{}: cannot create a directory beside it: {}", final_path, std::strerror(errno));
+    forget(temporary);
+    return failure;
+  }
   return StagingDirectory(final_path, temporary);
 }
 
 Result<void> StagingDirectory::commit() {
-  std::error_code error;
-  std::filesystem::rename(temporary, final_path, error); // replaces an empty directory
-  if (error) return errorf("{}: cannot rename into place: {}", final_path, error.message());
-  std::lock_guard lock(mutex);
-  unfinished().erase(temporary);
+  if (std::rename(temporary.c_str(), final_path.c_str()) != 0) // replaces an empty directory
+    return errorf("{}: cannot rename into place: {}", final_path, std::strerror(errno));
+  forget(temporary);
   temporary.clear();
   return {};
 }
 
 void removeUnfinishedDirectories() {
-  std::unique_lock lock(mutex, std::try_to_lock);
-  if (!lock) return;
-  std::error_code ignored;
-  for (const std::string &path : unfinished()) std::filesystem::remove_all(path, ignored);
+  for (int i = 0; i < kMaxStaging; ++i)
+    if (state[i].load() == 2) removeFlat(unfinished[i]);
 }
 
 } // namespace linnet

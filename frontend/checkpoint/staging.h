@@ -23,7 +23,8 @@ private:
   std::string final_path, temporary;
 };
 
-/// Removes every staging directory in flight: for the handler of an interrupt, after removeUnfinishedFiles().
+/// Removes every staging directory in flight. Async-signal-safe: for SIGINT/SIGTERM handlers, beside
+/// removeUnfinishedFiles().
 void removeUnfinishedDirectories();
 
 } // namespace linnet
