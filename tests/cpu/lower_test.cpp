@@ -1,0 +1,158 @@
+// What lowering makes of a module: commands, kernels, machine code, and the one line when it cannot.
+#include "backends/cpu/kernels.h"
+#include "tests/catch.h"
+#include "tests/cpu/path.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/IR/OwningOpRef.h"
+#include "mlir/Parser/Parser.h"
+
+#include <cstring>
+#include <elf.h>
+
+using namespace linnet;
+using linnet::cpu::testing::CompiledModule;
+using reference::Tensor;
+
+namespace {
+
+const char *const kTwoLayers = R"(module attributes {linnet.bounds = {batch = 4}} {
+func.func @main(%x: tensor<?x64xf32, #linnet.dims<batch>> {linnet.name = "x"}) -> (tensor<?x64xf32, #linnet.dims<batch>> {linnet.name = "out"}) {
+  %w0 = linnet.param "w0" : tensor<64x64xf32>
+  %w1 = linnet.param "w1" : tensor<64x64xf32>
+  %0 = linnet.matmul %x, %w0 : tensor<?x64xf32, #linnet.dims<batch>>, tensor<64x64xf32> loc("layer.0")
+  %1 = linnet.matmul %0, %w1 : tensor<?x64xf32, #linnet.dims<batch>>, tensor<64x64xf32> loc("layer.1")
+  return %1 : tensor<?x64xf32, #linnet.dims<batch>>
+}
+})";
+
+Result<CompiledModule> compile(const std::string &text, const CpuOptions &options = {},
+                               std::vector<int64_t> weight_shape = {64, 64}) {
+  mlir::MLIRContext context;
+  context.loadDialect<ir::LinnetDialect, mlir::func::FuncDialect>();
+  context.getDiagEngine().registerHandler([](mlir::Diagnostic &) {});
+  mlir::OwningOpRef<mlir::ModuleOp> module = mlir::parseSourceString<mlir::ModuleOp>(text, &context);
+  REQUIRE(module);
+  const reference::WeightProvider weights = [&](std::string_view name) -> Result<Tensor> {
+    if (name == "missing") return Error{"model.safetensors: no tensor missing"};
+    return Tensor::zeros(reference::Kind::f32, weight_shape);
+  };
+  return CompiledModule::compile(*module, weights, options);
+}
+
+std::string failure(const std::string &text, const CpuOptions &options = {},
+                    std::vector<int64_t> weight_shape = {64, 64}) {
+  auto result = compile(text, options, std::move(weight_shape));
+  REQUIRE(!result.ok());
+  return result.error().message;
+}
+
+template <class T> T at(const std::string &bytes, size_t offset) {
+  REQUIRE(offset + sizeof(T) <= bytes.size());
+  T value;
+  std::memcpy(&value, bytes.data() + offset, sizeof(T));
+  return value;
+}
+
+/// Names that the image leaves undefined, and the libraries that it wants.
+int needs(const std::string &elf) {
+  int count = 0;
+  const auto header = at<Elf64_Ehdr>(elf, 0);
+  for (int i = 0; i < header.e_shnum; ++i) {
+    const auto section = at<Elf64_Shdr>(elf, header.e_shoff + i * sizeof(Elf64_Shdr));
+    for (size_t entry = 0; section.sh_type == SHT_DYNSYM && entry < section.sh_size / sizeof(Elf64_Sym);
+         ++entry)
+      count += entry > 0 &&
+               at<Elf64_Sym>(elf, section.sh_offset + entry * sizeof(Elf64_Sym)).st_shndx == SHN_UNDEF;
+    for (size_t entry = 0; section.sh_type == SHT_DYNAMIC && entry < section.sh_size / sizeof(Elf64_Dyn);
+         ++entry)
+      count += at<Elf64_Dyn>(elf, section.sh_offset + entry * sizeof(Elf64_Dyn)).d_tag == DT_NEEDED;
+  }
+  return count;
+}
+
+} // namespace
+
+TEST_CASE("equal ops share a kernel; commands say where they come from and what they cost") {
+  auto compiled = compile(kTwoLayers);
+  REQUIRE(compiled.ok());
+  const fb::Program &program = compiled->program();
+  CHECK(program.kernels()->size() == 1);
+  CHECK(program.kernels()->Get(0)->str() == "matmul_f32_panel16x64_k64_n64");
+  REQUIRE(program.entries()->size() == 1);
+  const auto &commands = *program.entries()->Get(0)->commands();
+  REQUIRE(commands.size() == 2);
+  CHECK(commands.Get(1)->op()->str() == "matmul");
+  CHECK(commands.Get(1)->location()->str() == "layer.1");
+  REQUIRE(commands.Get(1)->flops()->terms()->size() == 1);
+  CHECK(commands.Get(1)->flops()->terms()->Get(0)->coefficient() == 2 * 64 * 64);
+  CHECK(program.weights()->size() == 2);
+  CHECK(program.weights()->Get(0)->layout()->str() == "panel<16x64>");
+  CHECK(program.code()->size() == 3);
+  CHECK(program.code()->Get(2)->features()->size() == 0);
+}
+
+TEST_CASE("machine code needs nothing from outside, at any level") {
+  const auto isas = cpu::selectIsas("");
+  REQUIRE(isas.ok());
+  std::vector<cpu::KernelSource> kernels = {
+      cpu::softmaxKernel({.columns = 1000}),
+      cpu::layerNormKernel({.columns = 37, .type = cpu::Type::f16, .gain = cpu::Type::f16}),
+      cpu::argmaxKernel({.columns = 50257}),
+      cpu::copyKernel({.run = 4096, .in_stride = 4096, .out_stride = 4096}),
+      cpu::packedMatmulKernel({.k = 64, .n = 129, .a_stride = 64, .activation = cpu::Activation::gelu_erf})};
+  auto images = cpu::buildImages(kernels, *isas);
+  REQUIRE(images.ok());
+  for (const std::string &elf : *images) CHECK(needs(elf) == 0);
+}
+
+TEST_CASE("native code is one level; unknown levels are named") {
+  auto native = compile(kTwoLayers, {.isas = "native"});
+  REQUIRE(native.ok());
+  CHECK(native->program().code()->size() == 1);
+  CHECK(failure(kTwoLayers, {.isas = "z80"}) ==
+        "target cpu: expected native or some of x86-64-v4, x86-64-v3, x86-64, found 'z80'");
+}
+
+TEST_CASE("the dump shows each kernel's IR and the assembly") {
+  std::vector<std::string> seen;
+  CpuOptions options;
+  options.isas = "x86-64";
+  options.dump = [&](const cpu::Isa &isa, std::string_view kernel, std::string_view what,
+                     std::string_view text) {
+    CHECK(text.find("matmul_f32_panel16x64_k64_n64") != std::string_view::npos);
+    seen.push_back(isa.name + " " + std::string(kernel) + "." + std::string(what));
+  };
+  REQUIRE(compile(kTwoLayers, options).ok());
+  CHECK(seen == std::vector<std::string>{"x86-64 matmul_f32_panel16x64_k64_n64.ll", "x86-64 kernels.s"});
+}
+
+TEST_CASE("what the target cannot do is refused by op and location") {
+  CHECK(failure(kTwoLayers, {}, {64, 32}).find("w0: expected shape (64x64), the checkpoint has (64x32)") !=
+        std::string::npos);
+  const std::string dynamic_head = R"(module attributes {linnet.bounds = {d = 8}} {
+func.func @main(%q: tensor<1x2x2x?xf32, #linnet.dims<d>> {linnet.name = "q"}, %k: tensor<1x2x4x?xf32, #linnet.dims<d>> {linnet.name = "k"}) -> (tensor<1x2x2x?xf32, #linnet.dims<d>> {linnet.name = "out"}) {
+  %r = linnet.attention %q, %k, %k {scale = 1.0 : f32} : tensor<1x2x2x?xf32, #linnet.dims<d>>, tensor<1x2x4x?xf32, #linnet.dims<d>>, tensor<1x2x4x?xf32, #linnet.dims<d>> loc("h.0.attn")
+  return %r : tensor<1x2x2x?xf32, #linnet.dims<d>>
+}
+})";
+  CHECK(failure(dynamic_head) ==
+        "h.0.attn: linnet.attention: target cpu needs a static head size, found (1, 2, 2, d)");
+  const std::string relayout = R"(module {
+func.func @main(%x: tensor<4x64xf32> {linnet.name = "x"}, %w: tensor<64x64xf32> {linnet.name = "w"}) -> (tensor<4x64xf32> {linnet.name = "out"}) {
+  %p = linnet.relayout %w : tensor<64x64xf32> to tensor<64x64xf32, #linnet.panel<16x64>> loc("pack")
+  %r = linnet.matmul %x, %p : tensor<4x64xf32>, tensor<64x64xf32, #linnet.panel<16x64>>
+  return %r : tensor<4x64xf32>
+}
+})";
+  CHECK(failure(relayout) == "pack: linnet.relayout: target cpu changes the layout of weights only");
+  const std::string missing = R"(module {
+func.func @main(%x: tensor<4xf32> {linnet.name = "x"}) -> (tensor<4xf32> {linnet.name = "out"}) {
+  %w = linnet.param "missing" : tensor<4xf32>
+  %r = linnet.add %x, %w : tensor<4xf32>, tensor<4xf32>
+  return %r : tensor<4xf32>
+}
+})";
+  CHECK(failure(missing) == "model.safetensors: no tensor missing");
+}
