@@ -12,10 +12,11 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <thread>
+#include <unistd.h>
 
 namespace linnet {
 namespace {
@@ -52,63 +53,92 @@ std::string hex(const unsigned char *bytes, unsigned n) {
   return text;
 }
 
-Result<std::string> sha256(const std::string &path) {
+Result<std::string> hashOf(const std::string &path, const EVP_MD *kind, bool git) {
   LINNET_ASSIGN(MappedFile file, MappedFile::open(path));
+  auto bytes = file.bytes();
+  std::string start = git ? fmt::format("blob {}", bytes.size()) + '\0' : "";
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned length = 0;
-  auto bytes = file.bytes();
-  if (EVP_Digest(bytes.data(), bytes.size(), digest, &length, EVP_sha256(), nullptr) != 1)
-    return errorf("{}: SHA-256 failed", path);
+  std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX *)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
+  if (!context || EVP_DigestInit_ex(context.get(), kind, nullptr) != 1 ||
+      EVP_DigestUpdate(context.get(), start.data(), start.size()) != 1 ||
+      EVP_DigestUpdate(context.get(), bytes.data(), bytes.size()) != 1 ||
+      EVP_DigestFinal_ex(context.get(), digest, &length) != 1)
+    return errorf("{}: cannot compute its hash", path);
   return hex(digest, length);
 }
+Result<std::string> sha256(const std::string &path) { return hashOf(path, EVP_sha256(), false); }
+/// What Git calls a file of these contents; the hub gives it as the ETag of small files.
+Result<std::string> gitHash(const std::string &path) { return hashOf(path, EVP_sha1(), true); }
 
-/// What the server says about one file.
+/// What an answer's headers say about a file.
 struct Answer {
   long status = 0;
-  std::string etag, linked_etag;
-  uint64_t length = 0;
+  std::string etag, location;
+  std::optional<uint64_t> length;
 };
 
 /// An ETag without its quotes and weakness mark.
 std::string plainEtag(std::string_view value) {
-  while (!value.empty() && (value.front() == ' ' || value.front() == '"')) value.remove_prefix(1);
-  if (value.substr(0, 3) == "W/\"") value.remove_prefix(3);
-  while (!value.empty() && std::strchr(" \"\r\n", value.back())) value.remove_suffix(1);
+  if (value.substr(0, 2) == "W/") value.remove_prefix(2);
+  while (!value.empty() && value.front() == '"') value.remove_prefix(1);
+  while (!value.empty() && value.back() == '"') value.remove_suffix(1);
   return std::string(value);
 }
-bool isSha256(const std::string &text) {
-  return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string::npos;
+bool isHex(const std::string &text, size_t digits) {
+  return text.size() == digits && text.find_first_not_of("0123456789abcdef") == std::string::npos;
 }
 
 struct Transfer {
-  Answer answer;
-  std::FILE *file = nullptr; ///< body of a successful answer; null drops it
-  std::string text;          ///< body when there is no file
+  Answer answer;           ///< of the last answer, after redirects
+  std::string linked_etag; ///< X-Linked-Etag: the SHA-256 of a large file; a redirect carries it
+  std::optional<uint64_t> linked_size;
+  std::FILE *file = nullptr; ///< takes the body of a successful answer; null drops it
   uint64_t start = 0, written = 0;
-  bool restarted = false, disk_full = false;
+  int disk_error = 0;
   const Progress *progress = nullptr;
   std::string what;
 
   void header(std::string_view line) {
+    while (!line.empty() && std::strchr("\r\n ", line.back())) line.remove_suffix(1);
     if (line.substr(0, 5) == "HTTP/") {
       answer = {};
+      size_t space = line.find(' ');
+      if (space != std::string_view::npos) answer.status = std::atol(std::string(line.substr(space)).c_str());
       return;
     }
     size_t colon = line.find(':');
     if (colon == std::string_view::npos) return;
     std::string name(line.substr(0, colon));
     for (char &c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    std::string_view value = line.substr(colon + 1);
+    std::string value(line.substr(colon + 1));
+    value.erase(0, value.find_first_not_of(' '));
     if (name == "etag") answer.etag = plainEtag(value);
-    if (name == "x-linked-etag") linked = plainEtag(value); // on the redirect, before the final answer
-    if (name == "content-length") answer.length = std::strtoull(std::string(value).c_str(), nullptr, 10);
+    if (name == "location") answer.location = value;
+    if (name == "content-length") answer.length = std::strtoull(value.c_str(), nullptr, 10);
+    if (name == "x-linked-etag") linked_etag = plainEtag(value);
+    if (name == "x-linked-size") linked_size = std::strtoull(value.c_str(), nullptr, 10);
   }
-  std::string linked;
+
+  bool body(const char *data, size_t n) {
+    if (!file || answer.status >= 300) return true;
+    if (start && answer.status != 206) { // the server sends the whole file instead of the rest
+      start = 0;
+      if (std::fflush(file) != 0 || ftruncate(fileno(file), 0) != 0) return disk_error = errno, false;
+    }
+    if (std::fwrite(data, 1, n, file) != n) return disk_error = errno, false;
+    written += n;
+    if (progress && *progress) (*progress)(start + written, start + answer.length.value_or(0), what);
+    return true;
+  }
 };
 
 size_t onHeader(char *data, size_t size, size_t count, void *user) {
   static_cast<Transfer *>(user)->header({data, size * count});
   return size * count;
+}
+size_t onBody(char *data, size_t size, size_t count, void *user) {
+  return static_cast<Transfer *>(user)->body(data, size * count) ? size * count : 0;
 }
 
 struct Curl {
@@ -120,23 +150,13 @@ struct Curl {
   }
 };
 
-size_t onBody(char *data, size_t size, size_t count, void *user) {
-  auto &transfer = *static_cast<Transfer *>(user);
-  size_t n = size * count;
-  if (!transfer.file) {
-    if (transfer.text.size() + n < 64 << 20) transfer.text.append(data, n);
-    return n;
-  }
-  if (std::fwrite(data, 1, n, transfer.file) != n) {
-    transfer.disk_full = true;
-    return 0;
-  }
-  transfer.written += n;
-  if (transfer.progress && *transfer.progress)
-    (*transfer.progress)(transfer.start + transfer.written, transfer.start + transfer.answer.length,
-                         transfer.what);
-  return n;
-}
+/// What the hub says of a file before it is fetched.
+struct FileFacts {
+  std::string etag;   ///< SHA-256 of a large file, Git's hash of a small one, or whatever the server has
+  std::string sha256; ///< empty where the server gives none
+  std::optional<uint64_t> size;
+  bool own = true; ///< served by the hub itself, so that the ETag also holds in If-Range
+};
 
 class Hub {
 public:
@@ -147,16 +167,45 @@ public:
     token = environment("HF_TOKEN");
   }
 
-  /// One request. `range_from` > 0 asks for the rest of a file that still has `etag`.
-  Result<void> get(const std::string &url, Transfer &transfer, uint64_t range_from, const std::string &etag,
-                   bool head) {
+  /// Asks about a file. Redirects within the hub (a renamed model) are followed; one that leaves it is the
+  /// answer: its headers describe the file, and signed addresses elsewhere often refuse HEAD.
+  Result<FileFacts> ask(std::string url, long &status) {
+    FileFacts facts;
+    for (int redirects = 0; redirects < 8; ++redirects) {
+      Transfer transfer;
+      LINNET_TRY(perform(url, transfer, 0, "", true));
+      status = transfer.answer.status;
+      bool redirect = status >= 300 && status < 400;
+      std::string &location = transfer.answer.location;
+      if (!location.empty() && location[0] == '/' && location.substr(0, 2) != "//")
+        location = endpoint + location;
+      bool inside = location.substr(0, endpoint.size() + 1) == endpoint + "/";
+      if (redirect && inside && transfer.linked_etag.empty()) {
+        url = location;
+        continue;
+      }
+      if (status >= 400) return errorf("{}: the server answers {}", url, status);
+      facts.own = !redirect;
+      facts.etag = transfer.linked_etag.empty() ? transfer.answer.etag : transfer.linked_etag;
+      if (isHex(transfer.linked_etag, 64)) facts.sha256 = transfer.linked_etag;
+      facts.size = transfer.linked_size ? transfer.linked_size
+                   : redirect           ? std::nullopt
+                                        : transfer.answer.length;
+      return facts;
+    }
+    return errorf("{}: too many redirects", url);
+  }
+
+  /// One request. `start` > 0 asks for the rest of a file, `condition` being its If-Range if there is one.
+  Result<void> perform(const std::string &url, Transfer &transfer, uint64_t start,
+                       const std::string &condition, bool head) {
     Curl curl;
     if (!curl.handle) return Error{"libcurl cannot start"};
     char reason[CURL_ERROR_SIZE] = "";
     auto set = [&](auto option, auto value) { curl_easy_setopt(curl.handle, option, value); };
     set(CURLOPT_URL, url.c_str());
     set(CURLOPT_ERRORBUFFER, reason);
-    set(CURLOPT_FOLLOWLOCATION, 1L);
+    set(CURLOPT_FOLLOWLOCATION, head ? 0L : 1L);
     set(CURLOPT_MAXREDIRS, 8L);
     set(CURLOPT_NOSIGNAL, 1L);
     set(CURLOPT_CONNECTTIMEOUT, 30L);
@@ -166,27 +215,24 @@ public:
     set(CURLOPT_PROTOCOLS_STR, "http,https");
     set(CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
     set(CURLOPT_NOBODY, head ? 1L : 0L);
-    set(CURLOPT_FAILONERROR, 1L);
     set(CURLOPT_HEADERFUNCTION, onHeader);
     set(CURLOPT_HEADERDATA, &transfer);
     set(CURLOPT_WRITEFUNCTION, onBody);
     set(CURLOPT_WRITEDATA, &transfer);
-    // A bearer token set this way is dropped by libcurl when a redirect leaves the host.
+    // A bearer token set this way is dropped by libcurl when a redirect leaves the host and port.
     if (!token.empty()) {
       set(CURLOPT_HTTPAUTH, CURLAUTH_BEARER);
       set(CURLOPT_XOAUTH2_BEARER, token.c_str());
     }
-    if (range_from > 0) {
-      set(CURLOPT_RANGE, fmt::format("{}-", range_from).c_str());
-      curl.headers = curl_slist_append(curl.headers, fmt::format("If-Range: \"{}\"", etag).c_str());
+    if (start > 0) set(CURLOPT_RANGE, fmt::format("{}-", start).c_str());
+    if (start > 0 && !condition.empty()) {
+      curl.headers = curl_slist_append(nullptr, fmt::format("If-Range: \"{}\"", condition).c_str());
       set(CURLOPT_HTTPHEADER, curl.headers);
     }
-    transfer.start = range_from;
+    transfer.start = start;
     CURLcode code = curl_easy_perform(curl.handle);
-    curl_easy_getinfo(curl.handle, CURLINFO_RESPONSE_CODE, &transfer.answer.status);
-    transfer.answer.linked_etag = transfer.linked;
+    if (transfer.disk_error) return errorf("cannot write: {}", std::strerror(transfer.disk_error));
     if (code == CURLE_OK) return {};
-    if (transfer.disk_full) return errorf("cannot write: {}", std::strerror(errno));
     return errorf("{}: {}", url, *reason ? reason : curl_easy_strerror(code));
   }
 
@@ -197,10 +243,12 @@ public:
   std::string endpoint, token;
 };
 
-/// Whether another try may go better: the network and the server's passing troubles.
-bool passing(long status) {
-  return status == 0 || status == 200 || status == 206 || status == 408 || status == 429 || status >= 500;
-}
+/// A failure, and whether another try may go better.
+struct Failure {
+  Error error;
+  bool passing = true;
+};
+bool isPassing(long status) { return status < 400 || status == 408 || status == 429 || status >= 500; }
 
 class Download {
 public:
@@ -209,52 +257,58 @@ public:
 
   /// Brings one file; false when the server has none.
   Result<bool> file(const std::string &name) {
-    std::string url = hub.url(model, name), path = directory + "/" + name, partial = path + ".incomplete";
-    Error last{"no try was made"};
-    for (int attempt = 0; attempt < kTries; ++attempt) {
-      if (attempt) std::this_thread::sleep_for(std::chrono::milliseconds(200 << attempt));
-      Transfer probe;
-      if (auto asked = hub.get(url, probe, 0, "", true); !asked) {
-        if (probe.answer.status == 404) return false;
-        if (probe.answer.status == 401 || probe.answer.status == 403)
-          return errorf("{}: access denied ({}); is HF_TOKEN set, and may it read {}?", url,
-                        probe.answer.status, model);
-        last = asked.error();
-        if (!passing(probe.answer.status)) return last;
-        continue;
-      }
-      std::string checksum = isSha256(probe.answer.linked_etag) ? probe.answer.linked_etag : "";
-      std::string etag = probe.answer.linked_etag.empty() ? probe.answer.etag : probe.answer.linked_etag;
-      if (upToDate(path, checksum, etag)) return true;
-      auto got = body(url, partial, etag, probe.answer.etag, name);
-      if (!got) {
-        last = got.error();
-        if (!passing(*last_status)) return last;
-        continue;
-      }
-      if (!checksum.empty()) {
-        LINNET_ASSIGN(std::string found, sha256(partial));
-        if (found != checksum) {
-          discard(partial);
-          last = errorf("{}: SHA-256 is {}, the server says {}", url, found, checksum);
-          continue;
-        }
-      }
-      LINNET_TRY(finish(partial, path, etag));
-      return true;
+    std::string url = hub.url(model, name);
+    for (int attempt = 1;; ++attempt) {
+      long status = 0;
+      std::optional<Failure> failure;
+      auto facts = hub.ask(url, status);
+      if (status == 404) return false;
+      if (status == 401 || status == 403)
+        return errorf("{}: the server answers {}: no such model, or HF_TOKEN (which is {}) may not read it",
+                      url, status, hub.token.empty() ? "not set" : "set");
+      if (facts)
+        failure = fetch(url, name, *facts);
+      else
+        failure = Failure{facts.error(), isPassing(status)};
+      if (!failure) return true;
+      if (!failure->passing) return failure->error;
+      if (attempt == kTries) return errorf("{} (after {} tries)", failure->error.message, kTries);
+      std::this_thread::sleep_for(std::chrono::milliseconds(200 << attempt));
     }
-    return errorf("{} (after {} tries)", last.message, kTries);
   }
 
 private:
-  static bool upToDate(const std::string &path, const std::string &checksum, const std::string &etag) {
-    if (!fileExists(path)) return false;
-    if (!checksum.empty()) {
-      auto found = sha256(path);
-      return found && *found == checksum;
+  std::optional<Failure> fetch(const std::string &url, const std::string &name, const FileFacts &facts) {
+    std::string path = directory + "/" + name, partial = path + ".incomplete";
+    if (isSame(path, facts)) return {};
+    if (auto failure = body(url, name, partial, facts)) return failure;
+    std::error_code ignored;
+    uint64_t size = std::filesystem::file_size(partial, ignored);
+    if (facts.size && size != *facts.size) {
+      if (size > *facts.size) discard(partial);
+      return Failure{errorf("{}: {} bytes came, the server says {}", url, size, *facts.size)};
     }
-    auto known = readTextFile(path + ".etag");
-    return !etag.empty() && known && *known == etag;
+    if (!facts.sha256.empty()) {
+      auto found = sha256(partial);
+      if (!found || *found != facts.sha256) {
+        discard(partial);
+        return Failure{found ? errorf("{}: SHA-256 is {}, the server says {}", url, *found, facts.sha256)
+                             : found.error()};
+      }
+    }
+    if (std::rename(partial.c_str(), path.c_str()) != 0)
+      return Failure{errorf("{}: cannot rename into place: {}", path, std::strerror(errno)), false};
+    std::remove((partial + ".etag").c_str());
+    return {};
+  }
+
+  /// Whether what is there already is what the server has, by the hash that it gives.
+  static bool isSame(const std::string &path, const FileFacts &facts) {
+    if (!fileExists(path)) return false;
+    auto found = !facts.sha256.empty()   ? sha256(path)
+                 : isHex(facts.etag, 40) ? gitHash(path)
+                                         : Result<std::string>("");
+    return found && !found->empty() && *found == facts.etag;
   }
 
   static void discard(const std::string &partial) {
@@ -262,57 +316,45 @@ private:
     std::remove((partial + ".etag").c_str());
   }
 
-  /// Continues or starts the partial file.
-  Result<void> body(const std::string &url, const std::string &partial, const std::string &etag,
-                    const std::string &validator, const std::string &name) {
+  /// Continues the partial file if it belongs to this version of the file, or starts it.
+  std::optional<Failure> body(const std::string &url, const std::string &name, const std::string &partial,
+                              const FileFacts &facts) {
     auto known = readTextFile(partial + ".etag");
     std::error_code ignored;
     uint64_t have = 0;
-    if (known && *known == etag && !etag.empty() && fileExists(partial))
+    if (known && *known == facts.etag && !facts.etag.empty() && fileExists(partial))
       have = std::filesystem::file_size(partial, ignored);
     else
       discard(partial);
-    if (!etag.empty()) LINNET_TRY(writeTextFile(partial + ".etag", etag));
+    if (have && facts.size && have == *facts.size) return {}; // only the check is left
+    if (!facts.etag.empty())
+      if (auto noted = writeTextFile(partial + ".etag", facts.etag); !noted)
+        return Failure{noted.error(), false};
     std::unique_ptr<std::FILE, int (*)(std::FILE *)> file(std::fopen(partial.c_str(), have ? "ab" : "wb"),
                                                           std::fclose);
-    if (!file) return errorf("{}: cannot create: {}", partial, std::strerror(errno));
+    if (!file) return Failure{errorf("{}: cannot create: {}", partial, std::strerror(errno)), false};
     Transfer transfer;
     transfer.file = file.get();
     transfer.progress = &progress;
     transfer.what = name;
-    auto got = hub.get(url, transfer, have, validator, false);
-    status = transfer.answer.status;
-    last_status = &status;
-    if (std::fflush(file.get()) != 0) return errorf("{}: cannot write: {}", partial, std::strerror(errno));
-    if (have && transfer.answer.status == 200) {
-      // The server sent the whole file behind what was there: start again next time.
+    auto got = hub.perform(url, transfer, have, facts.own ? facts.etag : "", false);
+    if (!transfer.disk_error && std::fflush(file.get()) != 0) transfer.disk_error = errno;
+    if (transfer.disk_error) // what came so far stays, for when there is room again
+      return Failure{errorf("{}: cannot write: {}", partial, std::strerror(transfer.disk_error)), false};
+    if (!got) return Failure{got.error()};
+    long status = transfer.answer.status;
+    if (status == 416) { // the server knows no rest: what is there is not this file
       file.reset();
       discard(partial);
-      status = 0;
-      return errorf("{}: the server does not resume; starting again", url);
+      return Failure{errorf("{}: the server does not continue the partial file", url)};
     }
-    if (have && transfer.answer.status == 416) { // nothing is left to send, or the partial file is wrong
-      status = 0;
-      if (auto checksum = sha256(partial); isSha256(etag) && checksum && *checksum == etag) return {};
-      file.reset();
-      discard(partial);
-      return errorf("{}: the partial file does not continue; starting again", url);
-    }
-    return got;
-  }
-
-  static Result<void> finish(const std::string &partial, const std::string &path, const std::string &etag) {
-    if (std::rename(partial.c_str(), path.c_str()) != 0)
-      return errorf("{}: cannot rename into place: {}", path, std::strerror(errno));
-    std::remove((partial + ".etag").c_str());
-    return etag.empty() ? Result<void>() : writeTextFile(path + ".etag", etag);
+    if (status >= 300) return Failure{errorf("{}: the server answers {}", url, status), isPassing(status)};
+    return {};
   }
 
   Hub &hub;
   std::string model, directory;
   const Progress &progress;
-  long status = 0;
-  const long *last_status = &status;
 };
 
 std::string defaultDirectory(const std::string &model) {
@@ -355,6 +397,8 @@ Result<std::string> pullCheckpoint(const std::string &model, const std::string &
   if (started != CURLE_OK) return Error{"libcurl cannot start"};
 
   Hub hub;
+  if (hub.endpoint.rfind("http://", 0) != 0 && hub.endpoint.rfind("https://", 0) != 0)
+    return errorf("HF_ENDPOINT is expected to be an http:// or https:// address, found {}", hub.endpoint);
   Download download(hub, model, directory, progress);
   LINNET_ASSIGN(bool config, download.file("config.json"));
   if (!config) return errorf("{}: no such model, or it has no config.json", hub.url(model, "config.json"));
@@ -371,8 +415,7 @@ Result<std::string> pullCheckpoint(const std::string &model, const std::string &
   }
   for (const char *name : {"tokenizer.json", "vocab.json", "merges.txt", "added_tokens.json",
                            "special_tokens_map.json", "tokenizer_config.json"}) {
-    LINNET_ASSIGN(bool there, download.file(name));
-    (void)there;
+    LINNET_TRY(download.file(name)); // those that the server has
   }
   return directory;
 }

@@ -14,9 +14,9 @@ namespace linnet {
 ///
 /// HF_ENDPOINT replaces https://huggingface.co; HF_TOKEN goes to that host only, never along a redirect to
 /// another; HF_HUB_OFFLINE=1 touches no network and succeeds if the model is there. A broken connection is
-/// retried and resumed (FILE.incomplete beside, with its ETag in FILE.incomplete.etag); a file whose SHA-256
-/// the server gives (X-Linked-Etag) is checked against it. Files that are there already with the same
-/// checksum or ETag are kept.
+/// retried and resumed, by the next call too (FILE.incomplete beside, with its ETag in FILE.incomplete.etag).
+/// A file appears under its name only when it has the size and the SHA-256 (X-Linked-Etag) that the server
+/// gives; files that are there already with the right hash are kept.
 Result<std::string> pullCheckpoint(const std::string &model, const std::string &directory,
                                    const Progress &progress = {});
 
