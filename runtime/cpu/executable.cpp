@@ -76,6 +76,7 @@ Result<void> CpuExecutable::allocate() {
   LINNET_ASSIGN(io, Reservation::allocate(io_bytes, "inputs and outputs"));
   tasks.resize(commands);
   finished.resize(commands);
+  progress = std::make_unique<Progress[]>(commands);
   symbols.resize(program.symbols()->size());
   entries.resize(program.entries()->size());
   for (size_t i = 0; i < entries.size(); ++i) {
@@ -270,22 +271,29 @@ Result<void> CpuExecutable::execute(int entry, std::span<const int64_t> values) 
 }
 
 void CpuExecutable::runKernels(const CompiledEntry &entry, size_t first, size_t last) {
+  for (size_t i = first; i < last; ++i) progress[i].reset();
   if (threads == 1) return runShare(entry, first, last, 0, 1);
 #pragma omp parallel num_threads(threads)
   runShare(entry, first, last, omp_get_thread_num(), omp_get_num_threads());
 }
 
-// One thread's part of commands [first, last): an equal share of each command's items, in multiples of its
-// grain.
+// One thread's part of commands [first, last): of each it claims pieces, contiguous items in multiples of the
+// grain, until none is left. A few pieces a thread, so that a slower one takes fewer.
 void CpuExecutable::runShare(const CompiledEntry &entry, size_t first, size_t last, int thread, int team) {
+  constexpr int64_t kPiecesPerThread = 4;
   for (size_t i = first; i < last; ++i) {
     const Step &step = entry.steps[i];
     const Task &task = tasks[i];
-    int64_t pieces = task.items / task.grain + (task.items % task.grain != 0);
-    int64_t begin = pieces * thread / team * task.grain;
-    int64_t end = std::min(pieces * (thread + 1) / team * task.grain, task.items);
-    if (begin < end) step.kernel(task.dims, step.args.data(), begin, end);
-    barrier.wait(team);
+    int64_t grains = task.items / task.grain + (task.items % task.grain != 0);
+    int64_t pieces = team == 1 ? std::min<int64_t>(grains, 1) : std::min(grains, team * kPiecesPerThread);
+    auto count = static_cast<uint32_t>(pieces);
+    for (uint32_t piece; (piece = progress[i].claim()) < count;) {
+      int64_t begin = grains * piece / pieces * task.grain;
+      int64_t end = std::min(grains * (piece + 1) / pieces * task.grain, task.items);
+      step.kernel(task.dims, step.args.data(), begin, end);
+      progress[i].finish(count);
+    }
+    progress[i].wait(count);
     if (thread == 0 && timer) finished[i] = now();
   }
 }

@@ -1,8 +1,8 @@
 // A program on the cpu: commands with addresses filled in, walked by one team of threads.
 #pragma once
-#include "runtime/cpu/barrier.h"
 #include "runtime/cpu/code.h"
 #include "runtime/cpu/onednn.h"
+#include "runtime/cpu/progress.h"
 #include "runtime/device.h"
 #include "runtime/memory.h"
 
@@ -76,7 +76,7 @@ private:
   std::vector<int64_t> symbols; // of the current run
   std::vector<double> finished; // when each command ended, while a timer is set
   CommandTimer timer;
-  Barrier barrier;
+  std::unique_ptr<Progress[]> progress; // of each command of a run
   int last_entry = -1;
 };
 
