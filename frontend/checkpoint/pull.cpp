@@ -252,8 +252,10 @@ bool isPassing(long status) { return status < 400 || status == 408 || status == 
 
 class Download {
 public:
-  Download(Hub &hub, std::string model, std::string directory, const Progress &progress)
-      : hub(hub), model(std::move(model)), directory(std::move(directory)), progress(progress) {}
+  Download(Hub &hub, std::string model, std::string directory, const Progress &progress,
+           std::chrono::milliseconds pause)
+      : hub(hub), model(std::move(model)), directory(std::move(directory)), progress(progress), pause(pause) {
+  }
 
   /// Brings one file; false when the server has none.
   Result<bool> file(const std::string &name) {
@@ -273,7 +275,7 @@ public:
       if (!failure) return true;
       if (!failure->passing) return failure->error;
       if (attempt == kTries) return errorf("{} (after {} tries)", failure->error.message, kTries);
-      std::this_thread::sleep_for(std::chrono::milliseconds(200 << attempt));
+      std::this_thread::sleep_for(pause * (1 << (attempt - 1)));
     }
   }
 
@@ -355,6 +357,7 @@ private:
   Hub &hub;
   std::string model, directory;
   const Progress &progress;
+  std::chrono::milliseconds pause;
 };
 
 std::string defaultDirectory(const std::string &model) {
@@ -378,8 +381,8 @@ Result<std::set<std::string>> shardNames(const std::string &index_path) {
 
 } // namespace
 
-Result<std::string> pullCheckpoint(const std::string &model, const std::string &to,
-                                   const Progress &progress) {
+Result<std::string> pullCheckpoint(const std::string &model, const std::string &to, const Progress &progress,
+                                   std::chrono::milliseconds pause) {
   if (!isModelName(model))
     return errorf("\"{}\" is not the name of a model (expected OWNER/NAME)", model.substr(0, 80));
   std::string directory = to.empty() ? defaultDirectory(model) : to;
@@ -399,7 +402,7 @@ Result<std::string> pullCheckpoint(const std::string &model, const std::string &
   Hub hub;
   if (hub.endpoint.rfind("http://", 0) != 0 && hub.endpoint.rfind("https://", 0) != 0)
     return errorf("HF_ENDPOINT is expected to be an http:// or https:// address, found {}", hub.endpoint);
-  Download download(hub, model, directory, progress);
+  Download download(hub, model, directory, progress, pause);
   LINNET_ASSIGN(bool config, download.file("config.json"));
   if (!config) return errorf("{}: no such model, or it has no config.json", hub.url(model, "config.json"));
   LINNET_ASSIGN(bool single, download.file("model.safetensors"));

@@ -4,6 +4,7 @@
 #include "frontend/checkpoint/init.h"
 #include "support/result.h"
 
+#include <chrono>
 #include <string>
 
 namespace linnet {
@@ -18,6 +19,7 @@ namespace linnet {
 /// A file appears under its name only when it has the size and the SHA-256 (X-Linked-Etag) that the server
 /// gives; files that are there already with the right hash are kept.
 Result<std::string> pullCheckpoint(const std::string &model, const std::string &directory,
-                                   const Progress &progress = {});
+                                   const Progress &progress = {},
+                                   std::chrono::milliseconds pause = std::chrono::milliseconds(400));
 
 } // namespace linnet
