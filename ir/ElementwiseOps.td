@@ -14,7 +14,7 @@ def Linnet_FloatTensor : RankedTensorOf<[F32, F16, BF16]>;
 def Linnet_IntTensor : RankedTensorOf<[I32]>;
 def Linnet_AnyTensor : RankedTensorOf<[F32, F16, BF16, I32, I8]>;
 def Linnet_FloatLike : AnyTypeOf<[Linnet_Float, Linnet_FloatTensor], "float scalar or tensor">;
-def Linnet_NumberLike : AnyTypeOf<[Linnet_Float, I32, Linnet_AnyTensor], "scalar or tensor">;
+def Linnet_NumberLike : AnyTypeOf<[Linnet_Float, I32, I8, Linnet_AnyTensor], "scalar or tensor">;
 
 class Linnet_BinaryOp<string mnemonic, string formula, list<Trait> traits = []>
     : Linnet_Op<mnemonic, !listconcat([Pure, Linnet_ElementwiseOpInterface,

@@ -205,48 +205,72 @@ void compare(const std::string &name, const Tensor &found, const Tensor &expecte
   CHECK(worst <= tolerance * largest);
 }
 
-} // namespace
-
-void checkAgreement(const Agreement &agreement, const CpuOptions &options, const PipelineSpec &pipeline) {
-  INFO(agreement.text);
-  mlir::MLIRContext context;
-  context.loadDialect<ir::LinnetDialect, mlir::func::FuncDialect>();
-  mlir::OwningOpRef<mlir::ModuleOp> module =
-      mlir::parseSourceString<mlir::ModuleOp>(agreement.text, &context);
-  REQUIRE(module);
-  std::minstd_rand random(1234);
-  std::map<std::string, Tensor> params;
-  module->walk([&](ir::ParamOp param) {
-    auto type = llvm::cast<mlir::RankedTensorType>(param.getType());
-    params.emplace(param.getName().str(), draw(type, agreement, param.getName().str(), random));
-  });
-  const reference::WeightProvider weights = [&](std::string_view name) -> Result<Tensor> {
-    auto it = params.find(std::string(name));
-    if (it == params.end()) return errorf("no weight {}", name);
-    return it->second;
+/// One module, its weights, and the interpreter's answers.
+struct Comparison {
+  const Agreement &agreement;
+  mlir::ModuleOp module;
+  mlir::func::FuncOp function;
+  std::minstd_rand random{1234};
+  std::map<std::string, Tensor> params = {};
+  reference::WeightProvider weights = [this](std::string_view name) -> Result<Tensor> {
+    auto found = params.find(std::string(name));
+    if (found == params.end()) return errorf("no weight {}", name);
+    return found->second;
   };
-  auto compiled = CompiledModule::compile(*module, weights, options, pipeline);
-  if (!compiled) FAIL(compiled.error().message);
-  auto function = module->lookupSymbol<mlir::func::FuncOp>(agreement.entry);
-  REQUIRE(function);
-  Named states;
-  for (int repeat = 0; repeat < agreement.repeats; ++repeat) {
+
+  void drawParams() {
+    module.walk([&](ir::ParamOp param) {
+      auto type = llvm::cast<mlir::RankedTensorType>(param.getType());
+      params.emplace(param.getName().str(), draw(type, agreement, param.getName().str(), random));
+    });
+  }
+
+  Named drawInputs() {
     Named inputs;
     for (unsigned i = 0; i < function.getNumArguments(); ++i) {
       if (!ir::argState(function, i).empty()) continue;
       const std::string name = ir::argName(function, i).str();
-      inputs.emplace(name, draw(llvm::cast<mlir::RankedTensorType>(function.getArgumentTypes()[i]), agreement,
-                                name, random));
+      const auto type = llvm::cast<mlir::RankedTensorType>(function.getArgumentTypes()[i]);
+      inputs.emplace(name, draw(type, agreement, name, random));
     }
-    auto expected = reference::run(*module, agreement.entry, inputs, states, weights);
-    if (!expected) FAIL(expected.error().message);
-    auto found = compiled->run(agreement.entry, inputs);
-    if (!found) FAIL(found.error().message);
-    for (const auto &[name, tensor] : *expected) {
-      REQUIRE(found->count(name) == 1);
-      compare(name, found->at(name), tensor, agreement.tolerance);
+    return inputs;
+  }
+
+  void check(const std::string &isa, const PipelineSpec &pipeline) {
+    INFO(isa);
+    auto compiled = CompiledModule::compile(module, weights, {.isas = isa}, pipeline);
+    if (!compiled) FAIL(compiled.error().message);
+    Named states;
+    for (int repeat = 0; repeat < agreement.repeats; ++repeat) {
+      const Named inputs = drawInputs();
+      auto expected = reference::run(module, agreement.entry, inputs, states, weights);
+      if (!expected) FAIL(expected.error().message);
+      auto found = compiled->run(agreement.entry, inputs);
+      if (!found) FAIL(found.error().message);
+      for (const auto &[name, tensor] : *expected) {
+        REQUIRE(found->count(name) == 1);
+        compare(name, found->at(name), tensor, agreement.tolerance);
+      }
     }
   }
+};
+
+} // namespace
+
+void checkAgreement(const Agreement &agreement, const PipelineSpec &pipeline) {
+  INFO(agreement.text);
+  mlir::MLIRContext context;
+  context.loadDialect<ir::LinnetDialect, mlir::func::FuncDialect>();
+  auto module = mlir::parseSourceString<mlir::ModuleOp>(agreement.text, &context);
+  REQUIRE(module);
+  auto function = module->lookupSymbol<mlir::func::FuncOp>(agreement.entry);
+  REQUIRE(function);
+  Comparison comparison{agreement, *module, function};
+  comparison.drawParams();
+  const auto levels = selectIsas("");
+  REQUIRE(levels.ok());
+  for (const Isa &isa : *levels)
+    if (hostRuns(isa)) comparison.check(isa.name, pipeline);
 }
 
 } // namespace linnet::cpu::testing

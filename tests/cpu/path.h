@@ -30,19 +30,19 @@ private:
   std::shared_ptr<Executable> executable;
 };
 
-/// Runs `entry` of the module's text on cpu and by the interpreter with the same numbers, and checks that
-/// outputs agree within `tolerance` of the largest value (integers: exactly). Inputs are drawn: floats in
+/// Runs `entry` of the module's text on cpu (each instruction set that this machine runs) and by the
+/// interpreter with the same numbers, and checks that outputs agree within `tolerance` of the largest value
+/// (integers: exactly). Inputs are drawn: floats in
 /// [-1, 1), the integers by `integers` (input's name -> one past the largest value, default 3). dims binds
 /// the names.
 struct Agreement {
   std::string text;
-  std::map<std::string, int64_t> dims;
-  std::map<std::string, int32_t> integers;
+  std::map<std::string, int64_t> dims = {};
+  std::map<std::string, int32_t> integers = {};
   double tolerance = 1e-5;
   std::string entry = "main";
   int repeats = 1; ///< runs one after the other, states kept
 };
-void checkAgreement(const Agreement &agreement, const CpuOptions &options = {},
-                    const PipelineSpec &pipeline = {});
+void checkAgreement(const Agreement &agreement, const PipelineSpec &pipeline = {});
 
 } // namespace linnet::cpu::testing
