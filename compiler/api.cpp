@@ -7,6 +7,7 @@
 #include "frontend/checkpoint/export.h"
 #include "frontend/checkpoint/init.h"
 #include "frontend/checkpoint/pull.h"
+#include "frontend/checkpoint/staging.h"
 #include "runtime/device.h"
 #include "support/error.h"
 #include "support/file.h"
@@ -76,6 +77,12 @@ Result<std::vector<std::byte>> readTokenizer(const std::string &path) {
   return tokenizer ? tokenizer->serialize() : std::vector<std::byte>();
 }
 
+/// Directories after the files in them.
+void removeUnfinished() {
+  removeUnfinishedFiles();
+  removeUnfinishedDirectories();
+}
+
 } // namespace
 } // namespace linnet
 
@@ -84,6 +91,6 @@ extern "C" __attribute__((visibility("default"))) const linnet::CompilerApi *lin
   static const CompilerApi api = {kCompilerApiVersion, "linnet " LINNET_PROJECT_VERSION, compileModel,
                                   compileCached,       inspectCheckpoint,                exportModel,
                                   initModel,           pullModel,                        registerDevices,
-                                  readTokenizer,       removeUnfinishedFiles};
+                                  readTokenizer,       removeUnfinished};
   return &api;
 }

@@ -118,8 +118,8 @@ struct CompilerApi {
   /// A checkpoint's tokenizer (also a .gguf's, from its metadata) as Tokenizer::serialize() writes it; empty if it
   /// has none.
   Result<std::vector<std::byte>> (*readTokenizer)(const std::string &path);
-  /// linnet::removeUnfinishedFiles() for the files that this library is writing: it has its own copy of support/, and
-  /// so its own list of them. Async-signal-safe.
+  /// Removes the files and directories that this library is writing: for the handler of an interrupt.
+  /// Async-signal-safe.
   void (*removeUnfinishedFiles)();
 };
 using CompilerApiFunction = const CompilerApi *(*)();
