@@ -67,6 +67,7 @@ Result<void> execute(const Options &options) {
     Result<Matrix> one = open.session.embed(all[i], poolingOf(options.pooling), options.layer);
     if (!one && all.size() > 1) return errorf("{}: line {}: {}", options.texts, i + 1, one.error().message);
     if (!one) return one.error();
+    if (interrupted()) return Error{"interrupted"}; // after the last check of the call above
     out.rows += 1;
     out.columns = one->columns;
     out.values.insert(out.values.end(), one->values.begin(), one->values.end());
