@@ -88,9 +88,11 @@ void removeUnfinished() {
 
 extern "C" __attribute__((visibility("default"))) const linnet::CompilerApi *linnet_compiler_api() {
   using namespace linnet;
-  static const CompilerApi api = {kCompilerApiVersion, "linnet " LINNET_PROJECT_VERSION, compileModel,
-                                  compileCached,       inspectCheckpoint,                exportModel,
-                                  initModel,           pullModel,                        registerDevices,
-                                  readTokenizer,       removeUnfinished};
+  static const CompilerApi api = {kCompilerApiVersion, "linnet " LINNET_PROJECT_VERSION,
+                                  compileModel,        compileCached,
+                                  inspectCheckpoint,   exportModel,
+                                  initModel,           pullModel,
+                                  registerDevices,     readTokenizer,
+                                  removeUnfinished};
   return &api;
 }

@@ -1,5 +1,5 @@
-// What liblinnet_compiler.so offers to a program that opens it with dlopen: one function that returns a table.
-// No MLIR here, so that the driver includes this and links only the runtime.
+// What liblinnet_compiler.so offers to a program that opens it with dlopen: one function that returns a
+// table. No MLIR here, so that the driver includes this and links only the runtime.
 //
 //   void *library = dlopen("liblinnet_compiler.so", RTLD_NOW | RTLD_LOCAL);
 //   auto get = reinterpret_cast<linnet::CompilerApiFunction>(dlsym(library, linnet::kCompilerApiSymbol));
@@ -85,7 +85,8 @@ struct ExportOptions {
   std::string input;  ///< a checkpoint
   std::string format; ///< "gguf", "safetensors"
   std::string output; ///< the .gguf, or the directory
-  std::string dtype;  ///< "f32", "f16", "bf16", for gguf also "q8_0", "q4_0"; empty: as the checkpoint has them
+  std::string
+      dtype; ///< "f32", "f16", "bf16", for gguf also "q8_0", "q4_0"; empty: as the checkpoint has them
 };
 struct InitOptions {
   std::string preset; ///< gpt2, gpt2-medium, gpt2-large, gpt2-xl, distilgpt2, tiny
@@ -115,8 +116,8 @@ struct CompilerApi {
   Result<std::string> (*pullModel)(const PullOptions &options);
   /// Makes the runtime know the devices that live here: "reference".
   void (*registerDevices)();
-  /// A checkpoint's tokenizer (also a .gguf's, from its metadata) as Tokenizer::serialize() writes it; empty if it
-  /// has none.
+  /// A checkpoint's tokenizer (also a .gguf's, from its metadata) as Tokenizer::serialize() writes it; empty
+  /// if it has none.
   Result<std::vector<std::byte>> (*readTokenizer)(const std::string &path);
   /// Removes the files and directories that this library is writing: for the handler of an interrupt.
   /// Async-signal-safe.

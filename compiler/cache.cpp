@@ -84,7 +84,8 @@ Result<uint64_t> CompileCache::contentHash(const std::string &path) const {
   bool still = false;
   LINNET_ASSIGN(std::string after, identityOf(path, still));
   // A note that cannot be written only costs time.
-  if (settled && before == after) (void)writeTextFile(note, fmt::format("{} {:016x}", before, hash.digest())).ok();
+  if (settled && before == after)
+    (void)writeTextFile(note, fmt::format("{} {:016x}", before, hash.digest())).ok();
   return hash.digest();
 }
 
@@ -101,7 +102,8 @@ Result<std::string> CompileCache::keyOf(const std::vector<std::string> &files,
   }
   for (const std::string &target : options.targets) {
     text += "target " + target + "\n";
-    if (target.find(":native") != std::string::npos) text += "host " + llvm::sys::getHostCPUName().str() + "\n";
+    if (target.find(":native") != std::string::npos)
+      text += "host " + llvm::sys::getHostCPUName().str() + "\n";
   }
   text += fmt::format("context {} batch {} level {} pipeline {}\n", options.max_context, options.max_batch,
                       options.opt_level, options.pass_pipeline);

@@ -1,8 +1,8 @@
-// Compiled checkpoints by content. A key is made of what decides an artifact's bytes: the contents of the input's
-// files, the options, this library itself. Hashing half a gigabyte at every start would be slow, so a file's hash is
-// remembered beside its device, inode, size, mtime and ctime: whoever changes a file changes its ctime, which no
-// program can set back. A file changed within the last two seconds is not remembered, as its clock may be too coarse
-// to tell the next change.
+// Compiled checkpoints by content. A key is made of what decides an artifact's bytes: the contents of the
+// input's files, the options, this library itself. Hashing half a gigabyte at every start would be slow, so a
+// file's hash is remembered beside its device, inode, size, mtime and ctime: whoever changes a file changes
+// its ctime, which no program can set back. A file changed within the last two seconds is not remembered, as
+// its clock may be too coarse to tell the next change.
 #pragma once
 #include "compiler/api.h"
 

@@ -38,7 +38,8 @@ public:
   Result<void> append(std::span<const std::byte> bytes) override {
     done += bytes.size();
     if (options.progress)
-      options.progress("packing weights", std::min(1.0, static_cast<double>(done) / static_cast<double>(expected)));
+      options.progress("packing weights",
+                       std::min(1.0, static_cast<double>(done) / static_cast<double>(expected)));
     return writer.append(bytes);
   }
   Result<fb::BlobT> end() override { return writer.end(); }
@@ -71,7 +72,8 @@ Result<std::vector<TargetSpec>> targetsOf(const CompileOptions &options) {
 
 class Compilation {
 public:
-  Compilation(const CompileOptions &options, std::string source) : options(options), source(std::move(source)) {}
+  Compilation(const CompileOptions &options, std::string source)
+      : options(options), source(std::move(source)) {}
 
   template <class Work> auto timed(const std::string &phase, Work work) {
     double begin = now();

@@ -4,8 +4,8 @@
 
 namespace linnet {
 
-/// Reads options.input, runs the pipeline and the backend for each target, writes options.output in one go: nothing
-/// exists under that name before all is done. Weights are streamed from the mapped checkpoint.
+/// Reads options.input, runs the pipeline and the backend for each target, writes options.output in one go:
+/// nothing exists under that name before all is done. Weights are streamed from the mapped checkpoint.
 Result<CompileReport> compileModel(const CompileOptions &options);
 
 /// The same into the cache, unless it is there.

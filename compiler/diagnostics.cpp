@@ -47,7 +47,8 @@ std::string locationText(Location location) {
 
 DiagnosticCollector::DiagnosticCollector(MLIRContext *context)
     : handler(context, [this](Diagnostic &diagnostic) {
-        if (diagnostic.getSeverity() == DiagnosticSeverity::Error && first.empty()) first = lineOf(diagnostic);
+        if (diagnostic.getSeverity() == DiagnosticSeverity::Error && first.empty())
+          first = lineOf(diagnostic);
         return success();
       }) {}
 

@@ -166,7 +166,8 @@ private:
 
 } // namespace
 
-Result<OwningOpRef<ModuleOp>> parseGraph(MLIRContext &context, std::string_view text, const std::string &path) {
+Result<OwningOpRef<ModuleOp>> parseGraph(MLIRContext &context, std::string_view text,
+                                         const std::string &path) {
   if (text.size() > kLargestFile)
     return errorf("{}: expected at most {} bytes of text, found {}", path, kLargestFile, text.size());
   if (text.starts_with("ML\xefR")) return errorf("{}: expected text, found MLIR bytecode", path);
@@ -174,8 +175,8 @@ Result<OwningOpRef<ModuleOp>> parseGraph(MLIRContext &context, std::string_view 
   LINNET_TRY(checkNesting(text, path));
   DiagnosticCollector diagnostics(&context);
   auto sources = std::make_shared<llvm::SourceMgr>();
-  sources->AddNewSourceBuffer(llvm::MemoryBuffer::getMemBufferCopy(llvm::StringRef(text.data(), text.size()), path),
-                              llvm::SMLoc());
+  sources->AddNewSourceBuffer(
+      llvm::MemoryBuffer::getMemBufferCopy(llvm::StringRef(text.data(), text.size()), path), llvm::SMLoc());
   OwningOpRef<ModuleOp> module = parseSourceFile<ModuleOp>(sources, ParserConfig(&context));
   if (!module) return diagnostics.error(path + ": cannot be parsed");
   for (auto function : module->getOps<func::FuncOp>())
@@ -183,6 +184,8 @@ Result<OwningOpRef<ModuleOp>> parseGraph(MLIRContext &context, std::string_view 
   return module;
 }
 
-Result<void> checkGraph(ModuleOp module, WeightSource &weights) { return GraphChecker(module, weights).run(); }
+Result<void> checkGraph(ModuleOp module, WeightSource &weights) {
+  return GraphChecker(module, weights).run();
+}
 
 } // namespace linnet

@@ -11,8 +11,9 @@ namespace {
 
 Result<ModelInput> openGraph(const CompileOptions &options) {
   if (options.max_context || options.max_batch)
-    return errorf("{}: --max-context and --max-batch are for checkpoints; a graph says its linnet.bounds itself",
-                  options.input);
+    return errorf(
+        "{}: --max-context and --max-batch are for checkpoints; a graph says its linnet.bounds itself",
+        options.input);
   ModelInput input;
   input.graph_path = options.input;
   LINNET_ASSIGN(MappedFile text, MappedFile::open(options.input));

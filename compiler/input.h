@@ -23,7 +23,8 @@ struct ModelInput {
   /// Opens options.input and checks it and the options that belong to it (max_context, max_batch, weights).
   static Result<ModelInput> open(const CompileOptions &options);
   /// The graph for these options.
-  Result<mlir::OwningOpRef<mlir::ModuleOp>> build(mlir::MLIRContext &context, const CompileOptions &options) const;
+  Result<mlir::OwningOpRef<mlir::ModuleOp>> build(mlir::MLIRContext &context,
+                                                  const CompileOptions &options) const;
   /// "gpt2", or "" for a graph.
   std::string kind() const { return checkpoint ? "gpt2" : ""; }
 };

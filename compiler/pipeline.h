@@ -9,8 +9,8 @@
 
 namespace linnet {
 
-/// `target` without what follows a colon. Appends the time of each pass to `phases`. Errors name the pass and the
-/// place in the graph.
+/// `target` without what follows a colon. Appends the time of each pass to `phases`. Errors name the pass and
+/// the place in the graph.
 Result<void> runPipeline(mlir::ModuleOp module, const std::string &target, const CompileOptions &options,
                          std::vector<PhaseTime> &phases);
 

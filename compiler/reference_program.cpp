@@ -49,7 +49,8 @@ private:
   void gatherSymbols(func::FuncOp function) {
     auto add = [&](Type type) {
       for (StringAttr name : dimsOf(llvm::cast<RankedTensorType>(type)))
-        if (symbols.try_emplace(name.str(), uint8_t(symbols.size())).second) program.symbols.push_back(name.str());
+        if (symbols.try_emplace(name.str(), uint8_t(symbols.size())).second)
+          program.symbols.push_back(name.str());
     };
     for (Type type : function.getArgumentTypes()) add(type);
     for (Operation &op : function.getBody().front())
@@ -95,10 +96,11 @@ private:
       return {};
     };
     for (unsigned i = 0; i < function.getNumArguments(); ++i)
-      LINNET_TRY(port(entry->inputs, function.getArgumentTypes()[i], argName(function, i), argState(function, i)));
-    for (unsigned i = 0; i < function.getNumResults(); ++i)
       LINNET_TRY(
-          port(entry->outputs, function.getResultTypes()[i], resultName(function, i), resultState(function, i)));
+          port(entry->inputs, function.getArgumentTypes()[i], argName(function, i), argState(function, i)));
+    for (unsigned i = 0; i < function.getNumResults(); ++i)
+      LINNET_TRY(port(entry->outputs, function.getResultTypes()[i], resultName(function, i),
+                      resultState(function, i)));
     program.entries.push_back(std::move(entry));
     for (auto param : function.getOps<ParamOp>()) LINNET_TRY(addWeight(param));
     return {};
@@ -121,7 +123,8 @@ private:
     if (auto [found, fresh] = stored.try_emplace(name, type.getElementType()); !fresh)
       return found->second == type.getElementType()
                  ? Result<void>()
-                 : errorf("weight '{}': target reference stores it in one element type, two are asked for", name);
+                 : errorf("weight '{}': target reference stores it in one element type, two are asked for",
+                          name);
     Type element = type.getElementType();
     if (!element.isF32() && !element.isF16() && !element.isBF16())
       return errorf("weight '{}': target reference stores weights as f32, f16 or bf16", name);
@@ -138,7 +141,9 @@ private:
 
   /// As f32, which is what the interpreter computes on; values are rounded to `element` first.
   Result<fb::BlobT> stream(const WeightTensor &tensor, int64_t elements, Type element) {
-    PackedType type = element.isF16() ? PackedType::f16 : element.isBF16() ? PackedType::bf16 : PackedType::f32;
+    PackedType type = element.isF16()    ? PackedType::f16
+                      : element.isBF16() ? PackedType::bf16
+                                         : PackedType::f32;
     std::vector<float> chunk;
     std::vector<std::byte> bytes;
     LINNET_TRY(blobs.begin());

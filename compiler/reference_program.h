@@ -7,7 +7,8 @@
 
 namespace linnet {
 
-/// Ports, states and bounds as any device needs them; no commands and no code. Params are stored as f32, rounded to their own type.
+/// Ports, states and bounds as any device needs them; no commands and no code. Params are stored as f32,
+/// rounded to their own type.
 Result<fb::ProgramT> makeReferenceProgram(mlir::ModuleOp module, WeightSource &weights, BlobSink &blobs);
 
 } // namespace linnet

@@ -44,7 +44,8 @@ public:
       : file(std::move(from)), path(std::move(file_path)) {}
   Result<WeightTensor> open(std::string_view name) override {
     if (!file)
-      return errorf("the graph has a linnet.param \"{}\", and no file of weights was given (--weights)", name);
+      return errorf("the graph has a linnet.param \"{}\", and no file of weights was given (--weights)",
+                    name);
     if (const TensorView *view = file->find(name)) return weightOf(*view);
     return errorf("{}: no tensor '{}'", path, name);
   }

@@ -3,13 +3,15 @@
 // Which results have no memory of their own, and the copies that this demands. In three walks over an entry:
 //
 //   views      a reshape is one; a slice is one if all who read it, through reshapes, can walk rows with gaps
-//   in place   a cache_append writes into its cache's buffer if nothing reads the old value later and the buffer is
+//   in place   a cache_append writes into its cache's buffer if nothing reads the old value later and the
+//   buffer is
 //              a state or an activation; else into a copy of it
-//   returns    what cannot be computed straight into the function result's memory is copied there, states last,
+//   returns    what cannot be computed straight into the function result's memory is copied there, states
+//   last,
 //              since a state's buffer is read until then
 //
-// Preserves every value. Legal after it: linnet.view and linnet.in_place hold on the ops they stand on; each returned
-// value is the result of an op of its own, or a state updated in place.
+// Preserves every value. Legal after it: linnet.view and linnet.in_place hold on the ops they stand on; each
+// returned value is the result of an op of its own, or a state updated in place.
 //
 //===---------------------------------------------------------------------------------------------------===//
 #include "ir/Shapes.h"
@@ -83,8 +85,7 @@ private:
   bool mayOverwriteCache(CacheAppendOp append) {
     if (!target.in_place_caches) return false;
     Storage storage = storageOf(append.getCache());
-    bool whole = storage.dense() && storage.offset == 0 &&
-                 storage.row == storageOf(storage.base).row;
+    bool whole = storage.dense() && storage.offset == 0 && storage.row == storageOf(storage.base).row;
     return whole && isWritable(storage.base) && !isReadLater(storage.base, append);
   }
 
@@ -99,8 +100,8 @@ private:
     return !llvm::isa<ParamOp, ConstantOp>(base.getDefiningOp());
   }
 
-  /// Whether an op behind `writer`, or another operand of it, reads what the buffer held before. What is derived
-  /// from the writer's own result reads the new value, as it should.
+  /// Whether an op behind `writer`, or another operand of it, reads what the buffer held before. What is
+  /// derived from the writer's own result reads the new value, as it should.
   bool isReadLater(Value base, CacheAppendOp writer) {
     for (Operation *op = writer; op; op = op->getNextNode())
       for (OpOperand &use : op->getOpOperands()) {
@@ -141,8 +142,7 @@ private:
   bool isUpdatedSelf(OpOperand &use) {
     Storage storage = storageOf(use.get());
     auto argument = llvm::dyn_cast<BlockArgument>(storage.base);
-    return argument && storage.dense() && storage.offset == 0 &&
-           use.get().getType() == argument.getType() &&
+    return argument && storage.dense() && storage.offset == 0 && use.get().getType() == argument.getType() &&
            argState(function, argument.getArgNumber()) == resultState(function, use.getOperandNumber());
   }
 

@@ -1,11 +1,12 @@
 //===- linnet-assign-layout ----------------------------------------------------------------------------===//
 //
-// Every weight that a matmul reads as its rhs is stored in the target's panels. Three steps: gather the uses of each
-// weight over all entries; choose the layouts to store (one for each direction that matmuls read it in; another use
-// takes one of those if it can, else the weight is also stored row-major); give each use a param or constant of its
-// layout.
+// Every weight that a matmul reads as its rhs is stored in the target's panels. Three steps: gather the uses
+// of each weight over all entries; choose the layouts to store (one for each direction that matmuls read it
+// in; another use takes one of those if it can, else the weight is also stored row-major); give each use a
+// param or constant of its layout.
 //
-// Preserves every value: a layout says how a weight is stored. Legal after it: rhs of a matmul may have a panel type.
+// Preserves every value: a layout says how a weight is stored. Legal after it: rhs of a matmul may have a
+// panel type.
 //
 //===---------------------------------------------------------------------------------------------------===//
 #include "ir/Shapes.h"
@@ -25,7 +26,8 @@ namespace linnet {
 namespace {
 using namespace ir;
 
-/// The layouts that a use can read: its first choice, and whether row-major or the other stored ones do as well.
+/// The layouts that a use can read: its first choice, and whether row-major or the other stored ones do as
+/// well.
 struct Demand {
   OpOperand *use;
   PanelAttr wanted;                    ///< null: row-major
@@ -53,7 +55,8 @@ llvm::SetVector<Attribute> chooseLayouts(const Uses &uses) {
   llvm::SetVector<Attribute> layouts;
   for (const Demand &demand : uses)
     if (demand.wanted) layouts.insert(demand.wanted);
-  bool transposed = llvm::any_of(layouts, [](Attribute a) { return llvm::cast<PanelAttr>(a).getTransposed(); });
+  bool transposed =
+      llvm::any_of(layouts, [](Attribute a) { return llvm::cast<PanelAttr>(a).getTransposed(); });
   for (const Demand &demand : uses)
     if (!demand.wanted && !(demand.reads_transposed_panel && transposed)) layouts.insert(Attribute());
   return layouts;
@@ -101,7 +104,8 @@ struct AssignLayout : impl::AssignLayoutBase<AssignLayout> {
       auto type = llvm::dyn_cast<RankedTensorType>(op->getResult(0).getType());
       if (!type || type.getRank() != 2 || panelOf(type) || !type.hasStaticShape()) return;
       auto param = llvm::dyn_cast<ParamOp>(op);
-      auto key = param ? std::pair(param.getName(), static_cast<Operation *>(nullptr)) : std::pair(StringRef(), op);
+      auto key =
+          param ? std::pair(param.getName(), static_cast<Operation *>(nullptr)) : std::pair(StringRef(), op);
       for (OpOperand &use : op->getUses()) weights[key].push_back(demandOf(use, target));
     });
     return weights;

@@ -1,11 +1,11 @@
 //===- linnet-fuse-elementwise -------------------------------------------------------------------------===//
 //
-// An elementwise consumer takes in its elementwise producers: same shape, no other user. Both become linnet.fused
-// first, so that there is one merge. Constants of one value move into the region. A producer of a smaller shape
-// stays outside, else it would be computed once for each element it broadcasts to.
+// An elementwise consumer takes in its elementwise producers: same shape, no other user. Both become
+// linnet.fused first, so that there is one merge. Constants of one value move into the region. A producer of
+// a smaller shape stays outside, else it would be computed once for each element it broadcasts to.
 //
-// Preserves every returned value. Legal after it: nothing new; elementwise ops that fuse with none stay as they are
-// (linnet-wrap-elementwise is what makes them linnet.fused).
+// Preserves every returned value. Legal after it: nothing new; elementwise ops that fuse with none stay as
+// they are (linnet-wrap-elementwise is what makes them linnet.fused).
 //
 //===---------------------------------------------------------------------------------------------------===//
 #include "ir/Shapes.h"

@@ -1,10 +1,12 @@
 //===- linnet-fuse-epilogue ----------------------------------------------------------------------------===//
 //
-// What follows a matmul moves into it: bias, activation, residual, in the one order that the op computes them:
-// activation(ab + bias) + residual. Each rule is a pattern; its guards keep that order and ask for a matmul with
-// no other user. The new matmul stands where the absorbed op stood, so that all its operands are defined there.
+// What follows a matmul moves into it: bias, activation, residual, in the one order that the op computes
+// them: activation(ab + bias) + residual. Each rule is a pattern; its guards keep that order and ask for a
+// matmul with no other user. The new matmul stands where the absorbed op stood, so that all its operands are
+// defined there.
 //
-// Preserves every returned value. Legal after it: nothing new; a matmul may have any epilogue before and after.
+// Preserves every returned value. Legal after it: nothing new; a matmul may have any epilogue before and
+// after.
 //
 //===---------------------------------------------------------------------------------------------------===//
 #include "ir/Shapes.h"
@@ -29,8 +31,9 @@ RankedTensorType tensor(Value value) { return llvm::dyn_cast<RankedTensorType>(v
 void absorb(PatternRewriter &rewriter, MatmulOp matmul, Operation *absorbed, Value bias, Value residual,
             Activation activation) {
   Location loc = rewriter.getFusedLoc({matmul.getLoc(), absorbed->getLoc()});
-  rewriter.replaceOpWithNewOp<MatmulOp>(absorbed, matmul.getLhs(), matmul.getRhs(), bias, residual,
-                                        matmul.getTransposeLhs(), matmul.getTransposeRhs(), activation)
+  rewriter
+      .replaceOpWithNewOp<MatmulOp>(absorbed, matmul.getLhs(), matmul.getRhs(), bias, residual,
+                                    matmul.getTransposeLhs(), matmul.getTransposeRhs(), activation)
       ->setLoc(loc);
   rewriter.eraseOp(matmul);
 }
@@ -45,7 +48,8 @@ MatmulOp onlyUsersMatmul(Value operand) {
 struct AbsorbBias : OpRewritePattern<AddOp> {
   AbsorbBias(MLIRContext *context, Counters &counters) : OpRewritePattern(context, 2), counters(counters) {}
   LogicalResult matchAndRewrite(AddOp add, PatternRewriter &rewriter) const override {
-    for (auto [value, bias] : {std::pair(add.getLhs(), add.getRhs()), std::pair(add.getRhs(), add.getLhs())}) {
+    for (auto [value, bias] :
+         {std::pair(add.getLhs(), add.getRhs()), std::pair(add.getRhs(), add.getLhs())}) {
       MatmulOp matmul = onlyUsersMatmul(value);
       if (!matmul || matmul.getBias() || matmul.getResidual() || matmul.getActivation() != Activation::none)
         continue;
@@ -96,7 +100,8 @@ struct AbsorbResidual : OpRewritePattern<AddOp> {
       counters.add("linnet-fuse-epilogue", "residuals");
       return success();
     }
-    return rewriter.notifyMatchFailure(add, "no single-use matmul without residual plus a tensor of its shape");
+    return rewriter.notifyMatchFailure(add,
+                                       "no single-use matmul without residual plus a tensor of its shape");
   }
   Counters &counters;
 };
@@ -105,8 +110,8 @@ struct FuseEpilogue : impl::FuseEpilogueBase<FuseEpilogue> {
   void runOnOperation() override {
     auto &counters = getAnalysis<Counters>();
     RewritePatternSet patterns(&getContext());
-    patterns.add<AbsorbBias, AbsorbActivation<ReluOp>, AbsorbActivation<GeluOp>, AbsorbResidual>(&getContext(),
-                                                                                              counters);
+    patterns.add<AbsorbBias, AbsorbActivation<ReluOp>, AbsorbActivation<GeluOp>, AbsorbResidual>(
+        &getContext(), counters);
     if (failed(applyPatternsAndFoldGreedily(getOperation(), std::move(patterns)))) signalPassFailure();
   }
 };

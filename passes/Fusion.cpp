@@ -110,10 +110,9 @@ FusedOp absorbSplats(RewriterBase &rewriter, FusedOp fused) {
 
 FusedOp makeCopy(OpBuilder &builder, Value value) {
   auto type = plainType(llvm::cast<RankedTensorType>(value.getType()));
-  return builder.create<FusedOp>(value.getLoc(), TypeRange{type}, ValueRange{value},
-                                 [](OpBuilder &, Location, ValueRange scalars) -> SmallVector<Value> {
-                                   return {scalars[0]};
-                                 });
+  return builder.create<FusedOp>(
+      value.getLoc(), TypeRange{type}, ValueRange{value},
+      [](OpBuilder &, Location, ValueRange scalars) -> SmallVector<Value> { return {scalars[0]}; });
 }
 
 } // namespace linnet

@@ -20,8 +20,10 @@ SmallVector<Lifetime> lifetimes(func::FuncOp function) {
   int at = 0;
   for (Operation &op : function.getBody().front()) {
     for (Value operand : op.getOperands())
-      if (auto found = index.find(storageOf(operand).base); found != index.end()) all[found->second].last = at;
-    bool owns = !llvm::isa<ParamOp, ConstantOp>(op) && !op.hasAttr("linnet.view") && !op.hasAttr("linnet.in_place");
+      if (auto found = index.find(storageOf(operand).base); found != index.end())
+        all[found->second].last = at;
+    bool owns =
+        !llvm::isa<ParamOp, ConstantOp>(op) && !op.hasAttr("linnet.view") && !op.hasAttr("linnet.in_place");
     for (Value result : op.getResults()) {
       if (!owns) continue;
       index[result] = all.size();
@@ -43,7 +45,8 @@ bool canOverwrite(Operation *op, OpResult result, Value base) {
     // A reshape keeps the order of elements, so the operand may be one; a slice or a broadcast may not.
     bool same_elements = shapeOf(from) == shapeOf(to) && storage.dense() && storage.offset == 0 &&
                          storage.row == storageOf(base).row && dimsOf(whole) == dimsOf(from);
-    if (!same_elements || elementBytes(from.getElementType()) != elementBytes(to.getElementType())) return false;
+    if (!same_elements || elementBytes(from.getElementType()) != elementBytes(to.getElementType()))
+      return false;
   }
   return true;
 }

@@ -8,8 +8,8 @@
 
 namespace linnet {
 
-/// Lives from the op that writes it to the last that reads it, both included: a result never shares memory with an
-/// operand of its own op (but for the exception that planners make of elementwise ops).
+/// Lives from the op that writes it to the last that reads it, both included: a result never shares memory
+/// with an operand of its own op (but for the exception that planners make of elementwise ops).
 struct Lifetime {
   mlir::Value base; ///< the value that owns the buffer: no view, no in-place update
   int first, last;  ///< positions of ops in the block; last is the block's end for what is returned
@@ -22,8 +22,8 @@ llvm::SmallVector<Lifetime> lifetimes(mlir::func::FuncOp function);
 /// Position of each op in the entry's block.
 llvm::DenseMap<mlir::Operation *, int> positions(mlir::func::FuncOp function);
 
-/// Whether `op` may write its result over `operand`: elementwise, and each operand that reads that buffer does so
-/// at the element that is written. The buffer must die there, which is the caller's to know.
+/// Whether `op` may write its result over `operand`: elementwise, and each operand that reads that buffer
+/// does so at the element that is written. The buffer must die there, which is the caller's to know.
 bool canOverwrite(mlir::Operation *op, mlir::OpResult result, mlir::Value base);
 
 } // namespace linnet

@@ -57,7 +57,8 @@ MemoryPlan place(const std::vector<Interval> &buffers, const Order &order) {
   for (int i : order) {
     taken.clear();
     for (int j : placed)
-      if (overlap(buffers[i], buffers[j]) && buffers[j].size) taken.emplace_back(plan.offsets[j], buffers[j].size);
+      if (overlap(buffers[i], buffers[j]) && buffers[j].size)
+        taken.emplace_back(plan.offsets[j], buffers[j].size);
     std::sort(taken.begin(), taken.end());
     plan.offsets[i] = buffers[i].size ? bestGap(taken, buffers[i].size) : 0;
     plan.peak = std::max(plan.peak, plan.offsets[i] + buffers[i].size);
@@ -80,14 +81,16 @@ std::vector<Order> orders(const std::vector<Interval> &buffers) {
         return std::pair(buffers[a].size, length(a)) > std::pair(buffers[b].size, length(b));
       }),
       by([&](int a, int b) {
-        return static_cast<double>(buffers[a].size) * length(a) > static_cast<double>(buffers[b].size) * length(b);
+        return static_cast<double>(buffers[a].size) * length(a) >
+               static_cast<double>(buffers[b].size) * length(b);
       }),
       by([&](int a, int b) {
         return std::pair(length(a), static_cast<double>(buffers[a].size)) >
                std::pair(length(b), static_cast<double>(buffers[b].size));
       }),
       by([&](int a, int b) {
-        return std::tuple(buffers[a].first, -buffers[a].size) < std::tuple(buffers[b].first, -buffers[b].size);
+        return std::tuple(buffers[a].first, -buffers[a].size) <
+               std::tuple(buffers[b].first, -buffers[b].size);
       }),
   };
 }

@@ -25,13 +25,14 @@ struct PipelineSpec {
   int opt_level = 2;
   /// Arguments of passes to leave out: every occurrence. Those in requiredPasses() cannot be.
   std::vector<std::string> disabled;
-  /// Runs instead of the optimizing part, in mlir-opt's syntax ("canonicalize,linnet-fuse-epilogue"); the passes
-  /// that make a plan follow it.
+  /// Runs instead of the optimizing part, in mlir-opt's syntax ("canonicalize,linnet-fuse-epilogue"); the
+  /// passes that make a plan follow it.
   std::string custom;
 };
 
 /// Appends to `manager` (on builtin.module) the pipeline that ends in a planned module, or, for a target that
-/// plans nothing, in an optimized one. An unknown target, pass or level, or a required pass disabled, is an error.
+/// plans nothing, in an optimized one. An unknown target, pass or level, or a required pass disabled, is an
+/// error.
 Result<void> buildPipeline(mlir::OpPassManager &manager, const PipelineSpec &spec);
 
 /// Arguments of the passes of the default pipeline at this level, in order, before any is left out.

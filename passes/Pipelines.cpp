@@ -83,7 +83,8 @@ Result<void> append(OpPassManager &manager, llvm::StringRef pipeline) {
 }
 
 struct DefaultPipelineOptions : PassPipelineOptions<DefaultPipelineOptions> {
-  Option<std::string> target{*this, "target", llvm::cl::desc("the target to plan for"), llvm::cl::init("cpu")};
+  Option<std::string> target{*this, "target", llvm::cl::desc("the target to plan for"),
+                             llvm::cl::init("cpu")};
   Option<int> opt_level{*this, "opt-level", llvm::cl::desc("0, 1 or 2"), llvm::cl::init(2)};
   ListOption<std::string> disabled{*this, "disable", llvm::cl::desc("passes to leave out")};
 };

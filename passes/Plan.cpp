@@ -48,7 +48,9 @@ Storage denseStorage(Value value) {
 }
 
 /// One row only: the elements are consecutive whatever the stride says.
-bool oneRow(RankedTensorType type, int64_t row) { return type.hasStaticShape() && product(type.getShape()) == row; }
+bool oneRow(RankedTensorType type, int64_t row) {
+  return type.hasStaticShape() && product(type.getShape()) == row;
+}
 
 } // namespace
 

@@ -3,21 +3,25 @@
 //
 // In an entry, each tensor result of an op that computes something has exactly one of these attributes:
 //
-//   linnet.slot = #linnet.slot<offset, size>  at [offset, offset + size) of the arena, offset a multiple of 64
-//   linnet.output = i                         in the memory of the function's i-th result: the output port, or,
+//   linnet.slot = #linnet.slot<offset, size>  at [offset, offset + size) of the arena, offset a multiple of
+//   64 linnet.output = i                         in the memory of the function's i-th result: the output
+//   port, or,
 //                                             when that result carries linnet.state, the state's buffer
 //   linnet.in_place                           (cache_append) in the buffer of its operand 0, a state
-//   linnet.view                               (reshape, slice) no memory of its own: some of operand 0's elements
+//   linnet.view                               (reshape, slice) no memory of its own: some of operand 0's
+//   elements
 //
 // An op with several results (fused) has instead `linnet.places`, an array with one entry a result, in order:
-// a #linnet.slot<...> or an i64 i that stands for linnet.output = i. `linnet.param` and `linnet.constant` have
-// none. The function has `linnet.arena_bytes` (extent of the arena that its slots use) and `linnet.live_bytes`
-// (the largest set of slots alive at one time: no plan can need less); the module `linnet.target = "cpu"`.
+// a #linnet.slot<...> or an i64 i that stands for linnet.output = i. `linnet.param` and `linnet.constant`
+// have none. The function has `linnet.arena_bytes` (extent of the arena that its slots use) and
+// `linnet.live_bytes` (the largest set of slots alive at one time: no plan can need less); the module
+// `linnet.target = "cpu"`.
 //
 // Sizes and offsets hold for the largest bounds. Two slots may coincide when an elementwise op overwrites an
 // operand that dies there: same offset, same type, element i written after element i is read. Otherwise the
-// slots of values alive at one time are disjoint. A returned value is never an argument (except a state's own,
-// unchanged), a view, nor returned twice: the passes insert copies, one-op `linnet.fused` that yield their input.
+// slots of values alive at one time are disjoint. A returned value is never an argument (except a state's
+// own, unchanged), a view, nor returned twice: the passes insert copies, one-op `linnet.fused` that yield
+// their input.
 #pragma once
 #include "ir/Linnet.h"
 
@@ -46,7 +50,8 @@ struct Placement {
 };
 Placement placementOf(mlir::Value value);
 
-/// Sets result `i` of `op`: a slot, or an output by its number. Keeps the form for one and for several results.
+/// Sets result `i` of `op`: a slot, or an output by its number. Keeps the form for one and for several
+/// results.
 void placeInSlot(mlir::OpResult result, int64_t offset, int64_t size);
 void placeInOutput(mlir::OpResult result, int64_t output);
 /// Removes every plan attribute of `op`.
@@ -63,7 +68,8 @@ struct Storage {
   int64_t offset = 0, row = 1, stride = 1;
   bool dense() const { return row == stride; }
 };
-/// Follows `linnet.view` and `linnet.in_place`. A dense value has row = stride = product of its static dimensions.
+/// Follows `linnet.view` and `linnet.in_place`. A dense value has row = stride = product of its static
+/// dimensions.
 Storage storageOf(mlir::Value value);
 /// The storage that `slice` or `reshape` has as a view, or nothing where it has no such regular form.
 std::optional<Storage> viewStorage(mlir::Operation *view);

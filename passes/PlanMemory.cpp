@@ -1,8 +1,8 @@
 //===- linnet-plan-memory ------------------------------------------------------------------------------===//
 //
-// A place for every result: the function result's own memory for what is returned, a slot of the arena for the rest.
-// Lifetimes follow views and in-place updates to the buffer they are made of. An elementwise result takes over the
-// slot of an operand that dies there. Offsets come from planMemory.
+// A place for every result: the function result's own memory for what is returned, a slot of the arena for
+// the rest. Lifetimes follow views and in-place updates to the buffer they are made of. An elementwise result
+// takes over the slot of an operand that dies there. Offsets come from planMemory.
 //
 // Preserves every value. Legal after it: the module is planned, as passes/Plan.h defines it.
 //
@@ -42,7 +42,8 @@ public:
     auto plan = planMemory(intervals, target.alignment);
     if (!plan) return function.emitError("the sizes of @") << function.getName() << "'s activations overflow";
     for (auto [buffer, offset] : llvm::zip(buffers, plan->offsets))
-      for (Value value : buffer.values) placeInSlot(llvm::cast<OpResult>(value), offset, buffer.interval.size);
+      for (Value value : buffer.values)
+        placeInSlot(llvm::cast<OpResult>(value), offset, buffer.interval.size);
     Builder builder(function.getContext());
     function->setAttr("linnet.arena_bytes", builder.getI64IntegerAttr(plan->peak));
     function->setAttr("linnet.live_bytes", builder.getI64IntegerAttr(plan->lower_bound));

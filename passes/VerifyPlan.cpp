@@ -1,7 +1,7 @@
 //===- linnet-verify-plan ------------------------------------------------------------------------------===//
 //
-// Checks a planned module against passes/Plan.h, without trusting the pass that planned it: lifetimes are computed
-// anew from the ops and their attributes. Changes nothing.
+// Checks a planned module against passes/Plan.h, without trusting the pass that planned it: lifetimes are
+// computed anew from the ops and their attributes. Changes nothing.
 //
 //===---------------------------------------------------------------------------------------------------===//
 #include "ir/Shapes.h"
@@ -51,7 +51,8 @@ private:
   std::string checkPlaces(Operation &op) {
     if (op.hasTrait<OpTrait::IsTerminator>()) return "";
     int places = 0;
-    for (llvm::StringRef name : {"linnet.slot", "linnet.output", "linnet.places", "linnet.in_place", "linnet.view"})
+    for (llvm::StringRef name :
+         {"linnet.slot", "linnet.output", "linnet.places", "linnet.in_place", "linnet.view"})
       places += op.hasAttr(name);
     if (llvm::isa<ParamOp, ConstantOp>(op)) return places ? nameOf(&op) + " has a place" : "";
     if (places != 1) return fmt::format("{} has {} places, expected one", nameOf(&op), places);

@@ -51,7 +51,8 @@ std::vector<Interval> drawBuffers(std::mt19937_64 &random, int count, int steps,
   std::vector<Interval> buffers;
   for (int i = 0; i < count; ++i) {
     int first = random() % steps, length = random() % std::max(1, steps / 4);
-    buffers.push_back({first, std::min(steps, first + length), static_cast<int64_t>(random() % (largest + 1))});
+    buffers.push_back(
+        {first, std::min(steps, first + length), static_cast<int64_t>(random() % (largest + 1))});
   }
   return buffers;
 }
