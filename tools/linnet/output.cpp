@@ -71,7 +71,7 @@ void put(std::string_view text) {
 }
 
 void printJson(const Json &value) {
-  put(std::string_view(value.dump(2, ' ', false, Json::error_handler_t::replace)));
+  put(std::string_view(value.dump(-1, ' ', false, Json::error_handler_t::replace)));
   put("\n");
 }
 

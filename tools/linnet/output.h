@@ -17,7 +17,7 @@ void put(std::string_view text);
 template <class... Args> void put(fmt::format_string<Args...> format, Args &&...args) {
   put(std::string_view(fmt::format(format, std::forward<Args>(args)...)));
 }
-/// One JSON value and a line end. Ill-formed UTF-8 in strings becomes U+FFFD.
+/// One JSON value on a line of its own. Ill-formed UTF-8 in strings becomes U+FFFD.
 void printJson(const Json &value);
 /// False when standard output is gone: a command that streams then stops.
 bool flush();
