@@ -20,7 +20,7 @@ struct Golden {
     const std::string directory = std::string(LINNET_GOLDEN_DIR) + "/" + name;
     checkpoint = *Checkpoint::open(directory);
     expected = *SafetensorsFile::open(directory + "/expected.safetensors");
-    module = buildGpt2(context, checkpoint.config(), {.max_batch = 4});
+    module = buildGpt2(context, checkpoint.config(), {.max_batch = 4, .entries = {}});
     auto made = CompiledModule::compile(*module, linnet::testing::weightsOf(checkpoint), options);
     if (!made) FAIL(made.error().message);
     compiled = *made;
