@@ -18,9 +18,14 @@ std::string directoryOf(const std::string &path) {
   return slash == std::string::npos ? "." : path.substr(0, slash);
 }
 
+std::string chosenLibrary() {
+  const char *chosen = std::getenv("LINNET_COMPILER_LIBRARY");
+  return chosen ? chosen : "";
+}
+
 /// Places to look in, best first. An explicit choice is the only one.
 std::vector<std::string> candidates() {
-  if (const char *chosen = std::getenv("LINNET_COMPILER_LIBRARY"); chosen && *chosen) return {chosen};
+  if (!chosenLibrary().empty()) return {chosenLibrary()};
   std::vector<std::string> paths;
   Dl_info runtime;
   if (dladdr(reinterpret_cast<void *>(&Artifact::open), &runtime) && runtime.dli_fname)
@@ -41,7 +46,7 @@ Result<const CompilerApi *> open(const std::string &command) {
     if (library) break;
     reason = dlerror();
   }
-  if (!library && reason.empty() && !std::getenv("LINNET_COMPILER_LIBRARY"))
+  if (!library && reason.empty() && chosenLibrary().empty())
     library = dlopen(kLibrary, RTLD_NOW | RTLD_LOCAL);
   if (!library && !reason.empty())
     return errorf("{} needs the compiler library, which does not load: {}", command, reason);
