@@ -1,11 +1,18 @@
 #include "frontend/checkpoint/export.h"
 #include "frontend/checkpoint/gguf.h"
+#include "frontend/checkpoint/gguf_model.h"
 #include "frontend/checkpoint/init.h"
 #include "frontend/checkpoint/safetensors.h"
+#include "frontend/checkpoint/staging.h"
+#include "support/error.h"
 #include "support/json.h"
 #include "tests/checkpoint/common.h"
 
+#include <cmath>
+#include <csignal>
+#include <fstream>
 #include <random>
+#include <sys/resource.h>
 
 using namespace linnet;
 using namespace linnet::testing;
@@ -54,6 +61,12 @@ TEST_CASE("settings are read, and those that would change the numbers are refuse
 
   CHECK(configError(R"({"activation_function":"relu","resid_pdrop":0.1,"transformers_version":"4"})") ==
         "(no error)");
+  // What the published models' files carry (distilgpt2, gpt2-medium).
+  CHECK(configError(R"({"_num_labels":1,"n_special":0,"predict_special_tokens":true,"is_decoder":true,
+                        "summary_type":"cls_index","task_specific_params":{"a":{"do_sample":true}}})") ==
+        "(no error)");
+  CHECK_THAT(configError(R"({"activation_function":"gelu_fast"})"),
+             Contains("activation_function \"gelu_fast\" is not supported"));
   CHECK_THAT(configError(R"({"activation_function":"silu"})"),
              Contains("activation_function \"silu\" is not supported"));
   CHECK_THAT(configError(R"({"add_cross_attention":true})"),
@@ -226,6 +239,76 @@ TEST_CASE("models that llama.cpp would compute differently are not exported", "[
   CHECK_FALSE(fileExists(scratch.file("x.gguf")));
 }
 
+TEST_CASE("hostile GGUF files are refused with the reason", "[gguf]") {
+  Scratch scratch;
+  auto twoTensors = [&](GgufMetadata metadata = {}) {
+    REQUIRE(writeGguf(scratch.file("g"), metadata, {zeros("a", {8}), zeros("b", {8})}));
+    return *readTextFile(scratch.file("g"));
+  };
+  auto parse = [](const std::string &bytes) {
+    return message(GgufFile::parse({}, std::as_bytes(std::span(bytes.data(), bytes.size())), "f"));
+  };
+  const std::string good = twoTensors();
+  REQUIRE(parse(good) == "(no error)");
+  // Behind the 24 bytes of the header: name (8 + 1), rank (4), size (8), type (4), offset (8), twice.
+  constexpr size_t kName = 32, kRank = 33, kSize = 37, kType = 45, kOffset = 49, kSecond = 33;
+  auto patched = [&](size_t at, uint64_t value, size_t size) {
+    std::string bad = good;
+    std::memcpy(bad.data() + at, &value, size);
+    return parse(bad);
+  };
+  CHECK_THAT(patched(kSecond + kName, 'a', 1), Contains("tensor \"a\" appears twice"));
+  CHECK_THAT(patched(kSecond + kOffset, 0, 8),
+             Contains("tensors \"a\" and \"b\" overlap") || Contains("tensors \"b\" and \"a\" overlap"));
+  CHECK_THAT(patched(kSecond + kOffset, 4, 8), Contains("offset 4 is not a multiple of 32"));
+  CHECK_THAT(patched(kSecond + kOffset, 64, 8), Contains("lie outside the file"));
+  CHECK_THAT(patched(kSecond + kOffset, UINT64_MAX - 31, 8), Contains("lie outside the file"));
+  CHECK_THAT(patched(kSize, uint64_t(1) << 62, 8), Contains("overflow"));
+  CHECK_THAT(patched(kSize, UINT64_MAX, 8), Contains("is too large"));
+  CHECK_THAT(patched(kRank, 5, 4), Contains("has 5 dimensions, expected at most 4"));
+  CHECK_THAT(patched(kType, 14, 4), Contains("GGML type 14; supported are f32, f16, bf16, q8_0 and q4_0"));
+  CHECK_THAT(patched(kType, 2, 4), Contains("8 elements do not fill Q4_0 blocks of 32"));
+  auto with = [&](const char *key, GgufValue value) { return parse(twoTensors({{key, std::move(value)}})); };
+  CHECK_THAT(with("general.alignment", int64_t(3)), Contains("alignment 3 is no power of two"));
+  CHECK_THAT(with("general.alignment", std::string("x")), Contains("expected to be a whole number"));
+  std::string nested = twoTensors({{"k", std::vector<int64_t>{1}}});
+  nested[24 + 8 + 1 + 4] = 9; // an array of arrays
+  CHECK_THAT(parse(nested), Contains("unknown or nested element type 9"));
+  nested = twoTensors({{"k", std::vector<int64_t>{1}}});
+  std::memset(nested.data() + 24 + 8 + 1 + 8, 0xff, 8);
+  CHECK_THAT(parse(nested), Contains("array of 18446744073709551615 elements"));
+  CHECK_THAT(parse(twoTensors({{"k", int64_t(1)}, {"k", int64_t(2)}})), Contains("\"k\" appears twice"));
+}
+
+TEST_CASE("a GGUF file of another model is named", "[gguf]") {
+  Scratch scratch;
+  auto whole = Checkpoint::open(golden("odd"));
+  REQUIRE(whole);
+  GgufMetadata good = ggufMetadata(whole->config(), std::nullopt, 0, "odd");
+  auto with = [&](const std::string &key, std::optional<GgufValue> value) {
+    GgufMetadata metadata;
+    for (auto &[k, v] : good)
+      if (k != key)
+        metadata.emplace_back(k, v);
+      else if (value)
+        metadata.emplace_back(k, *value);
+    REQUIRE(writeGguf(scratch.file("m.gguf"), metadata, {zeros("token_embd.weight", {101, 42})}));
+    return openError(scratch.file("m.gguf"));
+  };
+  CHECK_THAT(with("general.architecture", std::string("llama")),
+             Contains("\"llama\" is not supported (gpt2)"));
+  CHECK_THAT(with("gpt2.block_count", std::nullopt), Contains("\"gpt2.block_count\" is missing"));
+  CHECK_THAT(with("gpt2.block_count", 1.5),
+             Contains("\"gpt2.block_count\" is expected to be a whole number"));
+  CHECK_THAT(with("gpt2.attention.head_count", int64_t(5)),
+             Contains("n_embd 42 is not a multiple of n_head 5"));
+  CHECK_THAT(with("gpt2.attention.layer_norm_epsilon", double(NAN)), Contains("layer_norm_epsilon is nan"));
+  CHECK_THAT(with("tokenizer.ggml.model", std::string("llama")), Contains("tokenizer.ggml.model \"llama\""));
+  CHECK_THAT(with("tokenizer.ggml.model", std::string("gpt2")),
+             Contains("tokenizer.ggml.tokens and .merges"));
+  CHECK_THAT(with("none", std::nullopt), Contains("tensor \"wpe.weight\" [29, 42] is missing"));
+}
+
 TEST_CASE("no damage to a GGUF file crashes the reader", "[gguf]") {
   Scratch scratch;
   std::string path = scratch.file("m.gguf");
@@ -254,6 +337,35 @@ TEST_CASE("no damage to a GGUF file crashes the reader", "[gguf]") {
   CHECK_THAT(patched(24, UINT64_MAX, 8), Contains("metadata key of 18446744073709551615 bytes"));
 }
 
+TEST_CASE("a full disk leaves nothing of init and export", "[init]") {
+  Scratch scratch;
+  REQUIRE(initCheckpoint("tiny", 1, scratch.file("m")));
+  auto checkpoint = Checkpoint::open(scratch.file("m"));
+  std::signal(SIGXFSZ, SIG_IGN);
+  rlimit before;
+  getrlimit(RLIMIT_FSIZE, &before);
+  rlimit small = {100'000, before.rlim_max};
+  setrlimit(RLIMIT_FSIZE, &small);
+  std::string init = message(initCheckpoint("tiny", 1, scratch.file("a")));
+  std::string safetensors = message(exportSafetensors(*checkpoint, ElementType::f16, scratch.file("b")));
+  std::string gguf = message(exportGguf(*checkpoint, ElementType::q4_0, scratch.file("c.gguf")));
+  setrlimit(RLIMIT_FSIZE, &before);
+  for (const std::string &failure : {init, safetensors, gguf})
+    CHECK_THAT(failure, Contains("cannot write: File too large"));
+  CHECK(scratch.list() == std::vector<std::string>{"m"});
+}
+
+TEST_CASE("an interrupt leaves nothing of a directory in the making", "[init]") {
+  Scratch scratch;
+  auto staging = StagingDirectory::create(scratch.file("new"));
+  REQUIRE(staging);
+  REQUIRE(writeTextFile(staging->path() + "/config.json", "{}"));
+  for (int i = 0; i < 300; ++i) REQUIRE(std::ofstream(fmt::format("{}/part-{}", staging->path(), i)));
+  CHECK(scratch.list().size() == 1);
+  removeUnfinishedDirectories();
+  CHECK(scratch.list().empty());
+}
+
 TEST_CASE("init is deterministic and looks like GPT-2", "[init]") {
   Scratch scratch;
   REQUIRE(message(initCheckpoint("tiny", 42, scratch.file("a"))) == "(no error)");
@@ -262,6 +374,10 @@ TEST_CASE("init is deterministic and looks like GPT-2", "[init]") {
   auto bytes = [&](const char *name) { return *readTextFile(scratch.file(name) + "/model.safetensors"); };
   CHECK(bytes("a") == bytes("b"));
   CHECK(bytes("a") != bytes("c"));
+  // Of every machine: FNV-1a of the file.
+  uint64_t hash = 0xcbf29ce484222325;
+  for (unsigned char c : bytes("a")) hash = (hash ^ c) * 0x100000001b3;
+  CHECK(hash == 0x8ef765de41bd0bbb);
   auto checkpoint = Checkpoint::open(scratch.file("a"));
   REQUIRE(message(checkpoint) == "(no error)");
   std::vector<float> wte = floats(*checkpoint->find("wte.weight"));
