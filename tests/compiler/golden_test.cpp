@@ -1,0 +1,235 @@
+// A checkpoint becomes an artifact, the runtime runs it: PyTorch's logits and greedy continuation, on each
+// target, at each level, with any pass left out.
+#include "frontend/checkpoint/safetensors.h"
+#include "linnet/model.h"
+#include "linnet/session.h"
+#include "tests/compiler/scratch.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+using namespace linnet;
+using namespace linnet::testing;
+
+namespace {
+
+constexpr double kTolerance = 1e-4; // of the largest logit
+
+struct Expected {
+  explicit Expected(const std::string &name)
+      : file(*SafetensorsFile::open(std::string(LINNET_GOLDEN_DIR) + "/" + name + "/expected.safetensors")) {}
+  std::vector<TokenId> ids(const char *name) const {
+    const TensorView *view = file.find(name);
+    REQUIRE(view);
+    std::vector<TokenId> ids(view->elements());
+    for (size_t i = 0; i < ids.size(); ++i) {
+      int64_t value;
+      std::memcpy(&value, view->bytes.data() + 8 * i, 8);
+      ids[i] = static_cast<TokenId>(value);
+    }
+    return ids;
+  }
+  std::vector<float> floats(const char *name) const {
+    const TensorView *view = file.find(name);
+    REQUIRE(view);
+    std::vector<float> values(view->elements());
+    REQUIRE(readF32(*view, 0, values));
+    return values;
+  }
+  int64_t columns(const char *name) const { return file.find(name)->shape.back(); }
+  SafetensorsFile file;
+};
+
+/// Compares logits of all positions of each row, and the greedy continuation.
+void checkArtifact(const std::string &path, const std::string &device, const Expected &expected) {
+  auto model = Model::load(path, {.device = device, .threads = 2});
+  if (!model) FAIL(model.error().message);
+  auto session = Session::open(*model);
+  if (!session) FAIL(session.error().message);
+  std::vector<TokenId> ids = expected.ids("input_ids");
+  std::vector<float> want = expected.floats("logits");
+  int64_t columns = expected.columns("input_ids"), vocabulary = expected.columns("logits");
+  double worst = 0, largest = 0;
+  for (size_t row = 0; row * columns < ids.size(); ++row) {
+    auto found = session->logits(std::span(ids).subspan(row * columns, columns), true);
+    if (!found) FAIL(found.error().message);
+    REQUIRE(found->rows == columns);
+    REQUIRE(found->columns == vocabulary);
+    for (size_t i = 0; i < found->values.size(); ++i) {
+      float value = want[row * columns * vocabulary + i];
+      worst = std::max(worst, std::fabs(double(found->values[i]) - value));
+      largest = std::max(largest, std::fabs(double(value)));
+    }
+  }
+  INFO("logits differ by " << worst / largest << " of the largest");
+  CHECK(worst / largest < kTolerance);
+
+  std::vector<TokenId> text = expected.ids("greedy_from_first_5");
+  session->reset();
+  auto made = session->generate(std::span(text).first(5),
+                                {.max_new_tokens = int64_t(text.size()) - 5, .ignore_eos = true});
+  if (!made) FAIL(made.error().message);
+  CHECK(made->ids == std::vector<TokenId>(text.begin() + 5, text.end()));
+}
+
+CompileReport compiled(const CompileOptions &options) {
+  auto report = api().compile(options);
+  if (!report) FAIL(report.error().message);
+  return *report;
+}
+
+} // namespace
+
+TEST_CASE("golden checkpoints, compiled for both targets, give PyTorch's numbers") {
+  api().registerDevices();
+  std::string name = GENERATE(std::string("tiny"), std::string("odd"));
+  Expected expected(name);
+  Scratch scratch;
+  CompileOptions options;
+  options.input = std::string(LINNET_GOLDEN_DIR) + "/" + name;
+  options.output = scratch.file("model.linnet");
+  options.targets = {"cpu", "reference"};
+  double last = 0;
+  options.progress = [&](const std::string &what, double fraction) {
+    CHECK_FALSE(what.empty());
+    CHECK(fraction >= 0);
+    CHECK(fraction <= 1);
+    last = fraction;
+  };
+  CompileReport report = compiled(options);
+  CHECK(last == 1);
+  for (const char *device : {"cpu", "reference"}) {
+    CAPTURE(name, device);
+    checkArtifact(options.output, device, expected);
+  }
+
+  // What was planned is what is allocated.
+  auto model = Model::load(options.output, {.device = "cpu"});
+  REQUIRE(model);
+  REQUIRE(report.programs.size() == 2);
+  const ProgramReport &cpu = report.programs[0];
+  MemoryUse use = model->memory();
+  CHECK(use.weights == cpu.weight_bytes);
+  CHECK(use.states == cpu.state_bytes);
+  CHECK(use.arena == cpu.arena_bytes);
+  CHECK(use.io == cpu.io_bytes);
+  CHECK(use.total() - use.scratch == cpu.peakBytes());
+  uint64_t arena = 0;
+  for (const EntryReport &entry : cpu.entries) {
+    CHECK(entry.commands > 0);
+    CHECK(entry.arena_bytes == entry.live_bytes);
+    arena = std::max(arena, entry.arena_bytes);
+  }
+  CHECK(arena == cpu.arena_bytes);
+  CHECK(report.artifact_bytes == std::filesystem::file_size(options.output));
+  CHECK(scratch.count() == 1);
+}
+
+TEST_CASE("every optimization can be left out") {
+  Expected expected("odd");
+  Scratch scratch;
+  CompileOptions options;
+  options.input = std::string(LINNET_GOLDEN_DIR) + "/odd";
+  options.output = scratch.file("model.linnet");
+  options.targets = {"cpu:native"};
+  auto check = [&] {
+    CAPTURE(options.opt_level, options.disabled_passes, options.pass_pipeline);
+    compiled(options);
+    checkArtifact(options.output, "cpu", expected);
+  };
+  for (int level : {0, 1}) {
+    options.opt_level = level;
+    check();
+  }
+  options.opt_level = 2;
+  for (const char *pass : {"canonicalize", "cse", "linnet-fuse-epilogue", "linnet-fuse-elementwise",
+                           "linnet-assign-layout", "linnet-verify-plan"}) {
+    options.disabled_passes = {pass};
+    check();
+  }
+  options.disabled_passes.clear();
+  options.pass_pipeline = "linnet-fuse-elementwise,linnet-assign-layout{target=cpu},linnet-fuse-epilogue";
+  check();
+}
+
+TEST_CASE("a batch and a context of one's own") {
+  Scratch scratch;
+  CompileOptions options;
+  options.input = std::string(LINNET_GOLDEN_DIR) + "/tiny";
+  options.output = scratch.file("model.linnet");
+  options.targets = {"cpu:native"};
+  options.max_context = 20;
+  options.max_batch = 3;
+  compiled(options);
+  auto model = Model::load(options.output);
+  REQUIRE(model);
+  CHECK(model->config().context == 20);
+  CHECK(model->config().max_batch == 3);
+}
+
+TEST_CASE("what is wrong with the options or the checkpoint is said in a line, and nothing is left behind") {
+  Scratch scratch;
+  CompileOptions options;
+  options.input = std::string(LINNET_GOLDEN_DIR) + "/tiny";
+  options.output = scratch.file("model.linnet");
+  auto message = [&](const CompileOptions &with) {
+    std::string text = errorOf(api().compile(with));
+    CHECK(text.find('\n') == std::string::npos);
+    CHECK(scratch.count() == 0);
+    return text;
+  };
+  auto with = [&](auto change) {
+    CompileOptions changed = options;
+    change(changed);
+    return message(changed);
+  };
+  CHECK(with([](auto &o) { o.targets = {"abacus"}; }) == "unknown target 'abacus', expected cpu, reference");
+  CHECK(with([](auto &o) { o.targets = {"cpu", "cpu:native"}; }) == "target 'cpu' is given twice");
+  CHECK(with([](auto &o) { o.targets = {}; }) == "expected a target: cpu, reference");
+  CHECK(with([](auto &o) { o.targets = {"reference:fast"}; }) ==
+        "target 'reference' takes nothing behind a colon, found 'fast'");
+  CHECK(with([](auto &o) { o.max_context = 49; }).find("n_positions, 48") != std::string::npos);
+  CHECK(with([](auto &o) { o.max_batch = -1; }).find("--max-batch is -1") != std::string::npos);
+  CHECK(with([](auto &o) { o.weights = "w.safetensors"; }).find("--weights is for .mlir") !=
+        std::string::npos);
+  CHECK(with([](auto &o) { o.disabled_passes = {"magic"}; }) ==
+        "--disable-pass=magic: there is no pass of that name");
+  CHECK(with([](auto &o) { o.pass_pipeline = "magic"; }).find("--pass-pipeline: ") == 0);
+  CHECK(with([](auto &o) { o.input = "/nowhere/at/all"; }).find("/nowhere/at/all") != std::string::npos);
+  options.output = "/nowhere/at/all/model.linnet";
+  CHECK(message(options).find("/nowhere/at/all/model.linnet") != std::string::npos);
+}
+
+TEST_CASE("a checkpoint is summarized, initialized and exported") {
+  Scratch scratch;
+  REQUIRE(api().initModel({.preset = "tiny", .directory = scratch.file("tiny"), .seed = 5}));
+  auto summary = api().inspectCheckpoint(scratch.file("tiny"));
+  REQUIRE(summary);
+  CHECK(summary->format == "safetensors");
+  CHECK(summary->has_tokenizer);
+  uint64_t parameters = 0;
+  for (const TensorSummary &tensor : summary->tensors) {
+    uint64_t elements = 1;
+    for (int64_t size : tensor.shape) elements *= static_cast<uint64_t>(size);
+    parameters += elements;
+    CHECK(tensor.bytes == 4 * elements);
+  }
+  CHECK(parameters == summary->parameters);
+  ExportOptions to;
+  to.input = scratch.file("tiny");
+  to.format = "gguf";
+  to.output = scratch.file("tiny.gguf");
+  REQUIRE(api().exportModel(to));
+  auto exported = api().inspectCheckpoint(to.output);
+  REQUIRE(exported);
+  CHECK(exported->format == "gguf");
+  CHECK(exported->parameters == summary->parameters);
+  auto tokenizer = api().readTokenizer(to.output);
+  REQUIRE(tokenizer);
+  CHECK_FALSE(tokenizer->empty());
+  to.format = "zip";
+  auto refused = api().exportModel(to);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().message == "unknown format 'zip', expected gguf or safetensors");
+}
