@@ -222,7 +222,7 @@ TEST_CASE("a graph that cannot be compiled is refused with its line") {
       message(
           "func.func @main(%x: tensor<4xf32> {linnet.name = \"a\"}, %y: tensor<4xf32> {linnet.name = \"a\"}) "
           "-> tensor<4xf32> {\n  return %x : tensor<4xf32>\n}"),
-      "'a'");
+      "\"a\"");
 
   CompileOptions options;
   options.input = scratch.write("bad.mlir", kPerceptron);
