@@ -40,7 +40,8 @@ public:
     FILE *ports = fdopen(out[0], "r");
     REQUIRE(std::fscanf(ports, "%d %d", &hub, &cdn) == 2);
     std::fclose(ports);
-    for (const char *name : {"HF_TOKEN", "HF_HUB_OFFLINE", "http_proxy", "ALL_PROXY"}) unsetenv(name);
+    for (const char *name : {"HF_TOKEN", "HF_HUB_OFFLINE", "http_proxy", "all_proxy", "ALL_PROXY"})
+      unsetenv(name);
     setenv("HF_ENDPOINT", ("http://127.0.0.1:" + std::to_string(hub) + "/").c_str(), 1);
     setenv("HF_HOME", scratch.file("home").c_str(), 1);
   }

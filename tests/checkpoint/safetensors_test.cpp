@@ -1,4 +1,5 @@
 #include "frontend/checkpoint/safetensors.h"
+#include "support/error.h"
 #include "tests/checkpoint/common.h"
 
 #include <csignal>
@@ -71,6 +72,9 @@ TEST_CASE("hostile headers are refused with the reason", "[safetensors]") {
                  "{" + entry("a", "F32", "[1]", "[0,4]") + "," + entry("a", "F32", "[1]", "[4,8]") + "}", 8)),
              Contains("appears twice"));
   CHECK_THAT(errorOf(safetensors("{\"__metadata__\":{\"a\":1}}", 0)), Contains("expected to hold strings"));
+  std::string many = "{";
+  for (int i = 0; i < 200'000; ++i) many += fmt::format("{}\"{}\":0", i ? "," : "", i);
+  CHECK_THAT(errorOf(safetensors(many + "}", 0)), Contains("a JSON object of more than 16384 keys"));
 }
 
 TEST_CASE("no damage to a file crashes the reader", "[safetensors]") {
