@@ -93,6 +93,14 @@ const TensorView *Checkpoint::find(std::string_view name) const {
 
 std::vector<std::string> Checkpoint::files() const { return read_files; }
 
+namespace {
+/// A .gguf by any other name: `linnet export -o model` wrote one, too.
+bool startsAsGguf(const std::string &path) {
+  auto file = MappedFile::open(path);
+  return file && file->text().starts_with("GGUF");
+}
+} // namespace
+
 Result<Checkpoint> Checkpoint::open(const std::string &path) {
   Checkpoint checkpoint;
   checkpoint.source = path;
@@ -101,7 +109,7 @@ Result<Checkpoint> Checkpoint::open(const std::string &path) {
     LINNET_TRY(checkpoint.readDirectory(joined(path, "config.json"), ""));
   } else if (!fileExists(path)) {
     return errorf("{}: no such file or directory", path);
-  } else if (file.extension() == ".gguf") {
+  } else if (file.extension() == ".gguf" || startsAsGguf(path)) {
     LINNET_TRY(checkpoint.readGguf(path));
   } else if (file.extension() == ".safetensors") {
     LINNET_TRY(checkpoint.readDirectory((file.parent_path() / "config.json").string(), path));
