@@ -47,7 +47,8 @@ private:
   std::unique_ptr<State> state;
 };
 
-/// Removes the temporary file of every AtomicFile that is open. Async-signal-safe: for SIGINT/SIGTERM handlers.
+/// Removes the temporary file of every AtomicFile that is open. Async-signal-safe: for SIGINT/SIGTERM
+/// handlers.
 void removeUnfinishedFiles();
 
 Result<std::string> readTextFile(const std::string &path);

@@ -1,4 +1,5 @@
-// Failures as values: a Result holds a T or an Error whose message says what was expected, what was found and where.
+// Failures as values: a Result holds a T or an Error whose message says what was expected, what was found and
+// where.
 #pragma once
 #include <optional>
 #include <string>

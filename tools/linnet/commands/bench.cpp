@@ -96,7 +96,7 @@ Result<Measured> measure(Session &session, const ModelConfig &config, const Test
   for (int i = 0; i <= repetitions; ++i) {
     LINNET_ASSIGN(double rate, once(session, config, test));
     if (interrupted()) return Error{"interrupted"}; // after the last check of the call above
-    if (i) measured.rates.push_back(rate); // the first warms up
+    if (i) measured.rates.push_back(rate);          // the first warms up
   }
   return measured;
 }
