@@ -36,6 +36,8 @@ function(linnet_uses_mlir name)
   target_include_directories(${name} SYSTEM PUBLIC ${MLIR_INCLUDE_DIRS} ${LLVM_INCLUDE_DIRS})
   target_compile_options(${name} PRIVATE -fno-rtti -Wno-unused-parameter -Wno-comment)
   # MLIR tells types apart by the address of an inline variable: it must be one across the shared libraries.
-  set_target_properties(${name} PROPERTIES CXX_VISIBILITY_PRESET default VISIBILITY_INLINES_HIDDEN OFF)
+  # LLVM lies in a folder of its own that the loader does not search: what is installed names it.
+  set_target_properties(${name} PROPERTIES CXX_VISIBILITY_PRESET default VISIBILITY_INLINES_HIDDEN OFF
+    INSTALL_RPATH_USE_LINK_PATH ON)
   target_link_libraries(${name} PUBLIC MLIR LLVM)
 endfunction()
