@@ -23,7 +23,7 @@ Result<CheckpointSummary> inspectCheckpoint(const std::string &path) {
   summary.config = checkpoint.config().toJson().dump(2);
   summary.has_tokenizer = tokenizer.has_value();
   for (const TensorView &tensor : checkpoint.tensors()) {
-    summary.tensors.push_back({tensor.name, elementTypeName(tensor.type), tensor.shape, tensor.bytes.size()});
+    summary.tensors.push_back({tensor.name, storageTypeName(tensor.type), tensor.shape, tensor.bytes.size()});
     summary.parameters += tensor.elements();
     summary.bytes += tensor.bytes.size();
   }
@@ -31,21 +31,21 @@ Result<CheckpointSummary> inspectCheckpoint(const std::string &path) {
 }
 
 /// The type that most of the checkpoint is in; safetensors has no blocks, so those become f32.
-ElementType typeToExport(const Checkpoint &checkpoint, bool blocks) {
+StorageType typeToExport(const Checkpoint &checkpoint, bool blocks) {
   const TensorView *table = checkpoint.find("wte.weight");
-  ElementType type = table ? table->type : ElementType::f32;
-  bool kept = type == ElementType::f32 || type == ElementType::f16 || type == ElementType::bf16 ||
-              (blocks && (type == ElementType::q8_0 || type == ElementType::q4_0));
-  return kept ? type : ElementType::f32;
+  StorageType type = table ? table->type : StorageType::f32;
+  bool kept = type == StorageType::f32 || type == StorageType::f16 || type == StorageType::bf16 ||
+              (blocks && (type == StorageType::q8_0 || type == StorageType::q4_0));
+  return kept ? type : StorageType::f32;
 }
 
 Result<void> exportModel(const ExportOptions &options) {
   bool gguf = options.format == "gguf";
   if (gguf || options.format == "safetensors") {
     LINNET_ASSIGN(Checkpoint checkpoint, Checkpoint::open(options.input));
-    ElementType type = typeToExport(checkpoint, gguf);
+    StorageType type = typeToExport(checkpoint, gguf);
     if (!options.dtype.empty()) {
-      LINNET_ASSIGN(type, parseElementType(options.dtype));
+      LINNET_ASSIGN(type, parseStorageType(options.dtype));
     }
     return gguf ? exportGguf(checkpoint, type, options.output)
                 : exportSafetensors(checkpoint, type, options.output);

@@ -5,11 +5,11 @@
 namespace linnet {
 namespace {
 
-fb::DType storedAs(ElementType type) {
+fb::DType storedAs(StorageType type) {
   switch (type) {
-  case ElementType::f16:
+  case StorageType::f16:
     return fb::DType::f16;
-  case ElementType::bf16:
+  case StorageType::bf16:
     return fb::DType::bf16;
   default:
     return fb::DType::f32;

@@ -34,13 +34,13 @@ bool isMaskBuffer(std::string_view name) {
   return rest == ".attn.bias" || rest == ".attn.masked_bias";
 }
 
-bool isWeightType(ElementType type) {
+bool isWeightType(StorageType type) {
   switch (type) {
-  case ElementType::f32:
-  case ElementType::f16:
-  case ElementType::bf16:
-  case ElementType::q8_0:
-  case ElementType::q4_0:
+  case StorageType::f32:
+  case StorageType::f16:
+  case StorageType::bf16:
+  case StorageType::q8_0:
+  case StorageType::q4_0:
     return true;
   default:
     return false;
@@ -220,7 +220,7 @@ Result<void> Checkpoint::check() {
                     shapeText(tensor->shape), shapeText(want.shape));
     if (!isWeightType(tensor->type))
       return errorf("{}: tensor \"{}\" has elements of type {}, expected F32, F16 or BF16",
-                    tensor->file.path(), want.name, elementTypeName(tensor->type));
+                    tensor->file.path(), want.name, storageTypeName(tensor->type));
     places.emplace(want.name, ordered.size());
     ordered.push_back(*tensor);
   }

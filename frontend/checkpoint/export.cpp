@@ -18,7 +18,7 @@ uint64_t totalBytes(const Checkpoint &checkpoint) {
 }
 
 /// The tensor's elements as `type`, a few at a time; `swap` writes the transpose.
-TensorToWrite converted(const TensorView &tensor, const std::string &name, ElementType type, bool swap,
+TensorToWrite converted(const TensorView &tensor, const std::string &name, StorageType type, bool swap,
                         const std::function<void(uint64_t)> &wrote) {
   TensorView view = tensor;
   if (swap) {
@@ -56,18 +56,18 @@ std::function<void(uint64_t)> counter(const Checkpoint &checkpoint, const Progre
 
 } // namespace
 
-Result<ElementType> parseElementType(std::string_view text) {
-  for (auto [name, type] : {std::pair("f32", ElementType::f32), std::pair("f16", ElementType::f16),
-                            std::pair("bf16", ElementType::bf16), std::pair("q8_0", ElementType::q8_0),
-                            std::pair("q4_0", ElementType::q4_0)})
+Result<StorageType> parseStorageType(std::string_view text) {
+  for (auto [name, type] : {std::pair("f32", StorageType::f32), std::pair("f16", StorageType::f16),
+                            std::pair("bf16", StorageType::bf16), std::pair("q8_0", StorageType::q8_0),
+                            std::pair("q4_0", StorageType::q4_0)})
     if (text == name) return type;
   return errorf("unknown type \"{}\"; there are f32, f16, bf16, q8_0, q4_0", text);
 }
 
-Result<void> exportSafetensors(const Checkpoint &checkpoint, ElementType type, const std::string &directory,
+Result<void> exportSafetensors(const Checkpoint &checkpoint, StorageType type, const std::string &directory,
                                const Progress &progress) {
-  if (type == ElementType::q8_0 || type == ElementType::q4_0)
-    return errorf("safetensors has no {}; expected f32, f16 or bf16", elementTypeName(type));
+  if (type == StorageType::q8_0 || type == StorageType::q4_0)
+    return errorf("safetensors has no {}; expected f32, f16 or bf16", storageTypeName(type));
   LINNET_ASSIGN(StagingDirectory staging, StagingDirectory::create(directory));
   std::vector<TensorToWrite> tensors;
   auto wrote = counter(checkpoint, progress, "model.safetensors");
@@ -79,8 +79,8 @@ Result<void> exportSafetensors(const Checkpoint &checkpoint, ElementType type, c
   }
   LINNET_TRY(writeSafetensors(staging.path() + "/model.safetensors", tensors, {{"format", "pt"}}));
   Json json = checkpoint.config().toJson();
-  json["torch_dtype"] = type == ElementType::f16    ? "float16"
-                        : type == ElementType::bf16 ? "bfloat16"
+  json["torch_dtype"] = type == StorageType::f16    ? "float16"
+                        : type == StorageType::bf16 ? "bfloat16"
                                                     : "float32";
   LINNET_TRY(writeTextFile(staging.path() + "/config.json", json.dump(2) + "\n"));
   LINNET_ASSIGN(std::optional<Tokenizer> tokenizer, checkpoint.tokenizer());
@@ -88,7 +88,7 @@ Result<void> exportSafetensors(const Checkpoint &checkpoint, ElementType type, c
   return staging.commit();
 }
 
-Result<void> exportGguf(const Checkpoint &checkpoint, ElementType type, const std::string &path,
+Result<void> exportGguf(const Checkpoint &checkpoint, StorageType type, const std::string &path,
                         const Progress &progress) {
   const Gpt2Config &config = checkpoint.config();
   if (config.activation != ActivationFunction::gelu_tanh)
@@ -107,14 +107,14 @@ Result<void> exportGguf(const Checkpoint &checkpoint, ElementType type, const st
     bool swap = transposedInGguf(tensor.name),
          matrix = tensor.shape.size() == 2 && tensor.name != "wpe.weight";
     int64_t row = swap ? tensor.shape[0] : tensor.shape.back();
-    bool blocks = type == ElementType::q8_0 || type == ElementType::q4_0;
-    ElementType stored = !matrix ? ElementType::f32 : blocks && row % 32 ? ElementType::f16 : type;
+    bool blocks = type == StorageType::q8_0 || type == StorageType::q4_0;
+    StorageType stored = !matrix ? StorageType::f32 : blocks && row % 32 ? StorageType::f16 : type;
     tensors.push_back(converted(tensor, ggufFromCanonical(tensor.name), stored, swap, wrote));
   }
-  int file_type = type == ElementType::f16    ? 1
-                  : type == ElementType::q4_0 ? 2
-                  : type == ElementType::q8_0 ? 7
-                  : type == ElementType::bf16 ? 32
+  int file_type = type == StorageType::f16    ? 1
+                  : type == StorageType::q4_0 ? 2
+                  : type == StorageType::q8_0 ? 7
+                  : type == StorageType::bf16 ? 32
                                               : 0;
   std::string name = std::filesystem::path(checkpoint.path()).filename().string();
   return writeGguf(path, ggufMetadata(config, tokenizer, file_type, name.empty() ? "gpt2" : name), tensors);

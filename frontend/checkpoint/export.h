@@ -9,17 +9,17 @@ namespace linnet {
 
 /// Writes a directory in Hugging Face's layout: config.json, model.safetensors, tokenizer files. `type` is
 /// f32, f16 or bf16. It appears whole or not at all.
-Result<void> exportSafetensors(const Checkpoint &checkpoint, ElementType type, const std::string &directory,
+Result<void> exportSafetensors(const Checkpoint &checkpoint, StorageType type, const std::string &directory,
                                const Progress &progress = {});
 
 /// Writes a .gguf that llama.cpp runs. `type` is f32, f16, bf16, q8_0 or q4_0 and holds for matrices whose
 /// rows fill whole blocks of 32 (others become f16); norms, biases and positions stay f32. Refused: models
 /// that llama.cpp's GPT-2 would compute differently (another activation than the tanh GELU, unscaled
 /// attention), and classifiers.
-Result<void> exportGguf(const Checkpoint &checkpoint, ElementType type, const std::string &path,
+Result<void> exportGguf(const Checkpoint &checkpoint, StorageType type, const std::string &path,
                         const Progress &progress = {});
 
 /// "f32", "f16", "bf16", "q8_0", "q4_0".
-Result<ElementType> parseElementType(std::string_view text);
+Result<StorageType> parseStorageType(std::string_view text);
 
 } // namespace linnet

@@ -130,31 +130,31 @@ GgufValue value(Cursor &in, uint32_t type) {
   }
 }
 
-std::optional<ElementType> ggmlType(uint32_t type) {
+std::optional<StorageType> ggmlType(uint32_t type) {
   switch (type) {
   case 0:
-    return ElementType::f32;
+    return StorageType::f32;
   case 1:
-    return ElementType::f16;
+    return StorageType::f16;
   case 2:
-    return ElementType::q4_0;
+    return StorageType::q4_0;
   case 8:
-    return ElementType::q8_0;
+    return StorageType::q8_0;
   case 30:
-    return ElementType::bf16;
+    return StorageType::bf16;
   default:
     return std::nullopt;
   }
 }
-uint32_t ggmlCode(ElementType type) {
+uint32_t ggmlCode(StorageType type) {
   switch (type) {
-  case ElementType::f16:
+  case StorageType::f16:
     return 1;
-  case ElementType::q4_0:
+  case StorageType::q4_0:
     return 2;
-  case ElementType::q8_0:
+  case StorageType::q8_0:
     return 8;
-  case ElementType::bf16:
+  case StorageType::bf16:
     return 30;
   default:
     return 0;

@@ -92,7 +92,7 @@ TensorToWrite randomTensor(const ExpectedTensor &want, uint64_t stream, const Gp
     }
     return {};
   };
-  return {want.name, ElementType::f32, want.shape, write};
+  return {want.name, StorageType::f32, want.shape, write};
 }
 
 /// The 256 bytes in GPT-2's order of spelling, and <|endoftext|>.

@@ -12,11 +12,11 @@ constexpr uint64_t kMaxHeader = 100'000'000; // as the reference implementation 
 constexpr int kMaxRank = 16;
 constexpr size_t kMaxTensors = 1 << 14;
 
-Result<ElementType> parseType(const std::string &text, const std::string &where) {
+Result<StorageType> parseType(const std::string &text, const std::string &where) {
   for (auto type :
-       {ElementType::f64, ElementType::f32, ElementType::f16, ElementType::bf16, ElementType::i64,
-        ElementType::i32, ElementType::i16, ElementType::i8, ElementType::u8, ElementType::boolean})
-    if (text == elementTypeName(type)) return type;
+       {StorageType::f64, StorageType::f32, StorageType::f16, StorageType::bf16, StorageType::i64,
+        StorageType::i32, StorageType::i16, StorageType::i8, StorageType::u8, StorageType::boolean})
+    if (text == storageTypeName(type)) return type;
   return errorf("{}: unknown dtype \"{}\"", where, text.substr(0, 40));
 }
 
@@ -54,7 +54,7 @@ Result<TensorView> parseEntry(const std::string &name, const Json &entry, std::s
   LINNET_ASSIGN(uint64_t bytes, storageBytes(tensor.type, elements, where));
   if (bytes != end - begin)
     return errorf("{}: {} of {} takes {} bytes, data_offsets span {}", where, shapeText(tensor.shape),
-                  elementTypeName(tensor.type), bytes, end - begin);
+                  storageTypeName(tensor.type), bytes, end - begin);
   tensor.bytes = data.subspan(begin, bytes);
   return tensor;
 }
@@ -125,11 +125,11 @@ Result<void> writeSafetensors(const std::string &path, const std::vector<TensorT
   uint64_t offset = 0;
   for (const TensorToWrite &tensor : tensors) {
     std::string where = path + ": " + tensor.name;
-    if (tensor.type == ElementType::q8_0 || tensor.type == ElementType::q4_0)
-      return errorf("{}: safetensors has no {}", where, elementTypeName(tensor.type));
+    if (tensor.type == StorageType::q8_0 || tensor.type == StorageType::q4_0)
+      return errorf("{}: safetensors has no {}", where, storageTypeName(tensor.type));
     LINNET_ASSIGN(uint64_t elements, elementCount(tensor.shape, where));
     LINNET_ASSIGN(uint64_t bytes, storageBytes(tensor.type, elements, where));
-    header[tensor.name] = {{"dtype", elementTypeName(tensor.type)},
+    header[tensor.name] = {{"dtype", storageTypeName(tensor.type)},
                            {"shape", tensor.shape},
                            {"data_offsets", {offset, offset + bytes}}};
     offset += bytes;

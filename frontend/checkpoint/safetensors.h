@@ -35,7 +35,7 @@ private:
 /// One tensor to be written: `write` gives its bytes in pieces, exactly storageBytes(type, shape) of them.
 struct TensorToWrite {
   std::string name;
-  ElementType type;
+  StorageType type;
   std::vector<int64_t> shape;
   std::function<Result<void>(const std::function<Result<void>(std::span<const std::byte>)> &sink)> write;
 };

@@ -16,7 +16,7 @@ struct TypeInfo {
 constexpr TypeInfo kTypes[] = {{"F64", 1, 8}, {"F32", 1, 4},  {"F16", 1, 2},    {"BF16", 1, 2},
                                {"I64", 1, 8}, {"I32", 1, 4},  {"I16", 1, 2},    {"I8", 1, 1},
                                {"U8", 1, 1},  {"BOOL", 1, 1}, {"Q8_0", 32, 34}, {"Q4_0", 32, 18}};
-const TypeInfo &infoOf(ElementType type) { return kTypes[static_cast<size_t>(type)]; }
+const TypeInfo &infoOf(StorageType type) { return kTypes[static_cast<size_t>(type)]; }
 constexpr uint32_t kBlock = 32;
 
 template <class T> T at(const std::byte *bytes) {
@@ -55,10 +55,10 @@ inline float bfloatToFloat(uint16_t bits) { return std::bit_cast<float>(uint32_t
 
 // Block formats of GGML: q8_0 is a scale and 32 signed bytes; q4_0 a scale and 16 bytes whose low nibbles are
 // elements 0-15 and high nibbles elements 16-31, each offset by 8.
-void decodeBlock(ElementType type, const std::byte *block, float *out) {
+void decodeBlock(StorageType type, const std::byte *block, float *out) {
   float scale = halfToFloat(at<uint16_t>(block));
   const std::byte *data = block + 2;
-  if (type == ElementType::q8_0) {
+  if (type == StorageType::q8_0) {
     for (uint32_t i = 0; i < kBlock; ++i) out[i] = scale * static_cast<float>(static_cast<int8_t>(data[i]));
     return;
   }
@@ -111,7 +111,7 @@ void encodeQ4(const float *x, std::vector<std::byte> &out) {
 
 } // namespace
 
-const char *elementTypeName(ElementType type) { return infoOf(type).name; }
+const char *storageTypeName(StorageType type) { return infoOf(type).name; }
 
 Result<uint64_t> elementCount(const std::vector<int64_t> &shape, std::string_view where) {
   uint64_t count = 1;
@@ -121,7 +121,7 @@ Result<uint64_t> elementCount(const std::vector<int64_t> &shape, std::string_vie
   return count;
 }
 
-Result<uint64_t> storageBytes(ElementType type, uint64_t elements, std::string_view where) {
+Result<uint64_t> storageBytes(StorageType type, uint64_t elements, std::string_view where) {
   const TypeInfo &info = infoOf(type);
   uint64_t bytes;
   if (elements % info.block)
@@ -147,25 +147,25 @@ namespace {
 Result<void> readStored(const TensorView &tensor, uint64_t first, std::span<float> out) {
   const std::byte *data = tensor.bytes.data();
   switch (tensor.type) {
-  case ElementType::f32:
+  case StorageType::f32:
     std::memcpy(out.data(), data + 4 * first, 4 * out.size());
     return {};
-  case ElementType::f64:
+  case StorageType::f64:
     for (size_t i = 0; i < out.size(); ++i) out[i] = static_cast<float>(at<double>(data + 8 * (first + i)));
     return {};
-  case ElementType::f16:
+  case StorageType::f16:
     for (size_t i = 0; i < out.size(); ++i) out[i] = halfToFloat(at<uint16_t>(data + 2 * (first + i)));
     return {};
-  case ElementType::bf16:
+  case StorageType::bf16:
     for (size_t i = 0; i < out.size(); ++i) out[i] = bfloatToFloat(at<uint16_t>(data + 2 * (first + i)));
     return {};
-  case ElementType::q8_0:
-  case ElementType::q4_0:
+  case StorageType::q8_0:
+  case StorageType::q4_0:
     readBlocks(tensor, first, out);
     return {};
   default:
     return errorf("{}: {}: expected a floating-point tensor, found {}", tensor.file.path(), tensor.name,
-                  elementTypeName(tensor.type));
+                  storageTypeName(tensor.type));
   }
 }
 
@@ -201,7 +201,7 @@ float fromHalf(uint16_t bits) { return halfToFloat(bits); }
 uint16_t toBfloat(float value) { return floatToBfloat(value); }
 float fromBfloat(uint16_t bits) { return bfloatToFloat(bits); }
 
-void encode(ElementType type, std::span<const float> values, std::vector<std::byte> &out) {
+void encode(StorageType type, std::span<const float> values, std::vector<std::byte> &out) {
   // Grown first and filled in place: appending one by one would be several times slower.
   auto grow = [&](size_t bytes) {
     out.resize(out.size() + bytes);
@@ -215,14 +215,14 @@ void encode(ElementType type, std::span<const float> values, std::vector<std::by
     }
   };
   switch (type) {
-  case ElementType::f16:
+  case StorageType::f16:
     return each(floatToHalf);
-  case ElementType::bf16:
+  case StorageType::bf16:
     return each(floatToBfloat);
-  case ElementType::q8_0:
+  case StorageType::q8_0:
     for (size_t i = 0; i + kBlock <= values.size(); i += kBlock) encodeQ8(values.data() + i, out);
     return;
-  case ElementType::q4_0:
+  case StorageType::q4_0:
     for (size_t i = 0; i + kBlock <= values.size(); i += kBlock) encodeQ4(values.data() + i, out);
     return;
   default:

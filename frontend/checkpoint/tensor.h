@@ -13,12 +13,12 @@
 namespace linnet {
 
 /// Element types of checkpoints. q8_0 and q4_0 are GGUF's blocks of 32 elements with one f16 scale.
-enum class ElementType : uint8_t { f64, f32, f16, bf16, i64, i32, i16, i8, u8, boolean, q8_0, q4_0 };
+enum class StorageType : uint8_t { f64, f32, f16, bf16, i64, i32, i16, i8, u8, boolean, q8_0, q4_0 };
 
-const char *elementTypeName(ElementType type);
+const char *storageTypeName(StorageType type);
 /// Bytes of `elements` elements of `type`, or an error (`where` starts it) when they do not fill whole blocks
 /// or overflow.
-Result<uint64_t> storageBytes(ElementType type, uint64_t elements, std::string_view where);
+Result<uint64_t> storageBytes(StorageType type, uint64_t elements, std::string_view where);
 /// Product of the sizes, or an error when one is negative or it overflows.
 Result<uint64_t> elementCount(const std::vector<int64_t> &shape, std::string_view where);
 /// "[768, 2304]"
@@ -29,7 +29,7 @@ std::string shapeText(const std::vector<int64_t> &shape);
 /// rows].
 struct TensorView {
   std::string name;
-  ElementType type = ElementType::f32;
+  StorageType type = StorageType::f32;
   std::vector<int64_t> shape;
   bool transposed = false;
   std::span<const std::byte> bytes;
@@ -47,6 +47,6 @@ float fromHalf(uint16_t bits);
 uint16_t toBfloat(float value);
 float fromBfloat(uint16_t bits);
 /// `values` encoded as `type` (f32, f16, bf16, q8_0, q4_0; blocks are whole), appended to `out`.
-void encode(ElementType type, std::span<const float> values, std::vector<std::byte> &out);
+void encode(StorageType type, std::span<const float> values, std::vector<std::byte> &out);
 
 } // namespace linnet

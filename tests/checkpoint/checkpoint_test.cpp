@@ -41,7 +41,7 @@ void rewrite(const std::string &directory, const std::function<bool(TensorToWrit
   REQUIRE(writeSafetensors(path, tensors));
 }
 TensorToWrite zeros(const std::string &name, std::vector<int64_t> shape,
-                    ElementType type = ElementType::f32) {
+                    StorageType type = StorageType::f32) {
   size_t bytes = *storageBytes(type, *elementCount(shape, name), name);
   return {name, type, shape, [bytes](auto &sink) { return sink(std::vector<std::byte>(bytes)); }};
 }
@@ -92,11 +92,11 @@ TEST_CASE("names with a prefix, mask buffers of old exports, a repeated head", "
   auto plain = Checkpoint::open(directory);
   REQUIRE(plain);
   std::vector<float> wte = floats(*plain->find("wte.weight"));
-  TensorToWrite head{"lm_head.weight", ElementType::f32, {101, 42}, [&](auto &sink) {
+  TensorToWrite head{"lm_head.weight", StorageType::f32, {101, 42}, [&](auto &sink) {
                        return sink(std::as_bytes(std::span<const float>(wte)));
                      }};
   rewrite(directory, [](TensorToWrite &t) { return t.name = "transformer." + t.name, true; },
-          {zeros("transformer.h.0.attn.bias", {1, 1, 29, 29}, ElementType::u8),
+          {zeros("transformer.h.0.attn.bias", {1, 1, 29, 29}, StorageType::u8),
            zeros("transformer.h.1.attn.masked_bias", {}), head});
   auto old = Checkpoint::open(directory);
   REQUIRE(message(old) == "(no error)");
@@ -127,7 +127,7 @@ TEST_CASE("what is missing or wrong is named", "[checkpoint]") {
   CHECK_THAT(with(without("h.1.ln_2.bias")), Contains("tensor \"h.1.ln_2.bias\" [42] is missing"));
   CHECK_THAT(with(without("wpe.weight"), {zeros("wpe.weight", {30, 42})}),
              Contains("tensor \"wpe.weight\" is [30, 42], the configuration asks for [29, 42]"));
-  CHECK_THAT(with(without("ln_f.bias"), {zeros("ln_f.bias", {42}, ElementType::i32)}),
+  CHECK_THAT(with(without("ln_f.bias"), {zeros("ln_f.bias", {42}, StorageType::i32)}),
              Contains("elements of type I32"));
   CHECK_THAT(with(keep, {zeros("h.0.attn.rotary", {4})}),
              Contains("\"h.0.attn.rotary\" [4] is not one of GPT-2's"));
@@ -178,15 +178,15 @@ TEST_CASE("f16 and bf16 checkpoints hold the rounded weights", "[checkpoint]") {
   Scratch scratch;
   auto whole = Checkpoint::open(golden("odd"));
   REQUIRE(whole);
-  for (ElementType type : {ElementType::f16, ElementType::bf16}) {
-    std::string directory = scratch.file(elementTypeName(type));
+  for (StorageType type : {StorageType::f16, StorageType::bf16}) {
+    std::string directory = scratch.file(storageTypeName(type));
     REQUIRE(message(exportSafetensors(*whole, type, directory)) == "(no error)");
     auto narrow = Checkpoint::open(directory);
     REQUIRE(message(narrow) == "(no error)");
     for (const TensorView &view : whole->tensors()) {
       std::vector<float> expected = floats(view), found = floats(*narrow->find(view.name));
       for (size_t i = 0; i < expected.size(); ++i)
-        REQUIRE(found[i] == (type == ElementType::f16 ? fromHalf(toHalf(expected[i]))
+        REQUIRE(found[i] == (type == StorageType::f16 ? fromHalf(toHalf(expected[i]))
                                                       : fromBfloat(toBfloat(expected[i]))));
     }
   }
@@ -196,18 +196,18 @@ TEST_CASE("GGUF holds the same model", "[gguf]") {
   Scratch scratch;
   auto whole = Checkpoint::open(golden("tiny"));
   REQUIRE(whole);
-  for (ElementType type :
-       {ElementType::f32, ElementType::f16, ElementType::bf16, ElementType::q8_0, ElementType::q4_0}) {
-    CAPTURE(elementTypeName(type));
-    std::string path = scratch.file(std::string(elementTypeName(type)) + ".gguf");
+  for (StorageType type :
+       {StorageType::f32, StorageType::f16, StorageType::bf16, StorageType::q8_0, StorageType::q4_0}) {
+    CAPTURE(storageTypeName(type));
+    std::string path = scratch.file(std::string(storageTypeName(type)) + ".gguf");
     REQUIRE(message(exportGguf(*whole, type, path)) == "(no error)");
     auto gguf = Checkpoint::open(path);
     REQUIRE(message(gguf) == "(no error)");
     CHECK(gguf->config().n_inner == whole->config().n_inner);
     CHECK(gguf->config().layer_norm_epsilon == whole->config().layer_norm_epsilon);
-    double allowed = type == ElementType::f32    ? 0
-                     : type == ElementType::q4_0 ? 0.2
-                     : type == ElementType::q8_0 ? 0.01
+    double allowed = type == StorageType::f32    ? 0
+                     : type == StorageType::q4_0 ? 0.2
+                     : type == StorageType::q8_0 ? 0.01
                                                  : 0.005;
     for (const TensorView &view : whole->tensors()) {
       std::vector<float> expected = floats(view), found = floats(*gguf->find(view.name));
@@ -222,7 +222,7 @@ TEST_CASE("GGUF holds the same model", "[gguf]") {
   }
   // Back to safetensors: bit for bit.
   auto gguf = Checkpoint::open(scratch.file("F32.gguf"));
-  REQUIRE(exportSafetensors(*gguf, ElementType::f32, scratch.file("back")));
+  REQUIRE(exportSafetensors(*gguf, StorageType::f32, scratch.file("back")));
   auto back = Checkpoint::open(scratch.file("back"));
   REQUIRE(back);
   for (const TensorView &view : whole->tensors()) CHECK(floats(*back->find(view.name)) == floats(view));
@@ -234,7 +234,7 @@ TEST_CASE("models that llama.cpp would compute differently are not exported", "[
   Json json = *readJsonFile(directory + "/config.json");
   json["activation_function"] = "relu";
   REQUIRE(writeTextFile(directory + "/config.json", json.dump()));
-  CHECK_THAT(message(exportGguf(*Checkpoint::open(directory), ElementType::f32, scratch.file("x.gguf"))),
+  CHECK_THAT(message(exportGguf(*Checkpoint::open(directory), StorageType::f32, scratch.file("x.gguf"))),
              Contains("llama.cpp's GPT-2 has the tanh GELU"));
   CHECK_FALSE(fileExists(scratch.file("x.gguf")));
 }
@@ -313,7 +313,7 @@ TEST_CASE("no damage to a GGUF file crashes the reader", "[gguf]") {
   Scratch scratch;
   std::string path = scratch.file("m.gguf");
   REQUIRE(initCheckpoint("tiny", 1, scratch.file("m")));
-  REQUIRE(exportGguf(*Checkpoint::open(scratch.file("m")), ElementType::q4_0, path));
+  REQUIRE(exportGguf(*Checkpoint::open(scratch.file("m")), StorageType::q4_0, path));
   std::string good = *readTextFile(path);
   auto parse = [](const std::string &bytes) {
     return GgufFile::parse({}, std::as_bytes(std::span(bytes.data(), bytes.size())), "f");
@@ -347,8 +347,8 @@ TEST_CASE("a full disk leaves nothing of init and export", "[init]") {
   rlimit small = {100'000, before.rlim_max};
   setrlimit(RLIMIT_FSIZE, &small);
   std::string init = message(initCheckpoint("tiny", 1, scratch.file("a")));
-  std::string safetensors = message(exportSafetensors(*checkpoint, ElementType::f16, scratch.file("b")));
-  std::string gguf = message(exportGguf(*checkpoint, ElementType::q4_0, scratch.file("c.gguf")));
+  std::string safetensors = message(exportSafetensors(*checkpoint, StorageType::f16, scratch.file("b")));
+  std::string gguf = message(exportGguf(*checkpoint, StorageType::q4_0, scratch.file("c.gguf")));
   setrlimit(RLIMIT_FSIZE, &before);
   for (const std::string &failure : {init, safetensors, gguf})
     CHECK_THAT(failure, Contains("cannot write: File too large"));

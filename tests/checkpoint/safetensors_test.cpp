@@ -30,7 +30,7 @@ TEST_CASE("a golden file opens with every tensor in place", "[safetensors]") {
   const TensorView *wte = file->find("wte.weight");
   REQUIRE(wte);
   CHECK(wte->shape == std::vector<int64_t>{101, 42});
-  CHECK(wte->type == ElementType::f32);
+  CHECK(wte->type == StorageType::f32);
   CHECK(file->find("nothing") == nullptr);
 }
 
@@ -95,7 +95,7 @@ TEST_CASE("what is written is what is read", "[safetensors]") {
   Scratch scratch;
   std::vector<float> values = {1, -2, 3.5f, 0, 1e-30f, 7};
   TensorToWrite tensor{
-      "x", ElementType::f32, {2, 3}, [&](auto &sink) { return sink(std::as_bytes(std::span(values))); }};
+      "x", StorageType::f32, {2, 3}, [&](auto &sink) { return sink(std::as_bytes(std::span(values))); }};
   REQUIRE(writeSafetensors(scratch.file("a"), {tensor}, {{"format", "pt"}}));
   auto file = SafetensorsFile::open(scratch.file("a"));
   REQUIRE(file);
@@ -116,7 +116,7 @@ TEST_CASE("a full disk is an error and leaves nothing behind", "[safetensors]") 
   setrlimit(RLIMIT_FSIZE, &small);
   std::vector<float> values(4096, 1.0f);
   TensorToWrite tensor{
-      "x", ElementType::f32, {4096}, [&](auto &sink) { return sink(std::as_bytes(std::span(values))); }};
+      "x", StorageType::f32, {4096}, [&](auto &sink) { return sink(std::as_bytes(std::span(values))); }};
   auto result = writeSafetensors(scratch.file("a"), {tensor});
   setrlimit(RLIMIT_FSIZE, &before);
   CHECK_THAT(message(result), Contains("cannot write"));

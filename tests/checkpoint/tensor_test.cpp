@@ -46,7 +46,7 @@ TEST_CASE("block quantization stays within half a step", "[tensor]") {
   std::normal_distribution<float> normal(0, 0.05f);
   std::vector<float> values(96);
   for (float &value : values) value = normal(random);
-  for (auto [type, steps] : {std::pair(ElementType::q8_0, 127.0f), std::pair(ElementType::q4_0, 8.0f)}) {
+  for (auto [type, steps] : {std::pair(StorageType::q8_0, 127.0f), std::pair(StorageType::q4_0, 8.0f)}) {
     std::vector<std::byte> bytes;
     encode(type, values, bytes);
     TensorView view{"x", type, {3, 32}, false, bytes, {}};
@@ -56,7 +56,7 @@ TEST_CASE("block quantization stays within half a step", "[tensor]") {
       float largest = 0;
       for (int i = 0; i < 32; ++i) largest = std::max(largest, std::fabs(values[block * 32 + i]));
       // A 4-bit code is clamped at +7, so the far end may lose a whole step.
-      float allowed = largest / steps * (type == ElementType::q4_0 ? 1.01f : 0.51f) + largest * 1e-3f;
+      float allowed = largest / steps * (type == StorageType::q4_0 ? 1.01f : 0.51f) + largest * 1e-3f;
       for (int i = 0; i < 32; ++i) CHECK(std::fabs(values[block * 32 + i] - back[block * 32 + i]) <= allowed);
     }
     std::vector<float> part(40);
@@ -69,7 +69,7 @@ TEST_CASE("a transposed view reads any range as the logical matrix", "[tensor]")
   constexpr int64_t kRows = 37, kColumns = 11;
   std::vector<float> stored(kRows * kColumns);
   for (size_t i = 0; i < stored.size(); ++i) stored[i] = static_cast<float>(i);
-  TensorView view{"x", ElementType::f32, {kRows, kColumns}, true, std::as_bytes(std::span(stored)), {}};
+  TensorView view{"x", StorageType::f32, {kRows, kColumns}, true, std::as_bytes(std::span(stored)), {}};
   auto logical = [&](int64_t i) { return stored[static_cast<size_t>(i % kColumns * kRows + i / kColumns)]; };
   std::mt19937 random(5);
   for (int trial = 0; trial < 200; ++trial) {
