@@ -12,7 +12,7 @@
 namespace linnet::testing {
 
 inline reference::Tensor toTensor(const TensorView &view) {
-  if (view.type == ElementType::i64) {
+  if (view.type == StorageType::i64) {
     std::vector<int32_t> values(view.elements());
     for (size_t i = 0; i < values.size(); ++i) {
       int64_t value;
