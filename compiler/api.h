@@ -29,7 +29,10 @@ struct CompileOptions {
   int64_t max_context = 0, max_batch = 0;
   /// For .mlir: the safetensors file that holds its params.
   std::string weights;
-  /// 0: what correctness needs; 1: fusion, layouts, memory reuse; 2: the same and what costs compile time.
+  /// How weights are stored: f32 (as they are), bf16, f16, int8 (a scale a column), int4 (groups of 32).
+  std::string dtype = "f32";
+  /// 0: what correctness needs; 1: fusion, layouts, memory reuse; 2: the same and what is
+  /// computed less often or in a better order.
   int opt_level = 2;
   /// Names of passes to leave out ("linnet-fuse-epilogue"); an unknown name is an error.
   std::vector<std::string> disabled_passes;

@@ -105,8 +105,8 @@ Result<std::string> CompileCache::keyOf(const std::vector<std::string> &files,
     if (target.find(":native") != std::string::npos)
       text += "host " + llvm::sys::getHostCPUName().str() + "\n";
   }
-  text += fmt::format("context {} batch {} level {} pipeline {}\n", options.max_context, options.max_batch,
-                      options.opt_level, options.pass_pipeline);
+  text += fmt::format("context {} batch {} level {} dtype {} pipeline {}\n", options.max_context,
+                      options.max_batch, options.opt_level, options.dtype, options.pass_pipeline);
   for (const std::string &pass : options.disabled_passes) text += "without " + pass + "\n";
   return fmt::format("{:016x}", hashOf(text));
 }

@@ -6,6 +6,7 @@
 #include "compiler/input.h"
 #include "compiler/pipeline.h"
 #include "compiler/reference_program.h"
+#include "compiler/weights.h"
 #include "ir/Linnet.h"
 #include "ir/Shapes.h"
 #include "linnet/version.h"
@@ -143,10 +144,11 @@ private:
   }
 
   Result<fb::ProgramT> lower(const TargetSpec &target, mlir::ModuleOp module, BlobSink &sink) {
-    if (target.name == "reference") return makeReferenceProgram(module, *input.weights, sink);
+    std::unique_ptr<WeightSource> weights = withComputed(module, *input.weights);
+    if (target.name == "reference") return makeReferenceProgram(module, *weights, sink);
     CpuOptions cpu;
     cpu.isas = target.argument;
-    return lowerToCpu(module, *input.weights, sink, cpu);
+    return lowerToCpu(module, *weights, sink, cpu);
   }
 
   /// Of all weights as stored, each once: what progress is measured against.

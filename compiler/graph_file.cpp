@@ -70,6 +70,7 @@ public:
     for (Operation &op : *module.getBody()) {
       auto function = llvm::dyn_cast<func::FuncOp>(op);
       if (!function) return errorf("{}'{}' is not expected here, only func.func is", where(&op), nameOf(&op));
+      if (function->hasAttr("linnet.weight")) LINNET_TRY(checkWeightFunction(function));
       if (!ir::isEntry(function)) continue;
       any = true;
       LINNET_TRY(checkEntry(function));
@@ -150,7 +151,41 @@ private:
     return {};
   }
 
+  /// No arguments, one block of the dialect's ops, one static tensor as a result; private, so no entry.
+  Result<void> checkWeightFunction(func::FuncOp function) {
+    std::string name = function.getName().str();
+    if (!function.isPrivate() || function.isExternal() || !function.getBody().hasOneBlock() ||
+        function.getNumArguments() || function.getNumResults() != 1)
+      return errorf(
+          "{}@{}: a linnet.weight is a private function without arguments, of one block and one result",
+          where(function), name);
+    for (Operation &op : function.getBody().front()) {
+      bool known = llvm::isa<func::ReturnOp>(op) || llvm::isa<ir::LinnetDialect>(op.getDialect());
+      if (!known) return errorf("{}'{}' is no op of the linnet dialect", where(&op), nameOf(&op));
+      for (Value result : op.getResults()) {
+        auto tensor = llvm::dyn_cast<RankedTensorType>(result.getType());
+        if (!tensor || !tensor.hasStaticShape())
+          return errorf("{}@{}: a weight is computed from static tensors", where(&op), name);
+        LINNET_TRY(checkType(function, &op, tensor));
+      }
+      if (auto param = llvm::dyn_cast<ir::ParamOp>(op)) LINNET_TRY(checkParam(param));
+    }
+    return {};
+  }
+
   Result<void> checkParam(ir::ParamOp param) {
+    auto computed = module.lookupSymbol<func::FuncOp>(param.getName());
+    if (computed && computed->hasAttr("linnet.weight")) {
+      auto type = computed.getNumResults() == 1
+                      ? llvm::dyn_cast<RankedTensorType>(computed.getResultTypes()[0])
+                      : RankedTensorType();
+      if (type && type.getShape() == param.getType().getShape() &&
+          llvm::isa<FloatType>(type.getElementType()) ==
+              llvm::isa<FloatType>(param.getType().getElementType()))
+        return {};
+      return errorf("{}linnet.param \"{}\" and the function that computes it differ in type", where(param),
+                    param.getName().str());
+    }
     auto tensor = weights.open(param.getName());
     if (!tensor) return errorf("{}{}", where(param), tensor.error().message);
     if (llvm::ArrayRef<int64_t>(tensor->shape) == param.getType().getShape()) return {};

@@ -47,7 +47,7 @@ private:
 Result<void> runPipeline(ModuleOp module, const std::string &target, const CompileOptions &options,
                          std::vector<PhaseTime> &phases) {
   PassManager manager(module.getContext(), ModuleOp::getOperationName());
-  PipelineSpec spec{target, options.opt_level, options.disabled_passes, options.pass_pipeline};
+  PipelineSpec spec{target, options.opt_level, options.disabled_passes, options.pass_pipeline, options.dtype};
   std::string failed;
   DiagnosticCollector diagnostics(module.getContext());
   LINNET_TRY(buildPipeline(manager, spec));

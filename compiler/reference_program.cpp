@@ -40,6 +40,9 @@ public:
     for (auto function : module.getOps<func::FuncOp>())
       if (isEntry(function)) LINNET_TRY(addEntry(function));
     for (const auto &state : program.states) program.state_bytes += llvm::alignTo(state->bytes, kAlignment);
+    // What they compute is stored by now, under their names.
+    for (auto function : llvm::make_early_inc_range(module.getOps<func::FuncOp>()))
+      if (function->hasAttr("linnet.weight")) function.erase();
     llvm::raw_string_ostream out(program.module_);
     module->print(out, OpPrintingFlags().enableDebugInfo(true).useLocalScope());
     return std::move(program);
@@ -126,8 +129,9 @@ private:
                  : errorf("weight '{}': target reference stores it in one element type, two are asked for",
                           name);
     Type element = type.getElementType();
-    if (!element.isF32() && !element.isF16() && !element.isBF16())
-      return errorf("weight '{}': target reference stores weights as f32, f16 or bf16", name);
+    if (!element.isF32() && !element.isF16() && !element.isBF16() && !element.isInteger(8) &&
+        !element.isInteger(4))
+      return errorf("weight '{}': target reference stores weights as f32, f16, bf16, i8 or i4", name);
     LINNET_ASSIGN(WeightTensor tensor, weights.open(name));
     auto made = std::make_unique<fb::WeightT>();
     made->name = name;
@@ -150,7 +154,7 @@ private:
     for (int64_t at = 0; at < elements; at += kChunkElements) {
       chunk.resize(std::min(kChunkElements, elements - at));
       LINNET_TRY(tensor.read(at, chunk));
-      bytes.resize(chunk.size() * sizeOf(type));
+      bytes.resize(linnet::bytesOf(type, static_cast<int64_t>(chunk.size())));
       convert(chunk, type, bytes.data());
       convertBack(type, bytes.data(), chunk);
       LINNET_TRY(blobs.append(std::as_bytes(std::span(chunk))));

@@ -1,6 +1,9 @@
 #include "compiler/weights.h"
 
+#include "backends/reference/weights.h"
 #include "support/error.h"
+
+#include <map>
 
 namespace linnet {
 namespace {
@@ -55,8 +58,57 @@ private:
   std::string path;
 };
 
+/// The whole tensor, for the interpreter.
+Result<reference::Tensor> readWhole(WeightSource &source, std::string_view name) {
+  LINNET_ASSIGN(WeightTensor weight, source.open(name));
+  reference::Tensor tensor = reference::Tensor::zeros(reference::Kind::f32, weight.shape);
+  LINNET_TRY(weight.read(0, *tensor.floats));
+  return tensor;
+}
+
+class ComputedWeights : public WeightSource {
+public:
+  ComputedWeights(mlir::ModuleOp module, WeightSource &stored) : module(module), stored(stored) {}
+
+  Result<WeightTensor> open(std::string_view name) override {
+    auto function = reference::weightFunction(module, name);
+    if (!function) return stored.open(name);
+    LINNET_ASSIGN(reference::Tensor tensor, compute(function));
+    auto read = [tensor, label = std::string(name)](int64_t first, std::span<float> out) -> Result<void> {
+      auto size = static_cast<uint64_t>(tensor.size()), begin = static_cast<uint64_t>(first);
+      if (first < 0 || begin > size || out.size() > size - begin)
+        return errorf("{}: elements [{}, +{}) of {} were asked for", label, first, out.size(), size);
+      for (size_t i = 0; i < out.size(); ++i)
+        out[i] = tensor.isFloat() ? tensor.data()[begin + i] : static_cast<float>(tensor.ints()[begin + i]);
+      return {};
+    };
+    return WeightTensor{fb::DType::f32, tensor.shape, read};
+  }
+
+private:
+  /// Small ones are kept: scales are asked for by the matrix that they belong to, and by themselves.
+  Result<reference::Tensor> compute(mlir::func::FuncOp function) {
+    constexpr int64_t kKeptElements = 1 << 20;
+    std::string name = function.getName().str();
+    if (auto found = kept.find(name); found != kept.end()) return found->second;
+    auto provider = [this](std::string_view other) -> Result<reference::Tensor> {
+      return readWhole(stored, other);
+    };
+    LINNET_ASSIGN(reference::Tensor tensor, reference::computeWeight(function, provider));
+    if (tensor.size() <= kKeptElements) kept.emplace(std::move(name), tensor);
+    return tensor;
+  }
+
+  mlir::ModuleOp module;
+  WeightSource &stored;
+  std::map<std::string, reference::Tensor> kept;
+};
+
 } // namespace
 
+std::unique_ptr<WeightSource> withComputed(mlir::ModuleOp module, WeightSource &stored) {
+  return std::make_unique<ComputedWeights>(module, stored);
+}
 std::unique_ptr<WeightSource> weightsOf(const Checkpoint &checkpoint) {
   return std::make_unique<CheckpointWeights>(checkpoint);
 }

@@ -4,6 +4,8 @@
 #include "frontend/checkpoint/checkpoint.h"
 #include "frontend/checkpoint/safetensors.h"
 
+#include "mlir/IR/BuiltinOps.h"
+
 #include <memory>
 #include <optional>
 
@@ -13,5 +15,9 @@ namespace linnet {
 std::unique_ptr<WeightSource> weightsOf(const Checkpoint &checkpoint);
 /// By the names in the file. Without a file there are none: open() says that --weights is missing.
 std::unique_ptr<WeightSource> weightsOf(std::optional<SafetensorsFile> file, const std::string &path);
+
+/// What the module's weight functions compute (linnet.weight), and for all else `stored`. Both must outlive
+/// it.
+std::unique_ptr<WeightSource> withComputed(mlir::ModuleOp module, WeightSource &stored);
 
 } // namespace linnet

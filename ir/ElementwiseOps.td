@@ -12,7 +12,10 @@ class Linnet_Op<string mnemonic, list<Trait> traits = []> : Op<Linnet_Dialect, m
 def Linnet_Float : AnyTypeOf<[F32, F16, BF16]>;
 def Linnet_FloatTensor : RankedTensorOf<[F32, F16, BF16]>;
 def Linnet_IntTensor : RankedTensorOf<[I32]>;
-def Linnet_AnyTensor : RankedTensorOf<[F32, F16, BF16, I32, I8]>;
+/// What a weight may be stored as: floats, or integers that a matmul scales.
+def Linnet_WeightTensor : RankedTensorOf<[F32, F16, BF16, I8, I<4>]>;
+def Linnet_QuantizedTensor : RankedTensorOf<[I8, I<4>]>;
+def Linnet_AnyTensor : RankedTensorOf<[F32, F16, BF16, I32, I8, I<4>]>;
 def Linnet_FloatLike : AnyTypeOf<[Linnet_Float, Linnet_FloatTensor], "float scalar or tensor">;
 def Linnet_NumberLike : AnyTypeOf<[Linnet_Float, I32, I8, Linnet_AnyTensor], "scalar or tensor">;
 

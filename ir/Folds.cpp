@@ -78,6 +78,7 @@ struct TransposeIntoMatmul : OpRewritePattern<MatmulOp> {
   }
   LogicalResult matchAndRewrite(MatmulOp op, PatternRewriter &rewriter) const override {
     TransposeOp lhs = lastTwoSwapped(op.getLhs()), rhs = lastTwoSwapped(op.getRhs());
+    if (op.getScale()) rhs = {}; // scale lies as rhs does
     if (!lhs && !rhs) return rewriter.notifyMatchFailure(op, "no transposed operand");
     rewriter.modifyOpInPlace(op, [&] {
       if (lhs) {

@@ -69,6 +69,11 @@ LogicalResult FusedOp::verify() {
                                    << " does not broadcast with " << describe(shape);
     shape = *wider;
   }
+  if (getReduce()) {
+    if (getNumResults() != 1) return emitOpError("with reduce has one result, found ") << getNumResults();
+    if (shape.empty()) return emitOpError("reduces a scalar");
+    shape.back() = Dim{1, {}};
+  }
   for (auto [i, type] : llvm::enumerate(getResultTypes()))
     if (shapeOf(llvm::cast<RankedTensorType>(type)) != shape && !getInputs().empty())
       return emitOpError("result ") << i << " is " << describe(llvm::cast<RankedTensorType>(type))

@@ -107,7 +107,9 @@ std::optional<int64_t> maxElements(RankedTensorType type, FunctionOpInterface fu
 
 std::optional<int64_t> maxBytes(RankedTensorType type, FunctionOpInterface function) {
   auto elements = maxElements(type, function);
-  return elements ? llvm::checkedMul(*elements, elementBytes(type.getElementType())) : std::nullopt;
+  if (!elements) return std::nullopt;
+  if (type.getElementType().isInteger(4)) return (*elements + 1) / 2; // two to a byte
+  return llvm::checkedMul(*elements, elementBytes(type.getElementType()));
 }
 
 namespace {

@@ -22,6 +22,25 @@ LogicalResult expectRank(Operation *op, StringRef what, Value value, int64_t ran
   return op->emitOpError(what) << " is " << describe(tensor(value)) << ", expected " << rank << " dimensions";
 }
 
+/// The number of groups that `size` elements make; `group` 0: one.
+int64_t groupsOf(int64_t size, int64_t group) { return group ? (size + group - 1) / group : 1; }
+
+/// A matrix of integers has a scale, one of floats has none; `dim` is the dimension that groups lie along.
+LogicalResult verifyScale(Operation *op, Value matrix, Value scale, int64_t group, int64_t dim) {
+  auto type = tensor(matrix);
+  if (llvm::isa<FloatType>(type.getElementType())) {
+    if (!scale && !group) return success();
+    return op->emitOpError("scale and group are for a matrix of integers, found ") << type;
+  }
+  if (!scale) return op->emitOpError("a matrix of ") << type.getElementType() << " needs a scale";
+  if (type.getRank() != 2 || !type.hasStaticShape())
+    return op->emitOpError("only a static matrix has a scale, found ") << describe(type);
+  if (group < 0) return op->emitOpError("group is ") << group << ", expected at least 0";
+  SmallVector<Dim> shape = shapeOf(type);
+  shape[dim].size = groupsOf(shape[dim].size, group);
+  return expectShape(op, "scale", scale, shape);
+}
+
 } // namespace
 
 //===- weights and constants ---------------------------------------------------------------------------===//
@@ -46,10 +65,17 @@ LogicalResult EmbedOp::inferReturnTypes(MLIRContext *, std::optional<Location> l
     return emitOptionalError(loc, "'linnet.embed' op table is ", describe(table), ", expected 2 dimensions");
   SmallVector<Dim> shape = shapeOf(llvm::cast<RankedTensorType>(a.getIds().getType()));
   shape.push_back(shapeOf(table)[1]);
-  inferred.push_back(makeType(shape, table.getElementType()));
+  Type element = a.getScale() ? getElementTypeOrSelf(a.getScale().getType()) : table.getElementType();
+  inferred.push_back(makeType(shape, element));
   return success();
 }
-LogicalResult EmbedOp::verify() { return expectRank(*this, "table", getTable(), 2); }
+void EmbedOp::build(OpBuilder &builder, OperationState &state, Value table, Value ids) {
+  build(builder, state, table, ids, /*scale=*/Value(), /*group=*/int64_t(0));
+}
+LogicalResult EmbedOp::verify() {
+  if (failed(expectRank(*this, "table", getTable(), 2))) return failure();
+  return verifyScale(*this, getTable(), getScale(), getGroup(), /*dim=*/1);
+}
 
 LogicalResult PositionsOp::inferReturnTypes(MLIRContext *, std::optional<Location>, Adaptor a,
                                             SmallVectorImpl<Type> &inferred) {
@@ -65,8 +91,8 @@ LogicalResult PositionsOp::verify() {
 //===- linear algebra ----------------------------------------------------------------------------------===//
 
 void MatmulOp::build(OpBuilder &builder, OperationState &state, Value lhs, Value rhs, bool transpose_rhs) {
-  build(builder, state, lhs, rhs, /*bias=*/Value(), /*residual=*/Value(), /*transpose_lhs=*/false,
-        transpose_rhs, Activation::none);
+  build(builder, state, lhs, rhs, /*bias=*/Value(), /*residual=*/Value(), /*scale=*/Value(),
+        /*transpose_lhs=*/false, transpose_rhs, Activation::none, /*group=*/int64_t(0));
 }
 
 LogicalResult MatmulOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc, Adaptor a,
@@ -104,8 +130,71 @@ LogicalResult MatmulOp::verify() {
     return failure();
   if (panelOf(tensor(getRhs())) && panelOf(tensor(getRhs())).getTransposed() != getTransposeRhs())
     return emitOpError("rhs's panel layout and transpose_rhs disagree");
+  return verifyScale(*this, getRhs(), getScale(), getGroup(), getTransposeRhs() ? 1 : 0);
+}
+
+//===- quantization ------------------------------------------------------------------------------------===//
+
+namespace {
+
+/// Type of the scales of `operand`, or an error.
+LogicalResult inferScale(std::optional<Location> loc, StringRef op, Type operand, int64_t bits, int64_t dim,
+                         int64_t group, SmallVectorImpl<Dim> &shape) {
+  auto type = llvm::cast<RankedTensorType>(operand);
+  if (type.getRank() != 2 || !type.hasStaticShape())
+    return emitOptionalError(loc, "'linnet.", op, "' op operand is ", describe(type),
+                             ", expected a static matrix");
+  if (bits != 4 && bits != 8)
+    return emitOptionalError(loc, "'linnet.", op, "' op bits is ", bits, ", expected 4 or 8");
+  if (dim != 0 && dim != 1)
+    return emitOptionalError(loc, "'linnet.", op, "' op dim is ", dim, ", expected 0 or 1");
+  if (group < 0)
+    return emitOptionalError(loc, "'linnet.", op, "' op group is ", group, ", expected at least 0");
+  shape = shapeOf(type);
+  shape[dim].size = groupsOf(shape[dim].size, group);
   return success();
 }
+
+/// While an op is parsed, its attributes are not yet in the properties.
+template <class Adaptor> int64_t integer(Adaptor &a, StringRef name, IntegerAttr property) {
+  if (property) return property.getInt();
+  auto attribute = a.getAttributes() ? a.getAttributes().template getAs<IntegerAttr>(name) : IntegerAttr();
+  return attribute ? attribute.getInt() : -1;
+}
+
+} // namespace
+
+LogicalResult QuantizeScaleOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc, Adaptor a,
+                                                SmallVectorImpl<Type> &inferred) {
+  SmallVector<Dim> shape;
+  if (failed(inferScale(loc, "quantize_scale", a.getOperand().getType(), integer(a, "bits", a.getBitsAttr()),
+                        integer(a, "dim", a.getDimAttr()), integer(a, "group", a.getGroupAttr()), shape)))
+    return failure();
+  inferred.push_back(makeType(shape, getElementTypeOrSelf(a.getOperand().getType())));
+  return success();
+}
+LogicalResult QuantizeScaleOp::verify() { return success(); }
+
+LogicalResult QuantizeOp::inferReturnTypes(MLIRContext *context, std::optional<Location> loc, Adaptor a,
+                                           SmallVectorImpl<Type> &inferred) {
+  SmallVector<Dim> shape;
+  int64_t bits = integer(a, "bits", a.getBitsAttr());
+  if (failed(inferScale(loc, "quantize", a.getOperand().getType(), bits, integer(a, "dim", a.getDimAttr()),
+                        integer(a, "group", a.getGroupAttr()), shape)))
+    return failure();
+  auto type = llvm::cast<RankedTensorType>(a.getOperand().getType());
+  inferred.push_back(makeType(shapeOf(type), IntegerType::get(context, static_cast<unsigned>(bits))));
+  return success();
+}
+LogicalResult QuantizeOp::verify() {
+  SmallVector<Dim> shape;
+  if (failed(
+          inferScale(getLoc(), "quantize", getOperand().getType(), getBits(), getDim(), getGroup(), shape)))
+    return failure();
+  return expectShape(*this, "scale", getScale(), shape);
+}
+
+//===- attention ---------------------------------------------------------------------------------------===//
 
 LogicalResult AttentionOp::inferReturnTypes(MLIRContext *, std::optional<Location>, Adaptor a,
                                             SmallVectorImpl<Type> &inferred) {
@@ -118,7 +207,15 @@ LogicalResult AttentionOp::verify() {
   SmallVector<Dim> q = shapeOf(tensor(getQ())), k = shapeOf(tensor(getK()));
   if (failed(expectShape(*this, "k", getK(), {q[0], q[2], k[2], q[3]}))) return failure();
   if (failed(expectShape(*this, "v", getV(), k))) return failure();
-  return getPast() ? expectShape(*this, "past", getPast(), {q[0]}) : success();
+  if (getPast() && failed(expectShape(*this, "past", getPast(), {q[0]}))) return failure();
+  return getLength() ? expectShape(*this, "length", getLength(), {q[0]}) : success();
+}
+
+LogicalResult MaskOp::verify() {
+  if (failed(expectRank(*this, "operand", getOperand(), 4))) return failure();
+  Dim batch = shapeOf(tensor(getOperand()))[0];
+  if (getPast() && failed(expectShape(*this, "past", getPast(), {batch}))) return failure();
+  return getLength() ? expectShape(*this, "length", getLength(), {batch}) : success();
 }
 
 LogicalResult CacheAppendOp::verify() {

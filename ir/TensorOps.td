@@ -10,8 +10,10 @@ include "mlir/Interfaces/ControlFlowInterfaces.td"
 def Linnet_ParamOp : Linnet_Op<"param", [Pure]> {
   let summary = "a named weight";
   let description = [{
-    The checkpoint's tensor of that name. The result type says how it is stored: element type, shape, and the
-    layout as an encoding (`#linnet.panel<...>`: packed for matmul; the shape stays the logical one).
+    The checkpoint's tensor of that name, or, where the module has a private function with that name and the
+    unit attribute `linnet.weight`, what that function returns: a weight computed once, at compile time. The
+    result type says how it is stored: element type, shape, and the layout as an encoding
+    (`#linnet.panel<...>`: packed for matmul; the shape stays the logical one).
   }];
   let arguments = (ins StrAttr:$name);
   let results = (outs Linnet_AnyTensor:$result);
@@ -37,10 +39,16 @@ def Linnet_EmbedOp : Linnet_Op<"embed", [Pure, InferTypeOpAdaptor]> {
   let description = [{
     result[..., c] = table[ids[...], c]. table (V, C), ids any shape, result = ids' shape x C.
     An id outside [0, V) is an error that the caller must exclude; the interpreter reports it.
+
+    A table of integers is multiplied by `scale` (V, ceil(C / group)): table[v, c] scale[v, c / group], in
+    scale's element type. `group` 0 means all of C.
   }];
-  let arguments = (ins Linnet_FloatTensor:$table, Linnet_IntTensor:$ids);
+  let arguments = (ins Linnet_WeightTensor:$table, Linnet_IntTensor:$ids, Optional<Linnet_FloatTensor>:$scale,
+    DefaultValuedAttr<I64Attr, "0">:$group);
   let results = (outs Linnet_FloatTensor:$result);
-  let assemblyFormat = "$table `,` $ids attr-dict `:` type($table) `,` type($ids)";
+  let assemblyFormat = [{$table `,` $ids (`scale` $scale^)? attr-dict `:` type($table) `,` type($ids)
+    (`scale` type($scale)^)?}];
+  let builders = [OpBuilder<(ins "::mlir::Value":$table, "::mlir::Value":$ids)>];
   let hasVerifier = 1;
 }
 
@@ -68,20 +76,54 @@ def Linnet_MatmulOp : Linnet_Op<"matmul", [Pure, AttrSizedOperandSegments,
     op transposes the last two dimensions where the flag is set. lhs (..., M, K), or (K) which is treated as
     (1, K) and gives (N). rhs (K, N), shared by all leading dimensions of lhs, or (..., K, N) with the same
     leading dimensions. bias (N). residual has the result's shape. `activation` is relu, gelu_erf or gelu_tanh.
-    Sums are in f32 at least.
+    Sums are in f32 at least. The result has lhs's element type; rhs may be stored in another.
+
+    A matrix rhs of integers is multiplied by `scale` (ceil(K / group), N): rhs[k, n] scale[k / group, n], or,
+    with transpose_rhs, by `scale` (N, ceil(K / group)). `group` 0 means all of K.
   }];
-  let arguments = (ins Linnet_FloatTensor:$lhs, Linnet_FloatTensor:$rhs, Optional<Linnet_FloatTensor>:$bias,
-    Optional<Linnet_FloatTensor>:$residual, UnitAttr:$transpose_lhs, UnitAttr:$transpose_rhs,
-    DefaultValuedAttr<Linnet_ActivationAttr, "::linnet::ir::Activation::none">:$activation);
+  let arguments = (ins Linnet_FloatTensor:$lhs, Linnet_WeightTensor:$rhs, Optional<Linnet_FloatTensor>:$bias,
+    Optional<Linnet_FloatTensor>:$residual, Optional<Linnet_FloatTensor>:$scale, UnitAttr:$transpose_lhs,
+    UnitAttr:$transpose_rhs,
+    DefaultValuedAttr<Linnet_ActivationAttr, "::linnet::ir::Activation::none">:$activation,
+    DefaultValuedAttr<I64Attr, "0">:$group);
   let results = (outs Linnet_FloatTensor:$result);
-  let assemblyFormat = [{$lhs `,` $rhs (`bias` $bias^)? (`residual` $residual^)? attr-dict `:`
-    type($lhs) `,` type($rhs) (`bias` type($bias)^)? (`residual` type($residual)^)?}];
+  let assemblyFormat = [{$lhs `,` $rhs (`bias` $bias^)? (`residual` $residual^)? (`scale` $scale^)? attr-dict `:`
+    type($lhs) `,` type($rhs) (`bias` type($bias)^)? (`residual` type($residual)^)? (`scale` type($scale)^)?}];
   let builders = [OpBuilder<(ins "::mlir::Value":$lhs, "::mlir::Value":$rhs, CArg<"bool", "false">:$transpose_rhs)>];
   let hasVerifier = 1;
   let hasCanonicalizer = 1;
 }
 
-def Linnet_AttentionOp : Linnet_Op<"attention", [Pure, InferTypeOpAdaptor]> {
+def Linnet_QuantizeScaleOp : Linnet_Op<"quantize_scale", [Pure, InferTypeOpAdaptor]> {
+  let summary = "factors that a matrix of integers is to be multiplied by";
+  let description = [{
+    For a matrix w and integers of `bits` (8 or 4), groups of `group` elements along dimension `dim` (0: all of
+    them one group; the last may be shorter), m the element of the largest magnitude of a group:
+
+        scale = |m| / 127 for 8 bits, m / -8 for 4 bits (which uses all of [-8, 7])
+
+    The result is w's shape with dimension `dim` counting groups. Weights only: at compile time.
+  }];
+  let arguments = (ins Linnet_FloatTensor:$operand, I64Attr:$bits, I64Attr:$dim, I64Attr:$group);
+  let results = (outs Linnet_FloatTensor:$result);
+  let assemblyFormat = "$operand attr-dict `:` type($operand)";
+  let hasVerifier = 1;
+}
+
+def Linnet_QuantizeOp : Linnet_Op<"quantize", [Pure, InferTypeOpAdaptor]> {
+  let summary = "a matrix as integers";
+  let description = [{
+    result = w / scale rounded to nearest even, kept in [-127, 127] for 8 bits and [-8, 7] for 4; 0 where scale
+    is 0. Operands and attributes as of `quantize_scale`. The result is i8 or i4. Weights only: at compile time.
+  }];
+  let arguments = (ins Linnet_FloatTensor:$operand, Linnet_FloatTensor:$scale, I64Attr:$bits, I64Attr:$dim,
+    I64Attr:$group);
+  let results = (outs Linnet_QuantizedTensor:$result);
+  let assemblyFormat = "$operand `,` $scale attr-dict `:` type($operand) `,` type($scale)";
+  let hasVerifier = 1;
+}
+
+def Linnet_AttentionOp : Linnet_Op<"attention", [Pure, AttrSizedOperandSegments, InferTypeOpAdaptor]> {
   let summary = "scaled dot-product attention over a cache";
   let description = [{
     q (B, T, H, D), k and v (B, H, S, D), past (B), result (B, T, H, D):
@@ -89,14 +131,31 @@ def Linnet_AttentionOp : Linnet_Op<"attention", [Pure, InferTypeOpAdaptor]> {
         s[j]            = scale * sum_d q[b,t,h,d] k[b,h,j,d]
         result[b,t,h,:] = sum_j softmax_j(s)[j] v[b,h,j,:]
 
-    over j <= past[b] + t when `causal`, else over j < past[b] + T. Without `past` it is 0. S is the cache's
-    capacity: entries beyond the range are not read. An empty range gives zeros. Vaswani et al., 2017.
+    over j <= past[b] + t when `causal`, else over j < past[b] + T; with `length` (B) also only over
+    j < past[b] + length[b] (padding). Without `past` it is 0. S is the cache's capacity: entries beyond the
+    range are not read. An empty range gives zeros. Vaswani et al., 2017, arXiv:1706.03762.
   }];
   let arguments = (ins Linnet_FloatTensor:$q, Linnet_FloatTensor:$k, Linnet_FloatTensor:$v,
-    Optional<Linnet_IntTensor>:$past, F32Attr:$scale, DefaultValuedAttr<BoolAttr, "true">:$causal);
+    Optional<Linnet_IntTensor>:$past, Optional<Linnet_IntTensor>:$length, F32Attr:$scale,
+    DefaultValuedAttr<BoolAttr, "true">:$causal);
   let results = (outs Linnet_FloatTensor:$result);
-  let assemblyFormat = [{$q `,` $k `,` $v (`past` $past^)? attr-dict `:` type($q) `,` type($k) `,` type($v)
-    (`past` type($past)^)?}];
+  let assemblyFormat = [{$q `,` $k `,` $v (`past` $past^)? (`length` $length^)? attr-dict `:` type($q) `,` type($k)
+    `,` type($v) (`past` type($past)^)? (`length` type($length)^)?}];
+  let hasVerifier = 1;
+}
+
+def Linnet_MaskOp : Linnet_Op<"mask", [Pure, AttrSizedOperandSegments, AllTypesMatch<["operand", "result"]>]> {
+  let summary = "attention scores with the unseen ones at minus infinity";
+  let description = [{
+    scores (B, H, T, S), past (B), length (B): result[b, h, t, j] = scores[b, h, t, j] for the j that
+    `attention` would look at with the same past, length and `causal`, else -infinity. What a softmax behind it
+    turns into 0, when the row has at least one j that is seen.
+  }];
+  let arguments = (ins Linnet_FloatTensor:$operand, Optional<Linnet_IntTensor>:$past,
+    Optional<Linnet_IntTensor>:$length, DefaultValuedAttr<BoolAttr, "true">:$causal);
+  let results = (outs Linnet_FloatTensor:$result);
+  let assemblyFormat = [{$operand (`past` $past^)? (`length` $length^)? attr-dict `:` type($operand)
+    (`past` type($past)^)? (`length` type($length)^)?}];
   let hasVerifier = 1;
 }
 
@@ -251,9 +310,10 @@ def Linnet_FusedOp : Linnet_Op<"fused", [Pure, SingleBlock, IsolatedFromAbove]> 
         }
 
     Inputs broadcast to the results' common shape as in NumPy. The region holds elementwise ops and
-    `linnet.constant` on scalars.
+    `linnet.constant` on scalars. With `reduce`, the one result is that reduction (as of `linnet.reduce`) of
+    the region's value along the last dimension, which is kept with size 1.
   }];
-  let arguments = (ins Variadic<Linnet_AnyTensor>:$inputs);
+  let arguments = (ins Variadic<Linnet_AnyTensor>:$inputs, OptionalAttr<Linnet_ReduceKindAttr>:$reduce);
   let results = (outs Variadic<Linnet_AnyTensor>:$results);
   let regions = (region SizedRegion<1>:$body);
   let skipDefaultBuilders = 1;

@@ -13,6 +13,7 @@
 #include "passes/Counters.h"
 #include "passes/Passes.h"
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/PatternMatch.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/SetVector.h"
@@ -42,12 +43,19 @@ RankedTensorType weightType(Value value) { return llvm::cast<RankedTensorType>(v
 Demand demandOf(OpOperand &use, const TargetDescription &target) {
   RankedTensorType type = weightType(use.get());
   auto panel = target.panelFor(type.getElementType());
-  if (auto matmul = llvm::dyn_cast<MatmulOp>(use.getOwner()); matmul && panel)
-    if (&use == &matmul.getRhsMutable())
-      return {&use, PanelAttr::get(use.getOwner()->getContext(), panel->k_block, panel->n_block,
-                                   panel->interleave, matmul.getTransposeRhs())};
-  bool embed = llvm::isa<EmbedOp>(use.getOwner()) && use.getOperandNumber() == 0;
-  return {&use, {}, embed && target.embed_reads_panels};
+  MLIRContext *context = use.getOwner()->getContext();
+  auto matmul = llvm::dyn_cast<MatmulOp>(use.getOwner());
+  if (matmul && weightType(matmul.getLhs()).getElementType().isF32()) { // sums and panels meet f32 rows
+    if (panel && &use == &matmul.getRhsMutable())
+      return {&use, PanelAttr::get(context, panel->k_block, panel->n_block, panel->interleave,
+                                   matmul.getTransposeRhs())};
+    auto rhs = target.panelFor(weightType(matmul.getRhs()).getElementType());
+    if (rhs && matmul.getScale() == use.get() && use.getOperandNumber() == matmul->getNumOperands() - 1)
+      return {&use, PanelAttr::get(context, 1, rhs->n_block, 1, matmul.getTransposeRhs())};
+  }
+  auto embed = llvm::dyn_cast<EmbedOp>(use.getOwner());
+  bool table = embed && (use.getOperandNumber() == 0 || use.getOperandNumber() == 2);
+  return {&use, {}, table && target.embed_reads_panels};
 }
 
 /// The stored layouts, least in number: what matmuls want, and row-major if some use can read none of those.
@@ -100,7 +108,8 @@ struct AssignLayout : impl::AssignLayoutBase<AssignLayout> {
   llvm::MapVector<std::pair<StringRef, Operation *>, Uses> gather(const TargetDescription &target) {
     llvm::MapVector<std::pair<StringRef, Operation *>, Uses> weights;
     getOperation().walk([&](Operation *op) {
-      if (!llvm::isa<ParamOp, ConstantOp>(op)) return;
+      auto function = op->getParentOfType<func::FuncOp>();
+      if (!llvm::isa<ParamOp, ConstantOp>(op) || !function || !isEntry(function)) return;
       auto type = llvm::dyn_cast<RankedTensorType>(op->getResult(0).getType());
       if (!type || type.getRank() != 2 || panelOf(type) || !type.hasStaticShape()) return;
       auto param = llvm::dyn_cast<ParamOp>(op);

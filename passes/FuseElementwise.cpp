@@ -30,12 +30,11 @@ bool isFusible(Operation *op) { return llvm::isa<FusedOp>(op) || isTensorElement
 /// All uses of the producer's one result are operands of `consumer`, and shapes are equal.
 bool canTakeIn(Operation *consumer, Operation *producer) {
   if (!producer || !isFusible(producer) || producer->getNumResults() != 1) return false;
+  if (auto fused = llvm::dyn_cast<FusedOp>(producer); fused && fused.getReduce()) return false;
   if (producer->getBlock() != consumer->getBlock()) return false;
   for (Operation *user : producer->getUsers())
     if (user != consumer) return false;
-  auto from = llvm::cast<RankedTensorType>(producer->getResult(0).getType());
-  auto to = llvm::cast<RankedTensorType>(consumer->getResult(0).getType());
-  return shapeOf(from) == shapeOf(to);
+  return elementShape(producer) == elementShape(consumer);
 }
 
 /// `op` as a linnet.fused; one that is not yet is replaced.
@@ -68,6 +67,34 @@ struct TakeInProducer : RewritePattern {
   Counters &counters;
 };
 
+/// A reduction along the last dimension of what is computed elementwise.
+struct TakeInReduced : OpRewritePattern<ReduceOp> {
+  TakeInReduced(MLIRContext *context, Counters &counters) : OpRewritePattern(context), counters(counters) {}
+  LogicalResult matchAndRewrite(ReduceOp op, PatternRewriter &rewriter) const override {
+    Operation *producer = op.getOperand().getDefiningOp();
+    auto type = llvm::cast<RankedTensorType>(op.getOperand().getType());
+    if (static_cast<int64_t>(op.getDim()) != type.getRank() - 1)
+      return rewriter.notifyMatchFailure(op, "not along the last dimension");
+    if (!producer || !isFusible(producer) || producer->getNumResults() != 1 || !producer->hasOneUse() ||
+        producer->getBlock() != op->getBlock() ||
+        (llvm::isa<FusedOp>(producer) && llvm::cast<FusedOp>(producer).getReduce()))
+      return rewriter.notifyMatchFailure(op, "the operand is not elementwise, or has other users");
+    FusedOp inner = toFused(rewriter, producer);
+    rewriter.setInsertionPoint(op);
+    auto made = llvm::cast<FusedOp>(rewriter.clone(*inner));
+    made->setLoc(rewriter.getFusedLoc({inner.getLoc(), op.getLoc()}));
+    rewriter.modifyOpInPlace(made, [&] {
+      made.setReduce(op.getKind());
+      made.getResult(0).setType(op.getType());
+    });
+    rewriter.replaceOp(op, made);
+    rewriter.eraseOp(inner);
+    counters.add("linnet-fuse-elementwise", "reductions");
+    return success();
+  }
+  Counters &counters;
+};
+
 struct TakeInConstants : OpRewritePattern<FusedOp> {
   TakeInConstants(MLIRContext *context, Counters &counters) : OpRewritePattern(context), counters(counters) {}
   LogicalResult matchAndRewrite(FusedOp op, PatternRewriter &rewriter) const override {
@@ -84,7 +111,7 @@ struct FuseElementwise : impl::FuseElementwiseBase<FuseElementwise> {
   void runOnOperation() override {
     auto &counters = getAnalysis<Counters>();
     RewritePatternSet patterns(&getContext());
-    patterns.add<TakeInProducer, TakeInConstants>(&getContext(), counters);
+    patterns.add<TakeInProducer, TakeInReduced, TakeInConstants>(&getContext(), counters);
     if (failed(applyPatternsAndFoldGreedily(getOperation(), std::move(patterns)))) signalPassFailure();
   }
 };

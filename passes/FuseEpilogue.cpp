@@ -33,7 +33,8 @@ void absorb(PatternRewriter &rewriter, MatmulOp matmul, Operation *absorbed, Val
   Location loc = rewriter.getFusedLoc({matmul.getLoc(), absorbed->getLoc()});
   rewriter
       .replaceOpWithNewOp<MatmulOp>(absorbed, matmul.getLhs(), matmul.getRhs(), bias, residual,
-                                    matmul.getTransposeLhs(), matmul.getTransposeRhs(), activation)
+                                    matmul.getScale(), matmul.getTransposeLhs(), matmul.getTransposeRhs(),
+                                    activation, matmul.getGroup())
       ->setLoc(loc);
   rewriter.eraseOp(matmul);
 }

@@ -14,6 +14,15 @@ bool isTensorElementwise(Operation *op) {
          llvm::isa<RankedTensorType>(op->getResult(0).getType());
 }
 
+SmallVector<Dim> elementShape(Operation *op) {
+  auto fused = llvm::dyn_cast<FusedOp>(op);
+  if (!fused || !fused.getReduce()) return shapeOf(llvm::cast<RankedTensorType>(op->getResult(0).getType()));
+  SmallVector<Dim> shape;
+  for (Value input : fused.getInputs())
+    shape = *broadcast(shape, shapeOf(llvm::cast<RankedTensorType>(input.getType())));
+  return shape;
+}
+
 FusedOp asFused(RewriterBase &rewriter, Operation *op) {
   return rewriter.create<FusedOp>(
       op->getLoc(), op->getResultTypes(), op->getOperands(),
@@ -60,7 +69,7 @@ FusedOp mergeProducer(RewriterBase &rewriter, FusedOp consumer, FusedOp producer
   for (Value input : consumer.getInputs())
     consumer_input.push_back(input == producer.getResult(0) ? -1 : static_cast<int>(inputs.add(input)));
   Location loc = rewriter.getFusedLoc({producer.getLoc(), consumer.getLoc()});
-  return rewriter.create<FusedOp>(
+  FusedOp merged = rewriter.create<FusedOp>(
       loc, consumer.getResultTypes(), inputs.values,
       [&](OpBuilder &builder, Location, ValueRange scalars) -> SmallVector<Value> {
         IRMapping first, second;
@@ -71,6 +80,8 @@ FusedOp mergeProducer(RewriterBase &rewriter, FusedOp consumer, FusedOp producer
           second.map(argument, consumer_input[i] < 0 ? produced : scalars[consumer_input[i]]);
         return inlineBody(builder, consumer, second);
       });
+  merged.setReduceAttr(consumer.getReduceAttr());
+  return merged;
 }
 
 FusedOp absorbSplats(RewriterBase &rewriter, FusedOp fused) {
@@ -90,9 +101,8 @@ FusedOp absorbSplats(RewriterBase &rewriter, FusedOp fused) {
     inputs.add(input);
     shape = *broadcast(shape, shapeOf(llvm::cast<RankedTensorType>(input.getType())));
   }
-  auto result = llvm::cast<RankedTensorType>(fused.getResult(0).getType());
-  if (!any || inputs.values.empty() || shape != shapeOf(result)) return {};
-  return rewriter.create<FusedOp>(
+  if (!any || inputs.values.empty() || shape != elementShape(fused)) return {};
+  FusedOp smaller = rewriter.create<FusedOp>(
       fused.getLoc(), fused.getResultTypes(), inputs.values,
       [&](OpBuilder &builder, Location loc, ValueRange scalars) -> SmallVector<Value> {
         IRMapping map;
@@ -106,6 +116,8 @@ FusedOp absorbSplats(RewriterBase &rewriter, FusedOp fused) {
         }
         return inlineBody(builder, fused, map);
       });
+  smaller.setReduceAttr(fused.getReduceAttr());
+  return smaller;
 }
 
 FusedOp makeCopy(OpBuilder &builder, Value value) {

@@ -1,6 +1,7 @@
 // Building linnet.fused out of elementwise ops: shared by the passes that fuse.
 #pragma once
 #include "ir/Linnet.h"
+#include "ir/Shapes.h"
 
 #include "mlir/IR/PatternMatch.h"
 
@@ -8,6 +9,10 @@ namespace linnet {
 
 /// An elementwise op on tensors (not one inside a fused region) with one result.
 bool isTensorElementwise(mlir::Operation *op);
+
+/// The shape that an elementwise op, or a fused region, is computed at: that of its results, or of its inputs
+/// where it reduces.
+llvm::SmallVector<ir::Dim> elementShape(mlir::Operation *op);
 
 /// A linnet.fused, built at the rewriter's insertion point, that computes what the elementwise `op` computes.
 ir::FusedOp asFused(mlir::RewriterBase &rewriter, mlir::Operation *op);

@@ -28,6 +28,8 @@ struct PipelineSpec {
   /// Runs instead of the optimizing part, in mlir-opt's syntax ("canonicalize,linnet-fuse-epilogue"); the
   /// passes that make a plan follow it.
   std::string custom;
+  /// How weights are stored: f32 (as they are), bf16, f16, int8 (a scale a column), int4 (in groups of 32).
+  std::string dtype = "f32";
 };
 
 /// Appends to `manager` (on builtin.module) the pipeline that ends in a planned module, or, for a target that

@@ -38,7 +38,8 @@ def FuseElementwise : Linnet_Pass<"linnet-fuse-elementwise"> {
   let description = [{
     An elementwise op (or a `linnet.fused`) takes in each producer that is elementwise (or fused), has the same
     shape and no other user. Constant tensors of one value move into the region as scalars. Repeated until nothing
-    fires, the regions are maximal.
+    fires, the regions are maximal. A `linnet.reduce` along the last dimension takes in such a producer as well,
+    and becomes a fused op with `reduce`.
 
     Reason to exist: an elementwise op is bound by memory traffic; a tree of n ops as one kernel reads its inputs
     once and writes one result instead of n.
@@ -49,7 +50,124 @@ def FuseElementwise : Linnet_Pass<"linnet-fuse-elementwise"> {
   }];
   let statistics = [
     Statistic<"num_fused", "fused", "producers taken in">,
+    Statistic<"num_reductions", "reductions", "reductions that took a producer in">,
     Statistic<"num_constants", "constants", "constant tensors turned into scalars">];
+}
+
+def FuseAttention : Linnet_Pass<"linnet-fuse-attention"> {
+  let summary = "attention written out into linnet.attention";
+  let description = [{
+    Finds, for queries (B, T, H, D) and keys and values (B, H, S, D), with transposes of dimensions 1 and 2,
+
+        transpose(matmul(softmax(mask(mul(matmul(transpose(q), k) {transpose_rhs}, scale))), v))
+
+    the mask and the scale (mul or div by a constant of one value) being optional, and makes it one
+    `linnet.attention` with that scale, `past`, `length` and `causal`.
+
+    Reason to exist: a backend's attention keeps no (B, H, T, S) matrix in memory and reads each key and value
+    once.
+
+    Preserves: every value up to rounding, but for a row that sees no key at all: there attention gives zeros and
+    a softmax NaN. Locations: the fused location of the parts.
+  }];
+  let statistics = [Statistic<"num_fused", "fused", "attentions made">];
+}
+
+def DecomposeAttention : Linnet_Pass<"linnet-decompose-attention"> {
+  let summary = "linnet.attention written out";
+  let description = [{
+    The reverse of `linnet-fuse-attention`. In no default pipeline.
+
+    Reason to exist: it shows what fusing attention buys, and gives a target without an attention kernel a way to
+    run. Attention of which q and the cache differ in type stays.
+    Preserves: as `linnet-fuse-attention`. Legal after it: no linnet.attention on f32.
+  }];
+  let statistics = [Statistic<"num_decomposed", "decomposed", "attentions written out">];
+}
+
+def HoistPool : Linnet_Pass<"linnet-hoist-pool"> {
+  let summary = "one position picked first, computed with afterwards";
+  let description = [{
+    pool(op(x)) becomes op(pool(x)) for the modes `last` and `first`, where op treats positions alike: layer norm,
+    matmul with a weight (its residual is pooled, too), elementwise ops with operands of the same shape or
+    vectors; and where nobody but such pools reads op(x).
+
+    Reason to exist: who wants the next token needs the last position only; the head, the last layer norm and the
+    last block behind its attention then run on one position of a prompt instead of all.
+
+    Preserves: every value, exactly for f32. Locations: each op keeps its own.
+  }];
+  let statistics = [Statistic<"num_hoisted", "hoisted", "ops that compute one position">];
+}
+
+def FoldWeights : Linnet_Pass<"linnet-fold-weights"> {
+  let summary = "what depends on weights alone, computed at compile time";
+  let description = [{
+    An op whose operands are params and constants, a param among them, becomes a private function marked
+    `linnet.weight`, called like the param with the op's name behind it, and a `linnet.param` of that name takes
+    its place. The compiler runs such functions with the interpreter when it stores the weight. Equal functions
+    are one, so that all entries share the weight.
+
+    Reason to exist: transposing, scaling or adding weights at every call costs memory traffic that one compilation
+    can save. An op whose result is larger than its operands stays: it would make the artifact larger.
+
+    Preserves: every value, up to the last bit (the interpreter sums in double). Locations: the param gets the op's.
+  }];
+  let statistics = [Statistic<"num_folded", "folded", "ops computed at compile time">];
+}
+
+def Quantize : Linnet_Pass<"linnet-quantize"> {
+  let summary = "weights of matmuls as integers with scales";
+  let description = [{
+    Each float matrix that a matmul has as rhs becomes i8 or i4 with a `scale` (see `linnet.quantize`): one scale
+    a column, or one for each `group` rows. A table that is such a matrix, too (a tied embedding), is read from
+    the same integers by `embed`. Both are weight functions, computed at compile time.
+
+    Reason to exist: one token at a time, a matmul is bound by reading its weights; these are a quarter or an
+    eighth of f32's bytes.
+
+    Does not preserve values: each weight moves by at most half a scale (its column's largest weight / 254, or its
+    group's / 16). docs/performance.md has the error of whole models. Locations: kept.
+  }];
+  let options = [
+    Option<"bits", "bits", "int64_t", "8", "8, or 4">,
+    Option<"group", "group", "int64_t", "0", "rows that share a scale; 0: all of a column">];
+  let statistics = [
+    Statistic<"num_matmuls", "matmuls", "matmuls with integer weights">,
+    Statistic<"num_tables", "tables", "embeds that read the same integers">];
+}
+
+def MixedPrecision : Linnet_Pass<"linnet-mixed-precision"> {
+  let summary = "weights of matmuls, and caches, in 16 bits";
+  let description = [{
+    f32 matrices that a matmul has as rhs are stored as `weights` says, embeddings of the same table with them, and
+    KV caches (states that only cache_append and attention touch) as `cache` says. Activations and sums stay f32.
+
+    Reason to exist: half the bytes to read for each token.
+
+    Does not preserve values: each weight and cache entry is rounded once, to 8 (bf16) or 11 (f16) bits of
+    significand. Locations: kept.
+  }];
+  let options = [
+    Option<"weights", "weights", "std::string", "\"bf16\"", "bf16, f16 or f32">,
+    Option<"cache", "cache", "std::string", "\"f32\"", "bf16, f16 or f32">];
+  let statistics = [
+    Statistic<"num_weights", "weights", "uses of weights in 16 bits">,
+    Statistic<"num_caches", "caches", "caches in 16 bits">];
+}
+
+def Schedule : Linnet_Pass<"linnet-schedule"> {
+  let summary = "ops in an order that needs less memory";
+  let description = [{
+    Greedy list scheduling: of the ops whose operands are there, the one that adds least to the bytes alive; taken
+    only where the peak of the whole entry comes out lower than in the order found.
+
+    Reason to exist: independent branches computed side by side keep all their results alive; one after the other,
+    only one's. GPT-2 is one chain and stays as it is.
+
+    Preserves: every value; locations.
+  }];
+  let statistics = [Statistic<"num_reordered", "reordered", "entries put in another order">];
 }
 
 def WrapElementwise : Linnet_Pass<"linnet-wrap-elementwise"> {

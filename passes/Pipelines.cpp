@@ -23,6 +23,7 @@ namespace {
 struct Step {
   const char *pass;
   bool takes_target = false;
+  const char *options = "";
 };
 
 /// What makes a plan of any module in the dialect. Backends lower nothing else.
@@ -31,22 +32,37 @@ constexpr Step kPlanning[] = {{"linnet-wrap-elementwise"},
                               {"linnet-plan-memory", true},
                               {"linnet-verify-plan"}};
 
-std::vector<Step> optimizing(const TargetDescription &target, int opt_level) {
+bool plans(const TargetDescription &target) { return target.in_place_caches; }
+
+/// The pass, with its options, that stores weights as a --dtype says.
+struct DtypePass {
+  const char *dtype, *pass, *options;
+};
+constexpr DtypePass kDtypes[] = {{"bf16", "linnet-mixed-precision", "{weights=bf16}"},
+                                 {"f16", "linnet-mixed-precision", "{weights=f16}"},
+                                 {"int8", "linnet-quantize", "{bits=8}"},
+                                 {"int4", "linnet-quantize", "{bits=4 group=32}"}};
+
+std::vector<Step> optimizing(const TargetDescription &target, int opt_level, const std::string &dtype) {
   std::vector<Step> steps;
+  if (opt_level >= 1) steps = {{"canonicalize"}, {"cse"}};
+  if (opt_level >= 1 && target.attention) steps.push_back({"linnet-fuse-attention"});
+  if (opt_level >= 2 && plans(target))
+    steps.insert(steps.end(), {{"linnet-hoist-pool"}, {"linnet-fold-weights"}});
+  for (const DtypePass &pass : kDtypes)
+    if (dtype == pass.dtype) steps.push_back({pass.pass, false, pass.options});
   if (opt_level >= 1) {
-    steps = {{"canonicalize"}, {"cse"}};
     if (target.matmul_epilogue) steps.push_back({"linnet-fuse-epilogue"});
     if (target.fused_elementwise) steps.push_back({"linnet-fuse-elementwise"});
     if (target.panel) steps.push_back({"linnet-assign-layout", true});
     steps.insert(steps.end(), {{"canonicalize"}, {"cse"}});
   }
+  if (opt_level >= 2 && plans(target)) steps.push_back({"linnet-schedule"});
   return steps;
 }
 
-bool plans(const TargetDescription &target) { return target.in_place_caches; }
-
-std::vector<Step> allSteps(const TargetDescription &target, int opt_level) {
-  std::vector<Step> steps = optimizing(target, opt_level);
+std::vector<Step> allSteps(const TargetDescription &target, int opt_level, const std::string &dtype) {
+  std::vector<Step> steps = optimizing(target, opt_level, dtype);
   if (plans(target)) steps.insert(steps.end(), std::begin(kPlanning), std::end(kPlanning));
   return steps;
 }
@@ -54,7 +70,8 @@ std::vector<Step> allSteps(const TargetDescription &target, int opt_level) {
 std::string text(const std::vector<Step> &steps, const std::string &target) {
   std::vector<std::string> parts;
   for (const Step &step : steps)
-    parts.push_back(step.takes_target ? fmt::format("{}{{target={}}}", step.pass, target) : step.pass);
+    parts.push_back(step.takes_target ? fmt::format("{}{{target={}}}", step.pass, target)
+                                      : std::string(step.pass) + step.options);
   return llvm::join(parts, ",");
 }
 
@@ -85,6 +102,8 @@ Result<void> append(OpPassManager &manager, llvm::StringRef pipeline) {
 struct DefaultPipelineOptions : PassPipelineOptions<DefaultPipelineOptions> {
   Option<std::string> target{*this, "target", llvm::cl::desc("the target to plan for"),
                              llvm::cl::init("cpu")};
+  Option<std::string> dtype{*this, "dtype", llvm::cl::desc("f32, bf16, f16, int8 or int4"),
+                            llvm::cl::init("f32")};
   Option<int> opt_level{*this, "opt-level", llvm::cl::desc("0, 1 or 2"), llvm::cl::init(2)};
   ListOption<std::string> disabled{*this, "disable", llvm::cl::desc("passes to leave out")};
 };
@@ -99,7 +118,7 @@ void registerEach() {
       [](OpPassManager &manager, StringRef options, function_ref<LogicalResult(const Twine &)> error) {
         DefaultPipelineOptions parsed;
         if (failed(parsed.parseFromString(options))) return failure();
-        PipelineSpec spec{parsed.target, parsed.opt_level, {}, {}};
+        PipelineSpec spec{parsed.target, parsed.opt_level, {}, {}, parsed.dtype};
         for (const std::string &name : parsed.disabled) spec.disabled.push_back(name);
         auto built = buildPipeline(manager, spec);
         return built ? success() : error(built.error().message);
@@ -121,7 +140,7 @@ const std::vector<std::string> &requiredPasses() {
 
 std::vector<std::string> defaultPasses(const TargetDescription &target, int opt_level) {
   std::vector<std::string> names;
-  for (const Step &step : allSteps(target, opt_level)) names.push_back(step.pass);
+  for (const Step &step : allSteps(target, opt_level, "f32")) names.push_back(step.pass);
   return names;
 }
 
@@ -131,8 +150,11 @@ Result<void> buildPipeline(OpPassManager &manager, const PipelineSpec &spec) {
   if (!target) return errorf("unknown target '{}', expected {}", spec.target, targetNames());
   if (spec.opt_level < 0 || spec.opt_level > 2)
     return errorf("optimization level {}: expected 0, 1 or 2", spec.opt_level);
+  if (spec.dtype != "f32" &&
+      llvm::none_of(kDtypes, [&](const DtypePass &pass) { return spec.dtype == pass.dtype; }))
+    return errorf("unknown dtype '{}', expected f32, bf16, f16, int8 or int4", spec.dtype);
   LINNET_TRY(checkDisabled(spec.disabled));
-  std::vector<Step> steps = allSteps(*target, spec.opt_level);
+  std::vector<Step> steps = allSteps(*target, spec.opt_level, spec.dtype);
   if (!spec.custom.empty()) {
     LINNET_TRY(append(manager, spec.custom));
     steps.clear();

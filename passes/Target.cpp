@@ -10,7 +10,9 @@ using namespace ir;
 
 /// oneDNN's BA16a64b and its narrower kin; the generated small-M kernels read the same panels.
 std::optional<PanelShape> cpuPanel(Type element) {
-  if (element.isF32()) return PanelShape{16, 64, 1};
+  if (element.isF32() || element.isF16() || element.isBF16() || element.isInteger(8))
+    return PanelShape{16, 64, 1};
+  if (element.isInteger(4)) return PanelShape{16, 64, 2};
   return std::nullopt;
 }
 
@@ -36,6 +38,7 @@ const TargetDescription kTargets[] = {
      .alignment = 64,
      .matmul_epilogue = true,
      .fused_elementwise = true,
+     .attention = true,
      .views = true,
      .in_place_caches = true,
      .panel = cpuPanel,

@@ -21,6 +21,8 @@ struct TargetDescription {
   bool matmul_epilogue = false;
   /// Elementwise trees run as one kernel.
   bool fused_elementwise = false;
+  /// linnet.attention is one kernel.
+  bool attention = false;
   /// Slices stay views where their users allow it (acceptsStridedRows), and caches are updated in place.
   bool views = false;
   bool in_place_caches = false;

@@ -124,6 +124,8 @@ const char *dtypeName(fb::DType type) {
     return "i32";
   case fb::DType::i8:
     return "i8";
+  case fb::DType::i4:
+    return "i4";
   }
   return "unknown";
 }

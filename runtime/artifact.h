@@ -50,9 +50,11 @@ private:
   const fb::Metadata *root = nullptr;
 };
 
-/// Bytes of one element.
+/// Bytes of one element; 0 for those that are smaller than a byte.
 constexpr uint64_t elementBytes(fb::DType type) {
   switch (type) {
+  case fb::DType::i4:
+    return 0;
   case fb::DType::f32:
   case fb::DType::i32:
     return 4;
@@ -63,6 +65,10 @@ constexpr uint64_t elementBytes(fb::DType type) {
     return 1;
   }
   return 0;
+}
+/// Bytes of `count` elements.
+constexpr uint64_t storageBytes(fb::DType type, uint64_t count) {
+  return type == fb::DType::i4 ? (count + 1) / 2 : count * elementBytes(type);
 }
 LINNET_API const char *dtypeName(fb::DType type);
 

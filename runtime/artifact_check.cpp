@@ -46,7 +46,7 @@ private:
   Result<void> checkKernel(uint32_t kernel);
   Result<void> checkCall(const fb::KernelCall &call);
   Result<void> checkMatmul(const fb::PackedMatmul &call);
-  Result<void> checkPanel(const fb::Ref &w, int64_t k, int64_t n);
+  Result<void> checkPanel(const fb::Ref &w, int64_t k, int64_t n, const char *what);
   Result<uint64_t> areaBytes(const fb::Ref &ref) const;
 
   template <class... Args> Error wrong(fmt::format_string<Args...> format, Args &&...args) const {
@@ -95,7 +95,7 @@ Result<void> ProgramCheck::checkSymbols() {
 
 Result<void> ProgramCheck::checkWeight(const fb::Weight &weight) {
   auto name = weight.name()->string_view();
-  if (elementBytes(weight.dtype()) == 0) return wrong("weight '{}': unknown element type", name);
+  if (storageBytes(weight.dtype(), 2) == 0) return wrong("weight '{}': unknown element type", name);
   if (weight.shape()->size() > kMaxRank)
     return wrong("weight '{}': {} dimensions", name, weight.shape()->size());
   if (!aligned(*weight.shape())) return wrong("weight '{}': its shape is not aligned", name);
@@ -107,7 +107,7 @@ Result<void> ProgramCheck::checkWeight(const fb::Weight &weight) {
   }
   if (weight.layout()->size() && !parsePanelLayout(weight.layout()->string_view()))
     return wrong("weight '{}': unknown layout '{}'", name, weight.layout()->string_view());
-  uint64_t expected = static_cast<uint64_t>(count) * elementBytes(weight.dtype());
+  uint64_t expected = storageBytes(weight.dtype(), static_cast<uint64_t>(count));
   uint64_t found = weight.blob()->size();
   bool good = weight.layout()->size() ? found >= expected : found == expected;
   if (!good) return wrong("weight '{}': its shape needs {} bytes, it has {}", name, expected, found);
@@ -248,28 +248,34 @@ Result<void> ProgramCheck::checkCall(const fb::KernelCall &call) {
   return {};
 }
 
-Result<void> ProgramCheck::checkPanel(const fb::Ref &w, int64_t k, int64_t n) {
-  if (w.space() != fb::Space::weight) return wrong("w is no weight");
+Result<void> ProgramCheck::checkPanel(const fb::Ref &w, int64_t k, int64_t n, const char *what) {
+  if (w.space() != fb::Space::weight) return wrong("{} is no weight", what);
   const fb::Weight &weight = *program.weights()->Get(w.index());
   auto layout = parsePanelLayout(weight.layout()->string_view());
-  if (!layout) return wrong("w is not packed in panels but '{}'", weight.layout()->string_view());
-  uint64_t need = static_cast<uint64_t>(layout->elements(k, n)) * elementBytes(weight.dtype());
-  if (w.size() < need) return wrong("w: {} x {} in panels needs {} bytes, it has {}", k, n, need, w.size());
+  if (!layout) return wrong("{} is not packed in panels but '{}'", what, weight.layout()->string_view());
+  uint64_t need = storageBytes(weight.dtype(), static_cast<uint64_t>(layout->elements(k, n)));
+  if (w.size() < need)
+    return wrong("{}: {} x {} in panels needs {} bytes, it has {}", what, k, n, need, w.size());
   return {};
 }
 
 Result<void> ProgramCheck::checkMatmul(const fb::PackedMatmul &call) {
   constexpr int64_t kMaxDim = int64_t(1) << 24; // keeps every product below in range
   LINNET_TRY(checkKernel(call.kernel()));
-  const fb::Ref *operands[] = {call.a(), call.w(), call.bias(), call.residual(), call.out()};
-  const char *names[] = {"a", "w", "bias", "residual", "out"};
-  for (int i = 0; i < 5; ++i) LINNET_TRY(checkRef(operands[i], names[i]));
+  const fb::Ref *operands[] = {call.a(), call.w(), call.bias(), call.residual(), call.out(), call.scale()};
+  const char *names[] = {"a", "w", "bias", "residual", "out", "scale"};
+  for (int i = 0; i < 6; ++i) LINNET_TRY(checkRef(operands[i], names[i]));
   LINNET_ASSIGN(int64_t m, checkExpr(call.m(), "m"));
   int64_t k = call.k(), n = call.n(), stride = call.a_stride();
   if (m < 1 || m > kMaxDim || k < 1 || k > kMaxDim || n < 1 || n > kMaxDim || stride < k || stride > kMaxDim)
     return wrong("sizes m {} k {} n {} with a stride of {}", m, k, n, stride);
   if (call.activation() > fb::Activation::gelu_tanh) return wrong("unknown activation");
-  LINNET_TRY(checkPanel(*call.w(), k, n));
+  LINNET_TRY(checkPanel(*call.w(), k, n, "w"));
+  if (call.scale()) {
+    if (call.group() < 0 || call.group() > kMaxDim) return wrong("groups of {}", call.group());
+    int64_t groups = call.group() ? (k + call.group() - 1) / call.group() : 1;
+    LINNET_TRY(checkPanel(*call.scale(), groups, n, "scale"));
+  }
   auto need = [&](const fb::Ref *ref, int64_t floats, const char *what) -> Result<void> {
     if (!ref || ref->size() / 4 >= static_cast<uint64_t>(floats)) return {};
     return wrong("{}: needs {} floats at the bounds, it has {} bytes", what, floats, ref->size());

@@ -29,9 +29,10 @@ struct PackedLayout {
   std::string text() const; ///< "panel<16x64>", "panel<16x64, transposed>", "panel<32x64, interleave = 2>"
 };
 
-enum class PackedType : uint8_t { f32, f16, bf16 };
-int64_t sizeOf(PackedType type);
-/// Round to nearest even.
+/// Integers come and go as floats that hold them exactly; two of i4 lie in a byte, the first in the low bits.
+enum class PackedType : uint8_t { f32, f16, bf16, i8, i4 };
+int64_t bytesOf(PackedType type, int64_t elements);
+/// Round to nearest even. A run of i4 begins at a whole byte; the last byte's unused half is 0.
 void convert(std::span<const float> from, PackedType type, std::byte *to);
 void convertBack(PackedType type, const std::byte *from, std::span<float> to);
 

@@ -156,8 +156,10 @@ struct Attention {
     block.q0 = e.muladd(row, q_stride, in_row);
     block.out0 = e.muladd(row, e.b.CreateMul(heads, e.i64(spec.head_size)), in_row);
     block.keys = e.b.CreateMul(e.b.CreateMul(group, capacity), e.i64(spec.head_size));
+    Value *end = spec.length ? e.b.CreateAdd(seen, e.loadIndex(e.arg(5), batch)) : nullptr;
     for (int r = 0; r < rows; ++r) {
       Value *limit = e.b.CreateAdd(seen, spec.causal ? e.b.CreateAdd(t, e.i64(r + 1)) : queries);
+      if (end) limit = e.min(limit, end);
       block.limits.push_back(e.max(e.min(limit, capacity), e.i64(0)));
     }
     attend(block);
@@ -171,6 +173,7 @@ KernelSource attentionKernel(const AttentionSpec &spec) {
       "attention_{}_cache_{}_t{}_h{}_s{}_d{}_ldq{}_scale{:x}{}{}", nameOf(spec.type), nameOf(spec.cache),
       spec.queries.text(), spec.heads.text(), spec.capacity.text(), spec.head_size, spec.q_stride.text(),
       std::bit_cast<uint32_t>(spec.scale), spec.causal ? "_causal" : "", spec.past ? "_past" : "");
+  if (spec.length) name += "_length";
   return {name, [spec](Emitter &e) {
             Attention attention{e, spec};
             // More queries at once reuse keys and values; accumulators have to fit the registers.
@@ -183,6 +186,31 @@ KernelSource attentionKernel(const AttentionSpec &spec) {
                 e.loop(from, main, rows, [&](Value *t) { attention.queryBlock(group, t, rows); });
               }
               e.loop(main, to, 1, [&](Value *t) { attention.queryBlock(group, t, 1); });
+            });
+          }};
+}
+
+KernelSource maskKernel(const MaskSpec &spec) {
+  std::string name = fmt::format("mask_{}_t{}_h{}_s{}{}{}{}", nameOf(spec.type), spec.queries.text(),
+                                 spec.heads.text(), spec.capacity.text(), spec.causal ? "_causal" : "",
+                                 spec.past ? "_past" : "", spec.length ? "_length" : "");
+  return {name, [spec](Emitter &e) {
+            Value *queries = e.extent(spec.queries), *capacity = e.extent(spec.capacity);
+            Value *rows = e.b.CreateMul(e.extent(spec.heads), queries); // of one sequence
+            e.loop(e.begin, e.end, 1, [&](Value *row) {
+              Value *batch = e.b.CreateSDiv(row, rows), *t = e.b.CreateSRem(row, queries);
+              Value *seen = spec.past ? e.loadIndex(e.arg(1), batch) : e.i64(0);
+              Value *limit = e.b.CreateAdd(seen, spec.causal ? e.b.CreateAdd(t, e.i64(1)) : queries);
+              if (spec.length) limit = e.min(limit, e.b.CreateAdd(seen, e.loadIndex(e.arg(2), batch)));
+              limit = e.max(e.min(limit, capacity), e.i64(0));
+              Value *base = e.b.CreateMul(row, capacity);
+              e.forVectors(e.i64(0), limit, [&](Value *j, int lanes) {
+                Value *at = e.b.CreateAdd(base, j);
+                e.copy(spec.type, e.arg(3), at, e.arg(0), at, lanes);
+              });
+              e.forVectors(limit, capacity, [&](Value *j, int lanes) {
+                e.store(spec.type, e.arg(3), e.b.CreateAdd(base, j), e.f32(-kInfinity, lanes));
+              });
             });
           }};
 }

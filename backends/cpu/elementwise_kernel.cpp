@@ -3,6 +3,7 @@
 #include "backends/cpu/kernels.h"
 
 #include <fmt/format.h>
+#include <limits>
 
 namespace linnet::cpu {
 namespace {
@@ -41,21 +42,38 @@ struct Elementwise {
     return base;
   }
 
-  void elements(const Values &base, Value *out_base, Value *i, int lanes) {
+  std::vector<Value *> results(const Values &base, Value *i, int lanes) {
     std::vector<Value *> values;
     for (size_t k = 0; k < inputs; ++k)
       values.push_back(rank > 0 && repeats(k, rank - 1)
                            ? e.splat(e.load(spec.in[k], in[k], base[k]), lanes)
                            : e.load(spec.in[k], in[k], e.b.CreateAdd(base[k], i), lanes));
-    const std::vector<Value *> results = spec.body(e, values);
-    for (size_t k = 0; k < results.size(); ++k) {
-      Value *result = results[k];
+    std::vector<Value *> results = spec.body(e, values);
+    for (Value *&result : results)
       if (Emitter::lanesOf(result) != lanes) result = e.splat(result, lanes); // a constant
-      e.store(spec.out[k], out[k], e.b.CreateAdd(out_base, i), result);
-    }
+    return results;
+  }
+
+  void elements(const Values &base, Value *out_base, Value *i, int lanes) {
+    const std::vector<Value *> values = results(base, i, lanes);
+    for (size_t k = 0; k < values.size(); ++k)
+      e.store(spec.out[k], out[k], e.b.CreateAdd(out_base, i), values[k]);
+  }
+
+  void reduceRow(Value *row) {
+    const Values base = bases(row);
+    const bool max = spec.reduce == Reduction::max;
+    auto join = [&](Value *x, Value *y) { return max ? e.maximum(x, y) : e.b.CreateFAdd(x, y); };
+    Value *sum = e.fold(
+        e.i64(0), sizes.back(), max ? -std::numeric_limits<double>::infinity() : 0,
+        [&](Value *acc, Value *i, int lanes) { return join(acc, results(base, i, lanes)[0]); }, join);
+    if (spec.reduce == Reduction::mean)
+      sum = e.b.CreateFDiv(sum, e.b.CreateSIToFP(sizes.back(), e.floatType(1)));
+    e.store(spec.out[0], out[0], row, sum);
   }
 
   void emit() {
+    if (spec.reduce) return e.loop(e.begin, e.end, 1, [&](Value *row) { reduceRow(row); });
     if (rank == 1 && !repeatsAny()) {
       const Values base(inputs, e.i64(0));
       return e.forVectors(e.begin, e.end, [&](Value *i, int lanes) { elements(base, e.i64(0), i, lanes); });
@@ -85,6 +103,8 @@ KernelSource elementwiseKernel(const ElementwiseSpec &spec) {
     if (i < spec.gaps.size() && spec.gaps[i].dims > 0)
       name += fmt::format("g{}x{}", spec.gaps[i].dims, spec.gaps[i].stride);
   }
+  static const char *const kReductions[] = {"_sum", "_mean", "_max"};
+  if (spec.reduce) name += kReductions[int(*spec.reduce)], plain = false;
   name += "_to";
   for (Type type : spec.out) name += fmt::format("_{}", nameOf(type));
   if (!plain) // a pass over consecutive elements is the same for every size

@@ -5,12 +5,12 @@
 namespace linnet::cpu {
 
 const char *nameOf(Type type) {
-  static const char *const kNames[] = {"f32", "f16", "bf16", "i32", "i8"};
+  static const char *const kNames[] = {"f32", "f16", "bf16", "i32", "i8", "i4"};
   return kNames[int(type)];
 }
 
 int64_t sizeOf(Type type) {
-  static const int64_t kSizes[] = {4, 2, 2, 4, 1};
+  static const int64_t kSizes[] = {4, 2, 2, 4, 1, 0};
   return kSizes[int(type)];
 }
 
@@ -201,6 +201,16 @@ Value *Emitter::load(Type type, Value *base, Value *index, int lanes) {
   default:
     return value;
   }
+}
+
+Value *Emitter::signedNibble(Value *byte, int half) {
+  const int lanes = lanesOf(byte);
+  Value *top = b.CreateShl(byte, llvm::ConstantInt::get(intType(lanes), half ? 24 : 28));
+  return b.CreateSIToFP(b.CreateAShr(top, llvm::ConstantInt::get(intType(lanes), 28)), floatType(lanes));
+}
+
+Value *Emitter::signedNibble(Value *byte, Value *half) {
+  return b.CreateSelect(b.CreateICmpEQ(half, i64(0)), signedNibble(byte, 0), signedNibble(byte, 1));
 }
 
 void Emitter::store(Type type, Value *base, Value *index, Value *value) {

@@ -66,8 +66,11 @@ public:
   void storePart(Type type, Value *base, Value *index, Value *value, int count);
   /// Moves elements as they are.
   void copy(Type type, Value *to, Value *to_index, Value *from, Value *from_index, int lanes = 1);
-  Value *loadIndex(Value *base, Value *index); ///< an i32 as i64
-  Value *scratch(int64_t floats);              ///< on the stack, aligned to 64 bytes
+  /// A half of each byte (given as i32), 0: the low one, as a signed number in f32.
+  Value *signedNibble(Value *byte, int half);
+  Value *signedNibble(Value *byte, Value *half); ///< the same for one byte, the half known only here
+  Value *loadIndex(Value *base, Value *index);   ///< an i32 as i64
+  Value *scratch(int64_t floats);                ///< on the stack, aligned to 64 bytes
   void prefetch(Value *address);
 
   // --- arithmetic on f32 vectors

@@ -11,9 +11,9 @@
 namespace linnet::cpu {
 
 /// Element types; numbers as in fb::DType.
-enum class Type : uint8_t { f32 = 0, f16 = 1, bf16 = 2, i32 = 3, i8 = 4 };
+enum class Type : uint8_t { f32 = 0, f16 = 1, bf16 = 2, i32 = 3, i8 = 4, i4 = 5 };
 const char *nameOf(Type type);
-int64_t sizeOf(Type type);
+int64_t sizeOf(Type type); ///< in bytes; i4 has none, kernels that read it count bytes themselves
 inline bool isFloat(Type type) { return type <= Type::bf16; }
 
 enum class Activation : uint8_t { none = 0, relu = 1, gelu_erf = 2, gelu_tanh = 3 };

@@ -13,33 +13,44 @@ namespace linnet::cpu {
 using Extents = std::vector<Extent>;
 
 /// out = activation(a w + bias) + residual for any number of rows m: PackedMatmul.kernel.
-/// dims {m}; args {a, w, bias, residual, out}, bias and residual as the spec says, else not read. Item p
-/// computes columns [p n_block, (p + 1) n_block). w: panels, see #linnet.panel with interleave 1 (of w's
-/// transpose when the weight is stored transposed: the panels are the same). Each output is one chain of
-/// multiply-adds over k in order: its bits do not depend on m.
+/// dims {m}; args {a, w, bias, residual, out, scale}, bias, residual and scale as the spec says, else not
+/// read. Item p computes columns [p n_block, (p + 1) n_block). w: panels, see #linnet.panel with interleave
+/// 1, or 2 for i4 (of w's transpose when the weight is stored transposed: the panels are the same). w of
+/// integers counts times scale (f32, panels of n_block columns with k_block 1), a row of it for each `group`
+/// rows of w, or one for all when group is 0. Each output is one chain of multiply-adds over k in order: its
+/// bits do not depend on m.
 struct PackedMatmulSpec {
   int64_t k, n, a_stride;
   int64_t k_block = 16, n_block = 64;
   Type a = Type::f32, w = Type::f32, out = Type::f32, bias_type = Type::f32;
   bool bias = false, residual = false;
   Activation activation = Activation::none;
+  int64_t group = 0;
+
+  bool scaled() const { return w == Type::i8 || w == Type::i4; }
+  int64_t groups() const { return group ? (k + group - 1) / group : 1; }
 };
 KernelSource packedMatmulKernel(const PackedMatmulSpec &spec);
 
 /// out[g, m, n] = activation(sum_k a[g, m, k] w[g, k, n] + bias[n]) + residual[g, m, n].
-/// args {a, w, bias, residual, out}. a (g, m, k), or (g, k, m) when transpose_a, its rows a_stride apart when
-/// that is not 0; w (g, k, n) or (g, n, k), or without g when shared. Item ((g * blocks + block) * m + row)
-/// computes columns [block kColumns, (block + 1) kColumns) of one row; blocks = columnBlocks(spec).
+/// args {a, w, bias, residual, out, scale}. a (g, m, k), or (g, k, m) when transpose_a, its rows a_stride
+/// apart when that is not 0; w (g, k, n) or (g, n, k), or without g when shared. Item ((g * blocks + block) *
+/// m + row) computes columns [block kColumns, (block + 1) kColumns) of one row; blocks = columnBlocks(spec).
+/// w may be of another type; integers count times scale (groups, n), or (n, groups) with transpose_w.
 struct MatmulSpec {
   Extent m, k, n;
   bool transpose_a = false, transpose_w = false, shared_w = true, bias = false, residual = false;
   Type type = Type::f32;
   int64_t a_stride = 0;
   Activation activation = Activation::none;
+  Type w = Type::f32;
+  int64_t group = 0, groups = 1; ///< of integers: rows of w to a row of scale (0: all), rows of scale
   static constexpr int64_t kColumns = 64;
 };
 KernelSource matmulKernel(const MatmulSpec &spec);
 int64_t columnBlocks(const MatmulSpec &spec);
+
+enum class Reduction { sum, mean, max };
 
 /// One pass over elements: out_i = body(in_0, in_1, ...)[i], items are elements of the results.
 /// args {in..., out...}. shape: the results' dimensions, neighbours merged where every input treats them
@@ -55,6 +66,8 @@ struct ElementwiseSpec {
   std::vector<Type> in, out;
   std::vector<uint32_t> broadcast;
   std::vector<Gap> gaps; ///< empty, or one for each input
+  /// Instead of storing elements: each row of the last dimension reduced. Items are rows.
+  std::optional<Reduction> reduce;
   /// in: f32 (or i32) vectors of equal lanes; gives one for each result.
   std::function<std::vector<llvm::Value *>(Emitter &, const std::vector<llvm::Value *> &)> body;
 };
@@ -71,7 +84,6 @@ KernelSource softmaxKernel(const RowSpec &spec);
 /// args {x, out (i32)}: lowest index of the largest element; a NaN counts as largest.
 KernelSource argmaxKernel(const RowSpec &spec);
 
-enum class Reduction { sum, mean, max };
 /// x (outer, size, inner) -> out (outer, inner). args {x, out}; items are elements of out.
 struct ReduceSpec {
   Reduction kind;
@@ -89,31 +101,42 @@ struct PoolSpec {
 };
 KernelSource poolKernel(const PoolSpec &spec);
 
-/// args {q, k, v, past, out}; past is not read when !past. Items are queries: ((b * H) + h) * T + t.
-/// Flash attention: keys in blocks of a vector, one running maximum and sum a query, no T x S matrix.
-/// Rows (b, t) of q are q_stride elements apart. Dao et al., 2022, arXiv:2205.14135.
+/// args {q, k, v, past, out, length}; past and length are not read when !past and !length. Items are queries:
+/// ((b * H) + h) * T + t. Flash attention: keys in blocks of a vector, one running maximum and sum a query,
+/// no T x S matrix. Rows (b, t) of q are q_stride elements apart. Dao et al., 2022, arXiv:2205.14135.
 struct AttentionSpec {
   Extent queries, heads, capacity;
   int64_t head_size;
   Extent q_stride;
   Type type = Type::f32, cache = Type::f32;
   float scale = 1;
-  bool causal = true, past = true;
+  bool causal = true, past = true, length = false;
 };
 KernelSource attentionKernel(const AttentionSpec &spec);
 constexpr int64_t kAttentionGrain = 4;
 
-/// out[i, :] = table[ids[i], :]; args {table, ids, out}; items are rows. `panel`: table (V, C) is packed as
-/// the transposed operand of a matmul with this block, see #linnet.panel. Ids are clamped to the table.
+/// Scores (B, H, T, S) with what a query does not see at -infinity. args {x, past, length, out}; past and
+/// length are not read when not there. Items are rows ((b * H) + h) * T + t.
+struct MaskSpec {
+  Extent queries, heads, capacity;
+  Type type = Type::f32;
+  bool causal = true, past = true, length = false;
+};
+KernelSource maskKernel(const MaskSpec &spec);
+
+/// out[i, :] = table[ids[i], :]; args {table, ids, out, scale}; items are rows. `panel`: table (V, C) is
+/// packed as an operand of a matmul with this block, see #linnet.panel. Ids are clamped to the table. A table
+/// of integers counts times scale (V, groups), packed with k_block 1 beside a packed table.
 struct EmbedSpec {
   int64_t rows;
   Extent columns;
   struct Panel {
-    int64_t k_block, n_block;
+    int64_t k_block, n_block, interleave;
     bool transposed;
   };
   std::optional<Panel> panel;
   Type table = Type::f32, out = Type::f32;
+  int64_t group = 0, groups = 1;
 };
 KernelSource embedKernel(const EmbedSpec &spec);
 

@@ -38,6 +38,7 @@ fb::DType dtypeOf(mlir::Type element) {
   if (element.isBF16()) return fb::DType::bf16;
   if (element.isInteger(32)) return fb::DType::i32;
   if (element.isInteger(8)) return fb::DType::i8;
+  if (element.isInteger(4)) return fb::DType::i4;
   return fb::DType::f32;
 }
 
@@ -57,6 +58,7 @@ Result<Type> typeOf(Operation *op, mlir::Value value) {
   if (element.isBF16()) return Type::bf16;
   if (element.isInteger(32)) return Type::i32;
   if (element.isInteger(8)) return Type::i8;
+  if (element.isInteger(4)) return Type::i4;
   return errorAt(op, "target cpu has no element type like this operand's");
 }
 
@@ -210,6 +212,7 @@ Result<void> Lowering::lowerOp(Operation *op) {
       .Case<MatmulOp>([&](auto o) { return lowerMatmul(o); })
       .Case<FusedOp>([&](auto o) { return lowerFused(o); })
       .Case<AttentionOp>([&](auto o) { return lowerAttention(o); })
+      .Case<MaskOp>([&](auto o) { return lowerMask(o); })
       .Case<CacheAppendOp>([&](auto o) { return lowerCacheAppend(o); })
       .Case<EmbedOp>([&](auto o) { return lowerEmbed(o); })
       .Case<PositionsOp>([&](auto o) { return lowerPositions(o); })
@@ -225,6 +228,9 @@ Result<void> Lowering::lowerOp(Operation *op) {
         if (llvm::isa_and_nonnull<ParamOp, ConstantOp>(o.getOperand().getDefiningOp()))
           return {}; // packed as it is stored
         return errorAt(o, "target cpu changes the layout of weights only");
+      })
+      .Case<QuantizeOp, QuantizeScaleOp>([&](Operation *o) -> Done {
+        return errorAt(o, "is for weights, at compile time; linnet-fold-weights computes it there");
       })
       .Default([&](Operation *o) -> Done { return errorAt(o, "target cpu does not support this op"); });
 }
@@ -301,7 +307,9 @@ void Lowering::addCost(Operation *op, fb::CommandT &command) {
   std::vector<Extent> bytes, flops;
   auto traffic = [&](mlir::Value value) {
     if (auto type = llvm::dyn_cast<RankedTensorType>(value.getType()))
-      bytes.push_back(extentOf(value) * Extent(elementBytes(type.getElementType())));
+      bytes.push_back(type.getElementType().isInteger(4)
+                          ? Extent((type.getNumElements() + 1) / 2) // weights only
+                          : extentOf(value) * Extent(elementBytes(type.getElementType())));
   };
   const mlir::Value result = op->getResult(0);
   for (mlir::Value value : op->getResults()) traffic(value);

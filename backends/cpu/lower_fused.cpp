@@ -105,8 +105,14 @@ struct Merged {
 Result<void> Lowering::lowerFused(FusedOp op) {
   ElementwiseSpec spec;
   spec.name = nameOfRegion(op);
+  // The shape that the region is computed at.
+  SmallVector<Dim> full;
+  if (op.getReduce())
+    for (mlir::Value input : op.getInputs()) full = *broadcast(full, shapeOf(tensorOf(input)));
   const mlir::Value first = op.getResults().front();
-  const RankedTensorType shape = tensorOf(first);
+  const RankedTensorType shape =
+      op.getReduce() ? makeType(full, tensorOf(first).getElementType()) : tensorOf(first);
+  const bool reduces = op.getReduce() && shape.getShape().back() != 1; // one element is its own sum
   const size_t inputs = op.getInputs().size();
   if (inputs > 31 || shape.getRank() > 31)
     return errorAt(op, "target cpu takes at most 31 inputs and dimensions");
@@ -137,9 +143,10 @@ Result<void> Lowering::lowerFused(FusedOp op) {
       const int64_t own = d - (shape.getRank() - type.getRank());
       if (own < 0 || type.getDimSize(own) == 1) flags |= 1u << i;
     }
-    merged.extents.push_back(dimOf(first, d));
+    merged.extents.push_back(shape.isDynamicDim(d) ? Extent::symbol(symbols.at(dimName(shape, d).str()))
+                                                   : Extent(shape.getDimSize(d)));
     merged.flags.push_back(flags);
-    merged.border.push_back(false);
+    merged.border.push_back(reduces && d == shape.getRank() - 1);
   }
   // Rows with gaps: the trailing dimensions that make up one stay together, apart from the others.
   std::vector<size_t> row_begins(inputs, 0);
@@ -170,7 +177,8 @@ Result<void> Lowering::lowerFused(FusedOp op) {
       if (!isFloat(types[i])) results[i] = e.convert(results[i], types[i]);
     return results;
   };
-  return emit(op, {elementwiseKernel(spec), args, extentOf(first), 2048});
+  if (reduces) spec.reduce = static_cast<Reduction>(*op.getReduce());
+  return emit(op, {elementwiseKernel(spec), args, extentOf(first), reduces ? 1u : 2048u});
 }
 
 } // namespace linnet::cpu

@@ -6,10 +6,11 @@ namespace linnet::cpu {
 using namespace ir;
 namespace {
 
-/// Bias and residual, where there are any.
-llvm::SmallVector<mlir::Value> operandsAndResult(MatmulOp op) {
-  llvm::SmallVector<mlir::Value> values(op->getOperands().begin(), op->getOperands().end());
-  values.push_back(op.getResult());
+/// All operands that are not the weight or its scale, and the result.
+llvm::SmallVector<mlir::Value> activationsOf(MatmulOp op) {
+  llvm::SmallVector<mlir::Value> values = {op.getLhs(), op.getResult()};
+  if (op.getBias()) values.push_back(op.getBias());
+  if (op.getResidual()) values.push_back(op.getResidual());
   return values;
 }
 
@@ -26,15 +27,20 @@ Result<void> Lowering::lowerPackedMatmul(MatmulOp op) {
   const RankedTensorType rhs = tensorOf(op.getRhs());
   const PanelAttr panel = panelOf(rhs);
   if (op.getTransposeLhs()) return errorAt(op, "target cpu has no packed matmul with transpose_lhs");
-  if (!panelFits(panel))
-    return errorAt(op,
-                   "target cpu supports panels of a multiple of 16 columns with interleave 1, found {}x{}, "
-                   "interleave {}",
-                   panel.getKBlock(), panel.getNBlock(), panel.getInterleave());
-  LINNET_ASSIGN(const Type type, commonType(op, operandsAndResult(op)));
+  PackedMatmulSpec spec;
+  LINNET_ASSIGN(spec.w, typeOf(op, op.getRhs()));
+  if (!panelFits(panel, spec.w))
+    return errorAt(
+        op,
+        "target cpu supports panels of a multiple of 16 columns with interleave 1 (2 for i4), found "
+        "{}x{}, interleave {}",
+        panel.getKBlock(), panel.getNBlock(), panel.getInterleave());
+  LINNET_ASSIGN(const Type type, commonType(op, activationsOf(op)));
   if (type != Type::f32)
     return errorAt(op, "target cpu supports f32 with packed weights, found {}", nameOf(type));
-  PackedMatmulSpec spec;
+  spec.group = int64_t(op.getGroup());
+  if (spec.w == Type::i4 && spec.group % 2)
+    return errorAt(op, "target cpu needs an even group for i4, found {}", spec.group);
   spec.k = rhs.getDimSize(panel.getTransposed() ? 1 : 0),
   spec.n = rhs.getDimSize(panel.getTransposed() ? 0 : 1);
   spec.k_block = panel.getKBlock(), spec.n_block = panel.getNBlock();
@@ -48,10 +54,20 @@ Result<void> Lowering::lowerPackedMatmul(MatmulOp op) {
   fb::PackedMatmulT body;
   auto ref = [](const fb::RefT &ref) { return std::make_unique<fb::RefT>(ref); };
   body.a = ref(a.ref);
-  LINNET_ASSIGN(const uint32_t number, weight(op, op.getRhs()));
-  body.w = std::make_unique<fb::RefT>();
-  body.w->space = fb::Space::weight, body.w->index = number,
-  body.w->size = program.weights[number]->blob->size;
+  LINNET_ASSIGN(const fb::RefT w, packed(op, op.getRhs()));
+  body.w = ref(w);
+  if (op.getScale()) {
+    const PanelAttr layout = panelOf(tensorOf(op.getScale()));
+    if (!layout || layout.getKBlock() != 1 || layout.getNBlock() != spec.n_block)
+      return errorAt(op, "target cpu needs the scale in panels of 1x{}, as the weight's columns lie",
+                     spec.n_block);
+    LINNET_ASSIGN(const Type scale_type, typeOf(op, op.getScale()));
+    if (scale_type != Type::f32)
+      return errorAt(op, "target cpu supports scales in f32, found {}", nameOf(scale_type));
+    LINNET_ASSIGN(const fb::RefT scale, packed(op, op.getScale()));
+    body.scale = ref(scale);
+    body.group = spec.group;
+  }
   if (spec.bias) {
     LINNET_ASSIGN(const fb::RefT bias, dense(op, op.getBias()));
     body.bias = ref(bias);
@@ -75,11 +91,12 @@ Result<void> Lowering::lowerPackedMatmul(MatmulOp op) {
 
 /// Both operands row-major: activations, or weights that no layout was chosen for.
 Result<void> Lowering::lowerPlainMatmul(MatmulOp op) {
-  LINNET_ASSIGN(const Type type, commonType(op, operandsAndResult(op)));
+  LINNET_ASSIGN(const Type type, commonType(op, activationsOf(op)));
   const mlir::Value lhs = op.getLhs(), rhs = op.getRhs();
   const int64_t lhs_rank = tensorOf(lhs).getRank(), rhs_rank = tensorOf(rhs).getRank();
   MatmulSpec spec;
   spec.type = type;
+  LINNET_ASSIGN(spec.w, typeOf(op, rhs));
   spec.transpose_a = op.getTransposeLhs() && lhs_rank > 1, spec.transpose_w = op.getTransposeRhs();
   spec.shared_w = rhs_rank == 2;
   spec.bias = bool(op.getBias()), spec.residual = bool(op.getResidual());
@@ -102,6 +119,16 @@ Result<void> Lowering::lowerPlainMatmul(MatmulOp op) {
   LINNET_ASSIGN(const fb::RefT residual, dense(op, spec.residual ? op.getResidual() : lhs));
   LINNET_ASSIGN(const fb::RefT result, dense(op, op.getResult()));
   call.args = {a, w, bias, residual, result};
+  if (op.getScale()) {
+    const RankedTensorType scale = tensorOf(op.getScale());
+    spec.group = int64_t(op.getGroup());
+    spec.groups = scale.getDimSize(spec.transpose_w ? 1 : 0);
+    LINNET_ASSIGN(const Type scale_type, typeOf(op, op.getScale()));
+    if (scale_type != Type::f32)
+      return errorAt(op, "target cpu supports scales in f32, found {}", nameOf(scale_type));
+    LINNET_ASSIGN(const fb::RefT ref, dense(op, op.getScale()));
+    call.args.push_back(ref);
+  }
   call.kernel = matmulKernel(spec);
   return emit(op, std::move(call));
 }

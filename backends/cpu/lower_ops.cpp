@@ -19,7 +19,7 @@ Result<void> Lowering::lowerAttention(AttentionOp op) {
   spec.queries = dimOf(op.getQ(), 1), spec.heads = dimOf(op.getQ(), 2), spec.capacity = dimOf(op.getK(), 2);
   spec.head_size = q.getDimSize(3);
   spec.scale = op.getScale().convertToFloat();
-  spec.causal = op.getCausal(), spec.past = bool(op.getPast());
+  spec.causal = op.getCausal(), spec.past = bool(op.getPast()), spec.length = bool(op.getLength());
   LINNET_ASSIGN(const Operand query, rows(op, op.getQ()));
   spec.q_stride = query.dense ? extentOf(op.getQ(), 2) : Extent(query.stride);
   if (!query.dense && Extent(query.row) != extentOf(op.getQ(), 2))
@@ -29,10 +29,26 @@ Result<void> Lowering::lowerAttention(AttentionOp op) {
   LINNET_ASSIGN(const fb::RefT past,
                 dense(op, spec.past ? mlir::Value(op.getPast()) : mlir::Value(op.getK())));
   LINNET_ASSIGN(const fb::RefT result, dense(op, op.getResult()));
-  return emit(op, {attentionKernel(spec),
-                   {query.ref, k, v, past, result},
-                   extentOf(op.getQ(), 0, 3),
-                   uint32_t(kAttentionGrain)});
+  std::vector<fb::RefT> args = {query.ref, k, v, past, result};
+  if (spec.length) {
+    LINNET_ASSIGN(const fb::RefT length, dense(op, op.getLength()));
+    args.push_back(length);
+  }
+  return emit(op, {attentionKernel(spec), args, extentOf(op.getQ(), 0, 3), uint32_t(kAttentionGrain)});
+}
+
+Result<void> Lowering::lowerMask(MaskOp op) {
+  MaskSpec spec;
+  LINNET_ASSIGN(spec.type, typeOf(op, op.getOperand()));
+  spec.heads = dimOf(op.getOperand(), 1), spec.queries = dimOf(op.getOperand(), 2);
+  spec.capacity = dimOf(op.getOperand(), 3);
+  spec.causal = op.getCausal(), spec.past = bool(op.getPast()), spec.length = bool(op.getLength());
+  LINNET_ASSIGN(const fb::RefT x, dense(op, op.getOperand()));
+  LINNET_ASSIGN(const fb::RefT past, dense(op, spec.past ? mlir::Value(op.getPast()) : op.getOperand()));
+  LINNET_ASSIGN(const fb::RefT length,
+                dense(op, spec.length ? mlir::Value(op.getLength()) : op.getOperand()));
+  LINNET_ASSIGN(const fb::RefT result, dense(op, op.getResult()));
+  return emit(op, {maskKernel(spec), {x, past, length, result}, extentOf(op.getOperand(), 0, 3), 1});
 }
 
 Result<void> Lowering::lowerCacheAppend(CacheAppendOp op) {
@@ -62,17 +78,33 @@ Result<void> Lowering::lowerEmbed(EmbedOp op) {
   spec.rows = table.getDimSize(0), spec.columns = dimOf(op.getTable(), 1);
   fb::RefT source;
   if (PanelAttr panel = panelOf(table)) {
-    if (!panelFits(panel)) return errorAt(op, "target cpu cannot read rows of a table in these panels");
-    spec.panel = EmbedSpec::Panel{panel.getKBlock(), panel.getNBlock(), panel.getTransposed()};
-    LINNET_ASSIGN(const uint32_t number, weight(op, op.getTable()));
-    source.space = fb::Space::weight, source.index = number,
-    source.size = program.weights[number]->blob->size;
+    if (!panelFits(panel, spec.table))
+      return errorAt(op, "target cpu cannot read rows of a table in these panels");
+    spec.panel =
+        EmbedSpec::Panel{panel.getKBlock(), panel.getNBlock(), panel.getInterleave(), panel.getTransposed()};
+    LINNET_ASSIGN(source, packed(op, op.getTable()));
   } else {
     LINNET_ASSIGN(source, dense(op, op.getTable()));
   }
   LINNET_ASSIGN(const fb::RefT ids, dense(op, op.getIds()));
   LINNET_ASSIGN(const fb::RefT result, dense(op, op.getResult()));
-  return emit(op, {embedKernel(spec), {source, ids, result}, extentOf(op.getIds()), 1});
+  std::vector<fb::RefT> args = {source, ids, result};
+  if (op.getScale()) {
+    const RankedTensorType scale = tensorOf(op.getScale());
+    const PanelAttr layout = panelOf(scale);
+    spec.group = int64_t(op.getGroup()), spec.groups = scale.getDimSize(1);
+    const bool fits = spec.panel
+                          ? layout && layout.getKBlock() == 1 && layout.getNBlock() == spec.panel->n_block &&
+                                layout.getTransposed() == spec.panel->transposed && spec.panel->transposed
+                          : !layout;
+    if (!fits) return errorAt(op, "target cpu needs the table's scale in panels as the table is");
+    LINNET_ASSIGN(const Type scale_type, typeOf(op, op.getScale()));
+    if (scale_type != Type::f32)
+      return errorAt(op, "target cpu supports scales in f32, found {}", nameOf(scale_type));
+    LINNET_ASSIGN(const fb::RefT ref, layout ? packed(op, op.getScale()) : dense(op, op.getScale()));
+    args.push_back(ref);
+  }
+  return emit(op, {embedKernel(spec), args, extentOf(op.getIds()), 1});
 }
 
 Result<void> Lowering::lowerPositions(PositionsOp op) {

@@ -23,7 +23,9 @@ Result<PackedType> packedTypeOf(Operation *op, mlir::Type element) {
   if (element.isF32()) return PackedType::f32;
   if (element.isF16()) return PackedType::f16;
   if (element.isBF16()) return PackedType::bf16;
-  return errorAt(op, "target cpu stores weights as f32, f16 or bf16");
+  if (element.isInteger(8)) return PackedType::i8;
+  if (element.isInteger(4)) return PackedType::i4;
+  return errorAt(op, "target cpu stores weights as f32, f16, bf16, i8 or i4");
 }
 
 std::string shapeText(llvm::ArrayRef<int64_t> shape) {
@@ -47,7 +49,7 @@ Result<void> streamFloats(Operation *op, RankedTensorType stored, const ReadElem
   for (int64_t at = 0, total = stored.getNumElements(); at < total; at += kChunkElements) {
     chunk.resize(std::min(kChunkElements, total - at));
     LINNET_TRY(read(at, chunk));
-    bytes.resize(chunk.size() * linnet::sizeOf(type));
+    bytes.resize(bytesOf(type, int64_t(chunk.size())));
     convert(chunk, type, bytes.data());
     LINNET_TRY(blobs.append(bytes));
   }
@@ -78,6 +80,7 @@ Result<fb::BlobT> Lowering::storeParam(Operation *op, ParamOp param, RankedTenso
 
 Result<fb::BlobT> Lowering::storeConstant(Operation *op, ConstantOp constant, RankedTensorType stored) {
   LINNET_ASSIGN(const llvm::ArrayRef<char> raw, rawData(op, constant));
+  if (stored.getElementType().isInteger(4)) return errorAt(constant, "target cpu takes i4 from weights only");
   const int64_t width = elementBytes(stored.getElementType()), total = stored.getNumElements();
   const bool splat = int64_t(raw.size()) == width;
   if (!splat && int64_t(raw.size()) != total * width)
@@ -107,6 +110,13 @@ Result<fb::BlobT> Lowering::storeConstant(Operation *op, ConstantOp constant, Ra
           blobs.append(std::as_bytes(std::span(chunk)).first(std::min(kChunkElements, total - at) * width)));
   }
   return blobs.end();
+}
+
+Result<fb::RefT> Lowering::packed(Operation *op, mlir::Value value) {
+  LINNET_ASSIGN(const uint32_t number, weight(op, value));
+  fb::RefT ref;
+  ref.space = fb::Space::weight, ref.index = number, ref.size = program.weights[number]->blob->size;
+  return ref;
 }
 
 Result<uint32_t> Lowering::weight(Operation *op, mlir::Value value) {

@@ -63,6 +63,8 @@ public:
   Result<fb::RefT> dense(mlir::Operation *op, mlir::Value value);
   /// Rows may have gaps.
   Result<Operand> rows(mlir::Operation *op, mlir::Value value);
+  /// A weight in panels.
+  Result<fb::RefT> packed(mlir::Operation *op, mlir::Value value);
   /// A weight's number, stored in the layout that its type says.
   Result<uint32_t> weight(mlir::Operation *op, mlir::Value value);
 
@@ -90,6 +92,7 @@ private:
   Result<void> lowerPlainMatmul(ir::MatmulOp op);
   Result<void> lowerFused(ir::FusedOp op);
   Result<void> lowerAttention(ir::AttentionOp op);
+  Result<void> lowerMask(ir::MaskOp op);
   Result<void> lowerCacheAppend(ir::CacheAppendOp op);
   Result<void> lowerEmbed(ir::EmbedOp op);
   Result<void> lowerPositions(ir::PositionsOp op);
@@ -121,9 +124,9 @@ private:
   std::vector<std::pair<fb::Space, uint32_t>> argument_places, result_places;
 };
 
-/// 1 + the largest bound of a packed layout's fields that the generators take.
-inline bool panelFits(ir::PanelAttr panel) {
-  return panel.getInterleave() == 1 && panel.getNBlock() % 16 == 0;
+/// Whether the generators read elements of `type` in these panels.
+inline bool panelFits(ir::PanelAttr panel, Type type) {
+  return panel.getInterleave() == (type == Type::i4 ? 2 : 1) && panel.getNBlock() % 16 == 0;
 }
 
 } // namespace linnet::cpu

@@ -20,41 +20,104 @@ constexpr int kTileRows = 6;
 struct PackedTile {
   Emitter &e;
   const PackedMatmulSpec &spec;
-  Value *a, *panel, *scratch;
+  Value *a, *panel, *scratch, *scale; ///< scale: of this panel, null without
 
   /// Vectors of columns that fit the registers beside one vector of weights per column and a broadcast.
   int columnVectors(int rows) const {
     int vectors = int(spec.n_block) / e.lanes();
-    while (vectors > 1 && rows * vectors > e.isa.registers - 4) vectors /= 2;
+    const int beside = spec.groups() > 1 ? 2 : 1; // vectors of scales, too
+    while (vectors > 1 && rows * vectors + (beside - 1) * vectors > e.isa.registers - 4) vectors /= 2;
     return vectors;
   }
 
-  /// acc[r][c] += a[r][k] * w[k][c]
-  Values step(const Values &acc, int rows, int vectors, Value *row0, Value *column, Value *k) const {
-    Values next = acc, w;
+  /// Rows of w that one load brings: the two of a byte of i4.
+  int depth() const { return spec.w == Type::i4 ? 2 : 1; }
+
+  /// Weights of row k (and k + 1) from `column` on: vectors of row k, then of row k + 1.
+  Values weights(int vectors, Value *column, Value *k) const {
+    Values w;
+    if (spec.w == Type::i4) {
+      Value *at = e.b.CreateAdd(e.b.CreateMul(e.b.CreateLShr(k, 1), e.i64(spec.n_block)), column);
+      Values low, high;
+      for (int c = 0; c < vectors; ++c) {
+        Value *pair = e.load(Type::i8, panel, e.b.CreateAdd(at, e.i64(c * e.lanes())), e.lanes());
+        low.push_back(e.signedNibble(pair, 0));
+        high.push_back(e.signedNibble(pair, 1));
+      }
+      w = low;
+      w.append(high.begin(), high.end());
+      return w;
+    }
     Value *at = e.muladd(k, e.i64(spec.n_block), column);
-    for (int c = 0; c < vectors; ++c)
-      w.push_back(e.load(spec.w, panel, e.b.CreateAdd(at, e.i64(c * e.lanes())), e.lanes()));
-    for (int r = 0; r < rows; ++r) {
-      Value *index = e.muladd(e.b.CreateAdd(row0, e.i64(r)), e.i64(spec.a_stride), k);
-      Value *x = e.splat(e.load(spec.a, a, index), e.lanes());
-      for (int c = 0; c < vectors; ++c) next[r * vectors + c] = e.fma(x, w[c], acc[r * vectors + c]);
+    for (int c = 0; c < vectors; ++c) {
+      Value *value = e.load(spec.w, panel, e.b.CreateAdd(at, e.i64(c * e.lanes())), e.lanes());
+      w.push_back(spec.w == Type::i8 ? e.b.CreateSIToFP(value, e.floatType(e.lanes())) : value);
+    }
+    return w;
+  }
+
+  /// acc[r][c] += a[r][k] * w[k][c] for the first `deep` rows of w that a load brings. `scales`: none, or one
+  /// for each vector.
+  Values step(const Values &acc, int rows, int vectors, Value *row0, Value *column, Value *k, int deep,
+              const Values &scales) const {
+    Values next = acc, w = weights(vectors, column, k);
+    for (int d = 0; d < deep; ++d) {
+      Value *kk = e.b.CreateAdd(k, e.i64(d));
+      Value **row_of_w = w.data() + d * vectors;
+      if (!scales.empty())
+        for (int c = 0; c < vectors; ++c) row_of_w[c] = e.b.CreateFMul(row_of_w[c], scales[c]);
+      for (int r = 0; r < rows; ++r) {
+        Value *index = e.muladd(e.b.CreateAdd(row0, e.i64(r)), e.i64(spec.a_stride), kk);
+        Value *x = e.splat(e.load(spec.a, a, index), e.lanes());
+        for (int c = 0; c < vectors; ++c)
+          next[r * vectors + c] = e.fma(x, row_of_w[c], next[r * vectors + c]);
+      }
     }
     return next;
   }
 
-  /// Sums of the tile's columns from `column` on into scratch (rows, n_block).
-  void columns(int rows, int vectors, Value *row0, Value *column) const {
-    const int unroll = rows >= 4 ? 2 : 4;
-    const int64_t main = spec.k / unroll * unroll;
-    Values acc(rows * vectors, e.f32(0, e.lanes()));
+  /// acc over rows [from, from + count) of w; count is known.
+  Values range(Values acc, int rows, int vectors, Value *row0, Value *column, Value *from, int64_t count,
+               const Values &scales) const {
+    const int unroll = (rows >= 4 ? 2 : 4) / depth() * depth();
+    const int64_t main = count / unroll * unroll;
     acc = e.loop(e.i64(0), e.i64(main), unroll, acc, [&](Value *k, const Values &current) {
       Values next = current;
-      for (int u = 0; u < unroll; ++u)
-        next = step(next, rows, vectors, row0, column, e.b.CreateAdd(k, e.i64(u)));
+      for (int u = 0; u < unroll; u += depth())
+        next = step(next, rows, vectors, row0, column, e.b.CreateAdd(e.b.CreateAdd(from, k), e.i64(u)),
+                    depth(), scales);
       return next;
     });
-    for (int64_t k = main; k < spec.k; ++k) acc = step(acc, rows, vectors, row0, column, e.i64(k));
+    for (int64_t k = main; k < count; k += depth())
+      acc = step(acc, rows, vectors, row0, column, e.b.CreateAdd(from, e.i64(k)),
+                 static_cast<int>(std::min<int64_t>(depth(), count - k)), scales);
+    return acc;
+  }
+
+  Values scalesOf(int vectors, Value *column, Value *group) const {
+    Values scales;
+    for (int c = 0; c < vectors; ++c)
+      scales.push_back(e.load(
+          Type::f32, scale, e.muladd(group, e.i64(spec.n_block), e.b.CreateAdd(column, e.i64(c * e.lanes()))),
+          e.lanes()));
+    return scales;
+  }
+
+  /// Sums of the tile's columns from `column` on into scratch (rows, n_block).
+  void columns(int rows, int vectors, Value *row0, Value *column) const {
+    Values acc(rows * vectors, e.f32(0, e.lanes()));
+    if (spec.groups() == 1) { // one scale for all of k: the epilogue's
+      acc = range(acc, rows, vectors, row0, column, e.i64(0), spec.k, {});
+    } else {
+      const int64_t whole = spec.k / spec.group;
+      acc = e.loop(e.i64(0), e.i64(whole), 1, acc, [&](Value *group, const Values &current) {
+        return range(current, rows, vectors, row0, column, e.b.CreateMul(group, e.i64(spec.group)),
+                     spec.group, scalesOf(vectors, column, group));
+      });
+      if (int64_t rest = spec.k % spec.group)
+        acc = range(acc, rows, vectors, row0, column, e.i64(whole * spec.group), rest,
+                    scalesOf(vectors, column, e.i64(whole)));
+    }
     for (int r = 0; r < rows; ++r)
       for (int c = 0; c < vectors; ++c)
         e.store(Type::f32, scratch, e.b.CreateAdd(column, e.i64(r * spec.n_block + c * e.lanes())),
@@ -70,8 +133,8 @@ struct PackedTile {
 };
 
 /// out = activation(scratch + bias) + residual for `rows` rows and the panel's columns that exist.
-void packedEpilogue(Emitter &e, const PackedMatmulSpec &spec, Value *scratch, int rows, Value *row0,
-                    Value *column0) {
+void packedEpilogue(Emitter &e, const PackedMatmulSpec &spec, Value *scratch, Value *scale, int rows,
+                    Value *row0, Value *column0) {
   Value *bias = spec.bias ? e.arg(2) : nullptr, *residual = spec.residual ? e.arg(3) : nullptr,
         *out = e.arg(4);
   Value *count = e.min(e.i64(spec.n_block), e.b.CreateSub(e.i64(spec.n), column0));
@@ -79,6 +142,7 @@ void packedEpilogue(Emitter &e, const PackedMatmulSpec &spec, Value *scratch, in
     Value *row = e.muladd(e.b.CreateAdd(row0, r), e.i64(spec.n), column0);
     e.forVectors(e.i64(0), count, [&](Value *c, int lanes) {
       Value *x = e.load(Type::f32, scratch, e.muladd(r, e.i64(spec.n_block), c), lanes);
+      if (scale && spec.groups() == 1) x = e.b.CreateFMul(x, e.load(Type::f32, scale, c, lanes));
       if (bias) x = e.b.CreateFAdd(x, e.load(spec.bias_type, bias, e.b.CreateAdd(column0, c), lanes));
       x = e.activate(spec.activation, x);
       Value *at = e.b.CreateAdd(row, c);
@@ -93,12 +157,17 @@ void emitPackedMatmul(Emitter &e, const PackedMatmulSpec &spec) {
   Value *a = e.arg(0), *w = e.arg(1), *scratch = e.scratch(kTileRows * spec.n_block);
   const int64_t blocks = (spec.k + spec.k_block - 1) / spec.k_block;
   e.loop(e.begin, e.end, 1, [&](Value *item) {
-    Value *panel = e.address(spec.w, w, e.b.CreateMul(item, e.i64(blocks * spec.k_block * spec.n_block)));
+    const int64_t panel_elements = blocks * spec.k_block * spec.n_block;
+    Value *panel = spec.w == Type::i4 ? e.address(Type::i8, w, e.b.CreateMul(item, e.i64(panel_elements / 2)))
+                                      : e.address(spec.w, w, e.b.CreateMul(item, e.i64(panel_elements)));
+    Value *scale = spec.scaled() ? e.address(Type::f32, e.arg(5),
+                                             e.b.CreateMul(item, e.i64(spec.groups() * spec.n_block)))
+                                 : nullptr;
     Value *column0 = e.b.CreateMul(item, e.i64(spec.n_block));
-    const PackedTile tile{e, spec, a, panel, scratch};
+    const PackedTile tile{e, spec, a, panel, scratch, scale};
     auto compute = [&](int rows, Value *row0) {
       tile.product(rows, row0);
-      packedEpilogue(e, spec, scratch, rows, row0, column0);
+      packedEpilogue(e, spec, scratch, scale, rows, row0, column0);
     };
     Value *rest = e.b.CreateURem(m, e.i64(kTileRows));
     Value *main = e.b.CreateSub(m, rest);
@@ -122,6 +191,23 @@ struct PlainMatmul {
     if (spec.transpose_a) return e.muladd(e.muladd(group, k, kk), m, row);
     return e.muladd(e.muladd(group, m, row), spec.a_stride ? e.i64(spec.a_stride) : k, kk);
   }
+  Value *scale = spec.w == Type::i8 || spec.w == Type::i4 ? e.arg(5) : nullptr;
+
+  /// w[index] = w[kk][column] as f32; integers one at a time.
+  Value *weight(Value *index, Value *kk, Value *column, int lanes) {
+    if (!scale) return e.load(spec.w, w, index, lanes);
+    Value *value = spec.w == Type::i4 ? e.signedNibble(e.load(Type::i8, w, e.b.CreateLShr(index, 1)),
+                                                       e.b.CreateAnd(index, 1))
+                                      : e.b.CreateSIToFP(e.load(Type::i8, w, index), e.floatType(1));
+    Value *group = spec.group ? e.b.CreateUDiv(kk, e.i64(spec.group)) : e.i64(0);
+    Value *at = spec.transpose_w ? e.muladd(column, e.i64(spec.groups), group) : e.muladd(group, n, column);
+    return e.b.CreateFMul(value, e.load(Type::f32, scale, at));
+  }
+  /// Full vectors and a tail, or single elements where w is of integers.
+  void forColumns(Value *from, Value *to, llvm::function_ref<void(Value *, int)> body) {
+    if (!scale) return e.forVectors(from, to, body);
+    e.loop(from, to, 1, [&](Value *column) { body(column, 1); });
+  }
   Value *wBase(Value *group) { return spec.shared_w ? e.i64(0) : e.b.CreateMul(group, e.b.CreateMul(k, n)); }
   void finish(Value *sum, Value *group, Value *row, Value *column, int lanes) {
     if (bias) sum = e.b.CreateFAdd(sum, e.load(spec.type, bias, column, lanes));
@@ -133,9 +219,9 @@ struct PlainMatmul {
   /// Columns are neighbours in w: one broadcast of a meets a vector of columns.
   void rowsByColumns(Value *group, Value *row0, int rows, Value *from, Value *to) {
     Value *base = wBase(group);
-    e.forVectors(from, to, [&](Value *column, int lanes) {
+    forColumns(from, to, [&](Value *column, int lanes) {
       Values sums = e.loop(e.i64(0), k, 1, Values(rows, e.f32(0, lanes)), [&](Value *kk, const Values &acc) {
-        Value *x = e.load(spec.type, w, e.b.CreateAdd(base, e.muladd(kk, n, column)), lanes);
+        Value *x = weight(e.b.CreateAdd(base, e.muladd(kk, n, column)), kk, column, lanes);
         Values next;
         for (int r = 0; r < rows; ++r) {
           Value *y = e.load(spec.type, a, aIndex(group, e.b.CreateAdd(row0, e.i64(r)), kk));
@@ -153,10 +239,10 @@ struct PlainMatmul {
       Value *w_row = e.b.CreateAdd(base, e.b.CreateMul(column, k));
       auto step = [&](Value *acc, Value *kk, int lanes) {
         Value *y = e.load(spec.type, a, aIndex(group, row, kk), lanes);
-        return e.fma(y, e.load(spec.type, w, e.b.CreateAdd(w_row, kk), lanes), acc);
+        return e.fma(y, weight(e.b.CreateAdd(w_row, kk), kk, column, lanes), acc);
       };
       Value *sum =
-          spec.transpose_a
+          spec.transpose_a || scale
               ? e.loop(e.i64(0), k, 1, {e.f32(0)},
                        [&](Value *kk, const Values &acc) { return Values{step(acc[0], kk, 1)}; })[0]
               : e.fold(e.i64(0), k, 0, step, [&](Value *x, Value *y) { return e.b.CreateFAdd(x, y); });
@@ -194,6 +280,7 @@ KernelSource packedMatmulKernel(const PackedMatmulSpec &spec) {
   name += nameOf(spec.activation);
   name += fmt::format("{}_k{}_n{}", spec.residual ? "_residual" : "", spec.k, spec.n);
   if (spec.a_stride != spec.k) name += fmt::format("_lda{}", spec.a_stride);
+  if (spec.group) name += fmt::format("_group{}", spec.group);
   return {name, [spec](Emitter &e) { emitPackedMatmul(e, spec); }};
 }
 
@@ -207,6 +294,8 @@ KernelSource matmulKernel(const MatmulSpec &spec) {
   name += fmt::format("{}{}{}_m{}_k{}_n{}", spec.bias ? "_bias" : "", nameOf(spec.activation),
                       spec.residual ? "_residual" : "", spec.m.text(), spec.k.text(), spec.n.text());
   if (spec.a_stride) name += fmt::format("_lda{}", spec.a_stride);
+  if (spec.w != spec.type) name += fmt::format("_w_{}", nameOf(spec.w));
+  if (spec.group) name += fmt::format("_group{}", spec.group);
   return {name, [spec](Emitter &e) { emitMatmul(e, spec); }};
 }
 

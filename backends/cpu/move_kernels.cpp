@@ -8,37 +8,52 @@
 namespace linnet::cpu {
 namespace {
 
+/// Where element (row, column) of the table lies, in elements.
+Value *tableIndex(Emitter &e, const EmbedSpec &spec, Value *row, Value *column) {
+  if (!spec.panel) return e.muladd(row, e.extent(spec.columns), column);
+  const EmbedSpec::Panel &panel = *spec.panel;
+  Value *k = panel.transposed ? column : row, *n = panel.transposed ? row : column;
+  const int64_t size = panel.transposed ? spec.columns.factor : spec.rows;
+  const int64_t padded = (size + panel.k_block - 1) / panel.k_block * panel.k_block;
+  Value *block = e.i64(panel.n_block), *interleave = e.i64(panel.interleave);
+  Value *first = e.b.CreateMul(e.b.CreateUDiv(n, block), e.i64(padded * panel.n_block));
+  Value *in_panel = e.muladd(e.b.CreateUDiv(k, interleave), block, e.b.CreateURem(n, block));
+  return e.b.CreateAdd(first, e.muladd(in_panel, interleave, e.b.CreateURem(k, interleave)));
+}
+
+/// scale of element (row, column): (V, groups), or packed with k_block 1.
+Value *tableScale(Emitter &e, const EmbedSpec &spec, Value *row, Value *column) {
+  Value *group = spec.group ? e.b.CreateUDiv(column, e.i64(spec.group)) : e.i64(0);
+  if (!spec.panel) return e.load(Type::f32, e.arg(3), e.muladd(row, e.i64(spec.groups), group));
+  Value *block = e.i64(spec.panel->n_block);
+  Value *first = e.b.CreateMul(e.b.CreateUDiv(row, block), e.i64(spec.groups * spec.panel->n_block));
+  return e.load(Type::f32, e.arg(3),
+                e.b.CreateAdd(first, e.muladd(group, block, e.b.CreateURem(row, block))));
+}
+
 void emitEmbed(Emitter &e, const EmbedSpec &spec) {
   Value *table = e.arg(0), *ids = e.arg(1), *out = e.arg(2), *columns = e.extent(spec.columns);
-  auto element = [&](Value *to, Value *from, int lanes) {
-    if (spec.table == spec.out) return e.copy(spec.out, out, to, table, from, lanes);
-    e.store(spec.out, out, to, e.load(spec.table, table, from, lanes));
-  };
+  const bool scaled = spec.table == Type::i8 || spec.table == Type::i4;
   e.loop(e.begin, e.end, 1, [&](Value *row) {
     Value *id = e.loadIndex(ids, row), *last = e.i64(spec.rows - 1);
     id = e.b.CreateSelect(e.b.CreateICmpULT(id, last), id, last);
     Value *to = e.b.CreateMul(row, columns);
-    if (!spec.panel) {
-      Value *from = e.b.CreateMul(id, columns);
-      return e.forVectors(e.i64(0), columns, [&](Value *i, int lanes) {
-        element(e.b.CreateAdd(to, i), e.b.CreateAdd(from, i), lanes);
+    if (scaled)
+      return e.loop(e.i64(0), columns, 1, [&](Value *i) {
+        Value *from = tableIndex(e, spec, id, i);
+        Value *value =
+            spec.table == Type::i4
+                ? e.signedNibble(e.load(Type::i8, table, e.b.CreateLShr(from, 1)), e.b.CreateAnd(from, 1))
+                : e.b.CreateSIToFP(e.load(Type::i8, table, from), e.floatType(1));
+        e.store(spec.out, out, e.b.CreateAdd(to, i), e.b.CreateFMul(value, tableScale(e, spec, id, i)));
       });
-    }
-    const EmbedSpec::Panel &panel = *spec.panel;
-    const int64_t k = panel.transposed ? spec.columns.factor : spec.rows;
-    const int64_t padded = (k + panel.k_block - 1) / panel.k_block * panel.k_block;
-    Value *block = e.i64(panel.n_block);
-    if (panel.transposed) { // a row of the table is a column of a panel
-      Value *from = e.b.CreateAdd(e.b.CreateMul(e.b.CreateSDiv(id, block), e.i64(padded * panel.n_block)),
-                                  e.b.CreateSRem(id, block));
-      return e.loop(e.i64(0), columns, 1,
-                    [&](Value *i) { element(e.b.CreateAdd(to, i), e.muladd(i, block, from), 1); });
-    }
-    e.loop(e.i64(0), columns, 1, [&](Value *i) {
-      Value *from =
-          e.muladd(e.b.CreateSDiv(i, block), e.i64(padded * panel.n_block), e.b.CreateSRem(i, block));
-      element(e.b.CreateAdd(to, i), e.muladd(id, block, from), 1);
-    });
+    auto element = [&](Value *i, int lanes) {
+      Value *from = tableIndex(e, spec, id, i);
+      if (spec.table == spec.out) return e.copy(spec.out, out, e.b.CreateAdd(to, i), table, from, lanes);
+      e.store(spec.out, out, e.b.CreateAdd(to, i), e.load(spec.table, table, from, lanes));
+    };
+    if (!spec.panel) return e.forVectors(e.i64(0), columns, element);
+    e.loop(e.i64(0), columns, 1, [&](Value *i) { element(i, 1); });
   });
 }
 
@@ -117,6 +132,7 @@ void emitTranspose(Emitter &e, const TransposeSpec &spec) {
 KernelSource embedKernel(const EmbedSpec &spec) {
   std::string name = fmt::format("embed_{}", nameOf(spec.table));
   if (spec.out != spec.table) name += fmt::format("_to_{}", nameOf(spec.out));
+  if (spec.groups > 1) name += fmt::format("_group{}", spec.group);
   if (spec.panel)
     name += fmt::format("_panel{}x{}{}", spec.panel->k_block, spec.panel->n_block,
                         spec.panel->transposed ? "t" : "");

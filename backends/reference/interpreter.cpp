@@ -1,5 +1,6 @@
 #include "backends/reference/interpreter.h"
 #include "backends/reference/kernels.h"
+#include "backends/reference/weights.h"
 #include "ir/Linnet.h"
 #include "ir/Shapes.h"
 #include "support/error.h"
@@ -57,6 +58,11 @@ Result<Tensor> param(ir::ParamOp op, const WeightProvider &weights) {
   Kind kind = kindOf(type.getElementType());
   if (tensor.kind == kind || !tensor.isFloat()) return tensor;
   Tensor out = Tensor::zeros(kind, tensor.shape);
+  if (!out.isFloat()) { // an artifact's program stores every weight as floats
+    std::transform(tensor.floats->begin(), tensor.floats->end(), out.ints(),
+                   [](float x) { return static_cast<int32_t>(x); });
+    return out;
+  }
   std::transform(tensor.floats->begin(), tensor.floats->end(), out.data(),
                  [&](float x) { return rounded(kind, x); });
   return out;
@@ -75,6 +81,17 @@ Tensor reshaped(const Tensor &from, RankedTensorType operand, RankedTensorType r
   return out;
 }
 
+/// Operands that an op may have, handed out in order.
+class Optionals {
+public:
+  explicit Optionals(std::span<const Tensor> operands) : operands(operands) {}
+  const Tensor *take(Value there) { return there ? &operands[next++] : nullptr; }
+
+private:
+  std::span<const Tensor> operands;
+  size_t next = 0;
+};
+
 } // namespace
 
 Kind kindOf(Type element) {
@@ -82,6 +99,7 @@ Kind kindOf(Type element) {
   if (element.isBF16()) return Kind::bf16;
   if (element.isInteger(32)) return Kind::i32;
   if (element.isInteger(8)) return Kind::i8;
+  if (element.isInteger(4)) return Kind::i4;
   return Kind::f32;
 }
 
@@ -91,16 +109,32 @@ static Results evaluateOp(Operation *op, std::span<const Tensor> x, const Weight
   return llvm::TypeSwitch<Operation *, Results>(op)
       .Case([&](ir::ParamOp o) { return one(param(o, weights)); })
       .Case([&](ir::ConstantOp o) { return one(constant(o)); })
-      .Case([&](ir::EmbedOp) { return one(embed(x[0], x[1])); })
+      .Case([&](ir::EmbedOp o) {
+        return one(embed(x[0], x[1], o.getScale() ? &x[2] : nullptr, static_cast<int64_t>(o.getGroup())));
+      })
       .Case([&](ir::PositionsOp o) { return one(positions(x[0], x[1], o.getLimit())); })
       .Case([&](ir::MatmulOp o) {
-        const Tensor *bias = o.getBias() ? &x[2] : nullptr;
-        const Tensor *residual = o.getResidual() ? &x[bias ? 3 : 2] : nullptr;
-        return one(matmul(o, x[0], x[1], bias, residual));
+        Optionals optional(x.subspan(2));
+        const Tensor *bias = optional.take(o.getBias()), *residual = optional.take(o.getResidual());
+        return one(matmul(o, {x[0], x[1], bias, residual, optional.take(o.getScale())}));
       })
       .Case([&](ir::AttentionOp o) {
-        return one(attention(x[0], x[1], x[2], o.getPast() ? &x[3] : nullptr, o.getScale().convertToFloat(),
-                             o.getCausal()));
+        Optionals optional(x.subspan(3));
+        const Tensor *past = optional.take(o.getPast()), *length = optional.take(o.getLength());
+        return one(attention(x[0], x[1], x[2], o.getScale().convertToFloat(), {past, length, o.getCausal()}));
+      })
+      .Case([&](ir::MaskOp o) {
+        Optionals optional(x.subspan(1));
+        const Tensor *past = optional.take(o.getPast()), *length = optional.take(o.getLength());
+        return one(mask(x[0], {past, length, o.getCausal()}));
+      })
+      .Case([&](ir::QuantizeScaleOp o) {
+        return one(quantizeScale(x[0], static_cast<int64_t>(o.getBits()), static_cast<int64_t>(o.getDim()),
+                                 static_cast<int64_t>(o.getGroup())));
+      })
+      .Case([&](ir::QuantizeOp o) {
+        return one(quantize(x[0], x[1], static_cast<int64_t>(o.getBits()), static_cast<int64_t>(o.getDim()),
+                            static_cast<int64_t>(o.getGroup())));
       })
       .Case([&](ir::CacheAppendOp) { return one(cacheAppend(x[0], x[1], x[2])); })
       .Case([&](ir::LayerNormOp o) {
@@ -208,7 +242,8 @@ Result<std::vector<Tensor>> bindArguments(func::FuncOp function, const Named &in
 } // namespace
 
 Result<Named> run(ModuleOp module, std::string_view name, const Named &inputs, Named &states,
-                  const WeightProvider &weights, const RunOptions &options) {
+                  const WeightProvider &stored, const RunOptions &options) {
+  const WeightProvider weights = withComputedWeights(module, stored);
   auto function = module.lookupSymbol<func::FuncOp>(StringRef(name.data(), name.size()));
   if (!function || function.isExternal()) return errorf("the module has no entry \"{}\"", name);
   LINNET_ASSIGN(std::vector<Tensor> arguments, bindArguments(function, inputs, states));

@@ -6,12 +6,24 @@
 
 namespace linnet::reference {
 
-Result<Tensor> embed(const Tensor &table, const Tensor &ids);
+Result<Tensor> embed(const Tensor &table, const Tensor &ids, const Tensor *scale, int64_t group);
 Tensor positions(const Tensor &past, const Tensor &ids, int64_t limit);
-Result<Tensor> matmul(ir::MatmulOp op, const Tensor &lhs, const Tensor &rhs, const Tensor *bias,
-                      const Tensor *residual);
-Result<Tensor> attention(const Tensor &q, const Tensor &k, const Tensor &v, const Tensor *past, double scale,
-                         bool causal);
+struct MatmulOperands {
+  const Tensor &lhs, &rhs;
+  const Tensor *bias, *residual, *scale;
+};
+Result<Tensor> matmul(ir::MatmulOp op, const MatmulOperands &operands);
+Tensor quantizeScale(const Tensor &x, int64_t bits, int64_t dim, int64_t group);
+Tensor quantize(const Tensor &x, const Tensor &scale, int64_t bits, int64_t dim, int64_t group);
+/// Which keys a query sees.
+struct Sight {
+  const Tensor *past, *length;
+  bool causal;
+  /// Keys [0, result) for query t of `seq` in row b, or an error where past is negative.
+  Result<int64_t> keys(int64_t b, int64_t t, int64_t seq, int64_t capacity) const;
+};
+Result<Tensor> attention(const Tensor &q, const Tensor &k, const Tensor &v, double scale, const Sight &sight);
+Result<Tensor> mask(const Tensor &scores, const Sight &sight);
 Result<Tensor> cacheAppend(const Tensor &cache, const Tensor &entries, const Tensor &past);
 Tensor layerNorm(const Tensor &x, const Tensor &gain, const Tensor &bias, double epsilon);
 Tensor softmax(const Tensor &x);

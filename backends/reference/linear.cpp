@@ -1,4 +1,4 @@
-// matmul, attention, cache_append.
+// matmul, quantization, attention, cache_append.
 #include "backends/common/scalar.h"
 #include "backends/reference/kernels.h"
 #include "backends/reference/scalar_double.h"
@@ -6,12 +6,32 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace linnet::reference {
+namespace {
+
+/// A matrix of integers times its scale, as floats; `dim` is the dimension that groups lie along.
+Tensor scaled(const Tensor &x, const Tensor &scale, int64_t dim, int64_t group) {
+  int64_t rows = x.shape[0], columns = x.shape[1], scale_columns = scale.shape[1];
+  Tensor out = Tensor::zeros(Kind::f32, x.shape);
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t c = 0; c < columns; ++c) {
+      int64_t g = group ? (dim == 0 ? r : c) / group : 0;
+      float s = scale.data()[dim == 0 ? g * scale_columns + c : r * scale_columns + g];
+      out.data()[r * columns + c] = static_cast<float>(double(x.ints()[r * columns + c]) * s);
+    }
+  return out;
+}
+
+} // namespace
 
 // lhs (L..., M, K), rhs (K, N) shared or (L..., K, N); either stored transposed.
-Result<Tensor> matmul(ir::MatmulOp op, const Tensor &lhs, const Tensor &rhs, const Tensor *bias,
-                      const Tensor *residual) {
+Result<Tensor> matmul(ir::MatmulOp op, const MatmulOperands &operands) {
+  const Tensor *bias = operands.bias, *residual = operands.residual, &lhs = operands.lhs;
+  const Tensor rhs = operands.scale ? scaled(operands.rhs, *operands.scale, op.getTransposeRhs() ? 1 : 0,
+                                             static_cast<int64_t>(op.getGroup()))
+                                    : operands.rhs;
   size_t lrank = lhs.shape.size(), rrank = rhs.shape.size();
   bool tl = op.getTransposeLhs(), tr = op.getTransposeRhs();
   int64_t k = tl ? lhs.shape[lrank - 2] : lhs.shape[lrank - 1];
@@ -52,18 +72,78 @@ Result<Tensor> matmul(ir::MatmulOp op, const Tensor &lhs, const Tensor &rhs, con
   return out;
 }
 
+namespace {
+/// Calls f(group number, first element, elements, stride) for each group of a matrix.
+template <class F> void forGroups(const Tensor &x, int64_t dim, int64_t group, F f) {
+  int64_t along = x.shape[dim], across = x.shape[1 - dim], columns = x.shape[1];
+  int64_t size = group ? group : along, groups = (along + size - 1) / size;
+  for (int64_t a = 0; a < across; ++a)
+    for (int64_t g = 0; g < groups; ++g) {
+      int64_t first = dim == 0 ? g * size * columns + a : a * columns + g * size;
+      f(dim == 0 ? g * across + a : a * groups + g, first, std::min(size, along - g * size),
+        dim == 0 ? columns : 1);
+    }
+}
+} // namespace
+
+Tensor quantizeScale(const Tensor &x, int64_t bits, int64_t dim, int64_t group) {
+  std::vector<int64_t> shape = x.shape;
+  shape[dim] = group ? (shape[dim] + group - 1) / group : 1;
+  Tensor out = Tensor::zeros(x.kind, shape);
+  forGroups(x, dim, group, [&](int64_t g, int64_t first, int64_t count, int64_t stride) {
+    double largest = 0;
+    for (int64_t i = 0; i < count; ++i)
+      if (double value = x.data()[first + i * stride]; std::fabs(value) > std::fabs(largest)) largest = value;
+    out.data()[g] = rounded(out.kind, bits == 4 ? largest / -8 : std::fabs(largest) / 127);
+  });
+  return out;
+}
+
+Tensor quantize(const Tensor &x, const Tensor &scale, int64_t bits, int64_t dim, int64_t group) {
+  Tensor out = Tensor::zeros(bits == 4 ? Kind::i4 : Kind::i8, x.shape);
+  double low = bits == 4 ? -8 : -127, high = bits == 4 ? 7 : 127;
+  forGroups(x, dim, group, [&](int64_t g, int64_t first, int64_t count, int64_t stride) {
+    double s = scale.data()[g];
+    for (int64_t i = 0; i < count; ++i) {
+      double q = s == 0 ? 0 : std::nearbyint(x.data()[first + i * stride] / s);
+      out.ints()[first + i * stride] = static_cast<int32_t>(std::clamp(q, low, high));
+    }
+  });
+  return out;
+}
+
+Result<int64_t> Sight::keys(int64_t b, int64_t t, int64_t seq, int64_t capacity) const {
+  int64_t before = past ? past->ints()[b] : 0;
+  if (before < 0) return errorf("past[{}] is {}", b, before);
+  int64_t n = causal ? before + t + 1 : before + seq;
+  if (length) n = std::min(n, before + std::max<int64_t>(length->ints()[b], 0));
+  return std::min(capacity, n); // padding behind a short sequence may look beyond the cache
+}
+
+// scores (B, H, T, S)
+Result<Tensor> mask(const Tensor &scores, const Sight &sight) {
+  int64_t batch = scores.shape[0], heads = scores.shape[1], seq = scores.shape[2], capacity = scores.shape[3];
+  Tensor out = scores;
+  out.floats = std::make_shared<std::vector<float>>(*scores.floats);
+  for (int64_t b = 0; b < batch; ++b)
+    for (int64_t t = 0; t < seq; ++t) {
+      LINNET_ASSIGN(int64_t n, sight.keys(b, t, seq, capacity));
+      for (int64_t h = 0; h < heads; ++h)
+        for (int64_t j = n; j < capacity; ++j)
+          out.data()[((b * heads + h) * seq + t) * capacity + j] = -std::numeric_limits<float>::infinity();
+    }
+  return out;
+}
+
 // q (B, T, H, D), k and v (B, H, S, D) -> (B, T, H, D)
-Result<Tensor> attention(const Tensor &q, const Tensor &k, const Tensor &v, const Tensor *past, double scale,
-                         bool causal) {
+Result<Tensor> attention(const Tensor &q, const Tensor &k, const Tensor &v, double scale,
+                         const Sight &sight) {
   int64_t batch = q.shape[0], seq = q.shape[1], heads = q.shape[2], d = q.shape[3], capacity = k.shape[2];
   Tensor out = Tensor::zeros(q.kind, q.shape);
   std::vector<double> scores(static_cast<size_t>(capacity)), sum(static_cast<size_t>(d));
   for (int64_t b = 0; b < batch; ++b) {
-    int64_t before = past ? past->ints()[b] : 0;
-    if (before < 0) return errorf("past[{}] is {}", b, before);
     for (int64_t t = 0; t < seq; ++t) {
-      // Padding behind a short sequence may look beyond the cache: there is nothing to see.
-      int64_t n = std::min(capacity, causal ? before + t + 1 : before + seq);
+      LINNET_ASSIGN(int64_t n, sight.keys(b, t, seq, capacity));
       for (int64_t h = 0; h < heads; ++h) {
         const float *x = q.data() + ((b * seq + t) * heads + h) * d;
         const float *keys = k.data() + (b * heads + h) * capacity * d,

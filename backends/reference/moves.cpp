@@ -82,6 +82,8 @@ Result<std::vector<Tensor>> elementwise(mlir::Operation *op, std::span<const Ten
       index[d] = 0;
     }
   }
+  if (fused && fused.getReduce())
+    for (Tensor &result : results) result = reduce(*fused.getReduce(), result, int64_t(shape.size()) - 1);
   return results;
 }
 

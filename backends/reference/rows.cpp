@@ -13,16 +13,22 @@ int64_t rowsOf(const Tensor &x) { return lastOf(x) ? x.size() / lastOf(x) : 0; }
 
 } // namespace
 
-Result<Tensor> embed(const Tensor &table, const Tensor &ids) {
-  int64_t vocab = table.shape[0], width = table.shape[1];
+Result<Tensor> embed(const Tensor &table, const Tensor &ids, const Tensor *scale, int64_t group) {
+  int64_t vocab = table.shape[0], width = table.shape[1], groups = scale ? scale->shape[1] : 0;
   std::vector<int64_t> shape = ids.shape;
   shape.push_back(width);
-  Tensor out = Tensor::zeros(table.kind, shape);
+  Tensor out = Tensor::zeros(scale ? scale->kind : table.kind, shape);
   for (int64_t i = 0; i < ids.size(); ++i) {
     int64_t id = ids.ints()[i];
     if (id < 0 || id >= vocab)
       return errorf("id {} at position {} is outside the table's {} rows", id, i, vocab);
-    std::copy_n(table.data() + id * width, width, out.data() + i * width);
+    if (!scale) {
+      std::copy_n(table.data() + id * width, width, out.data() + i * width);
+      continue;
+    }
+    for (int64_t c = 0; c < width; ++c)
+      out.data()[i * width + c] = rounded(out.kind, double(table.ints()[id * width + c]) *
+                                                        scale->data()[id * groups + (group ? c / group : 0)]);
   }
   return out;
 }

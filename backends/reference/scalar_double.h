@@ -24,7 +24,7 @@ struct DoubleScalars {
   /// To a float: rounded to it. To an integer: towards zero, saturated; NaN gives 0.
   double cast(double x, mlir::Type, mlir::Type to) {
     Kind kind = kindOf(to);
-    if (kind != Kind::i32 && kind != Kind::i8) return rounded(kind, x);
+    if (kind == Kind::f32 || kind == Kind::f16 || kind == Kind::bf16) return rounded(kind, x);
     if (std::isnan(x)) return 0;
     double low = kind == Kind::i8 ? -128.0 : -2147483648.0, high = kind == Kind::i8 ? 127.0 : 2147483647.0;
     return std::trunc(x < low ? low : x > high ? high : x);

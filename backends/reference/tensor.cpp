@@ -34,7 +34,7 @@ Tensor Tensor::of(std::vector<int64_t> shape, std::vector<int32_t> values) {
 }
 
 std::string describe(const Tensor &tensor) {
-  constexpr const char *kNames[] = {"f32", "f16", "bf16", "i32", "i8"};
+  constexpr const char *kNames[] = {"f32", "f16", "bf16", "i32", "i8", "i4"};
   return fmt::format("{}[{}]", kNames[static_cast<int>(tensor.kind)], fmt::join(tensor.shape, ", "));
 }
 

@@ -13,13 +13,13 @@
 
 namespace linnet::reference {
 
-enum class Kind : uint8_t { f32, f16, bf16, i32, i8 };
+enum class Kind : uint8_t { f32, f16, bf16, i32, i8, i4 };
 
 struct Tensor {
   Kind kind = Kind::f32;
   std::vector<int64_t> shape;
   std::shared_ptr<std::vector<float>> floats;     ///< of f32, f16 and bf16
-  std::shared_ptr<std::vector<int32_t>> integers; ///< of i32 and i8
+  std::shared_ptr<std::vector<int32_t>> integers; ///< of i32, i8 and i4
 
   bool isFloat() const { return kind == Kind::f32 || kind == Kind::f16 || kind == Kind::bf16; }
   int64_t size() const {

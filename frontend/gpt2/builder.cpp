@@ -145,7 +145,7 @@ private:
     states[2 * i + 1] = b.create<ir::CacheAppendOp>(states[2 * i + 1], v, past);
     double scale = config.scale_attn_weights ? 1 / std::sqrt(static_cast<double>(config.headSize())) : 1;
     if (config.scale_attn_by_inverse_layer_idx) scale /= static_cast<double>(i + 1);
-    Value a = b.create<ir::AttentionOp>(q, states[2 * i], states[2 * i + 1], past,
+    Value a = b.create<ir::AttentionOp>(q, states[2 * i], states[2 * i + 1], past, /*length=*/Value(),
                                         b.getF32FloatAttr(static_cast<float>(scale)), b.getBoolAttr(true));
     return b.create<ir::ReshapeOp>(x.getType(), a);
   }

@@ -125,7 +125,8 @@ void CpuExecutable::compile(CompiledEntry &compiled) {
     } else {
       auto *matmul = command->body_as_PackedMatmul();
       Step step = compileMatmul(*matmul);
-      for (const fb::Ref *ref : {matmul->a(), matmul->w(), matmul->bias(), matmul->residual(), matmul->out()})
+      for (const fb::Ref *ref :
+           {matmul->a(), matmul->w(), matmul->bias(), matmul->residual(), matmul->out(), matmul->scale()})
         step.args.push_back(place(ref));
       compiled.steps.push_back(std::move(step));
     }
@@ -150,8 +151,8 @@ CpuExecutable::Step CpuExecutable::compileMatmul(const fb::PackedMatmul &call) c
   step.amount = call.m();
   step.crossover = call.crossover();
   step.panels = layout.panels(call.n());
-  step.library = weight.dtype() == fb::DType::f32 && layout.k_block == 16 && layout.n_block == 64 &&
-                 layout.interleave == 1;
+  step.library = weight.dtype() == fb::DType::f32 && !call.scale() && layout.k_block == 16 &&
+                 layout.n_block == 64 && layout.interleave == 1;
   step.shape.k = call.k();
   step.shape.n = call.n();
   step.shape.a_stride = call.a_stride();

@@ -233,3 +233,53 @@ TEST_CASE("a checkpoint is summarized, initialized and exported") {
   REQUIRE_FALSE(refused);
   CHECK(refused.error().message == "unknown format 'zip', expected gguf or safetensors");
 }
+
+TEST_CASE("weights in fewer bits: cpu gives the interpreter's numbers, and stays near f32's") {
+  api().registerDevices();
+  struct Case {
+    const char *dtype;
+    double bound; ///< on the worst logit against f32, of the largest: what was measured, with room
+  };
+  const auto [dtype, bound] =
+      GENERATE(Case{"bf16", 0.012}, Case{"f16", 0.0015}, Case{"int8", 0.035}, Case{"int4", 0.6});
+  const std::string name = GENERATE(std::string("tiny"), std::string("odd"));
+  const int level = GENERATE(0, 2);
+  CAPTURE(name, dtype, level);
+  Expected expected(name);
+  std::vector<TokenId> ids = expected.ids("input_ids");
+  ids.resize(static_cast<size_t>(expected.columns("input_ids")));
+  std::vector<float> f32 = expected.floats("logits");
+  Scratch scratch;
+  CompileOptions options;
+  options.input = std::string(LINNET_GOLDEN_DIR) + "/" + name;
+  options.output = scratch.file("model.linnet");
+  options.targets = {"cpu", "reference"};
+  options.dtype = dtype;
+  options.opt_level = level;
+  compiled(options);
+  std::vector<std::vector<float>> logits;
+  std::vector<std::vector<TokenId>> continued;
+  for (const char *device : {"cpu", "reference"}) {
+    auto model = Model::load(options.output, {.device = device, .threads = 2});
+    REQUIRE(model);
+    auto session = Session::open(*model);
+    REQUIRE(session);
+    auto found = session->logits(ids, true);
+    if (!found) FAIL(found.error().message);
+    logits.push_back(found->values);
+    session->reset();
+    auto made = session->generate(std::span(ids).first(5), {.max_new_tokens = 8, .ignore_eos = true});
+    REQUIRE(made);
+    continued.push_back(made->ids);
+  }
+  double largest = 0, apart = 0, changed = 0;
+  for (size_t i = 0; i < logits[0].size(); ++i) {
+    largest = std::max(largest, std::fabs(double(logits[1][i])));
+    apart = std::max(apart, std::fabs(double(logits[0][i]) - logits[1][i]));
+    changed = std::max(changed, std::fabs(double(logits[1][i]) - f32[i]));
+  }
+  CHECK(apart / largest < 1e-5);
+  CHECK(continued[0] == continued[1]);
+  CHECK(changed / largest < bound);
+  CHECK(changed > 0);
+}

@@ -26,7 +26,7 @@ double activated(Activation activation, double x) {
 }
 
 std::vector<std::byte> packed(const std::vector<float> &plain, const PackedLayout &layout, int64_t k,
-                              int64_t n) {
+                              int64_t n, PackedType type = PackedType::f32) {
   std::vector<std::byte> bytes;
   const auto read = [&](int64_t first, std::span<float> out) -> Result<void> {
     std::memcpy(out.data(), plain.data() + first, out.size_bytes());
@@ -36,7 +36,7 @@ std::vector<std::byte> packed(const std::vector<float> &plain, const PackedLayou
     bytes.insert(bytes.end(), piece.begin(), piece.end());
     return {};
   };
-  REQUIRE(packPanels(layout, k, n, PackedType::f32, read, take).ok());
+  REQUIRE(packPanels(layout, k, n, type, read, take).ok());
   return bytes;
 }
 
@@ -81,6 +81,70 @@ TEST_CASE("packed matmul with every epilogue and any number of rows") {
       const int64_t one = 1;
       void *args[] = {a.data() + (m - 1) * spec.a_stride, w.data(), bias.data(),
                       residual.data() + (m - 1) * c.n, last.data()};
+      kernel(&one, args, 0, layout.panels(c.n));
+      CHECK(std::memcmp(last.data(), out.data() + (m - 1) * c.n, c.n * 4) == 0);
+    }
+  });
+}
+
+TEST_CASE("packed matmul with integer and 16-bit weights, in groups and without") {
+  struct Case {
+    Type type;
+    PackedType packed;
+    int64_t k, n, group;
+    bool transposed;
+  };
+  const Case c = GENERATE(
+      Case{Type::i8, PackedType::i8, 17, 65, 0, false}, Case{Type::i8, PackedType::i8, 70, 127, 32, true},
+      Case{Type::i4, PackedType::i4, 33, 65, 32, false}, Case{Type::i4, PackedType::i4, 96, 64, 32, true},
+      Case{Type::i4, PackedType::i4, 31, 130, 0, true}, Case{Type::i4, PackedType::i4, 5, 3, 2, false},
+      Case{Type::bf16, PackedType::bf16, 31, 67, 0, false},
+      Case{Type::f16, PackedType::f16, 19, 65, 0, true});
+  PackedMatmulSpec spec;
+  spec.k = c.k, spec.n = c.n, spec.a_stride = c.k, spec.w = c.type, spec.group = c.group;
+  spec.bias = spec.residual = true;
+  spec.activation = Activation::gelu_tanh;
+  const int64_t groups = spec.groups();
+  const PackedLayout layout{16, 64, c.type == Type::i4 ? 2 : 1, c.transposed},
+      scale_layout{1, 64, 1, c.transposed};
+  std::vector<float> plain = numbers(c.k * c.n, 2), scale = numbers(groups * c.n, 6);
+  const double most = c.type == Type::i4 ? 7 : 127;
+  for (float &value : plain) {
+    if (spec.scaled()) value = float(std::clamp(std::nearbyint(value * most), -most - (most < 8), most));
+    if (c.packed == PackedType::bf16 || c.packed == PackedType::f16) { // as it will be stored
+      std::byte stored[2];
+      convert({&value, 1}, c.packed, stored);
+      convertBack(c.packed, stored, {&value, 1});
+    }
+  }
+  std::vector<std::byte> w = packed(plain, layout, c.k, c.n, c.packed),
+                         s = packed(scale, scale_layout, groups, c.n);
+  CHECK(unpackPanels(layout, c.k, c.n, c.packed, w) == plain);
+  auto weightAt = [&](int64_t k, int64_t n) {
+    const double value = plain[c.transposed ? n * c.k + k : k * c.n + n];
+    const int64_t g = c.group ? k / c.group : 0;
+    return spec.scaled() ? value * scale[c.transposed ? n * groups + g : g * c.n + n] : value;
+  };
+  onEachIsa(packedMatmulKernel(spec), [&](const Isa &isa, Kernel kernel) {
+    for (int64_t m : {1, 2, 5, 6, 13}) {
+      INFO(isa.name << " m " << m << " k " << c.k << " n " << c.n << " group " << c.group << " type "
+                    << int(c.type));
+      std::vector<float> a = numbers(m * c.k, 3), bias = numbers(c.n, 4), residual = numbers(m * c.n, 5),
+                         out(m * c.n);
+      std::vector<double> expected(out.size());
+      for (int64_t i = 0; i < m; ++i)
+        for (int64_t j = 0; j < c.n; ++j) {
+          double sum = 0;
+          for (int64_t k = 0; k < c.k; ++k) sum += double(a[i * c.k + k]) * weightAt(k, j);
+          expected[i * c.n + j] = activated(spec.activation, sum + bias[j]) + residual[i * c.n + j];
+        }
+      call(kernel, {m}, {a.data(), w.data(), bias.data(), residual.data(), out.data(), s.data()},
+           layout.panels(c.n), out);
+      CHECK(relativeError(out, expected) < 2e-6);
+      std::vector<float> last(c.n);
+      const int64_t one = 1;
+      void *args[] = {a.data() + (m - 1) * c.k,        w.data(),    bias.data(),
+                      residual.data() + (m - 1) * c.n, last.data(), s.data()};
       kernel(&one, args, 0, layout.panels(c.n));
       CHECK(std::memcmp(last.data(), out.data() + (m - 1) * c.n, c.n * 4) == 0);
     }

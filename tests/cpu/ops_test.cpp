@@ -248,6 +248,54 @@ TEST_CASE("attention without a past or a mask") {
   checkAgreement({.text = text});
 }
 
+TEST_CASE("a mask, and attention that stops at a row's length") {
+  const std::string causal = GENERATE(std::string("true"), std::string("false"));
+  const std::string x = "tensor<?x3x?x37xf32, #linnet.dims<batch, seq>>",
+                    b = "tensor<?xi32, #linnet.dims<batch>>";
+  // An infinity is no number to compare by its distance: what is masked becomes 0 behind exp.
+  checkAgreement(
+      {.text = function(
+           {{"x", x}, {"past", b}, {"length", b}},
+           replaced("  %m = linnet.mask %x past %past length %length {causal = $c} : $x past $b length $b\n"
+                    "  %r = linnet.exp %m : $x",
+                    {{"$c", causal}, {"$x", x}, {"$b", b}}),
+           "r", x),
+       .dims = {{"batch", 3}, {"seq", 5}},
+       .tolerance = 1e-6});
+  const std::string q = "tensor<?x?x3x20xf32, #linnet.dims<batch, seq>>",
+                    k = "tensor<?x3x37x20xf32, #linnet.dims<batch>>";
+  checkAgreement(
+      {.text = function(
+           {{"q", q}, {"k", k}, {"v", k}, {"past", b}, {"length", b}},
+           replaced("  %r = linnet.attention %q, %k, %v past %past length %length {scale = 0.3 : f32, "
+                    "causal = $c} : $q, $k, $k past $b length $b",
+                    {{"$c", causal}, {"$q", q}, {"$k", k}, {"$b", b}}),
+           "r", q),
+       .dims = {{"batch", 3}, {"seq", 5}},
+       .tolerance = 1e-5});
+}
+
+TEST_CASE("a fused region that is reduced along the last dimension") {
+  const std::string kind = GENERATE(std::string("sum"), std::string("mean"), std::string("max"));
+  const auto [x, y, r] = GENERATE(table<std::string, std::string, std::string>({
+      {"tensor<?x5x37xf32, #linnet.dims<batch>>", "tensor<37xf32>", "tensor<?x5x1xf32, #linnet.dims<batch>>"},
+      {"tensor<?x5x37xf32, #linnet.dims<batch>>", "tensor<5x1xf32>",
+       "tensor<?x5x1xf32, #linnet.dims<batch>>"},
+      {"tensor<3x?xf32, #linnet.dims<seq>>", "tensor<3x1xf32>", "tensor<3x1xf32>"},
+      {"tensor<?x5x1xf32, #linnet.dims<batch>>", "tensor<5x1xf32>", "tensor<?x5x1xf32, #linnet.dims<batch>>"},
+      {"tensor<19xf32>", "tensor<1xf32>", "tensor<1xf32>"},
+  }));
+  checkAgreement({.text = function(
+                      {{"x", x}, {"y", y}},
+                      replaced("  %r = linnet.fused (%a = %x : $x, %b = %y : $y) -> $r attributes {reduce = "
+                               "#linnet<reduce_kind $k>} {\n    %s = linnet.sub %a, %b : f32, f32\n    %t = "
+                               "linnet.mul %s, %s : f32, f32\n    linnet.yield %t : f32\n  }",
+                               {{"$k", kind}, {"$x", x}, {"$y", y}, {"$r", r}}),
+                      "r", r),
+                  .dims = {{"batch", 3}, {"seq", 33}},
+                  .tolerance = 2e-6});
+}
+
 TEST_CASE("rows: layer norm, softmax, argmax") {
   const std::string c = GENERATE(std::string("1"), std::string("5"), std::string("64"), std::string("131"));
   const std::string type = GENERATE(std::string("f32"), std::string("f16"), std::string("bf16"));

@@ -112,6 +112,10 @@ void addCompile(CLI::App &app, Action &action) {
   command->add_option("--max-batch", compile.max_batch, "most sequences at a time (default: 1)")
       ->check(CLI::Range(int64_t(1), int64_t(1) << 16))
       ->type_name("N");
+  command->add_option("--dtype", compile.dtype, "how weights are stored")
+      ->check(CLI::IsMember({"f32", "bf16", "f16", "int8", "int4"}))
+      ->type_name("f32|bf16|f16|int8|int4")
+      ->capture_default_str();
   command->add_option("-O", compile.opt_level, "0: as written, 1: fused and laid out, 2: all passes")
       ->check(CLI::Range(0, 2))
       ->type_name("0|1|2")

@@ -1,0 +1,137 @@
+//===- linnet-fuse-attention, linnet-decompose-attention -----------------------------------------------===//
+//
+// Attention written out, and as one op:
+//
+//     %s = matmul transpose(q), k {transpose_rhs}        (B, H, T, S)
+//     %m = mask (mul %s, scale) past length              optional, both
+//     transpose (matmul (softmax %m), v)           <->   attention q, k, v past length {scale, causal}
+//
+// with transposes of dimensions 1 and 2. As one op there is no (B, H, T, S) matrix in memory.
+//
+// Both preserve every returned value up to rounding, but for rows that see no key: there attention gives
+// zeros, and the softmax NaN. Legal after fusing: nothing new. Legal after decomposing: no attention.
+//
+//===---------------------------------------------------------------------------------------------------===//
+#include "ir/Shapes.h"
+#include "passes/Counters.h"
+#include "passes/Passes.h"
+
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+using namespace mlir;
+
+namespace linnet {
+#define GEN_PASS_DEF_FUSEATTENTION
+#define GEN_PASS_DEF_DECOMPOSEATTENTION
+#include "passes/Passes.h.inc"
+
+namespace {
+using namespace ir;
+
+RankedTensorType tensor(Value value) { return llvm::cast<RankedTensorType>(value.getType()); }
+
+constexpr int64_t kHeadsAndPositions[] = {0, 2, 1, 3};
+
+bool swapsHeadsAndPositions(TransposeOp op) { return op && op.getPermutation() == ArrayRef(kHeadsAndPositions); }
+
+/// The factor of mul(x, constant of one value) or div(x, constant); `value` becomes x. 1 for any other op.
+std::optional<float> takeScale(Value &value) {
+  Operation *op = value.getDefiningOp();
+  if (!llvm::isa_and_nonnull<MulOp, DivOp>(op)) return 1.0f;
+  auto splat = [](Value operand) -> std::optional<float> {
+    auto constant = operand.getDefiningOp<ConstantOp>();
+    auto dense = constant ? llvm::dyn_cast<DenseFPElementsAttr>(constant.getValue()) : DenseFPElementsAttr();
+    if (!dense || !dense.isSplat() || !dense.getElementType().isF32()) return std::nullopt;
+    return dense.getSplatValue<float>();
+  };
+  Value x = op->getOperand(0);
+  auto factor = splat(op->getOperand(1));
+  if (!factor && llvm::isa<MulOp>(op)) x = op->getOperand(1), factor = splat(op->getOperand(0));
+  if (!factor || !op->hasOneUse() || x.getType() != value.getType()) return std::nullopt;
+  value = x;
+  return llvm::isa<DivOp>(op) ? 1 / *factor : *factor;
+}
+
+bool isPlain(MatmulOp op) {
+  return op && !op.getBias() && !op.getResidual() && !op.getScale() && op.getActivation() == Activation::none &&
+         !op.getTransposeLhs() && tensor(op.getLhs()).getRank() == 4 && tensor(op.getRhs()).getRank() == 4;
+}
+
+struct FusePattern : OpRewritePattern<TransposeOp> {
+  FusePattern(MLIRContext *context, Counters &counters) : OpRewritePattern(context), counters(counters) {}
+
+  LogicalResult matchAndRewrite(TransposeOp root, PatternRewriter &rewriter) const override {
+    auto fail = [&](const char *why) { return rewriter.notifyMatchFailure(root, why); };
+    auto weighted = root.getOperand().getDefiningOp<MatmulOp>();
+    if (!swapsHeadsAndPositions(root) || !isPlain(weighted) || weighted.getTransposeRhs() || !weighted->hasOneUse())
+      return fail("no transposed product of weights and values");
+    auto softmax = weighted.getLhs().getDefiningOp<SoftmaxOp>();
+    if (!softmax || !softmax->hasOneUse()) return fail("lhs is no softmax");
+    Value scores = softmax.getOperand();
+    auto mask = scores.getDefiningOp<MaskOp>();
+    if (mask) scores = mask.getOperand();
+    auto scale = takeScale(scores);
+    auto product = scores.getDefiningOp<MatmulOp>();
+    if (!scale || !isPlain(product) || !product.getTransposeRhs() || !scores.hasOneUse() ||
+        (mask && !mask->hasOneUse()))
+      return fail("the softmax is not over scaled and masked products of queries and keys");
+    auto queries = product.getLhs().getDefiningOp<TransposeOp>();
+    if (!swapsHeadsAndPositions(queries)) return fail("queries are not (B, T, H, D), transposed");
+    Value q = queries.getOperand(), k = product.getRhs(), v = weighted.getRhs();
+    if (k.getType() != v.getType()) return fail("keys and values differ in type");
+    if (!mask && shapeOf(tensor(q))[1] != shapeOf(tensor(k))[2])
+      return fail("without a mask there are as many keys as queries");
+    Location loc = rewriter.getFusedLoc({product.getLoc(), softmax.getLoc(), weighted.getLoc()});
+    rewriter
+        .replaceOpWithNewOp<AttentionOp>(root, q, k, v, mask ? mask.getPast() : Value(),
+                                         mask ? mask.getLength() : Value(), rewriter.getF32FloatAttr(*scale),
+                                         rewriter.getBoolAttr(mask && mask.getCausal()))
+        ->setLoc(loc);
+    counters.add("linnet-fuse-attention", "fused");
+    return success();
+  }
+  Counters &counters;
+};
+
+struct DecomposePattern : OpRewritePattern<AttentionOp> {
+  DecomposePattern(MLIRContext *context, Counters &counters) : OpRewritePattern(context), counters(counters) {}
+
+  LogicalResult matchAndRewrite(AttentionOp op, PatternRewriter &rewriter) const override {
+    Location loc = op.getLoc();
+    auto element = tensor(op.getQ()).getElementType();
+    if (element != tensor(op.getK()).getElementType() || !element.isF32())
+      return rewriter.notifyMatchFailure(op, "only f32 is written out");
+    auto swap = rewriter.getDenseI64ArrayAttr(kHeadsAndPositions);
+    Value q = rewriter.create<TransposeOp>(loc, op.getQ(), swap);
+    Value scores = rewriter.create<MatmulOp>(loc, q, op.getK(), /*transpose_rhs=*/true);
+    auto value = DenseElementsAttr::get(RankedTensorType::get({1}, element), op.getScale());
+    Value factor = rewriter.create<ConstantOp>(loc, value.getType(), value);
+    Value masked = rewriter.create<MaskOp>(loc, Value(rewriter.create<MulOp>(loc, scores, factor)), op.getPast(),
+                                           op.getLength(), rewriter.getBoolAttr(op.getCausal()));
+    Value weights = rewriter.create<SoftmaxOp>(loc, masked.getType(), masked);
+    Value sums = rewriter.create<MatmulOp>(loc, weights, op.getV());
+    rewriter.replaceOpWithNewOp<TransposeOp>(op, sums, swap);
+    counters.add("linnet-decompose-attention", "decomposed");
+    return success();
+  }
+  Counters &counters;
+};
+
+struct FuseAttention : impl::FuseAttentionBase<FuseAttention> {
+  void runOnOperation() override {
+    RewritePatternSet patterns(&getContext());
+    patterns.add<FusePattern>(&getContext(), getAnalysis<Counters>());
+    if (failed(applyPatternsAndFoldGreedily(getOperation(), std::move(patterns)))) signalPassFailure();
+  }
+};
+
+struct DecomposeAttention : impl::DecomposeAttentionBase<DecomposeAttention> {
+  void runOnOperation() override {
+    RewritePatternSet patterns(&getContext());
+    patterns.add<DecomposePattern>(&getContext(), getAnalysis<Counters>());
+    if (failed(applyPatternsAndFoldGreedily(getOperation(), std::move(patterns)))) signalPassFailure();
+  }
+};
+
+} // namespace
+} // namespace linnet

@@ -1,0 +1,60 @@
+//===- linnet-fold-weights -----------------------------------------------------------------------------===//
+//
+// What is computed from weights alone is computed at compile time: each such op becomes a private function
+// marked `linnet.weight`, and a param of its name takes its place. A chain of ops becomes a chain of
+// functions; the compiler evaluates, with the interpreter, those that a stored param still needs.
+//
+// Preserves every returned value. Legal after it: nothing new.
+//
+//===---------------------------------------------------------------------------------------------------===//
+#include "ir/Shapes.h"
+#include "passes/Counters.h"
+#include "passes/Passes.h"
+#include "passes/WeightFunctions.h"
+
+using namespace mlir;
+
+namespace linnet {
+#define GEN_PASS_DEF_FOLDWEIGHTS
+#include "passes/Passes.h.inc"
+
+namespace {
+using namespace ir;
+
+int64_t bytesOf(Value value) {
+  auto type = llvm::cast<RankedTensorType>(value.getType());
+  return type.getNumElements() * elementBytes(type.getElementType());
+}
+
+/// A result larger than what it is made from (a broadcast) would make the artifact larger.
+bool grows(Operation *op) {
+  int64_t operands = 0;
+  for (Value operand : op->getOperands()) operands += bytesOf(operand);
+  return bytesOf(op->getResult(0)) > operands;
+}
+
+struct FoldWeights : impl::FoldWeightsBase<FoldWeights> {
+  void runOnOperation() override {
+    auto &counters = getAnalysis<Counters>();
+    WeightFunctions functions(getOperation());
+    IRRewriter rewriter(&getContext());
+    for (auto function : llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>())) {
+      if (!isEntry(function)) continue;
+      for (Operation &op : llvm::make_early_inc_range(function.getBody().front())) {
+        // A relayout of a weight is said by the param's own type.
+        if (llvm::isa<RelayoutOp>(op) || !isComputedFromWeights(&op) || grows(&op)) continue;
+        functions.replace(rewriter, &op);
+        counters.add("linnet-fold-weights", "folded");
+      }
+      eraseUnusedWeights(rewriter, function);
+    }
+  }
+
+  static void eraseUnusedWeights(RewriterBase &rewriter, func::FuncOp function) {
+    for (Operation &op : llvm::make_early_inc_range(llvm::reverse(function.getBody().front())))
+      if (llvm::isa<ParamOp, ConstantOp>(op) && op.use_empty()) rewriter.eraseOp(&op);
+  }
+};
+
+} // namespace
+} // namespace linnet

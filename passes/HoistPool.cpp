@@ -1,0 +1,127 @@
+//===- linnet-hoist-pool -------------------------------------------------------------------------------===//
+//
+// A pool that takes one position (last, first) of a sequence moves in front of the ops that treat positions
+// alike: layer norm, matmul with a weight, elementwise ops. They then compute one position instead of all.
+// In a language model that wants the next token only, the whole last block behind its attention, the last
+// layer norm and the head run on one position.
+//
+// Preserves every returned value, exactly for f32: each position's sums are the same. Legal after it: nothing
+// new.
+//
+//===---------------------------------------------------------------------------------------------------===//
+#include "ir/Shapes.h"
+#include "passes/Counters.h"
+#include "passes/Fusion.h"
+#include "passes/Passes.h"
+
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+using namespace mlir;
+
+namespace linnet {
+#define GEN_PASS_DEF_HOISTPOOL
+#include "passes/Passes.h.inc"
+
+namespace {
+using namespace ir;
+
+RankedTensorType tensor(Value value) { return llvm::cast<RankedTensorType>(value.getType()); }
+
+/// All users of `value` are pools of one position, the same for all.
+bool onlyPooled(Value value, PoolOp pool) {
+  return llvm::all_of(value.getUsers(), [&](Operation *user) {
+    auto other = llvm::dyn_cast<PoolOp>(user);
+    return other && other.getMode() == pool.getMode() && other.getLength() == pool.getLength();
+  });
+}
+
+struct Hoist : OpRewritePattern<PoolOp> {
+  Hoist(MLIRContext *context, Counters &counters) : OpRewritePattern(context), counters(counters) {}
+
+  LogicalResult matchAndRewrite(PoolOp pool, PatternRewriter &rewriter) const override {
+    if (pool.getMode() == PoolMode::mean) return rewriter.notifyMatchFailure(pool, "a mean needs every position");
+    Operation *producer = pool.getOperand().getDefiningOp();
+    if (!producer || !onlyPooled(pool.getOperand(), pool))
+      return rewriter.notifyMatchFailure(pool, "the operand is read by others, or an argument");
+    auto length = pool.getLength().getDefiningOp();
+    if (length && length->getBlock() == producer->getBlock() && !length->isBeforeInBlock(producer))
+      return rewriter.notifyMatchFailure(pool, "length is computed later than the operand");
+    if (mergeWithTwin(rewriter, pool)) return success();
+    rewriter.setInsertionPoint(producer);
+    Operation *made = nullptr;
+    if (auto norm = llvm::dyn_cast<LayerNormOp>(producer))
+      made = rewriter.create<LayerNormOp>(norm.getLoc(), pooled(rewriter, pool, norm.getOperand()), norm.getGain(),
+                                          norm.getBias(), norm.getEpsilonAttr());
+    else if (auto matmul = llvm::dyn_cast<MatmulOp>(producer))
+      made = hoisted(rewriter, pool, matmul);
+    else if (isTensorElementwise(producer))
+      made = elementwise(rewriter, pool, producer);
+    if (!made) return rewriter.notifyMatchFailure(pool, "the operand's op does not treat positions alike");
+    rewriter.replaceOp(pool, made);
+    rewriter.eraseOp(producer); // else it would read on what the new op reads
+    counters.add("linnet-hoist-pool", "hoisted");
+    return success();
+  }
+
+private:
+  /// One of two equal pools is enough; without this, each residual on the way would double them.
+  static bool mergeWithTwin(PatternRewriter &rewriter, PoolOp pool) {
+    for (Operation *user : pool.getOperand().getUsers()) {
+      auto twin = llvm::cast<PoolOp>(user);
+      if (twin == pool || twin->getBlock() != pool->getBlock()) continue;
+      bool first = pool->isBeforeInBlock(twin);
+      rewriter.replaceOp(first ? twin : pool, first ? pool : twin);
+      return true;
+    }
+    return false;
+  }
+
+  /// One position of `value` (B, T, C).
+  static Value pooled(PatternRewriter &rewriter, PoolOp pool, Value value) {
+    return rewriter.create<PoolOp>(value.getDefiningOp() ? value.getLoc() : pool.getLoc(), pool.getMode(), value,
+                                   pool.getLength());
+  }
+
+  static Operation *hoisted(PatternRewriter &rewriter, PoolOp pool, MatmulOp matmul) {
+    if (matmul.getTransposeLhs() || tensor(matmul.getRhs()).getRank() != 2) return nullptr;
+    Value residual = matmul.getResidual() ? pooled(rewriter, pool, matmul.getResidual()) : Value();
+    return rewriter.create<MatmulOp>(matmul.getLoc(), pooled(rewriter, pool, matmul.getLhs()), matmul.getRhs(),
+                                     matmul.getBias(), residual, matmul.getScale(), /*transpose_lhs=*/false,
+                                     matmul.getTransposeRhs(), matmul.getActivation(), matmul.getGroup());
+  }
+
+  /// Operands (B, T, C) are pooled, vectors (C) and scalars stay; any other broadcast is left alone.
+  static Operation *elementwise(PatternRewriter &rewriter, PoolOp pool, Operation *op) {
+    SmallVector<Value> operands;
+    for (Value operand : op->getOperands()) {
+      if (shapeOf(tensor(operand)) == shapeOf(tensor(op->getResult(0))))
+        operands.push_back(Value());
+      else if (tensor(operand).getRank() <= 1)
+        operands.push_back(operand);
+      else
+        return nullptr;
+    }
+    for (auto [pooled_one, operand] : llvm::zip(operands, op->getOperands()))
+      if (!pooled_one) pooled_one = pooled(rewriter, pool, operand);
+    OperationState state(op->getLoc(), op->getName());
+    state.addOperands(operands);
+    state.addTypes(makeType(shapeOf(pool.getType()), getElementTypeOrSelf(op->getResult(0).getType())));
+    state.propertiesAttr = op->getPropertiesAsAttribute();
+    return rewriter.create(state);
+  }
+
+  Counters &counters;
+};
+
+struct HoistPool : impl::HoistPoolBase<HoistPool> {
+  void runOnOperation() override {
+    RewritePatternSet patterns(&getContext());
+    patterns.add<Hoist>(&getContext(), getAnalysis<Counters>());
+    GreedyRewriteConfig config;
+    config.maxIterations = GreedyRewriteConfig::kNoLimit; // every step brings a pool nearer to the start
+    if (failed(applyPatternsAndFoldGreedily(getOperation(), std::move(patterns), config))) signalPassFailure();
+  }
+};
+
+} // namespace
+} // namespace linnet

@@ -1,0 +1,132 @@
+//===- linnet-mixed-precision --------------------------------------------------------------------------===//
+//
+// Matrices that matmuls multiply by are stored in a 16-bit float type, and so, if asked for, are the KV
+// caches. Activations and sums stay f32: a matmul widens what it reads.
+//
+// Changes the numbers, by one rounding of each weight (and of each cache entry). Legal after it: rhs of a
+// matmul, tables and caches may be of a narrower type than the activations beside them.
+//
+//===---------------------------------------------------------------------------------------------------===//
+#include "ir/Shapes.h"
+#include "passes/Counters.h"
+#include "passes/Passes.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/PatternMatch.h"
+#include "llvm/ADT/SetVector.h"
+
+#include <set>
+
+using namespace mlir;
+
+namespace linnet {
+#define GEN_PASS_DEF_MIXEDPRECISION
+#include "passes/Passes.h.inc"
+
+namespace {
+using namespace ir;
+
+FloatType floatTypeOf(MLIRContext *context, StringRef name) {
+  if (name == "bf16") return BFloat16Type::get(context);
+  if (name == "f16") return Float16Type::get(context);
+  return name == "f32" ? Float32Type::get(context) : FloatType();
+}
+
+bool isMatmulRhs(OpOperand &use) {
+  auto matmul = llvm::dyn_cast<MatmulOp>(use.getOwner());
+  return matmul && &use == &matmul.getRhsMutable();
+}
+bool isTable(OpOperand &use) { return llvm::isa<EmbedOp>(use.getOwner()) && use.getOperandNumber() == 0; }
+
+RankedTensorType withElement(Type type, Type element) {
+  auto tensor = llvm::cast<RankedTensorType>(type);
+  return RankedTensorType::get(tensor.getShape(), element, tensor.getEncoding());
+}
+
+struct MixedPrecision : impl::MixedPrecisionBase<MixedPrecision> {
+  using MixedPrecisionBase::MixedPrecisionBase;
+
+  void runOnOperation() override {
+    FloatType stored = floatTypeOf(&getContext(), weights), cached = floatTypeOf(&getContext(), cache);
+    if (!stored || !cached) {
+      getOperation().emitError("weights and cache are expected to be f32, f16 or bf16");
+      return signalPassFailure();
+    }
+    std::set<std::string> narrowed = multiplied();
+    for (auto function : getOperation().getOps<func::FuncOp>()) {
+      if (!isEntry(function)) continue;
+      if (!stored.isF32()) narrowWeights(function, stored, narrowed);
+      if (!cached.isF32()) narrowCaches(function, cached);
+    }
+  }
+
+  /// Names of the f32 matrices that some matmul multiplies by. A table that is only looked up stays as it is.
+  std::set<std::string> multiplied() {
+    std::set<std::string> names;
+    getOperation().walk([&](ParamOp param) {
+      if (param.getType().getElementType().isF32() && !panelOf(param.getType()) &&
+          llvm::any_of(param->getUses(), isMatmulRhs))
+        names.insert(param.getName().str());
+    });
+    return names;
+  }
+
+  void narrowWeights(func::FuncOp function, FloatType stored, const std::set<std::string> &names) {
+    auto &counters = getAnalysis<Counters>();
+    IRRewriter rewriter(&getContext());
+    for (auto param : llvm::make_early_inc_range(function.getOps<ParamOp>())) {
+      if (!names.count(param.getName().str())) continue;
+      rewriter.setInsertionPointAfter(param);
+      auto narrow =
+          rewriter.create<ParamOp>(param.getLoc(), withElement(param.getType(), stored), param.getNameAttr());
+      for (OpOperand &use : llvm::make_early_inc_range(param->getUses())) {
+        Operation *user = use.getOwner();
+        if (isMatmulRhs(use)) {
+          rewriter.modifyOpInPlace(user, [&] { use.set(narrow); });
+        } else if (isTable(use)) {
+          rewriter.setInsertionPoint(user);
+          auto rows = rewriter.create<EmbedOp>(user->getLoc(), narrow, llvm::cast<EmbedOp>(user).getIds());
+          rewriter.replaceOpWithNewOp<CastOp>(user, user->getResult(0).getType(), rows)->setLoc(user->getLoc());
+        } else {
+          continue;
+        }
+        counters.add("linnet-mixed-precision", "weights");
+      }
+      if (param->use_empty()) rewriter.eraseOp(param);
+    }
+  }
+
+  /// States that only pass through cache_append and attention.
+  void narrowCaches(func::FuncOp function, FloatType cached) {
+    Block &body = function.getBody().front();
+    for (unsigned i = 0; i < function.getNumArguments(); ++i) {
+      if (argState(function, i).empty()) continue;
+      SmallVector<Value> chain = cacheChain(body.getArgument(i));
+      if (chain.empty()) continue;
+      for (Value value : chain) value.setType(withElement(value.getType(), cached));
+      getAnalysis<Counters>().add("linnet-mixed-precision", "caches");
+    }
+    function.setType(
+        FunctionType::get(&getContext(), body.getArgumentTypes(), body.getTerminator()->getOperandTypes()));
+  }
+
+  /// The argument and what cache_append makes of it, up to the result; nothing where another op reads it.
+  static SmallVector<Value> cacheChain(BlockArgument argument) {
+    auto type = llvm::dyn_cast<RankedTensorType>(argument.getType());
+    if (!type || !type.getElementType().isF32()) return {};
+    SmallVector<Value> chain = {argument};
+    for (size_t at = 0; at < chain.size(); ++at)
+      for (OpOperand &use : chain[at].getUses()) {
+        Operation *user = use.getOwner();
+        if (llvm::isa<CacheAppendOp>(user) && use.getOperandNumber() == 0)
+          chain.push_back(user->getResult(0));
+        else if (!(llvm::isa<AttentionOp>(user) && (use.getOperandNumber() == 1 || use.getOperandNumber() == 2)) &&
+                 !llvm::isa<func::ReturnOp>(user))
+          return {};
+      }
+    return chain;
+  }
+};
+
+} // namespace
+} // namespace linnet
