@@ -7,10 +7,10 @@
 #include "frontend/checkpoint/export.h"
 #include "frontend/checkpoint/init.h"
 #include "frontend/checkpoint/pull.h"
-#include "frontend/checkpoint/staging.h"
 #include "runtime/device.h"
 #include "support/error.h"
 #include "support/file.h"
+#include "support/scratch_directory.h"
 
 namespace linnet {
 namespace {
