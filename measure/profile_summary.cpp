@@ -37,18 +37,48 @@ void addCall(PhaseSummary &phase, const Profile &profile, size_t number) {
   phase.host += seconds(hostAfter(profile, number));
 }
 
-template <class T> void add(T &to, const ProfileEvent &event) {
-  ++to.runs;
-  to.seconds += event.seconds();
-  to.flops += static_cast<double>(event.flops);
-  to.bytes += static_cast<double>(event.bytes);
+Work workOf(const ProfileEvent &event) {
+  return {1, event.seconds(), static_cast<double>(event.flops), static_cast<double>(event.bytes),
+          event.seconds()};
+}
+
+void addTo(std::vector<GroupSummary> &groups, GroupSummary group) {
+  for (GroupSummary &known : groups)
+    if (known.op == group.op && known.place == group.place && known.kernel == group.kernel) {
+      known.commands += group.commands;
+      known.work += group.work;
+      return;
+    }
+  groups.push_back(std::move(group));
 }
 
 template <class T> void slowestFirst(std::vector<T> &list) {
-  std::stable_sort(list.begin(), list.end(), [](const T &a, const T &b) { return a.seconds > b.seconds; });
+  std::stable_sort(list.begin(), list.end(),
+                   [](const T &a, const T &b) { return a.work.seconds > b.work.seconds; });
 }
 
 } // namespace
+
+Work &Work::operator+=(const Work &other) {
+  least = runs == 0 ? other.least : other.runs == 0 ? least : std::min(least, other.least);
+  runs += other.runs;
+  seconds += other.seconds;
+  flops += other.flops;
+  bytes += other.bytes;
+  return *this;
+}
+
+std::string placeOf(const std::string &location) {
+  std::string place;
+  for (size_t begin = 0; begin <= location.size();) {
+    size_t end = std::min(location.find('.', begin), location.size());
+    std::string part = location.substr(begin, end - begin);
+    bool number = !part.empty() && part.find_first_not_of("0123456789") == part.npos;
+    place += (begin ? "." : "") + (number ? std::string("*") : part);
+    begin = end + 1;
+  }
+  return place;
+}
 
 Achieved achieved(double seconds, double flops, double bytes, const Limits &limits) {
   Achieved a;
@@ -75,26 +105,21 @@ std::vector<PhaseSummary> summarize(const Profile &profile) {
     for (size_t e = call.first_event; e < call.first_event + call.events; ++e) {
       CommandSummary &summary = commands[{name, profile.events[e].command}];
       summary.command = profile.events[e].command;
-      add(summary, profile.events[e]);
+      summary.work += workOf(profile.events[e]);
     }
   }
   for (auto &[key, summary] : commands) {
     PhaseSummary &phase = phaseNamed(phases, key.first);
     phase.by_command.push_back(summary);
-    phase.flops += summary.flops;
-    phase.bytes += summary.bytes;
-    const std::string &op = profile.commands[summary.command].op;
-    auto at = std::find_if(phase.by_op.begin(), phase.by_op.end(), [&](auto &o) { return o.op == op; });
-    if (at == phase.by_op.end()) at = phase.by_op.insert(at, OpSummary{op});
-    ++at->commands;
-    at->runs += summary.runs;
-    at->seconds += summary.seconds;
-    at->flops += summary.flops;
-    at->bytes += summary.bytes;
+    phase.work += summary.work;
+    const ProfileCommand &command = profile.commands[summary.command];
+    addTo(phase.by_place, {command.op, placeOf(command.location), command.kernel, 1, summary.work});
+    addTo(phase.by_op, {command.op, {}, {}, 1, summary.work});
   }
   for (PhaseSummary &phase : phases) {
     phase.wall = phase.commands + phase.between + phase.host;
     slowestFirst(phase.by_command);
+    slowestFirst(phase.by_place);
     slowestFirst(phase.by_op);
   }
   return phases;

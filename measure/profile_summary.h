@@ -18,16 +18,22 @@ struct Achieved {
 };
 Achieved achieved(double seconds, double flops, double bytes, const Limits &limits);
 
-/// Sums over calls.
-struct CommandSummary {
-  uint32_t command = 0; ///< its number in Profile::commands
+/// Sums over runs of commands.
+struct Work {
   int64_t runs = 0;
   double seconds = 0, flops = 0, bytes = 0;
+  double least = 0; ///< seconds of the fastest run: what is left when nothing disturbs
+  Work &operator+=(const Work &other);
 };
-struct OpSummary {
-  std::string op;
-  int64_t commands = 0, runs = 0;
-  double seconds = 0, flops = 0, bytes = 0;
+struct CommandSummary {
+  uint32_t command = 0; ///< its number in Profile::commands
+  Work work;
+};
+/// Commands that are alike: of one op; or also in the same place of any layer, by the same kernel.
+struct GroupSummary {
+  std::string op, place, kernel; ///< place: "h.*.mlp.c_fc"; it and kernel are empty where only the op counts
+  int64_t commands = 0;
+  Work work;
 };
 
 struct PhaseSummary {
@@ -38,10 +44,13 @@ struct PhaseSummary {
   double commands = 0;                    ///< in which a command was at work
   double between = 0;                     ///< in calls, but of no command: starting threads, waiting
   double host = 0;                        ///< after a call until the next token's: choosing it, its text
-  double flops = 0, bytes = 0;            ///< of all commands
-  std::vector<CommandSummary> by_command; ///< slowest first
-  std::vector<OpSummary> by_op;           ///< slowest first
+  Work work;                              ///< of all commands
+  std::vector<CommandSummary> by_command; ///< slowest first, as the others
+  std::vector<GroupSummary> by_place, by_op;
 };
+
+/// A location with each number between dots (a layer's) as a star: "h.3.attn" is in the place "h.*.attn".
+std::string placeOf(const std::string &location);
 
 /// "prefill" where an entry generates and sees several tokens of a row, "decode" where it sees one; the
 /// entry's name for any other.

@@ -3,7 +3,7 @@ import signal, subprocess, time
 from harness import *
 
 WORK = {"seconds", "share_of_time", "bytes", "flops", "bytes_per_second", "share_of_bandwidth", "flops_per_second",
-        "share_of_peak"}
+        "share_of_peak", "runs", "least_seconds"}
 
 
 def commands_of(artifact):
@@ -108,7 +108,9 @@ class Profile(TestCase):
             self.assertEqual(times, sorted(times, reverse=True))
             self.assertAlmostEqual(sum(times), phase["command_seconds"], places=9)
             self.assertAlmostEqual(sum(o["seconds"] for o in phase["ops"]), phase["command_seconds"], places=9)
-            self.assertEqual(sum(o["commands"] for o in phase["ops"]), len(expected))
+            for groups in ("ops", "places"):
+                self.assertEqual(sum(g["commands"] for g in phase[groups]), len(expected))
+            self.assertIn("h.*.mlp.c_fc", {p["place"] for p in phase["places"]})
             self.assertAlmostEqual(
                 phase["command_seconds"] + phase["between_seconds"] + phase["host_seconds"], phase["wall_seconds"])
             for command in phase["commands"]:
@@ -118,13 +120,13 @@ class Profile(TestCase):
 
     def test_the_table(self):
         text = self.succeeds("profile", golden("tiny"), "-p", 8, "-n", 2, "-r", 1, "--top", 3).out
-        for part in ("prefill: 1 calls of 8 tokens", "decode: 2 calls of 1 tokens", "more commands", "all commands",
-                     "between commands", "host", "total", "matmul", "layer_norm", "of limit"):
+        for part in ("prefill: 1 call of 8 tokens", "decode: 2 calls of 1 token,", " more, a call", "all commands",
+                     "between commands", "host", "total", "matmul", "layer_norm", "of limit", " h.*.attn"):
             self.assertIn(part, text)
         expected = commands_of(golden("tiny"))
         for all_of_them in (0, 1000):
             text = self.succeeds("profile", golden("tiny"), "-p", 8, "-n", 0, "-r", 1, "--top", all_of_them).out
-            self.assertNotIn("more commands", text)
+            self.assertNotIn(" more, a call", text)
             self.assertNotIn("decode", text)
             for _, location in expected:
                 self.assertIn(location, text)
@@ -138,7 +140,7 @@ class Profile(TestCase):
         self.assertEqual([(p["name"], p["tokens"]) for p in report["phases"]], [("prefill", 5), ("decode", 3)])
         total = sum(p["command_seconds"] for p in report["phases"])
         self.assertAlmostEqual(total, sum(e["dur"] for e in events) * 1e-6, places=8)
-        self.assertIn("prefill: 1 calls of 5 tokens", self.succeeds("profile", path).out)
+        self.assertIn("prefill: 1 call of 5 tokens", self.succeeds("profile", path).out)
 
     def test_what_cannot_be_profiled(self):
         folder = fresh("bad")

@@ -158,8 +158,8 @@ TEST_CASE("sums over commands are part of the calls' time") {
     CHECK(phase.between >= 0);
     CHECK(phase.host >= 0);
     double by_command = 0, by_op = 0;
-    for (const auto &command : phase.by_command) by_command += command.seconds;
-    for (const auto &op : phase.by_op) by_op += op.seconds;
+    for (const auto &command : phase.by_command) by_command += command.work.seconds;
+    for (const auto &op : phase.by_op) by_op += op.work.seconds;
     CHECK(by_command == Approx(phase.commands));
     CHECK(by_op == Approx(phase.commands));
   }

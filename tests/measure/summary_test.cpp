@@ -48,16 +48,42 @@ TEST_CASE("slowest first, summed over calls") {
   const PhaseSummary &decode = phases[1];
   REQUIRE(decode.by_command.size() == 2);
   CHECK(decode.by_command[0].command == 2); // 300 + 500, before 500 + 100
-  CHECK(decode.by_command[0].runs == 2);
-  CHECK(decode.by_command[0].seconds == Approx(800e-9));
-  CHECK(decode.by_command[0].flops == 2000);
-  CHECK(decode.by_command[1].bytes == 240);
-  CHECK(decode.flops == 2020);
-  CHECK(decode.bytes == 800 + 240);
+  CHECK(decode.by_command[0].work.runs == 2);
+  CHECK(decode.by_command[0].work.seconds == Approx(800e-9));
+  CHECK(decode.by_command[0].work.least == Approx(300e-9));
+  CHECK(decode.by_command[0].work.flops == 2000);
+  CHECK(decode.by_command[1].work.bytes == 240);
+  CHECK(decode.by_command[1].work.least == Approx(100e-9));
+  CHECK(decode.work.runs == 4);
+  CHECK(decode.work.flops == 2020);
+  CHECK(decode.work.bytes == 800 + 240);
   REQUIRE(decode.by_op.size() == 2);
   CHECK(decode.by_op[0].op == "matmul");
   CHECK(decode.by_op[0].commands == 1);
-  CHECK(decode.by_op[1].seconds == Approx(600e-9));
+  CHECK(decode.by_op[1].work.seconds == Approx(600e-9));
+}
+
+TEST_CASE("layers are one place, other ops and kernels are not") {
+  CHECK(placeOf("h.11.mlp.c_fc") == "h.*.mlp.c_fc");
+  CHECK(placeOf("0.h1.22") == "*.h1.*");
+  CHECK(placeOf("lm_head") == "lm_head");
+  CHECK(placeOf("") == "");
+  CHECK(placeOf("a..b.") == "a..b.");
+  Profiler profiler;
+  CommandTiming commands[] = {{"matmul", "h.0.fc", "k", 0, 10, 1, 1},
+                              {"matmul", "h.1.fc", "k", 10, 15, 1, 1},
+                              {"matmul", "h.0.fc", "other", 15, 18, 1, 1},
+                              {"add", "h.0.fc", "k", 18, 20, 1, 1}};
+  profiler.add({"main", {}, 0, 20, commands});
+  auto phases = summarize(profiler.profile());
+  REQUIRE(phases.size() == 1);
+  REQUIRE(phases[0].by_place.size() == 3);
+  CHECK(phases[0].by_place[0].place == "h.*.fc");
+  CHECK(phases[0].by_place[0].commands == 2);
+  CHECK(phases[0].by_place[0].work.seconds == Approx(15e-9));
+  CHECK(phases[0].by_place[0].work.least == Approx(5e-9));
+  CHECK(phases[0].by_place[1].kernel == "other");
+  CHECK(phases[0].by_op[0].commands == 3);
 }
 
 TEST_CASE("a new text after a pause is not the host's time, nor are other entries split") {

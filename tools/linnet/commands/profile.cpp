@@ -21,12 +21,13 @@ using measure::Achieved;
 using measure::Limits;
 using measure::PhaseSummary;
 using measure::Trace;
+using measure::Work;
 
 struct Options {
   std::string file;
   int64_t prompt = 128, generated = 32;
   int repetitions = 3;
-  int top = 20;
+  int top = 10;
   DeviceOption device;
   bool json = false;
   std::vector<CLI::Option *> of_models; ///< that say nothing about a trace
@@ -84,12 +85,14 @@ Result<Trace> traceOf(const Options &options) {
   return measure::readTrace(options.file);
 }
 
-Json workJson(double seconds, double flops, double bytes, double wall, const Limits &limits) {
-  Achieved a = measure::achieved(seconds, flops, bytes, limits);
-  return {{"seconds", seconds},
-          {"share_of_time", wall > 0 ? seconds / wall : 0},
-          {"bytes", bytes},
-          {"flops", flops},
+Json workJson(const Work &work, double wall, const Limits &limits) {
+  Achieved a = measure::achieved(work.seconds, work.flops, work.bytes, limits);
+  return {{"runs", work.runs},
+          {"seconds", work.seconds},
+          {"least_seconds", work.least},
+          {"share_of_time", wall > 0 ? work.seconds / wall : 0},
+          {"bytes", work.bytes},
+          {"flops", work.flops},
           {"bytes_per_second", a.bytes_per_second},
           {"share_of_bandwidth", a.bandwidth_share},
           {"flops_per_second", a.flops_per_second},
@@ -104,20 +107,27 @@ Json phaseJson(const PhaseSummary &phase, const Trace &trace) {
               {"command_seconds", phase.commands},
               {"between_seconds", phase.between},
               {"host_seconds", phase.host}};
-  out["commands"] = Json::array();
+  auto add = [&](const char *list, Json row, const Work &work) {
+    row.update(workJson(work, phase.wall, trace.limits));
+    out[list].push_back(std::move(row));
+  };
+  for (const char *list : {"commands", "places", "ops"}) out[list] = Json::array();
   for (const auto &summary : phase.by_command) {
     const ProfileCommand &command = trace.profile.commands[summary.command];
-    Json row = {{"entry", command.entry},       {"command", command.number}, {"op", command.op},
-                {"location", command.location}, {"kernel", command.kernel},  {"runs", summary.runs}};
-    row.update(workJson(summary.seconds, summary.flops, summary.bytes, phase.wall, trace.limits));
-    out["commands"].push_back(std::move(row));
+    add("commands",
+        {{"entry", command.entry},
+         {"command", command.number},
+         {"op", command.op},
+         {"location", command.location},
+         {"kernel", command.kernel}},
+        summary.work);
   }
-  out["ops"] = Json::array();
-  for (const auto &summary : phase.by_op) {
-    Json row = {{"op", summary.op}, {"commands", summary.commands}, {"runs", summary.runs}};
-    row.update(workJson(summary.seconds, summary.flops, summary.bytes, phase.wall, trace.limits));
-    out["ops"].push_back(std::move(row));
-  }
+  for (const auto &group : phase.by_place)
+    add("places",
+        {{"op", group.op}, {"place", group.place}, {"kernel", group.kernel}, {"commands", group.commands}},
+        group.work);
+  for (const auto &group : phase.by_op)
+    add("ops", {{"op", group.op}, {"commands", group.commands}}, group.work);
   return out;
 }
 
@@ -137,60 +147,73 @@ Json toJson(const Trace &trace, const std::vector<PhaseSummary> &phases) {
 std::string percent(double share) { return share > 0 ? fmt::format("{:.1f}%", share * 100) : "-"; }
 std::string giga(double rate) { return rate > 0 ? fmt::format("{:.2f}", rate / 1e9) : "-"; }
 
-/// The cells that every row of work has: of how many runs, time of one, of all, and what was achieved.
-std::vector<std::string> workCells(int64_t runs, double seconds, double flops, double bytes, double wall,
-                                   const Limits &limits) {
-  Achieved a = measure::achieved(seconds, flops, bytes, limits);
-  double count = static_cast<double>(std::max<int64_t>(runs, 1));
-  return {std::to_string(runs),     secondsText(seconds / count), percent(wall > 0 ? seconds / wall : 0),
-          giga(a.bytes_per_second), percent(a.bandwidth_share),   giga(a.flops_per_second),
+const std::vector<std::string> kWorkColumns = {"time", "of all", "GB/s", "of limit", "GFLOP/s", "of limit"};
+
+/// The cells that every row has: time of one of `count` (runs, or calls), and what was achieved.
+std::vector<std::string> workCells(const Work &work, int64_t count, double wall, const Limits &limits) {
+  Achieved a = measure::achieved(work.seconds, work.flops, work.bytes, limits);
+  return {secondsText(work.seconds / static_cast<double>(std::max<int64_t>(count, 1))),
+          percent(wall > 0 ? work.seconds / wall : 0),
+          giga(a.bytes_per_second),
+          percent(a.bandwidth_share),
+          giga(a.flops_per_second),
           percent(a.peak_share)};
 }
 
-void addRow(Table &table, std::vector<std::string> cells, std::vector<std::string> names) {
-  cells.insert(cells.end(), names.begin(), names.end());
-  table.add(std::move(cells));
+std::vector<std::string> joined(std::vector<std::string> first, const std::vector<std::string> &rest) {
+  first.insert(first.end(), rest.begin(), rest.end());
+  return first;
 }
 
-void printCommands(const PhaseSummary &phase, const Trace &trace, size_t top) {
-  Table table("rrrrrrrlll", {"runs", "time a run", "of time", "GB/s", "of limit", "GFLOP/s", "of limit", "op",
-                             "location", "kernel"});
-  size_t shown = top ? std::min(top, phase.by_command.size()) : phase.by_command.size();
-  measure::CommandSummary rest;
-  for (size_t i = 0; i < phase.by_command.size(); ++i) {
-    const auto &summary = phase.by_command[i];
-    const ProfileCommand &command = trace.profile.commands[summary.command];
-    if (i < shown) {
-      addRow(table,
-             workCells(summary.runs, summary.seconds, summary.flops, summary.bytes, phase.wall, trace.limits),
-             {command.op, command.location, command.kernel});
-      continue;
-    }
-    rest.runs += summary.runs;
-    rest.seconds += summary.seconds, rest.flops += summary.flops, rest.bytes += summary.bytes;
-  }
-  auto sum = [&](double seconds, double flops, double bytes, const std::string &what) {
-    addRow(table, workCells(phase.calls, seconds, flops, bytes, phase.wall, trace.limits), {what});
+/// Where the time of a call goes, with nothing left out.
+void printOps(const PhaseSummary &phase, const Limits &limits) {
+  Table table("rrrrrrrl", joined(kWorkColumns, {"commands", "a call"}));
+  auto row = [&](const Work &work, const std::string &commands, const std::string &what) {
+    table.add(joined(workCells(work, phase.calls, phase.wall, limits), {commands, what}));
   };
-  if (rest.runs)
-    sum(rest.seconds, rest.flops, rest.bytes,
-        fmt::format("{} more commands", phase.by_command.size() - shown));
-  sum(phase.commands, phase.flops, phase.bytes, "all commands");
-  sum(phase.between, 0, 0, "between commands");
-  sum(phase.host, 0, 0, "host");
-  sum(phase.wall, phase.flops, phase.bytes, "total");
+  for (const auto &group : phase.by_op) row(group.work, std::to_string(group.commands), group.op);
+  auto sum = [&](double seconds, const std::string &what) {
+    Work work;
+    work.seconds = seconds;
+    row(work, "", what);
+  };
+  sum(phase.between, "between commands");
+  sum(phase.host, "host");
+  Work total = phase.work;
+  total.seconds = phase.wall;
+  row(total, std::to_string(phase.by_command.size()), "total");
   put(std::string_view(table.plain("  ")));
 }
 
-void printOps(const PhaseSummary &phase, const Trace &trace) {
-  Table table("rrrrrrrlr", {"runs", "time a call", "of time", "GB/s", "of limit", "GFLOP/s", "of limit", "op",
-                            "commands"});
-  for (const auto &summary : phase.by_op) {
-    auto cells =
-        workCells(phase.calls, summary.seconds, summary.flops, summary.bytes, phase.wall, trace.limits);
-    cells[0] = std::to_string(summary.runs);
-    addRow(table, std::move(cells), {summary.op, std::to_string(summary.commands)});
+void printPlaces(const PhaseSummary &phase, const Limits &limits) {
+  Table table("rrrrrrrrlll", joined(kWorkColumns, {"least", "commands", "op", "place", "kernel"}));
+  for (const auto &group : phase.by_place)
+    table.add(joined(workCells(group.work, group.work.runs, phase.wall, limits),
+                     {secondsText(group.work.least), std::to_string(group.commands), group.op, group.place,
+                      group.kernel}));
+  put(std::string_view(table.plain("  ")));
+}
+
+void printCommands(const PhaseSummary &phase, const Trace &trace, size_t top) {
+  Table table("rrrrrrrrlll", joined(kWorkColumns, {"least", "runs", "op", "location", "kernel"}));
+  size_t shown = top ? std::min(top, phase.by_command.size()) : phase.by_command.size();
+  Work rest;
+  for (size_t i = 0; i < phase.by_command.size(); ++i) {
+    const auto &[number, work] = phase.by_command[i];
+    const ProfileCommand &command = trace.profile.commands[number];
+    if (i < shown)
+      table.add(joined(workCells(work, work.runs, phase.wall, trace.limits),
+                       {secondsText(work.least), std::to_string(work.runs), command.op, command.location,
+                        command.kernel}));
+    else
+      rest += work;
   }
+  auto sum = [&](const Work &work, const std::string &what) {
+    table.add(joined(workCells(work, phase.calls, phase.wall, trace.limits),
+                     {"", std::to_string(work.runs), what}));
+  };
+  if (rest.runs) sum(rest, fmt::format("{} more, a call", phase.by_command.size() - shown));
+  sum(phase.work, "all commands, a call");
   put(std::string_view(table.plain("  ")));
 }
 
@@ -203,15 +226,17 @@ void print(const Trace &trace, const std::vector<PhaseSummary> &phases, size_t t
     put(" and multiply-add {} GFLOP/s (f32)", giga(limits.f32_flops_per_second));
   put("\n");
   for (const PhaseSummary &phase : phases) {
-    double calls = static_cast<double>(phase.calls);
-    put("\n{}: {} calls", phase.name, phase.calls);
+    double calls = static_cast<double>(phase.calls), each = static_cast<double>(phase.tokens) / calls;
+    put("\n{}: {} call{}", phase.name, phase.calls, phase.calls == 1 ? "" : "s");
     if (phase.tokens)
-      put(" of {:.4g} tokens, {:.1f} tokens/s", static_cast<double>(phase.tokens) / calls,
+      put(" of {:.4g} token{}, {:.1f} tokens/s", each, each == 1 ? "" : "s",
           phase.wall > 0 ? static_cast<double>(phase.tokens) / phase.wall : 0.0);
     put("\n");
+    printOps(phase, limits);
+    put("\n  by place in a layer, time of one command:\n");
+    printPlaces(phase, limits);
+    put("\n  by command, time of one run:\n");
     printCommands(phase, trace, top);
-    put("\n");
-    printOps(phase, trace);
   }
   if (trace.profile.dropped_calls)
     put("\nthe last {} calls are not in the profile: it was full\n", trace.profile.dropped_calls);
