@@ -241,8 +241,13 @@ Result<void> writeTrace(const std::string &path, const Trace &trace) {
 }
 
 Result<Trace> readTrace(const std::string &path) {
-  LINNET_ASSIGN(Json root, readJsonFile(path));
-  return Reader(path, root).read();
+  LINNET_ASSIGN(MappedFile file, MappedFile::open(path));
+  return parseTrace(file.text(), path);
+}
+
+Result<Trace> parseTrace(std::string_view text, const std::string &name) {
+  LINNET_ASSIGN(Json root, parseJson(text, name));
+  return Reader(name, root).read();
 }
 
 } // namespace linnet::measure

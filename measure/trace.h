@@ -6,6 +6,7 @@
 #include "support/result.h"
 
 #include <string>
+#include <string_view>
 
 namespace linnet::measure {
 
@@ -21,5 +22,7 @@ Result<void> writeTrace(const std::string &path, const Trace &trace);
 
 /// Reads what writeTrace wrote; errors name the file and what is wrong. Times count from the first call.
 Result<Trace> readTrace(const std::string &path);
+/// The same for a file's text; `name` starts errors.
+Result<Trace> parseTrace(std::string_view text, const std::string &name);
 
 } // namespace linnet::measure
