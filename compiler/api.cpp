@@ -7,10 +7,14 @@
 #include "frontend/checkpoint/export.h"
 #include "frontend/checkpoint/init.h"
 #include "frontend/checkpoint/pull.h"
-#include "frontend/checkpoint/staging.h"
+#include "passes/Passes.h"
+#include "passes/Target.h"
 #include "runtime/device.h"
 #include "support/error.h"
 #include "support/file.h"
+#include "support/scratch_directory.h"
+
+#include <algorithm>
 
 namespace linnet {
 namespace {
@@ -77,6 +81,18 @@ Result<std::vector<std::byte>> readTokenizer(const std::string &path) {
   return tokenizer ? tokenizer->serialize() : std::vector<std::byte>();
 }
 
+Result<std::vector<std::string>> optionalPasses(const std::string &spec, int opt_level) {
+  const TargetDescription *target = findTarget(spec.substr(0, spec.find(':')));
+  if (!target) return errorf("unknown target '{}', expected {}", spec, targetNames());
+  auto holds = [](const std::vector<std::string> &names, const std::string &name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  std::vector<std::string> names;
+  for (const std::string &name : defaultPasses(*target, opt_level))
+    if (!holds(requiredPasses(), name) && !holds(names, name)) names.push_back(name);
+  return names;
+}
+
 /// Directories after the files in them.
 void removeUnfinished() {
   removeUnfinishedFiles();
@@ -93,6 +109,6 @@ extern "C" __attribute__((visibility("default"))) const linnet::CompilerApi *lin
                                   inspectCheckpoint,   exportModel,
                                   initModel,           pullModel,
                                   registerDevices,     readTokenizer,
-                                  removeUnfinished};
+                                  removeUnfinished,    optionalPasses};
   return &api;
 }

@@ -102,7 +102,7 @@ struct PullOptions {
   std::function<void(const std::string &file, uint64_t done, uint64_t total)> progress;
 };
 
-inline constexpr uint32_t kCompilerApiVersion = 1;
+inline constexpr uint32_t kCompilerApiVersion = 2;
 inline constexpr const char *kCompilerApiSymbol = "linnet_compiler_api";
 
 struct CompilerApi {
@@ -125,6 +125,9 @@ struct CompilerApi {
   /// Removes the files and directories that this library is writing: for the handler of an interrupt.
   /// Async-signal-safe.
   void (*removeUnfinishedFiles)();
+  /// Passes of the default pipeline for a target ("cpu", "cpu:native") at an optimization level that
+  /// CompileOptions::disabled_passes may name, each once, in the order they run.
+  Result<std::vector<std::string>> (*optionalPasses)(const std::string &target, int opt_level);
 };
 using CompilerApiFunction = const CompilerApi *(*)();
 

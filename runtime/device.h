@@ -3,6 +3,7 @@
 #pragma once
 #include "linnet/api.h"
 #include "linnet/memory_use.h"
+#include "linnet/profile.h"
 #include "runtime/artifact.h"
 #include "support/result.h"
 
@@ -21,9 +22,6 @@ struct DeviceOptions {
   int threads = 0; ///< 0: what OMP_NUM_THREADS or the machine says
 };
 
-/// Called after each command when profiling: entry, command index, seconds.
-using CommandTimer = std::function<void(int entry, int command, double seconds)>;
-
 /// A loaded program: weights mapped, arena and states allocated once. Not safe for two threads at a time.
 class LINNET_API Executable {
 public:
@@ -40,7 +38,8 @@ public:
   /// State contents back to zero.
   virtual void resetStates() = 0;
   virtual MemoryUse memory() const = 0;
-  virtual void setTimer(CommandTimer timer) = 0;
+  /// Runs to come tell `profiler` of each of their commands; null: no more.
+  virtual void setProfiler(std::shared_ptr<Profiler> profiler) = 0;
 };
 
 class LINNET_API Device {

@@ -237,14 +237,9 @@ Result<std::vector<NamedTensor>> Graph::run(std::string_view name, std::span<con
 void Graph::resetStates() { state->executable->resetStates(); }
 MemoryUse Graph::memory() const { return state->executable->memory(); }
 
-void Graph::setTimer(CommandTimer timer) {
-  if (!timer) return state->executable->setTimer({});
-  const fb::Program *program = state->file.program;
-  state->executable->setTimer([program, timer = std::move(timer)](int entry, int command, double seconds) {
-    const fb::Entry &e = *program->entries()->Get(static_cast<uint32_t>(entry));
-    const fb::Command &c = *e.commands()->Get(static_cast<uint32_t>(command));
-    timer(e.name()->string_view(), command, c.op()->string_view(), c.location()->string_view(), seconds);
-  });
+void Graph::setProfiler(std::shared_ptr<Profiler> profiler) {
+  if (profiler) profiler->setDevice(state->file.device->description());
+  state->executable->setProfiler(std::move(profiler));
 }
 
 } // namespace linnet

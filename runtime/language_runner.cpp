@@ -99,7 +99,17 @@ Result<void> LanguageRunner::run(const LanguageEntry &entry, std::span<const Row
   if (entry.length >= 0) inputs[static_cast<size_t>(entry.length)] = std::as_bytes(std::span(length));
   wanted.assign(e.outputs()->size(), false);
   if (output >= 0) wanted[static_cast<size_t>(output)] = true;
+  if (profiler) { // attention reads the cache up to the longest row's end, not its capacity
+    int64_t used = 0;
+    for (const RowChunk &row : rows) used = std::max(used, row.past + static_cast<int64_t>(seq));
+    profiler->setExtent("context", used);
+  }
   return executable->run(entry.index, symbols, inputs, wanted);
+}
+
+void LanguageRunner::setProfiler(std::shared_ptr<Profiler> p) {
+  profiler = std::move(p);
+  executable->setProfiler(profiler);
 }
 
 Result<std::span<const float>> LanguageRunner::floats(int output) {

@@ -50,12 +50,13 @@ public:
   Result<std::span<const float>> floats(int output);
   Result<std::span<const int32_t>> ints(int output);
   MemoryUse memory() const { return executable->memory(); }
-  Executable &device() { return *executable; }
+  void setProfiler(std::shared_ptr<Profiler> p);
 
 private:
   std::unique_ptr<Executable> executable;
   const Artifact &artifact;
   const fb::Program &program;
+  std::shared_ptr<Profiler> profiler;
   std::map<std::string, LanguageEntry, std::less<>> bound;
   // Inputs of a run, kept so that decoding takes no memory.
   std::vector<int32_t> ids, past, length;

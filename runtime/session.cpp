@@ -160,5 +160,9 @@ void Session::reset() {
 }
 int64_t Session::position() const { return static_cast<int64_t>(state->history.size()); }
 MemoryUse Session::memory() const { return state->runner->memory(); }
+void Session::setProfiler(std::shared_ptr<Profiler> profiler) {
+  if (profiler) profiler->setDevice(state->model->file.device->description());
+  state->runner->setProfiler(std::move(profiler));
+}
 
 } // namespace linnet

@@ -1,6 +1,7 @@
 #include "backends/cpu/lower.h"
 
 #include "backends/cpu/lowering.h"
+#include "ir/Locations.h"
 
 #include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/MathExtras.h"
@@ -12,26 +13,6 @@ using namespace ir;
 namespace {
 
 constexpr uint64_t kAlignment = 64;
-
-/// The first name inside of a location, else file:line.
-std::string nameIn(Location location) {
-  if (auto named = llvm::dyn_cast<NameLoc>(location)) {
-    const std::string inner = nameIn(named.getChildLoc());
-    return llvm::isa<NameLoc>(named.getChildLoc()) ? inner : named.getName().str();
-  }
-  if (auto fused = llvm::dyn_cast<FusedLoc>(location)) {
-    std::string fallback;
-    for (Location part : fused.getLocations()) {
-      const std::string name = nameIn(part);
-      if (!name.empty()) return name;
-    }
-    return fallback;
-  }
-  if (auto call = llvm::dyn_cast<CallSiteLoc>(location)) return nameIn(call.getCallee());
-  if (auto file = llvm::dyn_cast<FileLineColLoc>(location))
-    return fmt::format("{}:{}", file.getFilename().str(), file.getLine());
-  return {};
-}
 
 fb::DType dtypeOf(mlir::Type element) {
   if (element.isF16()) return fb::DType::f16;
@@ -45,7 +26,7 @@ fb::DType dtypeOf(mlir::Type element) {
 } // namespace
 
 std::string locationOf(Operation *op) {
-  const std::string name = nameIn(op->getLoc());
+  const std::string name = ir::locationName(op->getLoc());
   return name.empty() ? "module" : name;
 }
 

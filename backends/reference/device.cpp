@@ -2,8 +2,10 @@
 #include "backends/reference/interpreter.h"
 #include "backends/reference/kernels.h"
 #include "ir/Linnet.h"
+#include "ir/Locations.h"
 #include "ir/Shapes.h"
 #include "runtime/expr.h"
+#include "runtime/profiling.h"
 #include "runtime/run_check.h"
 #include "support/error.h"
 
@@ -11,7 +13,6 @@
 #include "mlir/Parser/Parser.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 
 namespace linnet::reference {
@@ -104,13 +105,13 @@ public:
     }
     Named current = slicedStates(symbols);
     RunOptions options;
-    int command = 0;
-    auto before = std::chrono::steady_clock::now();
-    if (timer)
-      options.observer = [&](mlir::Operation *, std::span<const Tensor>) {
-        auto now = std::chrono::steady_clock::now();
-        timer(entry, command++, std::chrono::duration<double>(now - before).count());
-        before = now;
+    std::vector<OpTime> times;
+    int64_t begin = profiler ? profileNow() : 0;
+    if (profiler)
+      options.observer = [&, before = begin](mlir::Operation *op, std::span<const Tensor>) mutable {
+        int64_t now = profileNow();
+        if (!llvm::isa<ir::ParamOp, ir::ConstantOp>(op)) times.push_back({op, before, now});
+        before = profileNow();
       };
     auto provider = [this](std::string_view name) -> Result<Tensor> {
       auto found = weights.find(name);
@@ -119,6 +120,7 @@ public:
     };
     LINNET_ASSIGN(Named results,
                   reference::run(*module, e.name()->string_view(), named, current, provider, options));
+    if (profiler) report(e, symbols, times, begin);
     for (State &state : states)
       if (auto found = current.find(state.name); found != current.end())
         std::copy(found->second.floats->begin(), found->second.floats->end(), state.storage.data());
@@ -142,9 +144,29 @@ public:
     for (const State &state : states) use.states += 4 * static_cast<uint64_t>(state.storage.size());
     return use;
   }
-  void setTimer(CommandTimer new_timer) override { timer = std::move(new_timer); }
+  void setProfiler(std::shared_ptr<Profiler> p) override { profiler = std::move(p); }
 
 private:
+  struct OpTime {
+    mlir::Operation *op;
+    int64_t begin, end;
+  };
+
+  /// The interpreter's commands are the ops that compute; what they cost is not known here.
+  void report(const fb::Entry &entry, std::span<const int64_t> symbols, std::span<const OpTime> times,
+              int64_t begin) {
+    RunTiming run{entry.name()->string_view(), profileDims(program, symbols), begin, profileNow(), {}};
+    std::vector<std::string> locations;
+    for (const OpTime &time : times) locations.push_back(ir::locationName(time.op->getLoc()));
+    std::vector<CommandTiming> timings;
+    for (size_t i = 0; i < times.size(); ++i) {
+      llvm::StringRef op = times[i].op->getName().stripDialect();
+      timings.push_back({{op.data(), op.size()}, locations[i], "interpreter", times[i].begin, times[i].end});
+    }
+    run.commands = timings;
+    profiler->add(run);
+  }
+
   Named slicedStates(std::span<const int64_t> symbols) {
     Named current;
     for (unsigned i = 0; i < states.size(); ++i) {
@@ -165,7 +187,7 @@ private:
   std::map<std::string, Tensor, std::less<>> weights;
   std::vector<State> states;
   std::vector<Tensor> outputs;
-  CommandTimer timer;
+  std::shared_ptr<Profiler> profiler;
 };
 
 class ReferenceDevice : public Device {

@@ -1,192 +1,17 @@
-// What this machine can do at most, the yardstick of every other figure: read bandwidth over a buffer as
-// large as a model's weights, and peak multiply-add per type from kernels that touch registers only.
+// What this machine can do at most (measure/limits.h), over a buffer as large as a model's weights.
 //
 //   limits [--threads N] [--mib N] [--seconds S] [--json]
-//
-// Flops count a multiply-add as two. Medians of repeated short runs: a shared machine changes speed under us.
+#include "measure/limits.h"
+
 #include <omp.h>
 
-#include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <string>
-#include <vector>
 
-#if defined(__x86_64__)
-#pragma GCC diagnostic ignored "-Wuninitialized" // GCC 12 warns about its own _mm512_undefined
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#include <immintrin.h>
-#define TARGET(features) __attribute__((target(features), noinline))
-#endif
+using namespace linnet::measure;
 
 namespace {
-
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values.empty() ? 0 : values[values.size() / 2];
-}
-/// Keeps the optimizer from dropping the work.
-volatile float sink;
-
-struct Peak {
-  const char *name;
-  double flops_per_round; ///< of one call for one thread and one round
-  float (*kernel)(long rounds);
-};
-
-#if defined(__x86_64__)
-
-TARGET("avx2") float readAvx2(const float *data, size_t n) {
-  __m256 a = _mm256_setzero_ps(), b = a, c = a, d = a;
-  for (size_t i = 0; i + 32 <= n; i += 32) {
-    a = _mm256_add_ps(a, _mm256_loadu_ps(data + i));
-    b = _mm256_add_ps(b, _mm256_loadu_ps(data + i + 8));
-    c = _mm256_add_ps(c, _mm256_loadu_ps(data + i + 16));
-    d = _mm256_add_ps(d, _mm256_loadu_ps(data + i + 24));
-  }
-  return _mm256_cvtss_f32(_mm256_add_ps(_mm256_add_ps(a, b), _mm256_add_ps(c, d)));
-}
-TARGET("avx512f") float readAvx512(const float *data, size_t n) {
-  __m512 a = _mm512_setzero_ps(), b = a, c = a, d = a;
-  for (size_t i = 0; i + 64 <= n; i += 64) {
-    a = _mm512_add_ps(a, _mm512_loadu_ps(data + i));
-    b = _mm512_add_ps(b, _mm512_loadu_ps(data + i + 16));
-    c = _mm512_add_ps(c, _mm512_loadu_ps(data + i + 32));
-    d = _mm512_add_ps(d, _mm512_loadu_ps(data + i + 48));
-  }
-  return _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(a, b), _mm512_add_ps(c, d)));
-}
-
-// Twelve independent chains hide the latency of a multiply-add (4-5 cycles on two ports).
-constexpr int kChains = 12;
-
-TARGET("avx2,fma") float fmaAvx2(long rounds) {
-  __m256 acc[kChains], x = _mm256_set1_ps(0.999f), y = _mm256_set1_ps(0.001f);
-#pragma GCC unroll 12
-  for (auto &a : acc) a = _mm256_set1_ps(1.0f);
-  for (long r = 0; r < rounds; ++r)
-#pragma GCC unroll 12
-    for (int i = 0; i < kChains; ++i) {
-      acc[i] = _mm256_fmadd_ps(acc[i], x, y);
-      asm volatile("" : "+x"(acc[i]));
-    }
-  float sum = 0;
-#pragma GCC unroll 12
-  for (auto &a : acc) sum += _mm256_cvtss_f32(a);
-  return sum;
-}
-TARGET("avx512f") float fmaAvx512(long rounds) {
-  __m512 acc[kChains], x = _mm512_set1_ps(0.999f), y = _mm512_set1_ps(0.001f);
-#pragma GCC unroll 12
-  for (auto &a : acc) a = _mm512_set1_ps(1.0f);
-  for (long r = 0; r < rounds; ++r)
-#pragma GCC unroll 12
-    for (int i = 0; i < kChains; ++i) {
-      acc[i] = _mm512_fmadd_ps(acc[i], x, y);
-      asm volatile("" : "+v"(acc[i]));
-    }
-  float sum = 0;
-#pragma GCC unroll 12
-  for (auto &a : acc) sum += _mm512_reduce_add_ps(a);
-  return sum;
-}
-TARGET("avx512f,avx512bf16") float dotBf16(long rounds) {
-  __m512 acc[kChains];
-  __m512bh x = (__m512bh)_mm512_set1_epi16(0x3f00), y = x;
-#pragma GCC unroll 12
-  for (auto &a : acc) a = _mm512_setzero_ps();
-  for (long r = 0; r < rounds; ++r)
-#pragma GCC unroll 12
-    for (int i = 0; i < kChains; ++i) {
-      acc[i] = _mm512_dpbf16_ps(acc[i], x, y);
-      asm volatile("" : "+v"(acc[i]));
-    }
-  float sum = 0;
-#pragma GCC unroll 12
-  for (auto &a : acc) sum += _mm512_reduce_add_ps(a);
-  return sum;
-}
-TARGET("avx512f,avx512vnni") float dotInt8(long rounds) {
-  __m512i acc[kChains], x = _mm512_set1_epi8(1), y = x;
-#pragma GCC unroll 12
-  for (auto &a : acc) a = _mm512_setzero_si512();
-  for (long r = 0; r < rounds; ++r)
-#pragma GCC unroll 12
-    for (int i = 0; i < kChains; ++i) {
-      acc[i] = _mm512_dpbusd_epi32(acc[i], x, y);
-      asm volatile("" : "+v"(acc[i]));
-    }
-  long sum = 0;
-#pragma GCC unroll 12
-  for (auto &a : acc) sum += _mm512_reduce_add_epi32(a);
-  return static_cast<float>(sum);
-}
-
-std::vector<Peak> peaks() {
-  std::vector<Peak> found;
-  bool wide = __builtin_cpu_supports("avx512f");
-  if (wide)
-    found.push_back({"f32", 2.0 * 16 * kChains, fmaAvx512});
-  else if (__builtin_cpu_supports("fma"))
-    found.push_back({"f32", 2.0 * 8 * kChains, fmaAvx2});
-  if (wide && __builtin_cpu_supports("avx512bf16")) found.push_back({"bf16", 2.0 * 32 * kChains, dotBf16});
-  if (wide && __builtin_cpu_supports("avx512vnni")) found.push_back({"int8", 2.0 * 64 * kChains, dotInt8});
-  return found;
-}
-float readAll(const float *data, size_t n) {
-  if (__builtin_cpu_supports("avx512f")) return readAvx512(data, n);
-  if (__builtin_cpu_supports("avx2")) return readAvx2(data, n);
-  float sum = 0;
-  for (size_t i = 0; i < n; ++i) sum += data[i];
-  return sum;
-}
-
-#else
-
-std::vector<Peak> peaks() { return {}; }
-float readAll(const float *data, size_t n) {
-  float sum[8] = {};
-  for (size_t i = 0; i + 8 <= n; i += 8)
-    for (int j = 0; j < 8; ++j) sum[j] += data[i + j];
-  return sum[0] + sum[1] + sum[2] + sum[3] + sum[4] + sum[5] + sum[6] + sum[7];
-}
-
-#endif
-
-/// Bytes a second, all threads reading their own part of `data` at once.
-double bandwidth(const std::vector<float> &data, int threads, double seconds) {
-  std::vector<double> rates;
-  double end = now() + seconds;
-  do {
-    double start = now();
-#pragma omp parallel num_threads(threads)
-    {
-      size_t n = data.size() / static_cast<size_t>(threads),
-             begin = n * static_cast<size_t>(omp_get_thread_num());
-      sink = readAll(data.data() + begin, n);
-    }
-    rates.push_back(static_cast<double>(data.size() * sizeof(float)) / (now() - start));
-  } while (now() < end);
-  return median(rates);
-}
-
-double peak(const Peak &which, int threads, double seconds) {
-  constexpr long kRounds = 1 << 18;
-  std::vector<double> rates;
-  double end = now() + seconds;
-  do {
-    double start = now();
-#pragma omp parallel num_threads(threads)
-    sink = which.kernel(kRounds);
-    rates.push_back(which.flops_per_round * kRounds * threads / (now() - start));
-  } while (now() < end);
-  return median(rates);
-}
 
 int usage() {
   std::fprintf(stderr, "usage: limits [--threads N] [--mib N] [--seconds S] [--json]\n");
@@ -219,14 +44,18 @@ int main(int argc, char **argv) {
     else
       return usage();
   }
-  std::vector<float> data(static_cast<size_t>(mib) << 18, 1.0f);
-  double read = bandwidth(data, threads, seconds);
+  ReadBuffer buffer(static_cast<size_t>(mib) << 18);
+  if (buffer.data().empty()) {
+    std::fprintf(stderr, "limits: not enough memory for %ld MiB\n", mib);
+    return 1;
+  }
+  double read = readBandwidth(buffer.data(), threads, seconds);
   if (json)
     std::printf("{\"threads\": %d, \"read_bytes_per_s\": %.4g", threads, read);
   else
     std::printf("%d threads\nread %ld MiB   %8.1f GB/s\n", threads, mib, read / 1e9);
   for (const Peak &which : peaks()) {
-    double rate = peak(which, threads, seconds);
+    double rate = peakRate(which, threads, seconds);
     if (json)
       std::printf(", \"%s_ops_per_s\": %.4g", which.name, rate);
     else

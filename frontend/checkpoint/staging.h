@@ -23,8 +23,4 @@ private:
   std::string final_path, temporary;
 };
 
-/// Removes every staging directory in flight. Async-signal-safe: for SIGINT/SIGTERM handlers, beside
-/// removeUnfinishedFiles().
-void removeUnfinishedDirectories();
-
 } // namespace linnet

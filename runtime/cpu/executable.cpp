@@ -2,11 +2,11 @@
 #include "runtime/expr.h"
 #include "runtime/format.h"
 #include "runtime/layout.h"
+#include "runtime/profiling.h"
 #include "runtime/run_check.h"
 #include "support/error.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <omp.h>
 
@@ -15,10 +15,6 @@ namespace {
 
 uint64_t aligned(uint64_t bytes) {
   return (bytes + format::kAlignment - 1) / format::kAlignment * format::kAlignment;
-}
-
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 bool samePlace(const fb::Ref &a, const fb::Ref &b) {
@@ -75,7 +71,6 @@ Result<void> CpuExecutable::allocate() {
   LINNET_ASSIGN(arena, Reservation::allocate(program.arena_bytes(), "activations"));
   LINNET_ASSIGN(io, Reservation::allocate(io_bytes, "inputs and outputs"));
   tasks.resize(commands);
-  finished.resize(commands);
   progress = std::make_unique<Progress[]>(commands);
   symbols.resize(program.symbols()->size());
   entries.resize(program.entries()->size());
@@ -197,7 +192,13 @@ MemoryUse CpuExecutable::memory() const {
   return use;
 }
 
-void CpuExecutable::setTimer(CommandTimer t) { timer = std::move(t); }
+void CpuExecutable::setProfiler(std::shared_ptr<Profiler> p) {
+  profiler = std::move(p);
+  if (profiler)
+    stamps.reserve(static_cast<size_t>(threads), tasks.size());
+  else
+    stamps.release();
+}
 
 Result<void> CpuExecutable::run(int entry, std::span<const int64_t> values,
                                 std::span<const std::span<const std::byte>> inputs,
@@ -252,11 +253,13 @@ Result<void> CpuExecutable::execute(int entry, std::span<const int64_t> values) 
     tasks[i] = plan(compiled.steps[i], values);
     if (compiled.steps[i].matmul) tasks[i].dims = &tasks[i].m;
   }
-  double start = timer ? now() : 0;
+  int64_t start = profiler ? profileNow() : 0;
+  if (profiler) stamps.clear();
   for (size_t i = 0; i < count;) {
     if (tasks[i].library) {
+      int64_t begin = profiler ? profileNow() : 0;
       LINNET_TRY(runLibrary(compiled.steps[i], tasks[i].m));
-      if (timer) finished[i] = now();
+      if (profiler) stamps.note(0, i, begin, profileNow());
       ++i;
       continue;
     }
@@ -265,21 +268,22 @@ Result<void> CpuExecutable::execute(int entry, std::span<const int64_t> values) 
     runKernels(compiled, i, last);
     i = last;
   }
-  if (timer)
-    for (size_t i = 0; i < count; ++i)
-      timer(entry, static_cast<int>(i), finished[i] - (i ? finished[i - 1] : start));
+  if (profiler) report(compiled, values, start, profileNow());
   return {};
 }
 
 void CpuExecutable::runKernels(const CompiledEntry &entry, size_t first, size_t last) {
   for (size_t i = first; i < last; ++i) progress[i].reset();
-  if (threads == 1) return runShare(entry, first, last, 0, 1);
+  auto share = profiler ? &CpuExecutable::runShare<true> : &CpuExecutable::runShare<false>;
+  if (threads == 1) return (this->*share)(entry, first, last, 0, 1);
 #pragma omp parallel num_threads(threads)
-  runShare(entry, first, last, omp_get_thread_num(), omp_get_num_threads());
+  (this->*share)(entry, first, last, omp_get_thread_num(), omp_get_num_threads());
 }
 
 // One thread's part of commands [first, last): of each it claims pieces, contiguous items in multiples of the
-// grain, until none is left. A few pieces a thread, so that a slower one takes fewer.
+// grain, until none is left. A few pieces a thread, so that a slower one takes fewer. Stamped, it notes when
+// it began and ended its pieces, and nothing where it found none left.
+template <bool kStamped>
 void CpuExecutable::runShare(const CompiledEntry &entry, size_t first, size_t last, int thread, int team) {
   constexpr int64_t kPiecesPerThread = 4;
   for (size_t i = first; i < last; ++i) {
@@ -288,14 +292,17 @@ void CpuExecutable::runShare(const CompiledEntry &entry, size_t first, size_t la
     int64_t grains = task.items / task.grain + (task.items % task.grain != 0);
     int64_t pieces = team == 1 ? std::min<int64_t>(grains, 1) : std::min(grains, team * kPiecesPerThread);
     auto count = static_cast<uint32_t>(pieces);
+    int64_t started = kStamped ? profileNow() : 0;
+    int64_t ended = 0;
     for (uint32_t piece; (piece = progress[i].claim()) < count;) {
       int64_t begin = grains * piece / pieces * task.grain;
       int64_t end = std::min(grains * (piece + 1) / pieces * task.grain, task.items);
       step.kernel(task.dims, step.args.data(), begin, end);
+      if (kStamped) ended = profileNow(); // before others may go on to the next command
       progress[i].finish(count);
     }
+    if (kStamped && ended) stamps.note(static_cast<size_t>(thread), i, started, ended);
     progress[i].wait(count);
-    if (thread == 0 && timer) finished[i] = now();
   }
 }
 
@@ -308,6 +315,40 @@ Result<void> CpuExecutable::runLibrary(const Step &step, int64_t m) {
   }
   return library->run(shape, {step.args[0], step.args[1], step.args[2], step.args[3], step.args[4]},
                       scratch.data());
+}
+
+// After a run: what its commands cost, and who did the work.
+void CpuExecutable::report(const CompiledEntry &entry, std::span<const int64_t> values, int64_t begin,
+                           int64_t end) {
+  RunTiming run{entry.entry->name()->string_view(), profileDims(program, values), begin, end, {}};
+  std::vector<int64_t> extents = profileExtents(*profiler, run.dims);
+  std::vector<CommandTiming> timings(entry.steps.size());
+  std::vector<std::string> names(entry.steps.size());
+  int64_t last = begin; // where a command without work stands
+  for (size_t i = 0; i < timings.size(); ++i) {
+    const fb::Command &command = *entry.entry->commands()->Get(static_cast<uint32_t>(i));
+    if (tasks[i].library) {
+      MatmulShape shape = entry.steps[i].shape;
+      shape.m = tasks[i].m;
+      auto name = library->implementation(shape);
+      names[i] = "onednn " + (name ? *name : std::string());
+    }
+    const auto *call = command.body_as_KernelCall();
+    uint32_t kernel = call ? call->kernel() : command.body_as_PackedMatmul()->kernel();
+    Stamp stamp = stamps.of(i);
+    if (stamp.end == 0) stamp = {last, last};
+    last = stamp.end;
+    timings[i] = {command.op()->string_view(),
+                  command.location()->string_view(),
+                  tasks[i].library ? std::string_view(names[i])
+                                   : program.kernels()->Get(kernel)->string_view(),
+                  stamp.begin,
+                  stamp.end,
+                  evaluate(command.flops(), extents),
+                  evaluate(command.bytes(), extents)};
+  }
+  run.commands = timings;
+  profiler->add(run);
 }
 
 } // namespace linnet::cpu

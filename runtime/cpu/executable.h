@@ -3,6 +3,7 @@
 #include "runtime/cpu/code.h"
 #include "runtime/cpu/onednn.h"
 #include "runtime/cpu/progress.h"
+#include "runtime/cpu/stamps.h"
 #include "runtime/device.h"
 #include "runtime/memory.h"
 
@@ -25,7 +26,7 @@ public:
   Result<std::span<const std::byte>> output(int i) override;
   void resetStates() override { states.zero(); }
   MemoryUse memory() const override;
-  void setTimer(CommandTimer t) override;
+  void setProfiler(std::shared_ptr<Profiler> p) override;
 
 private:
   // One command, operands resolved to addresses. For a matmul args are {a, w, bias, residual, out}.
@@ -61,8 +62,10 @@ private:
   Result<void> execute(int entry, std::span<const int64_t> symbols);
   Task plan(const Step &step, std::span<const int64_t> symbols);
   void runKernels(const CompiledEntry &entry, size_t first, size_t last);
+  template <bool kStamped>
   void runShare(const CompiledEntry &entry, size_t first, size_t last, int thread, int team);
   Result<void> runLibrary(const Step &step, int64_t m);
+  void report(const CompiledEntry &entry, std::span<const int64_t> symbols, int64_t begin, int64_t end);
 
   const Artifact &artifact;
   const fb::Program &program;
@@ -74,8 +77,8 @@ private:
   std::vector<CompiledEntry> entries;
   std::vector<Task> tasks;      // as long as the longest entry
   std::vector<int64_t> symbols; // of the current run
-  std::vector<double> finished; // when each command ended, while a timer is set
-  CommandTimer timer;
+  std::shared_ptr<Profiler> profiler;
+  Stamps stamps;                        // of the current run, while there is a profiler
   std::unique_ptr<Progress[]> progress; // of each command of a run
   int last_entry = -1;
 };

@@ -6,6 +6,7 @@
 #include "frontend/checkpoint/staging.h"
 #include "support/error.h"
 #include "support/json.h"
+#include "support/scratch_directory.h"
 #include "tests/checkpoint/common.h"
 
 #include <cmath>

@@ -2,8 +2,8 @@
 import re, shlex, subprocess
 from harness import *
 
-COMMANDS = ["run", "logits", "embed", "eval", "bench", "compile", "inspect", "init", "pull", "export", "tokenize",
-            "detokenize", "tokenizer train"]
+COMMANDS = ["run", "logits", "embed", "eval", "bench", "profile", "ablate", "compile", "inspect", "init", "pull",
+            "export", "tokenize", "detokenize", "tokenizer train"]
 
 
 def help_of(command):

@@ -77,6 +77,29 @@ TEST_CASE("a run of an entry takes no memory once it has run") {
   }
 }
 
+TEST_CASE("a run takes no memory for a profile that is not wanted") {
+  TemporaryDirectory directory;
+  writeMatmul(directory / "matmul.linnet", {});
+  Opened opened(directory / "matmul.linnet", 2);
+  std::vector<float> x(40, 0.5f);
+  std::vector<int64_t> symbols = {1};
+  std::vector<bool> wanted = {true};
+  std::span<const std::byte> input = std::as_bytes(std::span(x));
+  auto countedRun = [&] {
+    bool good = opened.executable->run(0, symbols, std::span(&input, 1), wanted).ok();
+    counting = true;
+    good &= opened.executable->run(0, symbols, std::span(&input, 1), wanted).ok();
+    counting = false;
+    CHECK(good);
+    return allocations.exchange(0);
+  };
+  CHECK(countedRun() == 0);
+  opened.executable->setProfiler(std::make_shared<Profiler>());
+  CHECK(countedRun() > 0);
+  opened.executable->setProfiler(nullptr);
+  CHECK(countedRun() == 0);
+}
+
 TEST_CASE("what a program takes is what it says, and stays so") {
   TemporaryDirectory directory;
   MatmulArtifact matmul;

@@ -1,6 +1,7 @@
 // The cpu device over artifacts with hand-made kernels: order, barriers, threads, memory, matmuls by either
 // way.
 #include "runtime/cpu/code.h"
+#include "runtime/cpu/onednn.h"
 #include "runtime/memory.h"
 #include "support/error.h"
 #include "tests/catch.h"
@@ -140,24 +141,55 @@ TEST_CASE("graphs tell their ports and refuse wrong inputs") {
   CHECK(contains(failure({{"x", Tensor::fromFloats({2, 8}, x)}}, "main", {"z"}), "has no output 'z'"));
 }
 
-TEST_CASE("a timer hears of each command") {
+TEST_CASE("a profiler hears of each command") {
   TemporaryDirectory directory;
   writeChain(directory / "chain.linnet", {});
   for (int threads : {1, 3}) {
     auto graph = Graph::load(directory / "chain.linnet", {.threads = threads});
+    auto profiler = std::make_shared<Profiler>();
+    graph->setProfiler(profiler);
+    runMain(*graph, std::vector<float>(16), 2, 8);
+    runMain(*graph, std::vector<float>(24), 3, 8);
+    const Profile &profile = profiler->profile();
+    CHECK(profile.device.starts_with("cpu"));
+    REQUIRE(profile.calls.size() == 2);
+    CHECK(profile.calls[1].entry == "main");
+    CHECK(profile.calls[1].dim("batch") == 3);
     std::vector<std::string> heard;
-    graph->setTimer(
-        [&](std::string_view entry, int command, std::string_view op, std::string_view, double seconds) {
-          CHECK(seconds >= 0);
-          heard.push_back(fmt::format("{} {} {}", entry, command, op));
-        });
+    int64_t last = profile.calls[0].begin;
+    for (const ProfileEvent &event : profile.events) {
+      const ProfileCommand &command = profile.commands[event.command];
+      heard.push_back(fmt::format("{} {} {} {}", event.call, command.number, command.op, command.kernel));
+      CHECK(event.begin >= last);
+      CHECK(event.end > event.begin); // there is work in each
+      last = event.end;
+    }
+    CHECK(heard == std::vector<std::string>{"0 0 test.affine test_affine", "0 1 test.reverse test_reverse",
+                                            "0 2 test.affine test_affine", "1 0 test.affine test_affine",
+                                            "1 1 test.reverse test_reverse", "1 2 test.affine test_affine"});
+    graph->setProfiler({});
     runMain(*graph, std::vector<float>(16), 2, 8);
-    CHECK(heard ==
-          std::vector<std::string>{"main 0 test.affine", "main 1 test.reverse", "main 2 test.affine"});
-    graph->setTimer({});
-    runMain(*graph, std::vector<float>(16), 2, 8);
-    CHECK(heard.size() == 3);
+    CHECK(profiler->profile().calls.size() == 2);
   }
+}
+
+TEST_CASE("a profile says whether kernel or library did a matmul") {
+  TemporaryDirectory directory;
+  writeMatmul(directory / "matmul.linnet", {});
+  auto graph = Graph::load(directory / "matmul.linnet", {.threads = 2});
+  auto profiler = std::make_shared<Profiler>();
+  graph->setProfiler(profiler);
+  for (int64_t rows : {1, 32, 1})
+    runMain(*graph, std::vector<float>(static_cast<size_t>(rows * 40)), rows, 40);
+  const Profile &profile = profiler->profile();
+  REQUIRE(profile.events.size() == 3);
+  auto kernel = [&](size_t event) { return profile.commands[profile.events[event].command].kernel; };
+  CHECK(kernel(0) == "test_matmul_0");
+  CHECK(kernel(2) == "test_matmul_0");
+  CHECK(profile.events[2].command == profile.events[0].command);
+  cpu::MatmulLibrary library(2);
+  bool supported = library.supports({.m = 32, .k = 40, .n = 150, .a_stride = 40});
+  CHECK(kernel(1).starts_with(supported ? "onednn " : "test_matmul_0"));
 }
 
 TEST_CASE("what does not fit the processor or the memory is refused with the reason") {

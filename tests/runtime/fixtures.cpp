@@ -234,7 +234,7 @@ public:
     use.states = cache.size() * 4;
     return use;
   }
-  void setTimer(CommandTimer) override {}
+  void setProfiler(std::shared_ptr<Profiler>) override {}
 
 private:
   static std::span<const int32_t> words(std::span<const std::byte> bytes) {

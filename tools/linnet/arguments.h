@@ -22,6 +22,8 @@ void addLogits(CLI::App &app, Action &action);
 void addEmbed(CLI::App &app, Action &action);
 void addEval(CLI::App &app, Action &action);
 void addBench(CLI::App &app, Action &action);
+void addProfile(CLI::App &app, Action &action);
+void addAblate(CLI::App &app, Action &action);
 void addTokenize(CLI::App &app, Action &action);
 void addDetokenize(CLI::App &app, Action &action);
 void addTokenizer(CLI::App &app, Action &action);

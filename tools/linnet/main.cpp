@@ -23,6 +23,8 @@ void declare(CLI::App &app, cli::Action &action) {
   cli::addEmbed(app, action);
   cli::addEval(app, action);
   cli::addBench(app, action);
+  cli::addProfile(app, action);
+  cli::addAblate(app, action);
   cli::addCompile(app, action);
   cli::addInspect(app, action);
   cli::addInit(app, action);

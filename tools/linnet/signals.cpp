@@ -1,6 +1,7 @@
 #include "signals.h"
 #include "linnet/session.h"
 #include "support/file.h"
+#include "support/scratch_directory.h"
 
 #include <atomic>
 #include <csignal>
@@ -42,6 +43,7 @@ void installSignals() {
   reserve(STDOUT_FILENO, O_RDONLY);
   reserve(STDERR_FILENO, O_RDONLY);
   addCleanup(removeUnfinishedFiles);
+  addCleanup(removeUnfinishedDirectories);
   struct sigaction action = {};
   action.sa_handler = onSignal;
   action.sa_flags = SA_RESTART;

@@ -7,11 +7,11 @@
 #include "linnet/api.h"
 #include "linnet/memory_use.h"
 #include "linnet/model.h"
+#include "linnet/profile.h"
 #include "support/result.h"
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -69,11 +69,8 @@ public:
   /// States (caches, counters) back to zero.
   void resetStates();
   MemoryUse memory() const;
-  /// Seconds of each command of the runs to come: entry's name, the command's number, op, and place in the
-  /// source.
-  using CommandTimer = std::function<void(std::string_view entry, int command, std::string_view op,
-                                          std::string_view location, double seconds)>;
-  void setTimer(CommandTimer timer);
+  /// Runs to come are noted in `profiler`; null: no more.
+  void setProfiler(std::shared_ptr<Profiler> profiler);
 
 private:
   struct State;

@@ -2,6 +2,7 @@
 #pragma once
 #include "linnet/graph.h"
 #include "linnet/model.h"
+#include "linnet/profile.h"
 #include "linnet/session.h"
 #include "linnet/tokenizer.h"
 #include "linnet/version.h"

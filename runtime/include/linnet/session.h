@@ -8,6 +8,7 @@
 #pragma once
 #include "linnet/api.h"
 #include "linnet/model.h"
+#include "linnet/profile.h"
 
 #include <cstdint>
 #include <functional>
@@ -125,6 +126,8 @@ public:
   /// Tokens that the session holds.
   int64_t position() const;
   MemoryUse memory() const;
+  /// Every run of an entry to come is noted in `profiler`; null: no more.
+  void setProfiler(std::shared_ptr<Profiler> profiler);
 
 private:
   struct State;

@@ -1,20 +1,18 @@
 // linnet bench: throughput of prompts and of generation, as llama-bench prints it.
 #include "arguments.h"
+#include "measure/throughput.h"
 #include "model.h"
 #include "output.h"
-#include "runtime/artifact.h"
 #include "signals.h"
 #include "support/error.h"
 
-#include <chrono>
-#include <cmath>
 #include <memory>
-#include <numeric>
 
 namespace linnet::cli {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using measure::Measured;
+using measure::Test;
 
 struct Options {
   std::string file, prompts = "512", generations = "128", batches = "1";
@@ -22,84 +20,6 @@ struct Options {
   int repetitions = 5;
   bool json = false;
 };
-
-/// One line of the table: `prompt` tokens processed, or `generated` tokens one at a time.
-struct Test {
-  int64_t prompt, generated, batch;
-  std::string name() const { return prompt ? fmt::format("pp{}", prompt) : fmt::format("tg{}", generated); }
-};
-
-struct Measured {
-  Test test;
-  std::vector<double> rates; // tokens per second, one a repetition
-  double mean() const {
-    return std::accumulate(rates.begin(), rates.end(), 0.0) / static_cast<double>(rates.size());
-  }
-  double deviation() const {
-    if (rates.size() < 2) return 0;
-    double m = mean(), sum = 0;
-    for (double r : rates) sum += (r - m) * (r - m);
-    return std::sqrt(sum / static_cast<double>(rates.size() - 1));
-  }
-};
-
-/// Random but repeatable prompts: the speed of a matmul does not depend on them, caches of lookups might.
-std::vector<std::vector<TokenId>> promptsFor(const ModelConfig &config, int64_t batch, int64_t length) {
-  std::vector<std::vector<TokenId>> prompts(static_cast<size_t>(batch));
-  uint64_t state = 0x9E3779B97F4A7C15;
-  for (auto &prompt : prompts)
-    for (int64_t i = 0; i < length; ++i) {
-      state = state * 6364136223846793005 + 1442695040888963407;
-      prompt.push_back(static_cast<TokenId>((state >> 33) % static_cast<uint64_t>(config.vocab_size)));
-    }
-  return prompts;
-}
-
-Result<void> checkBounds(const ModelConfig &config, const std::vector<Test> &tests) {
-  for (const Test &test : tests) {
-    int64_t needed = test.prompt ? test.prompt : test.generated + 1;
-    if (test.batch > config.max_batch)
-      return errorf("-b {}: the artifact was compiled for a batch of at most {}; compile with --max-batch {}",
-                    test.batch, config.max_batch, test.batch);
-    if (needed > config.context)
-      return errorf("{}: needs {} positions, the artifact was compiled for {} (the model has {})",
-                    test.name(), needed, config.context, config.n_positions);
-  }
-  return {};
-}
-
-/// Tokens per second. A prompt's time ends with the last sequence's first token; generation's starts there.
-Result<double> once(Session &session, const ModelConfig &config, const Test &test) {
-  auto prompts = promptsFor(config, test.batch, test.prompt ? test.prompt : 1);
-  GenerateOptions options;
-  options.max_new_tokens = test.prompt ? 1 : test.generated + 1;
-  options.ignore_eos = true;
-  std::vector<bool> begun(static_cast<size_t>(test.batch));
-  int64_t waiting = test.batch;
-  Clock::time_point begin = Clock::now(), first = begin;
-  auto callback = [&](int64_t sequence, TokenId, std::string_view) {
-    if (!begun[static_cast<size_t>(sequence)]) begun[static_cast<size_t>(sequence)] = true, --waiting;
-    if (waiting == 0 && first == begin) first = Clock::now();
-    return true;
-  };
-  LINNET_ASSIGN(auto results, session.generateBatch(prompts, options, callback));
-  Clock::time_point end = Clock::now();
-  for (const GenerateResult &result : results)
-    if (result.finish_reason != FinishReason::Length)
-      return errorf("{}: ended early: {}", test.name(), finishReasonName(result.finish_reason));
-  double seconds = std::chrono::duration<double>(test.prompt ? first - begin : end - first).count();
-  return static_cast<double>(test.batch * (test.prompt ? test.prompt : test.generated)) / seconds;
-}
-
-Result<Measured> measure(Session &session, const ModelConfig &config, const Test &test, int repetitions) {
-  Measured measured{test, {}};
-  for (int i = 0; i <= repetitions; ++i) {
-    LINNET_ASSIGN(double rate, once(session, config, test));
-    if (interrupted()) return Error{"interrupted"}; // after the last check of the call above
-    if (i) measured.rates.push_back(rate);          // the first warms up
-  }
-  return measured;
-}
 
 Json toJson(const std::vector<Measured> &all, const OpenModel &open) {
   Json tests = Json::array();
@@ -129,14 +49,15 @@ void printTable(const std::vector<Measured> &all, const OpenModel &open) {
 
 Result<void> execute(const Options &options, const std::vector<Test> &tests) {
   LINNET_ASSIGN(OpenModel open, openModel(options.file, options.device, "linnet bench"));
-  LINNET_TRY(checkBounds(open.model.config(), tests));
+  LINNET_TRY(measure::checkBounds(open.model.config(), tests));
   CancelOnSignal cancel(open.session);
   Progress progress;
   std::vector<Measured> all;
   for (size_t i = 0; i < tests.size(); ++i) {
     progress.show(tests[i].name(), static_cast<double>(i) / static_cast<double>(tests.size()));
     LINNET_ASSIGN(Measured measured,
-                  measure(open.session, open.model.config(), tests[i], options.repetitions));
+                  measure::measure(open.session, open.model.config(), tests[i], options.repetitions,
+                                   [] { return interrupted() != 0; }));
     all.push_back(std::move(measured));
   }
   progress.clear();

@@ -7,6 +7,7 @@
 #include "runtime/artifact.h"
 #include "signals.h"
 #include "support/error.h"
+#include "trace_option.h"
 
 #include <chrono>
 #include <memory>
@@ -20,6 +21,7 @@ struct Options {
   GenerateOptions generate;
   DeviceOption device;
   GraphOptions graph;
+  TraceOption trace;
   bool stats = false, json = false;
 };
 
@@ -90,12 +92,15 @@ private:
 
 Result<void> generate(const Options &options) {
   options.prompt.require();
+  LINNET_TRY(options.trace.check());
   LINNET_ASSIGN(OpenModel open, openModel(options.file, options.device, "linnet run"));
   LINNET_ASSIGN(std::vector<TokenId> ids, promptIds(open.model, options.prompt));
   CancelOnSignal cancel(open.session);
   Stream stream(open.model.tokenizer().has_value());
   TokenCallback callback;
   if (!options.json) callback = std::ref(stream);
+  auto profiler = options.trace.profiler();
+  open.session.setProfiler(profiler);
   LINNET_ASSIGN(GenerateResult result, open.session.generate(ids, options.generate, callback));
   if (options.json)
     printJson(resultJson(open, result));
@@ -103,7 +108,7 @@ Result<void> generate(const Options &options) {
     put("\n");
   flush();
   if (options.stats) printStats(open, result);
-  return {};
+  return options.trace.write(profiler, options.file, options.device.threads);
 }
 
 /// True for an artifact or an .mlir that is no language model.
@@ -120,7 +125,7 @@ Result<void> execute(const Options &options) {
     LINNET_ASSIGN(graph, isPlainGraph(options.file));
   }
   if (!graph) return generate(options);
-  return runGraph(options.file, options.device, options.graph, options.json);
+  return runGraph(options.file, options.device, options.graph, options.trace, options.json);
 }
 
 void addGeneration(CLI::App &command, GenerateOptions &generate) {
@@ -167,6 +172,7 @@ void addRun(CLI::App &app, Action &action) {
   addGeneration(*command, options->generate);
   options->device.add(*command);
   options->graph.add(*command);
+  options->trace.add(*command);
   command->add_flag("--stats", options->stats, "times and memory, on standard error");
   command->add_flag("--json", options->json,
                     "one object: ids (prompt and continuation), text, finish_reason, timings");

@@ -2,6 +2,7 @@
 #pragma once
 #include "arguments.h"
 #include "support/result.h"
+#include "trace_option.h"
 
 #include <string>
 #include <utility>
@@ -20,6 +21,6 @@ struct GraphOptions {
 };
 
 Result<void> runGraph(const std::string &file, const DeviceOption &device, const GraphOptions &options,
-                      bool json);
+                      const TraceOption &trace, bool json);
 
 } // namespace linnet::cli

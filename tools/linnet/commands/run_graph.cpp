@@ -173,7 +173,8 @@ void GraphOptions::parse() {
 }
 
 Result<void> runGraph(const std::string &file, const DeviceOption &device, const GraphOptions &options,
-                      bool json) {
+                      const TraceOption &trace, bool json) {
+  LINNET_TRY(trace.check());
   LINNET_ASSIGN(std::string artifact, artifactOf(file, device, "linnet run"));
   LINNET_ASSIGN(Graph graph, Graph::load(artifact, {.device = device.device, .threads = device.threads}));
   LINNET_ASSIGN(const EntryInfo *entry, entryOf(graph, options.entry, file));
@@ -182,7 +183,10 @@ Result<void> runGraph(const std::string &file, const DeviceOption &device, const
                      [&](auto &port) { return port.name == name; }))
       return errorf("--output: entry @{} has no output '{}'", entry->name, name);
   LINNET_ASSIGN(std::vector<NamedTensor> inputs, readInputs(*entry, options));
+  auto profiler = trace.profiler();
+  graph.setProfiler(profiler);
   LINNET_ASSIGN(std::vector<NamedTensor> outputs, graph.run(entry->name, inputs));
+  LINNET_TRY(trace.write(profiler, file, device.threads));
   Json object = Json::object();
   for (const NamedTensor &output : outputs) {
     auto to = std::find_if(options.outputs.begin(), options.outputs.end(),

@@ -1,0 +1,23 @@
+// --profile FILE of commands that run a model: a trace of every command.
+#pragma once
+#include "linnet/profile.h"
+#include "support/result.h"
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <string>
+
+namespace linnet::cli {
+
+struct TraceOption {
+  std::string path; ///< empty: no trace
+  void add(CLI::App &command);
+  /// An error, before anything runs, where the file cannot be written.
+  Result<void> check() const;
+  /// For a session or graph; null where no trace is asked for.
+  std::shared_ptr<Profiler> profiler() const;
+  /// Measures the machine's limits and writes the file. Nothing to do for a null profiler.
+  Result<void> write(const std::shared_ptr<Profiler> &profiler, const std::string &model, int threads) const;
+};
+
+} // namespace linnet::cli
