@@ -38,6 +38,15 @@ struct CompileOptions {
   std::vector<std::string> disabled_passes;
   /// Instead of the default pipeline, in mlir-opt's syntax. What it leaves unplanned is planned after it.
   std::string pass_pipeline;
+  /// Runs before the pipeline, default or not, in mlir-opt's syntax.
+  std::string first_passes;
+  /// Shared libraries that register passes (MLIR's pass plugins): their passes can be named above.
+  std::vector<std::string> pass_plugins;
+  /// Runs the module in the interpreter after every pass, on inputs drawn from `seed`, and refuses to compile
+  /// when a pass changes the numbers by more than `tolerance` of an output's largest value, naming the pass.
+  bool verify_passes = false;
+  uint64_t seed = 0;
+  double tolerance = 1e-4;
   /// Called with what is being done now ("packing weights") and how much of it is done, 0 to 1.
   std::function<void(const std::string &what, double fraction)> progress;
 };
@@ -66,6 +75,8 @@ struct CompileReport {
   std::string output;
   uint64_t artifact_bytes = 0;
   std::vector<ProgramReport> programs;
+  /// With verify_passes: how far each pass moved the numbers, relative to the largest of an output.
+  std::vector<std::pair<std::string, double>> differences;
   std::vector<PhaseTime> phases; ///< in the order they ran; passes of the pipelines by name
   double seconds = 0;
   bool from_cache = false; ///< compileCached found it: only output and artifact_bytes are set

@@ -107,6 +107,11 @@ Result<std::string> CompileCache::keyOf(const std::vector<std::string> &files,
   }
   text += fmt::format("context {} batch {} level {} dtype {} pipeline {}\n", options.max_context,
                       options.max_batch, options.opt_level, options.dtype, options.pass_pipeline);
+  text += "first " + options.first_passes + "\n";
+  for (const std::string &plugin : options.pass_plugins) {
+    LINNET_ASSIGN(uint64_t hash, contentHash(plugin));
+    text += fmt::format("plugin {:016x}\n", hash);
+  }
   for (const std::string &pass : options.disabled_passes) text += "without " + pass + "\n";
   return fmt::format("{:016x}", hashOf(text));
 }

@@ -134,7 +134,7 @@ private:
   Result<void> addProgram(const TargetSpec &target, fb::MetadataT &metadata, ArtifactWriter &writer) {
     progress("optimizing for " + target.name, 0);
     mlir::OwningOpRef<mlir::ModuleOp> module(graph->clone());
-    LINNET_TRY(runPipeline(*module, target.name, options, report.phases));
+    LINNET_TRY(runPipeline(*module, target.name, options, *input.weights, report));
     CountingSink sink(writer, weightBytes(*module), options);
     auto lowered = timed("lower to " + target.name, [&] { return lower(target, *module, sink); });
     if (!lowered) return lowered.error();

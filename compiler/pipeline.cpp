@@ -1,6 +1,9 @@
 #include "compiler/pipeline.h"
 
 #include "compiler/diagnostics.h"
+#include "compiler/plugins.h"
+#include "compiler/weights.h"
+#include "lab/verify.h"
 #include "passes/Passes.h"
 #include "support/error.h"
 
@@ -45,14 +48,28 @@ private:
 } // namespace
 
 Result<void> runPipeline(ModuleOp module, const std::string &target, const CompileOptions &options,
-                         std::vector<PhaseTime> &phases) {
+                         WeightSource &weights, CompileReport &report) {
   PassManager manager(module.getContext(), ModuleOp::getOperationName());
   PipelineSpec spec{target, options.opt_level, options.disabled_passes, options.pass_pipeline, options.dtype};
   std::string failed;
   DiagnosticCollector diagnostics(module.getContext());
+  LINNET_TRY(loadPassPlugins(options.pass_plugins));
+  if (!options.first_passes.empty())
+    LINNET_TRY(appendPasses(manager, options.first_passes, "--first-passes"));
   LINNET_TRY(buildPipeline(manager, spec));
-  manager.addInstrumentation(std::make_unique<PassClock>(phases, failed));
-  if (succeeded(manager.run(module))) return {};
+  manager.addInstrumentation(std::make_unique<PassClock>(report.phases, failed));
+  reference::WeightProvider provider = providerOf(weights);
+  lab::Verdict verdict;
+  if (options.verify_passes) {
+    auto note = [&](const std::string &pass, double difference) {
+      report.differences.emplace_back(pass, difference);
+      if (options.progress) options.progress("verifying: " + pass, 0);
+    };
+    manager.addInstrumentation(lab::verifyPasses(provider, {options.seed, options.tolerance, note}, verdict));
+  }
+  bool ran = succeeded(manager.run(module));
+  if (!verdict.failed.empty()) return Error{"--verify-passes: " + verdict.failed};
+  if (ran) return {};
   return errorf("{}{}", failed.empty() ? "" : failed + ": ",
                 diagnostics.error("the pass failed and did not say why").message);
 }

@@ -1,5 +1,6 @@
 // Runs the passes for one target on a module and times them.
 #pragma once
+#include "backends/common/weights.h"
 #include "compiler/api.h"
 
 #include "mlir/IR/BuiltinOps.h"
@@ -9,9 +10,9 @@
 
 namespace linnet {
 
-/// `target` without what follows a colon. Appends the time of each pass to `phases`. Errors name the pass and
-/// the place in the graph.
+/// `target` without what follows a colon. Appends the time of each pass, and what verifying found, to
+/// `report`. Errors name the pass and the place in the graph.
 Result<void> runPipeline(mlir::ModuleOp module, const std::string &target, const CompileOptions &options,
-                         std::vector<PhaseTime> &phases);
+                         WeightSource &weights, CompileReport &report);
 
 } // namespace linnet

@@ -106,6 +106,15 @@ private:
 
 } // namespace
 
+reference::WeightProvider providerOf(WeightSource &stored) {
+  auto read = std::make_shared<std::map<std::string, reference::Tensor, std::less<>>>();
+  return [&stored, read](std::string_view name) -> Result<reference::Tensor> {
+    if (auto found = read->find(name); found != read->end()) return found->second;
+    LINNET_ASSIGN(reference::Tensor tensor, readWhole(stored, name));
+    return read->emplace(std::string(name), std::move(tensor)).first->second;
+  };
+}
+
 std::unique_ptr<WeightSource> withComputed(mlir::ModuleOp module, WeightSource &stored) {
   return std::make_unique<ComputedWeights>(module, stored);
 }

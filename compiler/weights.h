@@ -1,6 +1,7 @@
 // Weights of a checkpoint, or of one safetensors file, as backends ask for them.
 #pragma once
 #include "backends/common/weights.h"
+#include "backends/reference/tensor.h"
 #include "frontend/checkpoint/checkpoint.h"
 #include "frontend/checkpoint/safetensors.h"
 
@@ -15,6 +16,9 @@ namespace linnet {
 std::unique_ptr<WeightSource> weightsOf(const Checkpoint &checkpoint);
 /// By the names in the file. Without a file there are none: open() says that --weights is missing.
 std::unique_ptr<WeightSource> weightsOf(std::optional<SafetensorsFile> file, const std::string &path);
+
+/// Whole tensors for the interpreter, each read once. `stored` must outlive it.
+reference::WeightProvider providerOf(WeightSource &stored);
 
 /// What the module's weight functions compute (linnet.weight), and for all else `stored`. Both must outlive
 /// it.

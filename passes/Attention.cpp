@@ -32,7 +32,9 @@ RankedTensorType tensor(Value value) { return llvm::cast<RankedTensorType>(value
 
 constexpr int64_t kHeadsAndPositions[] = {0, 2, 1, 3};
 
-bool swapsHeadsAndPositions(TransposeOp op) { return op && op.getPermutation() == ArrayRef(kHeadsAndPositions); }
+bool swapsHeadsAndPositions(TransposeOp op) {
+  return op && op.getPermutation() == ArrayRef(kHeadsAndPositions);
+}
 
 /// The factor of mul(x, constant of one value) or div(x, constant); `value` becomes x. 1 for any other op.
 std::optional<float> takeScale(Value &value) {
@@ -53,8 +55,9 @@ std::optional<float> takeScale(Value &value) {
 }
 
 bool isPlain(MatmulOp op) {
-  return op && !op.getBias() && !op.getResidual() && !op.getScale() && op.getActivation() == Activation::none &&
-         !op.getTransposeLhs() && tensor(op.getLhs()).getRank() == 4 && tensor(op.getRhs()).getRank() == 4;
+  return op && !op.getBias() && !op.getResidual() && !op.getScale() &&
+         op.getActivation() == Activation::none && !op.getTransposeLhs() &&
+         tensor(op.getLhs()).getRank() == 4 && tensor(op.getRhs()).getRank() == 4;
 }
 
 struct FusePattern : OpRewritePattern<TransposeOp> {
@@ -63,7 +66,8 @@ struct FusePattern : OpRewritePattern<TransposeOp> {
   LogicalResult matchAndRewrite(TransposeOp root, PatternRewriter &rewriter) const override {
     auto fail = [&](const char *why) { return rewriter.notifyMatchFailure(root, why); };
     auto weighted = root.getOperand().getDefiningOp<MatmulOp>();
-    if (!swapsHeadsAndPositions(root) || !isPlain(weighted) || weighted.getTransposeRhs() || !weighted->hasOneUse())
+    if (!swapsHeadsAndPositions(root) || !isPlain(weighted) || weighted.getTransposeRhs() ||
+        !weighted->hasOneUse())
       return fail("no transposed product of weights and values");
     auto softmax = weighted.getLhs().getDefiningOp<SoftmaxOp>();
     if (!softmax || !softmax->hasOneUse()) return fail("lhs is no softmax");
@@ -94,7 +98,8 @@ struct FusePattern : OpRewritePattern<TransposeOp> {
 };
 
 struct DecomposePattern : OpRewritePattern<AttentionOp> {
-  DecomposePattern(MLIRContext *context, Counters &counters) : OpRewritePattern(context), counters(counters) {}
+  DecomposePattern(MLIRContext *context, Counters &counters)
+      : OpRewritePattern(context), counters(counters) {}
 
   LogicalResult matchAndRewrite(AttentionOp op, PatternRewriter &rewriter) const override {
     Location loc = op.getLoc();
@@ -106,8 +111,9 @@ struct DecomposePattern : OpRewritePattern<AttentionOp> {
     Value scores = rewriter.create<MatmulOp>(loc, q, op.getK(), /*transpose_rhs=*/true);
     auto value = DenseElementsAttr::get(RankedTensorType::get({1}, element), op.getScale());
     Value factor = rewriter.create<ConstantOp>(loc, value.getType(), value);
-    Value masked = rewriter.create<MaskOp>(loc, Value(rewriter.create<MulOp>(loc, scores, factor)), op.getPast(),
-                                           op.getLength(), rewriter.getBoolAttr(op.getCausal()));
+    Value masked =
+        rewriter.create<MaskOp>(loc, Value(rewriter.create<MulOp>(loc, scores, factor)), op.getPast(),
+                                op.getLength(), rewriter.getBoolAttr(op.getCausal()));
     Value weights = rewriter.create<SoftmaxOp>(loc, masked.getType(), masked);
     Value sums = rewriter.create<MatmulOp>(loc, weights, op.getV());
     rewriter.replaceOpWithNewOp<TransposeOp>(op, sums, swap);

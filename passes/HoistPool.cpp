@@ -39,7 +39,8 @@ struct Hoist : OpRewritePattern<PoolOp> {
   Hoist(MLIRContext *context, Counters &counters) : OpRewritePattern(context), counters(counters) {}
 
   LogicalResult matchAndRewrite(PoolOp pool, PatternRewriter &rewriter) const override {
-    if (pool.getMode() == PoolMode::mean) return rewriter.notifyMatchFailure(pool, "a mean needs every position");
+    if (pool.getMode() == PoolMode::mean)
+      return rewriter.notifyMatchFailure(pool, "a mean needs every position");
     Operation *producer = pool.getOperand().getDefiningOp();
     if (!producer || !onlyPooled(pool.getOperand(), pool))
       return rewriter.notifyMatchFailure(pool, "the operand is read by others, or an argument");
@@ -50,8 +51,8 @@ struct Hoist : OpRewritePattern<PoolOp> {
     rewriter.setInsertionPoint(producer);
     Operation *made = nullptr;
     if (auto norm = llvm::dyn_cast<LayerNormOp>(producer))
-      made = rewriter.create<LayerNormOp>(norm.getLoc(), pooled(rewriter, pool, norm.getOperand()), norm.getGain(),
-                                          norm.getBias(), norm.getEpsilonAttr());
+      made = rewriter.create<LayerNormOp>(norm.getLoc(), pooled(rewriter, pool, norm.getOperand()),
+                                          norm.getGain(), norm.getBias(), norm.getEpsilonAttr());
     else if (auto matmul = llvm::dyn_cast<MatmulOp>(producer))
       made = hoisted(rewriter, pool, matmul);
     else if (isTensorElementwise(producer))
@@ -78,16 +79,17 @@ private:
 
   /// One position of `value` (B, T, C).
   static Value pooled(PatternRewriter &rewriter, PoolOp pool, Value value) {
-    return rewriter.create<PoolOp>(value.getDefiningOp() ? value.getLoc() : pool.getLoc(), pool.getMode(), value,
-                                   pool.getLength());
+    return rewriter.create<PoolOp>(value.getDefiningOp() ? value.getLoc() : pool.getLoc(), pool.getMode(),
+                                   value, pool.getLength());
   }
 
   static Operation *hoisted(PatternRewriter &rewriter, PoolOp pool, MatmulOp matmul) {
     if (matmul.getTransposeLhs() || tensor(matmul.getRhs()).getRank() != 2) return nullptr;
     Value residual = matmul.getResidual() ? pooled(rewriter, pool, matmul.getResidual()) : Value();
-    return rewriter.create<MatmulOp>(matmul.getLoc(), pooled(rewriter, pool, matmul.getLhs()), matmul.getRhs(),
-                                     matmul.getBias(), residual, matmul.getScale(), /*transpose_lhs=*/false,
-                                     matmul.getTransposeRhs(), matmul.getActivation(), matmul.getGroup());
+    return rewriter.create<MatmulOp>(matmul.getLoc(), pooled(rewriter, pool, matmul.getLhs()),
+                                     matmul.getRhs(), matmul.getBias(), residual, matmul.getScale(),
+                                     /*transpose_lhs=*/false, matmul.getTransposeRhs(),
+                                     matmul.getActivation(), matmul.getGroup());
   }
 
   /// Operands (B, T, C) are pooled, vectors (C) and scalars stay; any other broadcast is left alone.
@@ -119,7 +121,8 @@ struct HoistPool : impl::HoistPoolBase<HoistPool> {
     patterns.add<Hoist>(&getContext(), getAnalysis<Counters>());
     GreedyRewriteConfig config;
     config.maxIterations = GreedyRewriteConfig::kNoLimit; // every step brings a pool nearer to the start
-    if (failed(applyPatternsAndFoldGreedily(getOperation(), std::move(patterns), config))) signalPassFailure();
+    if (failed(applyPatternsAndFoldGreedily(getOperation(), std::move(patterns), config)))
+      signalPassFailure();
   }
 };
 

@@ -86,7 +86,8 @@ struct MixedPrecision : impl::MixedPrecisionBase<MixedPrecision> {
         } else if (isTable(use)) {
           rewriter.setInsertionPoint(user);
           auto rows = rewriter.create<EmbedOp>(user->getLoc(), narrow, llvm::cast<EmbedOp>(user).getIds());
-          rewriter.replaceOpWithNewOp<CastOp>(user, user->getResult(0).getType(), rows)->setLoc(user->getLoc());
+          rewriter.replaceOpWithNewOp<CastOp>(user, user->getResult(0).getType(), rows)
+              ->setLoc(user->getLoc());
         } else {
           continue;
         }
@@ -120,7 +121,8 @@ struct MixedPrecision : impl::MixedPrecisionBase<MixedPrecision> {
         Operation *user = use.getOwner();
         if (llvm::isa<CacheAppendOp>(user) && use.getOperandNumber() == 0)
           chain.push_back(user->getResult(0));
-        else if (!(llvm::isa<AttentionOp>(user) && (use.getOperandNumber() == 1 || use.getOperandNumber() == 2)) &&
+        else if (!(llvm::isa<AttentionOp>(user) &&
+                   (use.getOperandNumber() == 1 || use.getOperandNumber() == 2)) &&
                  !llvm::isa<func::ReturnOp>(user))
           return {};
       }

@@ -86,15 +86,16 @@ Result<void> checkDisabled(const std::vector<std::string> &disabled) {
 
 /// Appends the passes of `pipeline`, text in mlir-opt's syntax. A pipeline that names its anchor
 /// (`builtin.module(...)`) is taken too.
-Result<void> append(OpPassManager &manager, llvm::StringRef pipeline) {
+Result<void> append(OpPassManager &manager, llvm::StringRef pipeline,
+                    const std::string &what = "--pass-pipeline") {
   std::string message;
   llvm::raw_string_ostream out(message);
   pipeline = pipeline.trim();
   if (pipeline.consume_front("builtin.module(") && !pipeline.consume_back(")"))
-    return errorf("--pass-pipeline: expected ')' at the end");
+    return errorf("{}: expected ')' at the end", what);
   if (failed(parsePassPipeline(pipeline, manager, out))) {
     std::replace(message.begin(), message.end(), '\n', ' ');
-    return errorf("--pass-pipeline: {}", llvm::StringRef(message).trim().str());
+    return errorf("{}: {}", what, llvm::StringRef(message).trim().str());
   }
   return {};
 }
@@ -142,6 +143,11 @@ std::vector<std::string> defaultPasses(const TargetDescription &target, int opt_
   std::vector<std::string> names;
   for (const Step &step : allSteps(target, opt_level, "f32")) names.push_back(step.pass);
   return names;
+}
+
+Result<void> appendPasses(OpPassManager &manager, const std::string &passes, const std::string &what) {
+  registerPasses();
+  return append(manager, passes, what);
 }
 
 Result<void> buildPipeline(OpPassManager &manager, const PipelineSpec &spec) {

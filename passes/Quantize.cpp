@@ -98,9 +98,9 @@ struct Quantize : impl::QuantizeBase<Quantize> {
     Value integers = functions->replace(rewriter, quantized);
     rewriter.setInsertionPoint(user);
     if (auto matmul = llvm::dyn_cast<MatmulOp>(user)) {
-      rewriter.replaceOpWithNewOp<MatmulOp>(matmul, matmul.getLhs(), integers, matmul.getBias(), matmul.getResidual(),
-                                            scales, matmul.getTransposeLhs(), matmul.getTransposeRhs(),
-                                            matmul.getActivation(), group);
+      rewriter.replaceOpWithNewOp<MatmulOp>(matmul, matmul.getLhs(), integers, matmul.getBias(),
+                                            matmul.getResidual(), scales, matmul.getTransposeLhs(),
+                                            matmul.getTransposeRhs(), matmul.getActivation(), group);
       counters.add("linnet-quantize", "matmuls");
     } else {
       auto embed = llvm::cast<EmbedOp>(user);

@@ -56,7 +56,8 @@ public:
     for (Value operand : op->getOperands()) {
       Value buffer = bufferOf(operand);
       auto found = readers.find(buffer);
-      if (seen.insert(buffer.getAsOpaquePointer()).second && found != readers.end() && found->second.size() == 1)
+      if (seen.insert(buffer.getAsOpaquePointer()).second && found != readers.end() &&
+          found->second.size() == 1)
         freed += bytes.lookup(buffer);
     }
     return {added, added - freed};

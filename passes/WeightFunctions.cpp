@@ -56,10 +56,13 @@ std::string nameFor(ModuleOp module, Operation *op) {
 } // namespace
 
 bool isComputedFromWeights(Operation *op) {
-  if (llvm::isa<ParamOp, ConstantOp>(op) || op->getNumOperands() == 0 || op->getNumResults() != 1) return false;
+  if (llvm::isa<ParamOp, ConstantOp>(op) || op->getNumOperands() == 0 || op->getNumResults() != 1)
+    return false;
   auto type = llvm::dyn_cast<RankedTensorType>(op->getResult(0).getType());
-  bool param = llvm::any_of(op->getOperands(), [](Value value) { return bool(value.getDefiningOp<ParamOp>()); });
-  return type && type.hasStaticShape() && !panelOf(type) && param && llvm::all_of(op->getOperands(), isWeight);
+  bool param =
+      llvm::any_of(op->getOperands(), [](Value value) { return bool(value.getDefiningOp<ParamOp>()); });
+  return type && type.hasStaticShape() && !panelOf(type) && param &&
+         llvm::all_of(op->getOperands(), isWeight);
 }
 
 WeightFunctions::WeightFunctions(ModuleOp module) : module(module) {

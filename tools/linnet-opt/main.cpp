@@ -1,8 +1,6 @@
 // linnet-opt: the pass laboratory. Behaves as mlir-opt does, with the linnet dialect and passes registered.
 #include "ir/Linnet.h"
-#if __has_include("passes/Passes.h")
 #include "passes/Passes.h"
-#endif
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
@@ -15,8 +13,6 @@ int main(int argc, char **argv) {
   mlir::registerCSEPass();
   mlir::registerSymbolDCEPass();
   mlir::registerStripDebugInfoPass();
-#if __has_include("passes/Passes.h")
   linnet::registerPasses();
-#endif
   return mlir::failed(mlir::MlirOptMain(argc, argv, "Linnet's pass laboratory\n", registry));
 }

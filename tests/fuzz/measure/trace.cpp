@@ -1,6 +1,6 @@
 // A trace that linnet profile is given.
-#include "measure/profile_summary.h"
 #include "measure/trace.h"
+#include "measure/profile_summary.h"
 
 #include <cstdint>
 #include <cstdlib>

@@ -40,7 +40,21 @@ Json toJson(const CompileReport &report) {
                                {"peak_bytes", program.peakBytes()},
                                {"entries", entries}});
   }
+  if (!report.differences.empty()) {
+    out["verified"] = Json::array();
+    for (const auto &[pass, difference] : report.differences)
+      out["verified"].push_back({{"pass", pass}, {"difference", difference}});
+  }
   return out;
+}
+
+void printDifferences(const CompileReport &report) {
+  if (report.differences.empty()) return;
+  put("\nnumbers after each pass, against those before it, on drawn inputs\n");
+  Table table("lr", {"pass", "difference"});
+  for (const auto &[pass, difference] : report.differences)
+    table.add({pass, difference == 0 ? "none" : fmt::format("{:.1e}", difference)});
+  put(std::string_view(table.plain("  ")));
 }
 
 void printPhases(const CompileReport &report) {
@@ -82,6 +96,7 @@ Result<void> execute(Options &options) {
   progress.clear();
   if (options.json) return printJson(toJson(report)), Result<void>();
   printPhases(report);
+  printDifferences(report);
   for (const ProgramReport &program : report.programs) printMemory(program);
   put("\n{}: {} bytes ({})\n", report.output, report.artifact_bytes, bytesText(report.artifact_bytes));
   return {};
@@ -128,6 +143,22 @@ void addCompile(CLI::App &app, Action &action) {
   command
       ->add_option("--pass-pipeline", compile.pass_pipeline, "instead of the default, in mlir-opt's syntax")
       ->type_name("TEXT");
+  command
+      ->add_option("--first-passes", compile.first_passes,
+                   "passes to run in front of the pipeline, in the same syntax")
+      ->type_name("TEXT");
+  command->add_option("--load-pass-plugin", compile.pass_plugins, "a shared library with passes; repeatable")
+      ->allow_extra_args(false)
+      ->type_name("FILE.so");
+  command->add_flag("--verify-passes", compile.verify_passes,
+                    "run the interpreter after every pass; name the first that changes the numbers");
+  command->add_option("--seed", compile.seed, "of the inputs that --verify-passes draws")->type_name("N");
+  command
+      ->add_option("--tolerance", compile.tolerance,
+                   "largest difference that --verify-passes takes for rounding")
+      ->check(CLI::PositiveNumber)
+      ->type_name("X")
+      ->capture_default_str();
   command->add_flag("--json", options->json, "print one JSON object");
   command->footer(example("  linnet compile model --max-context 64 -o small.linnet"));
   command->callback([options, &action] {

@@ -1,0 +1,33 @@
+// After every pass the module runs in the interpreter on drawn inputs; the first pass that changes the numbers
+// is named.
+#pragma once
+#include "lab/numbers.h"
+
+#include "mlir/Pass/PassInstrumentation.h"
+
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace linnet::lab {
+
+struct VerifyOptions {
+  uint64_t seed = 0;
+  /// Largest difference that is rounding, relative to the largest value of an output.
+  double tolerance = 1e-4;
+  /// Called after each pass that was compared.
+  std::function<void(const std::string &pass, double difference)> progress;
+};
+
+/// What came of it. Passes that round weights on purpose (linnet-quantize, linnet-mixed-precision) are compared
+/// and not held to the tolerance.
+struct Verdict {
+  std::string failed;  ///< one line that names the first pass that changed the numbers, or was not to be run; empty
+  int64_t compared = 0; ///< passes
+};
+
+/// Add it to a pass manager that runs on the module. `weights` and `verdict` must outlive the run.
+std::unique_ptr<mlir::PassInstrumentation> verifyPasses(const reference::WeightProvider &weights,
+                                                        const VerifyOptions &options, Verdict &verdict);
+
+} // namespace linnet::lab
