@@ -4,7 +4,8 @@
 // RUN: linnet-opt %s --linnet-wrap-elementwise | FileCheck %s --check-prefix=WRAP
 
 // COUNT-DAG: linnet-fuse-elementwise constants 1
-// COUNT-DAG: linnet-fuse-elementwise fused 7
+// COUNT-DAG: linnet-fuse-elementwise fused 8
+// COUNT-DAG: linnet-fuse-elementwise reductions 1
 
 // A tree: one kernel, each input once.
 // CHECK-LABEL: @tree
@@ -102,4 +103,15 @@ func.func @softmax_between(%a: tensor<4x8xf32>) -> tensor<4x8xf32> {
   %1 = linnet.softmax %0 : tensor<4x8xf32>
   %2 = linnet.log %1 : tensor<4x8xf32>
   return %2 : tensor<4x8xf32>
+}
+
+// A sum of squares along rows: one kernel.
+// CHECK-LABEL: @squares
+// CHECK: linnet.fused ({{.*}} = %arg0 : tensor<4x8xf32>, {{.*}} = %arg1 : tensor<8xf32>) -> tensor<4x1xf32> attributes {reduce = #linnet<reduce_kind sum>}
+// CHECK-NOT: linnet.reduce
+func.func @squares(%x: tensor<4x8xf32>, %y: tensor<8xf32>) -> tensor<4x1xf32> {
+  %0 = linnet.sub %x, %y : tensor<4x8xf32>, tensor<8xf32>
+  %1 = linnet.mul %0, %0 : tensor<4x8xf32>, tensor<4x8xf32>
+  %2 = linnet.reduce sum %1 dim 1 : tensor<4x8xf32>
+  return %2 : tensor<4x1xf32>
 }

@@ -1,0 +1,25 @@
+// RUN: linnet-opt %s --linnet-mixed-precision='weights=bf16 cache=f16' | FileCheck %s
+// RUN: linnet-opt %s --linnet-mixed-precision='weights=f32 cache=f32' | FileCheck %s --check-prefix=NONE
+// RUN: not linnet-opt %s --linnet-mixed-precision='weights=f8' 2>&1 | FileCheck %s --check-prefix=WRONG
+
+// WRONG: weights and cache are expected to be f32, f16 or bf16
+// NONE-NOT: f16
+
+// CHECK-LABEL: func.func @main
+// CHECK-SAME: tensor<1x2x5x4xf16> {linnet.state = "k"}
+// CHECK-DAG: linnet.param "w" : tensor<8x8xbf16>
+// CHECK-DAG: linnet.param "b" : tensor<8xf32>
+// CHECK: %[[K:.*]] = linnet.cache_append {{.*}} : tensor<1x2x5x4xf16>
+// CHECK: linnet.attention {{.*}} tensor<1x3x2x4xf32>, tensor<1x2x5x4xf16>
+// CHECK: linnet.matmul {{.*}} : tensor<1x3x8xf32>, tensor<8x8xbf16> bias tensor<8xf32>
+func.func @main(%q: tensor<1x3x2x4xf32> {linnet.name = "q"}, %past: tensor<1xi32> {linnet.name = "past"},
+                %k: tensor<1x2x5x4xf32> {linnet.state = "k"})
+    -> (tensor<1x3x8xf32> {linnet.name = "y"}, tensor<1x2x5x4xf32> {linnet.state = "k"}) {
+  %w = linnet.param "w" : tensor<8x8xf32>
+  %b = linnet.param "b" : tensor<8xf32>
+  %0 = linnet.cache_append %k, %q, %past : tensor<1x2x5x4xf32>, tensor<1x3x2x4xf32>, tensor<1xi32>
+  %1 = linnet.attention %q, %0, %0 past %past {scale = 0.5 : f32} : tensor<1x3x2x4xf32>, tensor<1x2x5x4xf32>, tensor<1x2x5x4xf32> past tensor<1xi32>
+  %2 = linnet.reshape %1 : tensor<1x3x2x4xf32> to tensor<1x3x8xf32>
+  %3 = linnet.matmul %2, %w bias %b : tensor<1x3x8xf32>, tensor<8x8xf32> bias tensor<8xf32>
+  return %3, %0 : tensor<1x3x8xf32>, tensor<1x2x5x4xf32>
+}
