@@ -30,7 +30,8 @@ public:
       }
       StringAttr name = dimName(type, i);
       auto bound = name ? boundOf(function, name) : std::nullopt;
-      if (!bound) return errorf("@{}: a dimension of {} has no bound", function.getName().str(), describe(type));
+      if (!bound)
+        return errorf("@{}: a dimension of {} has no bound", function.getName().str(), describe(type));
       auto [found, fresh] = sizes.try_emplace(name.str(), 0);
       // The first names are the outer ones (batch, seq); later ones are capacities.
       constexpr int64_t kWanted[] = {2, 3, 8};
@@ -79,9 +80,9 @@ Range rangeOf(BlockArgument argument, Sizes &sizes) {
 
 Tensor draw(RankedTensorType type, std::vector<int64_t> shape, Range range, std::mt19937_64 &random) {
   Type element = type.getElementType();
-  Kind kind = element.isF32()    ? Kind::f32
-              : element.isF16()  ? Kind::f16
-              : element.isBF16() ? Kind::bf16
+  Kind kind = element.isF32()        ? Kind::f32
+              : element.isF16()      ? Kind::f16
+              : element.isBF16()     ? Kind::bf16
               : element.isInteger(8) ? Kind::i8
                                      : Kind::i32;
   Tensor tensor = Tensor::zeros(kind, std::move(shape));
@@ -101,7 +102,9 @@ Difference difference(const Tensor &found, const Tensor &expected) {
     result.worst = HUGE_VAL;
     return result;
   }
-  auto at = [](const Tensor &x, int64_t i) { return x.isFloat() ? double(x.data()[i]) : double(x.ints()[i]); };
+  auto at = [](const Tensor &x, int64_t i) {
+    return x.isFloat() ? double(x.data()[i]) : double(x.ints()[i]);
+  };
   double largest = 0;
   for (int64_t i = 0; i < expected.size(); ++i)
     if (double value = std::fabs(at(expected, i)); std::isfinite(value)) largest = std::max(largest, value);
@@ -140,7 +143,8 @@ Result<std::vector<Call>> drawCalls(ModuleOp module, uint64_t seed) {
   return calls;
 }
 
-Result<Outcome> runCalls(ModuleOp module, const std::vector<Call> &calls, const reference::WeightProvider &weights) {
+Result<Outcome> runCalls(ModuleOp module, const std::vector<Call> &calls,
+                         const reference::WeightProvider &weights) {
   Outcome outcome;
   for (const Call &call : calls) {
     // A pass may have narrowed a state's type: what it holds is rounded to it.
@@ -151,7 +155,9 @@ Result<Outcome> runCalls(ModuleOp module, const std::vector<Call> &calls, const 
       auto found = states.find(argState(function, i).str());
       auto type = llvm::dyn_cast<RankedTensorType>(function.getArgumentTypes()[i]);
       if (found == states.end() || !type || !found->second.isFloat()) continue;
-      Kind kind = type.getElementType().isBF16() ? Kind::bf16 : type.getElementType().isF16() ? Kind::f16 : Kind::f32;
+      Kind kind = type.getElementType().isBF16()  ? Kind::bf16
+                  : type.getElementType().isF16() ? Kind::f16
+                                                  : Kind::f32;
       Tensor as = Tensor::zeros(kind, found->second.shape);
       std::transform(found->second.floats->begin(), found->second.floats->end(), as.data(),
                      [&](float x) { return reference::rounded(kind, x); });
@@ -182,8 +188,8 @@ Difference compare(const Outcome &found, const Outcome &expected) {
 }
 
 std::string Difference::text() const {
-  return fmt::format("@{} {}[{}]: {:.6g} where {:.6g} was, {:.2g} of the largest", entry, output, index, found, expected,
-                     worst);
+  return fmt::format("@{} {}[{}]: {:.6g} where {:.6g} was, {:.2g} of the largest", entry, output, index,
+                     found, expected, worst);
 }
 
 } // namespace linnet::lab

@@ -18,10 +18,10 @@ struct Call {
   reference::Named inputs, states;
 };
 
-/// Draws a call of each entry from `seed`. Dynamic dimensions are small (at most 2 to 8, and no more than their
-/// bounds); floats are normal; integers are legal for the ops that read them: ids below a table's rows, a past
-/// that leaves room in the caches, a length from 1 to T. Fails where an entry's argument is no tensor or a
-/// dimension has no bound.
+/// Draws a call of each entry from `seed`. Dynamic dimensions are small (at most 2 to 8, and no more than
+/// their bounds); floats are normal; integers are legal for the ops that read them: ids below a table's rows,
+/// a past that leaves room in the caches, a length from 1 to T. Fails where an entry's argument is no tensor
+/// or a dimension has no bound.
 Result<std::vector<Call>> drawCalls(mlir::ModuleOp module, uint64_t seed);
 
 /// What the calls gave: outputs and new states ("state k.0") of each entry.

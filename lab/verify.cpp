@@ -35,12 +35,15 @@ public:
     Difference difference = compare(*now, last);
     ++verdict.compared;
     if (options.progress) options.progress(name, difference.worst);
-    if (difference.worst > options.tolerance && !isLossy(name)) return fail(name, "changes the numbers: " + difference.text());
+    if (difference.worst > options.tolerance && !isLossy(name))
+      return fail(name, "changes the numbers: " + difference.text());
     last = std::move(*now);
   }
 
 private:
-  static bool isLossy(StringRef pass) { return pass == "linnet-quantize" || pass == "linnet-mixed-precision"; }
+  static bool isLossy(StringRef pass) {
+    return pass == "linnet-quantize" || pass == "linnet-mixed-precision";
+  }
   void fail(const std::string &pass, const std::string &why) {
     if (verdict.failed.empty()) verdict.failed = pass + ": " + why;
   }
@@ -55,8 +58,8 @@ private:
 
 } // namespace
 
-std::unique_ptr<PassInstrumentation> verifyPasses(const reference::WeightProvider &weights, const VerifyOptions &options,
-                                                  Verdict &verdict) {
+std::unique_ptr<PassInstrumentation> verifyPasses(const reference::WeightProvider &weights,
+                                                  const VerifyOptions &options, Verdict &verdict) {
   return std::make_unique<Verify>(weights, options, verdict);
 }
 

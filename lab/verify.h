@@ -1,5 +1,5 @@
-// After every pass the module runs in the interpreter on drawn inputs; the first pass that changes the numbers
-// is named.
+// After every pass the module runs in the interpreter on drawn inputs; the first pass that changes the
+// numbers is named.
 #pragma once
 #include "lab/numbers.h"
 
@@ -19,10 +19,11 @@ struct VerifyOptions {
   std::function<void(const std::string &pass, double difference)> progress;
 };
 
-/// What came of it. Passes that round weights on purpose (linnet-quantize, linnet-mixed-precision) are compared
-/// and not held to the tolerance.
+/// What came of it. Passes that round weights on purpose (linnet-quantize, linnet-mixed-precision) are
+/// compared and not held to the tolerance.
 struct Verdict {
-  std::string failed;  ///< one line that names the first pass that changed the numbers, or was not to be run; empty
+  std::string
+      failed; ///< one line that names the first pass that changed the numbers, or was not to be run; empty
   int64_t compared = 0; ///< passes
 };
 

@@ -1,4 +1,5 @@
-// A pass of one's own: GELU as x / (1 + e^(-1.702 x)), the cheap form of Hendrycks and Gimpel (arXiv:1606.08415).
+// A pass of one's own: GELU as x / (1 + e^(-1.702 x)), the cheap form of Hendrycks and Gimpel
+// (arXiv:1606.08415).
 #include "ir/Linnet.h"
 #include "passes/Counters.h"
 
@@ -18,7 +19,8 @@ Value scalar(PatternRewriter &rewriter, Location loc, float value) {
 }
 
 struct QuickGelu : OpRewritePattern<GeluOp> {
-  QuickGelu(MLIRContext *context, linnet::Counters &counters) : OpRewritePattern(context), counters(counters) {}
+  QuickGelu(MLIRContext *context, linnet::Counters &counters)
+      : OpRewritePattern(context), counters(counters) {}
   LogicalResult matchAndRewrite(GeluOp gelu, PatternRewriter &rewriter) const override {
     Location loc = gelu.getLoc(); // what it came from stays known
     Value x = gelu.getOperand();

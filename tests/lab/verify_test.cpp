@@ -1,4 +1,5 @@
-// Faults planted between the passes of the default pipeline: each is caught, and the pass that holds it named.
+// Faults planted between the passes of the default pipeline: each is caught, and the pass that holds it
+// named.
 #include "frontend/gpt2/builder.h"
 #include "ir/Linnet.h"
 #include "ir/Shapes.h"
@@ -71,33 +72,41 @@ std::vector<Planted> faults() {
   early("dropped-bias", in<AddOp>([](AddOp op, IRRewriter &r) { r.replaceOp(op, op.getLhs()); }, 1));
   early("dropped-residual", in<AddOp>([](AddOp op, IRRewriter &r) { r.replaceOp(op, op.getLhs()); }, 3));
   early("add-became-sub",
-        in<AddOp>([](AddOp op, IRRewriter &r) { r.replaceOpWithNewOp<SubOp>(op, op.getLhs(), op.getRhs()); }, 2));
+        in<AddOp>([](AddOp op, IRRewriter &r) { r.replaceOpWithNewOp<SubOp>(op, op.getLhs(), op.getRhs()); },
+                  2));
   early("residual-twice", in<AddOp>(
                               [](AddOp op, IRRewriter &r) {
                                 Value twice = doubled(r, op.getRhs());
                                 r.modifyOpInPlace(op, [&] { op.setOperand(1, twice); });
                               },
                               3));
-  early("gelu-became-relu", in<GeluOp>([](GeluOp op, IRRewriter &r) { r.replaceOpWithNewOp<ReluOp>(op, op.getOperand()); }));
+  early("gelu-became-relu",
+        in<GeluOp>([](GeluOp op, IRRewriter &r) { r.replaceOpWithNewOp<ReluOp>(op, op.getOperand()); }));
   early("gelu-twice", in<GeluOp>([](GeluOp op, IRRewriter &r) {
           auto again = r.create<GeluOp>(op.getLoc(), op.getOperand(), op.getForm());
           r.modifyOpInPlace(op, [&] { op.setOperand(again); });
         }));
-  early("epsilon", in<LayerNormOp>([](LayerNormOp op, IRRewriter &) { op.setEpsilonAttr(mlir::Builder(op).getF32FloatAttr(0.1f)); }));
+  early("epsilon", in<LayerNormOp>([](LayerNormOp op, IRRewriter &) {
+          op.setEpsilonAttr(mlir::Builder(op).getF32FloatAttr(0.1f));
+        }));
   early("gain-and-bias-swapped", in<LayerNormOp>([](LayerNormOp op, IRRewriter &) {
           Value gain = op.getGain();
           op.setOperand(1, op.getBias());
           op.setOperand(2, gain);
         }));
-  early("layer-norm-dropped", in<LayerNormOp>([](LayerNormOp op, IRRewriter &r) { r.replaceOp(op, op.getOperand()); }, 2));
-  early("scale-missing", in<AttentionOp>([](AttentionOp op, IRRewriter &) { op.setScaleAttr(mlir::Builder(op).getF32FloatAttr(1)); }));
+  early("layer-norm-dropped",
+        in<LayerNormOp>([](LayerNormOp op, IRRewriter &r) { r.replaceOp(op, op.getOperand()); }, 2));
+  early("scale-missing", in<AttentionOp>([](AttentionOp op, IRRewriter &) {
+          op.setScaleAttr(mlir::Builder(op).getF32FloatAttr(1));
+        }));
   early("scale-squared", in<AttentionOp>([](AttentionOp op, IRRewriter &) {
           float scale = op.getScale().convertToFloat();
           op.setScaleAttr(mlir::Builder(op).getF32FloatAttr(scale * scale));
         }));
   early("mask-dropped", in<AttentionOp>([](AttentionOp op, IRRewriter &) { op.setCausal(false); }));
   early("past-forgotten", in<AttentionOp>([](AttentionOp op, IRRewriter &) { op.getPastMutable().clear(); }));
-  early("keys-for-values", in<AttentionOp>([](AttentionOp op, IRRewriter &) { op.setOperand(2, op.getK()); }));
+  early("keys-for-values",
+        in<AttentionOp>([](AttentionOp op, IRRewriter &) { op.setOperand(2, op.getK()); }));
   early("queries-for-keys", in<CacheAppendOp>([](CacheAppendOp op, IRRewriter &) {
           for (mlir::Operation *user : op.getResult().getUsers())
             if (auto attention = llvm::dyn_cast<AttentionOp>(user)) return op.setOperand(1, attention.getQ());
@@ -105,7 +114,8 @@ std::vector<Planted> faults() {
   early("old-cache-read", in<AttentionOp>([](AttentionOp op, IRRewriter &) {
           op.setOperand(1, op.getK().getDefiningOp<CacheAppendOp>().getCache());
         }));
-  early("append-dropped", in<CacheAppendOp>([](CacheAppendOp op, IRRewriter &r) { r.replaceOp(op, op.getCache()); }));
+  early("append-dropped",
+        in<CacheAppendOp>([](CacheAppendOp op, IRRewriter &r) { r.replaceOp(op, op.getCache()); }));
   early("slice-off-by-one", in<SliceOp>([](SliceOp op, IRRewriter &) { op.setOffset(op.getOffset() + 1); }));
   early("slice-at-zero", in<SliceOp>([](SliceOp op, IRRewriter &) { op.setOffset(0); }, 2));
   early("first-for-last", in<PoolOp>([](PoolOp op, IRRewriter &) { op.setMode(PoolMode::first); }));
@@ -127,24 +137,30 @@ std::vector<Planted> faults() {
                              },
                              1));
   late("epilogue-bias-lost", in<MatmulOp>([](MatmulOp op, IRRewriter &) { op.getBiasMutable().clear(); }));
-  late("epilogue-residual-lost", in<MatmulOp>([](MatmulOp op, IRRewriter &) { op.getResidualMutable().clear(); }, 1));
-  late("epilogue-activation-lost", in<MatmulOp>([](MatmulOp op, IRRewriter &) { op.setActivation(Activation::none); }, 2));
-  late("epilogue-activation-other", in<MatmulOp>([](MatmulOp op, IRRewriter &) { op.setActivation(Activation::relu); }, 2));
-  late("bias-of-another", in<MatmulOp>(
-                              [](MatmulOp op, IRRewriter &) {
-                                LayerNormOp norm;
-                                op->getParentOp()->walk([&](LayerNormOp found) { norm = norm ? norm : found; });
-                                op.getBiasMutable().assign(norm.getBias());
-                              },
-                              1));
+  late("epilogue-residual-lost",
+       in<MatmulOp>([](MatmulOp op, IRRewriter &) { op.getResidualMutable().clear(); }, 1));
+  late("epilogue-activation-lost",
+       in<MatmulOp>([](MatmulOp op, IRRewriter &) { op.setActivation(Activation::none); }, 2));
+  late("epilogue-activation-other",
+       in<MatmulOp>([](MatmulOp op, IRRewriter &) { op.setActivation(Activation::relu); }, 2));
+  late("bias-of-another",
+       in<MatmulOp>(
+           [](MatmulOp op, IRRewriter &) {
+             LayerNormOp norm;
+             op->getParentOp()->walk([&](LayerNormOp found) { norm = norm ? norm : found; });
+             op.getBiasMutable().assign(norm.getBias());
+           },
+           1));
   late("argmax-of-part", in<ArgmaxOp>([](ArgmaxOp op, IRRewriter &r) {
          auto type = llvm::cast<mlir::RankedTensorType>(op.getOperand().getType());
          int64_t last = type.getRank() - 1;
          Value rest = r.create<SliceOp>(op.getLoc(), op.getOperand(), last, 1, type.getShape()[last] - 1);
          op.setOperand(rest);
        }));
-  late("attention-scale-in-plan", in<AttentionOp>(
-                                      [](AttentionOp op, IRRewriter &) { op.setScaleAttr(mlir::Builder(op).getF32FloatAttr(0.01f)); }, 1));
+  late("attention-scale-in-plan",
+       in<AttentionOp>(
+           [](AttentionOp op, IRRewriter &) { op.setScaleAttr(mlir::Builder(op).getF32FloatAttr(0.01f)); },
+           1));
   late("group-of-fused-yields-input", in<FusedOp>([](FusedOp op, IRRewriter &) {
          op.getBody().front().getTerminator()->setOperand(0, op.getBody().getArgument(0));
        }));
