@@ -12,6 +12,7 @@
 #include "ir/Shapes.h"
 #include "passes/Counters.h"
 #include "passes/Passes.h"
+#include "passes/RewriteAction.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/PatternMatch.h"
@@ -131,11 +132,13 @@ struct AssignLayout : impl::AssignLayoutBase<AssignLayout> {
       Operation *weight = demand.use->get().getDefiningOp();
       PanelAttr layout = layoutFor(demand, layouts);
       if (!layout) continue;
-      Value &value = made[{weight, layout}];
-      if (!value) value = relaidOut(rewriter, weight, layout);
-      rewriter.modifyOpInPlace(demand.use->getOwner(), [&] { demand.use->set(value); });
-      weights.insert(weight);
-      counters.add("linnet-assign-layout", "packed");
+      rewrite(demand.use->getOwner(), "pack", [&] {
+        Value &value = made[{weight, layout}];
+        if (!value) value = relaidOut(rewriter, weight, layout);
+        rewriter.modifyOpInPlace(demand.use->getOwner(), [&] { demand.use->set(value); });
+        weights.insert(weight);
+        counters.add("linnet-assign-layout", "packed");
+      });
     }
     for (Operation *weight : weights)
       if (weight->use_empty()) rewriter.eraseOp(weight);

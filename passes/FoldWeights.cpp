@@ -10,6 +10,7 @@
 #include "ir/Shapes.h"
 #include "passes/Counters.h"
 #include "passes/Passes.h"
+#include "passes/RewriteAction.h"
 #include "passes/WeightFunctions.h"
 
 using namespace mlir;
@@ -43,8 +44,10 @@ struct FoldWeights : impl::FoldWeightsBase<FoldWeights> {
       for (Operation &op : llvm::make_early_inc_range(function.getBody().front())) {
         // A relayout of a weight is said by the param's own type.
         if (llvm::isa<RelayoutOp>(op) || !isComputedFromWeights(&op) || grows(&op)) continue;
-        functions.replace(rewriter, &op);
-        counters.add("linnet-fold-weights", "folded");
+        rewrite(&op, "fold", [&] {
+          functions.replace(rewriter, &op);
+          counters.add("linnet-fold-weights", "folded");
+        });
       }
       eraseUnusedWeights(rewriter, function);
     }

@@ -10,6 +10,7 @@
 #include "ir/Shapes.h"
 #include "passes/Counters.h"
 #include "passes/Passes.h"
+#include "passes/RewriteAction.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/PatternMatch.h"
@@ -79,22 +80,23 @@ struct MixedPrecision : impl::MixedPrecisionBase<MixedPrecision> {
       rewriter.setInsertionPointAfter(param);
       auto narrow =
           rewriter.create<ParamOp>(param.getLoc(), withElement(param.getType(), stored), param.getNameAttr());
-      for (OpOperand &use : llvm::make_early_inc_range(param->getUses())) {
-        Operation *user = use.getOwner();
-        if (isMatmulRhs(use)) {
-          rewriter.modifyOpInPlace(user, [&] { use.set(narrow); });
-        } else if (isTable(use)) {
-          rewriter.setInsertionPoint(user);
-          auto rows = rewriter.create<EmbedOp>(user->getLoc(), narrow, llvm::cast<EmbedOp>(user).getIds());
-          rewriter.replaceOpWithNewOp<CastOp>(user, user->getResult(0).getType(), rows)
-              ->setLoc(user->getLoc());
-        } else {
-          continue;
-        }
-        counters.add("linnet-mixed-precision", "weights");
-      }
+      for (OpOperand &use : llvm::make_early_inc_range(param->getUses()))
+        if (isMatmulRhs(use) || isTable(use))
+          rewrite(use.getOwner(), "narrow", [&] {
+            narrowUse(rewriter, use, narrow);
+            counters.add("linnet-mixed-precision", "weights");
+          });
       if (param->use_empty()) rewriter.eraseOp(param);
     }
+  }
+
+  /// `use`, of a wide param, reads the narrow one.
+  static void narrowUse(RewriterBase &rewriter, OpOperand &use, Value narrow) {
+    Operation *user = use.getOwner();
+    if (isMatmulRhs(use)) return rewriter.modifyOpInPlace(user, [&] { use.set(narrow); });
+    rewriter.setInsertionPoint(user);
+    auto rows = rewriter.create<EmbedOp>(user->getLoc(), narrow, llvm::cast<EmbedOp>(user).getIds());
+    rewriter.replaceOpWithNewOp<CastOp>(user, user->getResult(0).getType(), rows);
   }
 
   /// States that only pass through cache_append and attention.

@@ -11,6 +11,7 @@
 #include "ir/Shapes.h"
 #include "passes/Counters.h"
 #include "passes/Passes.h"
+#include "passes/RewriteAction.h"
 #include "passes/WeightFunctions.h"
 
 #include "llvm/ADT/MapVector.h"
@@ -81,7 +82,7 @@ struct Quantize : impl::QuantizeBase<Quantize> {
   void convert(ArrayRef<MatrixUse> uses, int64_t dim) {
     if (llvm::none_of(uses, [&](const MatrixUse &use) { return use.dim == dim && isMatmul(use); })) return;
     for (const MatrixUse &use : uses)
-      if (use.dim == dim) convert(use);
+      if (use.dim == dim) rewrite(use.use->getOwner(), "quantize", [&] { convert(use); });
   }
 
   void convert(const MatrixUse &use) {

@@ -11,6 +11,7 @@
 #include "ir/Shapes.h"
 #include "passes/Counters.h"
 #include "passes/Passes.h"
+#include "passes/RewriteAction.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/DenseMap.h"
@@ -126,8 +127,10 @@ struct Schedule : impl::ScheduleBase<Schedule> {
     SmallVector<Operation *> found, better = greedyOrder(function);
     for (Operation &op : block.without_terminator()) found.push_back(&op);
     if (peakOf(function, better) >= peakOf(function, found)) return;
-    for (Operation *op : better) op->moveBefore(block.getTerminator());
-    getAnalysis<Counters>().add("linnet-schedule", "reordered");
+    rewrite(function, "reorder", [&] {
+      for (Operation *op : better) op->moveBefore(block.getTerminator());
+      getAnalysis<Counters>().add("linnet-schedule", "reordered");
+    });
   }
 };
 

@@ -7,6 +7,7 @@
 #include "passes/Counters.h"
 #include "passes/Fusion.h"
 #include "passes/Passes.h"
+#include "passes/RewriteAction.h"
 
 #include "mlir/IR/PatternMatch.h"
 
@@ -25,10 +26,11 @@ struct WrapElementwise : impl::WrapElementwiseBase<WrapElementwise> {
       if (isTensorElementwise(op)) ops.push_back(op);
     });
     IRRewriter rewriter(&getContext());
-    for (Operation *op : ops) {
-      rewriter.setInsertionPoint(op);
-      rewriter.replaceOp(op, asFused(rewriter, op));
-    }
+    for (Operation *op : ops)
+      rewrite(op, "wrap", [&] {
+        rewriter.setInsertionPoint(op);
+        rewriter.replaceOp(op, asFused(rewriter, op));
+      });
     getAnalysis<Counters>().add("linnet-wrap-elementwise", "wrapped", ops.size());
     if (ops.empty()) markAllAnalysesPreserved();
   }
