@@ -1,5 +1,6 @@
 #include "lab/verify.h"
 
+#include "lab/fault.h"
 #include "support/error.h"
 
 #include "mlir/Pass/Pass.h"
@@ -30,20 +31,14 @@ public:
     auto module = llvm::dyn_cast<ModuleOp>(op);
     std::string name = pass->getArgument().str();
     if (!module || !started || name.empty() || !verdict.failed.empty()) return;
-    auto now = runCalls(module, calls, weights);
-    if (!now) return fail(name, now.error().message);
-    Difference difference = compare(*now, last);
+    double difference = 0;
+    auto fault = faultOf(name, module, calls, last, weights, options.tolerance, &last, &difference);
     ++verdict.compared;
-    if (options.progress) options.progress(name, difference.worst);
-    if (difference.worst > options.tolerance && !isLossy(name))
-      return fail(name, "changes the numbers: " + difference.text());
-    last = std::move(*now);
+    if (options.progress) options.progress(name, difference);
+    if (fault) fail(name, fault->text);
   }
 
 private:
-  static bool isLossy(StringRef pass) {
-    return pass == "linnet-quantize" || pass == "linnet-mixed-precision";
-  }
   void fail(const std::string &pass, const std::string &why) {
     if (verdict.failed.empty()) verdict.failed = pass + ": " + why;
   }

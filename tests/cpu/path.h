@@ -3,8 +3,8 @@
 #pragma once
 #include "backends/cpu/lower.h"
 #include "backends/reference/interpreter.h"
+#include "lab/loaded_program.h"
 #include "passes/Passes.h"
-#include "runtime/device.h"
 
 #include <memory>
 #include <string>
@@ -19,15 +19,15 @@ public:
                                         int threads = 0);
   /// Inputs by name to outputs by name. States are kept from run to run. Dimensions that no input has are at
   /// their bound.
-  Result<reference::Named> run(std::string_view entry, const reference::Named &inputs);
-  void resetStates() { executable->resetStates(); }
-  const fb::Program &program() const { return *found; }
+  Result<reference::Named> run(std::string_view entry, const reference::Named &inputs) {
+    return loaded.run(entry, inputs);
+  }
+  void resetStates() { loaded.resetStates(); }
+  const fb::Program &program() const { return loaded.program(); }
 
 private:
-  std::shared_ptr<Artifact> artifact;
-  const fb::Program *found = nullptr;
-  std::shared_ptr<Device> device;
-  std::shared_ptr<Executable> executable;
+  explicit CompiledModule(lab::LoadedProgram program) : loaded(std::move(program)) {}
+  lab::LoadedProgram loaded;
 };
 
 /// Runs `entry` of the module's text on cpu (each instruction set that this machine runs) and by the

@@ -1,0 +1,166 @@
+#include "lab/bisect.h"
+
+#include "ir/Linnet.h"
+#include "ir/Locations.h"
+#include "ir/Shapes.h"
+#include "lab/reduce.h"
+#include "support/error.h"
+
+#include <algorithm>
+
+using namespace mlir;
+
+namespace linnet::lab {
+namespace {
+
+using Module = OwningOpRef<ModuleOp>;
+
+class Bisection {
+public:
+  Bisection(PassManager &pipeline, const reference::WeightProvider &weights, const BisectOptions &options)
+      : passes(pipeline), weights(weights), options(options) {}
+
+  Result<std::optional<Finding>> run(ModuleOp source) {
+    LINNET_ASSIGN(std::vector<Call> calls, drawCalls(source, options.seed));
+    LINNET_ASSIGN(Outcome before, runCalls(source, calls, weights));
+    Module module(source.clone());
+    for (size_t pass = 0; pass < passes.passes(); ++pass) {
+      tell("pass " + passes.name(pass));
+      Module in_front(module->clone());
+      auto fault = after(*module, {pass, pass}, calls, before, &before);
+      if (!fault) continue;
+      LINNET_ASSIGN(Finding found, finding(*in_front, pass, *fault));
+      return std::optional(std::move(found));
+    }
+    if (!options.target) return std::optional<Finding>();
+    return ofTarget(source);
+  }
+
+private:
+  void tell(const std::string &what) {
+    if (options.progress) options.progress(what);
+  }
+
+  /// Runs passes on `module`, which gave `before`; `found` gets what it then gives, where that is right.
+  std::optional<Fault> after(ModuleOp module, Window window, const std::vector<Call> &calls,
+                             const Outcome &before, Outcome *found = nullptr) {
+    if (auto ran = passes.run(module, window); !ran) return Fault{Fault::invalid, ran.error().message};
+    return faultOf(passes.name(window.last), module, calls, before, weights, options.tolerance, found);
+  }
+
+  /// The fault of `window` on a copy of `module`, on inputs drawn for it; nothing where it cannot be run.
+  std::optional<Fault> alone(ModuleOp module, Window window) {
+    auto calls = drawCalls(module, options.seed);
+    if (!calls) return std::nullopt;
+    auto before = runCalls(module, *calls, weights);
+    if (!before || !brokenPlan(module).empty()) return std::nullopt;
+    Module copy(module.clone());
+    return after(*copy, window, *calls, *before);
+  }
+
+  Result<Finding> finding(ModuleOp in_front, size_t pass, const Fault &fault) {
+    Finding found;
+    found.kind = Finding::pass;
+    found.fault = fault;
+    found.pass_name = passes.name(pass), found.pass_text = passes.text(pass);
+    found.pass_number = pass + 1, found.passes = passes.passes();
+    findApplication(in_front, pass, found);
+    StillFaulty faulty = [&](ModuleOp module) {
+      auto here = alone(module, {pass, pass});
+      return here && here->kind == fault.kind;
+    };
+    cutDown(in_front, faulty, found);
+    if (auto reduced = alone(*found.graph, {pass, pass})) found.reduced_fault = *reduced;
+    return found;
+  }
+
+  void findApplication(ModuleOp module, size_t pass, Finding &found) {
+    auto faulty = [&](int64_t limit) {
+      tell(fmt::format("{}: the first {} changes", found.pass_name, limit));
+      return alone(module, {pass, pass, limit}).has_value();
+    };
+    alone(module, {pass, pass});
+    int64_t high = found.applications = passes.applications(), low = 0;
+    if (high == 0 || !faulty(high) || faulty(0)) return;
+    while (high - low > 1) { // low changes are right, high are not
+      int64_t middle = low + (high - low) / 2;
+      (faulty(middle) ? high : low) = middle;
+    }
+    faulty(high);
+    found.number = high;
+    found.application = passes.lastApplication();
+  }
+
+  void cutDown(ModuleOp module, const StillFaulty &faulty, Finding &found) {
+    Reduction reduction =
+        reduce(module, faulty, [&](int64_t ops) { tell(fmt::format("cutting down: {} ops", ops)); });
+    found.graph = std::move(reduction.module);
+    found.ops = reduction.ops, found.trials = reduction.trials;
+    found.graph->walk([&](Operation *op) {
+      std::string place = ir::locationName(op->getLoc());
+      if (llvm::isa<ir::LinnetDialect>(op->getDialect()) && !place.empty() &&
+          std::find(found.places.begin(), found.places.end(), place) == found.places.end())
+        found.places.push_back(place);
+    });
+  }
+
+  /// The whole pipeline, then the target beside the interpreter, two calls of each entry.
+  Result<std::optional<Fault>> onTarget(ModuleOp source, std::vector<std::string> *commands = nullptr) {
+    Module planned(source.clone());
+    LINNET_TRY(passes.run(*planned, {0, passes.passes()}));
+    std::vector<std::vector<Call>> rounds(2);
+    for (size_t round = 0; round < rounds.size(); ++round) {
+      LINNET_ASSIGN(rounds[round], drawCalls(source, options.seed + round));
+      for (Call &call : rounds[round]) call.states.clear();
+    }
+    std::vector<Outcome> expected;
+    std::map<std::string, reference::Named> states;
+    for (const auto &calls : rounds) {
+      Outcome outcome;
+      for (const Call &call : calls) {
+        LINNET_ASSIGN(outcome[call.entry],
+                      reference::run(*planned, call.entry, call.inputs, states[call.entry], weights));
+      }
+      expected.push_back(std::move(outcome));
+    }
+    LINNET_ASSIGN(TargetRun run, options.target(*planned, rounds));
+    if (commands) *commands = std::move(run.commands);
+    for (size_t round = 0; round < rounds.size(); ++round)
+      if (Difference worst = compare(run.outcomes[round], expected[round]); worst.worst > options.tolerance)
+        return std::optional(
+            Fault{Fault::numbers, "the target gives other numbers than the interpreter: " + worst.text()});
+    return std::optional<Fault>();
+  }
+
+  Result<std::optional<Finding>> ofTarget(ModuleOp source) {
+    tell("the target");
+    LINNET_ASSIGN(std::optional<Fault> fault, onTarget(source));
+    if (!fault) return std::optional<Finding>();
+    Finding found;
+    found.kind = Finding::target;
+    found.fault = *fault;
+    found.passes = passes.passes();
+    StillFaulty faulty = [&](ModuleOp module) {
+      auto here = onTarget(module);
+      return here && here->has_value();
+    };
+    cutDown(source, faulty, found);
+    if (auto reduced = onTarget(*found.graph, &found.commands); reduced && reduced->has_value())
+      found.reduced_fault = **reduced;
+    return std::optional(std::move(found));
+  }
+
+  WindowedRun passes;
+  const reference::WeightProvider &weights;
+  const BisectOptions &options;
+};
+
+} // namespace
+
+Result<std::optional<Finding>> bisect(ModuleOp module, PassManager &pipeline,
+                                      const reference::WeightProvider &weights,
+                                      const BisectOptions &options) {
+  return Bisection(pipeline, weights, options).run(module);
+}
+
+} // namespace linnet::lab

@@ -1,0 +1,82 @@
+// Faults planted in passes: bisect names the pass, the change and its place, and cuts the graph down to a few
+// ops that, printed and read again, still show it.
+#include "lab/bisect.h"
+#include "lab/reduce.h"
+#include "tests/catch.h"
+#include "tests/lab/faults.h"
+#include "tests/lab/odd_model.h"
+
+#include "mlir/Parser/Parser.h"
+
+using namespace linnet;
+using linnet::testing::Planted;
+using Module = mlir::OwningOpRef<mlir::ModuleOp>;
+
+namespace {
+
+struct Bench : linnet::testing::OddModel {
+  std::optional<lab::Finding> bisect(mlir::ModuleOp module, mlir::PassManager &manager) {
+    auto found =
+        lab::bisect(module, manager, weights, {.seed = 3, .tolerance = 1e-4, .target = {}, .progress = {}});
+    if (!found) FAIL(found.error().message);
+    return std::move(*found);
+  }
+
+  /// What the graph's text says is what was found: read again, the pass alone shows the fault.
+  void checkText(lab::Finding &found, mlir::PassManager &alone) {
+    std::string text;
+    llvm::raw_string_ostream out(text);
+    found.graph->print(out, mlir::OpPrintingFlags().enableDebugInfo(true).useLocalScope());
+    INFO(text);
+    Module again = mlir::parseSourceString<mlir::ModuleOp>(text, &context);
+    REQUIRE(again);
+    auto repeated = bisect(*again, alone);
+    REQUIRE(repeated);
+    CHECK(repeated->fault.text == found.reduced_fault.text);
+    CHECK(repeated->ops <= found.ops);
+  }
+};
+
+} // namespace
+
+TEST_CASE("there is nothing to find in the default pipelines") {
+  Bench bench;
+  const std::string target = GENERATE(std::string("cpu"), std::string("reference"));
+  Module module = bench.graph();
+  mlir::PassManager manager(&bench.context);
+  REQUIRE(buildPipeline(manager, {target, 2, {}, {}}));
+  CHECK_FALSE(bench.bisect(*module, manager));
+}
+
+TEST_CASE("every planted fault is named, with its place, and cut down to ten ops") {
+  Bench bench;
+  const std::vector<Planted> &all = linnet::testing::faults();
+  REQUIRE(all.size() >= 30);
+  for (const Planted &planted : all) {
+    CAPTURE(planted.name);
+    const std::string name = std::string("fault-") + planted.name;
+    auto place = std::make_shared<std::string>();
+    Module module = bench.graph();
+    mlir::PassManager manager(&bench.context), alone(&bench.context);
+    alone.addPass(planted.make(name, place));
+    REQUIRE(appendPasses(manager, "canonicalize", "test"));
+    if (!planted.planned) manager.addPass(planted.make(name, place));
+    REQUIRE(buildPipeline(manager, {"cpu", 2, {}, {}}));
+    if (planted.planned) manager.addPass(planted.make(name, place));
+    auto found = bench.bisect(*module, manager);
+    REQUIRE(found);
+    CHECK(found->kind == lab::Finding::pass);
+    CHECK(found->pass_name == name);
+    REQUIRE(found->application);
+    CHECK(found->application->name == name);
+    CHECK(found->application->location == *place);
+    CHECK(found->number <= found->applications);
+    CHECK(found->fault.text.find("changes the numbers: @") == 0);
+    CHECK(found->ops == lab::countOps(*found->graph));
+    CHECK(found->ops >= 1);
+    CHECK(found->ops <= 10);
+    WARN(name << ": " << found->ops << " ops, " << found->trials << " trials, change " << found->number
+              << " of " << found->applications << " at " << *place);
+    bench.checkText(*found, alone);
+  }
+}

@@ -1,0 +1,28 @@
+// The golden model of odd sizes, as the laboratory's tests run it.
+#pragma once
+#include "frontend/gpt2/builder.h"
+#include "ir/Linnet.h"
+#include "passes/Passes.h"
+#include "tests/reference/fixtures.h"
+
+#include "mlir/IR/MLIRContext.h"
+
+namespace linnet::testing {
+
+struct OddModel {
+  OddModel() : checkpoint(*Checkpoint::open(std::string(LINNET_GOLDEN_DIR) + "/odd")) {
+    registerPasses();
+    context.disableMultithreading();
+    context.loadDialect<ir::LinnetDialect, mlir::func::FuncDialect>();
+    weights = weightsOf(checkpoint);
+  }
+  mlir::OwningOpRef<mlir::ModuleOp> graph() {
+    return buildGpt2(context, checkpoint.config(), {.max_batch = 2, .entries = {}});
+  }
+
+  mlir::MLIRContext context;
+  Checkpoint checkpoint;
+  reference::WeightProvider weights;
+};
+
+} // namespace linnet::testing
