@@ -159,6 +159,10 @@ void addCompile(CLI::App &app, Action &action) {
       ->check(CLI::PositiveNumber)
       ->type_name("X")
       ->capture_default_str();
+  command
+      ->add_option("--dump-dir", compile.dump_dir,
+                   "write the IR after each pass, graphs, memory plans and kernels; see DIR/index.html")
+      ->type_name("DIR");
   command->add_flag("--json", options->json, "print one JSON object");
   command->footer(example("  linnet compile model --max-context 64 -o small.linnet"));
   command->callback([options, &action] {
