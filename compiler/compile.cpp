@@ -154,8 +154,8 @@ private:
     if (dump) dump->planned(*module);
     CountingSink sink(writer, weightBytes(*module), options);
     auto lowered = timed("lower to " + target.name, [&] { return lower(target, *module, sink); });
-    if (dump) dump->writeKernels();
     if (!lowered) return lowered.error();
+    if (dump) dump->writeKernels(*lowered);
     addReport(*module, *lowered);
     metadata.programs.push_back(std::make_unique<fb::ProgramT>(std::move(*lowered)));
     return {};

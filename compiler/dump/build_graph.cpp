@@ -6,6 +6,7 @@
 #include "passes/Plan.h"
 
 #include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -58,6 +59,20 @@ std::string roleOf(Operation *op, Value operand) {
   return "";
 }
 
+std::string attributeText(Attribute attribute) {
+  if (auto number = llvm::dyn_cast<FloatAttr>(attribute))
+    return fmt::format("{:.6g}", number.getValueAsDouble());
+  if (auto list = llvm::dyn_cast<DenseI64ArrayAttr>(attribute))
+    return llvm::join(llvm::map_range(list.asArrayRef(), [](int64_t i) { return std::to_string(i); }), " ");
+  auto integer = llvm::dyn_cast<IntegerAttr>(attribute);
+  if (integer && !integer.getType().isInteger(1)) return std::to_string(integer.getInt());
+  std::string text = printed(attribute);
+  // An enumeration of the dialect, "#linnet<gelu_form tanh>".
+  if (size_t from = text.rfind(' '); llvm::StringRef(text).starts_with("#linnet<") && from != text.npos)
+    return text.substr(from + 1, text.size() - from - 2);
+  return text;
+}
+
 /// Of attributes that say what is computed, not where it lies.
 std::vector<std::string> detailsOf(Operation *op) {
   std::vector<std::string> details;
@@ -75,17 +90,8 @@ std::vector<std::string> detailsOf(Operation *op) {
   for (NamedAttribute attribute : op->getAttrs()) {
     llvm::StringRef name = attribute.getName();
     if (name.starts_with("linnet.") || name == "operandSegmentSizes" || name == "value") continue;
-    std::string value;
-    if (auto number = llvm::dyn_cast<FloatAttr>(attribute.getValue()))
-      value = fmt::format("{:.6g}", number.getValueAsDouble());
-    else if (auto integer = llvm::dyn_cast<IntegerAttr>(attribute.getValue());
-             integer && !integer.getType().isInteger(1))
-      value = std::to_string(integer.getInt());
-    else
-      value = printed(attribute.getValue());
-    if (llvm::StringRef(value).starts_with("#linnet")) value = value.substr(value.find_first_of("< ") + 1);
-    if (!value.empty() && value.back() == '>') value.pop_back();
-    details.push_back(name.str() + " " + value);
+    std::string value = attributeText(attribute.getValue());
+    if (name != "group" || value != "0") details.push_back(name.str() + " " + value);
   }
   // Short ones share a line.
   std::vector<std::string> lines;
@@ -219,8 +225,8 @@ private:
   }
 
   std::string memoryOf(Operation *op, GraphNode &node) {
-    if (node.view) return "a view, no memory of its own";
-    if (node.in_place) return "in place, over its operand";
+    if (node.view) return "";
+    if (node.in_place) return "in place, in its operand's buffer";
     std::vector<std::string> places;
     for (OpResult result : op->getResults()) {
       Placement place = placementOf(result);

@@ -1,5 +1,6 @@
 #include "compiler/dump/dump.h"
 
+#include "compiler/dump/assembly.h"
 #include "compiler/dump/build_graph.h"
 #include "compiler/dump/ir_text.h"
 #include "compiler/dump/plan_picture.h"
@@ -77,7 +78,8 @@ void Dump::graphs(ModuleOp module, const std::string &stage, const std::string &
 }
 
 void Dump::begin(const std::string &target, ModuleOp module) {
-  targets.push_back({target, {}, {}, {}});
+  targets.push_back({});
+  targets.back().target = target;
   text = irText(module), ops = countOps(module);
   write(target + "/00-input.mlir", text);
   for (auto &[function, name] : entriesOf(module))
@@ -104,6 +106,7 @@ void Dump::afterPass(const std::string &name, ModuleOp module, double seconds, b
 }
 
 void Dump::planned(ModuleOp module) {
+  targets.back().planned = true;
   graphs(module, "final", "after the last pass for " + targets.back().target);
   for (auto &[function, name] : entriesOf(module)) {
     const std::string picture = planPicture(function);
@@ -116,14 +119,29 @@ void Dump::planned(ModuleOp module) {
 cpu::KernelDump Dump::kernelDump() {
   return
       [this](const cpu::Isa &isa, std::string_view kernel, std::string_view what, std::string_view content) {
-        const std::string file =
-            fmt::format("kernels/{}/{}.{}", fileName(isa.name), fileName(kernel), fileName(what));
-        kernels[targets.back().target + "/" + file] = content;
-        targets.back().kernels.push_back({std::string(kernel), isa.name, file});
+        if (what != "s") return addKernel(std::string(kernel), isa.name, "ll", content);
+        for (const auto &[name, part] : splitAssembly(content)) addKernel(name, isa.name, "s", part);
       };
 }
 
-void Dump::writeKernels() {
+void Dump::addKernel(const std::string &name, const std::string &isa, const std::string &ending,
+                     std::string_view content) {
+  const std::string file = fmt::format("kernels/{}/{}.{}", fileName(isa), fileName(name), ending);
+  kernels[targets.back().target + "/" + file] = content;
+  targets.back().kernels.push_back({name, isa, file});
+}
+
+void Dump::writeKernels(const fb::ProgramT &program) {
+  for (const auto &entry : program.entries)
+    for (size_t i = 0; i < entry->commands.size(); ++i) {
+      const fb::CommandT &command = *entry->commands[i];
+      const auto *call = command.body.AsKernelCall();
+      const auto *matmul = command.body.AsPackedMatmul();
+      const size_t kernel = call ? call->kernel : matmul ? matmul->kernel : program.kernels.size();
+      if (kernel < program.kernels.size())
+        targets.back().uses[program.kernels[kernel]].push_back(
+            fmt::format("{} #{} {}", entry->name, i, command.location));
+    }
   std::vector<std::string> names;
   for (const auto &[name, ignored] : kernels) names.push_back(name);
   if (state && !names.empty()) state = folder.announce(names);

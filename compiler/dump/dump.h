@@ -4,6 +4,7 @@
 #include "backends/cpu/codegen.h"
 #include "compiler/api.h"
 #include "compiler/dump/folder.h"
+#include "runtime/artifact_generated.h"
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/PassInstrumentation.h"
@@ -33,6 +34,8 @@ struct TargetRecord {
   std::vector<PassRecord> passes;
   std::vector<EntryRecord> entries;
   std::vector<KernelRecord> kernels;
+  std::map<std::string, std::vector<std::string>> uses; ///< kernel -> the commands that call it
+  bool planned = false;                                 ///< came through the pipeline
 };
 
 /// The first error is kept, and what follows is not written; finish() gives it.
@@ -48,9 +51,9 @@ public:
                                                              const std::vector<PhaseTime> &phases);
   /// The graphs and the plans of the module as it goes to the backend.
   void planned(mlir::ModuleOp module);
-  /// Collects kernels while they are made; writeKernels() writes them.
+  /// Collects kernels while they are made; writeKernels() writes them, and notes which commands call them.
   cpu::KernelDump kernelDump();
-  void writeKernels();
+  void writeKernels(const fb::ProgramT &program);
   /// The page. `title`: what was compiled.
   Result<void> finish(const std::string &title, const std::vector<PhaseTime> &phases);
 
@@ -59,6 +62,8 @@ public:
 private:
   explicit Dump(Folder folder) : folder(std::move(folder)) {}
   void write(const std::string &name, std::string_view text);
+  void addKernel(const std::string &name, const std::string &isa, const std::string &ending,
+                 std::string_view content);
   void graphs(mlir::ModuleOp module, const std::string &stage, const std::string &title);
 
   Folder folder;

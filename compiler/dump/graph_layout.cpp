@@ -11,7 +11,7 @@ namespace {
 
 constexpr double kMargin = 24, kHeader = 92;       // around the picture; for its title and legend
 constexpr double kGap = 24, kPad = 8;              // between rows; inside of boxes
-constexpr double kFrameTitle = 24, kFramePad = 12; // of layers
+constexpr double kFrameTitle = 36, kFramePad = 12; // of layers
 constexpr double kLaneStep = 11, kLaneFirst = 16;  // between lanes; from the labels to the first
 constexpr double kColumnGap = 40, kAspect = 1.5;   // between columns; of the whole picture, wanted
 

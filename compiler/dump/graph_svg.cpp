@@ -23,7 +23,7 @@ public:
     for (const GraphFrame &frame : layout.frames) {
       svg.rect({frame.x, frame.y, frame.width, frame.height},
                R"(class="layer" rx="6" fill="#f6f8fa" stroke="#afb8c1")");
-      svg.text(frame.x + 10, frame.y + 16, frame.title, 12, R"(class="layer-title" font-weight="bold")");
+      svg.text(frame.x + 36, frame.y + 15, frame.title, 12, R"(class="layer-title" font-weight="bold")");
     }
     for (const GraphLane &lane : layout.lanes) drawLane(lane);
     for (const GraphRow &row : layout.rows) drawPorts(row);
@@ -47,6 +47,13 @@ private:
       svg.text(x + 17, 72, nameOf(each), kGraphSmall);
       x += 17 + textWidth(nameOf(each), kGraphSmall) + 16;
     }
+    auto border = [&](const char *name, const char *attributes) {
+      svg.rect({x, 62, 12, 12}, fmt::format(R"(class="legend" fill="#ffffff" {})", attributes));
+      svg.text(x + 17, 72, name, kGraphSmall);
+      x += 17 + textWidth(name, kGraphSmall) + 16;
+    };
+    border("writes over its operand", R"(stroke="#cf222e" stroke-width="2")");
+    border("a view, no memory of its own", R"(stroke="#57606a" stroke-dasharray="3 2")");
   }
 
   /// The vertical part; the stubs belong to the ports.
@@ -95,10 +102,9 @@ private:
   }
 
   void drawArrow(const GraphRow &from, const GraphRow &to) {
-    double x = to.x + 28, begin = from.y + from.height;
+    double x = to.x + 10, begin = from.y + from.height;
     svg.line(x, begin, x, to.y - 6, R"(class="arrow" stroke="#1b1f24" stroke-width="1.4")");
     arrowHead(x, to.y, false, "#1b1f24");
-    // A layer's frame begins or its title stands in a wide gap: the label stays close to the arrow's head.
     svg.text(x + 8, to.y - 8, to.direct_label, kGraphSmall, R"(class="edge")");
   }
 
@@ -200,7 +206,9 @@ std::string titleOf(const GraphNode &node) {
   if (node.kind == GraphNode::input) return "input " + shortened(node.name, 40);
   if (node.kind == GraphNode::state) return "state " + shortened(node.name, 40);
   std::string text = node.number < 0 ? "" : fmt::format("#{} ", node.number);
-  return text + node.name + (node.place.empty() ? "" : " " + shortened(node.place, 44));
+  text += node.name;
+  if (!node.place.empty()) text += fmt::format(" {}", shortened(node.place, 44));
+  return text;
 }
 
 std::string toSvg(const Graph &graph) { return Painter(graph).run(); }

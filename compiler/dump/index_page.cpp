@@ -40,14 +40,13 @@ std::string passTable(const TargetRecord &target) {
 std::string pictures(const TargetRecord &target) {
   std::string out = "<h3>Graphs and memory</h3>\n<table>\n<tr><th>entry</th><th>before the passes</th>"
                     "<th>after the passes</th><th>memory plan</th></tr>\n";
-  const bool done = !target.passes.empty() && !target.passes.back().failed;
   for (const EntryRecord &entry : target.entries) {
     const std::string base = target.target + "/" + entry.file;
     auto both = [&](const std::string &stage) {
       return link(base + stage + ".svg", "SVG") + " " + link(base + stage + ".dot", "DOT");
     };
     out += "<tr><td>" + escaped(entry.name) + "</td><td>" + both(".input") + "</td><td>" +
-           (done ? both(".final") : "") + "</td><td>" +
+           (target.planned ? both(".final") : "") + "</td><td>" +
            (entry.planned ? link(base + ".memory.svg", "SVG") : "none") + "</td></tr>\n";
   }
   out += "</table>\n";
@@ -71,7 +70,7 @@ std::string kernelTable(const TargetRecord &target) {
   }
   std::string out = "<h3>Kernels</h3>\n<table>\n<tr><th>kernel</th>";
   for (const std::string &isa : isas) out += "<th>" + escaped(isa) + "</th>";
-  out += "</tr>\n";
+  out += "<th>commands that call it</th></tr>\n";
   for (const std::string &name : names) {
     out += "<tr><td>" + escaped(name) + "</td>";
     for (const std::string &isa : isas) {
@@ -81,7 +80,13 @@ std::string kernelTable(const TargetRecord &target) {
         if (files.count({base, ending})) out += link(target.target + "/" + base + ending, ending + 1) + " ";
       out += "</td>";
     }
-    out += "</tr>\n";
+    out += "<td>";
+    if (auto uses = target.uses.find(name); uses != target.uses.end()) {
+      const std::vector<std::string> &all = uses->second;
+      out += escaped(all.front());
+      if (all.size() > 1) out += fmt::format(" and {} more", all.size() - 1);
+    }
+    out += "</td></tr>\n";
   }
   return out + "</table>\n";
 }

@@ -8,6 +8,7 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringSet.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/raw_ostream.h"
 
 #include <vector>
@@ -45,7 +46,7 @@ private:
     for (Block &block : region) {
       for (BlockArgument argument : block.getArguments())
         name(argument, function ? argumentName(function, argument.getArgNumber())
-                                : llvm::Twine("in" + llvm::Twine(argument.getArgNumber())).str());
+                                : llvm::formatv("in{0}", argument.getArgNumber()).str());
       for (Operation &op : block) nameOp(op);
     }
   }
@@ -68,10 +69,10 @@ private:
     taken.clear();
     for (Block &block : region) {
       for (BlockArgument argument : block.getArguments())
-        name(argument, "in" + std::to_string(argument.getArgNumber()));
+        name(argument, llvm::formatv("in{0}", argument.getArgNumber()).str());
       int next = 0;
       for (Operation &op : block) {
-        if (op.getNumResults()) name(op.getResult(0), "t" + std::to_string(next++));
+        if (op.getNumResults()) name(op.getResult(0), llvm::formatv("t{0}", next++).str());
         for (Region &inner : op.getRegions()) nameInner(inner);
       }
     }
@@ -81,7 +82,7 @@ private:
   static std::string argumentName(FunctionOpInterface function, unsigned i) {
     llvm::StringRef given = ir::argState(function, i);
     if (given.empty()) given = ir::argName(function, i);
-    return given.empty() ? "arg" + std::to_string(i) : given.str();
+    return given.empty() ? llvm::formatv("arg{0}", i).str() : given.str();
   }
 
   void name(Value value, llvm::StringRef wanted) {

@@ -117,7 +117,7 @@ class PlanPainter {
 public:
   PlanPainter(Plan plan, std::string entry) : plan(std::move(plan)), entry(std::move(entry)) {
     int commands = std::max<int>(1, static_cast<int>(this->plan.layers.size()));
-    step = std::clamp(1500.0 / commands, 12.0, 44.0);
+    step = std::clamp(1500.0 / commands, 14.0, 44.0);
     width = step * commands;
     top_bytes = std::max<int64_t>({this->plan.arena, this->plan.bound, 64});
   }
@@ -127,7 +127,7 @@ public:
     layerBands();
     byteAxis();
     for (size_t i = 0; i < plan.buffers.size(); ++i) drawBuffer(i);
-    liveLine();
+    liveChart();
     peakLines();
     commandAxis();
     return svg.finish(std::max(kLeft + width + kRight, 900.0), kTop + kHeight + kBottom,
@@ -135,7 +135,8 @@ public:
   }
 
 private:
-  static constexpr double kLeft = 110, kRight = 40, kTop = 128, kHeight = 520, kBottom = 64;
+  static constexpr double kLeft = 110, kRight = 40, kTop = 150, kHeight = 520;
+  static constexpr double kLiveTop = kTop + kHeight + 84, kLiveHeight = 90, kBottom = 220;
 
   double x(int command) const { return kLeft + step * command; }
   double y(int64_t bytes) const {
@@ -169,8 +170,6 @@ private:
       entryOf(nameOf(each), fmt::format(R"(fill="{}" stroke="#57606a")", colourOf(each)));
     }
     entryOf("written over its operand", R"(fill="#ffffff" stroke="#cf222e" stroke-width="2")");
-    svg.line(at, 86, at + 24, 86, R"(stroke="#0969da" stroke-width="1.5" stroke-dasharray="4 2")");
-    svg.text(at + 30, 90, "bytes alive", 10);
   }
 
   void layerBands() {
@@ -198,7 +197,7 @@ private:
       svg.text(kLeft - 8 - textWidth(label, 10), y(at) + 3.5, label, 10);
     }
     svg.line(kLeft, kTop, kLeft, kTop + kHeight, R"(stroke="#57606a")");
-    svg.text(24, kTop - 26, "offset in the arena", 10);
+    svg.text(24, kTop - 28, "offset in the arena", 10);
   }
 
   void commandAxis() {
@@ -240,56 +239,67 @@ private:
     label(buffer, box);
   }
 
-  /// The longest text that fits, along the longer side.
+  /// The text that says most of those that fit, upright before along the height.
   void label(const Buffer &buffer, const Svg::Box &box) {
-    std::string number = fmt::format("#{}", buffer.first),
-                name = number + " " + (buffer.place.empty() ? buffer.name : buffer.place);
-    std::string size = bytesText(buffer.size);
-    double size_of_letters = 10;
-    auto fits = [&](const std::string &text, double wide) {
-      return textWidth(text, size_of_letters) + 6 <= wide;
-    };
-    double centre = box.y + box.height / 2;
-    if (box.height >= 27 && fits(name, box.width) && fits(size, box.width)) {
-      svg.text(box.x + 4, centre - 2, name, 10, R"(class="label")");
-      svg.text(box.x + 4, centre + 10, size, 10, R"(class="label" fill="#57606a")");
-      return;
-    }
-    if (box.height >= 13)
-      for (const std::string &text : {name + " " + size, name, number})
-        if (fits(text, box.width)) {
-          svg.text(box.x + 4, centre + 3.5, text, 10, R"(class="label")");
-          return;
-        }
-    if (box.width < 12) return;
-    for (const std::string &text : {name + " " + size, name, number})
-      if (fits(text, box.height)) {
-        double along = box.x + box.width / 2 + 3.5, from = box.y + box.height - 4;
+    const std::string number = fmt::format("#{} ", buffer.first), size = bytesText(buffer.size);
+    const std::string whole = buffer.place.empty() ? buffer.name : buffer.place;
+    const std::string &layer = plan.layers[buffer.first]; // the band says it
+    const bool inside = !layer.empty() && whole.size() > layer.size() + 1;
+    const std::string part = inside ? whole.substr(layer.size() + 1) : whole;
+    auto fits = [](const std::string &text, double wide) { return textWidth(text, 10) + 8 <= wide; };
+    const double centre = box.y + box.height / 2;
+    for (const std::string &name : {number + whole, number + part})
+      if (box.height >= 27 && fits(name, box.width) && fits(size, box.width)) {
+        svg.text(box.x + 4, centre - 2, name, 10, R"(class="label")");
+        svg.text(box.x + 4, centre + 10, size, 10, R"(class="label")");
+        return;
+      }
+    for (const std::string &text :
+         {number + part + ", " + size, number + part, fmt::format("#{}", buffer.first)}) {
+      if (box.height >= 13 && fits(text, box.width)) {
+        svg.text(box.x + 4, centre + 3.5, text, 10, R"(class="label")");
+        return;
+      }
+      if (box.width >= 12 && fits(text, box.height)) {
+        const double along = box.x + box.width / 2 + 3.5, from = box.y + box.height - 4;
         svg.text(along, from, text, 10,
                  fmt::format(R"x(class="label" transform="rotate(-90 {:.2f} {:.2f})")x", along, from));
         return;
       }
+    }
   }
 
-  void liveLine() {
-    std::string d;
+  /// Below the arena, on the same scale of time: how much of it is in use.
+  void liveChart() {
+    auto height = [&](int64_t bytes) {
+      return kLiveTop + kLiveHeight * (1 - static_cast<double>(bytes) / static_cast<double>(top_bytes));
+    };
+    std::string d = fmt::format("M{:.2f} {:.2f}", kLeft, height(0));
     for (size_t i = 0; i < plan.live.size(); ++i)
-      d += fmt::format("{}{:.2f} {:.2f}H{:.2f}", i ? "L" : "M", x(static_cast<int>(i)), y(plan.live[i]),
-                       x(static_cast<int>(i) + 1));
-    if (!d.empty())
-      svg.path(d, R"(class="live" fill="none" stroke="#0969da" stroke-width="1.5" stroke-dasharray="4 2")");
+      d += fmt::format("V{:.2f}H{:.2f}", height(plan.live[i]), x(static_cast<int>(i) + 1));
+    svg.path(d + fmt::format("V{:.2f}z", height(0)), R"(class="live" fill="#c8e1ff" stroke="#0969da")");
+    svg.line(kLeft, height(plan.bound), kLeft + width, height(plan.bound),
+             R"(class="bound" stroke="#1a7f37" stroke-width="1.5")");
+    svg.line(kLeft, height(0), kLeft + width, height(0), R"(stroke="#57606a")");
+    for (int64_t at : {int64_t(0), plan.bound}) {
+      const std::string label = bytesText(at);
+      svg.text(kLeft - 8 - textWidth(label, 10), height(at) + 3.5, label, 10);
+    }
+    svg.text(kLeft, kLiveTop - 14, "bytes alive at each command; the largest is the lower bound of any plan",
+             10);
   }
 
   void peakLines() {
-    auto draw = [&](int64_t bytes, const std::string &text, const char *colour, double shift) {
+    auto draw = [&](int64_t bytes, const std::string &text, const char *colour) {
       svg.line(kLeft, y(bytes), kLeft + width, y(bytes),
                fmt::format(R"(class="peak" stroke="{}" stroke-width="1.5")", colour));
-      svg.text(kLeft + width - textWidth(text, 10) - 4, y(bytes) + shift, text, 10, R"(font-weight="bold")");
+      svg.text(kLeft + width - textWidth(text, 10) - 4, kTop - 28, text, 10, R"(font-weight="bold")");
     };
-    if (plan.arena == plan.bound)
-      return draw(plan.arena, "peak = lower bound, " + bytesText(plan.arena), "#cf222e", -24);
-    draw(plan.arena, "peak, " + bytesText(plan.arena), "#cf222e", -24);
-    draw(plan.bound, "lower bound, " + bytesText(plan.bound), "#1a7f37", 12);
+    const std::string peak = "peak " + bytesText(plan.arena);
+    if (plan.arena == plan.bound) return draw(plan.arena, peak + " (red) = lower bound", "#cf222e");
+    svg.line(kLeft, y(plan.bound), kLeft + width, y(plan.bound),
+             R"(class="bound" stroke="#1a7f37" stroke-width="1.5")");
+    draw(plan.arena, peak + " (red), lower bound " + bytesText(plan.bound) + " (green)", "#cf222e");
   }
 
   Plan plan;
