@@ -151,7 +151,7 @@ private:
     progress("optimizing for " + target.name, 0);
     mlir::OwningOpRef<mlir::ModuleOp> module(graph->clone());
     LINNET_TRY(runPipeline(*module, target.name, options, *input.weights, report, dump.get()));
-    if (dump) dump->planned(*module);
+    if (dump) LINNET_TRY(dump->planned(*module));
     CountingSink sink(writer, weightBytes(*module), options);
     auto lowered = timed("lower to " + target.name, [&] { return lower(target, *module, sink); });
     if (!lowered) return lowered.error();

@@ -105,7 +105,7 @@ void Dump::afterPass(const std::string &name, ModuleOp module, double seconds, b
   target.passes.push_back(std::move(pass));
 }
 
-void Dump::planned(ModuleOp module) {
+Result<void> Dump::planned(ModuleOp module) {
   targets.back().planned = true;
   graphs(module, "final", "after the last pass for " + targets.back().target);
   for (auto &[function, name] : entriesOf(module)) {
@@ -114,6 +114,7 @@ void Dump::planned(ModuleOp module) {
     write(targets.back().target + "/" + name + ".memory.svg", picture);
     for (EntryRecord &entry : targets.back().entries) entry.planned |= entry.file == name;
   }
+  return state;
 }
 
 cpu::KernelDump Dump::kernelDump() {

@@ -49,8 +49,8 @@ public:
   /// `phases`, whose last entry is the pass's time.
   std::unique_ptr<mlir::PassInstrumentation> instrumentation(mlir::ModuleOp module,
                                                              const std::vector<PhaseTime> &phases);
-  /// The graphs and the plans of the module as it goes to the backend.
-  void planned(mlir::ModuleOp module);
+  /// The graphs and the plans of the module as it goes to the backend. The first error so far, of any file.
+  Result<void> planned(mlir::ModuleOp module);
   /// Collects kernels while they are made; writeKernels() writes them, and notes which commands call them.
   cpu::KernelDump kernelDump();
   void writeKernels(const fb::ProgramT &program);
