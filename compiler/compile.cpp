@@ -101,7 +101,7 @@ public:
     auto made = addPrograms(targets, metadata, writer);
     // Of a compilation that failed, the dump shows how far it came.
     if (dump) {
-      auto dumped = timed("write dump", [&] { return dump->finish(source, report.phases); });
+      auto dumped = timed("write dump", [&] { return dump->finish(source, summary(), report.phases); });
       if (made && !dumped) return dumped.error();
     }
     if (!made) return made.error();
@@ -139,6 +139,15 @@ private:
     LINNET_ASSIGN(fb::BlobT blob, writer.add(tokenizer->serialize()));
     metadata.tokenizer = std::make_unique<fb::BlobT>(blob);
     return {};
+  }
+
+  /// The options that decide what the passes do.
+  std::string summary() const {
+    std::string text = fmt::format("-O{}, dtype {}", options.opt_level, options.dtype);
+    for (const std::string &pass : options.disabled_passes) text += ", without " + pass;
+    if (!options.first_passes.empty()) text += ", first " + options.first_passes;
+    if (!options.pass_pipeline.empty()) text += ", pipeline " + options.pass_pipeline;
+    return text + "; linnet " + version();
   }
 
   Result<void> addPrograms(const std::vector<TargetSpec> &targets, fb::MetadataT &metadata,

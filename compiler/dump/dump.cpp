@@ -150,8 +150,9 @@ void Dump::writeKernels(const fb::ProgramT &program) {
   kernels.clear();
 }
 
-Result<void> Dump::finish(const std::string &title, const std::vector<PhaseTime> &phases) {
-  write("index.html", indexPage(title, targets, phases));
+Result<void> Dump::finish(const std::string &title, const std::string &subtitle,
+                          const std::vector<PhaseTime> &phases) {
+  write("index.html", indexPage(title, subtitle, targets, phases));
   return state;
 }
 

@@ -51,19 +51,21 @@ public:
                                                              const std::vector<PhaseTime> &phases);
   /// The graphs and the plans of the module as it goes to the backend. The first error so far, of any file.
   Result<void> planned(mlir::ModuleOp module);
+  /// A kernel's text for one level of a target ("ll", "s"), collected until writeKernels().
+  void addKernel(const std::string &name, const std::string &isa, const std::string &ending,
+                 std::string_view content);
   /// Collects kernels while they are made; writeKernels() writes them, and notes which commands call them.
   cpu::KernelDump kernelDump();
   void writeKernels(const fb::ProgramT &program);
-  /// The page. `title`: what was compiled.
-  Result<void> finish(const std::string &title, const std::vector<PhaseTime> &phases);
+  /// The page. `title`: what was compiled; `subtitle`: how.
+  Result<void> finish(const std::string &title, const std::string &subtitle,
+                      const std::vector<PhaseTime> &phases);
 
   void afterPass(const std::string &name, mlir::ModuleOp module, double seconds, bool failed);
 
 private:
   explicit Dump(Folder folder) : folder(std::move(folder)) {}
   void write(const std::string &name, std::string_view text);
-  void addKernel(const std::string &name, const std::string &isa, const std::string &ending,
-                 std::string_view content);
   void graphs(mlir::ModuleOp module, const std::string &stage, const std::string &title);
 
   Folder folder;
@@ -75,7 +77,7 @@ private:
 };
 
 /// index.html
-std::string indexPage(const std::string &title, const std::vector<TargetRecord> &targets,
-                      const std::vector<PhaseTime> &phases);
+std::string indexPage(const std::string &title, const std::string &subtitle,
+                      const std::vector<TargetRecord> &targets, const std::vector<PhaseTime> &phases);
 
 } // namespace linnet::dump

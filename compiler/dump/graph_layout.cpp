@@ -82,6 +82,11 @@ private:
       filled += heights[i];
       for (int node : blocks[i].nodes) column_of_node[node] = column;
     }
+    // A few ops behind the last layer are no column of their own.
+    if (column > 0 && filled < target / 4) {
+      for (int &of_node : column_of_node) of_node = std::min(of_node, column - 1);
+      --column;
+    }
     columns_used = column + 1;
     for (size_t i = 0; i < graph.nodes.size(); ++i)
       for (const GraphUse &use : graph.nodes[i].uses)
@@ -111,7 +116,7 @@ private:
                             box_width + 2 * kFramePad + labels,
                             bottom.y + bottom.height - top.y + kFrameTitle + kFramePad});
     }
-    return addLanes(first, x + box_width + 2 * kFramePad + labels + kLaneFirst);
+    return addLanes(first, column, x + box_width + 2 * kFramePad + labels + kLaneFirst);
   }
 
   /// Values from earlier columns that this one reads.
@@ -144,6 +149,7 @@ private:
     std::map<int, bool> needs_lane, arrow;
     for (size_t i = first; i < out.rows.size(); ++i) {
       GraphRow &row = out.rows[i];
+      row.column = column;
       if (row.node < 0) continue;
       for (const GraphUse &use : graph.nodes[row.node].uses) {
         const GraphValue &value = graph.values[use.value];
@@ -196,11 +202,11 @@ private:
   }
 
   /// Short lanes near the boxes, each in the first place that is free over its length.
-  double addLanes(size_t first, double x) {
+  double addLanes(size_t first, int column, double x) {
     std::map<int, GraphLane> lanes;
     for (size_t i = first; i < out.rows.size(); ++i)
       for (const GraphPort &port : out.rows[i].ports) {
-        auto [lane, fresh] = lanes.try_emplace(port.value, GraphLane{port.value, 0, port.y, port.y});
+        auto [lane, fresh] = lanes.try_emplace(port.value, GraphLane{port.value, column, 0, port.y, port.y});
         lane->second.from = std::min(lane->second.from, port.y);
         lane->second.to = std::max(lane->second.to, port.y);
       }

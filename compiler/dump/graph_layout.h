@@ -17,6 +17,7 @@ struct GraphPort {
 
 struct GraphRow {
   int node = -1, from_value = -1; ///< a node; or the continuation of a value made in an earlier column
+  int column = 0;
   std::string title;
   double x = 0, y = 0, width = 0, height = 0;
   std::vector<GraphPort> ports;
@@ -25,7 +26,7 @@ struct GraphRow {
 };
 
 struct GraphLane {
-  int value;
+  int value, column;
   double x, from, to;
 };
 

@@ -63,24 +63,13 @@ private:
         fmt::format("M{:.2f} {:.2f}V{:.2f}", lane.x, lane.from, lane.to),
         fmt::format(R"(class="lane" fill="none" stroke="{}" stroke-width="1.6")", laneColour(lane.value)),
         titleOf(graph.nodes[value.node]) + ": " + value.short_type);
-    lane_x[{lane.value, columnOf(lane.x)}] = lane.x;
-  }
-
-  /// The column that a position lies in, by its first row.
-  int columnOf(double x) const {
-    int column = -1;
-    double last = -1;
-    for (const GraphRow &row : layout.rows) {
-      if (row.x > x) break;
-      if (row.x != last) ++column, last = row.x;
-    }
-    return column;
+    lane_x[{lane.value, lane.column}] = lane.x;
   }
 
   void drawPorts(const GraphRow &row) {
     double right = row.x + row.width;
     for (const GraphPort &port : row.ports) {
-      auto lane = lane_x.find({port.value, columnOf(row.x)});
+      auto lane = lane_x.find({port.value, row.column});
       double end = lane == lane_x.end() ? right + 12 + textWidth(port.label, kGraphSmall) : lane->second;
       const char *colour = laneColour(port.value);
       svg.line(right, port.y, end, port.y,

@@ -76,8 +76,8 @@ std::string kernelTable(const TargetRecord &target) {
     for (const std::string &isa : isas) {
       const std::string base = "kernels/" + fileName(isa) + "/" + fileName(name);
       out += "<td>";
-      for (const char *ending : {".ll", ".s"})
-        if (files.count({base, ending})) out += link(target.target + "/" + base + ending, ending + 1) + " ";
+      for (auto file = files.lower_bound({base, ""}); file != files.end() && file->first == base; ++file)
+        out += link(target.target + "/" + base + file->second, file->second.substr(1)) + " ";
       out += "</td>";
     }
     out += "<td>";
@@ -93,8 +93,8 @@ std::string kernelTable(const TargetRecord &target) {
 
 } // namespace
 
-std::string indexPage(const std::string &title, const std::vector<TargetRecord> &targets,
-                      const std::vector<PhaseTime> &phases) {
+std::string indexPage(const std::string &title, const std::string &subtitle,
+                      const std::vector<TargetRecord> &targets, const std::vector<PhaseTime> &phases) {
   std::string out = R"(<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>linnet dump</title>
 <style>
@@ -104,7 +104,7 @@ th{background:#f6f8fa}.n{text-align:right;font-variant-numeric:tabular-nums}.qui
 img{max-width:100%;border:1px solid #d0d7de}code{font-size:12px}
 </style></head><body>
 )";
-  out += "<h1>" + escaped(title) + "</h1>\n";
+  out += "<h1>" + escaped(title) + "</h1>\n<p>" + escaped(subtitle) + "</p>\n";
   for (const TargetRecord &target : targets)
     out += "<h2>" + escaped(target.target) + "</h2>\n" + passTable(target) + pictures(target) +
            kernelTable(target);

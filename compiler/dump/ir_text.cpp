@@ -7,7 +7,6 @@
 #include "mlir/IR/AsmState.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringMap.h"
-#include "llvm/ADT/StringSet.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -65,7 +64,7 @@ private:
 
   /// A region isolated from above: its values have names of their own, counted from 0.
   void nameInner(Region &region) {
-    llvm::StringSet<> outer = std::move(taken);
+    llvm::StringMap<unsigned> outer = std::move(taken);
     taken.clear();
     for (Block &block : region) {
       for (BlockArgument argument : block.getArguments())
@@ -87,7 +86,12 @@ private:
 
   void name(Value value, llvm::StringRef wanted) {
     std::string base = valueName(wanted), chosen = base;
-    for (int i = 2; !taken.insert(chosen).second; ++i) chosen = base + "_" + std::to_string(i);
+    if (!taken.try_emplace(base, 1).second) {
+      unsigned number = taken[base];
+      do chosen = llvm::formatv("{0}_{1}", base, ++number).str();
+      while (!taken.try_emplace(chosen, 1).second);
+      taken[base] = number;
+    }
     std::string printed;
     llvm::raw_string_ostream out(printed);
     value.printAsOperand(out, state);
@@ -95,7 +99,7 @@ private:
   }
 
   AsmState &state;
-  llvm::StringSet<> taken;
+  llvm::StringMap<unsigned> taken; ///< name -> the last number that was put behind it
   std::vector<std::pair<std::string, std::string>> names;
 };
 

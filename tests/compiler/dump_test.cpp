@@ -1,5 +1,5 @@
-// The parts of a dump that need no compilation: layouts of drawn graphs, text that is safe in XML, assembly cut into
-// functions.
+// The parts of a dump that need no compilation: layouts of drawn graphs, text that is safe in XML, assembly
+// cut into functions.
 #include "compiler/dump/assembly.h"
 #include "compiler/dump/graph_layout.h"
 #include "compiler/dump/svg.h"
@@ -28,7 +28,8 @@ Graph drawGraph(std::mt19937 &random, int nodes) {
       node.weights.emplace_back(static_cast<size_t>(below(90)), 'w');
     std::map<int, bool> used;
     for (int uses = below(4); uses > 0 && !graph.values.empty(); --uses) {
-      int value = below(2) ? static_cast<int>(graph.values.size()) - 1 : below(static_cast<int>(graph.values.size()));
+      int value =
+          below(2) ? static_cast<int>(graph.values.size()) - 1 : below(static_cast<int>(graph.values.size()));
       if (!used[value]) node.uses.push_back({value, below(2) ? "role" : ""});
       used[value] = true;
     }
@@ -48,7 +49,8 @@ bool overlap(const GraphRow &a, const GraphRow &b) {
 int countOf(const GraphLayout &layout, int value, double left, double right, bool out) {
   int count = 0;
   for (const GraphRow &row : layout.rows)
-    for (const GraphPort &port : row.ports) count += row.x >= left && row.x < right && port.value == value && port.out == out;
+    for (const GraphPort &port : row.ports)
+      count += row.x >= left && row.x < right && port.value == value && port.out == out;
   return count;
 }
 
@@ -70,13 +72,16 @@ TEST_CASE("in any graph no rows overlap, no lanes do, and each use has an arrow 
         CHECK((port.y > row.y && port.y < row.y + row.height));
         if (!port.out) CHECK(countOf(layout, port.value, row.x, row.x + row.width, true) == 1);
       }
-      CHECK((row.x >= 0 && row.y >= 0 && row.x + row.width <= layout.width && row.y + row.height <= layout.height));
-      // An arrow comes from the row right above: the op that makes the value, or where the column takes it up.
+      CHECK((row.x >= 0 && row.y >= 0 && row.x + row.width <= layout.width &&
+             row.y + row.height <= layout.height));
+      // An arrow comes from the row right above: the op that makes the value, or where the column takes it
+      // up.
       if (row.direct >= 0) {
         REQUIRE(i > 0);
         const GraphRow &above = layout.rows[i - 1];
         CHECK(above.x == row.x);
-        CHECK((above.from_value == row.direct || above.node == graph.values[static_cast<size_t>(row.direct)].node));
+        CHECK((above.from_value == row.direct ||
+               above.node == graph.values[static_cast<size_t>(row.direct)].node));
       }
     }
     for (const GraphNode &node : graph.nodes) uses += node.uses.size();
@@ -92,7 +97,7 @@ TEST_CASE("in any graph no rows overlap, no lanes do, and each use has an arrow 
 
 TEST_CASE("a graph without ops is a picture too") {
   CHECK(toSvg(Graph()).find("</svg>") != std::string::npos);
-  CHECK(toDot(Graph()) .find("digraph") == 0);
+  CHECK(toDot(Graph()).find("digraph") == 0);
 }
 
 TEST_CASE("text is escaped, and what XML cannot hold is replaced") {
@@ -129,7 +134,8 @@ TEST_CASE("bytes are said in the unit that fits") {
 
 TEST_CASE("assembly is cut into functions, constants with the one they stand before") {
   auto parts = splitAssembly("\t.text\n\t.globl\tf # -- Begin function f\nf:\n\tret\n # -- End function\n"
-                             "\t.section .rodata\n\t.p2align 2 # -- Begin function g\n.LC:\n\t.globl g\ng:\n\tret\n # -- End function\n"
+                             "\t.section .rodata\n\t.p2align 2 # -- Begin function g\n.LC:\n\t.globl "
+                             "g\ng:\n\tret\n # -- End function\n"
                              "\t.section \".note.GNU-stack\"\n");
   REQUIRE(parts.size() == 2);
   CHECK(parts[0].first == "f");

@@ -99,6 +99,8 @@ Result<void> execute(Options &options) {
   printDifferences(report);
   for (const ProgramReport &program : report.programs) printMemory(program);
   put("\n{}: {} bytes ({})\n", report.output, report.artifact_bytes, bytesText(report.artifact_bytes));
+  if (!options.compile.dump_dir.empty())
+    put("{}/index.html: what the compiler did\n", options.compile.dump_dir);
   return {};
 }
 
