@@ -49,6 +49,9 @@ struct CompileOptions {
   double tolerance = 1e-4;
   /// Called with what is being done now ("packing weights") and how much of it is done, 0 to 1.
   std::function<void(const std::string &what, double fraction)> progress;
+  /// A folder to write the IR after each pass, graphs, memory plans and kernels to, as pictures and text; it
+  /// must be new, empty, or hold an earlier dump only. Empty: nothing. Changes nothing of the artifact.
+  std::string dump_dir;
 };
 
 struct PhaseTime {
@@ -113,7 +116,7 @@ struct PullOptions {
   std::function<void(const std::string &file, uint64_t done, uint64_t total)> progress;
 };
 
-inline constexpr uint32_t kCompilerApiVersion = 2;
+inline constexpr uint32_t kCompilerApiVersion = 3;
 inline constexpr const char *kCompilerApiSymbol = "linnet_compiler_api";
 
 struct CompilerApi {

@@ -2,6 +2,7 @@
 
 #include "backends/cpu/lower.h"
 #include "compiler/cache.h"
+#include "compiler/dump/dump.h"
 #include "compiler/graph_file.h"
 #include "compiler/input.h"
 #include "compiler/pipeline.h"
@@ -94,7 +95,16 @@ public:
     LINNET_ASSIGN(ArtifactWriter writer, ArtifactWriter::create(options.output));
     fb::MetadataT metadata;
     LINNET_TRY(describe(metadata, writer));
-    for (const TargetSpec &target : targets) LINNET_TRY(addProgram(target, metadata, writer));
+    if (!options.dump_dir.empty()) {
+      LINNET_ASSIGN(dump, dump::Dump::open(options.dump_dir));
+    }
+    auto made = addPrograms(targets, metadata, writer);
+    // Of a compilation that failed, the dump shows how far it came.
+    if (dump) {
+      auto dumped = timed("write dump", [&] { return dump->finish(source, summary(), report.phases); });
+      if (made && !dumped) return dumped.error();
+    }
+    if (!made) return made.error();
     progress("writing", 1);
     LINNET_TRY(timed("write metadata", [&] { return writer.finish(metadata); }));
     std::error_code ignored;
@@ -131,13 +141,30 @@ private:
     return {};
   }
 
+  /// The options that decide what the passes do.
+  std::string summary() const {
+    std::string text = fmt::format("-O{}, dtype {}", options.opt_level, options.dtype);
+    for (const std::string &pass : options.disabled_passes) text += ", without " + pass;
+    if (!options.first_passes.empty()) text += ", first " + options.first_passes;
+    if (!options.pass_pipeline.empty()) text += ", pipeline " + options.pass_pipeline;
+    return text + "; linnet " + version();
+  }
+
+  Result<void> addPrograms(const std::vector<TargetSpec> &targets, fb::MetadataT &metadata,
+                           ArtifactWriter &writer) {
+    for (const TargetSpec &target : targets) LINNET_TRY(addProgram(target, metadata, writer));
+    return {};
+  }
+
   Result<void> addProgram(const TargetSpec &target, fb::MetadataT &metadata, ArtifactWriter &writer) {
     progress("optimizing for " + target.name, 0);
     mlir::OwningOpRef<mlir::ModuleOp> module(graph->clone());
-    LINNET_TRY(runPipeline(*module, target.name, options, *input.weights, report));
+    LINNET_TRY(runPipeline(*module, target.name, options, *input.weights, report, dump.get()));
+    if (dump) LINNET_TRY(dump->planned(*module));
     CountingSink sink(writer, weightBytes(*module), options);
     auto lowered = timed("lower to " + target.name, [&] { return lower(target, *module, sink); });
     if (!lowered) return lowered.error();
+    if (dump) dump->writeKernels(*lowered);
     addReport(*module, *lowered);
     metadata.programs.push_back(std::make_unique<fb::ProgramT>(std::move(*lowered)));
     return {};
@@ -148,6 +175,7 @@ private:
     if (target.name == "reference") return makeReferenceProgram(module, *weights, sink);
     CpuOptions cpu;
     cpu.isas = target.argument;
+    if (dump) cpu.dump = dump->kernelDump();
     return lowerToCpu(module, *weights, sink, cpu);
   }
 
@@ -181,6 +209,7 @@ private:
   mlir::MLIRContext context;
   ModelInput input;
   mlir::OwningOpRef<mlir::ModuleOp> graph;
+  std::unique_ptr<dump::Dump> dump;
 };
 
 } // namespace

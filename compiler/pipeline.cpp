@@ -48,7 +48,7 @@ private:
 } // namespace
 
 Result<void> runPipeline(ModuleOp module, const std::string &target, const CompileOptions &options,
-                         WeightSource &weights, CompileReport &report) {
+                         WeightSource &weights, CompileReport &report, dump::Dump *dump) {
   PassManager manager(module.getContext(), ModuleOp::getOperationName());
   PipelineSpec spec{target, options.opt_level, options.disabled_passes, options.pass_pipeline, options.dtype};
   std::string failed;
@@ -57,6 +57,11 @@ Result<void> runPipeline(ModuleOp module, const std::string &target, const Compi
   if (!options.first_passes.empty())
     LINNET_TRY(appendPasses(manager, options.first_passes, "--first-passes"));
   LINNET_TRY(buildPipeline(manager, spec));
+  if (dump) {
+    // First in, last called after a pass: its own time is not counted.
+    dump->begin(target, module);
+    manager.addInstrumentation(dump->instrumentation(module, report.phases));
+  }
   manager.addInstrumentation(std::make_unique<PassClock>(report.phases, failed));
   reference::WeightProvider provider = providerOf(weights);
   lab::Verdict verdict;

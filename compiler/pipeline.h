@@ -2,6 +2,7 @@
 #pragma once
 #include "backends/common/weights.h"
 #include "compiler/api.h"
+#include "compiler/dump/dump.h"
 
 #include "mlir/IR/BuiltinOps.h"
 
@@ -11,8 +12,9 @@
 namespace linnet {
 
 /// `target` without what follows a colon. Appends the time of each pass, and what verifying found, to
-/// `report`. Errors name the pass and the place in the graph.
+/// `report`, and writes the module after each pass to `dump` where there is one. Errors name the pass and the
+/// place in the graph.
 Result<void> runPipeline(mlir::ModuleOp module, const std::string &target, const CompileOptions &options,
-                         WeightSource &weights, CompileReport &report);
+                         WeightSource &weights, CompileReport &report, dump::Dump *dump = nullptr);
 
 } // namespace linnet

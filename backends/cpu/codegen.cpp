@@ -13,6 +13,7 @@
 #include <llvm/Passes/PassBuilder.h>
 #include <llvm/Support/TargetSelect.h>
 #include <llvm/Target/TargetMachine.h>
+#include <llvm/Transforms/Utils/Cloning.h>
 #include <mutex>
 #include <thread>
 
@@ -92,6 +93,16 @@ Result<std::string> emitFile(llvm::Module &module, llvm::TargetMachine &machine,
   return std::string(bytes.data(), bytes.size());
 }
 
+/// With LLVM's notes on blocks and loops. Of a copy: emitting changes a module, and who dumps gets the same
+/// machine code as who does not.
+Result<std::string> assemblyOf(const llvm::Module &module, llvm::TargetMachine &machine) {
+  const std::unique_ptr<llvm::Module> copy = llvm::CloneModule(module);
+  machine.Options.MCOptions.AsmVerbose = true;
+  auto assembly = emitFile(*copy, machine, llvm::CodeGenFileType::AssemblyFile);
+  machine.Options.MCOptions.AsmVerbose = false;
+  return assembly;
+}
+
 } // namespace
 
 Result<std::string> compileKernels(std::span<const KernelSource> kernels, const Isa &isa,
@@ -120,8 +131,7 @@ Result<std::string> compileKernels(std::span<const KernelSource> kernels, const 
       module.getFunction(kernel.name)->print(out);
       dump(isa, kernel.name, "ll", text);
     }
-    LINNET_ASSIGN(const std::string assembly,
-                  emitFile(module, *machine, llvm::CodeGenFileType::AssemblyFile));
+    LINNET_ASSIGN(const std::string assembly, assemblyOf(module, *machine));
     dump(isa, "kernels", "s", assembly);
   }
   return emitFile(module, *machine, llvm::CodeGenFileType::ObjectFile);

@@ -99,6 +99,8 @@ Result<void> execute(Options &options) {
   printDifferences(report);
   for (const ProgramReport &program : report.programs) printMemory(program);
   put("\n{}: {} bytes ({})\n", report.output, report.artifact_bytes, bytesText(report.artifact_bytes));
+  if (!options.compile.dump_dir.empty())
+    put("{}/index.html: what the compiler did\n", options.compile.dump_dir);
   return {};
 }
 
@@ -159,6 +161,10 @@ void addCompile(CLI::App &app, Action &action) {
       ->check(CLI::PositiveNumber)
       ->type_name("X")
       ->capture_default_str();
+  command
+      ->add_option("--dump-dir", compile.dump_dir,
+                   "write the IR after each pass, graphs, memory plans and kernels; see DIR/index.html")
+      ->type_name("DIR");
   command->add_flag("--json", options->json, "print one JSON object");
   command->footer(example("  linnet compile model --max-context 64 -o small.linnet"));
   command->callback([options, &action] {

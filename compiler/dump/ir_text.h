@@ -1,0 +1,13 @@
+// A module as text to read and to compare.
+#pragma once
+#include "mlir/IR/BuiltinOps.h"
+
+#include <string>
+
+namespace linnet::dump {
+
+/// Without locations, large constants elided. Values are named after the place and the kind of their op
+/// (%h.3.attn.c_attn.matmul), not numbered, so that `diff` of two passes shows what changed and nothing else.
+std::string irText(mlir::ModuleOp module);
+
+} // namespace linnet::dump
