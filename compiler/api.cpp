@@ -2,6 +2,7 @@
 #include "compiler/api.h"
 
 #include "backends/reference/device.h"
+#include "compiler/bisect.h"
 #include "compiler/compile.h"
 #include "frontend/checkpoint/checkpoint.h"
 #include "frontend/checkpoint/export.h"
@@ -109,6 +110,7 @@ extern "C" __attribute__((visibility("default"))) const linnet::CompilerApi *lin
                                   inspectCheckpoint,   exportModel,
                                   initModel,           pullModel,
                                   registerDevices,     readTokenizer,
-                                  removeUnfinished,    optionalPasses};
+                                  removeUnfinished,    optionalPasses,
+                                  bisectModel};
   return &api;
 }

@@ -85,6 +85,29 @@ struct CompileReport {
   bool from_cache = false; ///< compileCached found it: only output and artifact_bytes are set
 };
 
+/// What linnet bisect found, or that it found nothing.
+struct BisectReport {
+  bool found = false;
+  std::string kind;  ///< "pass", or "target" where the passes are right and the target computes something else
+  std::string fault; ///< one line: what differs in the whole model
+  uint64_t passes = 0;
+  std::string pass;  ///< its name; it is number pass_number of `passes`
+  uint64_t pass_number = 0;
+  /// The change that makes the fault: the pattern (or the pass's own name for it), the op it was applied to
+  /// and its place, and which of the pass's tries it was. Empty where the pass makes no changes of its own
+  /// that can be left out one by one.
+  std::string rewrite, op, location;
+  int64_t application = 0, applications = 0;
+  std::string reduced_fault;         ///< as the smallest graph shows it
+  std::string graph_file;            ///< that graph, in the dialect
+  std::string weights_file;          ///< its params, if it has any left
+  int64_t ops = 0, trials = 0;       ///< in that graph; graphs that were tried
+  std::vector<std::string> places;   ///< of its ops in the original graph
+  std::vector<std::string> commands; ///< of kind "target": what ran there
+  std::string repeat;                ///< a command line that shows it again
+  double seconds = 0;
+};
+
 struct TensorSummary {
   std::string name, dtype;
   std::vector<int64_t> shape;
@@ -116,7 +139,7 @@ struct PullOptions {
   std::function<void(const std::string &file, uint64_t done, uint64_t total)> progress;
 };
 
-inline constexpr uint32_t kCompilerApiVersion = 3;
+inline constexpr uint32_t kCompilerApiVersion = 4;
 inline constexpr const char *kCompilerApiSymbol = "linnet_compiler_api";
 
 struct CompilerApi {
@@ -142,6 +165,9 @@ struct CompilerApi {
   /// Passes of the default pipeline for a target ("cpu", "cpu:native") at an optimization level that
   /// CompileOptions::disabled_passes may name, each once, in the order they run.
   Result<std::vector<std::string>> (*optionalPasses)(const std::string &target, int opt_level);
+  /// Looks for the pass, or the kernels, that change a model's numbers: as compile() would with these options
+  /// (one target), which writes to options.output a graph that shows it. Nothing is written when all is right.
+  Result<BisectReport> (*bisect)(const CompileOptions &options);
 };
 using CompilerApiFunction = const CompilerApi *(*)();
 

@@ -47,16 +47,20 @@ private:
 
 } // namespace
 
-Result<void> runPipeline(ModuleOp module, const std::string &target, const CompileOptions &options,
-                         WeightSource &weights, CompileReport &report, dump::Dump *dump) {
-  PassManager manager(module.getContext(), ModuleOp::getOperationName());
+Result<void> fillPipeline(PassManager &manager, const std::string &target, const CompileOptions &options) {
   PipelineSpec spec{target, options.opt_level, options.disabled_passes, options.pass_pipeline, options.dtype};
-  std::string failed;
-  DiagnosticCollector diagnostics(module.getContext());
   LINNET_TRY(loadPassPlugins(options.pass_plugins));
   if (!options.first_passes.empty())
     LINNET_TRY(appendPasses(manager, options.first_passes, "--first-passes"));
-  LINNET_TRY(buildPipeline(manager, spec));
+  return buildPipeline(manager, spec);
+}
+
+Result<void> runPipeline(ModuleOp module, const std::string &target, const CompileOptions &options,
+                         WeightSource &weights, CompileReport &report, dump::Dump *dump) {
+  PassManager manager(module.getContext(), ModuleOp::getOperationName());
+  std::string failed;
+  DiagnosticCollector diagnostics(module.getContext());
+  LINNET_TRY(fillPipeline(manager, target, options));
   if (dump) {
     // First in, last called after a pass: its own time is not counted.
     dump->begin(target, module);

@@ -188,7 +188,7 @@ Difference compare(const Outcome &found, const Outcome &expected) {
 }
 
 std::string Difference::text() const {
-  return fmt::format("@{} {}[{}]: {:.6g} where {:.6g} was, {:.2g} of the largest", entry, output, index,
+  return fmt::format("@{} {}[{}]: {:.9g} where {:.9g} was, {:.2g} of the largest", entry, output, index,
                      found, expected, worst);
 }
 

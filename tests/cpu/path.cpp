@@ -3,6 +3,7 @@
 #include "ir/Shapes.h"
 #include "support/error.h"
 #include "tests/catch.h"
+#include "tests/reference/provided_weights.h"
 
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/OwningOpRef.h"
@@ -22,28 +23,6 @@ using reference::Kind;
 using reference::Named;
 using reference::Tensor;
 
-fb::DType dtypeOf(Kind kind) { return fb::DType(uint8_t(kind)); }
-
-class ProvidedWeights : public WeightSource {
-public:
-  explicit ProvidedWeights(const reference::WeightProvider &provider) : provider(provider) {}
-  Result<WeightTensor> open(std::string_view name) override {
-    LINNET_ASSIGN(const Tensor tensor, provider(name));
-    WeightTensor weight;
-    weight.dtype = dtypeOf(tensor.kind);
-    weight.shape = tensor.shape;
-    weight.read = [floats = tensor.floats](int64_t first, std::span<float> out) -> Result<void> {
-      if (first < 0 || first + out.size() > floats->size()) return Error{"read beyond the end"};
-      std::memcpy(out.data(), floats->data() + first, out.size_bytes());
-      return {};
-    };
-    return weight;
-  }
-
-private:
-  const reference::WeightProvider &provider;
-};
-
 } // namespace
 
 Result<CompiledModule> CompiledModule::compile(mlir::ModuleOp module,
@@ -55,7 +34,7 @@ Result<CompiledModule> CompiledModule::compile(mlir::ModuleOp module,
   mlir::PassManager manager(module.getContext());
   LINNET_TRY(buildPipeline(manager, pipeline));
   if (mlir::failed(manager.run(*planned))) return Error{"the passes failed"};
-  ProvidedWeights source(weights);
+  linnet::testing::ProvidedWeights source(weights);
   auto lower = [&](BlobSink &blobs) { return lowerToCpu(*planned, source, blobs, options); };
   LINNET_ASSIGN(lab::LoadedProgram program, lab::LoadedProgram::make(lower, threads));
   return CompiledModule(std::move(program));

@@ -24,6 +24,7 @@ void addEval(CLI::App &app, Action &action);
 void addBench(CLI::App &app, Action &action);
 void addProfile(CLI::App &app, Action &action);
 void addAblate(CLI::App &app, Action &action);
+void addBisect(CLI::App &app, Action &action);
 void addTokenize(CLI::App &app, Action &action);
 void addDetokenize(CLI::App &app, Action &action);
 void addTokenizer(CLI::App &app, Action &action);

@@ -25,6 +25,7 @@ void declare(CLI::App &app, cli::Action &action) {
   cli::addBench(app, action);
   cli::addProfile(app, action);
   cli::addAblate(app, action);
+  cli::addBisect(app, action);
   cli::addCompile(app, action);
   cli::addInspect(app, action);
   cli::addInit(app, action);

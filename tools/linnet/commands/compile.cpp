@@ -1,5 +1,6 @@
 // linnet compile: a checkpoint, a .gguf or an .mlir becomes an artifact, and what it costs is said.
 #include "arguments.h"
+#include "compile_options.h"
 #include "compiler.h"
 #include "model.h"
 #include "output.h"
@@ -121,50 +122,13 @@ void addCompile(CLI::App &app, Action &action) {
   command->add_option("--target", options->target, "cpu, cpu:native, reference; several with commas")
       ->type_name("T")
       ->capture_default_str();
-  command
-      ->add_option("--max-context", compile.max_context,
-                   "most positions of a sequence (default: n_positions)")
-      ->check(CLI::Range(int64_t(1), int64_t(1) << 24))
-      ->type_name("N");
-  command->add_option("--max-batch", compile.max_batch, "most sequences at a time (default: 1)")
-      ->check(CLI::Range(int64_t(1), int64_t(1) << 16))
-      ->type_name("N");
-  command->add_option("--dtype", compile.dtype, "how weights are stored")
-      ->check(CLI::IsMember({"f32", "bf16", "f16", "int8", "int4"}))
-      ->type_name("f32|bf16|f16|int8|int4")
-      ->capture_default_str();
-  command->add_option("-O", compile.opt_level, "0: as written, 1: fused and laid out, 2: all passes")
-      ->check(CLI::Range(0, 2))
-      ->type_name("0|1|2")
-      ->capture_default_str();
-  command->add_option("--weights", compile.weights, "for FILE.mlir: the .safetensors with its parameters")
-      ->type_name("FILE");
-  command->add_option("--disable-pass", compile.disabled_passes, "leave a pass out; repeatable")
-      ->allow_extra_args(false)
-      ->type_name("NAME");
-  command
-      ->add_option("--pass-pipeline", compile.pass_pipeline, "instead of the default, in mlir-opt's syntax")
-      ->type_name("TEXT");
-  command
-      ->add_option("--first-passes", compile.first_passes,
-                   "passes to run in front of the pipeline, in the same syntax")
-      ->type_name("TEXT");
-  command->add_option("--load-pass-plugin", compile.pass_plugins, "a shared library with passes; repeatable")
-      ->allow_extra_args(false)
-      ->type_name("FILE.so");
   command->add_flag("--verify-passes", compile.verify_passes,
                     "run the interpreter after every pass; name the first that changes the numbers");
-  command->add_option("--seed", compile.seed, "of the inputs that --verify-passes draws")->type_name("N");
-  command
-      ->add_option("--tolerance", compile.tolerance,
-                   "largest difference that --verify-passes takes for rounding")
-      ->check(CLI::PositiveNumber)
-      ->type_name("X")
-      ->capture_default_str();
   command
       ->add_option("--dump-dir", compile.dump_dir,
                    "write the IR after each pass, graphs, memory plans and kernels; see DIR/index.html")
       ->type_name("DIR");
+  addPassOptions(*command, compile);
   command->add_flag("--json", options->json, "print one JSON object");
   command->footer(example("  linnet compile model --max-context 64 -o small.linnet"));
   command->callback([options, &action] {

@@ -1,0 +1,184 @@
+#include "compiler/bisect.h"
+
+#include "backends/cpu/lower.h"
+#include "compiler/graph_file.h"
+#include "compiler/input.h"
+#include "compiler/pipeline.h"
+#include "compiler/weights.h"
+#include "frontend/checkpoint/safetensors.h"
+#include "ir/Linnet.h"
+#include "lab/bisect.h"
+#include "lab/loaded_program.h"
+#include "passes/Target.h"
+#include "support/error.h"
+#include "support/file.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/MLIRContext.h"
+
+#include <chrono>
+#include <set>
+
+using namespace mlir;
+
+namespace linnet {
+namespace {
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+/// "it's" -> 'it'\''s', for a shell; plain words stay.
+std::string shellWord(const std::string &text) {
+  constexpr const char *kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:=,+@%";
+  if (!text.empty() && text.find_first_not_of(kPlain) == text.npos) return text;
+  std::string quoted = "'";
+  for (char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
+class ModelBisection {
+public:
+  explicit ModelBisection(const CompileOptions &options) : options(options) {}
+
+  Result<BisectReport> run() {
+    double begin = now();
+    LINNET_TRY(chooseTarget());
+    LINNET_ASSIGN(input, ModelInput::open(options));
+    context.disableMultithreading();
+    context.loadDialect<ir::LinnetDialect, func::FuncDialect>();
+    LINNET_ASSIGN(OwningOpRef<ModuleOp> graph, input.build(context, options));
+    LINNET_TRY(checkGraph(*graph, *input.weights));
+    PassManager manager(&context, ModuleOp::getOperationName());
+    LINNET_TRY(fillPipeline(manager, target, options));
+    report.passes = manager.size();
+    reference::WeightProvider weights = providerOf(*input.weights);
+    lab::BisectOptions bisect{options.seed, options.tolerance, targetRun(), progress()};
+    LINNET_ASSIGN(std::optional<lab::Finding> found, lab::bisect(*graph, manager, weights, bisect));
+    if (found) {
+      describe(*found);
+      LINNET_TRY(write(*found, weights));
+    }
+    report.seconds = now() - begin;
+    return std::move(report);
+  }
+
+private:
+  Result<void> chooseTarget() {
+    if (options.targets.size() != 1) return errorf("expected one target, found {}", options.targets.size());
+    size_t colon = options.targets[0].find(':');
+    target = options.targets[0].substr(0, colon);
+    isas = colon == std::string::npos ? "native" : options.targets[0].substr(colon + 1);
+    if (!findTarget(target)) return errorf("unknown target '{}', expected {}", target, targetNames());
+    return {};
+  }
+
+  std::function<void(const std::string &)> progress() const {
+    return [this](const std::string &what) {
+      if (options.progress) options.progress(what, 0);
+    };
+  }
+
+  /// The interpreter needs no comparison with itself.
+  lab::Target targetRun() {
+    if (target != "cpu") return {};
+    return [this](ModuleOp planned,
+                  const std::vector<std::vector<lab::Call>> &rounds) -> Result<lab::TargetRun> {
+      std::unique_ptr<WeightSource> computed = withComputed(planned, *input.weights);
+      CpuOptions cpu;
+      cpu.isas = isas;
+      auto lower = [&](BlobSink &blobs) { return lowerToCpu(planned, *computed, blobs, cpu); };
+      LINNET_ASSIGN(lab::LoadedProgram program, lab::LoadedProgram::make(lower));
+      return lab::runRounds(program, rounds);
+    };
+  }
+
+  void describe(const lab::Finding &found) {
+    report.found = true;
+    report.kind = found.kind == lab::Finding::pass ? "pass" : "target";
+    report.fault = found.fault.text;
+    report.reduced_fault = found.reduced_fault.text;
+    report.pass = found.pass_name;
+    report.pass_number = found.pass_number;
+    if (found.application) {
+      report.rewrite = found.application->name;
+      report.op = found.application->op;
+      report.location = found.application->location;
+      report.application = found.number;
+    }
+    report.applications = found.applications;
+    report.ops = found.ops, report.trials = found.trials;
+    report.places = found.places, report.commands = found.commands;
+  }
+
+  Result<void> write(lab::Finding &found, const reference::WeightProvider &weights) {
+    LINNET_TRY(writeWeights(*found.graph, weights));
+    report.graph_file = options.output;
+    report.repeat = repeatCommand(found);
+    std::string text = "// Found by linnet bisect in " + options.input + ".\n";
+    text += "// " + (report.pass.empty() ? report.reduced_fault : report.pass + " " + report.reduced_fault) + "\n";
+    if (!report.rewrite.empty())
+      text += "// " + report.rewrite + " on " + report.op + " of " +
+              (report.location.empty() ? "no known place" : report.location) + "\n";
+    text += "// " + report.repeat + "\n";
+    llvm::raw_string_ostream out(text);
+    found.graph->print(out, OpPrintingFlags().enableDebugInfo(true).useLocalScope());
+    out << "\n";
+    LINNET_ASSIGN(AtomicFile file, AtomicFile::create(options.output));
+    LINNET_TRY(file.write(std::as_bytes(std::span(text.data(), text.size()))));
+    return file.commit();
+  }
+
+  /// Those that are left in the graph, beside it.
+  Result<void> writeWeights(ModuleOp graph, const reference::WeightProvider &weights) {
+    std::set<std::string> names;
+    graph.walk([&](ir::ParamOp param) {
+      auto computed = graph.lookupSymbol<func::FuncOp>(param.getName());
+      if (!computed) names.insert(param.getName().str());
+    });
+    if (names.empty()) return {};
+    std::vector<TensorToWrite> tensors;
+    for (const std::string &name : names) {
+      LINNET_ASSIGN(reference::Tensor tensor, weights(name));
+      tensors.push_back({name, StorageType::f32, tensor.shape, [tensor](const auto &sink) {
+                           return sink(std::as_bytes(std::span(tensor.data(), size_t(tensor.size()))));
+                         }});
+    }
+    report.weights_file = options.output + ".safetensors";
+    return writeSafetensors(report.weights_file, tensors);
+  }
+
+  std::string repeatCommand(const lab::Finding &found) const {
+    std::string line = "linnet bisect " + shellWord(options.output) + " --target " + options.targets[0];
+    auto add = [&](const char *option, const std::string &value) {
+      line += std::string(" ") + option + " " + shellWord(value);
+    };
+    if (!report.weights_file.empty()) add("--weights", report.weights_file);
+    for (const std::string &plugin : options.pass_plugins) add("--load-pass-plugin", plugin);
+    if (found.kind == lab::Finding::pass) {
+      add("--pass-pipeline", found.pass_text);
+    } else {
+      line += fmt::format(" -O {}", options.opt_level);
+      if (options.dtype != "f32") add("--dtype", options.dtype);
+      for (const std::string &pass : options.disabled_passes) add("--disable-pass", pass);
+      if (!options.first_passes.empty()) add("--first-passes", options.first_passes);
+      if (!options.pass_pipeline.empty()) add("--pass-pipeline", options.pass_pipeline);
+    }
+    if (options.seed) add("--seed", fmt::format("{}", options.seed));
+    if (options.tolerance != CompileOptions().tolerance) add("--tolerance", fmt::format("{}", options.tolerance));
+    return line + " -o again.mlir";
+  }
+
+  const CompileOptions &options;
+  std::string target, isas;
+  MLIRContext context;
+  ModelInput input;
+  BisectReport report;
+};
+
+} // namespace
+
+Result<BisectReport> bisectModel(const CompileOptions &options) { return ModelBisection(options).run(); }
+
+} // namespace linnet

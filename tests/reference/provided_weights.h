@@ -1,0 +1,32 @@
+// The interpreter's weights as a backend takes them.
+#pragma once
+#include "backends/common/weights.h"
+#include "backends/reference/tensor.h"
+#include "support/error.h"
+
+#include <cstring>
+
+namespace linnet::testing {
+
+/// `provider` must outlive it.
+class ProvidedWeights : public WeightSource {
+public:
+  explicit ProvidedWeights(const reference::WeightProvider &provider) : provider(provider) {}
+  Result<WeightTensor> open(std::string_view name) override {
+    LINNET_ASSIGN(const reference::Tensor tensor, provider(name));
+    Weightreference::Tensor weight;
+    weight.dtype = fb::DType(uint8_t(tensor.kind));
+    weight.shape = tensor.shape;
+    weight.read = [floats = tensor.floats](int64_t first, std::span<float> out) -> Result<void> {
+      if (first < 0 || first + out.size() > floats->size()) return Error{"read beyond the end"};
+      std::memcpy(out.data(), floats->data() + first, out.size_bytes());
+      return {};
+    };
+    return weight;
+  }
+
+private:
+  const reference::WeightProvider &provider;
+};
+
+} // namespace linnet::testing

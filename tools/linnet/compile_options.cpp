@@ -1,0 +1,46 @@
+#include "compile_options.h"
+
+namespace linnet::cli {
+
+void addPassOptions(CLI::App &command, CompileOptions &options) {
+  command
+      .add_option("--max-context", options.max_context,
+                   "most positions of a sequence (default: n_positions)")
+      ->check(CLI::Range(int64_t(1), int64_t(1) << 24))
+      ->type_name("N");
+  command.add_option("--max-batch", options.max_batch, "most sequences at a time (default: 1)")
+      ->check(CLI::Range(int64_t(1), int64_t(1) << 16))
+      ->type_name("N");
+  command.add_option("--dtype", options.dtype, "how weights are stored")
+      ->check(CLI::IsMember({"f32", "bf16", "f16", "int8", "int4"}))
+      ->type_name("f32|bf16|f16|int8|int4")
+      ->capture_default_str();
+  command.add_option("-O", options.opt_level, "0: as written, 1: fused and laid out, 2: all passes")
+      ->check(CLI::Range(0, 2))
+      ->type_name("0|1|2")
+      ->capture_default_str();
+  command.add_option("--weights", options.weights, "for FILE.mlir: the .safetensors with its parameters")
+      ->type_name("FILE");
+  command.add_option("--disable-pass", options.disabled_passes, "leave a pass out; repeatable")
+      ->allow_extra_args(false)
+      ->type_name("NAME");
+  command
+      .add_option("--pass-pipeline", options.pass_pipeline, "instead of the default, in mlir-opt's syntax")
+      ->type_name("TEXT");
+  command
+      .add_option("--first-passes", options.first_passes,
+                   "passes to run in front of the pipeline, in the same syntax")
+      ->type_name("TEXT");
+  command.add_option("--load-pass-plugin", options.pass_plugins, "a shared library with passes; repeatable")
+      ->allow_extra_args(false)
+      ->type_name("FILE.so");
+  command.add_option("--seed", options.seed, "of the inputs that verifying draws")->type_name("N");
+  command
+      .add_option("--tolerance", options.tolerance,
+                   "largest difference that verifying takes for rounding")
+      ->check(CLI::PositiveNumber)
+      ->type_name("X")
+      ->capture_default_str();
+}
+
+} // namespace linnet::cli

@@ -1,0 +1,11 @@
+// Options of the commands that run a pipeline of passes.
+#pragma once
+#include "arguments.h"
+#include "compiler/api.h"
+
+namespace linnet::cli {
+
+/// --max-context, --max-batch, --dtype, -O, --weights, and those that choose, add and verify passes.
+void addPassOptions(CLI::App &command, CompileOptions &options);
+
+} // namespace linnet::cli
