@@ -176,7 +176,10 @@ private:
     GraphNode node;
     llvm::StringRef state = argState(function, i), name = argName(function, i);
     node.kind = state.empty() ? GraphNode::input : GraphNode::state;
-    if (reader && !state.empty()) node.layer = layerOf(placeOf(reader));
+    // A state belongs to its layer; another input only where it would cut the layer's frame in two.
+    const std::string layer = reader ? layerOf(placeOf(reader)) : "";
+    const bool inside = !graph.nodes.empty() && graph.nodes.back().layer == layer;
+    if (!state.empty() || inside) node.layer = layer;
     node.name = !state.empty() ? state.str() : name.empty() ? "arg" + std::to_string(i) : name.str();
     graph.nodes.push_back(std::move(node));
     addValue(argument);

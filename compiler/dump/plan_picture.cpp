@@ -113,11 +113,15 @@ private:
   std::vector<int> command;
 };
 
+std::string counted(size_t count, const char *what) {
+  return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
+}
+
 class PlanPainter {
 public:
   PlanPainter(Plan plan, std::string entry) : plan(std::move(plan)), entry(std::move(entry)) {
     int commands = std::max<int>(1, static_cast<int>(this->plan.layers.size()));
-    step = std::clamp(1500.0 / commands, 14.0, 44.0);
+    step = std::clamp(1500.0 / commands, 14.0, 160.0);
     width = step * commands;
     top_bytes = std::max<int64_t>({this->plan.arena, this->plan.bound, 64});
   }
@@ -135,6 +139,7 @@ public:
   }
 
 private:
+  static constexpr const char *kAxis = "offset in the arena";
   static constexpr double kLeft = 110, kRight = 40, kTop = 150, kHeight = 520;
   static constexpr double kLiveTop = kTop + kHeight + 84, kLiveHeight = 90, kBottom = 220;
 
@@ -149,8 +154,8 @@ private:
                             ? "which is the lower bound (the largest live set)"
                             : "lower bound (the largest live set) " + bytesText(plan.bound);
     svg.text(24, 50,
-             fmt::format("arena {}, {}; {} buffers, {} commands", bytesText(plan.arena), bound,
-                         plan.buffers.size(), plan.layers.size()),
+             fmt::format("arena {}, {}; {} and {}", bytesText(plan.arena), bound,
+                         counted(plan.buffers.size(), "buffer"), counted(plan.layers.size(), "command")),
              11);
     svg.text(24, 66,
              fmt::format(
@@ -197,7 +202,7 @@ private:
       svg.text(kLeft - 8 - textWidth(label, 10), y(at) + 3.5, label, 10);
     }
     svg.line(kLeft, kTop, kLeft, kTop + kHeight, R"(stroke="#57606a")");
-    svg.text(24, kTop - 28, "offset in the arena", 10);
+    svg.text(24, kTop - 28, kAxis, 10);
   }
 
   void commandAxis() {
@@ -281,7 +286,7 @@ private:
     svg.line(kLeft, height(plan.bound), kLeft + width, height(plan.bound),
              R"(class="bound" stroke="#1a7f37" stroke-width="1.5")");
     svg.line(kLeft, height(0), kLeft + width, height(0), R"(stroke="#57606a")");
-    for (int64_t at : {int64_t(0), plan.bound}) {
+    for (int64_t at : std::set<int64_t>{0, plan.bound}) {
       const std::string label = bytesText(at);
       svg.text(kLeft - 8 - textWidth(label, 10), height(at) + 3.5, label, 10);
     }
@@ -293,7 +298,8 @@ private:
     auto draw = [&](int64_t bytes, const std::string &text, const char *colour) {
       svg.line(kLeft, y(bytes), kLeft + width, y(bytes),
                fmt::format(R"(class="peak" stroke="{}" stroke-width="1.5")", colour));
-      svg.text(kLeft + width - textWidth(text, 10) - 4, kTop - 28, text, 10, R"(font-weight="bold")");
+      const double right = kLeft + width - textWidth(text, 10) - 4, axis = 24 + textWidth(kAxis, 10) + 16;
+      svg.text(std::max(right, axis), kTop - 28, text, 10, R"(font-weight="bold")");
     };
     const std::string peak = "peak " + bytesText(plan.arena);
     if (plan.arena == plan.bound) return draw(plan.arena, peak + " (red) = lower bound", "#cf222e");
