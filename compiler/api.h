@@ -88,10 +88,10 @@ struct CompileReport {
 /// What linnet bisect found, or that it found nothing.
 struct BisectReport {
   bool found = false;
-  std::string kind;  ///< "pass", or "target" where the passes are right and the target computes something else
+  std::string kind; ///< "pass", or "target" where the passes are right and the target computes something else
   std::string fault; ///< one line: what differs in the whole model
   uint64_t passes = 0;
-  std::string pass;  ///< its name; it is number pass_number of `passes`
+  std::string pass; ///< its name; it is number pass_number of `passes`
   uint64_t pass_number = 0;
   /// The change that makes the fault: the pattern (or the pass's own name for it), the op it was applied to
   /// and its place, and which of the pass's tries it was. Empty where the pass makes no changes of its own
@@ -166,7 +166,8 @@ struct CompilerApi {
   /// CompileOptions::disabled_passes may name, each once, in the order they run.
   Result<std::vector<std::string>> (*optionalPasses)(const std::string &target, int opt_level);
   /// Looks for the pass, or the kernels, that change a model's numbers: as compile() would with these options
-  /// (one target), which writes to options.output a graph that shows it. Nothing is written when all is right.
+  /// (one target), which writes to options.output a graph that shows it. Nothing is written when all is
+  /// right.
   Result<BisectReport> (*bisect)(const CompileOptions &options);
 };
 using CompilerApiFunction = const CompilerApi *(*)();

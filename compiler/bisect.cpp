@@ -30,8 +30,7 @@ double now() {
 
 /// "it's" -> 'it'\''s', for a shell; plain words stay.
 std::string shellWord(const std::string &text) {
-  constexpr const char *kPlain =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:=,+@%";
+  constexpr const char *kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:=,+@%";
   if (!text.empty() && text.find_first_not_of(kPlain) == text.npos) return text;
   std::string quoted = "'";
   for (char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
@@ -117,7 +116,8 @@ private:
     report.graph_file = options.output;
     report.repeat = repeatCommand(found);
     std::string text = "// Found by linnet bisect in " + options.input + ".\n";
-    text += "// " + (report.pass.empty() ? report.reduced_fault : report.pass + " " + report.reduced_fault) + "\n";
+    text += "// " + (report.pass.empty() ? report.reduced_fault : report.pass + " " + report.reduced_fault) +
+            "\n";
     if (!report.rewrite.empty())
       text += "// " + report.rewrite + " on " + report.op + " of " +
               (report.location.empty() ? "no known place" : report.location) + "\n";
@@ -166,7 +166,8 @@ private:
       if (!options.pass_pipeline.empty()) add("--pass-pipeline", options.pass_pipeline);
     }
     if (options.seed) add("--seed", fmt::format("{}", options.seed));
-    if (options.tolerance != CompileOptions().tolerance) add("--tolerance", fmt::format("{}", options.tolerance));
+    if (options.tolerance != CompileOptions().tolerance)
+      add("--tolerance", fmt::format("{}", options.tolerance));
     return line + " -o again.mlir";
   }
 

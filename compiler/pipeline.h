@@ -16,7 +16,8 @@ class PassManager;
 namespace linnet {
 
 /// The passes that the options ask for, those of plugins among them. `target` without what follows a colon.
-Result<void> fillPipeline(mlir::PassManager &manager, const std::string &target, const CompileOptions &options);
+Result<void> fillPipeline(mlir::PassManager &manager, const std::string &target,
+                          const CompileOptions &options);
 
 /// `target` without what follows a colon. Appends the time of each pass, and what verifying found, to
 /// `report`, and writes the module after each pass to `dump` where there is one. Errors name the pass and the

@@ -79,8 +79,7 @@ private:
 
   /// One position of `value` (B, T, C).
   static Value pooled(PatternRewriter &rewriter, PoolOp pool, Value value) {
-    return rewriter.create<PoolOp>(value.getDefiningOp() ? value.getLoc() : pool.getLoc(), pool.getMode(),
-                                   value, pool.getLength());
+    return rewriter.create<PoolOp>(pool.getLoc(), pool.getMode(), value, pool.getLength());
   }
 
   static Operation *hoisted(PatternRewriter &rewriter, PoolOp pool, MatmulOp matmul) {

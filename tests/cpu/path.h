@@ -13,6 +13,7 @@ namespace linnet::cpu::testing {
 
 class CompiledModule {
 public:
+  CompiledModule() = default;
   /// The module is copied. `weights` gives what its params name.
   static Result<CompiledModule> compile(mlir::ModuleOp module, const reference::WeightProvider &weights,
                                         const CpuOptions &options = {}, const PipelineSpec &pipeline = {},

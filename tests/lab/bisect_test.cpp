@@ -75,8 +75,6 @@ TEST_CASE("every planted fault is named, with its place, and cut down to ten ops
     CHECK(found->ops == lab::countOps(*found->graph));
     CHECK(found->ops >= 1);
     CHECK(found->ops <= 10);
-    WARN(name << ": " << found->ops << " ops, " << found->trials << " trials, change " << found->number
-              << " of " << found->applications << " at " << *place);
     bench.checkText(*found, alone);
   }
 }

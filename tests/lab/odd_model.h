@@ -16,8 +16,9 @@ struct OddModel {
     context.loadDialect<ir::LinnetDialect, mlir::func::FuncDialect>();
     weights = weightsOf(checkpoint);
   }
-  mlir::OwningOpRef<mlir::ModuleOp> graph() {
-    return buildGpt2(context, checkpoint.config(), {.max_batch = 2, .entries = {}});
+  /// All default entries, or these.
+  mlir::OwningOpRef<mlir::ModuleOp> graph(std::vector<EntrySpec> entries = {}) {
+    return buildGpt2(context, checkpoint.config(), {.max_batch = 2, .entries = std::move(entries)});
   }
 
   mlir::MLIRContext context;

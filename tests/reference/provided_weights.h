@@ -14,7 +14,7 @@ public:
   explicit ProvidedWeights(const reference::WeightProvider &provider) : provider(provider) {}
   Result<WeightTensor> open(std::string_view name) override {
     LINNET_ASSIGN(const reference::Tensor tensor, provider(name));
-    Weightreference::Tensor weight;
+    WeightTensor weight;
     weight.dtype = fb::DType(uint8_t(tensor.kind));
     weight.shape = tensor.shape;
     weight.read = [floats = tensor.floats](int64_t first, std::span<float> out) -> Result<void> {

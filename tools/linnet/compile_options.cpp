@@ -4,8 +4,7 @@ namespace linnet::cli {
 
 void addPassOptions(CLI::App &command, CompileOptions &options) {
   command
-      .add_option("--max-context", options.max_context,
-                   "most positions of a sequence (default: n_positions)")
+      .add_option("--max-context", options.max_context, "most positions of a sequence (default: n_positions)")
       ->check(CLI::Range(int64_t(1), int64_t(1) << 24))
       ->type_name("N");
   command.add_option("--max-batch", options.max_batch, "most sequences at a time (default: 1)")
@@ -29,15 +28,14 @@ void addPassOptions(CLI::App &command, CompileOptions &options) {
       ->type_name("TEXT");
   command
       .add_option("--first-passes", options.first_passes,
-                   "passes to run in front of the pipeline, in the same syntax")
+                  "passes to run in front of the pipeline, in the same syntax")
       ->type_name("TEXT");
   command.add_option("--load-pass-plugin", options.pass_plugins, "a shared library with passes; repeatable")
       ->allow_extra_args(false)
       ->type_name("FILE.so");
   command.add_option("--seed", options.seed, "of the inputs that verifying draws")->type_name("N");
   command
-      .add_option("--tolerance", options.tolerance,
-                   "largest difference that verifying takes for rounding")
+      .add_option("--tolerance", options.tolerance, "largest difference that verifying takes for rounding")
       ->check(CLI::PositiveNumber)
       ->type_name("X")
       ->capture_default_str();

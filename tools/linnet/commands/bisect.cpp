@@ -53,9 +53,9 @@ void print(const BisectReport &report) {
     for (const std::string &command : report.commands) line("command", command);
   }
   line("fault", report.fault);
-  line("reduced", fmt::format("{} op{} after {} trials: {}{}", report.ops, report.ops == 1 ? "" : "s",
-                              report.trials, report.graph_file,
-                              report.weights_file.empty() ? "" : " and " + report.weights_file));
+  line("reduced",
+       fmt::format("{} op{} after {} trials: {}{}", report.ops, report.ops == 1 ? "" : "s", report.trials,
+                   report.graph_file, report.weights_file.empty() ? "" : " and " + report.weights_file));
   line("", report.reduced_fault);
   for (const std::string &place : report.places) line("place", place);
   line("repeat", report.repeat);
@@ -75,7 +75,8 @@ Result<void> execute(Options &options) {
     put("nothing to find: after each of {} passes, and on {}, the numbers are those of the graph ({})\n",
         report.passes, options.target, secondsText(report.seconds));
   if (!report.found) return {};
-  return errorf("{}: {}{}", options.compile.input, report.pass.empty() ? "" : report.pass + " ", report.fault);
+  return errorf("{}: {}{}", options.compile.input, report.pass.empty() ? "" : report.pass + " ",
+                report.fault);
 }
 
 } // namespace
