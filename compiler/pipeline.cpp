@@ -66,7 +66,6 @@ Result<void> runPipeline(ModuleOp module, const std::string &target, const Compi
     dump->begin(target, module);
     manager.addInstrumentation(dump->instrumentation(module, report.phases));
   }
-  manager.addInstrumentation(std::make_unique<PassClock>(report.phases, failed));
   reference::WeightProvider provider = providerOf(weights);
   lab::Verdict verdict;
   if (options.verify_passes) {
@@ -76,6 +75,8 @@ Result<void> runPipeline(ModuleOp module, const std::string &target, const Compi
     };
     manager.addInstrumentation(lab::verifyPasses(provider, {options.seed, options.tolerance, note}, verdict));
   }
+  // Last in, first called after a pass: it counts the pass alone.
+  manager.addInstrumentation(std::make_unique<PassClock>(report.phases, failed));
   bool ran = succeeded(manager.run(module));
   if (!verdict.failed.empty()) return Error{"--verify-passes: " + verdict.failed};
   if (ran) return {};
