@@ -15,6 +15,16 @@ namespace {
 
 using Module = OwningOpRef<ModuleOp>;
 
+/// Some value has a place in memory.
+bool isPlanned(ModuleOp module) {
+  auto planned = [](Operation *op) {
+    for (StringRef name : {"linnet.slot", "linnet.output", "linnet.places", "linnet.in_place", "linnet.view"})
+      if (op->hasAttr(name)) return WalkResult::interrupt();
+    return WalkResult::advance();
+  };
+  return module.walk(planned).wasInterrupted();
+}
+
 class Bisection {
 public:
   Bisection(PassManager &pipeline, const reference::WeightProvider &weights, const BisectOptions &options)
@@ -27,9 +37,13 @@ public:
     for (size_t pass = 0; pass < passes.passes(); ++pass) {
       tell("pass " + passes.name(pass));
       Module in_front(module->clone());
+      if (!isPlanned(*module)) unplanned = Module(module->clone()), first_planning = pass;
       auto fault = after(*module, {pass, pass}, calls, before, &before);
       if (!fault) continue;
-      LINNET_ASSIGN(Finding found, finding(*in_front, pass, *fault));
+      // A part of a graph needs a plan of its own: those passes run again.
+      bool replan = fault->kind == Fault::plan;
+      Finding found =
+          finding(replan ? *unplanned : *in_front, {replan ? first_planning : pass, pass}, *fault);
       return std::optional(std::move(found));
     }
     if (!options.target) return std::optional<Finding>();
@@ -58,28 +72,30 @@ private:
     return after(*copy, window, *calls, *before);
   }
 
-  Result<Finding> finding(ModuleOp in_front, size_t pass, const Fault &fault) {
+  Finding finding(ModuleOp in_front, Window window, const Fault &fault) {
     Finding found;
     found.kind = Finding::pass;
     found.fault = fault;
-    found.pass_name = passes.name(pass), found.pass_text = passes.text(pass);
-    found.pass_number = pass + 1, found.passes = passes.passes();
-    findApplication(in_front, pass, found);
+    found.pass_name = passes.name(window.last);
+    for (size_t pass = window.first; pass <= window.last; ++pass)
+      found.pass_text += (pass > window.first ? "," : "") + passes.text(pass);
+    found.pass_number = window.last + 1, found.passes = passes.passes();
+    findApplication(in_front, window, found);
     StillFaulty faulty = [&](ModuleOp module) {
-      auto here = alone(module, {pass, pass});
+      auto here = alone(module, window);
       return here && here->kind == fault.kind;
     };
     cutDown(in_front, faulty, found);
-    if (auto reduced = alone(*found.graph, {pass, pass})) found.reduced_fault = *reduced;
+    if (auto reduced = alone(*found.graph, window)) found.reduced_fault = *reduced;
     return found;
   }
 
-  void findApplication(ModuleOp module, size_t pass, Finding &found) {
+  void findApplication(ModuleOp module, Window window, Finding &found) {
     auto faulty = [&](int64_t limit) {
       tell(fmt::format("{}: the first {} changes", found.pass_name, limit));
-      return alone(module, {pass, pass, limit}).has_value();
+      return alone(module, {window.first, window.last, limit}).has_value();
     };
-    alone(module, {pass, pass});
+    alone(module, window);
     int64_t high = found.applications = passes.applications(), low = 0;
     if (high == 0 || !faulty(high) || faulty(0)) return;
     while (high - low > 1) { // low changes are right, high are not
@@ -151,6 +167,8 @@ private:
   }
 
   WindowedRun passes;
+  Module unplanned; ///< the last without a memory plan, in front of pass first_planning
+  size_t first_planning = 0;
   const reference::WeightProvider &weights;
   const BisectOptions &options;
 };

@@ -39,8 +39,11 @@ struct BisectOptions {
 
 struct Finding {
   enum Kind { pass, target } kind = pass;
-  Fault fault;                      ///< in the whole model
-  std::string pass_name, pass_text; ///< "linnet-alias", "linnet-alias{target=cpu}"; of kind pass
+  Fault fault;           ///< in the whole model
+  std::string pass_name; ///< "linnet-alias"; of kind pass
+  /// What runs on the graph to show it: "linnet-alias{target=cpu}"; where the memory plan is at fault, the
+  /// passes that plan in front of it, too.
+  std::string pass_text;
   size_t pass_number = 0, passes = 0;
   /// The change that makes the fault, the number-th of those the pass tries; none where the pass does it
   /// whatever is left out.

@@ -1,7 +1,10 @@
 // Faults planted in passes: bisect names the pass, the change and its place, and cuts the graph down to a few
 // ops that, printed and read again, still show it.
+#include "ir/Locations.h"
 #include "lab/bisect.h"
 #include "lab/reduce.h"
+#include "passes/Plan.h"
+#include "passes/RewriteAction.h"
 #include "tests/catch.h"
 #include "tests/lab/faults.h"
 #include "tests/lab/odd_model.h"
@@ -77,4 +80,44 @@ TEST_CASE("every planted fault is named, with its place, and cut down to ten ops
     CHECK(found->ops <= 10);
     bench.checkText(*found, alone);
   }
+}
+
+namespace {
+
+/// A buffer taken over one op too early: a layer norm writes over what it reads, which is read again.
+struct EarlyReuse : mlir::PassWrapper<EarlyReuse, mlir::OperationPass<mlir::ModuleOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(EarlyReuse)
+  llvm::StringRef getArgument() const override { return "early-reuse"; }
+  void runOnOperation() override {
+    getOperation().walk([&](ir::LayerNormOp op) {
+      rewrite(op, "take over", [&] {
+        Placement from = placementOf(op.getOperand()), to = placementOf(op.getResult());
+        if (ir::locationName(op.getLoc()) == "h.0.ln_2" && from.kind == Placement::slot &&
+            to.kind == Placement::slot)
+          placeInSlot(llvm::cast<mlir::OpResult>(op.getResult()), from.offset, to.size);
+      });
+    });
+  }
+};
+
+} // namespace
+
+TEST_CASE("a buffer reused one op too early is found without a run of it") {
+  Bench bench;
+  Module module = bench.graph();
+  mlir::PassManager manager(&bench.context);
+  REQUIRE(buildPipeline(manager, {"cpu", 2, {}, {}}));
+  manager.addPass(std::make_unique<EarlyReuse>());
+  auto found = bench.bisect(*module, manager);
+  REQUIRE(found);
+  CHECK(found->kind == lab::Finding::pass);
+  CHECK(found->fault.kind == lab::Fault::plan);
+  CHECK(found->fault.text.find("breaks the memory plan: ") == 0);
+  CHECK(found->reduced_fault.kind == lab::Fault::plan);
+  CHECK(found->pass_name == "early-reuse");
+  CHECK(found->pass_text.find("linnet-plan-memory{target=cpu}") != std::string::npos);
+  REQUIRE(found->application);
+  CHECK(found->application->location == "h.0.ln_2");
+  CHECK(found->ops <= 10);
+  CHECK(std::find(found->places.begin(), found->places.end(), "h.0.ln_2") != found->places.end());
 }
