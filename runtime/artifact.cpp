@@ -57,6 +57,17 @@ Result<void> checkHash(std::span<const std::byte> bytes, uint64_t expected, cons
   return errorf("{}: damaged: {} does not match its checksum", name, what);
 }
 
+Result<void> checkShaderWords(const Artifact &artifact, const fb::Shader &shader) {
+  constexpr uint32_t kSpirvMagic = 0x07230203;
+  auto bytes = artifact.blob(*shader.words());
+  std::string what = fmt::format("shader {}", shader.name()->string_view());
+  LINNET_TRY(checkHash(bytes, shader.words()->hash(), artifact.path(), what));
+  uint32_t magic;
+  std::memcpy(&magic, bytes.data(), sizeof magic);
+  if (magic != kSpirvMagic) return errorf("{}: damaged: {} is no SPIR-V", artifact.path(), what);
+  return {};
+}
+
 } // namespace
 
 Result<Artifact> Artifact::open(const std::string &path) {
@@ -85,6 +96,9 @@ Result<Artifact> Artifact::fromBytes(std::span<const std::byte> bytes, const std
     for (const fb::Code *code : *program->code())
       LINNET_TRY(checkHash(artifact.blob(*code->blob()), code->blob()->hash(), name,
                            fmt::format("machine code for {}", code->isa()->string_view())));
+  for (const fb::Program *program : *artifact.root->programs())
+    for (uint32_t i = 0; program->shaders() && i < program->shaders()->size(); ++i)
+      LINNET_TRY(checkShaderWords(artifact, *program->shaders()->Get(i)));
   if (const fb::Blob *tokenizer = artifact.root->tokenizer())
     LINNET_TRY(checkHash(artifact.blob(*tokenizer), tokenizer->hash(), name, "its tokenizer"));
   return artifact;

@@ -1,5 +1,6 @@
 #include "runtime/artifact_check.h"
 #include "runtime/artifact.h"
+#include "runtime/dispatch_check.h"
 #include "runtime/expr.h"
 #include "runtime/format.h"
 #include "runtime/layout.h"
@@ -13,7 +14,6 @@ namespace linnet {
 namespace {
 
 constexpr size_t kMaxSymbols = 64, kMaxPrograms = 64, kMaxRank = 16;
-constexpr uint64_t kMaxTerms = 256, kMaxFactors = 8;
 
 // True where [offset, offset + size) lies within [0, limit), without overflow.
 bool within(uint64_t offset, uint64_t size, uint64_t limit) {
@@ -46,6 +46,7 @@ private:
   Result<void> checkKernel(uint32_t kernel);
   Result<void> checkCall(const fb::KernelCall &call);
   Result<void> checkMatmul(const fb::PackedMatmul &call);
+  Result<void> checkGpu(const fb::Dispatch &dispatch);
   Result<void> checkPanel(const fb::Ref &w, int64_t k, int64_t n, const char *what);
   Result<uint64_t> areaBytes(const fb::Ref &ref) const;
 
@@ -67,6 +68,9 @@ Result<void> ProgramCheck::check() {
   LINNET_TRY(checkSymbols());
   for (const fb::Weight *weight : *program.weights()) LINNET_TRY(checkWeight(*weight));
   LINNET_TRY(checkCode());
+  if (program.shaders())
+    for (const fb::Shader *shader : *program.shaders())
+      if (auto good = checkShader(*shader); !good) return wrong("{}", good.error().message);
   LINNET_TRY(checkStates());
   std::set<std::string_view> names;
   for (const fb::Entry *e : *program.entries()) {
@@ -152,13 +156,8 @@ Result<void> ProgramCheck::checkShape(const flatbuffers::Vector<flatbuffers::Off
 }
 
 Result<int64_t> ProgramCheck::checkExpr(const fb::Expr *expr, const char *what) {
-  if (expr && expr->terms()->size() > kMaxTerms) return wrong("{}: {} terms", what, expr->terms()->size());
-  if (expr)
-    for (const fb::Term *term : *expr->terms())
-      if (term->symbols()->size() > kMaxFactors)
-        return wrong("{}: {} factors", what, term->symbols()->size());
-  auto value = evaluateChecked(expr, bounds);
-  if (!value) return wrong("{} has no value at the bounds (unknown symbol, negative or too large)", what);
+  auto value = valueAtBounds(expr, bounds, what);
+  if (!value) return wrong("{}", value.error().message);
   return *value;
 }
 
@@ -230,6 +229,10 @@ Result<void> ProgramCheck::checkRef(const fb::Ref *ref, const char *what) {
 Result<void> ProgramCheck::checkCommand(const fb::Command &command) {
   LINNET_TRY(checkExpr(command.flops(), "flops"));
   LINNET_TRY(checkExpr(command.bytes(), "bytes"));
+  auto *dispatch = command.body_as_Dispatch();
+  if (program.shaders() && program.shaders()->size() && !dispatch)
+    return wrong("a program of shaders has dispatches only");
+  if (dispatch) return checkGpu(*dispatch);
   if (auto *call = command.body_as_KernelCall()) return checkCall(*call);
   if (auto *call = command.body_as_PackedMatmul()) return checkMatmul(*call);
   return wrong("unknown kind of command");
@@ -245,6 +248,13 @@ Result<void> ProgramCheck::checkCall(const fb::KernelCall &call) {
   if (call.grain() == 0) return wrong("a grain of 0");
   LINNET_TRY(checkExpr(call.work(), "work"));
   for (const fb::Ref *ref : *call.args()) LINNET_TRY(checkRef(ref, "operand"));
+  return {};
+}
+
+Result<void> ProgramCheck::checkGpu(const fb::Dispatch &dispatch) {
+  for (const fb::Ref *ref : *dispatch.args()) LINNET_TRY(checkRef(ref, "operand"));
+  auto good = checkDispatch(program, dispatch, bounds);
+  if (!good) return wrong("{}", good.error().message);
   return {};
 }
 
@@ -292,6 +302,8 @@ Result<void> checkBlobRanges(const fb::Metadata &metadata, uint64_t blob_end) {
   for (const fb::Program *program : *metadata.programs()) {
     for (const fb::Weight *weight : *program->weights()) blobs.push_back(weight->blob());
     for (const fb::Code *code : *program->code()) blobs.push_back(code->blob());
+    if (program->shaders())
+      for (const fb::Shader *shader : *program->shaders()) blobs.push_back(shader->words());
   }
   if (metadata.tokenizer()) blobs.push_back(metadata.tokenizer());
   for (const fb::Blob *blob : blobs) {

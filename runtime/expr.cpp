@@ -1,6 +1,10 @@
 #include "runtime/expr.h"
+#include "support/error.h"
 
 namespace linnet {
+namespace {
+constexpr uint64_t kMaxTerms = 256, kMaxFactors = 8;
+}
 
 std::optional<int64_t> evaluateChecked(const fb::Expr *expr, std::span<const int64_t> symbols) {
   if (!expr) return 0;
@@ -17,6 +21,17 @@ std::optional<int64_t> evaluateChecked(const fb::Expr *expr, std::span<const int
     if (sum > kMaxExprValue) return std::nullopt;
   }
   return static_cast<int64_t>(sum);
+}
+
+Result<int64_t> valueAtBounds(const fb::Expr *expr, std::span<const int64_t> bounds, const char *what) {
+  if (expr && expr->terms()->size() > kMaxTerms) return errorf("{}: {} terms", what, expr->terms()->size());
+  if (expr)
+    for (const fb::Term *term : *expr->terms())
+      if (term->symbols()->size() > kMaxFactors)
+        return errorf("{}: {} factors", what, term->symbols()->size());
+  auto value = evaluateChecked(expr, bounds);
+  if (!value) return errorf("{} has no value at the bounds (unknown symbol, negative or too large)", what);
+  return *value;
 }
 
 int64_t evaluate(const fb::Expr *expr, std::span<const int64_t> symbols) {

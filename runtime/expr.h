@@ -2,6 +2,7 @@
 #pragma once
 #include "linnet/api.h"
 #include "runtime/artifact_generated.h"
+#include "support/result.h"
 
 #include <cstdint>
 #include <optional>
@@ -16,6 +17,10 @@ inline constexpr int64_t kMaxExprValue = int64_t(1) << 56;
 /// a symbol does not exist, or the value exceeds kMaxExprValue. As coefficients are not negative, an
 /// expression that has a value at the bounds has one at anything smaller.
 LINNET_API std::optional<int64_t> evaluateChecked(const fb::Expr *expr, std::span<const int64_t> symbols);
+/// The same for an expression of an untrusted file, limits on its size included. `what` names it in the
+/// error.
+LINNET_API Result<int64_t> valueAtBounds(const fb::Expr *expr, std::span<const int64_t> bounds,
+                                         const char *what);
 /// The same for an expression that is known to be good.
 LINNET_API int64_t evaluate(const fb::Expr *expr, std::span<const int64_t> symbols);
 /// Product of a shape's dimensions; nothing where a dimension has no value or the product is too large.

@@ -39,6 +39,8 @@ Result<std::unique_ptr<Executable>> CpuExecutable::load(const Artifact &artifact
                                                         const DeviceOptions &options) {
   if (options.threads < 0 || options.threads > 4096)
     return errorf("expected from 1 to 4096 threads, found {}", options.threads);
+  if (program.shaders() && program.shaders()->size())
+    return errorf("{}: its program for the cpu consists of shaders", artifact.path());
   std::unique_ptr<CpuExecutable> made(new CpuExecutable(artifact, program));
   made->threads = options.threads ? options.threads : omp_get_max_threads();
   const char *forced = std::getenv(kIsaVariable);

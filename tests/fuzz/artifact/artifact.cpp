@@ -51,6 +51,13 @@ static void use(const fb::Program &program, const fb::Entry &entry) {
       sum += program.kernels()->Get(call->kernel())->size();
       for (const fb::Ref *ref : *call->args())
         if (ref->space() == fb::Space::arena) require(ref->offset() + ref->size() <= program.arena_bytes());
+    } else if (auto *dispatch = command->body_as_Dispatch()) {
+      for (const fb::Choice *choice : *dispatch->choices())
+        for (const fb::Step *step : *choice->steps()) {
+          require(program.shaders()->Get(step->shader())->bindings() <= 64);
+          for (uint32_t arg : *step->args()) sum += dispatch->args()->Get(arg)->size();
+          for (const fb::Expr *push : *step->push()) require(evaluate(push, bounds) >= evaluate(push, least));
+        }
     } else {
       auto *matmul = command->body_as_PackedMatmul();
       require(matmul != nullptr);

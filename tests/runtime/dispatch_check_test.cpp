@@ -1,0 +1,123 @@
+// What an artifact says of shaders and dispatches is checked when it is read.
+#include "runtime/artifact.h"
+#include "support/error.h"
+#include "tests/catch.h"
+#include "tests/runtime/gpu_artifact.h"
+
+#include <functional>
+
+using namespace fixtures;
+
+namespace {
+
+// A weight split by rows, an input, an output; two choices.
+std::string writeWith(const std::string &path, const std::function<void(fb::ProgramT &)> &edit,
+                      uint32_t magic = 0x07230203) {
+  auto writer = ArtifactWriter::create(path);
+  REQUIRE(writer.ok());
+  std::vector<uint32_t> words = {magic, 0x00010300, 0, 8, 0};
+  auto program = std::make_unique<fb::ProgramT>();
+  program->target = "vulkan";
+  program->symbols = {"batch"};
+  program->arena_bytes = 1024;
+  program->shaders.push_back(shader(*writer, "rows", words, 3, 3));
+  auto weight = std::make_unique<fb::WeightT>();
+  weight->name = "w";
+  weight->shape = {10, 16};
+  weight->blob = std::make_unique<fb::BlobT>(*writer->add(std::vector<std::byte>(640)));
+  program->weights.push_back(std::move(weight));
+  auto entry = std::make_unique<fb::EntryT>();
+  entry->name = "main";
+  entry->bounds = {4};
+  entry->io_bytes = 1024;
+  entry->arena_bytes = 1024;
+  entry->inputs.push_back(port("x", fb::DType::i32, shape(symbol(0)), 0, 16));
+  entry->outputs.push_back(port("y", fb::DType::f32, shape(symbol(0), constant(16)), 64, 256));
+  fb::DispatchT dispatch;
+  dispatch.args.push_back(ref(fb::Space::weight, 0, 0, 640));
+  dispatch.args.push_back(ref(fb::Space::input, 0, 0, 16));
+  dispatch.args.push_back(ref(fb::Space::output, 0, 0, 256));
+  dispatch.types = {fb::DType::f32, fb::DType::i32, fb::DType::f32};
+  dispatch.results = {2};
+  for (const char *name : {"fast", "plain"}) {
+    auto made = step(0, {fb::Access::read, fb::Access::read, fb::Access::write}, symbol(0, 16));
+    auto split = std::make_unique<fb::SplitT>();
+    split->units = constant(10);
+    split->args = {0};
+    split->unit_bytes = {64};
+    split->first = 1;
+    split->count = 2;
+    made->splits.push_back(std::move(split));
+    dispatch.choices.push_back(choice(name, std::move(made)));
+  }
+  auto command = std::make_unique<fb::CommandT>();
+  command->op = "linnet.embed";
+  command->body.Set(std::move(dispatch));
+  entry->commands.push_back(std::move(command));
+  program->entries.push_back(std::move(entry));
+  edit(*program);
+  fb::MetadataT metadata;
+  metadata.programs.push_back(std::move(program));
+  auto written = writer->finish(metadata);
+  if (!written) return written.error().message;
+  auto read = Artifact::open(path);
+  return read ? "" : read.error().message;
+}
+
+} // namespace
+
+TEST_CASE("each claim of a GPU program is checked") {
+  TemporaryDirectory directory;
+  using P = fb::ProgramT;
+  auto dispatch = [](P & p) -> auto & { return *p.entries[0]->commands[0]->body.AsDispatch(); };
+  auto first = [&](P & p) -> auto & { return *dispatch(p).choices[0]->steps[0]; };
+  struct Case {
+    std::function<void(P &)> edit;
+    const char *error;
+  };
+  const Case cases[] = {
+      {[](P &p) { p.shaders.clear(); }, "shader 0 of 0"},
+      {[](P &p) { p.shaders[0]->words->size = 18; }, "shader 'rows': 18 bytes are no SPIR-V"},
+      {[](P &p) { p.shaders[0]->words->size = uint64_t(1) << 20; }, "lies outside"},
+      {[](P &p) { p.shaders[0]->local_x = 0; }, "a local size of 0"},
+      {[](P &p) { p.shaders[0]->local_x = p.shaders[0]->local_y = 512; }, "more than 65536 invocations"},
+      {[](P &p) { p.shaders[0]->subgroup_min = 8; }, "subgroups from 8 to 0"},
+      {[](P &p) { p.shaders[0]->bindings = 4; }, "has 4 bindings, 3 arguments are given"},
+      {[](P &p) { p.shaders[0]->push_words = 0; }, "1 push words of 0"},
+      {[](P &p) { p.shaders[0]->push_words = 2; }, "a split's push words 1 and 2 of 2"},
+      {[&](P &p) { p.entries[0]->commands[0]->body.Set(fb::KernelCallT()); }, "has dispatches only"},
+      {[&](P &p) { dispatch(p).args[2]->offset = 64, dispatch(p).args[2]->size = 64; },
+       "operand 2: offset 64 is no multiple of 256"},
+      {[&](P &p) { dispatch(p).args[1]->size = 0; }, "operand 1 is empty"},
+      {[&](P &p) { dispatch(p).args[0]->size = 641; }, "[0, +641) lies outside weight 0 of 640 bytes"},
+      {[&](P &p) { dispatch(p).types.pop_back(); }, "3 operands with 2 types"},
+      {[&](P &p) { dispatch(p).types[0] = static_cast<fb::DType>(99); }, "operand 0: unknown element type"},
+      {[&](P &p) { dispatch(p).results = {1}; }, "argument 1 is a result and not written"},
+      {[&](P &p) { dispatch(p).results = {7}; }, "result 7 of 3"},
+      {[&](P &p) { dispatch(p).choices.clear(); }, "0 choices"},
+      {[&](P &p) { dispatch(p).choices[1]->steps.clear(); }, "choice 'plain': 0 steps"},
+      {[&](P &p) { dispatch(p).choices[0]->tolerance = 2; }, "choice 'fast': a tolerance of 2"},
+      {[&](P &p) { dispatch(p).choices[0]->amount = symbol(4); }, "amount has no value"},
+      {[&](P &p) { first(p).args[0] = 3; }, "argument 3 of 3"},
+      {[&](P &p) { first(p).access[0] = fb::Access::read_write; }, "argument 0: writes to weight"},
+      {[&](P &p) { first(p).access[1] = static_cast<fb::Access>(4); }, "argument 1: unknown access 4"},
+      {[&](P &p) { first(p).access.pop_back(); }, "3 arguments with 2 kinds of access"},
+      {[&](P &p) { first(p).push[0] = symbol(0, int64_t(1) << 40); }, "does not fit in 31 bits"},
+      {[&](P &p) { first(p).groups[0]->per = 0; }, "workgroups of 0 units"},
+      {[&](P &p) { first(p).splits[0]->units = constant(11); }, "a split of 11 units of 64 bytes"},
+      {[&](P &p) { first(p).splits[0]->unit_bytes = {6}; }, "a split of 10 units of 6 bytes"},
+      {[&](P &p) { first(p).splits[0]->axis = 1; }, "a split along axis 1 of 1"},
+      {[&](P &p) { first(p).splits[0]->args = {5}; }, "a split of argument 5"},
+      {[&](P &p) { first(p).bind = {0, 1}; }, "3 arguments with 2 bindings"},
+      {[&](P &p) { first(p).bind = {0, 1, 1}; }, "nothing is bound at 2"},
+      {[&](P &p) { first(p).bind = {0, 1, 2}, first(p).offsets = 1; }, "push words [1, +3) of 3"},
+  };
+  CHECK(writeWith(directory / "good.linnet", [](P &) {}) == "");
+  for (const Case &c : cases) {
+    std::string error = writeWith(directory / "bad.linnet", c.edit);
+    CAPTURE(error, c.error);
+    CHECK(error.find(c.error) != std::string::npos);
+  }
+  CHECK(writeWith(directory / "words.linnet", [](P &) {}, 77).find("shader rows is no SPIR-V") !=
+        std::string::npos);
+}
