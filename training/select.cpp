@@ -1,0 +1,151 @@
+#include "training/select.h"
+#include "support/error.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <map>
+#include <optional>
+
+namespace linnet::training {
+namespace {
+
+std::vector<std::string> splitOutsideBraces(std::string_view text) {
+  std::vector<std::string> parts(1);
+  int depth = 0;
+  for (char c : text) {
+    depth += c == '{' ? 1 : c == '}' ? -1 : 0;
+    if (c == ',' && depth == 0)
+      parts.emplace_back();
+    else
+      parts.back() += c;
+  }
+  return parts;
+}
+
+std::optional<int64_t> number(std::string_view text) {
+  int64_t value = 0;
+  auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return failed == std::errc() && end == text.data() + text.size() && !text.empty() ? std::optional(value)
+                                                                                    : std::nullopt;
+}
+
+/// Whether `name` is `choice` (a word, or from..to) followed by what `rest` matches.
+bool matchesChoice(std::string_view choice, std::string_view rest, std::string_view name) {
+  size_t dots = choice.find("..");
+  auto low = dots == choice.npos ? std::nullopt : number(choice.substr(0, dots));
+  auto high = dots == choice.npos ? std::nullopt : number(choice.substr(dots + 2));
+  if (!low || !high) return name.starts_with(choice) && matchesPattern(rest, name.substr(choice.size()));
+  size_t digits = 0;
+  while (digits < name.size() && name[digits] >= '0' && name[digits] <= '9') ++digits;
+  auto found = number(name.substr(0, digits));
+  return found && *found >= *low && *found <= *high && matchesPattern(rest, name.substr(digits));
+}
+
+/// The layer of "h.N.rest", and what is around it.
+std::optional<int64_t> layerOf(std::string_view name, std::string_view *rest = nullptr) {
+  if (!name.starts_with("h.")) return std::nullopt;
+  size_t dot = name.find('.', 2);
+  if (dot == name.npos) return std::nullopt;
+  if (rest) *rest = name.substr(dot + 1);
+  return number(name.substr(2, dot - 2));
+}
+
+template <class Wanted>
+std::vector<std::string> namesWhere(const std::vector<ParameterInfo> &all, Wanted wanted) {
+  std::vector<std::string> names;
+  for (const ParameterInfo &parameter : all)
+    if (wanted(parameter)) names.push_back(parameter.name);
+  return names;
+}
+
+} // namespace
+
+int64_t ParameterInfo::elements() const {
+  int64_t count = 1;
+  for (int64_t dim : shape) count *= dim;
+  return count;
+}
+
+bool matchesPattern(std::string_view pattern, std::string_view name) {
+  if (pattern.empty()) return name.empty();
+  std::string_view rest = pattern.substr(1);
+  if (pattern[0] == '*') {
+    for (size_t skip = 0; skip <= name.size(); ++skip)
+      if (matchesPattern(rest, name.substr(skip))) return true;
+    return false;
+  }
+  size_t close = pattern.find('}');
+  if (pattern[0] == '{' && close != pattern.npos) {
+    for (const std::string &choice : splitOutsideBraces(pattern.substr(1, close - 1)))
+      if (matchesChoice(choice, pattern.substr(close + 1), name)) return true;
+    return false;
+  }
+  if (name.empty() || (pattern[0] != '?' && pattern[0] != name[0])) return false;
+  return matchesPattern(rest, name.substr(1));
+}
+
+Result<std::vector<std::string>> selectByPattern(const std::vector<ParameterInfo> &all,
+                                                 const std::string &patterns) {
+  std::vector<std::string> parts = splitOutsideBraces(patterns);
+  for (const std::string &pattern : parts)
+    if (std::none_of(all.begin(), all.end(),
+                     [&](const ParameterInfo &p) { return matchesPattern(pattern, p.name); }))
+      return errorf("no parameter matches \"{}\"; there are: {}", pattern, foldedNames(all));
+  return namesWhere(all, [&](const ParameterInfo &p) {
+    return std::any_of(parts.begin(), parts.end(),
+                       [&](const std::string &pattern) { return matchesPattern(pattern, p.name); });
+  });
+}
+
+Result<std::vector<std::string>> selectLastLayers(const std::vector<ParameterInfo> &all, int64_t count) {
+  int64_t layers = layerCount(all);
+  if (count < 1 || count > layers)
+    return errorf("the model has {} layers, expected from 1 to {} to train, found {}", layers, layers, count);
+  return namesWhere(all, [&](const ParameterInfo &p) {
+    auto layer = layerOf(p.name);
+    return (layer && *layer >= layers - count) || p.name.starts_with("ln_f.");
+  });
+}
+
+std::vector<std::string> selectBiases(const std::vector<ParameterInfo> &all) {
+  return namesWhere(all, [](const ParameterInfo &p) { return p.name.ends_with(".bias"); });
+}
+
+std::vector<std::string> selectNorms(const std::vector<ParameterInfo> &all) {
+  return namesWhere(all, [](const ParameterInfo &p) { return p.name.find("ln_") != std::string::npos; });
+}
+
+std::string foldedNames(const std::vector<ParameterInfo> &all) {
+  std::vector<std::string> names;
+  int64_t layers = layerCount(all);
+  for (const ParameterInfo &parameter : all) {
+    std::string_view rest;
+    auto layer = layerOf(parameter.name, &rest);
+    if (!layer || layers == 1)
+      names.push_back(parameter.name);
+    else if (*layer == 0)
+      names.push_back(fmt::format("h.{{0..{}}}.{}", layers - 1, rest));
+  }
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+int64_t layerCount(const std::vector<ParameterInfo> &all) {
+  int64_t count = 0;
+  for (const ParameterInfo &parameter : all)
+    if (auto layer = layerOf(parameter.name)) count = std::max(count, *layer + 1);
+  return count;
+}
+
+double layerwiseScale(std::string_view name, int64_t n_layer, double decay) {
+  double depth = 0;
+  if (auto layer = layerOf(name))
+    depth = static_cast<double>(n_layer - *layer);
+  else if (name.starts_with("wte.") || name.starts_with("wpe."))
+    depth = static_cast<double>(n_layer + 1);
+  return std::pow(decay, depth);
+}
+
+bool decays(const ParameterInfo &parameter) { return parameter.shape.size() > 1; }
+
+} // namespace linnet::training

@@ -1,0 +1,74 @@
+// The loop: batches in, updates, evaluations, checkpoints.
+#pragma once
+#include "training/batch.h"
+#include "training/program.h"
+#include "training/run_directory.h"
+#include "training/schedule.h"
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+namespace linnet::training {
+
+struct TrainerOptions {
+  Schedule schedule;            ///< schedule.steps is how many updates there are
+  int64_t accumulate = 1;       ///< micro-batches to an update
+  int64_t evaluate_every = 0;   ///< steps; also before the first and after the last. 0: never
+  int64_t patience = 0;         ///< evaluations without a lesser loss before it stops; 0: goes on to the end
+  int64_t checkpoint_every = 0; ///< steps; 0: only at the end and when it is stopped
+  std::string title;            ///< of the curves
+};
+
+struct StepReport {
+  int64_t step = 0;
+  Position position;
+  double loss = 0, lr = 0, grad_norm = 0, seconds = 0;
+  int64_t counted = 0; ///< labels in it
+};
+
+struct TrainerEvents {
+  std::function<void(const StepReport &)> step;
+  std::function<void(int64_t step, double loss, bool best)> evaluated;
+  /// Asked between micro-batches; true: what the current step has done is dropped, a checkpoint is written,
+  /// run() gives Stop::Interrupted.
+  std::function<bool()> interrupted;
+};
+
+enum class Stop : uint8_t { Finished, Early, Interrupted };
+
+class Trainer {
+public:
+  Trainer(TrainingProgram &program, const BatchSource &train, const BatchSource *held_out,
+          RunDirectory &directory, TrainerOptions options, TrainerEvents events);
+
+  /// From where the run's checkpoint is, or from the program's present states. At the end the program has the
+  /// parameters with the least held-out loss, where there is a held-out part; else the last. A loss or
+  /// gradient that is not finite ends it with an error that names the step, the op where it began, and the
+  /// last good checkpoint.
+  Result<Stop> run();
+  const RunState &state() const { return now; }
+
+private:
+  Result<bool> step();
+  Result<void> evaluate();
+  Error notFinite(const char *what, double value, const Batch &batch, uint32_t seed);
+  bool interrupted() const { return events.interrupted && events.interrupted(); }
+  Result<void> save();
+  bool evaluates() const { return held_out && options.evaluate_every > 0; }
+
+  TrainingProgram &program;
+  const BatchSource &train, *held_out;
+  RunDirectory &directory;
+  TrainerOptions options;
+  TrainerEvents events;
+  RunState now;
+  int64_t saved = -1; ///< the step of the checkpoint on disk
+};
+
+/// Mean loss over all batches of a source; scores to `visit` where it is set.
+using ScoreVisitor = std::function<void(const Batch &, std::span<const float> scores)>;
+Result<double> meanLoss(TrainingProgram &program, const BatchSource &source, const ScoreVisitor &visit = {},
+                        const std::function<bool()> &interrupted = {});
+
+} // namespace linnet::training
