@@ -13,7 +13,8 @@ using Clock = std::chrono::steady_clock;
 } // namespace
 
 std::string Test::name() const {
-  return prompt ? fmt::format("pp{}", prompt) : fmt::format("tg{}", generated);
+  if (prompt) return fmt::format("pp{}", prompt);
+  return past > 1 ? fmt::format("tg{} @ d{}", generated, past) : fmt::format("tg{}", generated);
 }
 
 double Measured::mean() const {
@@ -40,7 +41,7 @@ std::vector<std::vector<TokenId>> promptsFor(const ModelConfig &config, int64_t 
 
 Result<void> checkBounds(const ModelConfig &config, const std::vector<Test> &tests) {
   for (const Test &test : tests) {
-    int64_t needed = test.prompt ? test.prompt : test.generated + 1;
+    int64_t needed = test.prompt ? test.prompt : test.past + test.generated;
     if (test.batch > config.max_batch)
       return errorf("-b {}: the artifact was compiled for a batch of at most {}; compile with --max-batch {}",
                     test.batch, config.max_batch, test.batch);
@@ -52,7 +53,7 @@ Result<void> checkBounds(const ModelConfig &config, const std::vector<Test> &tes
 }
 
 Result<double> once(Session &session, const ModelConfig &config, const Test &test) {
-  auto prompts = promptsFor(config, test.batch, test.prompt ? test.prompt : 1);
+  auto prompts = promptsFor(config, test.batch, test.prompt ? test.prompt : test.past);
   GenerateOptions options;
   options.max_new_tokens = test.prompt ? 1 : test.generated + 1;
   options.ignore_eos = true;

@@ -10,11 +10,11 @@
 
 namespace linnet::measure {
 
-/// `prompt` tokens processed up to the first new one, or (prompt 0) `generated` tokens one at a time behind a
-/// prompt of one.
+/// `prompt` tokens processed up to the first new one, or (prompt 0) `generated` tokens one at a time behind
+/// `past` of them.
 struct Test {
-  int64_t prompt = 0, generated = 0, batch = 1;
-  std::string name() const; ///< "pp128", "tg32"
+  int64_t prompt = 0, generated = 0, batch = 1, past = 1;
+  std::string name() const; ///< "pp128", "tg32", "tg32 @ d128" behind 128 tokens
 };
 
 struct Measured {

@@ -1,12 +1,15 @@
 // What this machine can do at most (measure/limits.h), over a buffer as large as a model's weights.
 //
 //   limits [--threads N] [--mib N] [--seconds S] [--json]
+//   limits --serve ...     answers each line of stdin, the name of a type ("f32"), with both limits as of
+//   now, in JSON
 #include "measure/limits.h"
 
 #include <omp.h>
 
 #include <cstdio>
 #include <cstdlib>
+#include <iostream>
 #include <string>
 
 using namespace linnet::measure;
@@ -14,8 +17,21 @@ using namespace linnet::measure;
 namespace {
 
 int usage() {
-  std::fprintf(stderr, "usage: limits [--threads N] [--mib N] [--seconds S] [--json]\n");
+  std::fprintf(stderr, "usage: limits [--threads N] [--mib N] [--seconds S] [--json] [--serve]\n");
   return 2;
+}
+
+/// Both limits each time a type is named, within `seconds`; 0 for a type that the processor has no
+/// instruction for.
+int serve(const ReadBuffer &buffer, int threads, double seconds) {
+  for (std::string type; std::getline(std::cin, type);) {
+    double read = readBandwidth(buffer.data(), threads, seconds), rate = 0;
+    for (const Peak &which : peaks())
+      if (type == which.name) rate = peakRate(which, threads, seconds);
+    std::printf("{\"read_bytes_per_s\": %.5g, \"ops_per_s\": %.5g}\n", read, rate);
+    std::fflush(stdout);
+  }
+  return 0;
 }
 
 } // namespace
@@ -24,11 +40,11 @@ int main(int argc, char **argv) {
   int threads = omp_get_max_threads();
   long mib = 512;
   double seconds = 1;
-  bool json = false;
+  bool json = false, serving = false;
   for (int i = 1; i < argc; ++i) {
     std::string option = argv[i];
-    if (option == "--json") {
-      json = true;
+    if (option == "--json" || option == "--serve") {
+      (option == "--json" ? json : serving) = true;
       continue;
     }
     char *rest = nullptr;
@@ -49,6 +65,7 @@ int main(int argc, char **argv) {
     std::fprintf(stderr, "limits: not enough memory for %ld MiB\n", mib);
     return 1;
   }
+  if (serving) return serve(buffer, threads, seconds);
   double read = readBandwidth(buffer.data(), threads, seconds);
   if (json)
     std::printf("{\"threads\": %d, \"read_bytes_per_s\": %.4g", threads, read);

@@ -15,7 +15,7 @@ using measure::Measured;
 using measure::Test;
 
 struct Options {
-  std::string file, prompts = "512", generations = "128", batches = "1";
+  std::string file, prompts = "512", generations = "128", batches = "1", depths = "1";
   DeviceOption device;
   int repetitions = 5;
   bool json = false;
@@ -27,6 +27,7 @@ Json toJson(const std::vector<Measured> &all, const OpenModel &open) {
     tests.push_back({{"test", m.test.name()},
                      {"n_prompt", m.test.prompt},
                      {"n_gen", m.test.generated},
+                     {"n_depth", m.test.past},
                      {"batch", m.test.batch},
                      {"avg_ts", m.mean()},
                      {"stddev_ts", m.deviation()},
@@ -74,8 +75,11 @@ std::vector<Test> testsOf(const Options &options) {
     if (batch < 1) usageError("-b: a batch is at least 1");
     for (int64_t prompt : parseList(options.prompts, "-p"))
       if (prompt) tests.push_back({prompt, 0, batch});
-    for (int64_t generated : parseList(options.generations, "-n"))
-      if (generated) tests.push_back({0, generated, batch});
+    for (int64_t past : parseList(options.depths, "-d")) {
+      if (past < 1) usageError("-d: generation starts behind a prompt of at least 1 token");
+      for (int64_t generated : parseList(options.generations, "-n"))
+        if (generated) tests.push_back({0, generated, batch, past});
+    }
   }
   if (tests.empty()) usageError("-p 0 and -n 0 leave nothing to measure");
   return tests;
@@ -94,6 +98,11 @@ void addBench(CLI::App &app, Action &action) {
       ->type_name("N")
       ->capture_default_str();
   command->add_option("-n,--n-gen", options->generations, "tokens to generate; several with commas; 0: none")
+      ->type_name("N")
+      ->capture_default_str();
+  command
+      ->add_option("-d,--n-depth", options->depths,
+                   "tokens that lie before those generated; several with commas")
       ->type_name("N")
       ->capture_default_str();
   command->add_option("-b,--batch", options->batches, "sequences at a time; several with commas")

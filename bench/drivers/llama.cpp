@@ -1,0 +1,139 @@
+// llama.cpp for bench/compare (serve.h): built by it against the library of the same sources.
+//
+//   llama MODEL.gguf THREADS BATCH CONTEXT
+//   llama --quantize IN.gguf OUT.gguf bf16|q8_0|q4_0     every matrix in that type, token embedding included
+#include "llama.h"
+#include "serve.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+
+namespace {
+
+using bench::now;
+
+class Llama final : public bench::Peer {
+public:
+  Llama(const char *file, int threads, int sequences, int positions) {
+    llama_model_params how = llama_model_default_params();
+    how.n_gpu_layers = 0;
+    model = llama_model_load_from_file(file, how);
+    if (!model) throw std::runtime_error(std::string("cannot load ") + file);
+    llama_context_params params = llama_context_default_params();
+    params.n_ctx = static_cast<uint32_t>(positions * sequences);
+    params.n_seq_max = static_cast<uint32_t>(sequences);
+    params.n_batch = std::max<uint32_t>(2048, static_cast<uint32_t>(sequences) * 64);
+    params.n_threads = params.n_threads_batch = threads;
+    context = llama_init_from_model(model, params);
+    if (!context) throw std::runtime_error("cannot make a context");
+    vocabulary = llama_vocab_n_tokens(llama_model_get_vocab(model));
+    capacity = static_cast<int32_t>(params.n_batch);
+    batch = llama_batch_init(capacity, 0, 1);
+  }
+  ~Llama() override {
+    llama_batch_free(batch);
+    llama_free(context);
+    llama_model_free(model);
+  }
+  std::string version() const override {
+    return std::string("llama.cpp ") + llama_version() + ": " + llama_print_system_info();
+  }
+
+  double prefill(int64_t tokens, int64_t sequences) override {
+    double begin = now();
+    run(bench::randomIds(tokens, vocabulary), sequences);
+    return now() - begin;
+  }
+  double decode(int64_t past, int64_t count, int64_t sequences) override {
+    std::vector<int32_t> next = run(bench::randomIds(past, vocabulary), sequences);
+    double begin = now();
+    for (int64_t i = 0; i < count; ++i) {
+      batch.n_tokens = 0;
+      for (int64_t s = 0; s < sequences; ++s)
+        add(next[static_cast<size_t>(s)], static_cast<int32_t>(past + i), static_cast<int32_t>(s), true);
+      next = step(sequences);
+    }
+    return now() - begin;
+  }
+  std::vector<float> logits(const std::vector<int32_t> &ids) override {
+    run(ids, 1);
+    const float *values = llama_get_logits_ith(context, -1);
+    return {values, values + vocabulary};
+  }
+
+private:
+  void add(int32_t id, int32_t position, int32_t sequence, bool wanted) {
+    int32_t i = batch.n_tokens++;
+    batch.token[i] = id;
+    batch.pos[i] = position;
+    batch.n_seq_id[i] = 1;
+    batch.seq_id[i][0] = sequence;
+    batch.logits[i] = wanted;
+  }
+  /// The likeliest next token of each sequence of the batch.
+  std::vector<int32_t> step(int64_t sequences) {
+    if (llama_decode(context, batch) != 0) throw std::runtime_error("llama_decode failed");
+    std::vector<int32_t> next;
+    for (int32_t i = 0; i < batch.n_tokens; ++i)
+      if (batch.logits[i]) next.push_back(bench::argmax(llama_get_logits_ith(context, i), vocabulary));
+    if (static_cast<int64_t>(next.size()) != sequences) throw std::runtime_error("a sequence gave no logits");
+    return next;
+  }
+  /// The same prompt in every sequence, from an empty cache.
+  std::vector<int32_t> run(const std::vector<int32_t> &ids, int64_t sequences) {
+    auto length = static_cast<int64_t>(ids.size());
+    llama_memory_clear(llama_get_memory(context), false);
+    std::vector<int32_t> next;
+    int64_t at_once = std::max<int64_t>(1, capacity / length);
+    if (length > capacity) throw std::runtime_error("the prompt is longer than a batch");
+    for (int64_t first = 0; first < sequences; first += at_once) {
+      int64_t end = std::min(sequences, first + at_once);
+      batch.n_tokens = 0;
+      for (int64_t s = first; s < end; ++s)
+        for (int64_t i = 0; i < length; ++i)
+          add(ids[static_cast<size_t>(i)], static_cast<int32_t>(i), static_cast<int32_t>(s), i + 1 == length);
+      for (int32_t id : step(end - first)) next.push_back(id);
+    }
+    return next;
+  }
+
+  llama_model *model = nullptr;
+  llama_context *context = nullptr;
+  llama_batch batch{};
+  int32_t vocabulary = 0, capacity = 0;
+};
+
+int quantize(const char *from, const char *to, const std::string &type) {
+  llama_model_quantize_params params = llama_model_quantize_default_params();
+  params.pure = true;
+  if (type == "bf16")
+    params.ftype = LLAMA_FTYPE_MOSTLY_BF16, params.token_embedding_type = GGML_TYPE_BF16;
+  else if (type == "q8_0")
+    params.ftype = LLAMA_FTYPE_MOSTLY_Q8_0, params.token_embedding_type = GGML_TYPE_Q8_0;
+  else if (type == "q4_0")
+    params.ftype = LLAMA_FTYPE_MOSTLY_Q4_0, params.token_embedding_type = GGML_TYPE_Q4_0;
+  else {
+    std::fprintf(stderr, "llama: no type %s: bf16, q8_0, q4_0\n", type.c_str());
+    return 2;
+  }
+  return llama_model_quantize(from, to, &params) == 0 ? 0 : 1;
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  llama_log_set([](ggml_log_level level, const char *text, void *) {
+    if (level == GGML_LOG_LEVEL_ERROR) std::fputs(text, stderr);
+  }, nullptr);
+  llama_backend_init();
+  if (argc == 5 && std::strcmp(argv[1], "--quantize") == 0) return quantize(argv[2], argv[3], argv[4]);
+  if (argc != 5) {
+    std::fprintf(stderr, "usage: llama MODEL.gguf THREADS BATCH CONTEXT | --quantize IN OUT TYPE\n");
+    return 2;
+  }
+  return bench::serveOrFail("llama", [&] {
+    return std::make_unique<Llama>(argv[1], std::atoi(argv[2]), std::atoi(argv[3]), std::atoi(argv[4]));
+  });
+}

@@ -1,0 +1,1 @@
+"""What bench/compare and bench/type-errors are made of."""

@@ -1,0 +1,161 @@
+"""The turns: every peer once a round, the machine probed before and behind each."""
+import time
+from dataclasses import dataclass
+
+from . import cases as known
+from . import logits
+from .process import BusyLoop, Failed, Server
+from .stats import Run, rotated
+
+
+@dataclass
+class Turn(Run):
+    """before and after are of the limit that bounds the case; `ceiling` in tokens a second as of both probes."""
+    ceiling: float = 0.0
+    read: float = 0.0
+    operations: float = 0.0
+
+
+class Probe:
+    """The machine's limits as of now, over a buffer as large as the weights of a type."""
+
+    def __init__(self, options, shape, dtype, threads):
+        mib = max(8, round(shape.weight_bytes(dtype) / (1 << 20)))
+        self.kind = known.PEAK[dtype]
+        self.server = Server([options.build / "bin" / "limits", "--serve", "--threads", threads, "--mib", mib, "--seconds",
+                              options.probe_seconds], greets=False)
+
+    def __call__(self):
+        time.sleep(0.02)  # threads of the run before have gone to sleep
+        reply = self.server.ask(self.kind)
+        return reply["read_bytes_per_s"], reply["ops_per_s"]
+
+    def close(self):
+        self.server.close()
+
+
+class Group:
+    """All peers of one type with their models loaded, for a number of threads and sequences."""
+
+    def __init__(self, options, peers, model, shape, dtype, threads, batch, context, notes):
+        self.options, self.shape, self.dtype, self.notes = options, shape, dtype, notes
+        self.threads, self.servers, self.versions = threads, {}, {}
+        for peer in peers:
+            if dtype not in peer.dtypes:
+                continue
+            try:
+                command = peer.command(model, dtype, threads, batch, context)
+                server = start(peer, command, threads)
+            except Failed as error:
+                if peer.name == "linnet":
+                    raise
+                notes.append(f"{peer.name} {dtype}: {error}")
+                continue
+            self.servers[peer.name] = server
+            self.versions[peer.name] = server.hello.get("version", "")
+        self.probe = Probe(options, shape, dtype, threads)
+
+    def check(self, reference):
+        """Drops peers whose logits are another model's. Returns every peer's error beside `reference`."""
+        errors = {}
+        for name, server in list(self.servers.items()):
+            errors[name] = logits.error(logits.of(server), reference)
+            if errors[name] > logits.ALLOWED[self.dtype]:
+                if name == "linnet":
+                    raise Failed(f"linnet {self.dtype}: logits are {errors[name]:.2g} off those of f32")
+                self.drop(name, f"its logits are {errors[name]:.2g} off Linnet's in f32, more than "
+                                f"{logits.ALLOWED[self.dtype]:.2g}: not the same model, so not measured")
+        return errors
+
+    def drop(self, name, why):
+        self.notes.append(f"{name} {self.dtype}: {why}")
+        self.servers.pop(name).close()
+
+    def turn(self, name, case, before):
+        seconds = self.servers[name].ask(case.request)["seconds"]
+        after = self.probe()
+        read, operations = ((a + b) / 2 for a, b in zip(before, after))
+        bound = 0 if case.kind == "decode" and case.batch == 1 or not operations else 1
+        run = Turn(case.tokens / seconds, before[bound], after[bound], read=read, operations=operations,
+                   ceiling=known.ceiling(case, self.shape, self.dtype, read, operations))
+        return run, after
+
+    def measure(self, case, rounds):
+        """{peer: [Turn or None, one a round]}"""
+        runs = {name: [] for name in self.servers}
+        for name in list(self.servers):
+            self.guarded(name, lambda: self.servers[name].ask(case.request))  # warms up
+        for index in range(rounds):
+            before = self.probe()
+            for name in rotated(list(self.servers), index):
+                answer = self.guarded(name, lambda: self.turn(name, case, before))
+                run, before = answer or (None, self.probe())
+                runs[name].append(run)
+        return runs
+
+    def guarded(self, name, what):
+        try:
+            return what()
+        except Failed as error:
+            if name == "linnet":
+                raise
+            if name in self.servers:
+                self.drop(name, str(error))
+            return None
+
+    def stolen(self, case, rounds):
+        """{peer: [speed beside a busy loop over speed without, one a round]}"""
+        shares = {name: [] for name in self.servers}
+        for index in range(rounds):
+            for name in rotated(list(self.servers), index):
+                alone = self.servers[name].ask(case.request)["seconds"]
+                with BusyLoop():
+                    disturbed = self.servers[name].ask(case.request)["seconds"]
+                shares[name].append(alone / disturbed)
+                time.sleep(0.05)
+        return shares
+
+    def close(self):
+        for server in self.servers.values():
+            server.close()
+        self.probe.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def start(peer, command, threads):
+    # A machine's tuning variables of OpenBLAS would slow PyTorch down; a thread count in the environment, everyone.
+    environment = {"OPENBLAS_CORETYPE": None, "OPENBLAS_L2_SIZE": None, "OMP_NUM_THREADS": str(threads)}
+    return Server(command, env={**environment, **peer.environment})
+
+
+def whole_process(peers, model, dtype, threads, context, rounds, notes):
+    """{peer: ([seconds from the start of the process to the first token of a prompt of 16], [largest resident bytes])}"""
+    case = known.CASES["decode"]
+    found = {}
+    able = [peer for peer in peers if dtype in peer.dtypes]
+    for index in range(rounds + 1):
+        for peer in rotated(able, index):
+            try:
+                command = peer.command(model, dtype, threads, 1, context)
+                begin = time.perf_counter()
+                with start(peer, command, threads) as server:
+                    server.ask("prefill 16 1")
+                    first = time.perf_counter() - begin
+                    server.ask(f"decode {min(case.past, context // 2)} 16 1")
+                    resident = server.largest_resident()
+            except Failed as error:
+                if peer.name == "linnet":
+                    raise
+                notes.append(f"{peer.name} {dtype}: {error}")
+                able = [p for p in able if p is not peer]
+                continue
+            if index:  # the first round warms the file cache
+                seconds, bytes_ = found.setdefault(peer.name, ([], []))
+                seconds.append(first)
+                bytes_.append(resident)
+    return found

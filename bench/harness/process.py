@@ -1,0 +1,92 @@
+"""Programs that stay and answer one line with one (bench/drivers/serve.h), and what the system says of them."""
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+
+
+class Failed(Exception):
+    """What a person is told, on one line."""
+
+
+def run(*command, **options):
+    """The output of a command that has to work."""
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, **options)
+    if done.returncode:
+        lines = (done.stderr or done.stdout).strip().splitlines()
+        raise Failed(f"{command[0]}: exit code {done.returncode}: {lines[-1] if lines else 'no message'}")
+    return done.stdout
+
+
+class Server:
+    """A driver that has loaded its model. `hello` is its first line; a variable of `env` that is None is taken away."""
+
+    def __init__(self, command, env=None, limit=600, greets=True):
+        self.command, self.limit = [str(c) for c in command], limit
+        env = {k: v for k, v in {**os.environ, **(env or {})}.items() if v is not None}
+        self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, env=env, text=True, bufsize=1)
+        self.hello = self.read() if greets else {}
+
+    def read(self):
+        ready, _, _ = select.select([self.process.stdout], [], [], self.limit)
+        if not ready:
+            self.close()
+            raise Failed(f"{self.command[0]}: no answer within {self.limit} s")
+        line = self.process.stdout.readline()
+        if not line:
+            code = self.process.wait()
+            lines = self.process.stderr.read().strip().splitlines()
+            raise Failed(f"{os.path.basename(self.command[0])}: exit code {code}: {lines[-1] if lines else 'no message'}")
+        reply = json.loads(line)
+        if "error" in reply:
+            raise Failed(f"{os.path.basename(self.command[0])}: {reply['error']}")
+        return reply
+
+    def ask(self, line):
+        try:
+            self.process.stdin.write(line + "\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass  # read() says how it ended
+        return self.read()
+
+    def largest_resident(self):
+        """Bytes; of the whole life of the process."""
+        with open(f"/proc/{self.process.pid}/status") as status:
+            for line in status:
+                if line.startswith("VmHWM:"):
+                    return int(line.split()[1]) * 1024
+        raise Failed("/proc has no VmHWM")
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            try:
+                stream.close()
+            except BrokenPipeError:
+                pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+class BusyLoop:
+    """Steals one core."""
+
+    def __enter__(self):
+        core = max(os.sched_getaffinity(0))
+        self.process = subprocess.Popen([sys.executable, "-c", f"import os\nos.sched_setaffinity(0, {{{core}}})\nwhile True: pass"])
+        time.sleep(0.2)
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()

@@ -1,0 +1,96 @@
+"""bench/compare and bench/type-errors as a person runs them, with Linnet alone on tiny models."""
+import json, os, subprocess, sys, tempfile, unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = os.environ.get("LINNET_BUILD") or str(ROOT / "build" / "release")
+COMPARE, TYPE_ERRORS = ROOT / "bench" / "compare", ROOT / "bench" / "type-errors"
+
+
+def call(program, *args):
+    return subprocess.run([sys.executable, "-B", str(program), *map(str, args)], capture_output=True, text=True, timeout=300)
+
+
+class Compare(unittest.TestCase):
+    def test_help(self):
+        done = call(COMPARE, "--help")
+        self.assertEqual(done.returncode, 0)
+        for word in ("--quick", "--peers", "--cases", "prefill1024", "int4", "onnxruntime"):
+            self.assertIn(word, done.stdout)
+
+    def test_bad_arguments(self):
+        for args, expected in ((["--peers", "tensorrt"], "no peer 'tensorrt': expected some of linnet, llama.cpp"),
+                               (["--cases", "decode,x"], "no case 'x'"), (["--dtypes", "f64"], "no type 'f64'"),
+                               (["--threads", "2,0"], "--threads 2,0: expected numbers from 1"),
+                               (["--rounds", "0"], "--rounds 0: expected 1 to 1000"), (["--drift", "-1"], "expected a share above 0"),
+                               (["--probe-seconds", "0"], "--probe-seconds 0.0"), (["--threads", ""], "--threads")):
+            done = call(COMPARE, *args)
+            self.assertEqual(done.returncode, 2, args)
+            self.assertIn(expected, done.stderr)
+
+    def test_no_build_and_no_model(self):
+        done = call(COMPARE, "--quick", "--build", "/nowhere")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("/nowhere/bin/linnet is not there: build first", done.stderr)
+        with tempfile.TemporaryDirectory() as folder:
+            done = call(COMPARE, "--quick", "--build", BUILD, "--work", folder, "--model", folder)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("has no config.json", done.stderr)
+            self.assertNotIn("Traceback", done.stderr)
+
+    def test_quick(self):
+        with tempfile.TemporaryDirectory() as folder:
+            done = call(COMPARE, "--quick", "--build", BUILD, "--work", folder, "--json")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            found = json.loads(done.stdout)
+            self.assertEqual(found["peers"], ["linnet"])
+            self.assertEqual([(r["case"], r["dtype"]) for r in found["rows"]], [("decode", "f32"), ("prefill128", "f32")])
+            for row in found["rows"]:
+                entry = row["peers"]["linnet"]
+                self.assertEqual(entry["discarded"] + entry.get("runs", 0), 2)
+            self.assertEqual(found["logit_errors"], {"f32": {"linnet": 0}})
+            self.assertEqual(len(found["first_token_ms"]["f32"]["linnet"]), 2)
+            self.assertGreater(min(found["resident_mb"]["f32"]["linnet"]), 3)
+
+    def test_table(self):
+        with tempfile.TemporaryDirectory() as folder:
+            done = call(COMPARE, "--quick", "--build", BUILD, "--work", folder, "--cases", "batch8,prefill1024", "--dtypes", "int8",
+                        "--drift", 1000)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn("| batch8, int8 |", done.stdout)
+            self.assertIn("not measured: prefill1024: needs 1024 positions, the model has 256", done.stdout)
+            self.assertIn("discarded: 0 of 2 runs, 0 of 0 pairs", done.stdout)
+
+
+class TypeErrors(unittest.TestCase):
+    def test_bad_arguments(self):
+        with tempfile.TemporaryDirectory() as folder:
+            self.assertEqual(call(TYPE_ERRORS).returncode, 2)
+            self.assertEqual(call(TYPE_ERRORS, folder, __file__, "--positions", 0).returncode, 2)
+            done = call(TYPE_ERRORS, folder, __file__, "--build", BUILD)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("no checkpoint", done.stderr)
+
+    def test_without_a_tokenizer(self):
+        done = call(TYPE_ERRORS, ROOT / "tests" / "golden" / "tiny", __file__, "--build", BUILD, "--positions", 16, "--generate", 8,
+                    "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        types = {t["dtype"]: t for t in json.loads(done.stdout)["types"]}
+        self.assertEqual(set(types), {"bf16", "int8", "int4"})
+        self.assertTrue(0 < types["bf16"]["worst_logit"] < 0.02, types)
+        self.assertTrue(types["bf16"]["worst_logit"] < types["int8"]["worst_logit"] < types["int4"]["worst_logit"] < 1, types)
+        self.assertIsNone(types["int8"]["perplexity"])
+
+    def test_with_one(self):
+        with tempfile.TemporaryDirectory() as folder:
+            model, text = Path(folder) / "model", Path(folder) / "text"
+            subprocess.run([f"{BUILD}/bin/linnet", "init", "--preset", "tiny", model], check=True, capture_output=True)
+            text.write_text("It was the best of times, it was the worst of times. " * 4)
+            done = call(TYPE_ERRORS, model, text, "--build", BUILD, "--dtypes", "int8", "--positions", 8, "--generate", 4)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn("| int8 |", done.stdout)
+            self.assertIn("perplexity in f32 2", done.stdout)  # about the vocabulary's 257: it knows nothing
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,128 @@
+"""What the harness computes from runs, without any machine: medians, what is discarded, ceilings, turns, tables."""
+import array, math, struct, sys, tempfile, unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "bench"))
+from harness import accuracy, cases, logits, measure, process, report, stats  # noqa: E402
+from harness.stats import Run  # noqa: E402
+
+GPT2 = cases.Shape(layers=12, heads=12, width=768, vocabulary=50257, positions=1024)
+
+
+class Statistics(unittest.TestCase):
+    def test_median_and_spread(self):
+        self.assertIsNone(stats.median([]))
+        self.assertEqual(stats.median([5, 1, 9]), 5)
+        self.assertEqual(stats.median([1, 2, 3, 100]), 2.5)
+        self.assertEqual(stats.spread([7]), 0)
+        self.assertEqual(stats.spread([1, 2, 3, 4, 5]), 1)  # quartiles 2 and 4
+
+    def test_a_run_across_a_change_of_mode_is_discarded(self):
+        runs = [Run(60, 31e9, 32e9), Run(80, 31e9, 50e9), Run(99, 50e9, 50e9)]
+        kept, discarded = stats.steady(runs, 0.15)
+        self.assertEqual([r.rate for r in kept], [60, 99])
+        self.assertEqual(discarded, 1)
+        self.assertEqual(stats.drift(Run(1, 0, 5)), math.inf)
+
+    def test_a_pair_needs_one_mode_for_both(self):
+        mine = [Run(60, 30, 30), Run(100, 50, 50), Run(62, 31, 31), None]
+        theirs = [Run(30, 30, 31), Run(31, 31, 31), Run(20, 31, 30), Run(1, 1, 1)]
+        ratios, discarded = stats.paired(mine, theirs, 0.15)
+        self.assertEqual(ratios, [2, 3.1])
+        self.assertEqual(discarded, 1)  # the round in which the machine was fast for one; the failed one is no pair
+
+    def test_every_peer_begins_and_follows_others(self):
+        names = ["a", "b", "c"]
+        orders = [stats.rotated(names, i) for i in range(6)]
+        self.assertEqual({o[0] for o in orders}, set(names))
+        self.assertTrue(all(sorted(o) == names for o in orders))
+        self.assertNotEqual(orders[0], orders[1])
+        self.assertEqual(stats.rotated([], 3), [])
+
+
+class Ceilings(unittest.TestCase):
+    def test_decode_is_bound_by_reading(self):
+        case = cases.CASES["decode"]
+        rate = cases.ceiling(case, GPT2, "f32", 31e9, 229e9)
+        self.assertAlmostEqual(rate, 31e9 / (4 * 123_532_032 + 2 * 12 * 768 * 4 * 144), places=6)
+        self.assertTrue(60 < rate < 63, rate)
+
+    def test_prefill_and_large_batches_are_bound_by_arithmetic(self):
+        self.assertAlmostEqual(cases.ceiling(cases.CASES["prefill128"], GPT2, "f32", 31e9, 229e9), 1324, delta=3)
+        self.assertAlmostEqual(cases.ceiling(cases.CASES["batch32"], GPT2, "f32", 31e9, 229e9), 927, delta=1)
+        self.assertLess(cases.ceiling(cases.CASES["batch8"], GPT2, "f32", 31e9, 229e9), 500)  # reading
+
+    def test_a_processor_without_the_instruction_has_only_memory(self):
+        case = cases.CASES["decode"]
+        self.assertEqual(cases.ceiling(case, GPT2, "bf16", 31e9, 0), cases.ceiling(case, GPT2, "bf16", 31e9, 1e18))
+
+    def test_types_shrink_weights(self):
+        sizes = [GPT2.weight_bytes(d) for d in cases.DTYPES]
+        self.assertEqual(sizes, [494_128_128, 247_064_064, 123_532_032, 69_486_768])
+
+
+class Choosing(unittest.TestCase):
+    def test_lists(self):
+        self.assertEqual(cases.chosen("bf16, f32,bf16", cases.DTYPES, "type"), ["bf16", "f32"])
+        for bad in ("f64", "", "f32,,x"):
+            with self.assertRaisesRegex(ValueError, "expected some of f32, bf16, int8, int4"):
+                cases.chosen(bad, cases.DTYPES, "type")
+
+
+class Reports(unittest.TestCase):
+    def turn(self, rate, before=31e9, after=31e9):
+        return measure.Turn(rate, before, after, ceiling=100, read=31e9, operations=229e9)
+
+    def test_row_names_the_best_peer_and_counts_what_is_lost(self):
+        runs = {"linnet": [self.turn(90), self.turn(80, after=60e9), self.turn(92)],
+                "a": [self.turn(45), self.turn(45), self.turn(46)], "b": [self.turn(30), None, self.turn(30)]}
+        row = report.case_row(cases.CASES["decode"], "f32", 2, runs, 0.15)
+        self.assertEqual((row["best_peer"], row["linnet_ratio"]), ("a", 2))
+        self.assertEqual(row["peers"]["linnet"]["tokens_per_s"], 91)
+        self.assertEqual(row["peers"]["linnet"]["ceiling_share"], 0.91)
+        self.assertEqual(row["peers"]["linnet"]["discarded"], 1)
+        self.assertEqual(row["peers"]["a"]["pairs_discarded"], 1)
+        self.assertEqual(row["peers"]["b"]["pairs"], 2)
+        table = report.rates_table([row], ["linnet", "a", "b", "c"], 2)
+        self.assertIn("| decode, f32 | 91.0 ± 0.5 | 45.0 ± 0.2 | 30.0 ± 0.0 | - | 100 | 91 % | 2.00 (a) |", table)
+        self.assertEqual(report.discarded([row]), {"runs": 8, "runs_discarded": 1, "pairs": 5, "pairs_discarded": 1})
+
+    def test_nothing_kept(self):
+        row = report.case_row(cases.CASES["decode"], "f32", 1, {"linnet": [self.turn(9, 1, 2)]}, 0.15)
+        self.assertIsNone(row["peers"]["linnet"]["tokens_per_s"])
+        self.assertIn("| decode, f32 | - | - | - | - |", report.rates_table([row], ["linnet"], 1))
+
+
+class Answers(unittest.TestCase):
+    def test_drivers_that_fail_are_named(self):
+        script = "import sys\nprint('{\"version\": \"x\"}', flush=True)\nfor line in sys.stdin:\n print('{\"error\": \"no \" }' " \
+                 "if 'bad' in line else '{\"seconds\": 2}', flush=True)\n if 'die' in line: sys.exit('gone')"
+        with process.Server([sys.executable, "-c", script]) as server:
+            self.assertEqual(server.hello, {"version": "x"})
+            self.assertEqual(server.ask("decode 1 1 1"), {"seconds": 2})
+            with self.assertRaisesRegex(process.Failed, "no "):
+                server.ask("bad")
+            server.ask("die")
+            with self.assertRaisesRegex(process.Failed, "exit code 1: gone"):
+                server.ask("decode 1 1 1")
+
+    def test_logits(self):
+        self.assertEqual(logits.error([1, -4, 2], [1, -4, 3]), 0.25)
+        self.assertEqual(logits.error([1], [1, 2]), math.inf)
+        self.assertEqual(logits.error([math.nan, 1], [1, 2]), math.inf)
+
+    def test_types(self):
+        self.assertEqual(accuracy.differing([1, 2, 3], [1, 5, 3]), 1)
+        self.assertEqual(accuracy.differing([1], [1, 5, 3]), 2)
+        values, truth = array.array("f", [1, 2, 4, 3]), array.array("f", [1, 3, 3, 4])
+        self.assertEqual(accuracy.logits_beside(values, truth, 2), (0.25, 1))
+        header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }\n"
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "x.npy"
+            path.write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + struct.pack("<2f", 1.5, 2))
+            self.assertEqual(list(accuracy.read_npy(path)), [1.5, 2])
+
+
+if __name__ == "__main__":
+    unittest.main()
