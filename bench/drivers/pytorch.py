@@ -38,8 +38,15 @@ class Gpt2:
         return torch.nn.functional.layer_norm(x, (self.width,), self.w[name + ".weight"], self.w[name + ".bias"],
                                               self.epsilon)
 
-    def linear(self, x, name):
-        return torch.nn.functional.linear(x, self.w[name + ".weight"], self.w[name + ".bias"])
+    def linear(self, x, name, bias=True):
+        """One row of f32 as matrix times vector, which OpenBLAS is five times faster at than at a matmul of one row;
+        oneDNN's bf16 matmul is the faster one of the two."""
+        weight, bias = self.w[name + ".weight"], self.w[name + ".bias"] if bias else None
+        if x.numel() == weight.shape[1] and self.dtype == torch.float32:
+            row = x.reshape(-1)
+            y = torch.mv(weight, row) if bias is None else torch.addmv(bias, weight, row)
+            return y.view(*x.shape[:-1], -1)
+        return torch.nn.functional.linear(x, weight, bias)
 
     def step(self, ids, past):
         """Logits [batch, vocabulary] of the last position of ids [batch, n] behind `past` tokens."""
@@ -62,7 +69,7 @@ class Gpt2:
             x = x + self.linear(attended.reshape(batch, count, self.width), h + "attn.c_proj")
             inner = torch.nn.functional.gelu(self.linear(self.norm(x, h + "ln_2"), h + "mlp.c_fc"), approximate="tanh")
             x = x + self.linear(inner, h + "mlp.c_proj")
-        return torch.nn.functional.linear(self.norm(x[:, -1], "ln_f"), self.w["wte.weight"])
+        return self.linear(self.norm(x[:, -1], "ln_f"), "wte", bias=False)
 
 
 def random_ids(count, bound):
