@@ -99,7 +99,8 @@ private:
     if (split.axis() > kAxes || (split.axis() < kAxes && split.axis() >= step.groups()->size()))
       return errorf("a split along axis {} of {}", split.axis(), step.groups()->size());
     if (split.args()->size() != split.unit_bytes()->size())
-      return errorf("a split of {} arguments with {} sizes", split.args()->size(), split.unit_bytes()->size());
+      return errorf("a split of {} arguments with {} sizes", split.args()->size(),
+                    split.unit_bytes()->size());
     if (reinterpret_cast<uintptr_t>(split.unit_bytes()->Data()) % alignof(uint64_t) && split.args()->size())
       return errorf("a split's sizes are not aligned");
     for (uint32_t i = 0; i < split.args()->size(); ++i) {

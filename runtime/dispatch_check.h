@@ -8,8 +8,8 @@
 
 namespace linnet {
 
-/// Offsets of a Dispatch's Refs are multiples of this: the largest minStorageBufferOffsetAlignment that Vulkan
-/// allows.
+/// Offsets of a Dispatch's Refs are multiples of this: the largest minStorageBufferOffsetAlignment that
+/// Vulkan allows.
 inline constexpr uint64_t kBufferAlignment = 256;
 
 Result<void> checkShader(const fb::Shader &shader);

@@ -31,8 +31,7 @@ public:
   }
 
 private:
-  template <typename T>
-  static T taken(Result<T> result) {
+  template <typename T> static T taken(Result<T> result) {
     if (!result) throw std::runtime_error(result.error().message);
     return std::move(*result);
   }

@@ -124,9 +124,11 @@ int quantize(const char *from, const char *to, const std::string &type) {
 } // namespace
 
 int main(int argc, char **argv) {
-  llama_log_set([](ggml_log_level level, const char *text, void *) {
-    if (level == GGML_LOG_LEVEL_ERROR) std::fputs(text, stderr);
-  }, nullptr);
+  llama_log_set(
+      [](ggml_log_level level, const char *text, void *) {
+        if (level == GGML_LOG_LEVEL_ERROR) std::fputs(text, stderr);
+      },
+      nullptr);
   llama_backend_init();
   if (argc == 5 && std::strcmp(argv[1], "--quantize") == 0) return quantize(argv[2], argv[3], argv[4]);
   if (argc != 5) {

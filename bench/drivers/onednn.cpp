@@ -1,5 +1,5 @@
-// What oneDNN alone reaches at each matmul of a GPT-2 block and its head: operations a second (a multiply-add is two),
-// one JSON object. Weights are packed as the library likes them best; medians of repeated runs.
+// What oneDNN alone reaches at each matmul of a GPT-2 block and its head: operations a second (a multiply-add
+// is two), one JSON object. Weights are packed as the library likes them best; medians of repeated runs.
 //
 //   bench_onednn THREADS HIDDEN VOCABULARY ROWS...
 #include <oneapi/dnnl/dnnl.hpp>
@@ -27,7 +27,8 @@ struct Reached {
   std::string implementation;
 };
 
-Reached measure(dnnl::engine &engine, dnnl::stream &stream, int64_t m, int64_t k, int64_t n, Type a, Type b, Type c) {
+Reached measure(dnnl::engine &engine, dnnl::stream &stream, int64_t m, int64_t k, int64_t n, Type a, Type b,
+                Type c) {
   memory::desc left({m, k}, a, memory::format_tag::ab), out({m, n}, c, memory::format_tag::ab),
       any({k, n}, b, memory::format_tag::any);
 #if DNNL_VERSION_MAJOR >= 3

@@ -1,10 +1,10 @@
-// ONNX Runtime for bench/compare (serve.h) through its C API, with the graph that onnx_graph.py writes: the cache is one
-// buffer for each layer's keys and values that the run reads and appends to in place.
+// ONNX Runtime for bench/compare (serve.h) through its C API, with the graph that onnx_graph.py writes: the
+// cache is one buffer for each layer's keys and values that the run reads and appends to in place.
 //
 //   onnxruntime LIBRARY MODEL.onnx THREADS BATCH CONTEXT LAYERS HEADS HEAD_SIZE VOCABULARY
 //
-// No package carries the C headers, so the functions used here are declared by their place in OrtApi's table. Places of
-// a published version never change; asking GetApi for version 16 makes an older library say no.
+// No package carries the C headers, so the functions used here are declared by their place in OrtApi's table.
+// Places of a published version never change; asking GetApi for version 16 makes an older library say no.
 #include "serve.h"
 
 #include <cstdlib>
@@ -68,7 +68,8 @@ public:
       for (const char *which : {"key", "value"}) names.push_back("past." + std::to_string(i) + "." + which);
     results.push_back("logits");
     for (int64_t i = 0; i < shape.layers; ++i)
-      for (const char *which : {"key", "value"}) results.push_back("present." + std::to_string(i) + "." + which);
+      for (const char *which : {"key", "value"})
+        results.push_back("present." + std::to_string(i) + "." + which);
   }
   std::string version() const override { return name; }
 
@@ -90,19 +91,17 @@ public:
   }
 
 private:
-  template <typename... Types>
-  void call(Place place, Types... arguments) {
+  template <typename... Types> void call(Place place, Types... arguments) {
     Status status = reinterpret_cast<Status (*)(Types...)>(table[place])(arguments...);
     if (status)
       throw std::runtime_error(name + ": " +
                                reinterpret_cast<const char *(*)(Status)>(table[kGetErrorMessage])(status));
   }
-  template <typename T>
-  Opaque *tensor(std::vector<T> &data, std::vector<int64_t> dims, Element type) {
+  template <typename T> Opaque *tensor(std::vector<T> &data, std::vector<int64_t> dims, Element type) {
     Opaque *value = nullptr;
     call<Opaque *, void *, size_t, const int64_t *, size_t, int, Opaque **>(
-        kCreateTensorWithDataAsOrtValue, memory, data.data(), data.size() * sizeof(T), dims.data(), dims.size(), type,
-        &value);
+        kCreateTensorWithDataAsOrtValue, memory, data.data(), data.size() * sizeof(T), dims.data(),
+        dims.size(), type, &value);
     return value;
   }
   void release(Opaque *value) { reinterpret_cast<void (*)(Opaque *)>(table[kReleaseValue])(value); }
@@ -142,8 +141,9 @@ private:
     std::vector<const char *> from, to;
     for (const std::string &each : names) from.push_back(each.c_str());
     for (const std::string &each : results) to.push_back(each.c_str());
-    call<Opaque *, Opaque *, const char *const *, Opaque *const *, size_t, const char *const *, size_t, Opaque **>(
-        kRun, session, nullptr, from.data(), inputs.data(), inputs.size(), to.data(), to.size(), outputs.data());
+    call<Opaque *, Opaque *, const char *const *, Opaque *const *, size_t, const char *const *, size_t,
+         Opaque **>(kRun, session, nullptr, from.data(), inputs.data(), inputs.size(), to.data(), to.size(),
+                    outputs.data());
     for (size_t i = 0; i < own; ++i) release(inputs[i]);
     release(outputs[0]);
     std::vector<int64_t> next;
@@ -167,7 +167,8 @@ private:
 
 int main(int argc, char **argv) {
   if (argc != 10) {
-    std::fprintf(stderr, "usage: onnxruntime LIBRARY MODEL THREADS BATCH CONTEXT LAYERS HEADS HEAD_SIZE VOCABULARY\n");
+    std::fprintf(
+        stderr, "usage: onnxruntime LIBRARY MODEL THREADS BATCH CONTEXT LAYERS HEADS HEAD_SIZE VOCABULARY\n");
     return 2;
   }
   auto number = [&](int i) { return std::atoll(argv[i]); };

@@ -1,9 +1,11 @@
-// What every peer's program shares: it loads its model once, then answers one request a line on stdin with one JSON
-// object a line on stdout, so that bench/compare can run the peers in turns without loading anything again.
+// What every peer's program shares: it loads its model once, then answers one request a line on stdin with
+// one JSON object a line on stdout, so that bench/compare can run the peers in turns without loading anything
+// again.
 //
-//   prefill TOKENS BATCH        {"seconds": S}   an empty cache, BATCH prompts, until each one's first token is chosen
-//   decode PAST COUNT BATCH     {"seconds": S}   COUNT tokens for each of BATCH sequences behind PAST tokens (not timed)
-//   logits FILE ID...           {"count": N}     of the last position, float32, into FILE
+//   prefill TOKENS BATCH        {"seconds": S}   an empty cache, BATCH prompts, until each one's first token
+//   is chosen decode PAST COUNT BATCH     {"seconds": S}   COUNT tokens for each of BATCH sequences behind
+//   PAST tokens (not timed) logits FILE ID...           {"count": N}     of the last position, float32, into
+//   FILE
 #pragma once
 #include <chrono>
 #include <cstdint>
@@ -69,7 +71,8 @@ inline std::string answer(Peer &peer, const std::string &line) {
   if (what == "prefill" || what == "decode") {
     int64_t a = 0, b = 0, c = 0;
     bool read = what == "prefill" ? static_cast<bool>(in >> a >> b) : static_cast<bool>(in >> a >> b >> c);
-    if (!read || a < 1 || b < 1 || (what == "decode" && c < 1)) throw std::runtime_error("bad request: " + line);
+    if (!read || a < 1 || b < 1 || (what == "decode" && c < 1))
+      throw std::runtime_error("bad request: " + line);
     double seconds = what == "prefill" ? peer.prefill(a, b) : peer.decode(a, b, c);
     std::snprintf(text, sizeof text, "{\"seconds\": %.9f}", seconds);
     return text;
@@ -105,8 +108,7 @@ inline int serve(Peer &peer) {
 }
 
 /// `make` gives a Peer by value; a failure becomes one line on stderr.
-template <typename Make>
-int serveOrFail(const char *name, Make make) {
+template <typename Make> int serveOrFail(const char *name, Make make) {
   try {
     auto peer = make();
     return serve(*peer);

@@ -108,9 +108,18 @@ TEST_CASE("each claim of a GPU program is checked") {
       {[&](P &p) { first(p).splits[0]->unit_bytes = {6}; }, "a split of 10 units of 6 bytes"},
       {[&](P &p) { first(p).splits[0]->axis = 1; }, "a split along axis 1 of 1"},
       {[&](P &p) { first(p).splits[0]->args = {5}; }, "a split of argument 5"},
-      {[&](P &p) { first(p).bind = {0, 1}; }, "3 arguments with 2 bindings"},
-      {[&](P &p) { first(p).bind = {0, 1, 1}; }, "nothing is bound at 2"},
-      {[&](P &p) { first(p).bind = {0, 1, 2}, first(p).offsets = 1; }, "push words [1, +3) of 3"},
+      {[&](P &p) {
+         first(p).bind = {0, 1};
+       },
+       "3 arguments with 2 bindings"},
+      {[&](P &p) {
+         first(p).bind = {0, 1, 1};
+       },
+       "nothing is bound at 2"},
+      {[&](P &p) {
+         first(p).bind = {0, 1, 2}, first(p).offsets = 1;
+       },
+       "push words [1, +3) of 3"},
   };
   CHECK(writeWith(directory / "good.linnet", [](P &) {}) == "");
   for (const Case &c : cases) {
@@ -118,6 +127,7 @@ TEST_CASE("each claim of a GPU program is checked") {
     CAPTURE(error, c.error);
     CHECK(error.find(c.error) != std::string::npos);
   }
-  CHECK(writeWith(directory / "words.linnet", [](P &) {}, 77).find("shader rows is no SPIR-V") !=
-        std::string::npos);
+  CHECK(writeWith(
+            directory / "words.linnet", [](P &) {}, 77)
+            .find("shader rows is no SPIR-V") != std::string::npos);
 }
