@@ -24,7 +24,7 @@ def case_row(case, dtype, threads, runs, allowed):
     best = [(e["tokens_per_s"], name) for name, e in row["peers"].items() if name != "linnet" and e["tokens_per_s"]]
     if best:
         name = max(best)[1]
-        row["best_peer"], row["linnet_ratio"] = name, row["peers"][name].get("linnet_ratio")
+        row.update(best_peer=name, linnet_ratio=row["peers"][name].get("linnet_ratio"), pairs=row["peers"][name].get("pairs", 0))
     return row
 
 
@@ -50,11 +50,11 @@ def rates_table(rows, peers, threads):
         line.append(text(mine.get("ceiling_tokens_per_s"), "{:.0f}"))
         line.append(text(mine.get("ceiling_share") and 100 * mine["ceiling_share"], "{:.0f} %"))
         ratio = row.get("linnet_ratio")
-        line.append(f"{ratio:.2f} ({row['best_peer']})" if ratio else "-")
+        line.append(f"{ratio:.2f} ({row['best_peer']}, {row['pairs']})" if ratio else "-")
         lines.append(line)
     if not lines:
         return ""
-    return table([f"{threads} thread{'s' if threads > 1 else ''}, tokens/s", *peers, "ceiling", "reached", "of the best peer"],
+    return table([f"{threads} thread{'s' if threads > 1 else ''}, tokens/s", *peers, "ceiling", "reached", "of the best peer (pairs)"],
                  lines)
 
 

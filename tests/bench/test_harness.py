@@ -85,7 +85,7 @@ class Reports(unittest.TestCase):
         self.assertEqual(row["peers"]["a"]["pairs_discarded"], 1)
         self.assertEqual(row["peers"]["b"]["pairs"], 2)
         table = report.rates_table([row], ["linnet", "a", "b", "c"], 2)
-        self.assertIn("| decode, f32 | 91.0 ± 0.5 | 45.0 ± 0.2 | 30.0 ± 0.0 | - | 100 | 91 % | 2.00 (a) |", table)
+        self.assertIn("| decode, f32 | 91.0 ± 0.5 | 45.0 ± 0.2 | 30.0 ± 0.0 | - | 100 | 91 % | 2.00 (a, 2) |", table)
         self.assertEqual(report.discarded([row]), {"runs": 8, "runs_discarded": 1, "pairs": 5, "pairs_discarded": 1})
 
     def test_nothing_kept(self):
