@@ -2,35 +2,22 @@
 // kernel's name tells all that its code depends on, so that equal names are one kernel. Convention of calls:
 // runtime/cpu/kernel_abi.h. Sizes are in elements, tensors row-major unless told otherwise.
 #pragma once
-#include <cstdint>
+#include "backends/common/kernel_types.h"
+
 #include <functional>
 #include <string>
-#include <utility>
-#include <vector>
 
 namespace linnet::cpu {
 
-/// Element types; numbers as in fb::DType.
-enum class Type : uint8_t { f32 = 0, f16 = 1, bf16 = 2, i32 = 3, i8 = 4, i4 = 5 };
-const char *nameOf(Type type);
-int64_t sizeOf(Type type); ///< in bytes; i4 has none, kernels that read it count bytes themselves
-inline bool isFloat(Type type) { return type <= Type::bf16; }
-
-enum class Activation : uint8_t { none = 0, relu = 1, gelu_erf = 2, gelu_tanh = 3 };
-
-/// factor * product of the dynamic dimensions of a call, which are named by their number in Program.symbols.
-struct Extent {
-  int64_t factor = 1;
-  std::vector<uint8_t> symbols;
-
-  Extent() = default;
-  Extent(int64_t factor, std::vector<uint8_t> symbols = {}) : factor(factor), symbols(std::move(symbols)) {}
-  static Extent symbol(uint8_t number) { return Extent(1, {number}); }
-  bool isStatic() const { return symbols.empty(); }
-  bool operator==(const Extent &) const = default;
-  std::string text() const; ///< "768", "d0d1x768"
-};
-Extent operator*(const Extent &x, const Extent &y);
+using backend::Activation;
+using backend::Extent;
+using backend::Extents;
+using backend::isFloat;
+using backend::nameOf;
+using backend::Pooling;
+using backend::Reduction;
+using backend::sizeOf;
+using backend::Type;
 
 class Emitter;
 /// One kernel: `emit` writes its body for the emitter's instruction set.

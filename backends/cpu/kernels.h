@@ -10,8 +10,6 @@ class Value;
 
 namespace linnet::cpu {
 
-using Extents = std::vector<Extent>;
-
 /// out = activation(a w + bias) + residual for any number of rows m: PackedMatmul.kernel.
 /// dims {m}; args {a, w, bias, residual, out, scale}, bias, residual and scale as the spec says, else not
 /// read. Item p computes columns [p n_block, (p + 1) n_block). w: panels, see #linnet.panel with interleave
@@ -49,8 +47,6 @@ struct MatmulSpec {
 };
 KernelSource matmulKernel(const MatmulSpec &spec);
 int64_t columnBlocks(const MatmulSpec &spec);
-
-enum class Reduction { sum, mean, max };
 
 /// One pass over elements: out_i = body(in_0, in_1, ...)[i], items are elements of the results.
 /// args {in..., out...}. shape: the results' dimensions, neighbours merged where every input treats them
@@ -92,7 +88,6 @@ struct ReduceSpec {
 };
 KernelSource reduceKernel(const ReduceSpec &spec);
 
-enum class Pooling { last, first, mean };
 /// x (B, T, C), length (B) -> out (B, C). args {x, length, out}; items are elements of out.
 struct PoolSpec {
   Pooling mode;

@@ -1,190 +1,13 @@
 #include "backends/cpu/lower.h"
 
 #include "backends/cpu/lowering.h"
-#include "ir/Locations.h"
 
 #include "llvm/ADT/TypeSwitch.h"
-#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 
 namespace linnet::cpu {
 using namespace ir;
-namespace {
-
-constexpr uint64_t kAlignment = 64;
-
-fb::DType dtypeOf(mlir::Type element) {
-  if (element.isF16()) return fb::DType::f16;
-  if (element.isBF16()) return fb::DType::bf16;
-  if (element.isInteger(32)) return fb::DType::i32;
-  if (element.isInteger(8)) return fb::DType::i8;
-  if (element.isInteger(4)) return fb::DType::i4;
-  return fb::DType::f32;
-}
-
-} // namespace
-
-std::string locationOf(Operation *op) {
-  const std::string name = ir::locationName(op->getLoc());
-  return name.empty() ? "module" : name;
-}
-
-RankedTensorType tensorOf(mlir::Value value) { return llvm::cast<RankedTensorType>(value.getType()); }
-
-Result<Type> typeOf(Operation *op, mlir::Value value) {
-  const mlir::Type element = tensorOf(value).getElementType();
-  if (element.isF32()) return Type::f32;
-  if (element.isF16()) return Type::f16;
-  if (element.isBF16()) return Type::bf16;
-  if (element.isInteger(32)) return Type::i32;
-  if (element.isInteger(8)) return Type::i8;
-  if (element.isInteger(4)) return Type::i4;
-  return errorAt(op, "target cpu has no element type like this operand's");
-}
-
-Result<Type> commonType(Operation *op, ValueRange values) {
-  LINNET_ASSIGN(const Type first, typeOf(op, values.front()));
-  for (mlir::Value value : values) {
-    LINNET_ASSIGN(const Type type, typeOf(op, value));
-    if (type != first)
-      return errorAt(op, "target cpu supports operands of one element type here, found {} and {}",
-                     nameOf(first), nameOf(type));
-  }
-  return first;
-}
-
-//===- shapes ------------------------------------------------------------------------------------------===//
-
-Extent Lowering::extentOf(mlir::Value value, int64_t from, int64_t to) {
-  const RankedTensorType type = tensorOf(value);
-  Extent extent = 1;
-  for (int64_t i = from; i < (to < 0 ? type.getRank() : to); ++i)
-    extent = extent * (type.isDynamicDim(i) ? Extent::symbol(symbols.at(dimName(type, i).str()))
-                                            : Extent(type.getDimSize(i)));
-  return extent;
-}
-
-std::unique_ptr<fb::ExprT> Lowering::expression(const std::vector<Extent> &terms) {
-  auto expression = std::make_unique<fb::ExprT>();
-  for (const Extent &extent : terms) {
-    auto term = std::make_unique<fb::TermT>();
-    term->coefficient = extent.factor;
-    term->symbols = extent.symbols;
-    expression->terms.push_back(std::move(term));
-  }
-  return expression;
-}
-
-std::vector<std::unique_ptr<fb::ExprT>> Lowering::shapeExpressions(mlir::Type type) {
-  std::vector<std::unique_ptr<fb::ExprT>> shape;
-  for (const Dim &dim : shapeOf(llvm::cast<RankedTensorType>(type)))
-    shape.push_back(expression({dim.name ? Extent::symbol(symbols.at(dim.name.str())) : Extent(dim.size)}));
-  return shape;
-}
-
-/// Numbers for the names of all dynamic dimensions, in the order of their first appearance.
-Result<void> Lowering::gatherSymbols() {
-  auto add = [&](mlir::Type type) {
-    auto tensor = llvm::dyn_cast<RankedTensorType>(type);
-    if (!tensor) return;
-    for (StringAttr name : dimsOf(tensor))
-      if (symbols.try_emplace(name.str(), uint8_t(symbols.size())).second)
-        program.symbols.push_back(name.str());
-  };
-  for (auto function : module.getOps<func::FuncOp>()) {
-    if (!isEntry(function)) continue;
-    for (mlir::Type type : function.getArgumentTypes()) add(type);
-    function.walk([&](Operation *op) {
-      for (mlir::Type type : op->getResultTypes()) add(type);
-    });
-  }
-  if (symbols.size() > 64)
-    return errorf("target cpu: at most 64 names of dynamic dimensions, found {}", symbols.size());
-  return {};
-}
-
-//===- entries -----------------------------------------------------------------------------------------===//
-
-Result<fb::PortT> Lowering::port(func::FuncOp function, mlir::Type type, llvm::StringRef name,
-                                 uint64_t &io_bytes) {
-  auto tensor = llvm::cast<RankedTensorType>(type);
-  const auto bytes = maxBytes(tensor, function);
-  if (!bytes)
-    return errorf("@{}: {}: the size of {} is unknown: linnet.bounds lacks a dimension",
-                  function.getName().str(), name.str(), describe(tensor));
-  fb::PortT port;
-  port.name = name.str();
-  port.dtype = dtypeOf(tensor.getElementType());
-  port.shape = shapeExpressions(type);
-  port.offset = io_bytes;
-  port.bytes = uint64_t(*bytes);
-  io_bytes = llvm::alignTo(io_bytes + port.bytes, kAlignment);
-  return port;
-}
-
-/// The number of the state called `name`; its buffer is as large as the largest entry wants it.
-Result<uint32_t> Lowering::state(func::FuncOp function, mlir::Type type, llvm::StringRef name) {
-  auto tensor = llvm::cast<RankedTensorType>(type);
-  const auto bytes = maxBytes(tensor, function);
-  if (!bytes)
-    return errorf("@{}: state {}: the size of {} is unknown: linnet.bounds lacks a dimension",
-                  function.getName().str(), name.str(), describe(tensor));
-  auto [found, fresh] = states.try_emplace(name.str(), uint32_t(program.states.size()));
-  if (fresh) {
-    auto made = std::make_unique<fb::StateT>();
-    made->name = name.str();
-    made->dtype = dtypeOf(tensor.getElementType());
-    made->shape = shapeExpressions(type);
-    program.states.push_back(std::move(made));
-  }
-  fb::StateT &state = *program.states[found->second];
-  state.bytes = std::max(state.bytes, uint64_t(*bytes));
-  return found->second;
-}
-
-Result<void> Lowering::addPorts(func::FuncOp function) {
-  argument_places.clear(), result_places.clear();
-  uint64_t io_bytes = 0;
-  auto add = [&](mlir::Type type, llvm::StringRef name, llvm::StringRef state_name,
-                 bool input) -> Result<void> {
-    if (!llvm::isa<RankedTensorType>(type))
-      return errorf("@{}: an argument or result is no tensor", function.getName().str());
-    auto &places = input ? argument_places : result_places;
-    if (!state_name.empty()) {
-      LINNET_ASSIGN(const uint32_t number, state(function, type, state_name));
-      places.push_back({fb::Space::state, number});
-      return {};
-    }
-    auto &ports = input ? out->inputs : out->outputs;
-    const std::string label =
-        name.empty() ? fmt::format("{}{}", input ? "arg" : "result", places.size()) : name.str();
-    places.push_back({input ? fb::Space::input : fb::Space::output, uint32_t(ports.size())});
-    LINNET_ASSIGN(fb::PortT made, port(function, type, label, io_bytes));
-    ports.push_back(std::make_unique<fb::PortT>(std::move(made)));
-    return {};
-  };
-  for (unsigned i = 0; i < function.getNumArguments(); ++i)
-    LINNET_TRY(add(function.getArgumentTypes()[i], argName(function, i), argState(function, i), true));
-  for (unsigned i = 0; i < function.getNumResults(); ++i)
-    LINNET_TRY(add(function.getResultTypes()[i], resultName(function, i), resultState(function, i), false));
-  out->io_bytes = io_bytes;
-  return {};
-}
-
-Result<void> Lowering::lowerEntry(func::FuncOp function) {
-  entry = function;
-  program.entries.push_back(std::make_unique<fb::EntryT>());
-  out = program.entries.back().get();
-  out->name = function.getName().str();
-  for (const std::string &symbol : program.symbols)
-    out->bounds.push_back(boundOf(function, symbol).value_or(1));
-  out->arena_bytes = uint64_t(arenaBytes(function));
-  program.arena_bytes = std::max(program.arena_bytes, out->arena_bytes);
-  LINNET_TRY(addPorts(function));
-  for (Operation &op : function.getBody().front().without_terminator()) LINNET_TRY(lowerOp(&op));
-  return {};
-}
 
 Result<void> Lowering::lowerOp(Operation *op) {
   if (op->hasAttr("linnet.view") || llvm::isa<ParamOp, ConstantOp>(op)) return {};
@@ -216,107 +39,10 @@ Result<void> Lowering::lowerOp(Operation *op) {
       .Default([&](Operation *o) -> Done { return errorAt(o, "target cpu does not support this op"); });
 }
 
-//===- operands ----------------------------------------------------------------------------------------===//
-
-Result<fb::RefT> Lowering::place(Operation *op, mlir::Value base) {
-  const Placement placement = placementOf(base);
-  fb::RefT ref;
-  auto from = [&](const std::pair<fb::Space, uint32_t> &where) {
-    ref.space = where.first, ref.index = where.second;
-  };
-  ref.size = uint64_t(maxBytes(tensorOf(base), entry).value_or(0));
-  switch (placement.kind) {
-  case Placement::argument:
-    from(argument_places.at(placement.index));
-    break;
-  case Placement::output:
-    from(result_places.at(placement.index));
-    break;
-  case Placement::slot:
-    ref.space = fb::Space::arena;
-    ref.offset = uint64_t(placement.offset), ref.size = uint64_t(placement.size);
-    break;
-  case Placement::param:
-  case Placement::constant: {
-    LINNET_ASSIGN(const uint32_t number, weight(op, base));
-    ref.space = fb::Space::weight, ref.index = number;
-    ref.size = program.weights[number]->blob->size;
-    break;
-  }
-  default:
-    return errorAt(op, "the module is not planned: an operand or result has no place");
-  }
-  return ref;
-}
-
-Result<Operand> Lowering::rows(Operation *op, mlir::Value value) {
-  const Storage storage = storageOf(value);
-  if (panelOf(tensorOf(value))) return errorAt(op, "target cpu cannot read this operand packed in panels");
-  LINNET_ASSIGN(fb::RefT ref, place(op, storage.base));
-  const uint64_t offset = uint64_t(storage.offset * elementBytes(tensorOf(value).getElementType()));
-  ref.offset += offset;
-  ref.size -= std::min(ref.size, offset);
-  return Operand{ref, storage.dense(), storage.row, storage.stride};
-}
-
-Result<fb::RefT> Lowering::dense(Operation *op, mlir::Value value) {
-  LINNET_ASSIGN(const Operand operand, rows(op, value));
-  if (!operand.dense)
-    return errorAt(
-        op, "target cpu reads this operand from consecutive memory only, the plan makes it a view with gaps");
-  return operand.ref;
-}
-
-//===- commands ----------------------------------------------------------------------------------------===//
-
 uint32_t Lowering::kernel(KernelSource source) {
   auto [found, fresh] = kernels.try_emplace(source.name, uint32_t(sources.size()));
   if (fresh) sources.push_back(std::move(source));
   return found->second;
-}
-
-std::unique_ptr<fb::CommandT> Lowering::command(Operation *op) {
-  auto command = std::make_unique<fb::CommandT>();
-  command->op = op->getName().stripDialect().str();
-  command->location = locationOf(op);
-  addCost(op, *command);
-  return command;
-}
-
-/// Operations and memory traffic of the mathematics: every operand is read and every result written once.
-void Lowering::addCost(Operation *op, fb::CommandT &command) {
-  std::vector<Extent> bytes, flops;
-  auto traffic = [&](mlir::Value value) {
-    if (auto type = llvm::dyn_cast<RankedTensorType>(value.getType()))
-      bytes.push_back(type.getElementType().isInteger(4)
-                          ? Extent((type.getNumElements() + 1) / 2) // weights only
-                          : extentOf(value) * Extent(elementBytes(type.getElementType())));
-  };
-  const mlir::Value result = op->getResult(0);
-  for (mlir::Value value : op->getResults()) traffic(value);
-  if (llvm::isa<EmbedOp, SliceOp>(op))
-    traffic(result); // as much is read
-  else if (auto append = llvm::dyn_cast<CacheAppendOp>(op))
-    bytes.clear(), traffic(append.getEntries()), traffic(append.getEntries());
-  else
-    for (mlir::Value value : op->getOperands()) traffic(value);
-  if (auto matmul = llvm::dyn_cast<MatmulOp>(op)) {
-    const auto lhs = tensorOf(matmul.getLhs());
-    const int64_t k = lhs.getRank() == 1 ? 0 : lhs.getRank() - (matmul.getTransposeLhs() ? 2 : 1);
-    flops.push_back(extentOf(result) * dimOf(matmul.getLhs(), k) * Extent(2));
-  } else if (auto attention = llvm::dyn_cast<AttentionOp>(op)) {
-    flops.push_back(extentOf(result) * dimOf(attention.getK(), 2) * Extent(4)); // as if the cache were full
-  } else if (auto fused = llvm::dyn_cast<FusedOp>(op)) {
-    int64_t ops = 0;
-    for (Operation &inner : fused.getBody().front().without_terminator())
-      ops += !llvm::isa<ConstantOp>(inner);
-    if (ops) flops.push_back(extentOf(result) * Extent(ops));
-  } else if (llvm::isa<LayerNormOp, SoftmaxOp, ReduceOp, ArgmaxOp, PoolOp>(op)) {
-    const int64_t per_element = llvm::isa<LayerNormOp>(op) ? 8 : llvm::isa<SoftmaxOp>(op) ? 4 : 1;
-    flops.push_back(extentOf(op->getOperand(0)) * Extent(per_element));
-  }
-  command.flops = expression(flops);
-  command.bytes = expression(bytes);
 }
 
 Result<void> Lowering::emit(Operation *op, Call call) {
@@ -327,7 +53,7 @@ Result<void> Lowering::emit(Operation *op, Call call) {
   body.work = expression({call.work});
   body.grain = call.grain;
   made->body.Set(std::move(body));
-  out->commands.push_back(std::move(made));
+  push(std::move(made));
   return {};
 }
 
@@ -347,17 +73,6 @@ Result<void> Lowering::addCode(fb::ProgramT &program) {
     program.code.push_back(std::move(code));
   }
   return {};
-}
-
-Result<fb::ProgramT> Lowering::run() {
-  program.target = "cpu";
-  LINNET_TRY(gatherSymbols());
-  for (auto function : module.getOps<func::FuncOp>())
-    if (isEntry(function)) LINNET_TRY(lowerEntry(function));
-  if (program.entries.empty()) return errorf("target cpu: the module has no public function to compile");
-  for (const auto &state : program.states) program.state_bytes += llvm::alignTo(state->bytes, kAlignment);
-  LINNET_TRY(addCode(program));
-  return std::move(program);
 }
 
 } // namespace linnet::cpu

@@ -1,12 +1,11 @@
 // Fused regions: backends/common/scalar.h says what each op computes, the builder here says it in LLVM's
 // vectors.
+#include "backends/common/fused.h"
 #include "backends/common/scalar.h"
 #include "backends/cpu/emitter.h"
 #include "backends/cpu/lowering.h"
 
-#include "llvm/ADT/Hashing.h"
 #include "llvm/IR/Intrinsics.h"
-#include "llvm/Support/xxhash.h"
 
 using namespace mlir;
 
@@ -61,50 +60,11 @@ struct VectorBuilder {
   }
 };
 
-/// "fused_add_gelu_1a2b3c4d": what it does at a glance, and a hash of the region's text that tells all.
-std::string nameOfRegion(FusedOp op) {
-  std::string name = "fused", text;
-  llvm::raw_string_ostream stream(text);
-  int shown = 0;
-  for (Operation &inner : op.getBody().front()) {
-    // Types of operands are part of the kernel's name; the op's own text names its operands and attributes.
-    inner.print(stream, OpPrintingFlags().useLocalScope().printGenericOpForm());
-    stream << '\n';
-    if (llvm::isa<ConstantOp, YieldOp>(inner) || ++shown > 4) continue;
-    name += "_" + inner.getName().stripDialect().str();
-  }
-  return shown == 0 ? name + "_copy_" + fmt::format("{:08x}", uint32_t(llvm::xxh3_64bits(stream.str())))
-                    : name + fmt::format("_{:016x}", llvm::xxh3_64bits(stream.str()));
-}
-
-/// The result's dimensions, neighbours merged where every input treats them alike, and what repeats where.
-struct Merged {
-  ElementwiseSpec &spec;
-  std::vector<Extent> extents; ///< of the result, dimensions of size 1 left out
-  std::vector<uint32_t> flags; ///< bit i: input i has size 1 here
-  std::vector<bool> border;    ///< a row of some input with gaps begins before this dimension
-
-  void merge() {
-    for (size_t d = 0; d < extents.size(); ++d) {
-      const bool joins = d > 0 && flags[d] == flags[d - 1] && !border[d];
-      if (joins)
-        spec.shape.back() = spec.shape.back() * extents[d];
-      else {
-        const uint32_t bit = 1u << spec.shape.size();
-        spec.shape.push_back(extents[d]);
-        for (size_t i = 0; i < spec.broadcast.size(); ++i)
-          if (flags[d] >> i & 1) spec.broadcast[i] |= bit;
-      }
-    }
-    if (spec.shape.empty()) spec.shape = {1};
-  }
-};
-
 } // namespace
 
 Result<void> Lowering::lowerFused(FusedOp op) {
   ElementwiseSpec spec;
-  spec.name = nameOfRegion(op);
+  spec.name = backend::nameOfRegion(op);
   // The shape that the region is computed at.
   SmallVector<Dim> full;
   if (op.getReduce())
@@ -134,7 +94,7 @@ Result<void> Lowering::lowerFused(FusedOp op) {
     args.push_back(ref);
   }
 
-  Merged merged{spec, {}, {}, {}};
+  backend::MergedShape merged;
   for (int64_t d = 0; d < shape.getRank(); ++d) {
     if (shape.getDimSize(d) == 1) continue;
     uint32_t flags = 0;
@@ -161,7 +121,7 @@ Result<void> Lowering::lowerFused(FusedOp op) {
     if (d < merged.border.size()) merged.border[d] = true;
     row_begins[i] = d;
   }
-  merged.merge();
+  spec.shape = merged.merge(spec.broadcast);
   for (size_t i = 0; i < inputs; ++i) {
     if (operands[i].dense) continue;
     size_t dims = 0; // groups behind the border

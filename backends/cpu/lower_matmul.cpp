@@ -85,7 +85,7 @@ Result<void> Lowering::lowerPackedMatmul(MatmulOp op) {
   body.crossover = options.crossover;
   auto made = command(op);
   made->body.Set(std::move(body));
-  out->commands.push_back(std::move(made));
+  push(std::move(made));
   return {};
 }
 

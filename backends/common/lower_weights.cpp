@@ -1,7 +1,7 @@
 // Weights and constants: converted, packed and streamed into the artifact, each once for each way it is
 // stored.
+#include "backends/common/lowering.h"
 #include "backends/common/pack.h"
-#include "backends/cpu/lowering.h"
 
 #include "mlir/IR/DialectResourceBlobManager.h"
 
@@ -9,7 +9,7 @@
 
 using namespace mlir;
 
-namespace linnet::cpu {
+namespace linnet::backend {
 using namespace ir;
 namespace {
 
@@ -25,7 +25,7 @@ Result<PackedType> packedTypeOf(Operation *op, mlir::Type element) {
   if (element.isBF16()) return PackedType::bf16;
   if (element.isInteger(8)) return PackedType::i8;
   if (element.isInteger(4)) return PackedType::i4;
-  return errorAt(op, "target cpu stores weights as f32, f16, bf16, i8 or i4");
+  return errorAt(op, "weights are stored as f32, f16, bf16, i8 or i4");
 }
 
 std::string shapeText(llvm::ArrayRef<int64_t> shape) {
@@ -61,12 +61,12 @@ Result<llvm::ArrayRef<char>> rawData(Operation *op, ConstantOp constant) {
   if (auto dense = llvm::dyn_cast<DenseElementsAttr>(constant.getValue())) return dense.getRawData();
   if (auto resource = llvm::dyn_cast<DenseResourceElementsAttr>(constant.getValue()))
     if (AsmResourceBlob *blob = resource.getRawHandle().getBlob()) return blob->getData();
-  return errorAt(op, "target cpu supports dense constants");
+  return errorAt(op, "expected a dense constant");
 }
 
 } // namespace
 
-Result<fb::BlobT> Lowering::storeParam(Operation *op, ParamOp param, RankedTensorType stored) {
+Result<fb::BlobT> ModuleLowering::storeParam(Operation *op, ParamOp param, RankedTensorType stored) {
   const std::string name = param.getName().str();
   LINNET_TRY(packedTypeOf(param, stored.getElementType()));
   LINNET_ASSIGN(const WeightTensor tensor, source.open(name));
@@ -78,9 +78,10 @@ Result<fb::BlobT> Lowering::storeParam(Operation *op, ParamOp param, RankedTenso
   return blobs.end();
 }
 
-Result<fb::BlobT> Lowering::storeConstant(Operation *op, ConstantOp constant, RankedTensorType stored) {
+Result<fb::BlobT> ModuleLowering::storeConstant(Operation *op, ConstantOp constant, RankedTensorType stored) {
   LINNET_ASSIGN(const llvm::ArrayRef<char> raw, rawData(op, constant));
-  if (stored.getElementType().isInteger(4)) return errorAt(constant, "target cpu takes i4 from weights only");
+  if (stored.getElementType().isInteger(4))
+    return errorAt(constant, "target {} takes i4 from weights only", target);
   const int64_t width = elementBytes(stored.getElementType()), total = stored.getNumElements();
   const bool splat = int64_t(raw.size()) == width;
   if (!splat && int64_t(raw.size()) != total * width)
@@ -112,21 +113,21 @@ Result<fb::BlobT> Lowering::storeConstant(Operation *op, ConstantOp constant, Ra
   return blobs.end();
 }
 
-Result<fb::RefT> Lowering::packed(Operation *op, mlir::Value value) {
+Result<fb::RefT> ModuleLowering::packed(Operation *op, mlir::Value value) {
   LINNET_ASSIGN(const uint32_t number, weight(op, value));
   fb::RefT ref;
   ref.space = fb::Space::weight, ref.index = number, ref.size = program.weights[number]->blob->size;
   return ref;
 }
 
-Result<uint32_t> Lowering::weight(Operation *op, mlir::Value value) {
+Result<uint32_t> ModuleLowering::weight(Operation *op, mlir::Value value) {
   const RankedTensorType stored = tensorOf(value);
   Operation *definition = value.getDefiningOp();
   if (auto relayout = llvm::dyn_cast_or_null<RelayoutOp>(definition))
     definition = relayout.getOperand().getDefiningOp();
   auto param = llvm::dyn_cast_or_null<ParamOp>(definition);
   auto constant = llvm::dyn_cast_or_null<ConstantOp>(definition);
-  if (!param && !constant) return errorAt(op, "target cpu reads panels of weights and constants only");
+  if (!param && !constant) return errorAt(op, "target {} reads panels of weights and constants only", target);
   if (!stored.hasStaticShape()) return errorAt(op, "a weight has a static shape, found {}", describe(stored));
   std::string type;
   llvm::raw_string_ostream(type) << stored;
@@ -149,4 +150,4 @@ Result<uint32_t> Lowering::weight(Operation *op, mlir::Value value) {
   return weights[key] = uint32_t(program.weights.size() - 1);
 }
 
-} // namespace linnet::cpu
+} // namespace linnet::backend

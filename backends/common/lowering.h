@@ -1,0 +1,108 @@
+// What every backend does the same way when it lowers a planned module to a Program: dimensions' numbers,
+// ports and states, where operands lie, weights, costs. A backend derives, says what each op becomes
+// (lowerOp), and adds its code. Weights: lower_weights.cpp.
+#pragma once
+#include "backends/common/kernel_types.h"
+#include "backends/common/weights.h"
+#include "ir/Linnet.h"
+#include "ir/Shapes.h"
+#include "passes/Plan.h"
+#include "support/error.h"
+
+#include "mlir/IR/BuiltinOps.h"
+#include "llvm/ADT/DenseMap.h"
+
+#include <map>
+#include <memory>
+#include <vector>
+
+namespace linnet::backend {
+
+/// "gpt2.mlir:12"-like or a name: what a person knows the op by.
+std::string locationOf(mlir::Operation *op);
+/// "h.0.attn: linnet.softmax: message".
+template <class... Args>
+Error errorAt(mlir::Operation *op, fmt::format_string<Args...> format, Args &&...args) {
+  return errorf("{}: {}: {}", locationOf(op), op->getName().getStringRef().str(),
+                fmt::format(format, std::forward<Args>(args)...));
+}
+
+/// Element types of the backend; the error names the type and the op.
+Result<Type> typeOf(mlir::Operation *op, mlir::Value value);
+mlir::RankedTensorType tensorOf(mlir::Value value);
+/// The one type that all values have, else an error that says that the op wants one.
+Result<Type> commonType(mlir::Operation *op, mlir::ValueRange values);
+
+/// Memory of an operand: where it begins, and the elements from row to row where rows have gaps.
+struct Operand {
+  fb::RefT ref;
+  bool dense = true;
+  int64_t row = 0, stride = 0; ///< when not dense
+};
+
+class ModuleLowering {
+public:
+  /// `alignment` of ports and states, in bytes.
+  ModuleLowering(std::string target, uint64_t alignment, mlir::ModuleOp module, WeightSource &weights,
+                 BlobSink &blobs)
+      : target(std::move(target)), alignment(alignment), module(module), source(weights), blobs(blobs) {}
+  virtual ~ModuleLowering() = default;
+  Result<fb::ProgramT> run();
+
+protected:
+  virtual Result<void> lowerOp(mlir::Operation *op) = 0;
+  /// Called when all entries are lowered.
+  virtual Result<void> addCode(fb::ProgramT &program) = 0;
+
+  // --- shapes
+  /// Product of dimensions [from, to) of a tensor; to = -1: all from there on.
+  Extent extentOf(mlir::Value value, int64_t from = 0, int64_t to = -1);
+  Extent dimOf(mlir::Value value, int64_t dim) { return extentOf(value, dim, dim + 1); }
+  std::unique_ptr<fb::ExprT> expression(const std::vector<Extent> &terms);
+
+  // --- operands
+  /// Consecutive elements, row-major; an error where they are packed or have gaps.
+  Result<fb::RefT> dense(mlir::Operation *op, mlir::Value value);
+  /// Rows may have gaps.
+  Result<Operand> rows(mlir::Operation *op, mlir::Value value);
+  /// A weight in panels.
+  Result<fb::RefT> packed(mlir::Operation *op, mlir::Value value);
+  /// A weight's number, stored in the layout that its type says.
+  Result<uint32_t> weight(mlir::Operation *op, mlir::Value value);
+
+  // --- commands
+  /// A command with its op, location and cost; the caller sets the body and calls push.
+  std::unique_ptr<fb::CommandT> command(mlir::Operation *op);
+  void push(std::unique_ptr<fb::CommandT> command) { out->commands.push_back(std::move(command)); }
+
+  const std::string target;
+  const uint64_t alignment;
+  mlir::ModuleOp module;
+  WeightSource &source;
+  BlobSink &blobs;
+  fb::ProgramT program;
+  std::map<std::string, uint8_t> symbols;
+  mlir::func::FuncOp entry; ///< being lowered
+
+private:
+  Result<void> gatherSymbols();
+  Result<void> lowerEntry(mlir::func::FuncOp function);
+  Result<void> addPorts(mlir::func::FuncOp function);
+  Result<fb::PortT> port(mlir::func::FuncOp function, mlir::Type type, llvm::StringRef name,
+                         uint64_t &io_bytes);
+  Result<uint32_t> state(mlir::func::FuncOp function, mlir::Type type, llvm::StringRef name);
+  std::vector<std::unique_ptr<fb::ExprT>> shapeExpressions(mlir::Type type);
+  Result<fb::RefT> place(mlir::Operation *op, mlir::Value base);
+  void addCost(mlir::Operation *op, fb::CommandT &command);
+  Result<fb::BlobT> storeParam(mlir::Operation *op, ir::ParamOp param, mlir::RankedTensorType stored);
+  Result<fb::BlobT> storeConstant(mlir::Operation *op, ir::ConstantOp constant,
+                                  mlir::RankedTensorType stored);
+
+  std::map<std::string, uint32_t> states;
+  std::map<std::string, uint32_t> weights; ///< by name and stored type
+  llvm::DenseMap<mlir::Operation *, uint32_t> constants;
+  fb::EntryT *out = nullptr;
+  std::vector<std::pair<fb::Space, uint32_t>> argument_places, result_places;
+};
+
+} // namespace linnet::backend
