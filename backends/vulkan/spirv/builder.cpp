@@ -2,6 +2,7 @@
 
 #include <spirv/unified1/GLSL.std.450.h>
 
+#include <algorithm>
 #include <bit>
 #include <cassert>
 
@@ -38,18 +39,23 @@ Builder::Builder(const KernelInfo &kernel) : info(kernel) {
     m.decorate(buffer, spv::Decoration::Binding, {i});
     buffers.push_back(buffer);
   }
-  if (info.n_push) {
-    std::vector<Id> members(info.n_push, u);
-    Id block = m.uniqueType(spv::Op::OpTypeStruct, members);
-    m.decorate(block, spv::Decoration::Block);
-    for (uint32_t i = 0; i < info.n_push; ++i) m.decorateMember(block, i, spv::Decoration::Offset, {4 * i});
-    push_variable =
-        m.variable(pointerType(spv::StorageClass::PushConstant, block), spv::StorageClass::PushConstant);
-  }
+  push_variable = m.newId();
+}
+
+/// The block of push constants, when it is known how many there are.
+void Builder::declarePush() {
+  if (!info.n_push) return;
+  std::vector<Id> members(info.n_push, typeId(u32()));
+  Id block = m.uniqueType(spv::Op::OpTypeStruct, members);
+  m.decorate(block, spv::Decoration::Block);
+  for (uint32_t i = 0; i < info.n_push; ++i) m.decorateMember(block, i, spv::Decoration::Offset, {4 * i});
+  m.variable(push_variable, pointerType(spv::StorageClass::PushConstant, block),
+             spv::StorageClass::PushConstant);
 }
 
 Words Builder::finish() {
-  m.entryPoint(function, info.name, interface);
+  declarePush();
+  m.entryPoint(function, "main", interface);
   m.executionMode(function, spv::ExecutionMode::LocalSize,
                   {info.local_size[0], info.local_size[1], info.local_size[2]});
   if (info.local_size_spec) {
@@ -134,7 +140,7 @@ Value Builder::builtin(spv::BuiltIn which, int dim) {
 }
 
 Value Builder::push(uint32_t index) {
-  assert(index < info.n_push);
+  info.n_push = std::max(info.n_push, index + 1);
   Id type = pointerType(spv::StorageClass::PushConstant, typeId(u32())), pointer = m.newId();
   emit(body, spv::Op::OpAccessChain, {type, pointer, push_variable, constant(index).id});
   return op(spv::Op::OpLoad, u32(), {pointer});
@@ -178,8 +184,11 @@ Value Builder::max(Value a, Value b) {
 Value Builder::neg(Value a) {
   return op(isFloat(a.type) ? spv::Op::OpFNegate : spv::Op::OpSNegate, a.type, {a.id});
 }
-Value Builder::fma(Value a, Value b, Value c) { return extended(GLSLstd450Fma, a.type, {a.id, b.id, c.id}); }
+Value Builder::fma(Value a, Value b, Value c) { return add(mul(a, b), c); }
 Value Builder::exp(Value a) { return extended(GLSLstd450Exp, a.type, {a.id}); }
+Value Builder::exp2(Value a) { return extended(GLSLstd450Exp2, a.type, {a.id}); }
+Value Builder::floor(Value a) { return extended(GLSLstd450Floor, a.type, {a.id}); }
+Value Builder::roundEven(Value a) { return extended(GLSLstd450RoundEven, a.type, {a.id}); }
 Value Builder::log(Value a) { return extended(GLSLstd450Log, a.type, {a.id}); }
 Value Builder::tanh(Value a) { return extended(GLSLstd450Tanh, a.type, {a.id}); }
 Value Builder::sqrt(Value a) { return extended(GLSLstd450Sqrt, a.type, {a.id}); }
@@ -197,6 +206,8 @@ Value Builder::shiftRight(Value a, Value bits) {
 }
 Value Builder::bitAnd(Value a, Value b) { return op(spv::Op::OpBitwiseAnd, a.type, {a.id, b.id}); }
 Value Builder::bitOr(Value a, Value b) { return op(spv::Op::OpBitwiseOr, a.type, {a.id, b.id}); }
+Value Builder::bitXor(Value a, Value b) { return op(spv::Op::OpBitwiseXor, a.type, {a.id, b.id}); }
+Value Builder::bitNot(Value a) { return op(spv::Op::OpNot, a.type, {a.id}); }
 Value Builder::bitExtract(Value a, Value offset, Value count) {
   auto opcode = a.type.kind == Kind::i32 ? spv::Op::OpBitFieldSExtract : spv::Op::OpBitFieldUExtract;
   return op(opcode, a.type, {a.id, offset.id, count.id});
@@ -275,6 +286,52 @@ void Builder::store(uint32_t buffer, Value index, Value value) {
     Value bits = bitcast(extract(value, static_cast<int>(i)), u32());
     emit(body, spv::Op::OpStore, {bufferPointer(buffer, i ? add(index, constant(i)) : index).id, bits.id});
   }
+}
+
+/// The buffer again, as an array of other elements: another variable at the same binding.
+Id Builder::viewOf(uint32_t buffer, uint32_t key, Id element, uint32_t stride) {
+  Id &view = vector_views[{buffer, key}];
+  if (view) return view;
+  Id array = m.uniqueType(spv::Op::OpTypeRuntimeArray, std::array{element});
+  m.decorate(array, spv::Decoration::ArrayStride, {stride});
+  Id block = m.uniqueType(spv::Op::OpTypeStruct, std::array{array});
+  m.decorate(block, spv::Decoration::Block);
+  m.decorateMember(block, 0, spv::Decoration::Offset, {0});
+  view = m.variable(pointerType(kUniform, block), kUniform);
+  m.decorate(view, spv::Decoration::DescriptorSet, {0});
+  m.decorate(view, spv::Decoration::Binding, {buffer});
+  return view;
+}
+
+Value Builder::loadVector(uint32_t buffer, Value index, Type type) {
+  Type words = u32(type.width);
+  Id pointer_type = pointerType(kUniform, typeId(words)),
+     view = viewOf(buffer, type.width, typeId(words), 4u * type.width), pointer = m.newId();
+  emit(body, spv::Op::OpAccessChain, {pointer_type, pointer, view, constant(0u).id, index.id});
+  return bitcast(op(spv::Op::OpLoad, words, {pointer}), type);
+}
+Value Builder::load4(uint32_t buffer, Value index, Type type) {
+  return loadVector(buffer, index, {type.kind, 4});
+}
+Value Builder::load2(uint32_t buffer, Value index, Type type) {
+  return loadVector(buffer, index, {type.kind, 2});
+}
+
+Value Builder::loadWide(uint32_t buffer, Value index) {
+  m.capability(spv::Capability::Int64);
+  Id wide = m.type(spv::Op::OpTypeInt, {64, 0}), pointer = m.newId(), loaded = m.newId();
+  Id view = viewOf(buffer, 0, wide, 8);
+  emit(body, spv::Op::OpAccessChain, {pointerType(kUniform, wide), pointer, view, constant(0u).id, index.id});
+  emit(body, spv::Op::OpLoad, {wide, loaded, pointer});
+  return op(spv::Op::OpBitcast, u32(2), {loaded});
+}
+
+void Builder::setBits(uint32_t buffer, Value index, Value keep, Value bits) {
+  Id pointer = bufferPointer(buffer, index).id;
+  Id scope = constant(word(spv::Scope::Device)).id;
+  Id relaxed = constant(word(spv::MemorySemanticsMask::MaskNone)).id;
+  op(spv::Op::OpAtomicAnd, u32(), {pointer, scope, relaxed, keep.id});
+  op(spv::Op::OpAtomicOr, u32(), {pointer, scope, relaxed, bits.id});
 }
 
 Shared Builder::shared(Type element, uint32_t count, std::string_view name) {
@@ -376,6 +433,11 @@ Value Builder::subgroupBroadcastFirst(Value value) {
   m.capability(spv::Capability::GroupNonUniformBallot);
   return op(spv::Op::OpGroupNonUniformBroadcastFirst, value.type,
             {constant(word(spv::Scope::Subgroup)).id, value.id});
+}
+Value Builder::subgroupBroadcast(Value value, uint32_t lane) {
+  m.capability(spv::Capability::GroupNonUniformBallot);
+  return op(spv::Op::OpGroupNonUniformBroadcast, value.type,
+            {constant(word(spv::Scope::Subgroup)).id, value.id, constant(lane).id});
 }
 Value Builder::subgroupShuffleXor(Value value, Value mask) {
   m.capability(spv::Capability::GroupNonUniformShuffle);

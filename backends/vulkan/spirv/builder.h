@@ -51,7 +51,7 @@ struct KernelInfo {
   std::string name;
   std::array<uint32_t, 3> local_size = {64, 1, 1};
   uint32_t n_buffers = 0;       ///< storage buffers at set 0, bindings 0..n-1
-  uint32_t n_push = 0;          ///< 32-bit push constants
+  uint32_t n_push = 0;          ///< 32-bit push constants; push() adds what is beyond
   bool local_size_spec = false; ///< local size x comes from specialization constant 0
 };
 
@@ -85,6 +85,7 @@ public:
   Value subgroupLane() { return builtin(spv::BuiltIn::SubgroupLocalInvocationId, -1); }
   Value subgroupId() { return builtin(spv::BuiltIn::SubgroupId, -1); }
   Value push(uint32_t index);
+  uint32_t pushWords() const { return info.n_push; }
 
   // Arithmetic: integer or float by the operands' type, which must be equal.
   Value add(Value a, Value b);
@@ -95,8 +96,12 @@ public:
   Value min(Value a, Value b);
   Value max(Value a, Value b);
   Value neg(Value a);
+  /// a b + c, which a driver may contract: on llvmpipe the explicit instruction is slower.
   Value fma(Value a, Value b, Value c);
   Value exp(Value a);
+  Value exp2(Value a);
+  Value floor(Value a);
+  Value roundEven(Value a);
   Value log(Value a);
   Value tanh(Value a);
   Value sqrt(Value a);
@@ -107,6 +112,8 @@ public:
   Value shiftRight(Value a, Value bits);
   Value bitAnd(Value a, Value b);
   Value bitOr(Value a, Value b);
+  Value bitXor(Value a, Value b);
+  Value bitNot(Value a);
   Value bitExtract(Value a, Value offset, Value count); ///< sign-extended for i32
   /// Two f16 in the halves of a u32, low first, as a vector of two f32.
   Value unpackHalf2(Value word);
@@ -128,6 +135,14 @@ public:
   // Memory. Indices are u32 and count 32-bit words.
   Value load(uint32_t buffer, Value index, Type type);
   void store(uint32_t buffer, Value index, Value value);
+  /// Words [4 index, 4 index + 4) in one load. The buffer must not be written by this kernel.
+  Value load4(uint32_t buffer, Value index, Type type);
+  /// The same of two words.
+  Value load2(uint32_t buffer, Value index, Type type);
+  /// Words [2 index, 2 index + 2) as a pair of u32, by one load of 64 bits. Needs shader_int64.
+  Value loadWide(uint32_t buffer, Value index);
+  /// word = (word & keep) | bits, safe beside other invocations that set other bits of it.
+  void setBits(uint32_t buffer, Value index, Value keep, Value bits);
   Shared shared(Type element, uint32_t count, std::string_view name = "");
   Value load(Shared array, Value index);
   void store(Shared array, Value index, Value value);
@@ -146,9 +161,11 @@ public:
   void barrier();
   Value subgroupReduce(SubgroupOp op, Value value);
   Value subgroupBroadcastFirst(Value value);
+  Value subgroupBroadcast(Value value, uint32_t lane);
   Value subgroupShuffleXor(Value value, Value mask);
 
 private:
+  void declarePush();
   Id typeId(Type type);
   Id pointerType(spv::StorageClass storage, Id pointee);
   Value builtin(spv::BuiltIn which, int dim);
@@ -157,6 +174,8 @@ private:
   Value compare(Value a, Value b, spv::Op u, spv::Op i, spv::Op f);
   Value extended(uint32_t instruction, Type type, std::initializer_list<uint32_t> operands);
   Value bufferPointer(uint32_t buffer, Value index);
+  Id viewOf(uint32_t buffer, uint32_t key, Id element, uint32_t stride);
+  Value loadVector(uint32_t buffer, Value index, Type type);
   void label(Id id);
   void branch(Id target);
 
@@ -166,6 +185,7 @@ private:
   Words variables; // OpVariable must come first in the first block
   Id function = 0, block_type = 0, push_variable = 0;
   std::vector<Id> buffers, interface;
+  std::map<std::pair<uint32_t, uint32_t>, Id> vector_views; ///< by buffer and width, 0 for 64 bits
   std::map<uint32_t, Id> builtins;
 };
 

@@ -102,8 +102,12 @@ Id Module::specConstant(Id type, uint32_t spec_id, uint32_t value) {
 
 Id Module::variable(Id pointer_type, spv::StorageClass storage) {
   Id id = newId();
-  emit(globals, spv::Op::OpVariable, {pointer_type, id, static_cast<uint32_t>(storage)});
+  variable(id, pointer_type, storage);
   return id;
+}
+
+void Module::variable(Id id, Id pointer_type, spv::StorageClass storage) {
+  emit(globals, spv::Op::OpVariable, {pointer_type, id, static_cast<uint32_t>(storage)});
 }
 
 Words Module::finish(uint32_t version) const {

@@ -51,6 +51,8 @@ public:
   Id specConstant(Id type, uint32_t spec_id, uint32_t value);
   /// A module-scope variable.
   Id variable(Id pointer_type, spv::StorageClass storage);
+  /// With an id that newId gave earlier.
+  void variable(Id id, Id pointer_type, spv::StorageClass storage);
 
   /// Function bodies go here.
   Words functions;

@@ -1,0 +1,96 @@
+#include "backends/vulkan/emitter.h"
+#include "backends/vulkan/kernels.h"
+
+#include <fmt/format.h>
+
+namespace linnet::vulkan {
+namespace {
+
+struct Elementwise {
+  Emitter &e;
+  const ElementwiseSpec &spec;
+
+  /// The coordinates of element number i of the shape, outermost first.
+  std::vector<Value> coordinates(Value i) {
+    std::vector<Value> result(spec.shape.size());
+    for (size_t d = spec.shape.size(); d-- > 0;) {
+      if (d == 0) {
+        result[d] = i;
+        break;
+      }
+      Value size = e.extent(spec.shape[d]);
+      result[d] = e.b.mod(i, size);
+      i = e.b.div(i, size);
+    }
+    return result;
+  }
+
+  /// Where input `input` has the element of these coordinates.
+  Value index(size_t input, const std::vector<Value> &at) {
+    Value sum = e.u(0);
+    bool any = false;
+    for (size_t d = 0; d < spec.shape.size(); ++d) {
+      if (spec.broadcast[input] >> d & 1) continue;
+      sum = any ? e.b.add(e.b.mul(sum, e.extent(spec.shape[d])), at[d]) : at[d];
+      any = true;
+    }
+    return sum;
+  }
+
+  std::vector<Value> results(const std::vector<Value> &at) {
+    std::vector<Value> in, out;
+    for (size_t i = 0; i < spec.in.size(); ++i) in.push_back(e.load(uint32_t(i), index(i, at), spec.in[i]));
+    spec.body(e, in, out);
+    return out;
+  }
+
+  void elements() {
+    Extent all = 1;
+    for (const Extent &size : spec.shape) all = all * size;
+    e.forItems(all, [&](Value i) {
+      const std::vector<Value> values = results(coordinates(i));
+      for (size_t r = 0; r < values.size(); ++r)
+        e.store(uint32_t(spec.in.size() + r), i, spec.out[r], values[r]);
+    });
+  }
+
+  void rows() {
+    Builder &b = e.b;
+    Extent all = 1;
+    for (size_t d = 0; d + 1 < spec.shape.size(); ++d) all = all * spec.shape[d];
+    Shared scratch = e.shared(Builder::f32(), kItems, "scratch");
+    Value columns = e.extent(spec.shape.back());
+    const bool max = *spec.reduce == Reduction::max;
+    auto combine = [&](Value x, Value y) { return max ? e.maximum(x, y) : b.add(x, y); };
+    e.forGroups(e.extent(all), [&](Value row) {
+      Variable sum = b.variable(e.f(max ? -HUGE_VAL : 0));
+      b.forRange(b.localId(0), columns, e.u(kItems), [&](Value c) {
+        b.set(sum, combine(b.get(sum), results(coordinates(b.add(b.mul(row, columns), c)))[0]));
+      });
+      Value total = e.reduce(scratch, b.get(sum), combine);
+      if (*spec.reduce == Reduction::mean) total = b.div(total, b.convert(columns, Builder::f32()));
+      b.ifThen(b.eq(b.localId(0), e.u(0)),
+               [&] { e.store(uint32_t(spec.in.size()), row, spec.out[0], total); });
+    });
+  }
+};
+
+} // namespace
+
+Kernel elementwiseKernel(const ElementwiseSpec &spec) {
+  static const char *const kReductions[] = {"_sum", "_mean", "_max"};
+  std::string name = spec.name + (spec.reduce ? kReductions[int(*spec.reduce)] : "");
+  for (const Extent &size : spec.shape) name += "_" + size.text();
+  for (size_t i = 0; i < spec.in.size(); ++i) {
+    name += fmt::format("_{}", nameOf(spec.in[i]));
+    if (spec.broadcast[i]) name += fmt::format("b{}", spec.broadcast[i]);
+  }
+  name += "_to";
+  for (Type type : spec.out) name += fmt::format("_{}", nameOf(type));
+  Emitter e(name, uint32_t(spec.in.size() + spec.out.size()), kItems, spec.where);
+  Elementwise body{e, spec};
+  spec.reduce ? body.rows() : body.elements();
+  return e.finish();
+}
+
+} // namespace linnet::vulkan

@@ -1,0 +1,296 @@
+#include "backends/vulkan/emitter.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+namespace linnet::vulkan {
+
+namespace {
+uint32_t bindingsOf(uint32_t operands, const Operands &where) {
+  return where.bind.empty() ? operands : *std::max_element(where.bind.begin(), where.bind.end()) + 1;
+}
+} // namespace
+
+std::string Operands::text() const {
+  std::string text = inside ? "_inside" + std::to_string(inside) : "";
+  if (!bind.empty()) text += "_bind";
+  for (uint32_t binding : bind) text += std::to_string(binding);
+  return text;
+}
+
+Emitter::Emitter(std::string name, uint32_t operands, uint32_t local_x, const Operands &where,
+                 uint32_t local_y)
+    : b({.name = name + where.text(),
+         .local_size = {local_x, local_y, 1},
+         .n_buffers = bindingsOf(operands, where)}),
+      where(where) {
+  kernel.name = name + where.text();
+  kernel.operands = operands;
+  kernel.bindings = bindingsOf(operands, where);
+  kernel.local_size = {local_x, local_y, 1};
+  kernel.push.resize(insideCount(operands), Extent(0)); // the call gives them
+}
+
+uint32_t Emitter::insideCount(uint32_t operands) const {
+  return static_cast<uint32_t>(std::popcount(where.inside & ((1u << operands) - 1)));
+}
+
+Kernel Emitter::finish() {
+  kernel.words = b.finish();
+  kernel.push_words = b.pushWords();
+  return std::move(kernel);
+}
+
+//===- indices -----------------------------------------------------------------------------------------===//
+
+Value Emitter::pushed(const Extent &extent) {
+  const uint32_t first = insideCount(kernel.operands);
+  auto found = std::find(kernel.push.begin() + first, kernel.push.end(), extent);
+  if (found == kernel.push.end()) found = kernel.push.insert(found, extent);
+  return b.push(static_cast<uint32_t>(found - kernel.push.begin()));
+}
+
+Value Emitter::extent(const Extent &extent) {
+  return extent.isStatic() ? u(static_cast<uint64_t>(extent.factor)) : pushed(extent);
+}
+
+void Emitter::forGroups(Value end, const std::function<void(Value)> &body) {
+  b.forRange(b.groupId(0), end, b.groupCount(0), body);
+}
+
+void Emitter::forItems(const Extent &items, const std::function<void(Value)> &body) {
+  Value step = b.mul(b.groupCount(0), u(kernel.local_size[0]));
+  b.forRange(b.globalId(0), extent(items), step, body);
+}
+
+//===- elements ----------------------------------------------------------------------------------------===//
+
+Value Emitter::at(uint32_t operand, Value index) {
+  return beginsInside(operand) ? b.add(index, b.push(insideCount(operand))) : index;
+}
+
+Value Emitter::word(uint32_t operand, Value index, uint32_t unit) {
+  if (where.bind.empty()) return index;
+  Value offset = b.push(kOffsets + operand); // a multiple of 64: memory is aligned to 256 bytes
+  return b.add(index, unit > 1 ? b.shiftRight(offset, u(unit == 4 ? 2 : 1)) : offset);
+}
+
+Value Emitter::load4(uint32_t operand, Value index) {
+  return b.load4(binding(operand), word(operand, index, 4), Builder::f32());
+}
+Value Emitter::load2(uint32_t operand, Value index) {
+  return b.load2(binding(operand), word(operand, index, 2), Builder::u32());
+}
+Value Emitter::loadWide(uint32_t operand, Value index) {
+  return b.loadWide(binding(operand), word(operand, index, 2));
+}
+Value Emitter::loadWord(uint32_t operand, Value index) {
+  return b.load(binding(operand), word(operand, index), Builder::i32());
+}
+
+Value Emitter::load(uint32_t operand, Value index, Type type) {
+  index = at(operand, index);
+  switch (type) {
+  case Type::f32:
+    return b.bitcast(loadWord(operand, index), Builder::f32());
+  case Type::i32:
+    return loadWord(operand, index);
+  case Type::f16:
+  case Type::bf16: {
+    Value word = b.bitcast(loadWord(operand, b.shiftRight(index, u(1))), Builder::u32());
+    Value shift = b.shiftLeft(b.bitAnd(index, u(1)), u(4));
+    Value half = b.shiftRight(word, shift);
+    if (type == Type::bf16) return b.bitcast(b.shiftLeft(half, u(16)), Builder::f32());
+    return b.extract(b.unpackHalf2(b.bitAnd(half, u(0xffff))), 0);
+  }
+  case Type::i8:
+  case Type::i4: {
+    const uint32_t bits = type == Type::i8 ? 8 : 4, log_per_word = type == Type::i8 ? 2 : 3;
+    Value word = loadWord(operand, b.shiftRight(index, u(log_per_word)));
+    Value shift = b.mul(b.bitAnd(index, u((1u << log_per_word) - 1)), u(bits));
+    return b.bitExtract(word, shift, u(bits));
+  }
+  }
+  return {};
+}
+
+/// bf16 by hand: round to nearest even, NaN kept.
+Value Emitter::floatBits(Value x, Type type) {
+  if (type == Type::f16) return b.packHalf2(b.vector({roundTo(x, Type::f16), f(0)}));
+  Value bits = b.bitcast(x, Builder::u32());
+  Value even = b.bitAnd(b.shiftRight(bits, u(16)), u(1));
+  Value rounded = b.shiftRight(b.add(bits, b.add(even, u(0x7fff))), u(16));
+  return b.select(b.ne(x, x), u(0x7fc0), rounded);
+}
+
+/// Rounded to nearest even by adding and taking away 2^(23 - 10) units of x's own exponent: what drivers do
+/// in PackHalf2x16 is theirs to choose, for a number that f16 holds there is no choice.
+Value Emitter::roundTo(Value x, Type type) {
+  if (type == Type::bf16) return b.bitcast(b.shiftLeft(floatBits(x, type), u(16)), Builder::f32());
+  if (type != Type::f16) return x;
+  Value bits = b.bitcast(x, Builder::u32()), sign = b.bitAnd(bits, u(0x80000000u));
+  Value magnitude = b.bitXor(bits, sign);
+  Value even = b.bitAnd(b.shiftRight(magnitude, u(13)), u(1));
+  Value normal = b.bitAnd(b.add(magnitude, b.add(even, u(0xfff))), u(0xffffe000u));
+  // Below 2^-14 the unit is 2^-24: 0.5 has it as its last bit.
+  Value small = b.sub(b.add(b.bitcast(magnitude, Builder::f32()), f(0.5)), f(0.5));
+  Value rounded = b.select(b.lt(magnitude, u(0x38800000u)), b.bitcast(small, Builder::u32()), normal);
+  rounded = b.select(b.lt(rounded, u(0x47800000u)), rounded, u(0x7f800000u)); // beyond 65504
+  rounded = b.select(b.lt(u(0x7f800000u), magnitude), magnitude, rounded);    // NaN
+  return b.bitcast(b.bitOr(rounded, sign), Builder::f32());
+}
+
+void Emitter::store(uint32_t operand, Value index, Type type, Value value) {
+  index = at(operand, index);
+  if (type == Type::f32 || type == Type::i32) return b.store(binding(operand), word(operand, index), value);
+  const uint32_t bits = type == Type::i8 ? 8 : type == Type::i4 ? 4 : 16, per_word = 32 / bits;
+  Value narrow = isFloat(type) ? floatBits(value, type)
+                               : b.bitAnd(b.bitcast(value, Builder::u32()), u((1u << bits) - 1));
+  Value shift = b.mul(b.bitAnd(index, u(per_word - 1)), u(bits));
+  Value mask = b.shiftLeft(u((1u << bits) - 1), shift);
+  b.setBits(binding(operand), word(operand, b.div(index, u(per_word))), b.bitNot(mask),
+            b.shiftLeft(narrow, shift));
+}
+
+//===- mathematics -------------------------------------------------------------------------------------===//
+
+/// 2^(x log2 e) with the multiple's integer part as an exponent and a polynomial for the rest (Cephes' expf):
+/// a driver's own exp may be off by 3 + 2|x| units.
+Value Emitter::exp(Value x) {
+  Value clamped = b.min(b.max(x, f(-104)), f(88.72283935546875));
+  Value n = b.roundEven(b.mul(clamped, f(1.44269504088896341)));
+  Value r = b.fma(n, f(-0.693359375), clamped);
+  r = b.fma(n, f(2.12194440e-4), r);
+  const double c[] = {1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3,
+                      4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1};
+  Value p = f(c[0]);
+  for (int i = 1; i < 6; ++i) p = b.fma(p, r, f(c[i]));
+  p = b.add(b.fma(p, b.mul(r, r), r), f(1));
+  // 2^n in two steps, so that neither exponent leaves the range.
+  Value integer = b.convert(n, Builder::i32());
+  Value half = b.bitcast(b.shiftRight(integer, u(1)), Builder::i32()), rest = b.sub(integer, half);
+  auto power = [&](Value e) {
+    return b.bitcast(b.shiftLeft(b.add(e, b.constant(int32_t(127))), u(23)), Builder::f32());
+  };
+  Value result = b.mul(b.mul(p, power(half)), power(rest));
+  result = b.select(b.lt(f(88.72283935546875), x), f(HUGE_VAL), result);
+  result = b.select(b.lt(x, f(-104)), f(0), result);
+  return b.select(b.ne(x, x), x, result);
+}
+
+/// Cephes' logf: the exponent apart, a polynomial on [sqrt 1/2, sqrt 2).
+Value Emitter::log(Value x) {
+  Value tiny = b.lt(x, f(1.17549435e-38));
+  Value scaled = b.select(tiny, b.mul(x, f(8388608)), x);
+  Value bits = b.bitcast(scaled, Builder::u32());
+  Value mantissa = b.bitcast(b.bitOr(b.bitAnd(bits, u(0x7fffff)), u(0x3f000000)), Builder::f32());
+  Value exponent =
+      b.convert(b.bitcast(b.sub(b.shiftRight(bits, u(23)), u(126)), Builder::i32()), Builder::f32());
+  exponent = b.select(tiny, b.sub(exponent, f(23)), exponent);
+  Value low = b.lt(mantissa, f(0.707106781186547524));
+  Value z = b.sub(b.select(low, b.add(mantissa, mantissa), mantissa), f(1));
+  exponent = b.select(low, b.sub(exponent, f(1)), exponent);
+  const double c[] = {7.0376836292e-2,  -1.1514610310e-1, 1.1676998740e-1,  -1.2420140846e-1, 1.4249322787e-1,
+                      -1.6668057665e-1, 2.0000714765e-1,  -2.4999993993e-1, 3.3333331174e-1};
+  Value p = f(c[0]);
+  for (int i = 1; i < 9; ++i) p = b.fma(p, z, f(c[i]));
+  Value square = b.mul(z, z);
+  Value y = b.mul(b.mul(p, z), square);
+  y = b.fma(exponent, f(-2.12194440e-4), y);
+  y = b.fma(square, f(-0.5), y);
+  Value result = b.fma(exponent, f(0.693359375), b.add(z, y));
+  result = b.select(b.eq(x, f(HUGE_VAL)), x, result);
+  result = b.select(b.eq(x, f(0)), f(-HUGE_VAL), result);
+  return b.select(b.logicalOr(b.ne(x, x), b.lt(x, f(0))), b.bitcast(u(0x7fc00000u), Builder::f32()), result);
+}
+
+/// 1 - 2 / (e^2x + 1), odd, with a short series near 0 where that cancels.
+Value Emitter::tanh(Value x) {
+  Value a = b.abs(x);
+  Value far = b.sub(f(1), b.div(f(2), b.add(exp(b.add(a, a)), f(1))));
+  Value square = b.mul(x, x);
+  const double c[] = {-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1,
+                      -3.33332819422e-1};
+  Value p = f(c[0]);
+  for (int i = 1; i < 5; ++i) p = b.fma(p, square, f(c[i]));
+  Value near = b.fma(b.mul(p, square), x, x);
+  Value signed_far = b.select(b.lt(x, f(0)), b.neg(far), far);
+  return b.select(b.lt(a, f(0.625)), near, b.select(b.ne(x, x), x, signed_far));
+}
+
+/// Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.26 is too coarse (1.5e-7 absolute of 1 -
+/// erf is, not of erf near 0): a Taylor series below 1, Numerical Recipes' Chebyshev fit of erfc above.
+Value Emitter::erf(Value x) {
+  Value a = b.min(b.abs(x), f(10)), square = b.mul(x, x);
+  // erf x = 2/sqrt(pi) sum (-1)^n x^(2n+1) / (n! (2n+1))
+  double factorial = 1, c[11];
+  for (int n = 0; n < 11; ++n) {
+    if (n) factorial *= n;
+    c[n] = 1.12837916709551257 * (n % 2 ? -1 : 1) / (factorial * (2 * n + 1));
+  }
+  Value p = f(c[10]);
+  for (int n = 9; n >= 0; --n) p = b.fma(p, square, f(c[n]));
+  Value near = b.mul(p, x);
+  Value t = b.div(f(2), b.add(f(2), a));
+  const double d[] = {0.17087277,  -0.82215223, 1.48851587, -1.13520398, 0.27886807,
+                      -0.18628806, 0.09678418,  0.37409196, 1.00002368,  -1.26551223};
+  Value q = f(d[0]);
+  for (int i = 1; i < 10; ++i) q = b.fma(q, t, f(d[i]));
+  Value far = b.sub(f(1), b.mul(t, exp(b.sub(q, b.mul(a, a)))));
+  Value signed_far = b.select(b.lt(x, f(0)), b.neg(far), far);
+  return b.select(b.lt(a, f(1)), near, b.select(b.ne(x, x), x, signed_far));
+}
+
+Value Emitter::maximum(Value x, Value y) { return b.select(b.logicalOr(b.lt(x, y), b.ne(y, y)), y, x); }
+Value Emitter::minimum(Value x, Value y) { return b.select(b.logicalOr(b.lt(y, x), b.ne(y, y)), y, x); }
+
+Value Emitter::toInteger(Value x, int bits) {
+  if (x.type.kind != spirv::Kind::f32) return x;
+  const double limit = bits == 32 ? 2147483648.0 : double(1 << (bits - 1));
+  const int64_t top = int64_t(limit) - 1;
+  Value inside =
+      b.convert(b.min(b.max(x, f(-limit)), f(bits == 32 ? 2147483520.0 : double(top))), Builder::i32());
+  Value result = b.select(b.lt(x, f(limit)), inside, b.constant(static_cast<int32_t>(top)));
+  return b.select(b.ne(x, x), b.constant(int32_t(0)), result);
+}
+
+Value Emitter::activation(Activation kind, Value x) {
+  Value half_x = b.mul(f(0.5), x);
+  switch (kind) {
+  case Activation::none:
+    return x;
+  case Activation::relu:
+    return maximum(x, f(0));
+  case Activation::gelu_erf:
+    return b.mul(half_x, b.add(f(1), erf(b.mul(x, f(0.70710678118654752440)))));
+  case Activation::gelu_tanh: {
+    Value inner = b.mul(f(0.79788456080286535588), b.fma(f(0.044715), b.mul(b.mul(x, x), x), x));
+    return b.mul(half_x, b.add(f(1), tanh(inner)));
+  }
+  }
+  return x;
+}
+
+//===- a workgroup -------------------------------------------------------------------------------------===//
+
+Shared Emitter::shared(spirv::Type element, uint32_t count, std::string_view name) {
+  kernel.shared_bytes += 4 * element.width * count;
+  return b.shared(element, count, name);
+}
+
+Value Emitter::reduce(Shared scratch, Value x, const Combine &combine) {
+  Value lane = b.localId(0);
+  b.barrier(); // an earlier reduction may still be read
+  b.store(scratch, lane, x);
+  for (uint32_t half = kernel.local_size[0] / 2; half; half /= 2) {
+    b.barrier();
+    b.ifThen(b.lt(lane, u(half)), [&] {
+      b.store(scratch, lane, combine(b.load(scratch, lane), b.load(scratch, b.add(lane, u(half)))));
+    });
+  }
+  b.barrier();
+  return b.load(scratch, u(0));
+}
+
+} // namespace linnet::vulkan

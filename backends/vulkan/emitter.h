@@ -1,0 +1,81 @@
+// What the generators of Vulkan kernels share on top of the SPIR-V builder: sizes that a call decides as push
+// constants, elements of every type in buffers of 32-bit words, reductions in a workgroup, functions that
+// SPIR-V lacks or leaves imprecise.
+#pragma once
+#include "backends/vulkan/kernel.h"
+#include "backends/vulkan/spirv/builder.h"
+
+#include <cmath>
+#include <functional>
+
+namespace linnet::vulkan {
+
+using spirv::Builder;
+using spirv::Shared;
+using spirv::Value;
+using spirv::Variable;
+
+class Emitter {
+public:
+  Emitter(std::string name, uint32_t operands, uint32_t local_x, const Operands &where, uint32_t local_y = 1);
+  Kernel finish();
+  void require(std::string feature) { kernel.features.push_back(std::move(feature)); }
+  void requireSubgroup(uint32_t size) { kernel.subgroup = size; }
+
+  Builder b;
+
+  // --- indices
+  Value u(uint64_t value) { return b.constant(static_cast<uint32_t>(value)); }
+  Value f(double value) { return b.constant(static_cast<float>(value)); }
+  /// A constant, or a push constant where a call decides.
+  Value extent(const Extent &extent);
+  /// for (i = first; i < end; i += step), the number of workgroups in x deciding the step.
+  void forItems(const Extent &items, const std::function<void(Value item)> &body);
+  void forGroups(Value end, const std::function<void(Value group)> &body);
+
+  // --- elements: floats of every width are f32, integers i32
+  Value load(uint32_t operand, Value index, Type type);
+  void store(uint32_t operand, Value index, Type type, Value value);
+  /// The index with the operand's offset added; load and store do it themselves.
+  Value at(uint32_t operand, Value index);
+  bool beginsInside(uint32_t operand) const { return where.inside >> operand & 1; }
+  /// Words [4 index, 4 index + 4) of an operand as f32, [2 index, 2 index + 2) as u32, word `index` as i32.
+  /// Not of one that this kernel writes, nor of one that begins inside its memory.
+  Value load4(uint32_t operand, Value index);
+  Value load2(uint32_t operand, Value index);
+  Value loadWord(uint32_t operand, Value index);
+  Value loadWide(uint32_t operand, Value index); ///< as load2, by one load of 64 bits
+  /// The units of a large operand that this dispatch computes: [first, first + count).
+  Value firstUnit() { return b.push(kFirstUnit); }
+  Value unitCount() { return b.push(kFirstUnit + 1); }
+
+  // --- mathematics
+  Value exp(Value x);
+  Value log(Value x);
+  Value tanh(Value x);
+  Value erf(Value x);
+  Value maximum(Value x, Value y); ///< NaN if either is
+  Value minimum(Value x, Value y);
+  Value toInteger(Value x, int bits); ///< towards zero, saturating; NaN is 0
+  Value roundTo(Value x, Type type);
+  Value activation(Activation kind, Value x);
+
+  // --- a workgroup
+  Shared shared(spirv::Type element, uint32_t count, std::string_view name);
+  using Combine = std::function<Value(Value, Value)>;
+  /// The combination of every invocation's x, known to all; `scratch` holds one element an invocation. All
+  /// invocations must get here together.
+  Value reduce(Shared scratch, Value x, const Combine &combine);
+  uint32_t invocations() const { return kernel.local_size[0] * kernel.local_size[1]; }
+
+private:
+  Value pushed(const Extent &extent);
+  Value floatBits(Value x, Type type); ///< f16 or bf16 in the low half
+  uint32_t binding(uint32_t operand) const { return where.bind.empty() ? operand : where.bind[operand]; }
+  Value word(uint32_t operand, Value index, uint32_t unit = 1); ///< behind the operand's place in its binding
+  uint32_t insideCount(uint32_t operands) const;
+  Kernel kernel;
+  const Operands where;
+};
+
+} // namespace linnet::vulkan

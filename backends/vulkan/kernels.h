@@ -1,0 +1,193 @@
+// Generators of Vulkan kernels: each function describes one kernel, its operands and its work. See kernel.h
+// for the conventions. Sizes are in elements, tensors row-major unless told otherwise. `where` says how the
+// operands lie.
+#pragma once
+#include "backends/vulkan/kernel.h"
+
+#include <functional>
+#include <optional>
+
+namespace linnet::spirv {
+struct Value;
+}
+
+namespace linnet::vulkan {
+
+class Emitter;
+
+/// Items a workgroup computes at a time: what the number of workgroups follows from.
+constexpr uint32_t kItems = 64;
+
+/// One pass over elements: out_i = body(in_0, in_1, ...)[i]. Operands {in..., out...}; work: elements of the
+/// results, kItems a workgroup; with `reduce` rows, one a workgroup. shape: the
+/// results' dimensions, neighbours merged where every input treats them alike; bit d of broadcast[i] says
+/// that input i has size 1 in dimension d.
+struct ElementwiseSpec {
+  std::string name;
+  Extents shape;
+  std::vector<Type> in, out;
+  std::vector<uint32_t> broadcast;
+  std::optional<Reduction> reduce;
+  Operands where = {};
+  /// One element of each input, f32 or i32, gives one of each result.
+  std::function<void(Emitter &, const std::vector<spirv::Value> &in, std::vector<spirv::Value> &out)> body;
+};
+Kernel elementwiseKernel(const ElementwiseSpec &spec);
+
+/// Rows of the last dimension, one a workgroup. Operands {x, gain, bias, out} and {x, out}.
+struct RowSpec {
+  Extent rows, columns;
+  Type type = Type::f32, gain = Type::f32;
+  float epsilon = 0;
+  Operands where = {};
+};
+Kernel layerNormKernel(const RowSpec &spec);
+Kernel softmaxKernel(const RowSpec &spec);
+/// out is i32.
+Kernel argmaxKernel(const RowSpec &spec);
+
+/// x (outer, size, inner) -> out (outer, inner). Operands {x, out}; items are elements of out.
+struct ReduceSpec {
+  Reduction kind;
+  Extent outer, size, inner;
+  Type type = Type::f32;
+  Operands where = {};
+};
+Kernel reduceKernel(const ReduceSpec &spec);
+
+/// x (B, T, C), length (B) -> out (B, C). Operands {x, length, out}; items are elements of out.
+struct PoolSpec {
+  Pooling mode;
+  Extent batch, positions, columns;
+  Type type = Type::f32;
+  Operands where = {};
+};
+Kernel poolKernel(const PoolSpec &spec);
+
+/// Operands {q, k, v, out, past?, length?}. One workgroup a query ((b * H) + h) * T + t: invocations own keys
+/// while scores are computed, columns of the head while values are summed; one running maximum and sum over
+/// blocks of keys. Dao et al., 2022, arXiv:2205.14135. Rows (b, t) of q are q_stride elements apart.
+struct AttentionSpec {
+  Extent batch, queries, heads, capacity;
+  int64_t head_size;
+  Extent q_stride;
+  Type type = Type::f32, cache = Type::f32;
+  float scale = 1;
+  bool causal = true, past = true, length = false;
+  Operands where = {};
+};
+Kernel attentionKernel(const AttentionSpec &spec);
+
+/// Scores (B, H, T, S) with what a query does not see at -infinity. Operands {x, out, past?, length?}; items
+/// are elements.
+struct MaskSpec {
+  Extent batch, queries, heads, capacity;
+  Type type = Type::f32;
+  bool causal = true, past = true, length = false;
+  Operands where = {};
+};
+Kernel maskKernel(const MaskSpec &spec);
+
+/// A matrix packed in panels (#linnet.panel). Where it is larger than what a device binds at once, a dispatch
+/// has only the panels [first, first + count) that its units say.
+struct PanelSpec {
+  int64_t k = 0, n = 0;
+  int64_t k_block = 16, n_block = 64;
+  Type type = Type::f32;
+
+  int64_t panelElements() const { return (k + k_block - 1) / k_block * k_block * n_block; }
+  int64_t count() const { return (n + n_block - 1) / n_block; }
+  std::string text() const;
+};
+
+/// out[i, :] = table[ids[i], :]. Operands {ids, out, table, scale?}; items are elements. Ids are
+/// clamped to the table. A packed table (V, C) is one of a matmul with transpose_rhs: k is C, n is V.
+struct EmbedSpec {
+  Extent ids, columns;
+  int64_t rows;
+  std::optional<PanelSpec> panel;
+  Type table = Type::f32, out = Type::f32;
+  bool scaled = false;
+  int64_t group = 0, groups = 1;
+  Operands where = {};
+};
+Kernel embedKernel(const EmbedSpec &spec);
+
+/// out[b, t] = min(past[b] + t, limit - 1); operands {past, out}; items are elements.
+struct PositionsSpec {
+  Extent batch, positions;
+  int64_t limit;
+  Operands where = {};
+};
+Kernel positionsKernel(const PositionsSpec &spec);
+
+/// cache[b, h, past[b] + t, :] = entries[b, t, h, :]; operands {entries, past, cache}; items are elements of
+/// entries. Rows (b, t) of entries are stride elements apart.
+struct CacheAppendSpec {
+  Extent batch, positions, heads, capacity, head_size, stride;
+  Type type = Type::f32, cache = Type::f32;
+  Operands where = {};
+};
+Kernel cacheAppendKernel(const CacheAppendSpec &spec);
+
+/// out[o * out_stride + out_offset + i] = x[o * in_stride + in_offset + i], i < run; operands {x, out}; items
+/// are elements o * run + i.
+struct CopySpec {
+  Extent outer, run, in_stride, out_stride;
+  Extent in_offset = 0, out_offset = 0;
+  Type type = Type::f32;
+  Operands where = {};
+};
+Kernel copyKernel(const CopySpec &spec);
+
+/// out's dimension i is x's dimension permutation[i]; shape is out's. Operands {x, out}; items are elements.
+struct TransposeSpec {
+  Extents shape;
+  std::vector<int64_t> permutation;
+  Type type = Type::f32;
+  Operands where = {};
+};
+Kernel transposeKernel(const TransposeSpec &spec);
+
+/// out[g, m, n] = activation(sum_k a[g, m, k] w[g, k, n] + bias[n]) + residual[g, m, n], any layout of plain
+/// matrices, one element an item. Operands {a, w, out, bias?, residual?, scale?}. As the cpu's MatmulSpec.
+struct MatmulSpec {
+  Extent groups, m, k, n;
+  bool transpose_a = false, transpose_w = false, shared_w = true, bias = false, residual = false;
+  Type type = Type::f32, w = Type::f32;
+  Activation activation = Activation::none;
+  bool scaled = false;
+  int64_t group = 0, scale_groups = 1;
+  Operands where = {};
+};
+Kernel matmulKernel(const MatmulSpec &spec);
+
+/// out = activation(a w + bias) + residual, w in panels, a and out f32. Operands {a, out, w, scale?,
+/// bias?, residual?}. Rows of a are a_stride elements apart. Workgroups: x counts panels (cut in
+/// `slices` each), y tiles of tile_m rows.
+struct PackedMatmulSpec {
+  PanelSpec w;
+  Extent m;
+  int64_t a_stride = 0, group = 0;
+  bool scaled = false, bias = false, residual = false;
+  Activation activation = Activation::none;
+  Type bias_type = Type::f32;
+  Operands where = {};
+};
+/// How a packed matmul is cut up.
+struct MatmulVariant {
+  enum Kind {
+    direct, ///< an invocation owns four columns of `rows` rows; sums over k cut in `split` meet in shared
+            ///< memory
+    tiled,  ///< both operands through shared memory, `rows` (a multiple of 8) by a panel a workgroup
+  };
+  Kind kind = direct;
+  uint32_t rows = 1;  ///< of a, in one workgroup
+  uint32_t split = 1; ///< invocations along k; 1: no shared memory, no barrier
+  /// For drivers that run on a CPU (llvmpipe): what each invocation loads is a scalar load there, so
+  /// activations are loaded once a subgroup of this size and broadcast; weights are loaded 64 bits at a time.
+  uint32_t subgroup = 0;
+};
+Kernel packedMatmulKernel(const PackedMatmulSpec &spec, const MatmulVariant &variant);
+
+} // namespace linnet::vulkan

@@ -1,0 +1,153 @@
+// Kernels whose unit is a row of the last dimension, and reductions along others.
+#include "backends/vulkan/emitter.h"
+#include "backends/vulkan/kernels.h"
+
+#include <fmt/format.h>
+
+#include <bit>
+
+namespace linnet::vulkan {
+namespace {
+
+/// A workgroup walks over one row at a time.
+struct Row {
+  Emitter &e;
+  const RowSpec &spec;
+  Shared scratch = e.shared(Builder::f32(), kItems, "scratch");
+  Value columns = e.extent(spec.columns);
+  Value base = {};
+
+  void forColumns(const std::function<void(Value)> &body) {
+    e.b.forRange(e.b.localId(0), columns, e.u(kItems), body);
+  }
+  Value x(Value c) { return e.load(0, e.b.add(base, c), spec.type); }
+  Value sum(const std::function<Value(Value)> &term) {
+    Variable total = e.b.variable(e.f(0));
+    forColumns([&](Value c) { e.b.set(total, e.b.add(e.b.get(total), term(c))); });
+    return e.reduce(scratch, e.b.get(total), [&](Value a, Value b) { return e.b.add(a, b); });
+  }
+  void forRows(const std::function<void(Value row)> &body) {
+    e.forGroups(e.extent(spec.rows), [&](Value row) {
+      base = e.b.mul(row, columns);
+      body(row);
+    });
+  }
+};
+
+} // namespace
+
+Kernel layerNormKernel(const RowSpec &spec) {
+  Emitter e(fmt::format("layer_norm_{}_gain_{}_r{}_c{}_eps{:x}", nameOf(spec.type), nameOf(spec.gain),
+                        spec.rows.text(), spec.columns.text(), std::bit_cast<uint32_t>(spec.epsilon)),
+            4, kItems, spec.where);
+  Builder &b = e.b;
+  Row row{e, spec};
+  row.forRows([&](Value) {
+    Value size = b.convert(row.columns, Builder::f32());
+    Value mean = b.div(row.sum([&](Value c) { return row.x(c); }), size);
+    Value squares = row.sum([&](Value c) {
+      Value d = b.sub(row.x(c), mean);
+      return b.mul(d, d);
+    });
+    Value inverse = b.div(e.f(1), b.sqrt(b.add(b.div(squares, size), e.f(spec.epsilon))));
+    row.forColumns([&](Value c) {
+      Value normal = b.mul(b.sub(row.x(c), mean), inverse);
+      e.store(3, b.add(row.base, c), spec.type,
+              b.fma(normal, e.load(1, c, spec.gain), e.load(2, c, spec.gain)));
+    });
+  });
+  return e.finish();
+}
+
+Kernel softmaxKernel(const RowSpec &spec) {
+  Emitter e(fmt::format("softmax_{}_r{}_c{}", nameOf(spec.type), spec.rows.text(), spec.columns.text()), 2,
+            kItems, spec.where);
+  Builder &b = e.b;
+  Row row{e, spec};
+  row.forRows([&](Value) {
+    Variable top = b.variable(e.f(-HUGE_VAL));
+    row.forColumns([&](Value c) { b.set(top, b.max(b.get(top), row.x(c))); });
+    Value largest = e.reduce(row.scratch, b.get(top), [&](Value x, Value y) { return b.max(x, y); });
+    Value total = row.sum([&](Value c) { return e.exp(b.sub(row.x(c), largest)); });
+    row.forColumns([&](Value c) {
+      e.store(1, b.add(row.base, c), spec.type, b.div(e.exp(b.sub(row.x(c), largest)), total));
+    });
+  });
+  return e.finish();
+}
+
+/// The lowest index among equals: an invocation's own come in order, between invocations the index decides.
+Kernel argmaxKernel(const RowSpec &spec) {
+  Emitter e(fmt::format("argmax_{}_r{}_c{}", nameOf(spec.type), spec.rows.text(), spec.columns.text()), 2,
+            kItems, spec.where);
+  Builder &b = e.b;
+  Row row{e, spec};
+  Shared places = e.shared(Builder::u32(), kItems, "places");
+  row.forRows([&](Value number) {
+    Variable top = b.variable(e.f(-HUGE_VAL)), place = b.variable(b.localId(0));
+    row.forColumns([&](Value c) {
+      Value x = row.x(c), better = b.lt(b.get(top), x);
+      b.set(place, b.select(better, c, b.get(place)));
+      b.set(top, b.select(better, x, b.get(top)));
+    });
+    Value mine = b.get(top);
+    Value largest = e.reduce(row.scratch, mine, [&](Value x, Value y) { return b.max(x, y); });
+    Value candidate = b.select(b.eq(mine, largest), b.get(place), b.sub(row.columns, e.u(1)));
+    Value lowest = e.reduce(places, candidate, [&](Value x, Value y) { return b.min(x, y); });
+    b.ifThen(b.eq(b.localId(0), e.u(0)),
+             [&] { e.store(1, number, Type::i32, b.bitcast(lowest, Builder::i32())); });
+  });
+  return e.finish();
+}
+
+Kernel reduceKernel(const ReduceSpec &spec) {
+  static const char *const kKinds[] = {"sum", "mean", "max"};
+  Emitter e(fmt::format("reduce_{}_{}_o{}_r{}_i{}", kKinds[int(spec.kind)], nameOf(spec.type),
+                        spec.outer.text(), spec.size.text(), spec.inner.text()),
+            2, kItems, spec.where);
+  Builder &b = e.b;
+  e.forItems(spec.outer * spec.inner, [&](Value i) {
+    Value inner = e.extent(spec.inner), size = e.extent(spec.size);
+    Value first = b.add(b.mul(b.div(i, inner), b.mul(size, inner)), b.mod(i, inner));
+    const bool max = spec.kind == Reduction::max;
+    Variable sum = b.variable(e.f(max ? -HUGE_VAL : 0));
+    b.forRange(e.u(0), size, e.u(1), [&](Value j) {
+      Value x = e.load(0, b.add(first, b.mul(j, inner)), spec.type);
+      b.set(sum, max ? e.maximum(b.get(sum), x) : b.add(b.get(sum), x));
+    });
+    Value result = b.get(sum);
+    if (spec.kind == Reduction::mean) result = b.div(result, b.convert(size, Builder::f32()));
+    e.store(1, i, spec.type, result);
+  });
+  return e.finish();
+}
+
+Kernel poolKernel(const PoolSpec &spec) {
+  static const char *const kModes[] = {"last", "first", "mean"};
+  Emitter e(fmt::format("pool_{}_{}_b{}_t{}_c{}", kModes[int(spec.mode)], nameOf(spec.type),
+                        spec.batch.text(), spec.positions.text(), spec.columns.text()),
+            3, kItems, spec.where);
+  Builder &b = e.b;
+  e.forItems(spec.batch * spec.columns, [&](Value i) {
+    Value columns = e.extent(spec.columns), positions = e.extent(spec.positions);
+    Value sequence = b.div(i, columns), c = b.mod(i, columns);
+    // A length outside [1, T] must not lead out of the tensor.
+    Value length = b.bitcast(e.load(1, sequence, Type::i32), Builder::u32());
+    length = b.max(b.min(length, positions), e.u(1));
+    auto x = [&](Value t) {
+      return e.load(0, b.add(b.mul(b.add(b.mul(sequence, positions), t), columns), c), spec.type);
+    };
+    Value result;
+    if (spec.mode == Pooling::mean) {
+      Variable sum = b.variable(e.f(0));
+      b.forRange(e.u(0), length, e.u(1), [&](Value t) { b.set(sum, b.add(b.get(sum), x(t))); });
+      result = b.div(b.get(sum), b.convert(length, Builder::f32()));
+    } else {
+      result = x(spec.mode == Pooling::last ? b.sub(length, e.u(1)) : e.u(0));
+    }
+    e.store(2, i, spec.type, result);
+  });
+  return e.finish();
+}
+
+} // namespace linnet::vulkan

@@ -1,0 +1,103 @@
+// Every kernel generator: valid for Vulkan 1.1, and within what each device must offer.
+#include "backends/vulkan/kernels.h"
+#include "tests/catch.h"
+
+#include <spirv-tools/libspirv.h>
+
+#include <functional>
+
+using namespace linnet::vulkan;
+using linnet::spirv::Words;
+
+namespace {
+
+std::string validate(const Words &words) {
+  spv_context context = spvContextCreate(SPV_ENV_VULKAN_1_1);
+  spv_const_binary_t binary{words.data(), words.size()};
+  spv_diagnostic diagnostic = nullptr;
+  const spv_result_t result = spvValidate(context, &binary, &diagnostic);
+  std::string message = result == SPV_SUCCESS ? "" : diagnostic ? diagnostic->error : "invalid";
+  spvDiagnosticDestroy(diagnostic);
+  spvContextDestroy(context);
+  return message;
+}
+
+/// Valid, no capability but Shader unless features are named, at most 128 invocations, 16 KiB shared, 32 push
+/// constants.
+void check(const Kernel &kernel) {
+  INFO(kernel.name);
+  CHECK(validate(kernel.words) == "");
+  int capabilities = 0;
+  for (size_t i = 5; i < kernel.words.size(); i += kernel.words[i] >> 16)
+    capabilities += (kernel.words[i] & 0xffff) == uint32_t(spv::Op::OpCapability);
+  if (kernel.features.empty()) CHECK(capabilities == 1);
+  CHECK(kernel.local_size[0] * kernel.local_size[1] * kernel.local_size[2] <= 128);
+  CHECK(kernel.shared_bytes <= 16384);
+  CHECK(kernel.push_words <= 32);
+  CHECK(kernel.push.size() <= kFirstUnit);
+}
+
+const Extent kBatch = Extent::symbol(0), kSeq = Extent::symbol(1);
+/// Operands where each has a binding, and where they share one and begin inside of it.
+const Operands kPlaces[] = {{}, {{0, 0, 0, 0, 0, 0}, 0x3f}};
+
+} // namespace
+
+TEST_CASE("kernels that move elements are valid", "[vulkan]") {
+  const Type type = GENERATE(Type::f32, Type::f16, Type::bf16, Type::i32, Type::i8);
+  for (Operands where : kPlaces) {
+    if (!where.bind.empty()) where.bind.resize(2), where.inside = 3;
+    check(copyKernel({kBatch, kSeq * Extent(7), kSeq * Extent(9), kSeq * Extent(7), 5, 0, type, where}));
+    check(transposeKernel({{7, kBatch, 5}, {2, 0, 1}, type, where}));
+  }
+  if (type == Type::i32 || type == Type::i8) return;
+  for (bool past : {false, true})
+    for (bool length : {false, true}) check(maskKernel({kBatch, kSeq, 3, 40, type, past, past, length, {}}));
+  check(cacheAppendKernel({kBatch, kSeq, 3, 40, 5, 45, type, type, {}}));
+  check(embedKernel({kBatch * kSeq, 37, 101, {}, type, Type::f32, false, 0, 1, {}}));
+  check(positionsKernel({kBatch, kSeq, 40, {}}));
+}
+
+TEST_CASE("kernels of rows and reductions are valid", "[vulkan]") {
+  const Type type = GENERATE(Type::f32, Type::f16, Type::bf16);
+  for (const auto &make : {layerNormKernel, softmaxKernel, argmaxKernel})
+    check(make({kBatch * kSeq, 37, type, type, 1e-5f, {}}));
+  for (Reduction kind : {Reduction::sum, Reduction::mean, Reduction::max})
+    check(reduceKernel({kind, kBatch, 37, kSeq, type, {}}));
+  for (Pooling mode : {Pooling::last, Pooling::first, Pooling::mean})
+    check(poolKernel({mode, kBatch, kSeq, 37, type, {}}));
+}
+
+TEST_CASE("attention is valid for heads of any size", "[vulkan]") {
+  const int64_t head = GENERATE(1, 5, 64, 128, 131);
+  for (Operands where : kPlaces)
+    for (bool causal : {false, true})
+      check(attentionKernel({kBatch, kSeq, 3, 40, head, Extent(3 * head), Type::f32, Type::f16, 0.3f, causal,
+                             true, true, where}));
+}
+
+TEST_CASE("matmul is valid in each variant and weight type", "[vulkan]") {
+  const Type type = GENERATE(Type::f32, Type::f16, Type::bf16, Type::i8, Type::i4);
+  const int64_t k = GENERATE(64, 37);
+  const MatmulVariant variants[] = {{MatmulVariant::direct, 1, 1, 8},
+                                    {MatmulVariant::direct, 8, 1, 8},
+                                    {MatmulVariant::direct, 1, 8, 0},
+                                    {MatmulVariant::direct, 4, 8, 0},
+                                    {MatmulVariant::tiled, 64, 1, 0}};
+  for (const MatmulVariant &variant : variants) {
+    PackedMatmulSpec spec;
+    spec.w = {k, 70, 16, 64, type};
+    spec.m = kBatch * kSeq, spec.a_stride = k;
+    check(packedMatmulKernel(spec, variant));
+    spec.scaled = type == Type::i8 || type == Type::i4, spec.group = type == Type::i4 ? 32 : 0;
+    spec.bias = spec.residual = true, spec.activation = Activation::gelu_tanh;
+    spec.where = {{0, 1, 2, 3, 0, 1}, 1};
+    check(packedMatmulKernel(spec, variant));
+    EmbedSpec embed{kBatch,     k, 70, PanelSpec{k, 70, 16, 64, type}, type, Type::f32, spec.scaled,
+                    spec.group, 2, {}};
+    check(embedKernel(embed));
+  }
+  MatmulSpec plain{kBatch, kSeq, k, 9, true, true, false, true, true, Type::f32, type, Activation::gelu_erf,
+                   false,  0,    1, {}};
+  check(matmulKernel(plain));
+}
