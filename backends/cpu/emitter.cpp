@@ -264,6 +264,31 @@ Value *Emitter::maxLanes(Value *x) {
   return reduce(x, [&](Value *l, Value *r) { return maxOf(l, r); });
 }
 
+// Halves, quarters, ... of the square change places across its diagonal.
+Values Emitter::transpose(Values rows) {
+  const int n = lanes();
+  for (int half = n / 2; half >= 1; half /= 2) {
+    llvm::SmallVector<int, 16> upper, lower; // of two rows, one behind the other
+    for (int x = 0; x < n; ++x) {
+      upper.push_back(x & half ? n + x - half : x);
+      lower.push_back(x & half ? n + x : x + half);
+    }
+    for (int i = 0; i < n; ++i) {
+      if (i & half) continue;
+      Value *a = rows[size_t(i)], *c = rows[size_t(i + half)];
+      rows[size_t(i)] = b.CreateShuffleVector(a, c, upper);
+      rows[size_t(i + half)] = b.CreateShuffleVector(a, c, lower);
+    }
+  }
+  return rows;
+}
+
+Value *Emitter::laneNumbers(int first, int step) {
+  llvm::SmallVector<llvm::Constant *, 16> numbers;
+  for (int lane = 0; lane < lanes(); ++lane) numbers.push_back(b.getInt32(uint32_t(first + lane * step)));
+  return llvm::ConstantVector::get(numbers);
+}
+
 Value *Emitter::transposeSum(llvm::function_ref<Value *(int)> part) { return transposeSum(part, 0, lanes()); }
 Value *Emitter::transposeSum(llvm::function_ref<Value *(int)> part, int first, int count) {
   if (count == 1) return part(first);

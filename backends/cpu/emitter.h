@@ -94,6 +94,10 @@ public:
   Value *reduce(Value *x, llvm::function_ref<Value *(Value *, Value *)> join);
   Value *sumLanes(Value *x);
   Value *maxLanes(Value *x);
+  /// Row i, lane j from row j, lane i; as many rows as lanes().
+  Values transpose(Values rows);
+  /// first, first + step, ... as i32, one a lane.
+  Value *laneNumbers(int first, int step);
   /// Lane j of the result is the sum of the lanes of part(j), j < lanes().
   Value *transposeSum(llvm::function_ref<Value *(int)> part);
 

@@ -97,8 +97,9 @@ struct PoolSpec {
 KernelSource poolKernel(const PoolSpec &spec);
 
 /// args {q, k, v, past, out, length}; past and length are not read when !past and !length. Items are queries:
-/// ((b * H) + h) * T + t. Flash attention: keys in blocks of a vector, one running maximum and sum a query,
-/// no T x S matrix. Rows (b, t) of q are q_stride elements apart. Dao et al., 2022, arXiv:2205.14135.
+/// ((b * H) + h) * T + t; several are computed as blocks by whoever holds a block's first. Flash attention:
+/// keys in blocks, one running maximum and sum a query, no T x S matrix. Rows (b, t) of q are q_stride
+/// elements apart. Dao et al., 2022, arXiv:2205.14135.
 struct AttentionSpec {
   Extent queries, heads, capacity;
   int64_t head_size;
@@ -108,7 +109,6 @@ struct AttentionSpec {
   bool causal = true, past = true, length = false;
 };
 KernelSource attentionKernel(const AttentionSpec &spec);
-constexpr int64_t kAttentionGrain = 4;
 
 /// Scores (B, H, T, S) with what a query does not see at -infinity. args {x, past, length, out}; past and
 /// length are not read when not there. Items are rows ((b * H) + h) * T + t.

@@ -34,7 +34,7 @@ Result<void> Lowering::lowerAttention(AttentionOp op) {
     LINNET_ASSIGN(const fb::RefT length, dense(op, op.getLength()));
     args.push_back(length);
   }
-  return emit(op, {attentionKernel(spec), args, extentOf(op.getQ(), 0, 3), uint32_t(kAttentionGrain)});
+  return emit(op, {attentionKernel(spec), args, extentOf(op.getQ(), 0, 3), 1});
 }
 
 Result<void> Lowering::lowerMask(MaskOp op) {

@@ -1,6 +1,7 @@
 #include "tests/catch.h"
 #include "tests/cpu/image.h"
 
+#include <bit>
 #include <cmath>
 #include <cstring>
 
@@ -11,8 +12,14 @@ namespace {
 
 struct Sizes {
   int64_t batch, queries, heads, size, capacity, gap;
-  std::vector<int32_t> past;
+  std::vector<int32_t> past, length; ///< empty: not given
   bool causal;
+  Type cache = Type::f32;
+  /// Keys of sequence b that some query sees.
+  int64_t end(int64_t b) const {
+    const int64_t before = past.empty() ? 0 : past[b];
+    return std::min(capacity, before + (length.empty() ? queries : std::min<int64_t>(queries, length[b])));
+  }
 };
 
 struct Tensors {
@@ -25,7 +32,7 @@ std::vector<double> exact(const Sizes &s, const Tensors &t, double scale) {
     for (int64_t i = 0; i < s.queries; ++i)
       for (int64_t h = 0; h < s.heads; ++h) {
         const int64_t past = s.past.empty() ? 0 : s.past[b];
-        const int64_t seen = std::min(s.capacity, past + (s.causal ? i + 1 : s.queries));
+        const int64_t seen = std::min(s.end(b), past + (s.causal ? i + 1 : s.queries));
         const float *q = t.q.data() + (b * s.queries + i) * (s.heads * s.size + s.gap) + h * s.size;
         const float *k = t.k.data() + (b * s.heads + h) * s.capacity * s.size,
                     *v = t.v.data() + (b * s.heads + h) * s.capacity * s.size;
@@ -43,39 +50,109 @@ std::vector<double> exact(const Sizes &s, const Tensors &t, double scale) {
   return out;
 }
 
-} // namespace
+uint16_t halfOf(uint32_t bits) { // of a number that f16 can hold exactly, or NaN
+  if ((bits & 0x7fffffff) > 0x7f800000) return 0x7e00;
+  const float scaled = std::fabs(std::bit_cast<float>(bits));
+  const uint16_t sign = uint16_t(bits >> 16 & 0x8000);
+  if (scaled < std::ldexp(1.0f, -14)) return uint16_t(sign | uint16_t(std::ldexp(scaled, 24)));
+  return uint16_t(sign | ((bits & 0x7fffffff) - (112u << 23)) >> 13);
+}
 
-TEST_CASE("attention over a cache") {
-  const Sizes s =
-      GENERATE(Sizes{1, 1, 1, 1, 1, 0, {}, true}, Sizes{2, 5, 3, 7, 40, 0, {0, 17}, true},
-               Sizes{1, 37, 2, 64, 64, 128, {13}, true}, Sizes{2, 1, 2, 64, 50, 0, {49, 31}, true},
-               Sizes{1, 6, 2, 20, 21, 5, {3}, false}, Sizes{1, 9, 1, 129, 9, 0, {}, true});
+/// The tensors with a cache rounded to its type, and that cache as the kernel reads it.
+struct Stored {
+  Tensors rounded;
+  std::vector<std::byte> k, v;
+};
+
+Stored stored(Type type, const Tensors &t, const std::vector<bool> &readable) {
+  Stored result{t, {}, {}};
+  auto store = [&](std::vector<float> &values, std::vector<std::byte> &bytes) {
+    bytes.resize(values.size() * size_t(sizeOf(type)));
+    for (size_t i = 0; i < values.size(); ++i) {
+      uint32_t bits = std::bit_cast<uint32_t>(readable[i] ? values[i] : NAN);
+      if (type == Type::bf16) bits &= 0xffff0000;
+      if (type == Type::f16 && readable[i]) bits &= 0xffffe000;
+      if (readable[i]) values[i] = std::bit_cast<float>(bits);
+      if (type == Type::f32) std::memcpy(&bytes[4 * i], &bits, 4);
+      const uint16_t half = type == Type::bf16 ? uint16_t(bits >> 16) : halfOf(bits);
+      if (type != Type::f32) std::memcpy(&bytes[2 * i], &half, 2);
+    }
+  };
+  store(result.rounded.k, result.k), store(result.rounded.v, result.v);
+  return result;
+}
+
+AttentionSpec specOf(const Sizes &s, Type cache) {
   AttentionSpec spec;
   spec.queries = Extent::symbol(0), spec.heads = s.heads, spec.capacity = Extent::symbol(1),
   spec.head_size = s.size;
   spec.q_stride = s.heads * s.size + s.gap;
-  spec.scale = 0.7f, spec.causal = s.causal, spec.past = !s.past.empty();
+  spec.scale = 0.7f, spec.causal = s.causal, spec.past = !s.past.empty(), spec.length = !s.length.empty();
+  spec.cache = cache;
+  return spec;
+}
+
+} // namespace
+
+// Sizes around a vector, a block of queries (twice a vector) and a block of keys (64).
+TEST_CASE("attention over a cache") {
+  const Sizes s =
+      GENERATE(Sizes{1, 1, 1, 1, 1, 0, {}, {}, true}, Sizes{2, 5, 3, 7, 40, 0, {0, 17}, {}, true},
+               Sizes{1, 37, 2, 64, 64, 128, {13}, {}, true}, Sizes{2, 1, 2, 64, 150, 0, {149, 31}, {}, true},
+               Sizes{1, 6, 2, 20, 21, 5, {3}, {}, false}, Sizes{1, 9, 1, 129, 9, 0, {}, {}, true},
+               Sizes{2, 67, 2, 20, 211, 0, {130, 61}, {}, true},
+               Sizes{3, 33, 1, 5, 100, 0, {64, 0, 31}, {33, 1, 20}, true},
+               Sizes{2, 18, 1, 16, 70, 3, {40, 0}, {7, 18}, false},
+               Sizes{3, 1, 3, 19, 80, 0, {5, 0, 79}, {1, 0, 1}, true},
+               Sizes{2, 67, 2, 20, 211, 0, {130, 61}, {}, true, Type::bf16},
+               Sizes{2, 1, 2, 19, 150, 0, {149, 31}, {}, true, Type::bf16},
+               Sizes{3, 33, 1, 5, 100, 0, {64, 0, 31}, {33, 1, 20}, true, Type::f16},
+               Sizes{3, 1, 3, 19, 80, 0, {5, 0, 79}, {1, 0, 1}, true, Type::f16});
+  const Type cache = s.cache;
   const Tensors t{numbers(s.batch * s.queries * (s.heads * s.size + s.gap), 1),
                   numbers(s.batch * s.heads * s.capacity * s.size, 2),
                   numbers(s.batch * s.heads * s.capacity * s.size, 3)};
-  const std::vector<double> expected = exact(s, t, spec.scale);
   // What lies behind each sequence's end must not be read: it is NaN.
-  Tensors given = t;
+  std::vector<bool> readable(t.k.size());
   for (int64_t b = 0; b < s.batch; ++b)
     for (int64_t h = 0; h < s.heads; ++h)
-      for (int64_t j = (s.past.empty() ? 0 : s.past[b]) + s.queries; j < s.capacity; ++j)
+      for (int64_t j = 0; j < s.end(b); ++j)
         for (int64_t d = 0; d < s.size; ++d)
-          given.k[((b * s.heads + h) * s.capacity + j) * s.size + d] =
-              given.v[((b * s.heads + h) * s.capacity + j) * s.size + d] = NAN;
+          readable[((b * s.heads + h) * s.capacity + j) * s.size + d] = true;
+  Stored given = stored(cache, t, readable);
+  const AttentionSpec spec = specOf(s, cache);
+  const std::vector<double> expected = exact(s, given.rounded, spec.scale);
   onEachIsa(attentionKernel(spec), [&](const Isa &isa, Kernel kernel) {
-    INFO(isa.name << " T " << s.queries << " D " << s.size);
+    INFO(isa.name << " T " << s.queries << " D " << s.size << " cache " << nameOf(cache));
     std::vector<float> out(expected.size());
-    std::vector<int32_t> past = s.past;
+    std::vector<int32_t> past = s.past, length = s.length;
     call(kernel, {s.queries, s.capacity},
-         {given.q.data(), given.k.data(), given.v.data(), past.data(), out.data()},
+         {given.rounded.q.data(), given.k.data(), given.v.data(), past.data(), out.data(), length.data()},
          s.batch * s.heads * s.queries, out);
     CHECK(relativeError(out, expected) < 2e-6);
   });
+}
+
+TEST_CASE("a query's result does not depend on the queries behind it") {
+  const int64_t capacity = 90, size = 24;
+  std::vector<int32_t> past = {20};
+  std::vector<float> q = numbers(60 * size, 1), k = numbers(capacity * size, 2),
+                     v = numbers(capacity * size, 3);
+  onEachIsa(attentionKernel(specOf({1, 60, 1, size, capacity, 0, past, {}, true}, Type::f32)),
+            [&](const Isa &isa, Kernel kernel) {
+              INFO(isa.name);
+              std::vector<float> all(60 * size);
+              void *args[] = {q.data(), k.data(), v.data(), past.data(), all.data()};
+              const int64_t dims[] = {60, capacity};
+              kernel(dims, args, 0, 60);
+              for (int64_t queries : {2, 15, 17, 33, 59}) {
+                std::vector<float> some(queries * size);
+                const int64_t fewer[] = {queries, capacity};
+                args[4] = some.data();
+                kernel(fewer, args, 0, queries);
+                CHECK(std::equal(some.begin(), some.end(), all.begin()));
+              }
+            });
 }
 
 TEST_CASE("a later query's NaN stays out of an earlier query's result") {

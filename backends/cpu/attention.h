@@ -1,0 +1,51 @@
+// What the two forms of attention share: operands, and which keys a query sees. One query over a long cache
+// is bound by reading it (attention_kernel.cpp); blocks of queries are bound by arithmetic
+// (attention_blocks.cpp).
+#pragma once
+#include "backends/cpu/emitter.h"
+#include "backends/cpu/kernels.h"
+
+namespace linnet::cpu {
+
+struct AttentionOperands {
+  AttentionOperands(Emitter &e, const AttentionSpec &spec)
+      : e(e), spec(spec), q(e.arg(0)), k(e.arg(1)), v(e.arg(2)), past(spec.past ? e.arg(3) : nullptr),
+        out(e.arg(4)), length(spec.length ? e.arg(5) : nullptr), queries(e.extent(spec.queries)),
+        heads(e.extent(spec.heads)), capacity(e.extent(spec.capacity)), q_stride(e.extent(spec.q_stride)) {}
+
+  Emitter &e;
+  const AttentionSpec &spec;
+  Value *q, *k, *v, *past, *out, *length;
+  Value *queries, *heads, *capacity, *q_stride;
+
+  /// Elements from a query's result to the next query's of the same head.
+  Value *outStride() const { return e.b.CreateMul(heads, e.i64(spec.head_size)); }
+  /// First element of query t of `group` = b * H + h, and of its result.
+  Value *queryAt(Value *group, Value *t) const { return rowAt(group, t, q_stride); }
+  Value *resultAt(Value *group, Value *t) const { return rowAt(group, t, outStride()); }
+  /// First element of the group's keys and of its values.
+  Value *keysAt(Value *group) const {
+    return e.b.CreateMul(e.b.CreateMul(group, capacity), e.i64(spec.head_size));
+  }
+  /// Keys that query t sees.
+  Value *limit(Value *group, Value *t) const {
+    Value *batch = e.b.CreateSDiv(group, heads);
+    Value *seen = past ? e.loadIndex(past, batch) : e.i64(0);
+    Value *limit = e.b.CreateAdd(seen, spec.causal ? e.b.CreateAdd(t, e.i64(1)) : queries);
+    if (length) limit = e.min(limit, e.b.CreateAdd(seen, e.loadIndex(length, batch)));
+    return e.max(e.min(limit, capacity), e.i64(0));
+  }
+
+private:
+  Value *rowAt(Value *group, Value *t, Value *stride) const {
+    Value *batch = e.b.CreateSDiv(group, heads), *head = e.b.CreateSRem(group, heads);
+    return e.muladd(e.muladd(batch, queries, t), stride, e.b.CreateMul(head, e.i64(spec.head_size)));
+  }
+};
+
+/// Queries of one block in attention_blocks.cpp.
+int64_t attentionBlock(const Isa &isa);
+/// Queries [t, t + attentionBlock) of `group`, as many as there are.
+void emitAttentionBlock(const AttentionOperands &operands, Value *group, Value *t);
+
+} // namespace linnet::cpu
