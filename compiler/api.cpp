@@ -5,6 +5,7 @@
 #include "compiler/bisect.h"
 #include "compiler/compile.h"
 #include "frontend/checkpoint/checkpoint.h"
+#include "frontend/checkpoint/derive.h"
 #include "frontend/checkpoint/export.h"
 #include "frontend/checkpoint/init.h"
 #include "frontend/checkpoint/pull.h"
@@ -59,7 +60,49 @@ Result<void> exportModel(const ExportOptions &options) {
 }
 
 Result<void> initModel(const InitOptions &options) {
-  return initCheckpoint(options.preset, options.seed, options.directory);
+  LINNET_ASSIGN(Gpt2Config config,
+                options.config.empty() ? presetConfig(options.preset) : Gpt2Config::read(options.config));
+  LINNET_ASSIGN(std::optional<Tokenizer> tokenizer, options.tokenizer.empty()
+                                                        ? presetTokenizer(options.preset)
+                                                        : Tokenizer::fromDirectory(options.tokenizer));
+  if (!options.tokenizer.empty() && !tokenizer)
+    return errorf("{}: no tokenizer here (tokenizer.json, or vocab.json and merges.txt)", options.tokenizer);
+  if (!options.tokenizer.empty()) {
+    config.vocab_size = tokenizer->idLimit();
+    config.bos_token_id = tokenizer->bosId();
+    config.eos_token_id = tokenizer->eosId();
+  }
+  if (!options.labels.empty()) {
+    config.architecture = "GPT2ForSequenceClassification";
+    config.id2label.clear();
+    for (const std::string &label : options.labels)
+      config.id2label[static_cast<int64_t>(config.id2label.size())] = label;
+  }
+  return initCheckpoint(config, options.seed, options.directory, tokenizer,
+                        fmt::format("untrained: random weights, linnet init --preset {} --seed {}",
+                                    options.preset, options.seed));
+}
+
+Result<void> makeStart(const StartOptions &options) {
+  LINNET_ASSIGN(Checkpoint base, Checkpoint::open(options.input));
+  if (options.labels.empty()) return makeLanguageModel(base, options.directory);
+  std::map<int64_t, std::string> labels;
+  for (const std::string &label : options.labels) labels[static_cast<int64_t>(labels.size())] = label;
+  ClassifierHead head;
+  head.pooling = options.pooling;
+  head.hidden = options.hidden;
+  head.activation_function = options.activation;
+  auto activation = activationNamed(options.activation);
+  if (!activation)
+    return errorf("unknown activation \"{}\", expected gelu, gelu_new or relu", options.activation);
+  head.activation = *activation;
+  return makeClassifier(base, labels, head, options.seed, options.directory);
+}
+
+Result<void> writeTrainedModel(const TrainedOptions &options) {
+  LINNET_ASSIGN(Checkpoint base, Checkpoint::open(options.input));
+  LINNET_ASSIGN(StorageType type, parseStorageType(options.dtype));
+  return writeTrained(base, options.parameters, type, options.as_language_model, options.directory);
 }
 
 Result<std::string> pullModel(const PullOptions &options) {
@@ -71,8 +114,9 @@ Result<std::string> pullModel(const PullOptions &options) {
 
 void registerDevices() {
   registerDevice("reference", [](std::string_view argument) -> Result<std::unique_ptr<Device>> {
-    if (!argument.empty()) return errorf("device reference takes no argument, found '{}'", argument);
-    return reference::makeDevice();
+    if (!argument.empty() && argument != "check")
+      return errorf("device reference takes nothing behind the colon but 'check', found '{}'", argument);
+    return reference::makeDevice(argument == "check");
   });
 }
 
@@ -111,6 +155,7 @@ extern "C" __attribute__((visibility("default"))) const linnet::CompilerApi *lin
                                   initModel,           pullModel,
                                   registerDevices,     readTokenizer,
                                   removeUnfinished,    optionalPasses,
-                                  bisectModel};
+                                  bisectModel,         makeStart,
+                                  writeTrainedModel,   nullptr};
   return &api;
 }

@@ -129,7 +129,12 @@ struct ExportOptions {
       dtype; ///< "f32", "f16", "bf16", for gguf also "q8_0", "q4_0"; empty: as the checkpoint has them
 };
 struct InitOptions {
-  std::string preset; ///< gpt2, gpt2-medium, gpt2-large, gpt2-xl, distilgpt2, tiny
+  std::string preset; ///< gpt2, gpt2-medium, gpt2-large, gpt2-xl, distilgpt2, tiny, stories
+  /// Instead of a preset: a config.json.
+  std::string config;
+  /// A directory whose tokenizer goes with the model and says its vocab_size. Empty: none (tiny has its own).
+  std::string tokenizer;
+  std::vector<std::string> labels; ///< a classifier of these; empty: a language model
   std::string directory;
   uint64_t seed = 0;
 };
@@ -139,7 +144,47 @@ struct PullOptions {
   std::function<void(const std::string &file, uint64_t done, uint64_t total)> progress;
 };
 
-inline constexpr uint32_t kCompilerApiVersion = 4;
+/// What a training begins with, as a checkpoint in f32: a copy of a language model, or a classifier made from
+/// one, its head drawn at random where the input has no such head for these labels.
+struct StartOptions {
+  std::string input, directory;    ///< `directory` exists
+  std::vector<std::string> labels; ///< empty: a language model
+  std::string pooling = "last";    ///< mean, first
+  std::vector<int64_t> hidden;     ///< widths of the head's hidden layers
+  std::string activation = "gelu"; ///< of them; gelu_new, relu
+  uint64_t seed = 0;
+};
+/// A checkpoint with trained parameters in the place of its own.
+struct TrainedOptions {
+  std::string input;      ///< the checkpoint that the training began with
+  std::string parameters; ///< safetensors with "param.NAME"
+  std::string directory;  ///< exists
+  std::string dtype = "f32";
+  bool as_language_model = false; ///< of a classifier: without its head
+};
+
+struct TrainedParameter {
+  std::string name; ///< of the checkpoint, exactly
+  float lr_scale = 1, weight_decay = 0;
+};
+/// An artifact with the entries accumulate, evaluate and update (linnet-autodiff in docs/passes.md). What is
+/// trained is in states "param.NAME", to be written before the first step.
+struct TrainingOptions {
+  std::string input;   ///< a checkpoint, or an .mlir with a function @loss
+  std::string weights; ///< for .mlir: the safetensors file that holds its params
+  std::string output;
+  std::string target = "cpu";
+  /// "lm"; "classify": a classifier's checkpoint, whole; "features": its head alone, on embeddings
+  std::string task = "lm";
+  std::vector<TrainedParameter> trainable; ///< the others are frozen
+  int64_t max_batch = 1, max_seq = 0;      ///< max_seq 0: n_positions
+  std::string dtype = "f32";               ///< that is computed in
+  float beta1 = 0.9f, beta2 = 0.999f, epsilon = 1e-8f;
+  float l2sp = 0; ///< strength of the pull towards states "start.NAME"
+  std::function<void(const std::string &what, double fraction)> progress;
+};
+
+inline constexpr uint32_t kCompilerApiVersion = 5;
 inline constexpr const char *kCompilerApiSymbol = "linnet_compiler_api";
 
 struct CompilerApi {
@@ -169,6 +214,10 @@ struct CompilerApi {
   /// (one target), which writes to options.output a graph that shows it. Nothing is written when all is
   /// right.
   Result<BisectReport> (*bisect)(const CompileOptions &options);
+  Result<void> (*makeStart)(const StartOptions &options);
+  Result<void> (*writeTrained)(const TrainedOptions &options);
+  /// Null in a compiler that has no gradients.
+  Result<CompileReport> (*compileTraining)(const TrainingOptions &options);
 };
 using CompilerApiFunction = const CompilerApi *(*)();
 

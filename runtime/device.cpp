@@ -20,6 +20,23 @@ Registry &registry() {
 
 } // namespace
 
+Result<void> Executable::readState(std::string_view name, std::span<std::byte>) {
+  return errorf("state \"{}\": this device does not give its states out", name);
+}
+Result<void> Executable::writeState(std::string_view name, std::span<const std::byte>) {
+  return errorf("state \"{}\": this device does not take states in", name);
+}
+
+Result<uint32_t> findState(const fb::Program &program, std::string_view name, uint64_t bytes) {
+  for (uint32_t i = 0; i < program.states()->size(); ++i) {
+    const fb::State &state = *program.states()->Get(i);
+    if (state.name()->string_view() != name) continue;
+    if (state.bytes() == bytes) return i;
+    return errorf("state \"{}\" has {} bytes, found {}", name, state.bytes(), bytes);
+  }
+  return errorf("the program has no state \"{}\"", name);
+}
+
 void registerDevice(std::string target, DeviceFactory factory) {
   std::lock_guard lock(registry().mutex);
   registry().factories[std::move(target)] = std::move(factory);

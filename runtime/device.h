@@ -37,10 +37,17 @@ public:
   virtual Result<std::span<const std::byte>> output(int i) = 0;
   /// State contents back to zero.
   virtual void resetStates() = 0;
+  /// Copies the state called `name` out or in: row-major, all of its bytes at the largest bounds. An error
+  /// where there is no such state, the size differs, or the device cannot.
+  virtual Result<void> readState(std::string_view name, std::span<std::byte> to);
+  virtual Result<void> writeState(std::string_view name, std::span<const std::byte> from);
   virtual MemoryUse memory() const = 0;
   /// Runs to come tell `profiler` of each of their commands; null: no more.
   virtual void setProfiler(std::shared_ptr<Profiler> profiler) = 0;
 };
+
+/// The number of the state called `name`, of exactly `bytes` bytes: what readState and writeState begin with.
+LINNET_API Result<uint32_t> findState(const fb::Program &program, std::string_view name, uint64_t bytes);
 
 class LINNET_API Device {
 public:

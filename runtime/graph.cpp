@@ -69,6 +69,23 @@ std::vector<EntryInfo> describeEntries(const fb::Program &program) {
   return list;
 }
 
+/// At the largest bounds that any entry has.
+std::vector<PortInfo> describeStates(const fb::Program &program) {
+  std::vector<int64_t> bounds(program.symbols()->size(), 0);
+  for (const fb::Entry *entry : *program.entries())
+    for (uint32_t i = 0; i < bounds.size(); ++i) bounds[i] = std::max(bounds[i], entry->bounds()->Get(i));
+  std::vector<PortInfo> list;
+  for (const fb::State *state : *program.states()) {
+    PortInfo info{state->name()->str(), static_cast<ElementType>(state->dtype()), {}, {}};
+    for (const fb::Expr *dim : *state->shape()) {
+      info.shape.push_back(dimText(*dim, program));
+      info.largest.push_back(evaluate(dim, bounds));
+    }
+    list.push_back(std::move(info));
+  }
+  return list;
+}
+
 std::string shapeText(std::span<const int64_t> shape) {
   std::string text;
   for (int64_t dim : shape) append(text, "x", std::to_string(dim));
@@ -96,6 +113,7 @@ struct Graph::State {
   LoadedArtifact file;
   std::unique_ptr<Executable> executable;
   std::vector<EntryInfo> entries;
+  std::vector<PortInfo> states;
 
   const fb::Entry &entry(size_t i) const { return *file.program->entries()->Get(static_cast<uint32_t>(i)); }
   Result<size_t> find(std::string_view name) const;
@@ -120,6 +138,7 @@ Result<Graph> Graph::load(const std::string &path, const LoadOptions &options) {
   LINNET_ASSIGN(state->file, LoadedArtifact::open(path, options));
   LINNET_ASSIGN(state->executable, state->file.load());
   state->entries = describeEntries(*state->file.program);
+  state->states = describeStates(*state->file.program);
   return Graph(std::move(state));
 }
 
@@ -232,6 +251,24 @@ Result<std::vector<NamedTensor>> Graph::run(std::string_view name, std::span<con
   LINNET_ASSIGN(std::vector<bool> wanted, state->choose(entry, outputs));
   LINNET_TRY(state->executable->run(static_cast<int>(number), symbols, data, wanted));
   return state->collect(entry, symbols, wanted);
+}
+
+const std::vector<PortInfo> &Graph::states() const { return state->states; }
+
+Result<Tensor> Graph::readState(std::string_view name) {
+  for (uint32_t i = 0; i < state->states.size(); ++i) {
+    const PortInfo &info = state->states[i];
+    if (info.name != name) continue;
+    Tensor tensor{info.type, info.largest, {}};
+    tensor.bytes.resize(state->file.program->states()->Get(i)->bytes());
+    LINNET_TRY(state->executable->readState(name, tensor.bytes));
+    return tensor;
+  }
+  return errorf("{}: has no state '{}'", state->file.artifact.path(), name);
+}
+
+Result<void> Graph::writeState(std::string_view name, std::span<const std::byte> bytes) {
+  return state->executable->writeState(name, bytes);
 }
 
 void Graph::resetStates() { state->executable->resetStates(); }

@@ -13,6 +13,7 @@
 #include "mlir/Parser/Parser.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 namespace linnet::reference {
@@ -62,8 +63,8 @@ struct State {
 
 class ReferenceExecutable : public Executable {
 public:
-  ReferenceExecutable(const Artifact &artifact, const fb::Program &program)
-      : artifact(artifact), program(program) {}
+  ReferenceExecutable(const Artifact &artifact, const fb::Program &program, bool checks)
+      : artifact(artifact), program(program), checks(checks) {}
 
   Result<void> load() {
     context.getOrLoadDialect<ir::LinnetDialect>();
@@ -107,10 +108,12 @@ public:
     RunOptions options;
     std::vector<OpTime> times;
     int64_t begin = profiler ? profileNow() : 0;
-    if (profiler)
-      options.observer = [&, before = begin](mlir::Operation *op, std::span<const Tensor>) mutable {
+    std::string not_finite;
+    if (profiler || checks)
+      options.observer = [&, before = begin](mlir::Operation *op, std::span<const Tensor> results) mutable {
+        if (checks && not_finite.empty()) not_finite = firstNotFinite(op, results);
         int64_t now = profileNow();
-        if (!llvm::isa<ir::ParamOp, ir::ConstantOp>(op)) times.push_back({op, before, now});
+        if (profiler && !llvm::isa<ir::ParamOp, ir::ConstantOp>(op)) times.push_back({op, before, now});
         before = profileNow();
       };
     auto provider = [this](std::string_view name) -> Result<Tensor> {
@@ -120,6 +123,7 @@ public:
     };
     LINNET_ASSIGN(Named results,
                   reference::run(*module, e.name()->string_view(), named, current, provider, options));
+    if (!not_finite.empty()) return Error{not_finite};
     if (profiler) report(e, symbols, times, begin);
     for (State &state : states)
       if (auto found = current.find(state.name); found != current.end())
@@ -138,6 +142,16 @@ public:
   void resetStates() override {
     for (State &state : states) std::fill(state.storage.floats->begin(), state.storage.floats->end(), 0.0f);
   }
+  Result<void> readState(std::string_view name, std::span<std::byte> to) override {
+    LINNET_ASSIGN(uint32_t i, findState(program, name, to.size()));
+    std::memcpy(to.data(), states[i].storage.data(), to.size());
+    return {};
+  }
+  Result<void> writeState(std::string_view name, std::span<const std::byte> from) override {
+    LINNET_ASSIGN(uint32_t i, findState(program, name, from.size()));
+    std::memcpy(states[i].storage.data(), from.data(), from.size());
+    return {};
+  }
   MemoryUse memory() const override {
     MemoryUse use;
     for (auto &[name, tensor] : weights) use.weights += 4 * static_cast<uint64_t>(tensor.size());
@@ -151,6 +165,19 @@ private:
     mlir::Operation *op;
     int64_t begin, end;
   };
+
+  /// "linnet.softmax at h.3.attn: result 0 [17] is nan", or nothing where all is finite.
+  static std::string firstNotFinite(mlir::Operation *op, std::span<const Tensor> results) {
+    for (size_t i = 0; i < results.size(); ++i) {
+      if (!results[i].isFloat()) continue;
+      std::span<const float> values(*results[i].floats);
+      auto bad = std::find_if(values.begin(), values.end(), [](float v) { return !std::isfinite(v); });
+      if (bad != values.end())
+        return fmt::format("{} at {}: element {} of {} is {}", op->getName().getStringRef().str(),
+                           ir::locationName(op->getLoc()), bad - values.begin(), values.size(), *bad);
+    }
+    return {};
+  }
 
   /// The interpreter's commands are the ops that compute; what they cost is not known here.
   void report(const fb::Entry &entry, std::span<const int64_t> symbols, std::span<const OpTime> times,
@@ -182,6 +209,7 @@ private:
 
   const Artifact &artifact;
   const fb::Program &program;
+  const bool checks;
   mlir::MLIRContext context{mlir::MLIRContext::Threading::DISABLED};
   mlir::OwningOpRef<mlir::ModuleOp> module;
   std::map<std::string, Tensor, std::less<>> weights;
@@ -192,17 +220,21 @@ private:
 
 class ReferenceDevice : public Device {
 public:
+  explicit ReferenceDevice(bool checks) : checks(checks) {}
   std::string description() const override { return "reference: the interpreter (slow, exact)"; }
   Result<std::unique_ptr<Executable>> load(const Artifact &artifact, const fb::Program &program,
                                            const DeviceOptions &) override {
-    auto executable = std::make_unique<ReferenceExecutable>(artifact, program);
+    auto executable = std::make_unique<ReferenceExecutable>(artifact, program, checks);
     LINNET_TRY(executable->load());
     return std::unique_ptr<Executable>(std::move(executable));
   }
+
+private:
+  bool checks;
 };
 
 } // namespace
 
-std::unique_ptr<Device> makeDevice() { return std::make_unique<ReferenceDevice>(); }
+std::unique_ptr<Device> makeDevice(bool checks) { return std::make_unique<ReferenceDevice>(checks); }
 
 } // namespace linnet::reference

@@ -86,6 +86,19 @@ std::vector<ExpectedTensor> expectedTensors(const Gpt2Config &c) {
   return tensors;
 }
 
+std::vector<ExpectedTensor> headTensors(const Gpt2Config &c) {
+  std::vector<ExpectedTensor> tensors;
+  int64_t width = c.n_embd, labels = static_cast<int64_t>(c.id2label.size());
+  for (size_t i = 0; i < c.head.hidden.size(); ++i) {
+    tensors.push_back({fmt::format("head.{}.weight", i), {width, c.head.hidden[i]}});
+    tensors.push_back({fmt::format("head.{}.bias", i), {c.head.hidden[i]}});
+    width = c.head.hidden[i];
+  }
+  tensors.push_back({"score.weight", {labels, width}});
+  if (c.head.score_bias) tensors.push_back({"score.bias", {labels}});
+  return tensors;
+}
+
 const TensorView *Checkpoint::find(std::string_view name) const {
   auto found = index.find(name);
   return found == index.end() ? nullptr : &list[found->second];
@@ -203,12 +216,13 @@ Result<void> Checkpoint::check() {
   } else if (!settings.tie_word_embeddings && settings.architecture == "GPT2LMHeadModel") {
     return errorf("{}: tie_word_embeddings is false and tensor \"lm_head.weight\" is missing", source);
   }
-  if (settings.architecture == "GPT2ForSequenceClassification") {
+  if (settings.classifies()) {
     const TensorView *score = find("score.weight");
-    int64_t labels = settings.id2label.empty() ? (score && !score->shape.empty() ? score->shape[0] : 2)
-                                               : static_cast<int64_t>(settings.id2label.size());
-    expected.push_back({"score.weight", {labels, settings.n_embd}});
-    if (find("score.bias")) expected.push_back({"score.bias", {labels}});
+    if (settings.id2label.empty()) // as transformers names labels that have no names
+      for (int64_t i = 0, labels = score && !score->shape.empty() ? score->shape[0] : 2; i < labels; ++i)
+        settings.id2label[i] = fmt::format("LABEL_{}", i);
+    settings.head.score_bias = find("score.bias") != nullptr;
+    for (ExpectedTensor &tensor : headTensors(settings)) expected.push_back(std::move(tensor));
   }
   std::vector<TensorView> ordered;
   std::map<std::string, size_t, std::less<>> places;

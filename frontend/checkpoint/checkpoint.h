@@ -1,8 +1,9 @@
 // A GPT-2 checkpoint, whatever its files: configuration, tensors under canonical names, tokenizer.
 //
 // Canonical names are transformers' without the `transformer.` prefix: wte.weight, wpe.weight,
-// h.N.ln_1.weight, ..., ln_f.bias, lm_head.weight (untied only), score.weight (classifiers). Matrices of
-// attention and MLP are [in, out], as GPT-2's Conv1D stores them.
+// h.N.ln_1.weight, ..., ln_f.bias, lm_head.weight (untied only), score.weight (classifiers, and
+// head.N.weight, head.N.bias of their hidden layers). Matrices of attention and MLP are [in, out], as GPT-2's
+// Conv1D stores them.
 #pragma once
 #include "frontend/checkpoint/config.h"
 #include "frontend/checkpoint/tensor.h"
@@ -59,5 +60,8 @@ struct ExpectedTensor {
   std::vector<int64_t> shape;
 };
 std::vector<ExpectedTensor> expectedTensors(const Gpt2Config &config);
+/// Those that a classifier has beyond them: its hidden layers, score.weight and, where the configuration says
+/// so, score.bias.
+std::vector<ExpectedTensor> headTensors(const Gpt2Config &config);
 
 } // namespace linnet

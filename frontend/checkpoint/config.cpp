@@ -39,6 +39,8 @@ const std::map<std::string, Json, std::less<>> kOnlyValue = {{"add_cross_attenti
                                                              {"tie_encoder_decoder", false},
                                                              {"rope_scaling", nullptr}};
 
+constexpr const char *kActivations = "gelu_new, gelu_pytorch_tanh, gelu, relu";
+
 constexpr size_t kMaxKeys = 1 << 14; // of one object; id2label is the largest
 
 const std::set<std::string, std::less<>> kRead = {"n_layer",
@@ -149,7 +151,46 @@ Result<void> readLabels(const Json &json, const std::string &where, Gpt2Config &
   return {};
 }
 
+constexpr int64_t kMaxHeadLayers = 64, kMaxHeadWidth = 1 << 20;
+
+/// "_linnet_head" of a classifier.
+Result<void> readHead(const Json &json, const std::string &where, ClassifierHead &head) {
+  auto found = json.find("_linnet_head");
+  if (found == json.end() || found->is_null()) return {};
+  if (!found->is_object()) return errorf("{}: _linnet_head is expected to be an object", where);
+  Reader reader(*found, where);
+  reader.text("pooling", head.pooling);
+  reader.text("activation", head.activation_function);
+  if (reader.error()) return *reader.error();
+  if (head.pooling != "last" && head.pooling != "mean" && head.pooling != "first")
+    return errorf("{}: _linnet_head: pooling \"{}\" is not last, mean or first", where,
+                  head.pooling.substr(0, 40));
+  auto activation = activationNamed(head.activation_function);
+  if (!activation)
+    return errorf("{}: _linnet_head: activation \"{}\" is not supported ({})", where,
+                  head.activation_function.substr(0, 40), kActivations);
+  head.activation = *activation;
+  auto hidden = found->find("hidden");
+  if (hidden == found->end()) return {};
+  Error error = errorf("{}: _linnet_head: hidden is expected to be a list of at most {} widths from 1 to {}",
+                       where, kMaxHeadLayers, kMaxHeadWidth);
+  if (!hidden->is_array() || hidden->size() > static_cast<size_t>(kMaxHeadLayers)) return error;
+  for (const Json &width : *hidden) {
+    if (!width.is_number_integer() || width.get<int64_t>() < 1 || width.get<int64_t>() > kMaxHeadWidth)
+      return error;
+    head.hidden.push_back(width.get<int64_t>());
+  }
+  return {};
+}
+
 } // namespace
+
+std::optional<ActivationFunction> activationNamed(std::string_view name) {
+  if (name == "relu") return ActivationFunction::relu;
+  if (name == "gelu") return ActivationFunction::gelu_erf;
+  if (name == "gelu_new" || name == "gelu_pytorch_tanh") return ActivationFunction::gelu_tanh;
+  return std::nullopt;
+}
 
 Result<Gpt2Config> Gpt2Config::read(const std::string &path) {
   LINNET_ASSIGN(std::string text, readTextFile(path));
@@ -168,6 +209,7 @@ Result<Gpt2Config> Gpt2Config::parse(std::string_view text, const std::string &w
   LINNET_TRY(checkKeys(json, where));
   LINNET_TRY(readArchitecture(json, where, config));
   LINNET_TRY(readLabels(json, where, config));
+  if (config.classifies()) LINNET_TRY(readHead(json, where, config.head));
   constexpr int64_t kLarge = 1 << 20;
   reader.integer("n_layer", config.n_layer, 1, 1024);
   reader.integer("n_head", config.n_head, 1, 4096);
@@ -188,15 +230,11 @@ Result<Gpt2Config> Gpt2Config::parse(std::string_view text, const std::string &w
   if (config.n_embd % config.n_head)
     return errorf("{}: n_embd {} is not a multiple of n_head {}", where, config.n_embd, config.n_head);
 
-  if (config.activation_function == "relu")
-    config.activation = ActivationFunction::relu;
-  else if (config.activation_function == "gelu")
-    config.activation = ActivationFunction::gelu_erf;
-  else if (config.activation_function == "gelu_new" || config.activation_function == "gelu_pytorch_tanh")
-    config.activation = ActivationFunction::gelu_tanh;
-  else
-    return errorf("{}: activation_function \"{}\" is not supported (gelu_new, gelu_pytorch_tanh, gelu, relu)",
-                  where, config.activation_function.substr(0, 40));
+  auto activation = activationNamed(config.activation_function);
+  if (!activation)
+    return errorf("{}: activation_function \"{}\" is not supported ({})", where,
+                  config.activation_function.substr(0, 40), kActivations);
+  config.activation = *activation;
   return config;
 }
 
@@ -226,6 +264,9 @@ Json Gpt2Config::toJson() const {
       json["label2id"][label] = id;
     }
   }
+  if (classifies() && !head.plain())
+    json["_linnet_head"] = {
+        {"pooling", head.pooling}, {"hidden", head.hidden}, {"activation", head.activation_function}};
   return json;
 }
 

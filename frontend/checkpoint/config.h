@@ -9,11 +9,25 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace linnet {
 
 /// activation_function: "relu"; "gelu" (erf); "gelu_new" and "gelu_pytorch_tanh" (the same tanh form).
 enum class ActivationFunction { relu, gelu_erf, gelu_tanh };
+
+/// What stands between the last layer norm and a classifier's scores. Without "_linnet_head" in the file:
+/// transformers' GPT2ForSequenceClassification, the last token's state by score.weight.
+struct ClassifierHead {
+  std::string pooling = "last"; ///< or "mean" of the positions, or "first"
+  std::vector<int64_t>
+      hidden; ///< widths of layers before the scores, head.N.weight [in, out] and head.N.bias
+  std::string activation_function = "gelu"; ///< behind each of them, in transformers' spelling
+  ActivationFunction activation = ActivationFunction::gelu_erf;
+  bool score_bias = false; ///< score.bias is among the tensors
+
+  bool plain() const { return pooling == "last" && hidden.empty(); }
+};
 
 struct Gpt2Config {
   int64_t n_layer = 12, n_head = 12, n_embd = 768, n_positions = 1024, vocab_size = 50257;
@@ -26,7 +40,9 @@ struct Gpt2Config {
   std::optional<int64_t> bos_token_id, eos_token_id, pad_token_id;
   std::string architecture = "GPT2LMHeadModel"; ///< or GPT2ForSequenceClassification, GPT2Model
   std::map<int64_t, std::string> id2label;      ///< of a classifier
+  ClassifierHead head;
 
+  bool classifies() const { return architecture == "GPT2ForSequenceClassification"; }
   int64_t headSize() const { return n_embd / n_head; }
   /// `where` starts errors.
   static Result<Gpt2Config> parse(std::string_view text, const std::string &where);
@@ -34,5 +50,8 @@ struct Gpt2Config {
   /// Canonical: every field that this struct has, in transformers' names.
   Json toJson() const;
 };
+
+/// activation_function's value, or nothing for a name that is not supported.
+std::optional<ActivationFunction> activationNamed(std::string_view name);
 
 } // namespace linnet

@@ -46,6 +46,23 @@ TensorToWrite converted(const TensorView &tensor, const std::string &name, Stora
   return {name, type, view.shape, write};
 }
 
+} // namespace
+
+TensorToWrite convertedTensor(const TensorView &tensor, const std::string &name, StorageType type) {
+  return converted(tensor, name, type, false, {});
+}
+
+std::string exportedName(const std::string &name) {
+  bool head = name == "lm_head.weight" || name.starts_with("score.") || name.starts_with("head.");
+  return head ? name : "transformer." + name;
+}
+
+const char *torchName(StorageType type) {
+  return type == StorageType::f16 ? "float16" : type == StorageType::bf16 ? "bfloat16" : "float32";
+}
+
+namespace {
+
 std::function<void(uint64_t)> counter(const Checkpoint &checkpoint, const Progress &progress,
                                       const std::string &what) {
   if (!progress) return {};
@@ -71,17 +88,11 @@ Result<void> exportSafetensors(const Checkpoint &checkpoint, StorageType type, c
   LINNET_ASSIGN(StagingDirectory staging, StagingDirectory::create(directory));
   std::vector<TensorToWrite> tensors;
   auto wrote = counter(checkpoint, progress, "model.safetensors");
-  for (const TensorView &tensor : checkpoint.tensors()) {
-    // As transformers names them: everything but the heads lives in `transformer`.
-    bool head = tensor.name == "lm_head.weight" || tensor.name.rfind("score.", 0) == 0;
-    std::string name = head ? tensor.name : "transformer." + tensor.name;
-    tensors.push_back(converted(tensor, name, type, false, wrote));
-  }
+  for (const TensorView &tensor : checkpoint.tensors())
+    tensors.push_back(converted(tensor, exportedName(tensor.name), type, false, wrote));
   LINNET_TRY(writeSafetensors(staging.path() + "/model.safetensors", tensors, {{"format", "pt"}}));
   Json json = checkpoint.config().toJson();
-  json["torch_dtype"] = type == StorageType::f16    ? "float16"
-                        : type == StorageType::bf16 ? "bfloat16"
-                                                    : "float32";
+  json["torch_dtype"] = torchName(type);
   LINNET_TRY(writeTextFile(staging.path() + "/config.json", json.dump(2) + "\n"));
   LINNET_ASSIGN(std::optional<Tokenizer> tokenizer, checkpoint.tokenizer());
   if (tokenizer) LINNET_TRY(tokenizer->save(staging.path()));
@@ -98,7 +109,7 @@ Result<void> exportGguf(const Checkpoint &checkpoint, StorageType type, const st
     return errorf(
         "{}: llama.cpp's GPT-2 scales attention by 1/sqrt(head size) in every layer; this model does not",
         checkpoint.path());
-  if (config.architecture == "GPT2ForSequenceClassification")
+  if (config.classifies())
     return errorf("{}: llama.cpp's GPT-2 has no classification head", checkpoint.path());
   LINNET_ASSIGN(std::optional<Tokenizer> tokenizer, checkpoint.tokenizer());
   std::vector<TensorToWrite> tensors;

@@ -2,6 +2,7 @@
 #pragma once
 #include "frontend/checkpoint/checkpoint.h"
 #include "frontend/checkpoint/init.h"
+#include "frontend/checkpoint/safetensors.h"
 
 #include <string>
 
@@ -18,6 +19,13 @@ Result<void> exportSafetensors(const Checkpoint &checkpoint, StorageType type, c
 /// attention), and classifiers.
 Result<void> exportGguf(const Checkpoint &checkpoint, StorageType type, const std::string &path,
                         const Progress &progress = {});
+
+/// A tensor's elements as `type`, a few at a time.
+TensorToWrite convertedTensor(const TensorView &tensor, const std::string &name, StorageType type);
+/// transformers' name of a canonical one: everything but the heads lives in `transformer`.
+std::string exportedName(const std::string &name);
+/// "float32", "float16", "bfloat16".
+const char *torchName(StorageType type);
 
 /// "f32", "f16", "bf16", "q8_0", "q4_0".
 Result<StorageType> parseStorageType(std::string_view text);

@@ -16,11 +16,12 @@ struct Preset {
   const char *name;
   int64_t n_layer, n_head, n_embd, n_positions, vocab_size;
 };
-// Shapes of the published checkpoints (huggingface.co/openai-community); tiny is ours.
+// Shapes of the published checkpoints (huggingface.co/openai-community); tiny and stories are ours.
 constexpr Preset kPresets[] = {
     {"gpt2", 12, 12, 768, 1024, 50257},        {"gpt2-medium", 24, 16, 1024, 1024, 50257},
     {"gpt2-large", 36, 20, 1280, 1024, 50257}, {"gpt2-xl", 48, 25, 1600, 1024, 50257},
-    {"distilgpt2", 6, 12, 768, 1024, 50257},   {"tiny", 4, 4, 128, 256, 257}};
+    {"distilgpt2", 6, 12, 768, 1024, 50257},   {"tiny", 4, 4, 128, 256, 257},
+    {"stories", 4, 4, 256, 256, 2048}};
 
 /// Element `index` of stream `stream`: a counter-based generator (SplitMix64's finalizer, Steele et al.
 /// 2014).
@@ -67,8 +68,8 @@ bool ends(std::string_view text, std::string_view tail) {
 }
 
 /// Elements of a tensor by its name: constant, or normal with a deviation.
-TensorToWrite randomTensor(const ExpectedTensor &want, uint64_t stream, const Gpt2Config &config,
-                           std::function<void(uint64_t)> wrote) {
+TensorToWrite drawn(const ExpectedTensor &want, const std::string &name, uint64_t stream,
+                    const Gpt2Config &config, StorageType type, std::function<void(uint64_t)> wrote) {
   double deviation = 0.02, constant = -1;
   if (ends(want.name, "bias"))
     constant = 0;
@@ -80,6 +81,7 @@ TensorToWrite randomTensor(const ExpectedTensor &want, uint64_t stream, const Gp
                 count = static_cast<uint64_t>(want.shape[0] * (want.shape.size() > 1 ? want.shape[1] : 1))](
                    const std::function<Result<void>(std::span<const std::byte>)> &sink) -> Result<void> {
     std::vector<float> values;
+    std::vector<std::byte> bytes;
     for (uint64_t i = 0; i < count;) {
       values.resize(std::min<uint64_t>(count - i, 1 << 16));
       for (float &value : values) {
@@ -87,12 +89,14 @@ TensorToWrite randomTensor(const ExpectedTensor &want, uint64_t stream, const Gp
                                                  : deviation * normal(mix(stream + i * 0x9e3779b97f4a7c15)));
         ++i;
       }
-      LINNET_TRY(sink(std::as_bytes(std::span<const float>(values))));
+      bytes.clear();
+      encode(type, values, bytes);
+      LINNET_TRY(sink(bytes));
       if (wrote) wrote(values.size() * sizeof(float));
     }
     return {};
   };
-  return {want.name, StorageType::f32, want.shape, write};
+  return {name, type, want.shape, write};
 }
 
 /// The 256 bytes in GPT-2's order of spelling, and <|endoftext|>.
@@ -141,30 +145,49 @@ Result<Gpt2Config> presetConfig(std::string_view name) {
   return errorf("unknown preset \"{}\"; there are {}", name, fmt::join(presetNames(), ", "));
 }
 
-Result<void> initCheckpoint(std::string_view preset, uint64_t seed, const std::string &directory,
+TensorToWrite randomTensor(const ExpectedTensor &want, const std::string &name, uint64_t seed,
+                           uint64_t stream, const Gpt2Config &config, StorageType type) {
+  return drawn(want, name, mix(mix(seed + 0x9e3779b97f4a7c15) + stream), config, type, {});
+}
+
+Result<void> initCheckpoint(const Gpt2Config &config, uint64_t seed, const std::string &directory,
+                            const std::optional<Tokenizer> &tokenizer, const std::string &note,
                             const Progress &progress) {
-  LINNET_ASSIGN(Gpt2Config config, presetConfig(preset));
   LINNET_ASSIGN(StagingDirectory staging, StagingDirectory::create(directory));
   uint64_t total = 0, done = 0, stream = mix(seed + 0x9e3779b97f4a7c15);
   std::vector<ExpectedTensor> expected = expectedTensors(config);
+  if (config.classifies())
+    for (ExpectedTensor &tensor : headTensors(config)) expected.push_back(std::move(tensor));
   for (const ExpectedTensor &want : expected)
     total += 4 * static_cast<uint64_t>(want.shape[0] * (want.shape.size() > 1 ? want.shape[1] : 1));
+  auto wrote = [&](uint64_t bytes) {
+    done += bytes;
+    if (progress) progress(done, total, "model.safetensors");
+  };
   std::vector<TensorToWrite> tensors;
   for (const ExpectedTensor &want : expected)
-    tensors.push_back(randomTensor(want, stream = mix(stream), config, [&](uint64_t bytes) {
-      done += bytes;
-      if (progress) progress(done, total, "model.safetensors");
-    }));
+    tensors.push_back(drawn(want, want.name, stream = mix(stream), config, StorageType::f32, wrote));
   LINNET_TRY(writeSafetensors(staging.path() + "/model.safetensors", tensors, {{"format", "pt"}}));
   Json json = config.toJson();
-  json["_linnet_note"] =
-      fmt::format("untrained: random weights, linnet init --preset {} --seed {}", preset, seed);
+  json["_linnet_note"] = note;
   LINNET_TRY(writeTextFile(staging.path() + "/config.json", json.dump(2) + "\n"));
-  if (preset == "tiny") {
-    LINNET_ASSIGN(Tokenizer tokenizer, byteTokenizer());
-    LINNET_TRY(tokenizer.save(staging.path()));
-  }
+  if (tokenizer) LINNET_TRY(tokenizer->save(staging.path()));
   return staging.commit();
+}
+
+Result<std::optional<Tokenizer>> presetTokenizer(std::string_view preset) {
+  if (preset != "tiny") return std::optional<Tokenizer>();
+  LINNET_ASSIGN(Tokenizer tokenizer, byteTokenizer());
+  return std::optional(std::move(tokenizer));
+}
+
+Result<void> initCheckpoint(std::string_view preset, uint64_t seed, const std::string &directory,
+                            const Progress &progress) {
+  LINNET_ASSIGN(Gpt2Config config, presetConfig(preset));
+  LINNET_ASSIGN(std::optional<Tokenizer> tokenizer, presetTokenizer(preset));
+  return initCheckpoint(
+      config, seed, directory, tokenizer,
+      fmt::format("untrained: random weights, linnet init --preset {} --seed {}", preset, seed), progress);
 }
 
 } // namespace linnet

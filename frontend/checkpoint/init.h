@@ -1,6 +1,8 @@
 // Random checkpoints of a model's true shape, in Hugging Face's layout: for trying things without a download.
 #pragma once
+#include "frontend/checkpoint/checkpoint.h"
 #include "frontend/checkpoint/config.h"
+#include "frontend/checkpoint/safetensors.h"
 #include "support/result.h"
 
 #include <cstdint>
@@ -14,10 +16,13 @@ namespace linnet {
 /// What is being done and how far it is, in bytes.
 using Progress = std::function<void(uint64_t done, uint64_t total, std::string_view what)>;
 
-/// gpt2, gpt2-medium, gpt2-large, gpt2-xl, distilgpt2, tiny.
+/// gpt2, gpt2-medium, gpt2-large, gpt2-xl, distilgpt2, tiny, stories.
 std::vector<std::string> presetNames();
 /// The configuration of a preset, or an error that lists them.
 Result<Gpt2Config> presetConfig(std::string_view preset);
+
+/// The tokenizer of a preset that has one (tiny: single bytes).
+Result<std::optional<Tokenizer>> presetTokenizer(std::string_view preset);
 
 /// Writes config.json and model.safetensors (f32) with GPT-2's initialization (Radford et al., 2019, 2.3):
 /// weights normal with deviation 0.02, projections into the residual stream divided by sqrt(2 n_layer), gains
@@ -26,5 +31,14 @@ Result<Gpt2Config> presetConfig(std::string_view preset);
 /// not at all, and must not exist or be empty.
 Result<void> initCheckpoint(std::string_view preset, uint64_t seed, const std::string &directory,
                             const Progress &progress = {});
+
+/// The same for a configuration; `tokenizer` goes with it. `note` is what its config.json says of it.
+Result<void> initCheckpoint(const Gpt2Config &config, uint64_t seed, const std::string &directory,
+                            const std::optional<Tokenizer> &tokenizer, const std::string &note,
+                            const Progress &progress = {});
+
+/// A tensor as initCheckpoint draws it, in the stream-th of a seed's streams.
+TensorToWrite randomTensor(const ExpectedTensor &want, const std::string &name, uint64_t seed,
+                           uint64_t stream, const Gpt2Config &config, StorageType type);
 
 } // namespace linnet

@@ -16,8 +16,8 @@ using namespace mlir;
 namespace linnet {
 namespace {
 
-ir::Activation activationOf(const Gpt2Config &config) {
-  switch (config.activation) {
+ir::Activation activationOf(ActivationFunction function) {
+  switch (function) {
   case ActivationFunction::relu:
     return ir::Activation::relu;
   case ActivationFunction::gelu_erf:
@@ -106,9 +106,9 @@ private:
     return b.create<ir::AddOp>(product, param(name + ".bias", {out}));
   }
 
-  Value activate(Value x, const std::string &name) {
+  Value activate(Value x, const std::string &name, ActivationFunction function) {
     at(name);
-    switch (activationOf(config)) {
+    switch (activationOf(function)) {
     case ir::Activation::relu:
       return b.create<ir::ReluOp>(x);
     case ir::Activation::gelu_erf:
@@ -124,7 +124,7 @@ private:
     Value projected = linear(a, h + ".attn.c_proj", config.n_embd, config.n_embd);
     x = b.create<ir::AddOp>(projected, x);
     Value u = linear(layerNorm(x, h + ".ln_2"), h + ".mlp.c_fc", config.n_embd, config.n_inner);
-    u = activate(u, h + ".mlp.act");
+    u = activate(u, h + ".mlp.act", config.activation);
     Value m = linear(u, h + ".mlp.c_proj", config.n_inner, config.n_embd);
     return b.create<ir::AddOp>(m, x);
   }
@@ -161,6 +161,26 @@ private:
     return b.create<ir::PoolOp>(mode, x, length);
   }
 
+  /// (B, T, C) -> (B, labels): pooled, through the head's hidden layers, by score.weight.
+  Value scores(Value x) {
+    const ClassifierHead &head = config.head;
+    x = pooled(head.pooling == "mean"    ? ir::PoolMode::mean
+               : head.pooling == "first" ? ir::PoolMode::first
+                                         : ir::PoolMode::last,
+               x);
+    int64_t width = config.n_embd;
+    for (auto [i, hidden] : llvm::enumerate(head.hidden)) {
+      std::string name = fmt::format("head.{}", i);
+      x = activate(linear(x, name, width, hidden), name + ".act", head.activation);
+      width = hidden;
+    }
+    at("score");
+    auto labels = static_cast<int64_t>(config.id2label.size());
+    Value out = b.create<ir::MatmulOp>(x, param("score.weight", {labels, width}), /*transpose_rhs=*/true);
+    if (head.score_bias) out = b.create<ir::AddOp>(out, param("score.bias", {labels}));
+    return out;
+  }
+
   void finish(ArrayRef<Value> hidden, Value x) {
     SmallVector<Value> results;
     SmallVector<std::string> names;
@@ -185,13 +205,7 @@ private:
           std::pair("pooled.first", ir::PoolMode::first)})
       if (wants(name)) add(name, pooled(mode, lnF()));
     if (wants("all_logits")) add("logits", head(lnF()));
-    if (wants("scores")) {
-      Value last = pooled(ir::PoolMode::last, lnF());
-      at("score");
-      auto labels = static_cast<int64_t>(std::max<size_t>(config.id2label.size(), 1));
-      add("scores", b.create<ir::MatmulOp>(last, param("score.weight", {labels, config.n_embd}),
-                                           /*transpose_rhs=*/true));
-    }
+    if (wants("scores")) add("scores", scores(lnF()));
     size_t n_outputs = results.size();
     results.append(states.begin(), states.end());
     b.create<func::ReturnOp>(results);
@@ -217,8 +231,10 @@ private:
 std::vector<EntrySpec> defaultEntries(const Gpt2Config &config, int64_t max_context) {
   int64_t context = max_context ? max_context : config.n_positions;
   int64_t chunk = std::min<int64_t>(context, 256), score_chunk = std::min<int64_t>(context, 64);
-  if (config.architecture == "GPT2ForSequenceClassification")
-    return {{"classify", {"scores"}, chunk}, {"hidden", {"hidden", "ln_f"}, chunk}};
+  if (config.classifies()) // a text is pooled as a whole, so that it comes in one piece
+    return {{"classify", {"scores"}, context},
+            {"embed", {"pooled." + config.head.pooling}, context},
+            {"hidden", {"hidden", "ln_f"}, chunk}};
   return {{"generate", {"logits", "token"}, chunk},
           {"score", {"all_logits"}, score_chunk},
           {"hidden", {"hidden", "ln_f"}, chunk}};

@@ -34,8 +34,8 @@ struct Gpt2Options {
   std::vector<EntrySpec> entries; ///< empty: defaultEntries
 };
 
-/// generate {logits, token}, score {all_logits}, hidden {hidden, ln_f}; for a classifier also classify
-/// {scores}.
+/// generate {logits, token}, score {all_logits}, hidden {hidden, ln_f}; for a classifier classify {scores},
+/// embed {what its head pools}, hidden.
 std::vector<EntrySpec> defaultEntries(const Gpt2Config &config, int64_t max_context);
 
 /// The module; weights are linnet.param by canonical checkpoint name. The context must have loaded the

@@ -184,6 +184,17 @@ Result<void> CpuExecutable::reserveScratch() {
   return {};
 }
 
+Result<void> CpuExecutable::readState(std::string_view name, std::span<std::byte> to) {
+  LINNET_ASSIGN(uint32_t i, findState(program, name, to.size()));
+  std::memcpy(to.data(), states.data() + state_offsets[i], to.size());
+  return {};
+}
+Result<void> CpuExecutable::writeState(std::string_view name, std::span<const std::byte> from) {
+  LINNET_ASSIGN(uint32_t i, findState(program, name, from.size()));
+  std::memcpy(states.data() + state_offsets[i], from.data(), from.size());
+  return {};
+}
+
 MemoryUse CpuExecutable::memory() const {
   MemoryUse use;
   for (const fb::Weight *weight : *program.weights()) use.weights += weight->blob()->size();

@@ -2,7 +2,7 @@
 import re, shlex, subprocess
 from harness import *
 
-COMMANDS = ["run", "logits", "embed", "eval", "bench", "profile", "ablate", "compile", "inspect", "init", "pull",
+COMMANDS = ["run", "classify", "logits", "embed", "eval", "bench", "profile", "ablate", "compile", "inspect", "init", "pull",
             "export", "tokenize", "detokenize", "tokenizer train"]
 
 

@@ -22,6 +22,9 @@ void declare(CLI::App &app, cli::Action &action) {
   cli::addLogits(app, action);
   cli::addEmbed(app, action);
   cli::addEval(app, action);
+  cli::addClassify(app, action);
+  cli::addFinetune(app, action);
+  cli::addTrain(app, action);
   cli::addBench(app, action);
   cli::addProfile(app, action);
   cli::addAblate(app, action);

@@ -14,12 +14,13 @@ namespace {
 constexpr int kMaxCleanups = 4;
 std::atomic<void (*)()> cleanups[kMaxCleanups];
 std::atomic<Session *> armed;
-std::atomic<int> asked; // the signal that asked to stop
+std::atomic<bool> noting; // a signal is only noted
+std::atomic<int> asked;   // the signal that asked to stop
 
 void onSignal(int signal) {
   Session *session = armed.load();
-  if (session && asked.exchange(signal) == 0) {
-    session->cancel();
+  if ((session || noting.load()) && asked.exchange(signal) == 0) {
+    if (session) session->cancel();
     return;
   }
   for (auto &cleanup : cleanups)
@@ -67,6 +68,9 @@ int interrupted() {
 
 CancelOnSignal::CancelOnSignal(Session &session) { armed.store(&session); }
 CancelOnSignal::~CancelOnSignal() { armed.store(nullptr); }
+
+NoteSignals::NoteSignals() { noting.store(true); }
+NoteSignals::~NoteSignals() { noting.store(false); }
 
 BlockSignals::BlockSignals() {
   sigset_t set;

@@ -22,6 +22,12 @@ public:
   explicit CancelOnSignal(Session &session);
   ~CancelOnSignal();
 };
+/// While it lives, a signal is noted for interrupted() to tell, and what runs looks at that now and then.
+class NoteSignals {
+public:
+  NoteSignals();
+  ~NoteSignals();
+};
 /// While it lives, signals that would end the program wait (in this thread).
 class BlockSignals {
 public:

@@ -68,6 +68,11 @@ public:
                                        std::span<const std::string> outputs = {});
   /// States (caches, counters) back to zero.
   void resetStates();
+  /// What outlives a run, at its largest size: caches, counters, a training program's parameters.
+  const std::vector<PortInfo> &states() const;
+  /// A state's contents at its largest size, row-major.
+  Result<Tensor> readState(std::string_view name);
+  Result<void> writeState(std::string_view name, std::span<const std::byte> bytes);
   MemoryUse memory() const;
   /// Runs to come are noted in `profiler`; null: no more.
   void setProfiler(std::shared_ptr<Profiler> profiler);

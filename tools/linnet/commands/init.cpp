@@ -10,6 +10,7 @@ namespace {
 
 struct Options {
   InitOptions init;
+  std::string labels;
   bool json = false;
 };
 
@@ -41,17 +42,25 @@ void addInit(CLI::App &app, Action &action) {
   command->add_option("DIR", options->init.directory, "directory to make")->required()->type_name("");
   command
       ->add_option("--preset", options->init.preset,
-                   "gpt2, gpt2-medium, gpt2-large, gpt2-xl, distilgpt2 or tiny")
+                   "gpt2, gpt2-medium, gpt2-large, gpt2-xl, distilgpt2, tiny or stories")
       ->required()
-      ->check(CLI::IsMember({"gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl", "distilgpt2", "tiny"})
+      ->check(CLI::IsMember({"gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl", "distilgpt2", "tiny", "stories"})
                   .description(""))
       ->type_name("NAME");
   command->add_option("--seed", options->init.seed, "same seed, same bytes")
       ->type_name("N")
       ->capture_default_str();
+  command
+      ->add_option("--tokenizer", options->init.tokenizer,
+                   "directory of a tokenizer, which says the vocabulary's size")
+      ->type_name("DIR");
+  command->add_option("--labels", options->labels, "a classifier of these labels")->type_name("A,B,...");
   command->add_flag("--json", options->json, "print one JSON object");
   command->footer(example("  linnet init --preset tiny --seed 7 another-model"));
-  command->callback([options, &action] { action = [options] { return execute(*options); }; });
+  command->callback([options, &action] {
+    if (!options->labels.empty()) options->init.labels = splitCommas(options->labels, "--labels");
+    action = [options] { return execute(*options); };
+  });
 }
 
 } // namespace linnet::cli

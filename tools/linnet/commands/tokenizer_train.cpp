@@ -5,6 +5,7 @@
 #include "support/error.h"
 #include "support/file.h"
 #include "tokenizer/train.h"
+#include "training/records.h"
 
 #include <cerrno>
 #include <cstdlib>
@@ -48,14 +49,21 @@ Result<void> saveWhole(const Tokenizer &tokenizer, const std::string &directory)
 
 Result<void> execute(Options &options) {
   std::vector<MappedFile> files;
+  std::vector<std::vector<training::Record>> records;
   std::vector<std::string_view> texts;
   uint64_t bytes = 0;
   for (const std::string &path : options.files) {
+    if (path.ends_with(".json") || path.ends_with(".jsonl")) { // its texts, not its quotes and braces
+      LINNET_ASSIGN(std::vector<training::Record> list, training::readRecords(path));
+      records.push_back(std::move(list));
+      for (const training::Record &record : records.back()) texts.push_back(record.text);
+      continue;
+    }
     LINNET_ASSIGN(MappedFile file, MappedFile::open(path));
     texts.push_back(file.text());
-    bytes += file.text().size();
     files.push_back(std::move(file));
   }
+  for (std::string_view text : texts) bytes += text.size();
   Progress progress;
   options.train.progress = [&](size_t done, size_t total) {
     progress.show("learning merges", total ? static_cast<double>(done) / static_cast<double>(total) : 0);
@@ -80,7 +88,9 @@ void addTokenizer(CLI::App &app, Action &action) {
   group->require_subcommand(1);
   auto options = std::make_shared<Options>();
   CLI::App *command = group->add_subcommand("train", "learn a byte-level BPE vocabulary from text files");
-  command->add_option("FILES", options->files, "text files")->required()->type_name("");
+  command->add_option("FILES", options->files, "text files; of .json and .jsonl their texts")
+      ->required()
+      ->type_name("");
   command
       ->add_option("--vocab-size", options->train.vocab_size, "ids in all: special tokens, 256 bytes, merges")
       ->check(CLI::Range(size_t(256), size_t(kMaxTokenId)))

@@ -1,0 +1,95 @@
+#include "frontend/checkpoint/derive.h"
+#include "frontend/checkpoint/export.h"
+#include "frontend/checkpoint/init.h"
+#include "support/error.h"
+#include "support/file.h"
+
+namespace linnet {
+namespace {
+
+constexpr std::string_view kTrained = "param.";
+
+std::vector<ExpectedTensor> tensorsOf(const Gpt2Config &config) {
+  std::vector<ExpectedTensor> tensors = expectedTensors(config);
+  if (!config.tie_word_embeddings && config.architecture == "GPT2LMHeadModel")
+    tensors.push_back({"lm_head.weight", {config.vocab_size, config.n_embd}});
+  if (config.classifies())
+    for (ExpectedTensor &tensor : headTensors(config)) tensors.push_back(std::move(tensor));
+  return tensors;
+}
+
+/// A head for other labels, or of another shape, is no start for this one.
+bool sameHead(const Gpt2Config &a, const Gpt2Config &b) {
+  return a.classifies() && a.id2label == b.id2label && a.head.pooling == b.head.pooling &&
+         a.head.hidden == b.head.hidden && a.head.activation == b.head.activation;
+}
+
+} // namespace
+
+Result<void> deriveCheckpoint(const Checkpoint &base, const Derivation &derivation,
+                              const std::string &directory) {
+  const Gpt2Config &config = derivation.config;
+  std::vector<TensorToWrite> tensors;
+  uint64_t stream = 0;
+  for (const ExpectedTensor &want : tensorsOf(config)) {
+    auto found = derivation.replaced.find(want.name);
+    const TensorView *view = found == derivation.replaced.end() ? base.find(want.name) : &found->second;
+    bool head = want.name.starts_with("score.") || want.name.starts_with("head.");
+    if (head && view && found == derivation.replaced.end() && !sameHead(base.config(), config))
+      view = nullptr;
+    if (view && view->shape != want.shape)
+      return errorf("tensor \"{}\" is {}, the configuration asks for {}", want.name, shapeText(view->shape),
+                    shapeText(want.shape));
+    ++stream;
+    if (view)
+      tensors.push_back(convertedTensor(*view, exportedName(want.name), derivation.type));
+    else
+      tensors.push_back(
+          randomTensor(want, exportedName(want.name), derivation.seed, stream, config, derivation.type));
+  }
+  LINNET_TRY(writeSafetensors(directory + "/model.safetensors", tensors, {{"format", "pt"}}));
+  LINNET_ASSIGN(std::optional<Tokenizer> tokenizer, base.tokenizer());
+  if (tokenizer) LINNET_TRY(tokenizer->save(directory));
+  Json json = config.toJson();
+  json["torch_dtype"] = torchName(derivation.type);
+  return writeTextFile(directory + "/config.json", json.dump(2) + "\n");
+}
+
+Result<void> makeLanguageModel(const Checkpoint &base, const std::string &directory) {
+  Derivation derivation;
+  derivation.config = base.config();
+  derivation.config.architecture = "GPT2LMHeadModel";
+  return deriveCheckpoint(base, derivation, directory);
+}
+
+Result<void> makeClassifier(const Checkpoint &base, const std::map<int64_t, std::string> &labels,
+                            const ClassifierHead &head, uint64_t seed, const std::string &directory) {
+  Derivation derivation;
+  derivation.config = base.config();
+  derivation.config.architecture = "GPT2ForSequenceClassification";
+  derivation.config.id2label = labels;
+  derivation.config.head = head;
+  derivation.config.head.score_bias =
+      base.config().head.score_bias && sameHead(base.config(), derivation.config);
+  // transformers wants a padding token to find a row's last token by; ours is told the lengths.
+  if (!derivation.config.pad_token_id) derivation.config.pad_token_id = base.config().eos_token_id;
+  derivation.seed = seed;
+  return deriveCheckpoint(base, derivation, directory);
+}
+
+Result<void> writeTrained(const Checkpoint &base, const std::string &parameters, StorageType type,
+                          bool as_language_model, const std::string &directory) {
+  LINNET_ASSIGN(SafetensorsFile file, SafetensorsFile::open(parameters));
+  Derivation derivation;
+  derivation.config = base.config();
+  if (as_language_model) derivation.config.architecture = "GPT2LMHeadModel";
+  derivation.type = type;
+  for (const TensorView &tensor : file.tensors())
+    if (tensor.name.starts_with(kTrained)) derivation.replaced[tensor.name.substr(kTrained.size())] = tensor;
+  for (const auto &[name, tensor] : derivation.replaced)
+    if (!base.find(name))
+      return errorf("{}: \"{}\" is no tensor of {}", parameters, tensor.name, base.path());
+  return deriveCheckpoint(base, derivation, directory);
+}
+
+} // namespace linnet

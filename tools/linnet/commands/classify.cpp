@@ -1,0 +1,168 @@
+// linnet classify: what a classifier says of texts, and how often it is right.
+#include "arguments.h"
+#include "compiler.h"
+#include "model.h"
+#include "output.h"
+#include "runtime/artifact.h"
+#include "support/error.h"
+#include "training/classifier.h"
+#include "training/dataset.h"
+#include "training/metrics.h"
+
+#include <memory>
+
+namespace linnet::cli {
+namespace {
+
+using namespace training;
+
+struct Options {
+  std::string model, text, file, format = "auto", text_column, label_column;
+  CLI::Option *text_option = nullptr;
+  DeviceOption device;
+  bool labels = false, json = false;
+};
+
+Json answerJson(const Answer &answer, const LabelNames &names) {
+  Json probabilities = Json::object();
+  for (size_t i = 0; i < names.size(); ++i) probabilities[names[i]] = answer.probabilities[i];
+  return {{"label", names[answer.label]}, {"probabilities", probabilities}};
+}
+
+void printAnswers(const std::vector<Answer> &answers, const std::vector<Record> &records,
+                  const LabelNames &names, bool truth) {
+  std::vector<std::string> header = {"label", "probability"};
+  if (truth) header.push_back("in the file");
+  header.push_back("text");
+  Table table(truth ? "lrll" : "lrl", header);
+  constexpr size_t kTextShown = 60;
+  for (size_t i = 0; i < answers.size(); ++i) {
+    std::vector<std::string> row = {names[answers[i].label],
+                                    fmt::format("{:.4f}", answers[i].probabilities[answers[i].label])};
+    if (truth) row.push_back(records[i].label);
+    row.push_back(quoted(std::string_view(records[i].text).substr(0, kTextShown)));
+    table.add(std::move(row));
+  }
+  put(std::string_view(table.plain()));
+}
+
+Json confusionJson(const Confusion &confusion, const LabelNames &names) {
+  Json matrix = Json::array(), f1 = Json::object();
+  for (size_t i = 0; i < names.size(); ++i) {
+    Json row = Json::array();
+    for (size_t k = 0; k < names.size(); ++k) row.push_back(confusion.at(i, k));
+    matrix.push_back(row);
+    f1[names[i]] = confusion.f1(i);
+  }
+  return {{"examples", confusion.total()},
+          {"accuracy", confusion.accuracy()},
+          {"f1", f1},
+          {"macro_f1", confusion.macroF1()},
+          {"largest_label_share", confusion.largestShare()},
+          {"confusion", matrix}};
+}
+
+void printConfusion(const Confusion &confusion, const LabelNames &names) {
+  put("accuracy {:.4f} of {} texts (always the most frequent label: {:.4f}), macro F1 {:.4f}\n",
+      confusion.accuracy(), confusion.total(), confusion.largestShare(), confusion.macroF1());
+  std::vector<std::string> header = {"in the file"};
+  for (const std::string &name : names) header.push_back(name);
+  for (const char *measure : {"precision", "recall", "F1"}) header.push_back(measure);
+  Table table("l" + std::string(header.size() - 1, 'r'), header);
+  for (size_t i = 0; i < names.size(); ++i) {
+    std::vector<std::string> row = {names[i]};
+    for (size_t k = 0; k < names.size(); ++k) row.push_back(std::to_string(confusion.at(i, k)));
+    for (double value : {confusion.precision(i), confusion.recall(i), confusion.f1(i)})
+      row.push_back(fmt::format("{:.4f}", value));
+    table.add(std::move(row));
+  }
+  put(std::string_view(table.plain("  ")));
+}
+
+Result<std::vector<Record>> recordsOf(const Options &options) {
+  if (*options.text_option) {
+    LINNET_ASSIGN(std::string text, textOrStdin(options.text));
+    if (text.empty()) return Error{"--text is empty: there is nothing to classify"};
+    return std::vector<Record>{{text, {}, 0, 1}};
+  }
+  ReadOptions read;
+  LINNET_ASSIGN(read.format, parseRecordFormat(options.format));
+  read.text_column = options.text_column;
+  read.label_column = options.label_column;
+  read.labels = options.labels;
+  return readRecords(options.file, read);
+}
+
+Result<void> execute(const Options &options) {
+  LINNET_ASSIGN(std::vector<Record> records, recordsOf(options));
+  LINNET_ASSIGN(std::string artifact, artifactOf(options.model, options.device, "linnet classify"));
+  LINNET_ASSIGN(Classifier classifier, Classifier::load(artifact, {.device = options.device.device,
+                                                                   .threads = options.device.threads}));
+  const LabelNames &names = classifier.labels();
+  std::vector<int32_t> truth;
+  if (options.labels) {
+    LINNET_ASSIGN(truth, labelIds(records, names, options.file));
+  }
+  Progress progress;
+  LINNET_ASSIGN(std::vector<Answer> answers,
+                classifier.classify(records, *options.text_option ? "--text" : options.file,
+                                    [&](double fraction) { progress.show("classifying", fraction); }));
+  progress.clear();
+  Confusion confusion(names.size());
+  for (size_t i = 0; i < truth.size(); ++i) confusion.add(static_cast<size_t>(truth[i]), answers[i].label);
+  if (options.json) {
+    Json list = Json::array();
+    for (const Answer &answer : answers) list.push_back(answerJson(answer, names));
+    Json json = {{"labels", names}, {"answers", list}};
+    if (options.labels) json["measures"] = confusionJson(confusion, names);
+    printJson(json);
+  } else if (*options.text_option) {
+    Table table("lr", {"label", "probability"});
+    for (size_t i = 0; i < names.size(); ++i)
+      table.add({names[i], fmt::format("{:.6f}", answers[0].probabilities[i])});
+    put(std::string_view(table.plain()));
+  } else if (options.labels) {
+    printConfusion(confusion, names);
+  } else {
+    printAnswers(answers, records, names, false);
+  }
+  return {};
+}
+
+} // namespace
+
+void addClassify(CLI::App &app, Action &action) {
+  auto options = std::make_shared<Options>();
+  CLI::App *command = app.add_subcommand("classify", "what a classifier says of texts");
+  command->group("Running");
+  command
+      ->add_option("MODEL", options->model,
+                   "FILE.linnet of a classifier; or a checkpoint, compiled into the cache first")
+      ->required()
+      ->type_name("");
+  options->text_option =
+      command->add_option("--text", options->text, "the text; - reads standard input")->type_name("TEXT");
+  auto *file = command->add_option("-f,--file", options->file, "texts: .txt, .jsonl, .json, .csv, .tsv")
+                   ->type_name("FILE");
+  options->text_option->excludes(file);
+  command->add_flag("--labels", options->labels, "the file has labels: accuracy, F1 and the confusion matrix")
+      ->needs(file);
+  command->add_option("--format", options->format, "auto (by name), text, jsonl, json, csv or tsv")
+      ->type_name("NAME")
+      ->capture_default_str();
+  command->add_option("--text-column", options->text_column, "name of the column with texts")
+      ->type_name("NAME");
+  command->add_option("--label-column", options->label_column, "name of the column with labels")
+      ->type_name("NAME");
+  options->device.add(*command);
+  command->add_flag("--json", options->json, "print one JSON object");
+  command->footer(example("  linnet init --preset tiny --labels ham,spam classifier\n"
+                          "  linnet compile classifier -o classifier.linnet\n"
+                          "  linnet classify classifier.linnet --text \"You won a prize, call now\""));
+  command->callback([options, &action] {
+    if (!*options->text_option && options->file.empty()) usageError("expected --text TEXT or --file FILE");
+    action = [options] { return execute(*options); };
+  });
+}
+
+} // namespace linnet::cli

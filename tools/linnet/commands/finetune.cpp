@@ -1,0 +1,109 @@
+// linnet finetune: a pretrained model learns a task.
+#include "training_options.h"
+
+#include <memory>
+
+namespace linnet::cli {
+namespace {
+
+using namespace training;
+
+struct Options : TrainingOption {
+  std::string task, method, labels, hidden;
+};
+
+Result<void> execute(Options &options) {
+  LINNET_TRY(options.resolve());
+  return runTraining(options, "linnet finetune");
+}
+
+/// What goes together, and what does not.
+void check(Options &options, const CLI::App &command) {
+  FinetuneOptions &run = options.run;
+  run.task = options.task == "classify" ? Task::Classify : Task::LanguageModel;
+  run.method = options.method == "head"      ? Method::Head
+               : options.method == "layers"  ? Method::Layers
+               : options.method == "partial" ? Method::Partial
+                                             : Method::Full;
+  bool head = run.method == Method::Head || run.method == Method::Layers;
+  if (head && run.task != Task::Classify)
+    usageError("--method " + options.method + " trains a classifier on embeddings: it needs --task classify");
+  if (run.task != Task::Classify)
+    for (const char *name : {"--labels", "--label-column", "--pooling"})
+      if (command.count(name)) usageError(std::string(name) + " is for --task classify");
+  if ((run.method == Method::Layers) != !options.hidden.empty())
+    usageError(run.method == Method::Layers ? "--method layers needs --hidden WIDTHS"
+                                            : "--hidden is for --method layers");
+  if (!options.hidden.empty()) run.hidden = parseList(options.hidden, "--hidden");
+  if (!options.labels.empty()) run.labels = splitCommas(options.labels, "--labels");
+  if (!run.labels.empty() && run.labels.size() < 2) usageError("--labels: expected at least two");
+  int chosen = !run.patterns.empty() + (run.last_layers > 0) + run.biases + run.norms;
+  if (run.method == Method::Partial && chosen != 1)
+    usageError("--method partial needs one of --train, --last-layers, --biases, --norms");
+  if (run.method != Method::Partial && chosen)
+    usageError("--train, --last-layers, --biases and --norms are for --method partial");
+}
+
+} // namespace
+
+void addFinetune(CLI::App &app, Action &action) {
+  auto options = std::make_shared<Options>();
+  CLI::App *command = app.add_subcommand("finetune", "train a pretrained model for a task");
+  command->group("Training");
+  FinetuneOptions &run = options->run;
+  command->add_option("MODEL", run.model, "a checkpoint")->required()->type_name("");
+  command->add_option("--task", options->task, "classify or lm")
+      ->required()
+      ->check(CLI::IsMember({"classify", "lm"}).description(""))
+      ->type_name("NAME");
+  command->add_option("--method", options->method, "head, layers, partial or full")
+      ->required()
+      ->check(CLI::IsMember({"head", "layers", "partial", "full"}).description(""))
+      ->type_name("NAME");
+  options->add(*command);
+  command->add_option("--label-column", run.read.label_column, "name of the column with labels")
+      ->type_name("NAME");
+  command
+      ->add_option("--labels", options->labels,
+                   "labels in the order of their ids (default: those in the file)")
+      ->type_name("A,B,...");
+  command
+      ->add_option("--pooling", run.pooling,
+                   "what a classifier sees: the last or first position, or the mean")
+      ->check(CLI::IsMember({"last", "mean", "first"}).description(""))
+      ->type_name("HOW")
+      ->capture_default_str();
+  command->add_option("--hidden", options->hidden, "layers: widths of the hidden layers")
+      ->type_name("A,B,...");
+  command->add_option("--activation", run.activation, "layers: gelu, gelu_new or relu")
+      ->check(CLI::IsMember({"gelu", "gelu_new", "relu"}).description(""))
+      ->type_name("NAME")
+      ->capture_default_str();
+  command->add_option("--train", run.patterns, "partial: parameters by pattern, 'h.{10,11}.*,ln_f.*'")
+      ->type_name("PATTERNS");
+  command->add_option("--last-layers", run.last_layers, "partial: the last N blocks and ln_f")
+      ->check(CLI::Range(int64_t(1), int64_t(1) << 20).description(""))
+      ->type_name("N");
+  command->add_flag("--biases", run.biases, "partial: biases only");
+  command->add_flag("--norms", run.norms, "partial: layer norms only");
+  command->add_option("--layer-decay", run.layer_decay, "each layer learns so much slower than the one above")
+      ->check(CLI::Range(0.01, 1.0).description(""))
+      ->type_name("X")
+      ->capture_default_str();
+  command->add_option("--l2sp", run.l2sp, "weight of a penalty on the distance to the starting weights")
+      ->check(CLI::Range(0.0, 1000.0).description(""))
+      ->type_name("X")
+      ->capture_default_str();
+  command
+      ->add_option("--original", run.original,
+                   "a text to measure the language model's loss on, before and after")
+      ->type_name("FILE");
+  command->footer(example(
+      "  linnet finetune model --data messages.tsv --task classify --method head --steps 20 -o classifier"));
+  command->callback([options, command, &action] {
+    check(*options, *command);
+    action = [options] { return execute(*options); };
+  });
+}
+
+} // namespace linnet::cli

@@ -1,0 +1,24 @@
+// What linnet finetune and linnet train have in common: options, progress, the report.
+#pragma once
+#include "arguments.h"
+#include "training/finetune.h"
+
+#include <string>
+
+namespace linnet::cli {
+
+struct TrainingOption {
+  training::FinetuneOptions run;
+  std::string format = "auto", schedule = "cosine", device;
+  bool json = false;
+
+  /// Data, sizes, learning rate, safeguards, output.
+  void add(CLI::App &command);
+  /// Texts of options as what they mean.
+  Result<void> resolve();
+};
+
+/// Runs it with progress on a terminal and prints the report.
+Result<void> runTraining(const TrainingOption &options, const std::string &command);
+
+} // namespace linnet::cli

@@ -1,0 +1,141 @@
+#include "training/compiled_program.h"
+#include "support/error.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace linnet::training {
+namespace {
+
+constexpr const char *kEntries[] = {"accumulate", "update", "evaluate"};
+
+const EntryInfo *entryNamed(const Graph &graph, std::string_view name) {
+  for (const EntryInfo &entry : graph.entries())
+    if (entry.name == name) return &entry;
+  return nullptr;
+}
+
+NamedTensor scalar(const char *name, double value) {
+  auto number = static_cast<float>(value);
+  return {name, Tensor::fromFloats({1}, std::span(&number, 1))};
+}
+
+/// The inputs that the entry has, from what the batch has.
+Result<std::vector<NamedTensor>> inputsOf(const EntryInfo &entry, const Batch &batch) {
+  std::vector<NamedTensor> inputs;
+  for (const PortInfo &port : entry.inputs) {
+    bool per_token = port.shape.size() == 2;
+    if (port.name == "ids")
+      inputs.push_back({port.name, Tensor::fromInts({batch.rows, batch.seq}, batch.ids)});
+    else if (port.name == "x")
+      inputs.push_back({port.name, Tensor::fromFloats({batch.rows, port.largest[1]}, batch.features)});
+    else if (port.name == "length")
+      inputs.push_back({port.name, Tensor::fromInts({batch.rows}, batch.length)});
+    else if (port.name == "labels" && per_token)
+      inputs.push_back({port.name, Tensor::fromInts({batch.rows, batch.seq}, batch.labels)});
+    else if (port.name == "labels")
+      inputs.push_back({port.name, Tensor::fromInts({batch.rows}, batch.labels)});
+    else
+      return errorf("entry '{}': input '{}' is none that a batch has", entry.name, port.name);
+  }
+  return inputs;
+}
+
+Result<std::span<const float>> outputNamed(const std::vector<NamedTensor> &outputs, std::string_view name) {
+  for (const NamedTensor &output : outputs)
+    if (output.name == name && output.tensor.type == ElementType::F32) return output.tensor.floats();
+  return errorf("expected an output '{}' of f32, found none", name);
+}
+
+double sumOf(std::span<const float> values) {
+  double sum = 0; // in order: the same bits every time
+  for (float value : values) sum += value;
+  return sum;
+}
+
+} // namespace
+
+Result<CompiledProgram> CompiledProgram::load(const std::string &artifact, const LoadOptions &options,
+                                              const Optimizer &optimizer) {
+  LINNET_ASSIGN(Graph graph, Graph::load(artifact, options));
+  for (const char *name : kEntries)
+    if (!entryNamed(graph, name))
+      return errorf("{}: has no entry '{}': it is no training program", artifact, name);
+  CompiledProgram program(std::move(graph));
+  program.optimizer = optimizer;
+  for (const PortInfo &state : program.graph.states()) {
+    StateInfo info{state.name, state.largest};
+    if (info.name.starts_with("start."))
+      program.start_states.push_back(info);
+    else if (info.name.starts_with("param.") || info.name.starts_with("m.") || info.name.starts_with("v."))
+      program.kept.push_back(info);
+  }
+  return program;
+}
+
+Result<std::vector<NamedTensor>> CompiledProgram::run(const char *name, const Batch &batch, bool scores) {
+  const EntryInfo *entry = entryNamed(graph, name);
+  LINNET_ASSIGN(std::vector<NamedTensor> inputs, inputsOf(*entry, batch));
+  std::vector<std::string> wanted = {"loss"};
+  for (const PortInfo &port : entry->outputs)
+    if (scores && port.name == "logits") wanted.push_back(port.name);
+  return graph.run(name, inputs, wanted);
+}
+
+Result<double> CompiledProgram::accumulate(const Batch &batch, uint32_t) {
+  LINNET_ASSIGN(std::vector<NamedTensor> outputs, run("accumulate", batch, false));
+  LINNET_ASSIGN(std::span<const float> losses, outputNamed(outputs, "loss"));
+  return sumOf(losses);
+}
+
+Result<double> CompiledProgram::update(const UpdateInputs &inputs) {
+  // Adam's bias corrections depend on the step alone: in double here, one number each in the graph.
+  auto step = static_cast<double>(inputs.step);
+  double max_norm = optimizer.max_norm > 0 ? optimizer.max_norm : std::numeric_limits<float>::max();
+  const NamedTensor list[] = {scalar("lr", inputs.lr),
+                              scalar("m_scale", 1 / (1 - std::pow(optimizer.beta1, step))),
+                              scalar("v_scale", 1 / (1 - std::pow(optimizer.beta2, step))),
+                              scalar("grad_scale", inputs.grad_scale), scalar("max_norm", max_norm)};
+  LINNET_ASSIGN(std::vector<NamedTensor> outputs, graph.run("update", list));
+  LINNET_ASSIGN(std::span<const float> norm, outputNamed(outputs, "grad_norm"));
+  return static_cast<double>(norm[0]);
+}
+
+Result<Evaluation> CompiledProgram::evaluate(const Batch &batch) {
+  LINNET_ASSIGN(std::vector<NamedTensor> outputs, run("evaluate", batch, true));
+  LINNET_ASSIGN(std::span<const float> losses, outputNamed(outputs, "loss"));
+  Evaluation found{sumOf(losses), {}};
+  if (auto scores = outputNamed(outputs, "logits")) found.scores.assign(scores->begin(), scores->end());
+  return found;
+}
+
+Result<std::vector<float>> CompiledProgram::read(std::string_view state) {
+  LINNET_ASSIGN(Tensor tensor, graph.readState(state));
+  return std::vector<float>(tensor.floats().begin(), tensor.floats().end());
+}
+
+Result<void> CompiledProgram::write(std::string_view state, std::span<const float> values) {
+  return graph.writeState(state, std::as_bytes(values));
+}
+
+/// Parameters first: once one is not finite, everything after it is. Then the interpreter, op by op.
+Result<std::string> CompiledProgram::firstNonFinite(const Batch &batch, uint32_t seed) {
+  for (const StateInfo &state : kept) {
+    LINNET_ASSIGN(std::vector<float> values, read(state.name));
+    auto bad = std::find_if(values.begin(), values.end(), [](float v) { return !std::isfinite(v); });
+    if (bad != values.end()) return fmt::format("{}[{}] = {}", state.name, bad - values.begin(), *bad);
+  }
+  if (!checker) return std::string();
+  LINNET_ASSIGN(std::string artifact, checker());
+  LINNET_ASSIGN(CompiledProgram checking, load(artifact, {.device = "reference:check"}, optimizer));
+  for (const StateInfo &state : kept) {
+    LINNET_ASSIGN(std::vector<float> values, read(state.name));
+    LINNET_TRY(checking.write(state.name, values));
+  }
+  auto loss = checking.accumulate(batch, seed);
+  return loss ? std::string()
+              : loss.error().message; // a number that only the device's rounding gave: no op to name
+}
+
+} // namespace linnet::training

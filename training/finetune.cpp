@@ -1,0 +1,401 @@
+#include "training/finetune.h"
+#include "frontend/checkpoint/safetensors.h"
+#include "linnet/session.h"
+#include "support/error.h"
+#include "support/file.h"
+#include "training/compiled_program.h"
+#include "training/features.h"
+#include "training/finetune_data.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <set>
+
+namespace linnet::training {
+namespace {
+
+constexpr int64_t kEmbedBatch = 16;
+
+double seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+const char *methodName(Method method) {
+  constexpr const char *kNames[] = {"head", "layers", "partial", "full"};
+  return kNames[static_cast<size_t>(method)];
+}
+
+std::string megabytes(uint64_t bytes) {
+  return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / (1 << 20));
+}
+
+/// One run, from its options to the checkpoint it writes.
+class Run {
+public:
+  Run(const CompilerApi &compiler, const FinetuneOptions &options, const FinetuneEvents &events)
+      : compiler(compiler), options(options), events(events) {}
+
+  Result<FinetuneReport> go() {
+    double begin = seconds();
+    LINNET_ASSIGN(material, readMaterial(options));
+    LINNET_ASSIGN(RunDirectory directory, openDirectory());
+    LINNET_TRY(writeSplit(directory));
+    LINNET_TRY(makeStart(directory));
+    LINNET_TRY(choose());
+    LINNET_ASSIGN(Batches batches, makeBatches(directory));
+    LINNET_ASSIGN(CompiledProgram program, compile(directory));
+    LINNET_TRY(writeStart(program));
+    plan(batches);
+    if (!options.original.empty()) {
+      LINNET_ASSIGN(report.original_before, originalLoss(directory, directory.file("start"), "before"));
+    }
+    Trainer trainer(program, *batches.train, batches.held_out.get(), directory, trainerOptions(batches),
+                    events.trainer);
+    LINNET_ASSIGN(report.stop, trainer.run());
+    report.state = trainer.state();
+    if (report.stop != Stop::Interrupted) LINNET_TRY(finish(program, batches, directory));
+    report.seconds = seconds() - begin;
+    return std::move(report);
+  }
+
+private:
+  bool embeds() const { return options.method == Method::Head || options.method == Method::Layers; }
+  void note(const std::string &line) const {
+    if (events.note) events.note(line);
+  }
+  std::function<void(const std::string &, double)> compileProgress() const { return events.progress; }
+
+  /// What decides the result: a run is resumed with the same.
+  Json configJson() const {
+    return {{"model", options.model},
+            {"data", options.data},
+            {"data_hash", material.hash},
+            {"task", options.task == Task::Classify ? "classify" : "lm"},
+            {"method", methodName(options.method)},
+            {"labels", material.names},
+            {"held_out", options.held_out},
+            {"held_out_file", options.held_out_file},
+            {"seed", options.seed},
+            {"pooling", options.pooling},
+            {"hidden", options.hidden},
+            {"activation", options.activation},
+            {"train", options.patterns},
+            {"last_layers", options.last_layers},
+            {"biases", options.biases},
+            {"norms", options.norms},
+            {"batch", options.batch},
+            {"accumulate", options.accumulate},
+            {"max_seq", options.max_seq},
+            {"epochs", options.epochs},
+            {"steps", options.steps},
+            {"lr", rate()},
+            {"min_lr", options.min_lr},
+            {"warmup", options.warmup},
+            {"schedule", decayName(options.decay)},
+            {"weight_decay", options.weight_decay},
+            {"decay_all", options.decay_all},
+            {"clip", options.clip},
+            {"layer_decay", options.layer_decay},
+            {"l2sp", options.l2sp},
+            {"evaluate_every", options.evaluate_every},
+            {"patience", options.patience},
+            {"dtype", options.dtype}};
+  }
+  double rate() const { return options.lr > 0 ? options.lr : defaultRate(options.method); }
+
+  Result<RunDirectory> openDirectory() const {
+    std::string path = options.output + "/run";
+    return options.resume ? RunDirectory::open(path, configJson()) : RunDirectory::create(path, configJson());
+  }
+
+  /// run/split.json: who compares with something else holds out the same texts.
+  Result<void> writeSplit(const RunDirectory &directory) const {
+    Json lines = Json::array();
+    for (size_t i : material.split.held_out) lines.push_back(material.records[i].line);
+    Json json = {{"data", options.held_out_file.empty() ? options.data : options.held_out_file},
+                 {"held_out_lines", lines}};
+    return writeTextFile(directory.file("split.json"), json.dump() + "\n");
+  }
+
+  /// run/start: the checkpoint that all begins with, in f32, with the head that is to be trained.
+  Result<void> makeStart(const RunDirectory &directory) {
+    start = directory.file("start");
+    if (!fileExists(start + "/config.json")) {
+      if (events.progress) events.progress("copying the model", 0);
+      std::error_code failed;
+      std::filesystem::create_directories(start, failed);
+      if (failed) return errorf("{}: cannot create: {}", start, failed.message());
+      StartOptions begin;
+      begin.input = options.model;
+      begin.directory = start;
+      begin.labels = material.names;
+      begin.pooling = options.pooling;
+      begin.hidden = options.hidden;
+      begin.activation = options.activation;
+      begin.seed = options.seed;
+      LINNET_TRY(compiler.makeStart(begin));
+    }
+    LINNET_ASSIGN(CheckpointSummary summary, compiler.inspectCheckpoint(start));
+    for (const TensorSummary &tensor : summary.tensors) all.push_back({tensor.name, tensor.shape});
+    report.all = summary.parameters;
+    LINNET_ASSIGN(config, parseJson(summary.config, start + "/config.json"));
+    LINNET_ASSIGN(std::optional<Tokenizer> found, Tokenizer::fromDirectory(start));
+    if (!found) return errorf("{}: the model has no tokenizer to read texts with", options.model);
+    tokenizer = std::move(*found);
+    int64_t positions = config.value("n_positions", int64_t(1));
+    if (options.max_seq > positions)
+      return errorf("--seq is {}, the model has {} positions", options.max_seq, positions);
+    max_seq = options.max_seq ? options.max_seq : positions;
+    return {};
+  }
+
+  static bool ofHead(const std::string &name) {
+    return name.starts_with("score.") || name.starts_with("head.");
+  }
+
+  Result<void> choose() {
+    std::set<std::string> chosen;
+    if (options.method == Method::Full) {
+      for (const ParameterInfo &p : all) chosen.insert(p.name);
+    } else if (options.method == Method::Partial) {
+      LINNET_ASSIGN(std::vector<std::string> names, selected());
+      chosen.insert(names.begin(), names.end());
+    }
+    int64_t layers = layerCount(all);
+    for (const ParameterInfo &p : all) {
+      if (!chosen.count(p.name) && !ofHead(p.name)) continue; // a new head is trained in any case
+      bool shrinks = options.decay_all || decays(p);
+      trainable.push_back({p.name, static_cast<float>(layerwiseScale(p.name, layers, options.layer_decay)),
+                           shrinks ? static_cast<float>(options.weight_decay) : 0});
+      report.trained += static_cast<uint64_t>(p.elements());
+    }
+    return {};
+  }
+
+  Result<std::vector<std::string>> selected() const {
+    if (options.last_layers) return selectLastLayers(all, options.last_layers);
+    if (options.biases) return selectBiases(all);
+    if (options.norms) return selectNorms(all);
+    return selectByPattern(all, options.patterns);
+  }
+
+  Result<Batches> makeBatches(const RunDirectory &directory) {
+    report.texts = material.records.size();
+    report.held_out_texts = material.split.held_out.size();
+    report.labels = material.names;
+    if (options.task == Task::LanguageModel) return languageBatches(material, *tokenizer, options, max_seq);
+    if (!embeds()) {
+      LINNET_ASSIGN(Batches batches, textBatches(material, *tokenizer, options, max_seq));
+      noteCut(batches.cut);
+      return batches;
+    }
+    LINNET_ASSIGN(Features features, embeddings(directory));
+    return embeddedBatches(material, features, options);
+  }
+  void noteCut(size_t cut) const {
+    if (cut)
+      note(fmt::format("{} of {} texts are longer than {} tokens and lose their ends", cut,
+                       material.records.size(), max_seq));
+  }
+
+  Result<Features> embeddings(const RunDirectory &directory) {
+    std::string path = directory.file("features.safetensors");
+    std::string key = fmt::format("{} {} {}", material.hash, options.pooling, max_seq);
+    if (fileExists(path)) return readFeatures(path, key);
+    CompileOptions compile;
+    compile.input = start;
+    compile.output = directory.file("embed.linnet");
+    compile.targets = {options.target};
+    compile.max_context = max_seq;
+    compile.max_batch = kEmbedBatch;
+    compile.progress = events.progress;
+    LINNET_ASSIGN(CompileReport compiled, compiler.compile(compile));
+    size_t cut = 0;
+    LINNET_ASSIGN(std::vector<Example> examples, examplesOf(material.records, material.labels, *tokenizer,
+                                                            static_cast<size_t>(max_seq), options.data, cut));
+    noteCut(cut);
+    double begin = seconds();
+    auto tell = [&](double fraction) {
+      if (events.progress) events.progress("embedding texts", fraction);
+      return !events.trainer.interrupted || !events.trainer.interrupted();
+    };
+    LINNET_ASSIGN(Features features,
+                  embedExamples(compiled.output, loadOptions(), std::move(examples), tell));
+    note(fmt::format("embeddings of {} texts computed in {:.1f} s", material.records.size(),
+                     seconds() - begin));
+    LINNET_TRY(writeFeatures(path, key, features));
+    std::error_code ignored;
+    std::filesystem::remove(compiled.output, ignored);
+    return features;
+  }
+
+  LoadOptions loadOptions() const {
+    LoadOptions load;
+    load.device = options.target.substr(0, options.target.find(':'));
+    load.threads = options.threads;
+    return load;
+  }
+
+  Result<CompiledProgram> compile(const RunDirectory &directory) {
+    TrainingOptions training;
+    training.input = start;
+    training.output = directory.file("train.linnet");
+    training.target = options.target;
+    training.task = options.task == Task::LanguageModel ? "lm" : embeds() ? "features" : "classify";
+    training.trainable = trainable;
+    training.max_batch = options.batch;
+    training.max_seq = max_seq;
+    training.l2sp = static_cast<float>(options.l2sp);
+    training.dtype = options.dtype;
+    training.progress = events.progress;
+    LINNET_ASSIGN(CompileReport compiled, compiler.compileTraining(training));
+    const ProgramReport &program = compiled.programs.at(0);
+    note(fmt::format(
+        "{} of {} parameters are trained; memory: {} (parameters, gradients and moments {}, frozen weights "
+        "{}, activations {}, inputs and outputs {})",
+        report.trained, report.all, megabytes(program.peakBytes()), megabytes(program.state_bytes),
+        megabytes(program.weight_bytes), megabytes(program.arena_bytes), megabytes(program.io_bytes)));
+    LINNET_ASSIGN(CompiledProgram loaded,
+                  CompiledProgram::load(compiled.output, loadOptions(),
+                                        {training.beta1, training.beta2, options.clip}));
+    std::error_code ignored;
+    std::filesystem::remove(compiled.output, ignored); // mapped: it lives as long as it is used
+    loaded.setChecker([this, training, output = directory.file("check.linnet")]() -> Result<std::string> {
+      TrainingOptions checking = training;
+      checking.target = "reference";
+      checking.output = output;
+      LINNET_ASSIGN(CompileReport made, compiler.compileTraining(checking));
+      return made.output;
+    });
+    return loaded;
+  }
+
+  /// Parameters as the start has them; moments are zero.
+  Result<void> writeStart(CompiledProgram &program) const {
+    LINNET_ASSIGN(SafetensorsFile file, SafetensorsFile::open(start + "/model.safetensors"));
+    auto give = [&](const StateInfo &state, std::string_view prefix) -> Result<void> {
+      std::string name = state.name.substr(prefix.size());
+      const TensorView *tensor =
+          file.find(ofHead(name) || name == "lm_head.weight" ? name : "transformer." + name);
+      if (!tensor) return errorf("{}: no tensor for the state {}", start, state.name);
+      std::vector<float> values(tensor->elements());
+      LINNET_TRY(readF32(*tensor, 0, values));
+      return program.write(state.name, values);
+    };
+    for (const StateInfo &state : program.states())
+      if (state.name.starts_with("param.")) LINNET_TRY(give(state, "param."));
+    for (const StateInfo &state : program.starts()) LINNET_TRY(give(state, "start."));
+    return {};
+  }
+
+  void plan(const Batches &batches) {
+    int64_t to_an_epoch = (batches.train->count() + options.accumulate - 1) / options.accumulate;
+    steps = options.steps
+                ? options.steps
+                : std::max<int64_t>(1, std::llround(options.epochs * static_cast<double>(to_an_epoch)));
+    report.steps = steps;
+    if (events.planned) events.planned(steps);
+    evaluate_every = options.evaluate_every ? options.evaluate_every : to_an_epoch;
+  }
+
+  TrainerOptions trainerOptions(const Batches &batches) const {
+    auto warmup = static_cast<int64_t>(std::llround(options.warmup * static_cast<double>(steps)));
+    TrainerOptions trainer;
+    trainer.schedule = {options.decay, rate(), options.min_lr, steps, warmup};
+    trainer.accumulate = options.accumulate;
+    trainer.evaluate_every = batches.held_out ? evaluate_every : 0;
+    trainer.patience = options.patience;
+    trainer.checkpoint_every = options.checkpoint_every;
+    trainer.title = fmt::format("{}, {}", std::filesystem::path(options.output).filename().string(),
+                                methodName(options.method));
+    return trainer;
+  }
+
+  Result<void> finish(CompiledProgram &program, const Batches &batches, RunDirectory &directory) {
+    if (batches.held_out) {
+      Confusion confusion(std::max<size_t>(material.names.size(), 1));
+      auto count = [&](const Batch &batch, std::span<const float> scores) {
+        size_t width = material.names.size();
+        for (size_t row = 0; width && row < batch.labels.size(); ++row)
+          confusion.add(static_cast<size_t>(batch.labels[row]), argmax(scores.subspan(row * width, width)));
+      };
+      LINNET_ASSIGN(report.held_out_loss, meanLoss(program, *batches.held_out, count));
+      if (!material.names.empty()) report.confusion = confusion;
+    }
+    std::string parameters =
+        directory.file(report.state.best_step >= 0 ? "best.safetensors" : "checkpoint.safetensors");
+    TrainedOptions trained;
+    trained.input = start;
+    trained.parameters = parameters;
+    trained.directory = options.output;
+    trained.dtype = options.save_dtype;
+    LINNET_TRY(compiler.writeTrained(trained));
+    if (!options.original.empty()) {
+      LINNET_ASSIGN(report.original_after, originalLoss(directory, options.output, "after"));
+    }
+    return {};
+  }
+
+  /// Mean loss, in nats a token, of a checkpoint's language model on options.original.
+  Result<double> originalLoss(const RunDirectory &directory, const std::string &checkpoint,
+                              const std::string &when) {
+    std::string model = directory.file("original-" + when), artifact = model + ".linnet";
+    std::error_code failed;
+    std::filesystem::create_directories(model, failed);
+    StartOptions as_model;
+    as_model.input = checkpoint;
+    as_model.directory = model;
+    LINNET_TRY(compiler.makeStart(as_model));
+    CompileOptions compile;
+    compile.input = model;
+    compile.output = artifact;
+    compile.targets = {options.target};
+    LINNET_ASSIGN(CompileReport compiled, compiler.compile(compile));
+    LINNET_ASSIGN(Model loaded, Model::load(compiled.output, loadOptions()));
+    LINNET_ASSIGN(Session session, Session::open(loaded));
+    LINNET_ASSIGN(MappedFile text, MappedFile::open(options.original));
+    LINNET_ASSIGN(Encoding encoding, tokenizer->encode(text.text()));
+    LINNET_ASSIGN(Perplexity found, session.perplexity(encoding.ids));
+    std::filesystem::remove_all(model, failed);
+    std::filesystem::remove(artifact, failed);
+    return found.nll;
+  }
+
+  const CompilerApi &compiler;
+  const FinetuneOptions &options;
+  const FinetuneEvents &events;
+  FinetuneReport report;
+  Material material;
+  Json config;
+  std::string start;
+  std::optional<Tokenizer> tokenizer;
+  std::vector<ParameterInfo> all;
+  std::vector<TrainedParameter> trainable;
+  int64_t max_seq = 0, steps = 1, evaluate_every = 0;
+};
+
+} // namespace
+
+double defaultRate(Method method) {
+  switch (method) {
+  case Method::Head:
+    return 1e-2;
+  case Method::Layers:
+    return 2e-3;
+  case Method::Partial:
+    return 5e-4;
+  case Method::Full:
+    break;
+  }
+  return 1e-4;
+}
+
+Result<FinetuneReport> finetune(const CompilerApi &compiler, const FinetuneOptions &options,
+                                const FinetuneEvents &events) {
+  if (!compiler.compileTraining) return Error{"this compiler library has no gradients: it cannot train"};
+  return Run(compiler, options, events).go();
+}
+
+} // namespace linnet::training

@@ -1,0 +1,85 @@
+// A whole run: data to a checkpoint. What linnet finetune and linnet train do.
+#pragma once
+#include "compiler/api.h"
+#include "linnet/model.h"
+#include "training/dataset.h"
+#include "training/metrics.h"
+#include "training/select.h"
+#include "training/trainer.h"
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace linnet::training {
+
+enum class Task : uint8_t { LanguageModel, Classify };
+/// head and layers: the body is frozen, its embeddings computed once; partial: a selection of parameters;
+/// full: all.
+enum class Method : uint8_t { Head, Layers, Partial, Full };
+
+struct FinetuneOptions {
+  std::string model; ///< a checkpoint
+  std::string data, output;
+  Task task = Task::LanguageModel;
+  Method method = Method::Full;
+
+  ReadOptions read;
+  LabelNames labels;         ///< empty: those in the file
+  double held_out = 0.1;     ///< share
+  std::string held_out_file; ///< instead of a share
+  uint64_t seed = 0;         ///< of the split, the order of the data, and new parameters
+
+  std::string pooling = "last";
+  std::vector<int64_t> hidden; ///< Method::Layers
+  std::string activation = "gelu";
+
+  // Method::Partial: one of
+  std::string patterns;
+  int64_t last_layers = 0;
+  bool biases = false, norms = false;
+
+  int64_t batch = 8, accumulate = 1, max_seq = 0; ///< 0: the model's n_positions
+  double epochs = 3;
+  int64_t steps = 0;                        ///< instead of epochs
+  double lr = 0, min_lr = 0, warmup = 0.05; ///< lr 0: the method's default; warmup: share of the steps
+  Decay decay = Decay::Cosine;
+  double weight_decay = 0.01, clip = 1, layer_decay = 1, l2sp = 0;
+  bool decay_all = false;                                           ///< also biases and layer norms
+  int64_t evaluate_every = 0, patience = 0, checkpoint_every = 100; ///< evaluate_every 0: each epoch
+
+  std::string original; ///< a text to measure the language model's loss on, before and after
+  std::string target = "cpu:native", dtype = "f32", save_dtype = "f32";
+  int threads = 0;
+  bool resume = false;
+};
+
+struct FinetuneEvents {
+  TrainerEvents trainer;
+  std::function<void(const std::string &what, double fraction)> progress; ///< before the first step
+  /// Once, before the first step: lines that say what is about to happen; memory among them.
+  std::function<void(const std::string &line)> note;
+  std::function<void(int64_t steps)> planned;
+};
+
+struct FinetuneReport {
+  Stop stop = Stop::Finished;
+  RunState state;
+  int64_t steps = 0;             ///< that were planned
+  uint64_t trained = 0, all = 0; ///< parameters
+  size_t texts = 0, held_out_texts = 0;
+  LabelNames labels;
+  std::optional<double> held_out_loss;
+  std::optional<Confusion> confusion; ///< of the held-out part, with the parameters that are kept
+  std::optional<double> original_before, original_after; ///< nats a token
+  double seconds = 0;
+};
+
+/// Learning rate where none is given.
+double defaultRate(Method method);
+
+Result<FinetuneReport> finetune(const CompilerApi &compiler, const FinetuneOptions &options,
+                                const FinetuneEvents &events);
+
+} // namespace linnet::training
