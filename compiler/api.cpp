@@ -4,6 +4,7 @@
 #include "backends/reference/device.h"
 #include "compiler/bisect.h"
 #include "compiler/compile.h"
+#include "compiler/gradients.h"
 #include "frontend/checkpoint/checkpoint.h"
 #include "frontend/checkpoint/derive.h"
 #include "frontend/checkpoint/export.h"
@@ -156,6 +157,7 @@ extern "C" __attribute__((visibility("default"))) const linnet::CompilerApi *lin
                                   registerDevices,     readTokenizer,
                                   removeUnfinished,    optionalPasses,
                                   bisectModel,         makeStart,
-                                  writeTrainedModel,   nullptr};
+                                  writeTrainedModel,   compileTraining,
+                                  computeGradients};
   return &api;
 }

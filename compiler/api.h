@@ -184,7 +184,21 @@ struct TrainingOptions {
   std::function<void(const std::string &what, double fraction)> progress;
 };
 
-inline constexpr uint32_t kCompilerApiVersion = 5;
+struct GradientOptions {
+  std::string input, output; ///< a checkpoint, a .safetensors
+  std::string target = "cpu";
+  int threads = 0;
+  std::string ids_name = "ids", labels_name = "labels"; ///< for errors: the files they come from
+  std::vector<int64_t> ids_shape, labels_shape;         ///< (B, T) both; labels (B) for a classifier
+  std::vector<int64_t> ids, labels;                     ///< a label of -100 does not count
+  std::function<void(const std::string &what, double fraction)> progress;
+};
+struct GradientReport {
+  double loss = 0;                     ///< mean over the labels that count
+  uint64_t counted = 0, gradients = 0; ///< labels that count; tensors written
+};
+
+inline constexpr uint32_t kCompilerApiVersion = 6;
 inline constexpr const char *kCompilerApiSymbol = "linnet_compiler_api";
 
 struct CompilerApi {
@@ -216,8 +230,9 @@ struct CompilerApi {
   Result<BisectReport> (*bisect)(const CompileOptions &options);
   Result<void> (*makeStart)(const StartOptions &options);
   Result<void> (*writeTrained)(const TrainedOptions &options);
-  /// Null in a compiler that has no gradients.
   Result<CompileReport> (*compileTraining)(const TrainingOptions &options);
+  /// Loss and gradients of a whole model on one batch, into a file.
+  Result<GradientReport> (*gradients)(const GradientOptions &options);
 };
 using CompilerApiFunction = const CompilerApi *(*)();
 

@@ -7,6 +7,7 @@
 #include "compiler/input.h"
 #include "compiler/pipeline.h"
 #include "compiler/reference_program.h"
+#include "compiler/training_graph.h"
 #include "compiler/weights.h"
 #include "ir/Linnet.h"
 #include "ir/Shapes.h"
@@ -74,8 +75,9 @@ Result<std::vector<TargetSpec>> targetsOf(const CompileOptions &options) {
 
 class Compilation {
 public:
-  Compilation(const CompileOptions &options, std::string source)
-      : options(options), source(std::move(source)) {}
+  /// With `training`, the graph is what that asks for.
+  Compilation(const CompileOptions &options, std::string source, const TrainingOptions *training = nullptr)
+      : options(options), training(training), source(std::move(source)) {}
 
   template <class Work> auto timed(const std::string &phase, Work work) {
     double begin = now();
@@ -122,7 +124,9 @@ private:
     input = std::move(*opened);
     context.disableMultithreading();
     context.loadDialect<ir::LinnetDialect, mlir::func::FuncDialect>();
-    auto built = timed("build graph", [&] { return input.build(context, options); });
+    auto built = timed("build graph", [&] {
+      return return training ? buildTraining(input, context, *training) : input.build(context, options);
+    });
     if (!built) return built.error();
     graph = std::move(*built);
     return timed("check graph", [&] { return checkGraph(*graph, *input.weights); });
@@ -130,7 +134,7 @@ private:
 
   Result<void> describe(fb::MetadataT &metadata, ArtifactWriter &writer) {
     metadata.producer = std::string("linnet ") + version();
-    metadata.kind = input.kind();
+    metadata.kind = training ? "" : input.kind(); // no language model to generate with
     metadata.source = source;
     if (!input.checkpoint) return {};
     metadata.config = input.checkpoint->config().toJson().dump();
@@ -204,6 +208,7 @@ private:
   }
 
   const CompileOptions &options;
+  const TrainingOptions *training;
   std::string source;
   CompileReport report;
   mlir::MLIRContext context;
@@ -216,6 +221,16 @@ private:
 
 Result<CompileReport> compileModel(const CompileOptions &options) {
   return Compilation(options, options.input).run();
+}
+
+Result<CompileReport> compileTraining(const TrainingOptions &training) {
+  CompileOptions options;
+  options.input = training.input;
+  options.weights = training.weights;
+  options.output = training.output;
+  options.targets = {training.target};
+  options.progress = training.progress;
+  return Compilation(options, training.input, &training).run();
 }
 
 Result<CompileReport> compileCached(const CompileOptions &options) {

@@ -8,7 +8,10 @@ namespace linnet {
 /// nothing exists under that name before all is done. Weights are streamed from the mapped checkpoint.
 Result<CompileReport> compileModel(const CompileOptions &options);
 
-/// The same into the cache, unless it is there.
+/// The same for an artifact that trains.
+Result<CompileReport> compileTraining(const TrainingOptions &options);
+
+/// compileModel into the cache, unless it is there.
 Result<CompileReport> compileCached(const CompileOptions &options);
 
 } // namespace linnet

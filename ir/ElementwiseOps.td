@@ -7,6 +7,8 @@ include "ir/LinnetInterfaces.td"
 include "mlir/Interfaces/InferTypeOpInterface.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 
+defvar Linnet_Differentiable = DeclareOpInterfaceMethods<Linnet_DifferentiableOpInterface>;
+
 class Linnet_Op<string mnemonic, list<Trait> traits = []> : Op<Linnet_Dialect, mnemonic, traits>;
 
 def Linnet_Float : AnyTypeOf<[F32, F16, BF16]>;
@@ -21,7 +23,7 @@ def Linnet_NumberLike : AnyTypeOf<[Linnet_Float, I32, I8, Linnet_AnyTensor], "sc
 
 class Linnet_BinaryOp<string mnemonic, string formula, list<Trait> traits = []>
     : Linnet_Op<mnemonic, !listconcat([Pure, Linnet_ElementwiseOpInterface,
-        DeclareOpInterfaceMethods<InferTypeOpInterface>], traits)> {
+        DeclareOpInterfaceMethods<InferTypeOpInterface>, Linnet_Differentiable], traits)> {
   let summary = "elementwise " # formula;
   let description = "result = " # formula # [{. Shapes broadcast as in NumPy: aligned at the last dimension, each
 pair of dimensions equal (dynamic ones by name) or one of them 1. Element types are equal.
@@ -34,7 +36,7 @@ pair of dimensions equal (dynamic ones by name) or one of them 1. Element types 
 }
 class Linnet_UnaryOp<string mnemonic, string formula, list<Trait> traits = []>
     : Linnet_Op<mnemonic, !listconcat([Pure, SameOperandsAndResultType,
-        Linnet_ElementwiseOpInterface], traits)> {
+        Linnet_ElementwiseOpInterface, Linnet_Differentiable], traits)> {
   let summary = "elementwise " # formula;
   let description = "result = " # formula # ".\n";
   let arguments = (ins Linnet_FloatLike:$operand);
@@ -59,7 +61,7 @@ def Linnet_RsqrtOp : Linnet_UnaryOp<"rsqrt", "1 / sqrt x">;
 def Linnet_ReluOp : Linnet_UnaryOp<"relu", "max(x, 0)">;
 
 def Linnet_GeluOp : Linnet_Op<"gelu", [Pure, SameOperandsAndResultType,
-    Linnet_ElementwiseOpInterface]> {
+    Linnet_ElementwiseOpInterface, Linnet_Differentiable]> {
   let summary = "Gaussian error linear unit";
   let description = [{
     `erf`:  x/2 (1 + erf(x / sqrt 2))
@@ -71,7 +73,7 @@ def Linnet_GeluOp : Linnet_Op<"gelu", [Pure, SameOperandsAndResultType,
   let assemblyFormat = "$form $operand attr-dict `:` type($operand)";
 }
 
-def Linnet_CastOp : Linnet_Op<"cast", [Pure, Linnet_ElementwiseOpInterface]> {
+def Linnet_CastOp : Linnet_Op<"cast", [Pure, Linnet_ElementwiseOpInterface, Linnet_Differentiable]> {
   let summary = "conversion of the element type";
   let description = [{
     Rounds to nearest even towards a narrower float, towards zero and saturating to an integer. Shapes are equal.

@@ -11,6 +11,10 @@
 #include "mlir/Interfaces/InferTypeOpInterface.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
+namespace linnet::ir {
+class Gradients;
+} // namespace linnet::ir
+
 #include "ir/LinnetDialect.h.inc"
 #include "ir/LinnetEnums.h.inc"
 #include "ir/LinnetInterfaces.h.inc"

@@ -19,4 +19,24 @@ def Linnet_ViewOpInterface : OpInterface<"ViewOpInterface"> {
   }];
 }
 
+def Linnet_InPlaceOpInterface : OpInterface<"InPlaceOpInterface"> {
+  let cppNamespace = "::linnet::ir";
+  let description = [{
+    The result is operand 0 with some elements written or added to: with the unit attribute `linnet.in_place` a
+    backend changes operand 0's own buffer.
+  }];
+}
+
+def Linnet_DifferentiableOpInterface : OpInterface<"DifferentiableOpInterface"> {
+  let cppNamespace = "::linnet::ir";
+  let description = [{
+    The op can be trained through: it builds its vector-Jacobian product as IR. See ir/Gradients.h.
+  }];
+  let methods = [InterfaceMethod<[{
+    Reads the gradient of the op's results from `gradients` and adds to that of its operands what comes through
+    this op; of those alone that are wanted. Emits an error where the op, as it is, has no gradient.
+  }], "::mlir::LogicalResult", "buildGradient",
+    (ins "::mlir::OpBuilder &":$builder, "::linnet::ir::Gradients &":$gradients)>];
+}
+
 #endif

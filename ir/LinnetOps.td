@@ -1,2 +1,3 @@
 // Everything of the dialect, for tablegen.
 include "ir/TensorOps.td"
+include "ir/GradientOps.td"

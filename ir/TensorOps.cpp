@@ -1,6 +1,7 @@
 // Verifiers and result types of the ops on whole tensors.
 #include "ir/Linnet.h"
 #include "ir/Shapes.h"
+#include "ir/Verify.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/PatternMatch.h"
@@ -9,18 +10,6 @@ using namespace mlir;
 
 namespace linnet::ir {
 namespace {
-
-RankedTensorType tensor(Value value) { return llvm::cast<RankedTensorType>(value.getType()); }
-
-/// `what` has shape `found` where the op demands `expected`.
-LogicalResult expectShape(Operation *op, StringRef what, Value value, ArrayRef<Dim> expected) {
-  if (shapeOf(tensor(value)) == llvm::SmallVector<Dim>(expected)) return success();
-  return op->emitOpError(what) << " is " << describe(tensor(value)) << ", expected " << describe(expected);
-}
-LogicalResult expectRank(Operation *op, StringRef what, Value value, int64_t rank) {
-  if (tensor(value).getRank() == rank) return success();
-  return op->emitOpError(what) << " is " << describe(tensor(value)) << ", expected " << rank << " dimensions";
-}
 
 /// The number of groups that `size` elements make; `group` 0: one.
 int64_t groupsOf(int64_t size, int64_t group) { return group ? (size + group - 1) / group : 1; }
@@ -85,8 +74,35 @@ LogicalResult PositionsOp::inferReturnTypes(MLIRContext *, std::optional<Locatio
 LogicalResult PositionsOp::verify() {
   if (failed(expectRank(*this, "ids", getIds(), 2))) return failure();
   if (getLimit() < 1) return emitOpError("limit is ") << getLimit() << ", expected at least 1";
-  return expectShape(*this, "past", getPast(), {shapeOf(tensor(getIds()))[0]});
+  return getPast() ? expectShape(*this, "past", getPast(), {shapeOf(tensor(getIds()))[0]}) : success();
 }
+
+namespace {
+
+// `%past, %ids`, or `%ids` alone; the same of their types.
+ParseResult parsePastAndIds(OpAsmParser &parser, std::optional<OpAsmParser::UnresolvedOperand> &past,
+                            OpAsmParser::UnresolvedOperand &ids) {
+  if (parser.parseOperand(ids)) return failure();
+  if (failed(parser.parseOptionalComma())) return success();
+  past = ids;
+  return parser.parseOperand(ids);
+}
+void printPastAndIds(OpAsmPrinter &printer, Operation *, Value past, Value ids) {
+  if (past) printer << past << ", ";
+  printer << ids;
+}
+ParseResult parsePastAndIdsTypes(OpAsmParser &parser, Type &past, Type &ids) {
+  if (parser.parseType(ids)) return failure();
+  if (failed(parser.parseOptionalComma())) return success();
+  past = ids;
+  return parser.parseType(ids);
+}
+void printPastAndIdsTypes(OpAsmPrinter &printer, Operation *, Type past, Type ids) {
+  if (past) printer << past << ", ";
+  printer << ids;
+}
+
+} // namespace
 
 //===- linear algebra ----------------------------------------------------------------------------------===//
 

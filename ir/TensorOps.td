@@ -34,7 +34,7 @@ def Linnet_ConstantOp : Linnet_Op<"constant", [Pure, ConstantLike, AllTypesMatch
 
 //===- lookup ------------------------------------------------------------------------------------------===//
 
-def Linnet_EmbedOp : Linnet_Op<"embed", [Pure, InferTypeOpAdaptor]> {
+def Linnet_EmbedOp : Linnet_Op<"embed", [Pure, Linnet_Differentiable, InferTypeOpAdaptor]> {
   let summary = "rows of a table";
   let description = [{
     result[..., c] = table[ids[...], c]. table (V, C), ids any shape, result = ids' shape x C.
@@ -56,18 +56,19 @@ def Linnet_PositionsOp : Linnet_Op<"positions", [Pure, InferTypeOpAdaptor]> {
   let summary = "position of each token in its sequence";
   let description = [{
     result[b, t] = min(past[b] + t, limit - 1). past (B) holds how many tokens of each
-    sequence the cache already has; ids (B, T) only lends its shape. The limit keeps the padding behind a short
+    sequence the cache already has, 0 where it is left out; ids (B, T) only lends its shape. The limit keeps the padding behind a short
     sequence of a batch inside the position table.
   }];
-  let arguments = (ins Linnet_IntTensor:$past, Linnet_IntTensor:$ids, I64Attr:$limit);
+  let arguments = (ins Optional<Linnet_IntTensor>:$past, Linnet_IntTensor:$ids, I64Attr:$limit);
   let results = (outs Linnet_IntTensor:$result);
-  let assemblyFormat = "$past `,` $ids `limit` $limit attr-dict `:` type($past) `,` type($ids)";
+  let assemblyFormat = [{custom<PastAndIds>($past, $ids) `limit` $limit attr-dict `:`
+    custom<PastAndIdsTypes>(type($past), type($ids))}];
   let hasVerifier = 1;
 }
 
 //===- linear algebra ----------------------------------------------------------------------------------===//
 
-def Linnet_MatmulOp : Linnet_Op<"matmul", [Pure, AttrSizedOperandSegments,
+def Linnet_MatmulOp : Linnet_Op<"matmul", [Pure, Linnet_Differentiable, AttrSizedOperandSegments,
     InferTypeOpAdaptor]> {
   let summary = "matrix product with an optional epilogue";
   let description = [{
@@ -123,7 +124,8 @@ def Linnet_QuantizeOp : Linnet_Op<"quantize", [Pure, InferTypeOpAdaptor]> {
   let hasVerifier = 1;
 }
 
-def Linnet_AttentionOp : Linnet_Op<"attention", [Pure, AttrSizedOperandSegments, InferTypeOpAdaptor]> {
+def Linnet_AttentionOp : Linnet_Op<"attention", [Pure, Linnet_Differentiable,
+    AttrSizedOperandSegments, InferTypeOpAdaptor]> {
   let summary = "scaled dot-product attention over a cache";
   let description = [{
     q (B, T, H, D), k and v (B, H, S, D), past (B), result (B, T, H, D):
@@ -159,7 +161,8 @@ def Linnet_MaskOp : Linnet_Op<"mask", [Pure, AttrSizedOperandSegments, AllTypesM
   let hasVerifier = 1;
 }
 
-def Linnet_CacheAppendOp : Linnet_Op<"cache_append", [Pure, AllTypesMatch<["cache", "result"]>]> {
+def Linnet_CacheAppendOp : Linnet_Op<"cache_append", [Pure, Linnet_InPlaceOpInterface,
+    AllTypesMatch<["cache", "result"]>]> {
   let summary = "a cache with new entries written behind the old ones";
   let description = [{
     cache (B, H, S, D), new (B, T, H, D), past (B):
@@ -175,7 +178,7 @@ def Linnet_CacheAppendOp : Linnet_Op<"cache_append", [Pure, AllTypesMatch<["cach
 
 //===- normalization and reductions --------------------------------------------------------------------===//
 
-def Linnet_LayerNormOp : Linnet_Op<"layer_norm", [Pure, AllTypesMatch<["operand", "result"]>]> {
+def Linnet_LayerNormOp : Linnet_Op<"layer_norm", [Pure, Linnet_Differentiable, AllTypesMatch<["operand", "result"]>]> {
   let summary = "layer normalization over the last dimension";
   let description = [{
     result = (x - mean) / sqrt(variance + epsilon) * gain + bias, with the mean and the biased variance of the
@@ -187,7 +190,7 @@ def Linnet_LayerNormOp : Linnet_Op<"layer_norm", [Pure, AllTypesMatch<["operand"
   let hasVerifier = 1;
 }
 
-def Linnet_SoftmaxOp : Linnet_Op<"softmax", [Pure, SameOperandsAndResultType]> {
+def Linnet_SoftmaxOp : Linnet_Op<"softmax", [Pure, Linnet_Differentiable, SameOperandsAndResultType]> {
   let summary = "softmax over the last dimension";
   let description = [{
     result[..., i] = e^(x[..., i] - m) / sum_j e^(x[..., j] - m), m the maximum of the row.
@@ -197,7 +200,7 @@ def Linnet_SoftmaxOp : Linnet_Op<"softmax", [Pure, SameOperandsAndResultType]> {
   let assemblyFormat = "$operand attr-dict `:` type($operand)";
 }
 
-def Linnet_ReduceOp : Linnet_Op<"reduce", [Pure, InferTypeOpAdaptor]> {
+def Linnet_ReduceOp : Linnet_Op<"reduce", [Pure, Linnet_Differentiable, InferTypeOpAdaptor]> {
   let summary = "sum, mean or maximum along one dimension";
   let description = [{
     The dimension `dim` (0 is the first) is kept with size 1.
@@ -219,7 +222,7 @@ def Linnet_ArgmaxOp : Linnet_Op<"argmax", [Pure, InferTypeOpAdaptor]> {
   let hasVerifier = 1;
 }
 
-def Linnet_PoolOp : Linnet_Op<"pool", [Pure, InferTypeOpAdaptor]> {
+def Linnet_PoolOp : Linnet_Op<"pool", [Pure, Linnet_Differentiable, InferTypeOpAdaptor]> {
   let summary = "one vector for each sequence";
   let description = [{
     x (B, T, C), length (B) with 1 <= length[b] <= T, result (B, C): x[b, length[b] - 1, :] (`last`),
@@ -233,7 +236,7 @@ def Linnet_PoolOp : Linnet_Op<"pool", [Pure, InferTypeOpAdaptor]> {
 
 //===- shape -------------------------------------------------------------------------------------------===//
 
-def Linnet_ReshapeOp : Linnet_Op<"reshape", [Pure, Linnet_ViewOpInterface]> {
+def Linnet_ReshapeOp : Linnet_Op<"reshape", [Pure, Linnet_Differentiable, Linnet_ViewOpInterface]> {
   let summary = "the same elements in another shape";
   let description = [{
     Row-major order is kept. The dynamic dimensions lead and stay the same, in the same order; the product of
@@ -246,7 +249,7 @@ def Linnet_ReshapeOp : Linnet_Op<"reshape", [Pure, Linnet_ViewOpInterface]> {
   let hasFolder = 1;
 }
 
-def Linnet_SliceOp : Linnet_Op<"slice", [Pure, Linnet_ViewOpInterface,
+def Linnet_SliceOp : Linnet_Op<"slice", [Pure, Linnet_Differentiable, Linnet_ViewOpInterface,
     InferTypeOpAdaptor]> {
   let summary = "a range of one dimension";
   let description = [{
@@ -260,7 +263,7 @@ def Linnet_SliceOp : Linnet_Op<"slice", [Pure, Linnet_ViewOpInterface,
   let hasFolder = 1;
 }
 
-def Linnet_TransposeOp : Linnet_Op<"transpose", [Pure, InferTypeOpAdaptor]> {
+def Linnet_TransposeOp : Linnet_Op<"transpose", [Pure, Linnet_Differentiable, InferTypeOpAdaptor]> {
   let summary = "dimensions in another order";
   let description = [{
     result's dimension i is operand's dimension permutation[i].
@@ -272,7 +275,7 @@ def Linnet_TransposeOp : Linnet_Op<"transpose", [Pure, InferTypeOpAdaptor]> {
   let hasFolder = 1;
 }
 
-def Linnet_ConcatOp : Linnet_Op<"concat", [Pure, InferTypeOpAdaptor]> {
+def Linnet_ConcatOp : Linnet_Op<"concat", [Pure, Linnet_Differentiable, InferTypeOpAdaptor]> {
   let summary = "tensors one behind the other along one dimension";
   let description = [{
     All operands agree in every other dimension; along `dim` they are static and their sizes add up.

@@ -71,22 +71,23 @@ private:
   //===- caches in place -------------------------------------------------------------------------------===//
 
   void markInPlace() {
-    for (auto append : llvm::make_early_inc_range(block.getOps<CacheAppendOp>())) {
-      if (!mayOverwriteCache(append)) {
-        OpBuilder builder(append);
-        append.getCacheMutable().assign(makeCopy(builder, append.getCache()).getResult(0));
+    for (Operation &op : llvm::make_early_inc_range(block)) {
+      if (!llvm::isa<InPlaceOpInterface>(op)) continue;
+      if (!mayOverwrite(&op)) {
+        OpBuilder builder(&op);
+        op.setOperand(0, makeCopy(builder, op.getOperand(0)).getResult(0));
         count("copies");
       }
-      append->setAttr("linnet.in_place", UnitAttr::get(append.getContext()));
+      op.setAttr("linnet.in_place", UnitAttr::get(op.getContext()));
       count("in-place");
     }
   }
 
-  bool mayOverwriteCache(CacheAppendOp append) {
+  bool mayOverwrite(Operation *writer) {
     if (!target.in_place_caches) return false;
-    Storage storage = storageOf(append.getCache());
+    Storage storage = storageOf(writer->getOperand(0));
     bool whole = storage.dense() && storage.offset == 0 && storage.row == storageOf(storage.base).row;
-    return whole && isWritable(storage.base) && !isReadLater(storage.base, append);
+    return whole && isWritable(storage.base) && !isReadLater(storage.base, writer);
   }
 
   bool isState(Value base) {
@@ -102,10 +103,10 @@ private:
 
   /// Whether an op behind `writer`, or another operand of it, reads what the buffer held before. What is
   /// derived from the writer's own result reads the new value, as it should.
-  bool isReadLater(Value base, CacheAppendOp writer) {
+  bool isReadLater(Value base, Operation *writer) {
     for (Operation *op = writer; op; op = op->getNextNode())
       for (OpOperand &use : op->getOpOperands()) {
-        if (&use == &writer.getCacheMutable() || storageOf(use.get()).base != base) continue;
+        if (&use == &writer->getOpOperand(0) || storageOf(use.get()).base != base) continue;
         return true;
       }
     return false;
@@ -120,7 +121,7 @@ private:
     for (OpOperand &use : end->getOpOperands()) {
       if (resultState(function, use.getOperandNumber()).empty()) {
         if (!isOwnResult(use.get()) || !own.insert(use.get()).second) outputs.push_back(&use);
-      } else if (!isUpdatedSelf(use)) {
+      } else if (!isUpdatedSelf(use) && !isComputedInState(use, own)) {
         states.push_back(&use);
       }
     }
@@ -130,6 +131,22 @@ private:
       if (isState(storageOf(use->get()).base)) copyInto(builder, *use);
     for (OpOperand *use : outputs) copyInto(builder, *use);
     for (OpOperand *use : states) copyInto(builder, *use);
+  }
+
+  /// Computed element by element straight into the state's buffer, by the last op that reads the old value.
+  bool isComputedInState(OpOperand &use, llvm::DenseSet<Value> &own) {
+    auto result = llvm::dyn_cast<OpResult>(use.get());
+    if (!target.in_place_caches || !result || !isOwnResult(result)) return false;
+    for (BlockArgument argument : block.getArguments()) {
+      if (argState(function, argument.getArgNumber()) != resultState(function, use.getOperandNumber()))
+        continue;
+      if (!canOverwrite(result.getOwner(), result, argument)) return false;
+      for (Operation *op = result.getOwner()->getNextNode(); op; op = op->getNextNode())
+        for (Value operand : op->getOperands())
+          if (storageOf(operand).base == argument) return false;
+      return own.insert(result).second;
+    }
+    return false;
   }
 
   /// The result of an op that has memory of its own.

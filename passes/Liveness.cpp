@@ -35,7 +35,8 @@ SmallVector<Lifetime> lifetimes(func::FuncOp function) {
 }
 
 bool canOverwrite(Operation *op, OpResult result, Value base) {
-  if (!llvm::isa<FusedOp, ElementwiseOpInterface>(op)) return false;
+  // cross_entropy_grad reads a row before it writes it, element after element.
+  if (!llvm::isa<FusedOp, ElementwiseOpInterface, AdamWOp, CrossEntropyGradOp>(op)) return false;
   auto to = llvm::cast<RankedTensorType>(result.getType());
   for (Value operand : op->getOperands()) {
     Storage storage = storageOf(operand);

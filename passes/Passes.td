@@ -10,6 +10,31 @@ class Linnet_Pass<string argument> : Pass<argument, "::mlir::ModuleOp"> {
 def Linnet_TargetOption : Option<"target_name", "target", "std::string", "\"cpu\"",
   "the target to plan for: cpu, reference">;
 
+def Autodiff : Linnet_Pass<"linnet-autodiff"> {
+  let summary = "a function @loss into the entries of training";
+  let description = [{
+    @loss, whose first result is called "loss", becomes three entries; the sum of loss's elements is what is made
+    small:
+
+    `evaluate`: @loss, with the trained params as states "param.NAME".
+    `accumulate`: the same and its backward pass, which adds the gradients to the states "grad.NAME". Each op builds
+    its vector-Jacobian product as IR (DifferentiableOpInterface), so that all that follows, fusion, layouts, memory,
+    sees the backward pass as it sees the forward one.
+    `update`: inputs lr, m_scale, v_scale, grad_scale and max_norm, each (1); `linnet.adamw` for each param, with
+    states "m.NAME" and "v.NAME" ("start.NAME" where `pull` is not 0), on gradients times grad_scale, scaled down to
+    a global norm of max_norm. Returns "grad_norm" before that.
+
+    Which params are trained, and how: attributes linnet.train and linnet.adam of @loss (passes/Training.h); without
+    them all are. A frozen param has no gradient, and what only that would need is not built.
+
+    Reason to exist: one implementation of training for all targets. Does nothing where there is no @loss.
+    Preserves: what @loss returns. Locations: ops of the backward pass have those of the ops they come from.
+  }];
+  let statistics = [
+    Statistic<"num_gradients", "gradients", "ops gone through backwards">,
+    Statistic<"num_parameters", "parameters", "params trained">];
+}
+
 def FuseEpilogue : Linnet_Pass<"linnet-fuse-epilogue"> {
   let summary = "bias, activation and residual into linnet.matmul";
   let description = [{

@@ -65,7 +65,7 @@ private:
   }
 
   std::string checkInPlace(Operation &op) {
-    if (!llvm::isa<CacheAppendOp>(op)) return nameOf(&op) + " cannot work in place";
+    if (!llvm::isa<InPlaceOpInterface>(op)) return nameOf(&op) + " cannot work in place";
     Storage storage = storageOf(op.getOperand(0));
     auto argument = llvm::dyn_cast<BlockArgument>(storage.base);
     bool state = argument && !argState(function, argument.getArgNumber()).empty();

@@ -394,7 +394,7 @@ double defaultRate(Method method) {
 
 Result<FinetuneReport> finetune(const CompilerApi &compiler, const FinetuneOptions &options,
                                 const FinetuneEvents &events) {
-  if (!compiler.compileTraining) return Error{"this compiler library has no gradients: it cannot train"};
+
   return Run(compiler, options, events).go();
 }
 

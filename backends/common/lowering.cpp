@@ -266,6 +266,8 @@ void ModuleLowering::addCost(Operation *op, fb::CommandT &command) {
     const auto lhs = tensorOf(matmul.getLhs());
     const int64_t k = lhs.getRank() == 1 ? 0 : lhs.getRank() - (matmul.getTransposeLhs() ? 2 : 1);
     flops.push_back(extentOf(result) * dimOf(matmul.getLhs(), k) * Extent(2));
+  } else if (auto contract = llvm::dyn_cast<ContractOp>(op)) {
+    flops.push_back(extentOf(contract.getLhs()) * dimOf(result, 1) * Extent(2));
   } else if (auto attention = llvm::dyn_cast<AttentionOp>(op)) {
     flops.push_back(extentOf(result) * dimOf(attention.getK(), 2) * Extent(4)); // as if the cache were full
   } else if (auto fused = llvm::dyn_cast<FusedOp>(op)) {

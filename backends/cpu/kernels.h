@@ -135,10 +135,11 @@ struct EmbedSpec {
 };
 KernelSource embedKernel(const EmbedSpec &spec);
 
-/// out[b, t] = min(past[b] + t, limit - 1); args {past, out}; items are elements.
+/// out[b, t] = min(past[b] + t, limit - 1); args {past, out}; items are elements. Without `past` it is 0.
 struct PositionsSpec {
   Extent positions;
   int64_t limit;
+  bool past = true;
 };
 KernelSource positionsKernel(const PositionsSpec &spec);
 

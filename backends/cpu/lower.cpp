@@ -28,6 +28,15 @@ Result<void> Lowering::lowerOp(Operation *op) {
       .Case<TransposeOp>([&](auto o) { return lowerTranspose(o); })
       .Case<SliceOp>([&](auto o) { return lowerSlice(o); })
       .Case<ConcatOp>([&](auto o) { return lowerConcat(o); })
+      .Case<CrossEntropyOp>([&](auto o) { return lowerCrossEntropy(o); })
+      .Case<CrossEntropyGradOp>([&](auto o) { return lowerCrossEntropyGrad(o); })
+      .Case<ContractOp>([&](auto o) { return lowerContract(o); })
+      .Case<SumRowsOp>([&](auto o) { return lowerSumRows(o); })
+      .Case<ScatterAddOp>([&](auto o) { return lowerScatterAdd(o); })
+      .Case<LayerNormGradOp>([&](auto o) { return lowerLayerNormGrad(o); })
+      .Case<AttentionGradOp>([&](auto o) { return lowerAttentionGrad(o); })
+      .Case<PoolGradOp>([&](auto o) { return lowerPoolGrad(o); })
+      .Case<AdamWOp>([&](auto o) { return lowerAdamW(o); })
       .Case<RelayoutOp>([&](RelayoutOp o) -> Done {
         if (llvm::isa_and_nonnull<ParamOp, ConstantOp>(o.getOperand().getDefiningOp()))
           return {}; // packed as it is stored

@@ -108,8 +108,8 @@ Result<void> Lowering::lowerEmbed(EmbedOp op) {
 }
 
 Result<void> Lowering::lowerPositions(PositionsOp op) {
-  const PositionsSpec spec{dimOf(op.getResult(), 1), int64_t(op.getLimit())};
-  LINNET_ASSIGN(const fb::RefT past, dense(op, op.getPast()));
+  const PositionsSpec spec{dimOf(op.getResult(), 1), int64_t(op.getLimit()), bool(op.getPast())};
+  LINNET_ASSIGN(const fb::RefT past, dense(op, spec.past ? op.getPast() : op.getIds()));
   LINNET_ASSIGN(const fb::RefT result, dense(op, op.getResult()));
   return emit(op, {positionsKernel(spec), {past, result}, extentOf(op.getResult()), kElementGrain});
 }

@@ -49,6 +49,18 @@ private:
   Result<void> lowerSlice(ir::SliceOp op);
   Result<void> lowerConcat(ir::ConcatOp op);
 
+  // training: lower_gradients.cpp
+  /// Operands that have to be f32 in consecutive memory.
+  Result<std::vector<fb::RefT>> floats(mlir::Operation *op, mlir::ValueRange values);
+  Result<void> lowerCrossEntropy(ir::CrossEntropyOp op);
+  Result<void> lowerCrossEntropyGrad(ir::CrossEntropyGradOp op);
+  Result<void> lowerContract(ir::ContractOp op);
+  Result<void> lowerSumRows(ir::SumRowsOp op);
+  Result<void> lowerScatterAdd(ir::ScatterAddOp op);
+  Result<void> lowerLayerNormGrad(ir::LayerNormGradOp op);
+  Result<void> lowerAttentionGrad(ir::AttentionGradOp op);
+  Result<void> lowerPoolGrad(ir::PoolGradOp op);
+  Result<void> lowerAdamW(ir::AdamWOp op);
   const CpuOptions &options;
   std::map<std::string, uint32_t> kernels;
   std::vector<KernelSource> sources;

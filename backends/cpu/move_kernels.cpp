@@ -60,7 +60,7 @@ void emitEmbed(Emitter &e, const EmbedSpec &spec) {
 void emitPositions(Emitter &e, const PositionsSpec &spec) {
   Value *past = e.arg(0), *out = e.arg(1), *positions = e.extent(spec.positions);
   e.forRuns(positions, [&](Value *row, Value *from, Value *to) {
-    Value *first = e.loadIndex(past, row);
+    Value *first = spec.past ? e.loadIndex(past, row) : e.i64(0);
     e.loop(from, to, 1, [&](Value *t) {
       Value *position = e.min(e.b.CreateAdd(first, t), e.i64(spec.limit - 1));
       e.store(Type::i32, out, e.muladd(row, positions, t), e.b.CreateTrunc(position, e.b.getInt32Ty()));
@@ -141,8 +141,9 @@ KernelSource embedKernel(const EmbedSpec &spec) {
 }
 
 KernelSource positionsKernel(const PositionsSpec &spec) {
-  return {fmt::format("positions_t{}_limit{}", spec.positions.text(), spec.limit),
-          [spec](Emitter &e) { emitPositions(e, spec); }};
+  return {
+      fmt::format("positions_t{}_limit{}{}", spec.positions.text(), spec.limit, spec.past ? "" : "_from0"),
+      [spec](Emitter &e) { emitPositions(e, spec); }};
 }
 
 KernelSource cacheAppendKernel(const CacheAppendSpec &spec) {

@@ -103,16 +103,41 @@ Kind kindOf(Type element) {
   return Kind::f32;
 }
 
+/// Ops of training; nothing where `op` is none of them.
+static std::optional<Results> evaluateTraining(Operation *op, std::span<const Tensor> x) {
+  using Maybe = std::optional<Results>;
+  return llvm::TypeSwitch<Operation *, Maybe>(op)
+      .Case([&](ir::CrossEntropyOp) -> Maybe { return one(crossEntropy(x[0], x[1])); })
+      .Case([&](ir::CrossEntropyGradOp) -> Maybe { return one(crossEntropyGrad(x[0], x[1], x[2])); })
+      .Case([&](ir::ContractOp) -> Maybe { return one(contract(x[0], x[1], x[2])); })
+      .Case([&](ir::SumRowsOp) -> Maybe { return one(sumRows(x[0], x[1])); })
+      .Case([&](ir::ScatterAddOp) -> Maybe { return one(scatterAdd(x[0], x[1], x[2])); })
+      .Case([&](ir::LayerNormGradOp o) -> Maybe {
+        return one(layerNormGrad(x[0], x[1], x[2], o.getEpsilon().convertToFloat()));
+      })
+      .Case([&](ir::AttentionGradOp o) -> Maybe {
+        const Tensor *length = o.getLength() ? &x[4] : nullptr;
+        return attentionGrad({x[0], x[1], x[2], x[3]}, o.getScale().convertToFloat(),
+                             {nullptr, length, o.getCausal()});
+      })
+      .Case([&](ir::PoolGradOp o) -> Maybe { return one(poolGrad(o.getMode(), x[0], x[1], x[2])); })
+      .Case([&](ir::AdamWOp o) -> Maybe { return Results(adamw(o, x)); })
+      .Default([](Operation *) -> Maybe { return std::nullopt; });
+}
+
 static Results evaluateOp(Operation *op, std::span<const Tensor> x, const WeightProvider &weights) {
   auto tensorType = [&](Value value) { return llvm::cast<RankedTensorType>(value.getType()); };
   if (llvm::isa<ir::ElementwiseOpInterface, ir::FusedOp>(op)) return elementwise(op, x);
+  if (auto trained = evaluateTraining(op, x)) return std::move(*trained);
   return llvm::TypeSwitch<Operation *, Results>(op)
       .Case([&](ir::ParamOp o) { return one(param(o, weights)); })
       .Case([&](ir::ConstantOp o) { return one(constant(o)); })
       .Case([&](ir::EmbedOp o) {
         return one(embed(x[0], x[1], o.getScale() ? &x[2] : nullptr, static_cast<int64_t>(o.getGroup())));
       })
-      .Case([&](ir::PositionsOp o) { return one(positions(x[0], x[1], o.getLimit())); })
+      .Case([&](ir::PositionsOp o) {
+        return one(positions(o.getPast() ? &x[0] : nullptr, x.back(), static_cast<int64_t>(o.getLimit())));
+      })
       .Case([&](ir::MatmulOp o) {
         Optionals optional(x.subspan(2));
         const Tensor *bias = optional.take(o.getBias()), *residual = optional.take(o.getResidual());

@@ -7,7 +7,7 @@
 namespace linnet::reference {
 
 Result<Tensor> embed(const Tensor &table, const Tensor &ids, const Tensor *scale, int64_t group);
-Tensor positions(const Tensor &past, const Tensor &ids, int64_t limit);
+Tensor positions(const Tensor *past, const Tensor &ids, int64_t limit);
 struct MatmulOperands {
   const Tensor &lhs, &rhs;
   const Tensor *bias, *residual, *scale;
@@ -34,6 +34,21 @@ Tensor slice(const Tensor &x, int64_t dim, int64_t offset, int64_t size);
 Tensor transpose(const Tensor &x, std::span<const int64_t> permutation);
 Result<Tensor> concat(std::span<const Tensor> parts, int64_t dim);
 Result<std::vector<Tensor>> elementwise(mlir::Operation *op, std::span<const Tensor> operands);
+
+// --- training
+Result<Tensor> crossEntropy(const Tensor &logits, const Tensor &labels);
+Result<Tensor> crossEntropyGrad(const Tensor &logits, const Tensor &labels, const Tensor &gradient);
+Tensor contract(const Tensor &accumulator, const Tensor &lhs, const Tensor &rhs);
+Tensor sumRows(const Tensor &accumulator, const Tensor &x);
+Result<Tensor> scatterAdd(const Tensor &table, const Tensor &ids, const Tensor &rows);
+Tensor layerNormGrad(const Tensor &x, const Tensor &gain, const Tensor &gradient, double epsilon);
+struct AttentionGradOperands {
+  const Tensor &q, &k, &v, &gradient;
+};
+Result<std::vector<Tensor>> attentionGrad(const AttentionGradOperands &operands, double scale,
+                                          const Sight &sight);
+Result<Tensor> poolGrad(ir::PoolMode mode, const Tensor &gradient, const Tensor &length, const Tensor &like);
+std::vector<Tensor> adamw(ir::AdamWOp op, std::span<const Tensor> operands);
 
 /// The interpreter's kind for an element type of the dialect.
 Kind kindOf(mlir::Type element);

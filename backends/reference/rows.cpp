@@ -33,12 +33,13 @@ Result<Tensor> embed(const Tensor &table, const Tensor &ids, const Tensor *scale
   return out;
 }
 
-Tensor positions(const Tensor &past, const Tensor &ids, int64_t limit) {
+Tensor positions(const Tensor *past, const Tensor &ids, int64_t limit) {
   Tensor out = Tensor::zeros(Kind::i32, ids.shape);
   int64_t seq = ids.shape[1];
   for (int64_t b = 0; b < ids.shape[0]; ++b)
     for (int64_t t = 0; t < seq; ++t)
-      out.ints()[b * seq + t] = static_cast<int32_t>(std::min<int64_t>(past.ints()[b] + t, limit - 1));
+      out.ints()[b * seq + t] =
+          static_cast<int32_t>(std::min<int64_t>((past ? past->ints()[b] : 0) + t, limit - 1));
   return out;
 }
 

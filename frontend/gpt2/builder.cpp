@@ -39,7 +39,9 @@ public:
   }
 
   void build() {
-    start();
+    trains = llvm::is_contained(spec.outputs, "loss");
+    trains ? startTraining() : start();
+    if (spec.features) return finishLoss(headScores(features));
     at("wte");
     Value x = b.create<ir::EmbedOp>(param("wte.weight", {config.vocab_size, config.n_embd}), ids);
     at("wpe");
@@ -52,7 +54,9 @@ public:
       hidden.push_back(x);
     }
     at("ln_f");
-    finish(hidden, x);
+    if (!trains) return finish(hidden, x);
+    Value normed = layerNorm(x, "ln_f");
+    finishLoss(config.classifies() ? scores(normed) : head(normed));
   }
 
 private:
@@ -91,6 +95,31 @@ private:
     length = body->getArgument(2);
     for (unsigned i = 0; i < 2 * config.n_layer; ++i) states.push_back(body->getArgument(3 + i));
   }
+
+  void startTraining() {
+    constexpr int64_t kAny = ShapedType::kDynamic;
+    RankedTensorType rows = type({kAny}, {"batch"}, i32), tokens = type({kAny, kAny}, {"batch", "seq"}, i32);
+    SmallVector<std::tuple<const char *, Type, Value *>> arguments;
+    if (spec.features)
+      arguments = {{"x", type({kAny, config.n_embd}, {"batch"}, f32), &features}, {"labels", rows, &labels}};
+    else if (config.classifies())
+      arguments = {{"ids", tokens, &ids}, {"length", rows, &length}, {"labels", rows, &labels}};
+    else
+      arguments = {{"ids", tokens, &ids}, {"labels", tokens, &labels}};
+    SmallVector<Type> types;
+    for (auto &[name, argument, value] : arguments) types.push_back(argument);
+    function = b.create<func::FuncOp>(spec.name, b.getFunctionType(types, {}));
+    function->setAttr("linnet.bounds",
+                      b.getDictionaryAttr({b.getNamedAttr("batch", b.getI64IntegerAttr(options.max_batch)),
+                                           b.getNamedAttr("seq", b.getI64IntegerAttr(spec.max_seq))}));
+    Block *body = function.addEntryBlock();
+    for (auto [i, argument] : llvm::enumerate(arguments)) {
+      function.setArgAttr(static_cast<unsigned>(i), "linnet.name", b.getStringAttr(std::get<0>(argument)));
+      *std::get<2>(argument) = body->getArgument(static_cast<unsigned>(i));
+    }
+    b.setInsertionPointToEnd(body);
+  }
+
   static std::string stateName(unsigned i) { return fmt::format("{}.{}", i % 2 ? "v" : "k", i / 2); }
 
   Value layerNorm(Value x, const std::string &name) {
@@ -141,11 +170,16 @@ private:
       return b.create<ir::ReshapeOp>(ir::makeType(shape, f32), slice);
     };
     Value q = heads(0), k = heads(1), v = heads(2);
-    states[2 * i] = b.create<ir::CacheAppendOp>(states[2 * i], k, past);
-    states[2 * i + 1] = b.create<ir::CacheAppendOp>(states[2 * i + 1], v, past);
+    if (trains) { // nothing before this row, nothing after it: k and v as a cache would hold them
+      k = b.create<ir::TransposeOp>(k, ArrayRef<int64_t>{0, 2, 1, 3});
+      v = b.create<ir::TransposeOp>(v, ArrayRef<int64_t>{0, 2, 1, 3});
+    } else {
+      k = states[2 * i] = b.create<ir::CacheAppendOp>(states[2 * i], k, past);
+      v = states[2 * i + 1] = b.create<ir::CacheAppendOp>(states[2 * i + 1], v, past);
+    }
     double scale = config.scale_attn_weights ? 1 / std::sqrt(static_cast<double>(config.headSize())) : 1;
     if (config.scale_attn_by_inverse_layer_idx) scale /= static_cast<double>(i + 1);
-    Value a = b.create<ir::AttentionOp>(q, states[2 * i], states[2 * i + 1], past, /*length=*/Value(),
+    Value a = b.create<ir::AttentionOp>(q, k, v, past, /*length=*/Value(),
                                         b.getF32FloatAttr(static_cast<float>(scale)), b.getBoolAttr(true));
     return b.create<ir::ReshapeOp>(x.getType(), a);
   }
@@ -168,6 +202,12 @@ private:
                : head.pooling == "first" ? ir::PoolMode::first
                                          : ir::PoolMode::last,
                x);
+    return headScores(x);
+  }
+
+  /// (B, C) -> (B, labels)
+  Value headScores(Value x) {
+    const ClassifierHead &head = config.head;
     int64_t width = config.n_embd;
     for (auto [i, hidden] : llvm::enumerate(head.hidden)) {
       std::string name = fmt::format("head.{}", i);
@@ -175,10 +215,20 @@ private:
       width = hidden;
     }
     at("score");
-    auto labels = static_cast<int64_t>(config.id2label.size());
-    Value out = b.create<ir::MatmulOp>(x, param("score.weight", {labels, width}), /*transpose_rhs=*/true);
-    if (head.score_bias) out = b.create<ir::AddOp>(out, param("score.bias", {labels}));
+    auto n = static_cast<int64_t>(config.id2label.size());
+    Value out = b.create<ir::MatmulOp>(x, param("score.weight", {n, width}), /*transpose_rhs=*/true);
+    if (head.score_bias) out = b.create<ir::AddOp>(out, param("score.bias", {n}));
     return out;
+  }
+
+  void finishLoss(Value logits) {
+    at("loss");
+    SmallVector<Value> results = {b.create<ir::CrossEntropyOp>(logits, labels)};
+    if (config.classifies()) results.push_back(logits);
+    b.create<func::ReturnOp>(results);
+    function.setType(b.getFunctionType(function.getArgumentTypes(), TypeRange(ValueRange(results))));
+    function.setResultAttr(0, "linnet.name", b.getStringAttr("loss"));
+    if (results.size() > 1) function.setResultAttr(1, "linnet.name", b.getStringAttr("logits"));
   }
 
   void finish(ArrayRef<Value> hidden, Value x) {
@@ -222,8 +272,9 @@ private:
   ImplicitLocOpBuilder b;
   Type f32, i32;
   func::FuncOp function;
-  Value ids, past, length;
-  SmallVector<Value> states; // k.0, v.0, k.1, ...
+  bool trains = false;
+  Value ids, past, length, labels, features; ///< arguments; those that the entry has not are null
+  SmallVector<Value> states;                 // k.0, v.0, k.1, ...
 };
 
 } // namespace

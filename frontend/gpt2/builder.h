@@ -22,10 +22,15 @@ namespace linnet {
 ///   "hidden"        (batch, seq, n_embd)  "hidden.0" (embeddings), "hidden.1" .. "hidden.N" (after each
 ///   block) "ln_f"          (batch, seq, n_embd)  after the last layer norm "pooled.last", "pooled.mean",
 ///   "pooled.first"  (batch, n_embd) of ln_f "scores"        (batch, labels)       of a classifier
+/// Or, alone, for training: "loss", the cross entropy of each position against labels (batch, seq), or of
+/// each row against labels (batch) of a classifier, which also returns "logits" (batch, labels). Such a
+/// function has no cache and takes ids, labels and, of a classifier, length.
 struct EntrySpec {
   std::string name;
   std::vector<std::string> outputs;
   int64_t max_seq = 0; ///< bound of seq; longer inputs come in chunks
+  /// With the output "loss", of a classifier: its head alone, on embeddings x (batch, n_embd) instead of ids.
+  bool features = false;
 };
 
 struct Gpt2Options {

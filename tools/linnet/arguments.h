@@ -24,6 +24,7 @@ void addEval(CLI::App &app, Action &action);
 void addFinetune(CLI::App &app, Action &action);
 void addTrain(CLI::App &app, Action &action);
 void addClassify(CLI::App &app, Action &action);
+void addGrad(CLI::App &app, Action &action);
 void addBench(CLI::App &app, Action &action);
 void addProfile(CLI::App &app, Action &action);
 void addAblate(CLI::App &app, Action &action);

@@ -25,6 +25,7 @@ void declare(CLI::App &app, cli::Action &action) {
   cli::addClassify(app, action);
   cli::addFinetune(app, action);
   cli::addTrain(app, action);
+  cli::addGrad(app, action);
   cli::addBench(app, action);
   cli::addProfile(app, action);
   cli::addAblate(app, action);

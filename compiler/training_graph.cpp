@@ -1,0 +1,62 @@
+#include "compiler/training_graph.h"
+
+#include "compiler/diagnostics.h"
+#include "compiler/graph_file.h"
+#include "frontend/gpt2/builder.h"
+#include "passes/Passes.h"
+#include "passes/Training.h"
+#include "support/error.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Pass/PassManager.h"
+
+using namespace mlir;
+
+namespace linnet {
+namespace {
+
+Result<OwningOpRef<ModuleOp>> lossOf(const Checkpoint &checkpoint, MLIRContext &context,
+                                     const TrainingOptions &options) {
+  const Gpt2Config &config = checkpoint.config();
+  bool classifier = options.task == "classify" || options.task == "features";
+  if (!classifier && options.task != "lm")
+    return errorf("unknown task '{}', expected lm, classify or features", options.task);
+  if (classifier != config.classifies())
+    return errorf("{}: task {} is for a {}, this is a {}", options.input, options.task,
+                  classifier ? "classifier" : "language model", classifier ? "language model" : "classifier");
+  constexpr int64_t kLargestBatch = 1 << 16;
+  if (options.max_batch < 1 || options.max_batch > kLargestBatch)
+    return errorf("the batch is {}, expected from 1 to {}", options.max_batch, kLargestBatch);
+  if (options.max_seq < 0 || options.max_seq > config.n_positions)
+    return errorf("{}: a row has {} positions, expected from 1 to the model's n_positions, {}", options.input,
+                  options.max_seq, config.n_positions);
+  EntrySpec entry{
+      "loss", {"loss"}, options.max_seq ? options.max_seq : config.n_positions, options.task == "features"};
+  return buildGpt2(context, config, {.max_batch = options.max_batch, .max_context = 0, .entries = {entry}});
+}
+
+} // namespace
+
+Result<OwningOpRef<ModuleOp>> buildTraining(const ModelInput &input, MLIRContext &context,
+                                            const TrainingOptions &options) {
+  if (options.dtype != "f32") return errorf("training computes in f32, found dtype '{}'", options.dtype);
+  auto built = input.checkpoint ? lossOf(*input.checkpoint, context, options)
+                                : parseGraph(context, input.graph_text, input.graph_path);
+  if (!built) return built.error();
+  OwningOpRef<ModuleOp> module = std::move(*built);
+  auto loss = module->lookupSymbol<func::FuncOp>("loss");
+  if (!loss) return errorf("{}: the graph has no function @loss to train", options.input);
+  std::vector<ParameterSettings> parameters;
+  for (const TrainedParameter &p : options.trainable)
+    parameters.push_back({p.name, p.lr_scale, p.weight_decay});
+  if (parameters.empty()) return errorf("{}: no parameter to train was named", options.input);
+  requestTraining(loss, parameters, {options.beta1, options.beta2, options.epsilon, options.l2sp});
+
+  PassManager manager(&context, ModuleOp::getOperationName());
+  DiagnosticCollector diagnostics(&context);
+  LINNET_TRY(appendPasses(manager, "linnet-autodiff", "training"));
+  if (failed(manager.run(*module))) return diagnostics.error("linnet-autodiff failed and did not say why");
+  return module;
+}
+
+} // namespace linnet

@@ -1,0 +1,255 @@
+// Training programs of whole models against PyTorch's numbers (tests/golden): losses, gradients, parameters
+// after three steps of AdamW, a classifier's head.
+#include "frontend/checkpoint/safetensors.h"
+#include "linnet/graph.h"
+#include "tests/compiler/scratch.h"
+
+#include <cmath>
+#include <cstring>
+#include <map>
+#include <numeric>
+
+using namespace linnet;
+using namespace linnet::testing;
+
+namespace {
+
+std::string golden(const std::string &name) { return std::string(LINNET_GOLDEN_DIR) + "/" + name; }
+
+std::vector<float> floatsOf(const TensorView &view) {
+  std::vector<float> values(view.elements());
+  REQUIRE(readF32(view, 0, values));
+  return values;
+}
+std::vector<int32_t> intsOf(const TensorView &view) {
+  std::vector<int32_t> values(view.elements());
+  for (size_t i = 0; i < values.size(); ++i) {
+    int64_t value;
+    std::memcpy(&value, view.bytes.data() + 8 * i, 8);
+    values[i] = static_cast<int32_t>(value);
+  }
+  return values;
+}
+
+/// Of the largest value.
+double difference(std::span<const float> found, std::span<const float> expected) {
+  REQUIRE(found.size() == expected.size());
+  double worst = 0, largest = 1e-30;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    worst = std::max(worst, std::fabs(double(found[i]) - expected[i]));
+    largest = std::max(largest, std::fabs(double(expected[i])));
+  }
+  return worst / largest;
+}
+
+/// A program that trains, its parameters written.
+struct Training {
+  Training(const TrainingOptions &options, const SafetensorsFile &start, const std::string &device) {
+    auto report = api().compileTraining(options);
+    if (!report) FAIL(report.error().message);
+    auto loaded = Graph::load(options.output, {.device = device, .threads = 2});
+    if (!loaded) FAIL(loaded.error().message);
+    graph.emplace(std::move(*loaded));
+    for (const TrainedParameter &p : options.trainable) {
+      const TensorView *view = start.find(p.name);
+      REQUIRE(view);
+      std::vector<float> values = floatsOf(*view);
+      auto written = graph->writeState("param." + p.name, std::as_bytes(std::span(values)));
+      if (!written) FAIL(written.error().message);
+    }
+  }
+  std::vector<NamedTensor> run(const std::string &entry, const std::vector<NamedTensor> &inputs) {
+    auto out = graph->run(entry, inputs);
+    if (!out) FAIL(out.error().message);
+    return std::move(*out);
+  }
+  std::vector<float> state(const std::string &name) {
+    auto tensor = graph->readState(name);
+    if (!tensor) FAIL(tensor.error().message);
+    return {tensor->floats().begin(), tensor->floats().end()};
+  }
+  float update(int step, float scale, float max_norm = 3e38f, float lr = 1e-3f) {
+    auto one = [](const char *name, double value) {
+      auto number = static_cast<float>(value);
+      return NamedTensor{name, Tensor::fromFloats({1}, std::span(&number, 1))};
+    };
+    auto out = run("update", {one("lr", lr), one("m_scale", 1 / (1 - std::pow(0.9, step))),
+                              one("v_scale", 1 / (1 - std::pow(0.999, step))), one("grad_scale", scale),
+                              one("max_norm", max_norm)});
+    return out.at(0).tensor.floats()[0];
+  }
+  std::optional<Graph> graph;
+};
+
+double sum(const NamedTensor &loss) {
+  return std::accumulate(loss.tensor.floats().begin(), loss.tensor.floats().end(), 0.0);
+}
+
+} // namespace
+
+TEST_CASE("losses, gradients and three AdamW steps of golden checkpoints") {
+  api().registerDevices();
+  std::string name = GENERATE(std::string("tiny"), std::string("odd"));
+  std::string target = GENERATE(std::string("reference"), std::string("cpu:native"));
+  CAPTURE(name, target);
+  Scratch scratch;
+  auto start = *SafetensorsFile::open(golden(name) + "/model.safetensors");
+  auto expected = *SafetensorsFile::open(golden(name) + "/expected.safetensors");
+  const TensorView &ids = *expected.find("input_ids"), &labels = *expected.find("labels");
+  TrainingOptions options;
+  options.input = golden(name);
+  options.output = scratch.file("train.linnet");
+  options.target = target;
+  options.max_batch = ids.shape[0] + 1, options.max_seq = ids.shape[1] + 2;
+  for (const TensorView &tensor : start.tensors()) options.trainable.push_back({tensor.name, 1, 0.01f});
+  Training training(options, start, target.substr(0, target.find(':')));
+  std::vector<NamedTensor> batch = {{"ids", Tensor::fromInts(ids.shape, intsOf(ids))},
+                                    {"labels", Tensor::fromInts(labels.shape, intsOf(labels))}};
+  std::vector<float> losses = floatsOf(*expected.find("losses"));
+  float scale = 1 / static_cast<float>(labels.elements());
+  for (int step = 1; step <= 3; ++step) {
+    double loss = sum(training.run("accumulate", batch).at(0)) * scale;
+    CHECK(std::fabs(loss - losses[step - 1]) < 1e-4 * losses[step - 1]);
+    if (step == 1) {
+      double square = 0;
+      for (const TrainedParameter &p : options.trainable) {
+        CAPTURE(p.name);
+        std::vector<float> found = training.state("grad." + p.name);
+        for (float &value : found) value *= scale;
+        for (float value : found) square += double(value) * value;
+        CHECK(difference(found, floatsOf(*expected.find("grad." + p.name))) < 1e-4);
+      }
+      CHECK(std::fabs(training.update(step, scale) - std::sqrt(square)) < 1e-4 * std::sqrt(square));
+      for (float value : training.state("grad.wte.weight")) REQUIRE(value == 0);
+      continue;
+    }
+    training.update(step, scale);
+  }
+  for (const TrainedParameter &p : options.trainable) {
+    CAPTURE(p.name);
+    CHECK(difference(training.state("param." + p.name), floatsOf(*expected.find("step3." + p.name))) < 1e-4);
+  }
+  double loss = sum(training.run("evaluate", batch).at(0)) * scale;
+  CHECK(loss < losses[2]);
+}
+
+TEST_CASE("micro-batches add up, ignored labels count for nothing, clipping bounds the step") {
+  api().registerDevices();
+  Scratch scratch;
+  auto start = *SafetensorsFile::open(golden("tiny") + "/model.safetensors");
+  auto expected = *SafetensorsFile::open(golden("tiny") + "/expected.safetensors");
+  std::vector<int32_t> ids = intsOf(*expected.find("input_ids")), labels = intsOf(*expected.find("labels"));
+  int64_t rows = expected.find("input_ids")->shape[0], seq = expected.find("input_ids")->shape[1];
+  TrainingOptions options;
+  options.input = golden("tiny");
+  options.output = scratch.file("train.linnet");
+  options.target = "cpu:native";
+  options.max_batch = rows, options.max_seq = seq;
+  options.trainable = {{"h.1.mlp.c_fc.weight"}, {"ln_f.bias"}}; // the rest is frozen
+  Training training(options, start, "cpu");
+  auto batch = [&](int64_t first, int64_t count, const std::vector<int32_t> &targets) {
+    auto part = [&](const std::vector<int32_t> &all) {
+      return Tensor::fromInts({count, seq}, std::span(all).subspan(size_t(first * seq), size_t(count * seq)));
+    };
+    return std::vector<NamedTensor>{{"ids", part(ids)}, {"labels", part(targets)}};
+  };
+  training.run("accumulate", batch(0, rows, labels));
+  std::vector<float> whole = training.state("grad.h.1.mlp.c_fc.weight");
+  float scale = 1 / static_cast<float>(rows * seq);
+  CHECK(difference(whole, [&] {
+          std::vector<float> values = floatsOf(*expected.find("grad.h.1.mlp.c_fc.weight"));
+          for (float &value : values) value /= scale;
+          return values;
+        }()) < 1e-4);
+  training.graph->resetStates();
+  CHECK_FALSE(training.graph->readState("grad.h.0.mlp.c_fc.weight"));
+  for (const TrainedParameter &p : options.trainable) {
+    std::vector<float> values = floatsOf(*start.find(p.name));
+    REQUIRE(training.graph->writeState("param." + p.name, std::as_bytes(std::span(values))));
+  }
+  for (int64_t row = 0; row < rows; ++row) training.run("accumulate", batch(row, 1, labels));
+  CHECK(difference(training.state("grad.h.1.mlp.c_fc.weight"), whole) < 1e-5);
+
+  // The same batch again with every label ignored changes nothing; a label of -100 is one of -1.
+  std::vector<int32_t> ignored(labels.size(), -100);
+  ignored[0] = -1;
+  std::vector<float> before = training.state("grad.h.1.mlp.c_fc.weight");
+  auto out = training.run("accumulate", batch(0, rows, ignored));
+  CHECK(sum(out.at(0)) == 0);
+  CHECK(training.state("grad.h.1.mlp.c_fc.weight") == before);
+
+  // The first step of Adam moves by lr whatever the gradient's size; m says what went in.
+  float norm = training.update(1, scale, 0.01f);
+  REQUIRE(norm > 0.01f);
+  double square = 0;
+  for (const char *name : {"m.h.1.mlp.c_fc.weight", "m.ln_f.bias"})
+    for (float m : training.state(name)) square += 100.0 * m * m;
+  CHECK(std::fabs(std::sqrt(square) - 0.01) < 1e-5);
+}
+
+TEST_CASE("a head on embeddings has PyTorch's loss and gradients") {
+  api().registerDevices();
+  std::string name = GENERATE(std::string("tiny"), std::string("odd"));
+  std::string target = GENERATE(std::string("reference"), std::string("cpu:native"));
+  CAPTURE(name, target);
+  Scratch scratch;
+  auto head = *SafetensorsFile::open(golden(name) + "/classifier.safetensors");
+  auto expected = *SafetensorsFile::open(golden(name) + "/expected.safetensors");
+  const TensorView &ln_f = *expected.find("ln_f"), &weight = *head.find("score.weight");
+  int64_t rows = ln_f.shape[0], seq = ln_f.shape[1], width = ln_f.shape[2], classes = weight.shape[0];
+  TrainingOptions options;
+  options.input = scratch.write("head.mlir", fmt::format(R"(
+func.func @loss(%x: tensor<?x{1}x{2}xf32, #linnet.dims<batch>> {{linnet.name = "x"}},
+                %length: tensor<?xi32, #linnet.dims<batch>> {{linnet.name = "length"}},
+                %labels: tensor<?xi32, #linnet.dims<batch>> {{linnet.name = "labels"}})
+    -> (tensor<?xf32, #linnet.dims<batch>> {{linnet.name = "loss"}}) attributes {{linnet.bounds = {{batch = {0}}}}} {{
+  %w = linnet.param "score.weight" : tensor<{3}x{2}xf32>
+  %b = linnet.param "score.bias" : tensor<{3}xf32>
+  %p = linnet.pool last %x, %length : tensor<?x{1}x{2}xf32, #linnet.dims<batch>>, tensor<?xi32, #linnet.dims<batch>>
+  %0 = linnet.matmul %p, %w bias %b {{transpose_rhs}} : tensor<?x{2}xf32, #linnet.dims<batch>>, tensor<{3}x{2}xf32> bias tensor<{3}xf32>
+  %1 = linnet.cross_entropy %0, %labels : tensor<?x{3}xf32, #linnet.dims<batch>>, tensor<?xi32, #linnet.dims<batch>>
+  return %1 : tensor<?xf32, #linnet.dims<batch>>
+}})",
+                                                         rows, seq, width, classes));
+  options.output = scratch.file("head.linnet");
+  options.target = target;
+  options.trainable = {{"score.weight"}, {"score.bias"}};
+  options.weights = golden(name) + "/classifier.safetensors";
+  Training training(options, head, target.substr(0, target.find(':')));
+  std::vector<int32_t> length(size_t(rows), static_cast<int32_t>(seq));
+  auto out = training.run("accumulate", {{"x", Tensor::fromFloats(ln_f.shape, floatsOf(ln_f))},
+                                         {"length", Tensor::fromInts({rows}, length)},
+                                         {"labels", Tensor::fromInts({rows}, intsOf(*head.find("labels")))}});
+  float want = floatsOf(*head.find("loss"))[0];
+  CHECK(std::fabs(sum(out.at(0)) / double(rows) - want) < 1e-4 * want);
+  for (const TrainedParameter &p : options.trainable) {
+    std::vector<float> found = training.state("grad." + p.name);
+    for (float &value : found) value /= static_cast<float>(rows);
+    CHECK(difference(found, floatsOf(*head.find("grad." + p.name))) < 1e-4);
+  }
+}
+
+TEST_CASE("what cannot be trained is refused in one line") {
+  Scratch scratch;
+  TrainingOptions options;
+  options.input = golden("tiny");
+  options.output = scratch.file("train.linnet");
+  options.trainable = {{"ln_f.bias"}};
+  auto with = [&](auto change) {
+    TrainingOptions other = options;
+    change(other);
+    return errorOf(api().compileTraining(other));
+  };
+  auto contains = [](const std::string &text, const char *part) { return text.find(part) != text.npos; };
+  CHECK(contains(with([](auto &o) { o.trainable = {{"h.9.bias"}}; }),
+                 "@loss has no parameter \"h.9.bias\"; it has "));
+  CHECK(contains(with([](auto &o) { o.trainable = {}; }), "no parameter to train was named"));
+  CHECK(contains(with([](auto &o) { o.task = "sing"; }),
+                 "unknown task 'sing', expected lm, classify or features"));
+  CHECK(contains(with([](auto &o) { o.task = "classify"; }),
+                 "task classify is for a classifier, this is a language model"));
+  CHECK(contains(with([](auto &o) { o.max_seq = 1000; }), "a row has 1000 positions, expected from 1 to"));
+  CHECK(contains(with([](auto &o) { o.max_batch = 0; }), "the batch is 0, expected from 1 to 65536"));
+  CHECK(contains(with([](auto &o) { o.dtype = "int8"; }), "training computes in f32, found dtype 'int8'"));
+  CHECK(scratch.count() == 0);
+}
