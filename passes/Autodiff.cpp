@@ -315,12 +315,12 @@ private:
       entry.lr_scale = number("lr_scale", 1), entry.decay = number("decay", 0);
       trained.insert({param.getName(), entry});
     }
-    if (trained.empty()) return loss.emitError("@loss has no parameter to train");
     if (wanted)
       for (NamedAttribute name : wanted)
         if (!trained.contains(name.getName()))
           return loss.emitError("@loss has no parameter \"")
                  << name.getName().getValue() << "\"; it has " << there;
+    if (trained.empty()) return loss.emitError("@loss has no parameter to train");
     return success();
   }
 

@@ -4,10 +4,13 @@
 #include "linnet/graph.h"
 #include "tests/compiler/scratch.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 #include <cstring>
 #include <map>
 #include <numeric>
+#include <optional>
 
 using namespace linnet;
 using namespace linnet::testing;
@@ -127,7 +130,15 @@ TEST_CASE("losses, gradients and three AdamW steps of golden checkpoints") {
   }
   for (const TrainedParameter &p : options.trainable) {
     CAPTURE(p.name);
-    CHECK(difference(training.state("param." + p.name), floatsOf(*expected.find("step3." + p.name))) < 1e-4);
+    std::vector<float> found = training.state("param." + p.name), want = floatsOf(*expected.find("step3." + p.name));
+    // A key's bias moves all scores of a query alike, which softmax does not see: its gradient is 0 but for
+    // rounding, and Adam makes steps of that. All that is known of it is how far three steps can go.
+    size_t third = p.name.ends_with("attn.c_attn.bias") ? want.size() / 3 : 0;
+    for (size_t i = third; i < 2 * third; ++i) {
+      REQUIRE(std::fabs(found[i] - want[i]) < 2 * 3 * 1.1e-3);
+      found[i] = want[i];
+    }
+    CHECK(difference(found, want) < 1e-4);
   }
   double loss = sum(training.run("evaluate", batch).at(0)) * scale;
   CHECK(loss < losses[2]);
