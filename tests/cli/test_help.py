@@ -2,7 +2,7 @@
 import re, shlex, subprocess
 from harness import *
 
-COMMANDS = ["run", "classify", "logits", "embed", "eval", "grad", "bench", "profile", "ablate", "compile", "inspect", "init", "pull",
+COMMANDS = ["run", "classify", "finetune", "train", "logits", "embed", "eval", "grad", "bench", "profile", "ablate", "compile", "inspect", "init", "pull",
             "export", "tokenize", "detokenize", "tokenizer train"]
 
 
@@ -29,6 +29,7 @@ class Help(TestCase):
         (folder / "text.txt").write_text("Once upon a time there was a compiler of graphs. " * 20)
         for name in ("ids", "labels"):
             write_npy(folder / f"{name}.npy", "<i8", (1, 3), [5, 6, 7])
+        (folder / "messages.tsv").write_text("ham\tcome home\nspam\tWIN CASH\n" * 20)
         program = shlex.quote(LINNET)
         for command in ["", *COMMANDS]:
             text = help_of(command)
