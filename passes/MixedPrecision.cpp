@@ -1,7 +1,8 @@
 //===- linnet-mixed-precision --------------------------------------------------------------------------===//
 //
 // Matrices that matmuls multiply by are stored in a 16-bit float type, and so, if asked for, are the KV
-// caches. Activations and sums stay f32: a matmul widens what it reads.
+// caches. Activations and sums stay f32: a matmul widens what it reads. Beside weights in bf16, its input is
+// rounded to bf16, so that a processor may multiply pairs of them.
 //
 // Changes the numbers, by one rounding of each weight (and of each cache entry). Legal after it: rhs of a
 // matmul, tables and caches may be of a narrower type than the activations beside them.
@@ -93,10 +94,30 @@ struct MixedPrecision : impl::MixedPrecisionBase<MixedPrecision> {
   /// `use`, of a wide param, reads the narrow one.
   static void narrowUse(RewriterBase &rewriter, OpOperand &use, Value narrow) {
     Operation *user = use.getOwner();
-    if (isMatmulRhs(use)) return rewriter.modifyOpInPlace(user, [&] { use.set(narrow); });
     rewriter.setInsertionPoint(user);
+    if (isMatmulRhs(use)) {
+      auto matmul = llvm::cast<MatmulOp>(user);
+      Value lhs = matmul.getLhs();
+      if (isBF16(narrow) && isF32(lhs)) lhs = rounded(rewriter, lhs, narrow);
+      return rewriter.modifyOpInPlace(user, [&] {
+        use.set(narrow);
+        matmul.getLhsMutable().assign(lhs);
+      });
+    }
     auto rows = rewriter.create<EmbedOp>(user->getLoc(), narrow, llvm::cast<EmbedOp>(user).getIds());
     rewriter.replaceOpWithNewOp<CastOp>(user, user->getResult(0).getType(), rows);
+  }
+
+  static bool isBF16(Value value) { return elementOf(value).isBF16(); }
+  static bool isF32(Value value) { return elementOf(value).isF32(); }
+  static Type elementOf(Value value) {
+    return llvm::cast<RankedTensorType>(value.getType()).getElementType();
+  }
+
+  /// The numbers that `like`'s type holds, in lhs's own.
+  static Value rounded(RewriterBase &rewriter, Value lhs, Value like) {
+    Value narrow = rewriter.create<CastOp>(lhs.getLoc(), withElement(lhs.getType(), elementOf(like)), lhs);
+    return rewriter.create<CastOp>(lhs.getLoc(), lhs.getType(), narrow);
   }
 
   /// States that only pass through cache_append and attention.

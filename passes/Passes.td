@@ -166,12 +166,14 @@ def MixedPrecision : Linnet_Pass<"linnet-mixed-precision"> {
   let summary = "weights of matmuls, and caches, in 16 bits";
   let description = [{
     f32 matrices that a matmul has as rhs are stored as `weights` says, embeddings of the same table with them, and
-    KV caches (states that only cache_append and attention touch) as `cache` says. Activations and sums stay f32.
+    KV caches (states that only cache_append and attention touch) as `cache` says. Activations and sums stay f32,
+    but beside weights in bf16 a matmul's lhs is rounded to bf16, by a cast there and back.
 
-    Reason to exist: half the bytes to read for each token.
+    Reason to exist: half the bytes to read for each token; and processors that multiply pairs of bf16 do two
+    multiply-adds where they do one in f32.
 
     Does not preserve values: each weight and cache entry is rounded once, to 8 (bf16) or 11 (f16) bits of
-    significand. Locations: kept.
+    significand, and so is each input of a matmul with weights in bf16. Locations: kept.
   }];
   let options = [
     Option<"weights", "weights", "std::string", "\"bf16\"", "bf16, f16 or f32">,

@@ -8,11 +8,13 @@ namespace linnet {
 namespace {
 using namespace ir;
 
-/// oneDNN's BA16a64b and its narrower kin; the generated small-M kernels read the same panels.
+/// oneDNN's BA16a64b, BA16a64b2a and BA16a64b4a: as many rows together as fill 32 bits, which is what the
+/// instructions that multiply pairs of bf16 or quadruples of bytes read.
 std::optional<PanelShape> cpuPanel(Type element) {
-  if (element.isF32() || element.isF16() || element.isBF16() || element.isInteger(8))
-    return PanelShape{16, 64, 1};
-  if (element.isInteger(4)) return PanelShape{16, 64, 2};
+  if (element.isF32() || element.isF16()) return PanelShape{16, 64, 1};
+  if (element.isBF16()) return PanelShape{16, 64, 2};
+  if (element.isInteger(8)) return PanelShape{16, 64, 4};
+  if (element.isInteger(4)) return PanelShape{16, 64, 8};
   return std::nullopt;
 }
 

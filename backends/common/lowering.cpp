@@ -245,6 +245,13 @@ std::unique_ptr<fb::CommandT> ModuleLowering::command(Operation *op) {
   return command;
 }
 
+uint64_t ModuleLowering::roomBehindPlan(uint64_t bytes) {
+  const uint64_t offset = llvm::alignTo(uint64_t(arenaBytes(entry)), alignment);
+  out->arena_bytes = std::max(out->arena_bytes, offset + bytes);
+  program.arena_bytes = std::max(program.arena_bytes, out->arena_bytes);
+  return offset;
+}
+
 /// Operations and memory traffic of the mathematics: every operand is read and every result written once.
 void ModuleLowering::addCost(Operation *op, fb::CommandT &command) {
   std::vector<Extent> bytes, flops;

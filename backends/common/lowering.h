@@ -75,6 +75,10 @@ protected:
   std::unique_ptr<fb::CommandT> command(mlir::Operation *op);
   void push(std::unique_ptr<fb::CommandT> command) { out->commands.push_back(std::move(command)); }
 
+  /// Where `bytes` of the arena begin that lie behind the entry's plan: for what a backend keeps from one
+  /// command to the next one only, as all who ask get the same place.
+  uint64_t roomBehindPlan(uint64_t bytes);
+
   const std::string target;
   const uint64_t alignment;
   mlir::ModuleOp module;

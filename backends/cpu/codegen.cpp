@@ -34,8 +34,8 @@ Result<std::unique_ptr<llvm::TargetMachine>> targetMachine(const Isa &isa) {
   if (!target) return errorf("target cpu: LLVM has no code generator for {}: {}", isa.triple, why);
   llvm::TargetOptions options;
   return std::unique_ptr<llvm::TargetMachine>(
-      target->createTargetMachine(isa.triple, isa.cpu, "", options, llvm::Reloc::PIC_, llvm::CodeModel::Small,
-                                  llvm::CodeGenOptLevel::Default));
+      target->createTargetMachine(isa.triple, isa.cpu, isa.extensions, options, llvm::Reloc::PIC_,
+                                  llvm::CodeModel::Small, llvm::CodeGenOptLevel::Default));
 }
 
 llvm::Function *declareKernel(llvm::Module &module, const KernelSource &kernel, const Isa &isa) {
@@ -48,6 +48,7 @@ llvm::Function *declareKernel(llvm::Module &module, const KernelSource &kernel, 
   function->setDoesNotThrow();
   function->addFnAttr("no-builtins"); // a copying loop stays a loop: there is no memcpy to call
   function->addFnAttr("target-cpu", isa.cpu);
+  if (!isa.extensions.empty()) function->addFnAttr("target-features", isa.extensions);
   if (!isa.tune.empty()) function->addFnAttr("tune-cpu", isa.tune);
   const std::string width = std::to_string(isa.lanes * 32);
   function->addFnAttr("prefer-vector-width", width);

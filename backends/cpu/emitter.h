@@ -101,6 +101,16 @@ public:
   /// Lane j of the result is the sum of the lanes of part(j), j < lanes().
   Value *transposeSum(llvm::function_ref<Value *(int)> part);
 
+  // --- sums of products of narrow numbers, a 32-bit word of each operand to a lane
+  Value *lowBfloat(Value *pair);  ///< the first of each pair of bf16, as f32
+  Value *highBfloat(Value *pair); ///< the second
+  /// acc + x0 y0 + x1 y1; isa.bf16.
+  Value *dotBfloatPairs(Value *acc, Value *x, Value *y);
+  /// acc + four products of unsigned bytes of x and signed ones of y; isa.vnni.
+  Value *dotBytes(Value *acc, Value *x, Value *y);
+  /// acc + two products of signed 16-bit numbers.
+  Value *dotWords(Value *acc, Value *x, Value *y);
+
   static int lanesOf(Value *x);
   llvm::Type *floatType(int lanes);
   llvm::Type *intType(int lanes, int bits = 32);

@@ -14,7 +14,11 @@ std::vector<Isa> x86Levels() {
   const std::vector<std::string> v3 = {"avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe"};
   std::vector<std::string> v4 = v3;
   v4.insert(v4.end(), {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"});
+  std::vector<std::string> dot = v4;
+  dot.insert(dot.end(), {"avx512vnni", "avx512bf16"});
   return {
+      {"x86-64-v4-dot", dot, triple, "x86-64-v4", "", 16, 32, true, true, true, true,
+       "+avx512vnni,+avx512bf16"},
       {"x86-64-v4", v4, triple, "x86-64-v4", "", 16, 32, true, true},
       {"x86-64-v3", v3, triple, "x86-64-v3", "", 8, 16, true, true},
       {"x86-64", {}, triple, "x86-64", "", 4, 16, false, false},

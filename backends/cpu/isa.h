@@ -20,6 +20,9 @@ struct Isa {
   int registers = 16;                ///< vector registers
   bool fma = false;                  ///< has a fused multiply-add
   bool f16 = false;                  ///< converts f16 in hardware
+  bool bf16 = false;                 ///< multiplies pairs of bf16 and adds them to f32
+  bool vnni = false;                 ///< multiplies quadruples of bytes and adds them to i32
+  std::string extensions = "";       ///< beyond `cpu`, as LLVM's -mattr: "+avx512vnni"
 };
 
 /// `spec`: "" = every level for this machine's architecture, best first; "native" = the best level that this

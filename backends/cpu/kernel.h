@@ -19,6 +19,11 @@ using backend::Reduction;
 using backend::sizeOf;
 using backend::Type;
 
+/// Rows of a packed weight that lie together: as many as fill 32 bits; f16 has no instruction for pairs.
+inline int64_t interleaveOf(Type type) {
+  return type == Type::bf16 ? 2 : type == Type::i8 ? 4 : type == Type::i4 ? 8 : 1;
+}
+
 class Emitter;
 /// One kernel: `emit` writes its body for the emitter's instruction set.
 struct KernelSource {

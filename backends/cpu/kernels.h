@@ -2,6 +2,7 @@
 #pragma once
 #include "backends/cpu/kernel.h"
 
+#include <algorithm>
 #include <optional>
 
 namespace llvm {
@@ -10,23 +11,53 @@ class Value;
 
 namespace linnet::cpu {
 
+/// "_relu": part of a kernel's name, empty for none.
+const char *suffixOf(Activation activation);
+
+/// Rows of activations beside weights of integers, made once for all panels of a matmul. Of each row of k
+/// numbers the largest magnitude becomes 127 * 256, an integer of two signed bytes, hi 256 + lo: a plane of
+/// hi, a plane of lo, then what an integer counts (f32), then for each group of rows of w -zero() times the
+/// sums of its hi and of its lo (i32). Half a step is 1.5e-5 of the row's largest number.
+struct IntegerRows {
+  int64_t k = 0, group = 0, interleave = 4; ///< of w: rows that share a scale (0: all), that lie together
+
+  int64_t padded() const { return (k + 15) / 16 * 16; } ///< elements of a row, zeros included
+  int64_t groups() const { return group ? (k + group - 1) / group : 1; }
+  int64_t factorAt() const { return 2 * padded(); } ///< in bytes
+  int64_t sumsAt() const { return factorAt() + 4; }
+  /// Of a row; never less than the floats it is made of.
+  int64_t bytes() const { return (std::max(sumsAt() + 8 * groups(), 4 * k) + 63) / 64 * 64; }
+  /// Weights of i8 and i4 are made unsigned by adding this.
+  int64_t zero() const { return interleave == 8 ? 8 : 128; }
+};
+
+/// args {a, rows}; items are rows of a, a_stride apart.
+KernelSource integerRowsKernel(const IntegerRows &to, int64_t a_stride);
+
 /// out = activation(a w + bias) + residual for any number of rows m: PackedMatmul.kernel.
 /// dims {m}; args {a, w, bias, residual, out, scale}, bias, residual and scale as the spec says, else not
-/// read. Item p computes columns [p n_block, (p + 1) n_block). w: panels, see #linnet.panel with interleave
-/// 1, or 2 for i4 (of w's transpose when the weight is stored transposed: the panels are the same). w of
-/// integers counts times scale (f32, panels of n_block columns with k_block 1), a row of it for each `group`
-/// rows of w, or one for all when group is 0. Each output is one chain of multiply-adds over k in order: its
-/// bits do not depend on m.
+/// read. Item p computes columns [p n_block, (p + 1) n_block). w: panels, see #linnet.panel with interleave()
+/// (of w's transpose when the weight is stored transposed: the panels are the same). w of integers counts
+/// times scale (f32, panels of n_block columns with k_block 1), a row of it for each `group` rows of w, or
+/// one for all when group is 0; a is then IntegerRows. The order of each output's additions depends on k and
+/// group only: its bits do not depend on m.
 struct PackedMatmulSpec {
-  int64_t k, n, a_stride;
+  int64_t k, n, a_stride; ///< a_stride: in floats
   int64_t k_block = 16, n_block = 64;
   Type a = Type::f32, w = Type::f32, out = Type::f32, bias_type = Type::f32;
   bool bias = false, residual = false;
   Activation activation = Activation::none;
   int64_t group = 0;
+  bool a_is_bf16 = false; ///< a holds numbers, in f32, that bf16 holds as well
 
   bool scaled() const { return w == Type::i8 || w == Type::i4; }
   int64_t groups() const { return group ? (k + group - 1) / group : 1; }
+  int64_t interleave() const { return interleaveOf(w); }
+  int64_t panelBytes() const {
+    const int64_t elements = (k + k_block - 1) / k_block * k_block * n_block;
+    return w == Type::i4 ? elements / 2 : elements * sizeOf(w);
+  }
+  IntegerRows integerRows() const { return {k, group, interleave()}; }
 };
 KernelSource packedMatmulKernel(const PackedMatmulSpec &spec);
 

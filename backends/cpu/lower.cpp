@@ -54,8 +54,7 @@ uint32_t Lowering::kernel(KernelSource source) {
   return found->second;
 }
 
-Result<void> Lowering::emit(Operation *op, Call call) {
-  auto made = command(op);
+void Lowering::append(std::unique_ptr<fb::CommandT> made, Call call) {
   fb::KernelCallT body;
   body.kernel = kernel(std::move(call.kernel));
   for (const fb::RefT &ref : call.args) body.args.push_back(std::make_unique<fb::RefT>(ref));
@@ -63,6 +62,10 @@ Result<void> Lowering::emit(Operation *op, Call call) {
   body.grain = call.grain;
   made->body.Set(std::move(body));
   push(std::move(made));
+}
+
+Result<void> Lowering::emit(Operation *op, Call call) {
+  append(command(op), std::move(call));
   return {};
 }
 

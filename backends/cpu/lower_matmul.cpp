@@ -14,6 +14,16 @@ llvm::SmallVector<mlir::Value> activationsOf(MatmulOp op) {
   return values;
 }
 
+/// Whether `value` is in f32 what bf16 holds: the result of a cast from it (linnet-mixed-precision rounds
+/// so).
+bool isRounded(mlir::Value value) {
+  auto fused = value.getDefiningOp<FusedOp>();
+  if (!fused || fused.getReduce()) return false;
+  const unsigned number = llvm::cast<OpResult>(value).getResultNumber();
+  auto cast = fused.getBody().front().getTerminator()->getOperand(number).getDefiningOp<CastOp>();
+  return cast && cast.getOperand().getType().isBF16();
+}
+
 Activation activationOf(MatmulOp op) { return Activation(uint32_t(op.getActivation())); }
 
 } // namespace
@@ -30,19 +40,23 @@ Result<void> Lowering::lowerPackedMatmul(MatmulOp op) {
   PackedMatmulSpec spec;
   LINNET_ASSIGN(spec.w, typeOf(op, op.getRhs()));
   if (!panelFits(panel, spec.w))
-    return errorAt(
-        op,
-        "target cpu supports panels of a multiple of 16 columns with interleave 1 (2 for i4), found "
-        "{}x{}, interleave {}",
-        panel.getKBlock(), panel.getNBlock(), panel.getInterleave());
+    return errorAt(op,
+                   "target cpu supports panels of a multiple of 16 columns with interleave {} for {}, found "
+                   "{}x{}, interleave {}",
+                   interleaveOf(spec.w), nameOf(spec.w), panel.getKBlock(), panel.getNBlock(),
+                   panel.getInterleave());
   LINNET_ASSIGN(const Type type, commonType(op, activationsOf(op)));
   if (type != Type::f32)
     return errorAt(op, "target cpu supports f32 with packed weights, found {}", nameOf(type));
   spec.group = int64_t(op.getGroup());
-  if (spec.w == Type::i4 && spec.group % 2)
-    return errorAt(op, "target cpu needs an even group for i4, found {}", spec.group);
+  if (spec.scaled() && spec.group % interleaveOf(spec.w))
+    return errorAt(op, "target cpu needs groups of a multiple of {} for {}, found {}", interleaveOf(spec.w),
+                   nameOf(spec.w), spec.group);
   spec.k = rhs.getDimSize(panel.getTransposed() ? 1 : 0),
   spec.n = rhs.getDimSize(panel.getTransposed() ? 0 : 1);
+  constexpr int64_t kMostRows = 1 << 16; // sums of 32 bits hold as many products of bytes
+  if (spec.scaled() && spec.k > kMostRows)
+    return errorAt(op, "target cpu multiplies integers of up to {} rows, found {}", kMostRows, spec.k);
   spec.k_block = panel.getKBlock(), spec.n_block = panel.getNBlock();
   spec.bias = bool(op.getBias()), spec.residual = bool(op.getResidual());
   spec.activation = activationOf(op);
@@ -50,10 +64,12 @@ Result<void> Lowering::lowerPackedMatmul(MatmulOp op) {
   if (!a.dense && a.row != spec.k)
     return errorAt(op, "rows of {} elements with gaps cannot be rows of K = {}", a.row, spec.k);
   spec.a_stride = a.dense ? spec.k : a.stride;
+  spec.a_is_bf16 = spec.w == Type::bf16 && isRounded(op.getLhs());
 
   fb::PackedMatmulT body;
   auto ref = [](const fb::RefT &ref) { return std::make_unique<fb::RefT>(ref); };
-  body.a = ref(a.ref);
+  body.a = ref(spec.scaled() ? integerRows(op, spec, a.ref) : a.ref);
+  if (spec.scaled()) spec.a_stride = spec.integerRows().bytes() / 4;
   LINNET_ASSIGN(const fb::RefT w, packed(op, op.getRhs()));
   body.w = ref(w);
   if (op.getScale()) {
@@ -87,6 +103,26 @@ Result<void> Lowering::lowerPackedMatmul(MatmulOp op) {
   made->body.Set(std::move(body));
   push(std::move(made));
   return {};
+}
+
+/// A command of its own before the matmul: a row becomes integers once, not once for each panel. The rows lie
+/// in the arena behind what the plan uses; one matmul at a time needs them.
+fb::RefT Lowering::integerRows(MatmulOp op, const PackedMatmulSpec &spec, const fb::RefT &a) {
+  const IntegerRows to = spec.integerRows();
+  const RankedTensorType lhs = tensorOf(op.getLhs());
+  const Extent m = extentOf(op.getLhs(), 0, lhs.getRank() - 1);
+  const int64_t most = maxBytes(lhs, entry).value_or(0) / (to.k * elementBytes(lhs.getElementType()));
+  fb::RefT rows;
+  rows.space = fb::Space::arena;
+  rows.size = uint64_t(most * to.bytes());
+  rows.offset = roomBehindPlan(rows.size);
+  auto made = std::make_unique<fb::CommandT>();
+  made->op = "matmul.lhs";
+  made->location = locationOf(op);
+  made->flops = expression({m * Extent(2 * to.k)});
+  made->bytes = expression({m * Extent(4 * to.k), m * Extent(2 * to.k)});
+  append(std::move(made), {integerRowsKernel(to, spec.a_stride), {a, rows}, m});
+  return rows;
 }
 
 /// Both operands row-major: activations, or weights that no layout was chosen for.

@@ -29,12 +29,14 @@ public:
 private:
   Result<void> lowerOp(mlir::Operation *op) override;
   Result<void> addCode(fb::ProgramT &program) override;
+  void append(std::unique_ptr<fb::CommandT> command, Call call);
   Result<void> emit(mlir::Operation *op, Call call);
   uint32_t kernel(KernelSource source);
 
   Result<void> lowerMatmul(ir::MatmulOp op);
   Result<void> lowerPackedMatmul(ir::MatmulOp op);
   Result<void> lowerPlainMatmul(ir::MatmulOp op);
+  fb::RefT integerRows(ir::MatmulOp op, const PackedMatmulSpec &spec, const fb::RefT &a);
   Result<void> lowerFused(ir::FusedOp op);
   Result<void> lowerAttention(ir::AttentionOp op);
   Result<void> lowerMask(ir::MaskOp op);
@@ -61,6 +63,7 @@ private:
   Result<void> lowerAttentionGrad(ir::AttentionGradOp op);
   Result<void> lowerPoolGrad(ir::PoolGradOp op);
   Result<void> lowerAdamW(ir::AdamWOp op);
+
   const CpuOptions &options;
   std::map<std::string, uint32_t> kernels;
   std::vector<KernelSource> sources;
@@ -68,7 +71,7 @@ private:
 
 /// Whether the generators read elements of `type` in these panels.
 inline bool panelFits(ir::PanelAttr panel, Type type) {
-  return panel.getInterleave() == (type == Type::i4 ? 2 : 1) && panel.getNBlock() % 16 == 0;
+  return panel.getInterleave() == interleaveOf(type) && panel.getNBlock() % 16 == 0;
 }
 
 } // namespace linnet::cpu

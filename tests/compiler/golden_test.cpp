@@ -239,9 +239,12 @@ TEST_CASE("weights in fewer bits: cpu gives the interpreter's numbers, and stays
   struct Case {
     const char *dtype;
     double bound; ///< on the worst logit against f32, of the largest: what was measured, with room
+    /// On the worst logit of cpu against the interpreter. Beside integers the cpu's activations have 16 bits.
+    /// In bf16 a last bit of f32 decides now and then to which side a number is rounded, a step of 1/256.
+    double between;
   };
-  const auto [dtype, bound] =
-      GENERATE(Case{"bf16", 0.012}, Case{"f16", 0.0015}, Case{"int8", 0.035}, Case{"int4", 0.6});
+  const auto [dtype, bound, between] = GENERATE(Case{"bf16", 0.012, 1e-3}, Case{"f16", 0.0015, 1e-5},
+                                                Case{"int8", 0.035, 1e-4}, Case{"int4", 0.6, 1e-4});
   const std::string name = GENERATE(std::string("tiny"), std::string("odd"));
   const int level = GENERATE(0, 2);
   CAPTURE(name, dtype, level);
@@ -278,7 +281,7 @@ TEST_CASE("weights in fewer bits: cpu gives the interpreter's numbers, and stays
     apart = std::max(apart, std::fabs(double(logits[0][i]) - logits[1][i]));
     changed = std::max(changed, std::fabs(double(logits[1][i]) - f32[i]));
   }
-  CHECK(apart / largest < 1e-5);
+  CHECK(apart / largest < between);
   CHECK(continued[0] == continued[1]);
   CHECK(changed / largest < bound);
   CHECK(changed > 0);

@@ -50,7 +50,8 @@ struct Golden {
 
 TEST_CASE("hidden states and logits equal PyTorch's on each instruction set") {
   const std::string name = GENERATE(std::string("tiny"), std::string("odd"));
-  const std::string isas = GENERATE(std::string(""), std::string("x86-64-v3"), std::string("x86-64"));
+  const std::string isas =
+      GENERATE(std::string(""), std::string("x86-64-v4"), std::string("x86-64-v3"), std::string("x86-64"));
   Golden golden(name, {.isas = isas});
   const Tensor ids = golden.want("input_ids");
   const Named hidden = golden.run("hidden", ids, 0);

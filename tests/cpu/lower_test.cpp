@@ -89,8 +89,8 @@ TEST_CASE("equal ops share a kernel; commands say where they come from and what 
   CHECK(commands.Get(1)->flops()->terms()->Get(0)->coefficient() == 2 * 64 * 64);
   CHECK(program.weights()->size() == 2);
   CHECK(program.weights()->Get(0)->layout()->str() == "panel<16x64>");
-  CHECK(program.code()->size() == 3);
-  CHECK(program.code()->Get(2)->features()->size() == 0);
+  CHECK(program.code()->size() == 4);
+  CHECK(program.code()->Get(3)->features()->size() == 0);
 }
 
 TEST_CASE("machine code needs nothing from outside, at any level") {
@@ -112,7 +112,7 @@ TEST_CASE("native code is one level; unknown levels are named") {
   REQUIRE(native.ok());
   CHECK(native->program().code()->size() == 1);
   CHECK(failure(kTwoLayers, {.isas = "z80"}) ==
-        "target cpu: expected native or some of x86-64-v4, x86-64-v3, x86-64, found 'z80'");
+        "target cpu: expected native or some of x86-64-v4-dot, x86-64-v4, x86-64-v3, x86-64, found 'z80'");
 }
 
 TEST_CASE("the dump shows each kernel's IR and the assembly") {

@@ -87,68 +87,116 @@ TEST_CASE("packed matmul with every epilogue and any number of rows") {
   });
 }
 
+namespace {
+
+/// A weight in panels, its plain elements, and what multiplies it.
+struct NarrowMatmul {
+  PackedMatmulSpec spec;
+  PackedLayout layout;
+  PackedType type;
+  int64_t stride = 0; ///< of a before it becomes integers
+  std::vector<float> plain, scale;
+  std::vector<std::byte> w, s;
+
+  static void asStored(PackedType type, float &value) {
+    std::byte stored[4];
+    convert({&value, 1}, type, stored);
+    convertBack(type, stored, {&value, 1});
+  }
+  double weightAt(int64_t k, int64_t n) const {
+    const bool t = layout.transposed;
+    const double value = plain[t ? n * spec.k + k : k * spec.n + n];
+    const int64_t g = spec.group ? k / spec.group : 0;
+    return spec.scaled() ? value * scale[t ? n * spec.groups() + g : g * spec.n + n] : value;
+  }
+
+  void draw() {
+    layout.interleave = spec.interleave();
+    const int64_t k = spec.k, n = spec.n;
+    plain = numbers(k * n, 2), scale = numbers(spec.groups() * n, 6);
+    const double most = spec.w == Type::i4 ? 7 : 127;
+    for (float &value : plain) {
+      if (spec.scaled()) value = float(std::clamp(std::nearbyint(value * most), -most - (most < 8), most));
+      asStored(type, value);
+    }
+    w = packed(plain, layout, k, n, type);
+    s = packed(scale, PackedLayout{1, 64, 1, layout.transposed}, spec.groups(), n);
+    CHECK(unpackPanels(layout, k, n, type, w) == plain);
+    stride = spec.a_stride;
+    if (spec.scaled()) spec.a_stride = spec.integerRows().bytes() / 4;
+  }
+  std::vector<KernelSource> kernels() const {
+    return {integerRowsKernel(spec.integerRows(), stride), packedMatmulKernel(spec)};
+  }
+
+  void check(int64_t m, Kernel to_integers, Kernel kernel) {
+    std::vector<float> a = numbers(m * stride, 3), bias = numbers(spec.n, 4),
+                       residual = numbers(m * spec.n, 5), out(m * spec.n), last(spec.n);
+    if (spec.a_is_bf16)
+      for (float &value : a) asStored(PackedType::bf16, value);
+    if (m > 2) std::fill_n(a.begin(), stride, 0.0f); // a row without a largest element
+    std::vector<double> expected(out.size());
+    for (int64_t i = 0; i < m; ++i)
+      for (int64_t j = 0; j < spec.n; ++j) {
+        double sum = 0;
+        for (int64_t k = 0; k < spec.k; ++k) sum += double(a[i * stride + k]) * weightAt(k, j);
+        expected[i * spec.n + j] = activated(spec.activation, sum + bias[j]) + residual[i * spec.n + j];
+      }
+    std::vector<float> rows(spec.scaled() ? m * spec.a_stride : 0, 1e30f);
+    if (spec.scaled()) call(to_integers, {m}, {a.data(), rows.data()}, m, rows);
+    float *lhs = spec.scaled() ? rows.data() : a.data();
+    const int64_t panels = layout.panels(spec.n);
+    call(kernel, {m}, {lhs, w.data(), bias.data(), residual.data(), out.data(), s.data()}, panels, out);
+    // Beside integers a has 16 bits: half a step is 1.5e-5 of the row's largest number.
+    CHECK(relativeError(out, expected) < (spec.scaled() ? 2e-5 : 2e-6));
+    // A row's bits do not depend on the rows beside it.
+    const int64_t one = 1;
+    void *args[] = {lhs + (m - 1) * spec.a_stride,      w.data(),    bias.data(),
+                    residual.data() + (m - 1) * spec.n, last.data(), s.data()};
+    kernel(&one, args, 0, panels);
+    CHECK(std::memcmp(last.data(), out.data() + (m - 1) * spec.n, size_t(spec.n) * 4) == 0);
+  }
+};
+
+} // namespace
+
 TEST_CASE("packed matmul with integer and 16-bit weights, in groups and without") {
   struct Case {
     Type type;
     PackedType packed;
-    int64_t k, n, group;
-    bool transposed;
+    int64_t k, n, group, gap;
+    bool transposed, round = false;
   };
-  const Case c = GENERATE(
-      Case{Type::i8, PackedType::i8, 17, 65, 0, false}, Case{Type::i8, PackedType::i8, 70, 127, 32, true},
-      Case{Type::i4, PackedType::i4, 33, 65, 32, false}, Case{Type::i4, PackedType::i4, 96, 64, 32, true},
-      Case{Type::i4, PackedType::i4, 31, 130, 0, true}, Case{Type::i4, PackedType::i4, 5, 3, 2, false},
-      Case{Type::bf16, PackedType::bf16, 31, 67, 0, false},
-      Case{Type::f16, PackedType::f16, 19, 65, 0, true});
-  PackedMatmulSpec spec;
-  spec.k = c.k, spec.n = c.n, spec.a_stride = c.k, spec.w = c.type, spec.group = c.group;
+  const Case c = GENERATE(Case{Type::i8, PackedType::i8, 17, 65, 0, 0, false},
+                          Case{Type::i8, PackedType::i8, 70, 127, 32, 3, true},
+                          Case{Type::i8, PackedType::i8, 256, 64, 0, 0, true},
+                          Case{Type::i4, PackedType::i4, 33, 65, 32, 1, false},
+                          Case{Type::i4, PackedType::i4, 96, 64, 32, 0, true},
+                          Case{Type::i4, PackedType::i4, 31, 130, 0, 0, true},
+                          Case{Type::i4, PackedType::i4, 5, 3, 8, 0, false},
+                          Case{Type::bf16, PackedType::bf16, 31, 67, 0, 0, false},
+                          Case{Type::bf16, PackedType::bf16, 31, 67, 0, 2, false, true},
+                          Case{Type::bf16, PackedType::bf16, 80, 130, 0, 0, true, true},
+                          Case{Type::f16, PackedType::f16, 19, 65, 0, 0, true});
+  NarrowMatmul matmul;
+  PackedMatmulSpec &spec = matmul.spec;
+  spec.k = c.k, spec.n = c.n, spec.a_stride = c.k + c.gap, spec.w = c.type, spec.group = c.group;
   spec.bias = spec.residual = true;
   spec.activation = Activation::gelu_tanh;
-  const int64_t groups = spec.groups();
-  const PackedLayout layout{16, 64, c.type == Type::i4 ? 2 : 1, c.transposed},
-      scale_layout{1, 64, 1, c.transposed};
-  std::vector<float> plain = numbers(c.k * c.n, 2), scale = numbers(groups * c.n, 6);
-  const double most = c.type == Type::i4 ? 7 : 127;
-  for (float &value : plain) {
-    if (spec.scaled()) value = float(std::clamp(std::nearbyint(value * most), -most - (most < 8), most));
-    if (c.packed == PackedType::bf16 || c.packed == PackedType::f16) { // as it will be stored
-      std::byte stored[2];
-      convert({&value, 1}, c.packed, stored);
-      convertBack(c.packed, stored, {&value, 1});
+  spec.a_is_bf16 = c.round;
+  matmul.type = c.packed, matmul.layout.transposed = c.transposed;
+  matmul.draw();
+  const std::vector<KernelSource> kernels = matmul.kernels();
+  for (const Isa &isa : runnableIsas()) {
+    auto images = buildImages(kernels, {&isa, 1});
+    REQUIRE(images.ok());
+    const Image image(images->front());
+    for (int64_t m : {1, 2, 3, 4, 5, 6, 13}) {
+      INFO(isa.name << " m " << m << " k " << c.k << " n " << c.n << " group " << c.group << " type "
+                    << int(c.type) << " rounded " << c.round);
+      matmul.check(m, image.get(kernels[0].name), image.get(kernels[1].name));
     }
   }
-  std::vector<std::byte> w = packed(plain, layout, c.k, c.n, c.packed),
-                         s = packed(scale, scale_layout, groups, c.n);
-  CHECK(unpackPanels(layout, c.k, c.n, c.packed, w) == plain);
-  auto weightAt = [&](int64_t k, int64_t n) {
-    const double value = plain[c.transposed ? n * c.k + k : k * c.n + n];
-    const int64_t g = c.group ? k / c.group : 0;
-    return spec.scaled() ? value * scale[c.transposed ? n * groups + g : g * c.n + n] : value;
-  };
-  onEachIsa(packedMatmulKernel(spec), [&](const Isa &isa, Kernel kernel) {
-    for (int64_t m : {1, 2, 5, 6, 13}) {
-      INFO(isa.name << " m " << m << " k " << c.k << " n " << c.n << " group " << c.group << " type "
-                    << int(c.type));
-      std::vector<float> a = numbers(m * c.k, 3), bias = numbers(c.n, 4), residual = numbers(m * c.n, 5),
-                         out(m * c.n);
-      std::vector<double> expected(out.size());
-      for (int64_t i = 0; i < m; ++i)
-        for (int64_t j = 0; j < c.n; ++j) {
-          double sum = 0;
-          for (int64_t k = 0; k < c.k; ++k) sum += double(a[i * c.k + k]) * weightAt(k, j);
-          expected[i * c.n + j] = activated(spec.activation, sum + bias[j]) + residual[i * c.n + j];
-        }
-      call(kernel, {m}, {a.data(), w.data(), bias.data(), residual.data(), out.data(), s.data()},
-           layout.panels(c.n), out);
-      CHECK(relativeError(out, expected) < 2e-6);
-      std::vector<float> last(c.n);
-      const int64_t one = 1;
-      void *args[] = {a.data() + (m - 1) * c.k,        w.data(),    bias.data(),
-                      residual.data() + (m - 1) * c.n, last.data(), s.data()};
-      kernel(&one, args, 0, layout.panels(c.n));
-      CHECK(std::memcmp(last.data(), out.data() + (m - 1) * c.n, c.n * 4) == 0);
-    }
-  });
 }
 
 TEST_CASE("plain matmul in every orientation") {

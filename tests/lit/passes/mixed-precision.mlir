@@ -2,6 +2,9 @@
 // RUN: linnet-opt %s --linnet-mixed-precision='weights=f32 cache=f32' | FileCheck %s --check-prefix=NONE
 // RUN: not linnet-opt %s --linnet-mixed-precision='weights=f8' 2>&1 | FileCheck %s --check-prefix=WRONG
 
+// RUN: linnet-opt %s --linnet-mixed-precision='weights=f16' | FileCheck %s --check-prefix=HALF
+
+// HALF-NOT: linnet.cast
 // WRONG: weights and cache are expected to be f32, f16 or bf16
 // NONE-NOT: f16
 
@@ -11,7 +14,9 @@
 // CHECK-DAG: linnet.param "b" : tensor<8xf32>
 // CHECK: %[[K:.*]] = linnet.cache_append {{.*}} : tensor<1x2x5x4xf16>
 // CHECK: linnet.attention {{.*}} tensor<1x3x2x4xf32>, tensor<1x2x5x4xf16>
-// CHECK: linnet.matmul {{.*}} : tensor<1x3x8xf32>, tensor<8x8xbf16> bias tensor<8xf32>
+// CHECK: %[[N:.*]] = linnet.cast {{.*}} : tensor<1x3x8xf32> to tensor<1x3x8xbf16>
+// CHECK: %[[X:.*]] = linnet.cast %[[N]] : tensor<1x3x8xbf16> to tensor<1x3x8xf32>
+// CHECK: linnet.matmul %[[X]], {{.*}} : tensor<1x3x8xf32>, tensor<8x8xbf16> bias tensor<8xf32>
 func.func @main(%q: tensor<1x3x2x4xf32> {linnet.name = "q"}, %past: tensor<1xi32> {linnet.name = "past"},
                 %k: tensor<1x2x5x4xf32> {linnet.state = "k"})
     -> (tensor<1x3x8xf32> {linnet.name = "y"}, tensor<1x2x5x4xf32> {linnet.state = "k"}) {

@@ -18,7 +18,7 @@
 // CHECK-DAG: linnet.param "wpe" : tensor<9x48xf32>
 // CHECK: linnet.matmul %{{.*}}, %{{.*}} scale %{{.*}} {transpose_rhs} : tensor<2x3x48xf32>, tensor<70x48xi8> scale tensor<70x1xf32>
 // FOUR: linnet.matmul {{.*}} scale {{.*}} {group = 32 : i64, transpose_rhs} : tensor<2x3x48xf32>, tensor<70x48xi4> scale tensor<70x2xf32>
-// PIPE: linnet.matmul {{.*}} tensor<70x48xi8, #linnet.panel<16x64, transposed>> scale tensor<70x1xf32, #linnet.panel<1x64, transposed>>
+// PIPE: linnet.matmul {{.*}} tensor<70x48xi8, #linnet.panel<16x64, interleave = 4, transposed>> scale tensor<70x1xf32, #linnet.panel<1x64, transposed>>
 func.func @main(%ids: tensor<2x3xi32> {linnet.name = "ids"}) -> (tensor<2x3x70xf32> {linnet.name = "y"}) {
   %t = linnet.param "wte" : tensor<70x48xf32>
   %p = linnet.param "wpe" : tensor<9x48xf32>

@@ -1,0 +1,115 @@
+// Activations as packed matmuls with weights of integers read them: each row once, before any panel.
+#include "backends/cpu/emitter.h"
+#include "backends/cpu/kernels.h"
+
+#include <fmt/format.h>
+
+namespace linnet::cpu {
+namespace {
+
+/// The largest magnitude of k numbers; NaN where there is one.
+Value *largest(Emitter &e, Value *x, int64_t k) {
+  auto join = [&](Value *l, Value *r) { return e.maximum(l, r); };
+  auto step = [&](Value *acc, Value *i, int lanes) {
+    return join(acc, e.b.CreateUnaryIntrinsic(llvm::Intrinsic::fabs, e.load(Type::f32, x, i, lanes)));
+  };
+  return e.fold(e.i64(0), e.i64(k), 0, step, join);
+}
+
+/// What brings numbers up to m to integers up to `limit`.
+Value *factorFor(Emitter &e, Value *m, Value *limit) {
+  return e.b.CreateSelect(e.b.CreateFCmpOEQ(m, e.f32(0)), e.f32(0), e.b.CreateFDiv(limit, m));
+}
+
+/// x factor to nearest even, by the addition that leaves no bits for a fraction.
+Value *nearest(Emitter &e, Value *x, Value *factor) {
+  const double magic = 12582912; // 1.5 2^23
+  const int lanes = Emitter::lanesOf(x);
+  Value *sum = e.b.CreateFAdd(e.b.CreateFMul(x, e.splat(factor, lanes)), e.f32(magic, lanes));
+  return e.b.CreateSub(e.b.CreateBitCast(sum, e.intType(lanes)),
+                       e.b.CreateBitCast(e.f32(magic, lanes), e.intType(lanes)));
+}
+
+/// One row to integers. They lie in the order in which a matmul meets them: of eight rows of i4 together first
+/// the even ones, which are the low halves of the bytes.
+struct QuantizedRow {
+  Emitter &e;
+  const IntegerRows &to;
+  Value *x, *out;
+  Value *factor = nullptr;
+
+  int width() const { return std::max(e.lanes(), 8); }
+
+  Value *place(Value *i) const {
+    if (to.interleave != 8) return i;
+    Value *in_eight = e.b.CreateAnd(i, 7);
+    Value *half = e.b.CreateShl(e.b.CreateAnd(i, 1), 2);
+    return e.b.CreateAdd(e.b.CreateSub(i, in_eight), e.b.CreateAdd(half, e.b.CreateLShr(in_eight, 1)));
+  }
+  Value *reordered(Value *bytes) const {
+    if (to.interleave != 8) return bytes;
+    llvm::SmallVector<int, 16> order;
+    for (int i = 0; i < width(); ++i) order.push_back(i / 8 * 8 + i % 4 * 2 + i % 8 / 4);
+    return e.b.CreateShuffleVector(bytes, order);
+  }
+
+  /// Stores elements [i, i + lanes) and adds their bytes to the sums of the high and of the low ones.
+  Values put(Value *i, int lanes, const Values &sums) const {
+    auto number = [&](int64_t value) { return llvm::ConstantInt::get(e.intType(lanes), uint64_t(value), true); };
+    Value *q = nearest(e, e.load(Type::f32, x, i, lanes), factor);
+    Value *high = e.b.CreateAShr(e.b.CreateAdd(q, number(128)), number(8));
+    Value *low = e.b.CreateSub(q, e.b.CreateShl(high, number(8)));
+    Value *at = lanes == 1 ? place(i) : i;
+    e.store(Type::i8, out, at, lanes == 1 ? high : reordered(high));
+    e.store(Type::i8, out, e.b.CreateAdd(at, e.i64(to.padded())), lanes == 1 ? low : reordered(low));
+    return {e.b.CreateAdd(sums[0], high), e.b.CreateAdd(sums[1], low)};
+  }
+
+  /// Elements [from, from + count), which are group `group`; count is known.
+  void putGroup(Value *group, Value *from, int64_t count) const {
+    const int64_t main = count / width() * width();
+    Value *none = llvm::Constant::getNullValue(e.intType(width()));
+    Values sums = e.loop(e.i64(0), e.i64(main), width(), {none, none}, [&](Value *i, const Values &now) {
+      return put(e.b.CreateAdd(from, i), width(), now);
+    });
+    auto join = [&](Value *l, Value *r) { return e.b.CreateAdd(l, r); };
+    sums = {e.reduce(sums[0], join), e.reduce(sums[1], join)};
+    sums = e.loop(e.i64(main), e.i64(count), 1, sums,
+                  [&](Value *i, const Values &now) { return put(e.b.CreateAdd(from, i), 1, now); });
+    Value *index = e.muladd(group, e.i64(2), e.i64(to.sumsAt() / 4));
+    for (int h = 0; h < 2; ++h)
+      e.store(Type::i32, out, e.b.CreateAdd(index, e.i64(h)),
+              e.b.CreateMul(sums[h], e.i32(-to.zero())));
+  }
+
+  void write() {
+    Value *m = largest(e, x, to.k), *limit = e.f32(127 * 256); // whose high byte is 127, too
+    factor = factorFor(e, m, limit);
+    e.store(Type::f32, out, e.i64(to.factorAt() / 4), e.b.CreateFDiv(m, limit));
+    e.loop(e.i64(to.k / 8 * 8), e.i64(to.padded()), 1, [&](Value *i) { // zeros first where none will lie
+      for (int64_t plane : {int64_t(0), to.padded()})
+        e.store(Type::i8, out, e.b.CreateAdd(i, e.i64(plane)), e.i32(0));
+    });
+    const int64_t size = to.group ? to.group : to.k, whole = to.k / size;
+    e.loop(e.i64(0), e.i64(whole), 1,
+           [&](Value *group) { putGroup(group, e.b.CreateMul(group, e.i64(size)), size); });
+    if (int64_t rest = to.k % size) putGroup(e.i64(whole), e.i64(whole * size), rest);
+  }
+};
+
+} // namespace
+
+KernelSource integerRowsKernel(const IntegerRows &to, int64_t a_stride) {
+  std::string name = fmt::format("integer_rows_k{}_by{}", to.k, to.interleave);
+  if (a_stride != to.k) name += fmt::format("_lda{}", a_stride);
+  if (to.group) name += fmt::format("_group{}", to.group);
+  return {name, [to, a_stride](Emitter &e) {
+            e.loop(e.begin, e.end, 1, [&](Value *row) {
+              Value *x = e.address(Type::f32, e.arg(0), e.b.CreateMul(row, e.i64(a_stride)));
+              Value *out = e.address(Type::i8, e.arg(1), e.b.CreateMul(row, e.i64(to.bytes())));
+              QuantizedRow{e, to, x, out}.write();
+            });
+          }};
+}
+
+} // namespace linnet::cpu

@@ -1,0 +1,97 @@
+// Sums of floats. Weights of 16 bits in pairs of rows are widened in registers or, where a is bf16 and the
+// processor multiplies pairs of it, read as they are.
+#include "backends/cpu/packed_kernels.h"
+
+namespace linnet::cpu {
+namespace {
+
+struct FloatTile : PackedItem {
+  int rows, vectors; ///< rows of a, vectors of columns: their accumulators stay in registers
+  Value *row0, *column;
+
+  /// Rows of w that lie together: what one load brings.
+  int depth() const { return int(spec.interleave()); }
+  bool multipliesPairs() const { return spec.w == Type::bf16 && spec.a_is_bf16 && e.isa.bf16; }
+  Value *aIndex(int r, Value *k) const {
+    return e.muladd(e.b.CreateAdd(row0, e.i64(r)), e.i64(spec.a_stride), k);
+  }
+
+  /// Vectors of row k of w (and then of row k + 1), from `column` on.
+  Values weights(Value *k) const {
+    Values first, second;
+    for (int c = 0; c < vectors; ++c) {
+      Value *at = e.b.CreateAdd(column, e.i64(c * e.lanes()));
+      if (depth() == 1) {
+        first.push_back(e.load(spec.w, panel, e.muladd(k, e.i64(spec.n_block), at), e.lanes()));
+        continue;
+      }
+      Value *pair =
+          e.load(Type::i32, panel, e.muladd(e.b.CreateLShr(k, 1), e.i64(spec.n_block), at), e.lanes());
+      first.push_back(multipliesPairs() ? pair : e.lowBfloat(pair));
+      if (!multipliesPairs()) second.push_back(e.highBfloat(pair));
+    }
+    first.append(second.begin(), second.end());
+    return first;
+  }
+
+  /// a[r][k] and, of two, a[r][k + 1], as bf16 in one word.
+  Value *pairOf(int r, Value *k, int deep) const {
+    Value *first = e.b.CreateLShr(e.load(Type::i32, a, aIndex(r, k)), 16);
+    if (deep == 1) return first;
+    Value *second = e.load(Type::i32, a, aIndex(r, e.b.CreateAdd(k, e.i64(1))));
+    return e.b.CreateOr(first, e.b.CreateAnd(second, e.i32(-65536)));
+  }
+
+  /// acc[r][c] += a[r][k] w[k][c] for `deep` rows of w from k on.
+  Values step(const Values &acc, Value *k, int deep) const {
+    Values next = acc;
+    const Values w = weights(k);
+    if (multipliesPairs()) {
+      for (int r = 0; r < rows; ++r) {
+        Value *pair = e.splat(pairOf(r, k, deep), e.lanes());
+        for (int c = 0; c < vectors; ++c)
+          next[r * vectors + c] = e.dotBfloatPairs(next[r * vectors + c], w[c], pair);
+      }
+      return next;
+    }
+    for (int d = 0; d < deep; ++d)
+      for (int r = 0; r < rows; ++r) {
+        Value *x = e.splat(e.load(spec.a, a, aIndex(r, e.b.CreateAdd(k, e.i64(d)))), e.lanes());
+        for (int c = 0; c < vectors; ++c)
+          next[r * vectors + c] = e.fma(x, w[d * vectors + c], next[r * vectors + c]);
+      }
+    return next;
+  }
+
+  void write() const {
+    Values acc(rows * vectors, e.f32(0, e.lanes()));
+    const int unroll = depth() * (rows >= 4 ? 2 : 4);
+    const int64_t main = spec.k / unroll * unroll;
+    acc = e.loop(e.i64(0), e.i64(main), unroll, acc, [&](Value *k, const Values &current) {
+      Values next = current;
+      for (int u = 0; u < unroll; u += depth()) next = step(next, e.b.CreateAdd(k, e.i64(u)), depth());
+      return next;
+    });
+    for (int64_t k = main; k < spec.k; k += depth())
+      acc = step(acc, e.i64(k), int(std::min<int64_t>(depth(), spec.k - k)));
+    for (int r = 0; r < rows; ++r)
+      for (int c = 0; c < vectors; ++c)
+        e.store(Type::f32, scratch, e.b.CreateAdd(column, e.i64(r * spec.n_block + c * e.lanes())),
+                acc[r * vectors + c]);
+  }
+};
+
+} // namespace
+
+void floatSums(const PackedItem &item, int rows, Value *row0) {
+  Emitter &e = item.e;
+  // Accumulators, beside one vector of weights a column and a broadcast.
+  int vectors = int(item.spec.n_block) / e.lanes();
+  while (vectors > 1 && rows * vectors > e.isa.registers - 4) vectors /= 2;
+  const int columns = vectors * e.lanes();
+  auto write = [&](Value *column) { FloatTile{item, rows, vectors, row0, column}.write(); };
+  if (columns == item.spec.n_block) return write(e.i64(0));
+  e.loop(e.i64(0), e.i64(item.spec.n_block), columns, write);
+}
+
+} // namespace linnet::cpu

@@ -1,0 +1,168 @@
+// Sums of integers: exact products of bytes, a factor a row of a and a scale a column (and group) of w behind
+// them. Weights become unsigned in registers, w + zero; what that adds to a sum stands in a's rows, see
+// IntegerRows. The two bytes of a number of a have sums of their own.
+#include "backends/cpu/packed_kernels.h"
+
+namespace linnet::cpu {
+namespace {
+
+/// 32 bits of bytes, or the same as two vectors of 16-bit numbers where no instruction multiplies bytes.
+struct Quads {
+  Value *bytes, *even = nullptr, *odd = nullptr;
+};
+constexpr int kHalves = 2;
+using Weights = llvm::SmallVector<Quads, 8>;
+
+struct IntegerTile : PackedItem {
+  IntegerRows layout;
+  int rows, vectors;
+  Value *row0, *column;
+
+  bool grouped() const { return spec.groups() > 1; }
+  /// Rows of w that one load brings.
+  int depth() const { return int(spec.interleave()); }
+  /// Sum of half h, row r, vector c.
+  int at(int h, int r, int c) const { return (h * rows + r) * vectors + c; }
+  Value *constant(uint32_t value) const { return e.splat(e.b.getInt32(value), e.lanes()); }
+
+  Quads unsignedQuads(Value *bytes) const {
+    if (e.isa.vnni) return {bytes};
+    return {bytes, e.b.CreateAnd(bytes, constant(0x00ff00ff)),
+            e.b.CreateAnd(e.b.CreateLShr(bytes, 8), constant(0x00ff00ff))};
+  }
+  Quads signedQuads(Value *bytes) const {
+    if (e.isa.vnni) return {bytes};
+    llvm::Type *words = e.intType(2 * e.lanes(), 16);
+    Value *pairs = e.b.CreateBitCast(bytes, words);
+    return {bytes, e.b.CreateAShr(e.b.CreateShl(pairs, 8), 8), e.b.CreateAShr(pairs, 8)};
+  }
+  Value *dot(Value *acc, const Quads &w, const Quads &x) const {
+    if (e.isa.vnni) return e.dotBytes(acc, w.bytes, x.bytes);
+    return e.dotWords(e.dotWords(acc, w.even, x.even), w.odd, x.odd);
+  }
+
+  Value *rowAddress(int r) const {
+    return e.address(Type::i8, a, e.b.CreateMul(e.b.CreateAdd(row0, e.i64(r)), e.i64(layout.bytes())));
+  }
+
+  /// Quadruples of row k of w, then, of i4, of the other half of its eight rows.
+  Weights weights(Value *k) const {
+    Weights low, high;
+    for (int c = 0; c < vectors; ++c) {
+      Value *index = e.muladd(e.b.CreateUDiv(k, e.i64(depth())), e.i64(spec.n_block),
+                              e.b.CreateAdd(column, e.i64(c * e.lanes())));
+      Value *loaded = e.load(Type::i32, panel, index, e.lanes());
+      if (spec.w == Type::i8) {
+        low.push_back(unsignedQuads(e.b.CreateXor(loaded, constant(0x80808080))));
+        continue;
+      }
+      Value *flipped = e.b.CreateXor(loaded, constant(0x88888888)), *mask = constant(0x0f0f0f0f);
+      low.push_back(unsignedQuads(e.b.CreateAnd(flipped, mask)));
+      high.push_back(unsignedQuads(e.b.CreateAnd(e.b.CreateLShr(flipped, 4), mask)));
+    }
+    low.append(high.begin(), high.end());
+    return low;
+  }
+
+  Values step(const Values &acc, Value *k) const {
+    Values next = acc;
+    const Weights w = weights(k);
+    for (int d = 0; d < depth(); d += 4)
+      for (int h = 0; h < kHalves; ++h)
+        for (int r = 0; r < rows; ++r) {
+          Value *offset = e.b.CreateAdd(k, e.i64(h * layout.padded() + d));
+          Value *four = e.load(Type::i32, e.address(Type::i8, rowAddress(r), offset), e.i64(0));
+          const Quads x = signedQuads(e.splat(four, e.lanes()));
+          for (int c = 0; c < vectors; ++c)
+            next[at(h, r, c)] = dot(next[at(h, r, c)], w[d / 4 * vectors + c], x);
+        }
+    return next;
+  }
+
+  /// Sums over rows [from, from + count) of w, which are group `group`; count is known.
+  Values range(Value *group, Value *from, int64_t count) const {
+    Values acc;
+    for (int h = 0; h < kHalves; ++h)
+      for (int r = 0; r < rows; ++r) {
+        Value *index = e.muladd(group, e.i64(2), e.i64(layout.sumsAt() / 4 + h));
+        Value *start = e.splat(e.load(Type::i32, rowAddress(r), index), e.lanes());
+        acc.append(vectors, start);
+      }
+    const int unroll = depth() * (rows * kHalves >= 4 ? 2 : 4);
+    const int64_t main = count / unroll * unroll;
+    acc = e.loop(e.i64(0), e.i64(main), unroll, acc, [&](Value *k, const Values &current) {
+      Values next = current;
+      for (int u = 0; u < unroll; u += depth())
+        next = step(next, e.b.CreateAdd(e.b.CreateAdd(from, k), e.i64(u)));
+      return next;
+    });
+    for (int64_t k = main; k < count; k += depth()) acc = step(acc, e.b.CreateAdd(from, e.i64(k)));
+    return acc;
+  }
+
+  Value *real(Value *integer) const { return e.b.CreateSIToFP(integer, e.floatType(e.lanes())); }
+  /// The sum of one row and vector as a float.
+  Value *total(const Values &acc, int r, int c) const {
+    Value *high = acc[at(0, r, c)], *low = acc[at(1, r, c)];
+    if (spec.group && spec.group <= 256) return real(e.b.CreateAdd(e.b.CreateShl(high, 8), low)); // fits
+    return e.fma(real(high), e.f32(256, e.lanes()), real(low));
+  }
+  Value *scaleOf(Value *group, int c) const {
+    Value *in_row = e.b.CreateAdd(column, e.i64(c * e.lanes()));
+    return e.load(Type::f32, scale, e.muladd(group, e.i64(spec.n_block), in_row), e.lanes());
+  }
+  Values addGroup(const Values &sums, Value *group, int64_t count) const {
+    const Values acc = range(group, e.b.CreateMul(group, e.i64(spec.group)), count);
+    Values next = sums;
+    for (int c = 0; c < vectors; ++c) {
+      Value *factor = scaleOf(group, c);
+      for (int r = 0; r < rows; ++r)
+        next[r * vectors + c] = e.fma(total(acc, r, c), factor, next[r * vectors + c]);
+    }
+    return next;
+  }
+  Values sums() const {
+    if (!grouped()) {
+      const Values acc = range(e.i64(0), e.i64(0), spec.k);
+      Values sums;
+      for (int r = 0; r < rows; ++r)
+        for (int c = 0; c < vectors; ++c)
+          sums.push_back(e.b.CreateFMul(total(acc, r, c), scaleOf(e.i64(0), c)));
+      return sums;
+    }
+    const int64_t whole = spec.k / spec.group;
+    Values sums = e.loop(e.i64(0), e.i64(whole), 1, Values(rows * vectors, e.f32(0, e.lanes())),
+                         [&](Value *group, const Values &now) { return addGroup(now, group, spec.group); });
+    const int64_t rest = spec.k % spec.group;
+    return rest ? addGroup(sums, e.i64(whole), rest) : sums;
+  }
+
+  void write() const {
+    const Values all = sums();
+    for (int r = 0; r < rows; ++r) {
+      Value *factor = e.splat(e.load(Type::f32, rowAddress(r), e.i64(layout.factorAt() / 4)), e.lanes());
+      for (int c = 0; c < vectors; ++c)
+        e.store(Type::f32, scratch, e.b.CreateAdd(column, e.i64(r * spec.n_block + c * e.lanes())),
+                e.b.CreateFMul(all[r * vectors + c], factor));
+    }
+  }
+};
+
+} // namespace
+
+void integerSums(const PackedItem &item, int rows, Value *row0) {
+  Emitter &e = item.e;
+  const PackedMatmulSpec &spec = item.spec;
+  // Registers: sums of bytes, those of groups beside them, weights, a broadcast and constants.
+  const int sums = rows * (kHalves + (spec.groups() > 1)), quads = int(spec.interleave()) / 4;
+  int vectors = int(spec.n_block) / e.lanes();
+  while (vectors > 1 && (sums + quads) * vectors + 3 > e.isa.registers) vectors /= 2;
+  const int columns = vectors * e.lanes();
+  auto write = [&](Value *column) {
+    IntegerTile{item, spec.integerRows(), rows, vectors, row0, column}.write();
+  };
+  if (columns == spec.n_block) return write(e.i64(0));
+  e.loop(e.i64(0), e.i64(spec.n_block), columns, write);
+}
+
+} // namespace linnet::cpu
