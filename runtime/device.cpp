@@ -1,5 +1,6 @@
 #include "runtime/device.h"
 #include "runtime/cpu/cpu_device.h"
+#include "runtime/vulkan/vulkan_device.h"
 #include "support/error.h"
 
 #include <map>
@@ -14,7 +15,7 @@ struct Registry {
 };
 
 Registry &registry() {
-  static Registry instance = {{}, {{"cpu", cpu::openCpuDevice}}};
+  static Registry instance = {{}, {{"cpu", cpu::openCpuDevice}, {"vulkan", vulkan::openVulkanDevice}}};
   return instance;
 }
 

@@ -58,7 +58,8 @@ public:
                                                    const DeviceOptions &options) = 0;
 };
 
-/// Devices by the name of the target they execute. "cpu" is built in; the compiler library adds "reference".
+/// Devices by the name of the target they execute. "cpu" and "vulkan" are built in; the compiler library adds
+/// "reference".
 using DeviceFactory = std::function<Result<std::unique_ptr<Device>>(std::string_view argument)>;
 LINNET_API void registerDevice(std::string target, DeviceFactory factory);
 /// `spec` is TARGET or TARGET:ARGUMENT. An unknown target is an error that lists those that there are.

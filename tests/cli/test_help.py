@@ -2,7 +2,8 @@
 import re, shlex, subprocess
 from harness import *
 
-COMMANDS = ["run", "classify", "finetune", "train", "logits", "embed", "eval", "grad", "bench", "profile", "ablate", "compile", "inspect", "init", "pull",
+COMMANDS = ["run", "classify", "finetune", "train", "logits", "embed", "eval", "grad", "bench", "profile", "ablate", "compile", "inspect",
+            "devices", "init", "pull",
             "export", "tokenize", "detokenize", "tokenizer train"]
 
 

@@ -441,5 +441,6 @@ TEST_CASE("loading says what is wrong") {
   CHECK(t.model->config().max_batch == 4);
   CHECK(t.model->config().eos_ids == std::vector<TokenId>{256});
   CHECK(openDevice("nothing").ok() == false);
-  CHECK(contains(message(openDevice("nothing")), "unknown device 'nothing', expected one of: cpu, fake"));
+  CHECK(contains(message(openDevice("nothing")),
+                 "unknown device 'nothing', expected one of: cpu, fake, vulkan"));
 }

@@ -32,6 +32,7 @@ void addBisect(CLI::App &app, Action &action);
 void addTokenize(CLI::App &app, Action &action);
 void addDetokenize(CLI::App &app, Action &action);
 void addTokenizer(CLI::App &app, Action &action);
+void addDevices(CLI::App &app, Action &action);
 void addInspect(CLI::App &app, Action &action);
 void addInit(CLI::App &app, Action &action);
 void addExport(CLI::App &app, Action &action);

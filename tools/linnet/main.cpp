@@ -32,6 +32,7 @@ void declare(CLI::App &app, cli::Action &action) {
   cli::addBisect(app, action);
   cli::addCompile(app, action);
   cli::addInspect(app, action);
+  cli::addDevices(app, action);
   cli::addInit(app, action);
   cli::addPull(app, action);
   cli::addExport(app, action);

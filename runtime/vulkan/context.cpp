@@ -1,0 +1,99 @@
+#include "runtime/vulkan/context.h"
+#include "runtime/vulkan/features.h"
+#include "support/error.h"
+
+namespace linnet::vulkan {
+namespace {
+// A submission that takes longer than this is reported as hanging. Prefill of a large model on a CPU driver takes
+// minutes at most.
+constexpr uint64_t kHangNanoseconds = uint64_t(30) * 60 * 1'000'000'000;
+} // namespace
+
+Result<std::shared_ptr<Context>> Context::open(std::shared_ptr<Instance> instance, size_t number) {
+  const Instance::Found &found = instance->devices()[number];
+  std::shared_ptr<Context> made(new Context(std::move(instance)));
+  made->api = made->instance->functions();
+  made->inventory = found.inventory;
+  const Api &api = made->api;
+  uint32_t count = 0;
+  api.EnumerateDeviceExtensionProperties(found.handle, nullptr, &count, nullptr);
+  std::vector<VkExtensionProperties> list(count);
+  api.EnumerateDeviceExtensionProperties(found.handle, nullptr, &count, list.data());
+  std::set<std::string> offered;
+  for (const VkExtensionProperties &e : list) offered.insert(e.extensionName);
+  FeatureChain chain(found.inventory.api, offered);
+  api.GetPhysicalDeviceFeatures2(found.handle, chain.head());
+  chain.reduce();
+  std::vector<const char *> extensions = chain.extensions();
+  if (offered.count("VK_KHR_portability_subset")) extensions.push_back("VK_KHR_portability_subset");
+  float priority = 1;
+  VkDeviceQueueCreateInfo queue = {};
+  queue.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO;
+  queue.queueFamilyIndex = static_cast<uint32_t>(found.inventory.queue_family);
+  queue.queueCount = 1;
+  queue.pQueuePriorities = &priority;
+  VkDeviceCreateInfo info = {};
+  info.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO;
+  info.pNext = chain.head();
+  info.queueCreateInfoCount = 1;
+  info.pQueueCreateInfos = &queue;
+  info.enabledExtensionCount = static_cast<uint32_t>(extensions.size());
+  info.ppEnabledExtensionNames = extensions.data();
+  LINNET_TRY(check(api.CreateDevice(found.handle, &info, nullptr, &made->device),
+                   fmt::format("cannot open device {}", found.inventory.name)));
+  LINNET_TRY(made->api.bindDevice(made->device));
+  made->api.GetDeviceQueue(made->device, queue.queueFamilyIndex, 0, &made->queue);
+  VkCommandPoolCreateInfo pool = {};
+  pool.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO;
+  pool.queueFamilyIndex = queue.queueFamilyIndex;
+  LINNET_TRY(check(made->api.CreateCommandPool(made->device, &pool, nullptr, &made->commands),
+                   "cannot make a command pool"));
+  VkFenceCreateInfo fence = {};
+  fence.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO;
+  LINNET_TRY(check(made->api.CreateFence(made->device, &fence, nullptr, &made->fence), "cannot make a fence"));
+  return made;
+}
+
+Context::~Context() {
+  if (!device || !api.DestroyDevice) return;
+  api.DeviceWaitIdle(device);
+  if (fence) api.DestroyFence(device, fence, nullptr);
+  if (commands) api.DestroyCommandPool(device, commands, nullptr);
+  api.DestroyDevice(device, nullptr);
+}
+
+int Context::memoryType(uint32_t allowed, bool device_local, bool host_visible) const {
+  int best = -1;
+  for (size_t i = 0; i < inventory.types.size(); ++i) {
+    const MemoryType &type = inventory.types[i];
+    if (!(allowed >> i & 1) || (device_local && !type.device_local)) continue;
+    if (host_visible && (!type.host_visible || !type.coherent)) continue;
+    // What the host reads is better cached.
+    if (best < 0 || (host_visible && type.cached && !inventory.types[static_cast<size_t>(best)].cached))
+      best = static_cast<int>(i);
+  }
+  return best;
+}
+
+Result<VkCommandBuffer> Context::newCommands() {
+  VkCommandBufferAllocateInfo info = {};
+  info.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO;
+  info.commandPool = commands;
+  info.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY;
+  info.commandBufferCount = 1;
+  VkCommandBuffer buffer = nullptr;
+  LINNET_TRY(check(api.AllocateCommandBuffers(device, &info, &buffer), "cannot make a command buffer"));
+  return buffer;
+}
+
+Result<void> Context::submit(VkCommandBuffer buffer) {
+  VkSubmitInfo info = {};
+  info.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO;
+  info.commandBufferCount = 1;
+  info.pCommandBuffers = &buffer;
+  LINNET_TRY(check(api.ResetFences(device, 1, &fence), "cannot reset a fence"));
+  LINNET_TRY(check(api.QueueSubmit(queue, 1, &info, fence), "cannot submit"));
+  return check(api.WaitForFences(device, 1, &fence, VK_TRUE, kHangNanoseconds), "waiting for the device");
+}
+
+} // namespace linnet::vulkan

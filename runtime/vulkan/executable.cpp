@@ -1,0 +1,177 @@
+#include "runtime/vulkan/executable.h"
+#include "runtime/dispatch_check.h"
+#include "runtime/expr.h"
+#include "runtime/profiling.h"
+#include "runtime/run_check.h"
+#include "support/error.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace linnet::vulkan {
+namespace {
+
+// Each prompt length is a shape of its own; those that have not run for this many shapes are recorded anew.
+constexpr size_t kKeptRecordings = 16;
+
+uint64_t aligned(uint64_t bytes) { return (bytes + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment; }
+
+} // namespace
+
+Result<std::unique_ptr<Executable>> VulkanExecutable::load(std::shared_ptr<Context> context,
+                                                           const Artifact &artifact, const fb::Program &program) {
+  std::unique_ptr<VulkanExecutable> made(new VulkanExecutable(std::move(context), artifact, program));
+  auto ready = made->allocate();
+  if (ready) ready = made->upload();
+  if (!ready) return errorf("{}: {}", artifact.path(), ready.error().message);
+  return std::unique_ptr<Executable>(std::move(made));
+}
+
+// Ports of each entry lie one behind the other from the start of one area: entries do not run at the same time.
+Result<void> VulkanExecutable::allocate() {
+  std::vector<uint64_t> weight_bytes, state_bytes;
+  for (const fb::Weight *weight : *program.weights()) weight_bytes.push_back(weight->blob()->size());
+  for (const fb::State *state : *program.states()) state_bytes.push_back(state->bytes());
+  for (uint64_t bytes : weight_bytes) use.weights += bytes;
+  for (uint64_t bytes : state_bytes) use.states += aligned(bytes);
+  use.arena = program.arena_bytes();
+  for (const fb::Entry *entry : *program.entries()) {
+    uint64_t end = 0;
+    auto lay = [&](auto &ports, std::vector<std::vector<Range>> &to) {
+      to.emplace_back();
+      for (const fb::Port *port : ports) {
+        to.back().push_back({0, end, port->bytes()});
+        end += std::max(aligned(port->bytes()), kBufferAlignment);
+      }
+    };
+    lay(*entry->inputs(), inputs);
+    lay(*entry->outputs(), outputs);
+    use.io = std::max(use.io, end);
+  }
+  LINNET_ASSIGN(weights, buffers.allocate(weight_bytes, false, "weights"));
+  LINNET_ASSIGN(states, buffers.allocate(state_bytes, false, "states"));
+  LINNET_ASSIGN(std::vector<Range> areas, buffers.allocate({use.arena}, false, "activations"));
+  arena = areas[0];
+  LINNET_ASSIGN(areas, buffers.allocate({use.io}, true, "inputs and outputs"));
+  io = areas[0];
+  for (auto *list : {&inputs, &outputs})
+    for (auto &ranges : *list)
+      for (Range &range : ranges) range.buffer = io.buffer;
+  symbols.resize(program.symbols()->size());
+  return {};
+}
+
+Result<void> VulkanExecutable::upload() {
+  for (uint32_t i = 0; i < weights.size(); ++i)
+    LINNET_TRY(buffers.write(weights[i], artifact.blob(*program.weights()->Get(i)->blob())));
+  LINNET_TRY(buffers.zero(std::span(&arena, 1)));
+  return buffers.zero(states);
+}
+
+Range VulkanExecutable::place(int entry, const fb::Ref &ref) const {
+  auto at = [&](const Range &area) { return Range{area.buffer, area.offset + ref.offset(), ref.size()}; };
+  auto e = static_cast<size_t>(entry);
+  switch (ref.space()) {
+  case fb::Space::weight:
+    return at(weights[ref.index()]);
+  case fb::Space::state:
+    return at(states[ref.index()]);
+  case fb::Space::input:
+    return at(inputs[e][ref.index()]);
+  case fb::Space::output:
+    return at(outputs[e][ref.index()]);
+  case fb::Space::arena:
+    break;
+  }
+  return at(arena);
+}
+
+Result<Recording *> VulkanExecutable::recordingOf(int entry, std::span<const int64_t> values) {
+  bool timed = profiler && context->inventory.timestamp_ns > 0;
+  for (auto kept = recordings.begin(); kept != recordings.end(); ++kept) {
+    if (kept->entry != entry || kept->timed != timed || !std::ranges::equal(kept->symbols, values)) continue;
+    recordings.splice(recordings.begin(), recordings, kept);
+    return recordings.front().recording.get();
+  }
+  const fb::Entry &e = *program.entries()->Get(static_cast<uint32_t>(entry));
+  std::vector<PlannedDispatch> planned;
+  std::vector<PipelineKey> keys;
+  Place where = [&](const fb::Ref &ref) { return place(entry, ref); };
+  for (uint32_t i = 0; i < e.commands()->size(); ++i) {
+    const fb::Command &command = *e.commands()->Get(i);
+    auto plan = planDispatch(context->inventory, program, *command.body_as_Dispatch(), values, where);
+    if (!plan)
+      return errorf("{}: entry '{}': command {} ({}): {}", artifact.path(), e.name()->string_view(), i,
+                    command.op()->string_view(), plan.error().message);
+    for (const PlannedStep &step : plan->steps) keys.push_back(keyOf(*step.step));
+    planned.push_back(std::move(*plan));
+  }
+  LINNET_TRY(pipelines.make(keys));
+  Kept fresh{entry, timed, {values.begin(), values.end()}, std::make_unique<Recording>(context)};
+  LINNET_TRY(fresh.recording->record(planned, pipelines, buffers, timed, made));
+  if (recordings.size() == kKeptRecordings) recordings.pop_back();
+  recordings.push_front(std::move(fresh));
+  return recordings.front().recording.get();
+}
+
+Result<void> VulkanExecutable::run(int entry, std::span<const int64_t> values,
+                                   std::span<const std::span<const std::byte>> given,
+                                   const std::vector<bool> &wanted) {
+  last_entry = -1;
+  LINNET_TRY(checkRun(artifact, program, entry, values, given, wanted));
+  if (!failure.empty()) return Error{failure};
+  for (size_t i = 0; i < given.size(); ++i)
+    if (!given[i].empty()) LINNET_TRY(buffers.write(inputs[static_cast<size_t>(entry)][i], given[i]));
+  std::copy(values.begin(), values.end(), symbols.begin());
+  LINNET_ASSIGN(Recording * recording, recordingOf(entry, symbols));
+  int64_t begin = profiler ? profileNow() : 0;
+  LINNET_TRY(recording->run());
+  last_entry = entry;
+  return profiler ? report(entry, *recording, begin, profileNow()) : Result<void>();
+}
+
+Result<std::span<const std::byte>> VulkanExecutable::output(int i) {
+  if (last_entry < 0) return Error{"no output: nothing has been run"};
+  const fb::Entry &e = *program.entries()->Get(static_cast<uint32_t>(last_entry));
+  if (i < 0 || static_cast<uint32_t>(i) >= e.outputs()->size())
+    return errorf("entry '{}' has {} outputs, number {} was asked for", e.name()->string_view(), e.outputs()->size(),
+                  i);
+  const Range &range = outputs[static_cast<size_t>(last_entry)][static_cast<size_t>(i)];
+  uint64_t bytes = portBytes(*e.outputs()->Get(static_cast<uint32_t>(i)), symbols);
+  if (const std::byte *mapped = buffers[range.buffer].mapped) return std::span(mapped + range.offset, bytes);
+  copy.resize(bytes);
+  LINNET_TRY(buffers.read(range, copy));
+  return std::span<const std::byte>(copy);
+}
+
+void VulkanExecutable::resetStates() {
+  if (auto done = buffers.zero(states); !done) failure = done.error().message;
+}
+
+MemoryUse VulkanExecutable::memory() const { return use; }
+
+// The device's clock is tied to the host's at the run's begin: only differences of its ticks are used.
+Result<void> VulkanExecutable::report(int entry, const Recording &recording, int64_t begin, int64_t end) {
+  const fb::Entry &e = *program.entries()->Get(static_cast<uint32_t>(entry));
+  LINNET_ASSIGN(std::vector<uint64_t> ticks, recording.stamps());
+  RunTiming run{e.name()->string_view(), profileDims(program, symbols), begin, end, {}};
+  std::vector<int64_t> extents = profileExtents(*profiler, run.dims);
+  std::vector<CommandTiming> timings;
+  auto at = [&](size_t i) {
+    if (ticks.empty()) return begin;
+    double ns = static_cast<double>(ticks[i] - ticks[0]) * context->inventory.timestamp_ns;
+    return std::min(begin + static_cast<int64_t>(ns), end);
+  };
+  for (uint32_t i = 0; i < e.commands()->size(); ++i) {
+    const fb::Command &command = *e.commands()->Get(i);
+    const fb::Choice &choice = *command.body_as_Dispatch()->choices()->Get(recording.choices[i]);
+    timings.push_back({command.op()->string_view(), command.location()->string_view(), choice.name()->string_view(),
+                       at(2 * i), at(2 * i + 1), evaluate(command.flops(), extents),
+                       evaluate(command.bytes(), extents)});
+  }
+  run.commands = timings;
+  profiler->add(run);
+  return {};
+}
+
+} // namespace linnet::vulkan

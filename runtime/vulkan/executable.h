@@ -1,0 +1,65 @@
+// A program on a Vulkan device.
+#pragma once
+#include "runtime/device.h"
+#include "runtime/vulkan/recording.h"
+
+#include <list>
+#include <memory>
+
+namespace linnet::vulkan {
+
+/// Memory, pipelines and descriptors are made when a program or a shape is first used; a run of a shape that has run
+/// before submits its recording again and does no more.
+class VulkanExecutable : public Executable {
+public:
+  static Result<std::unique_ptr<Executable>> load(std::shared_ptr<Context> context, const Artifact &artifact,
+                                                  const fb::Program &program);
+
+  Result<void> run(int entry, std::span<const int64_t> symbols, std::span<const std::span<const std::byte>> inputs,
+                   const std::vector<bool> &wanted) override;
+  Result<std::span<const std::byte>> output(int i) override;
+  void resetStates() override;
+  MemoryUse memory() const override;
+  void setProfiler(std::shared_ptr<Profiler> p) override { profiler = std::move(p); }
+
+  const RecordingCounts &counts() const { return made; }
+  /// The recording of the last run.
+  const Recording &lastRecording() const { return *recordings.front().recording; }
+
+private:
+  VulkanExecutable(std::shared_ptr<Context> context, const Artifact &artifact, const fb::Program &program)
+      : context(context), artifact(artifact), program(program), buffers(context),
+        pipelines(context, artifact, program) {}
+  Result<void> allocate();
+  Result<void> upload();
+  Range place(int entry, const fb::Ref &ref) const;
+  Result<Recording *> recordingOf(int entry, std::span<const int64_t> symbols);
+  Result<void> report(int entry, const Recording &recording, int64_t begin, int64_t end);
+
+  // Shapes that have run, the last one first.
+  struct Kept {
+    int entry = 0;
+    bool timed = false;
+    std::vector<int64_t> symbols;
+    std::unique_ptr<Recording> recording;
+  };
+
+  std::shared_ptr<Context> context;
+  const Artifact &artifact;
+  const fb::Program &program;
+  Buffers buffers;
+  Pipelines pipelines;
+  std::vector<Range> weights, states;
+  Range arena, io;
+  std::vector<std::vector<Range>> inputs, outputs; // of each entry
+  std::list<Kept> recordings;
+  RecordingCounts made;
+  std::vector<int64_t> symbols; // of the last run
+  std::vector<std::byte> copy;  // of an output that the host does not reach
+  std::shared_ptr<Profiler> profiler;
+  MemoryUse use;
+  std::string failure; // of resetStates(), told by the next run
+  int last_entry = -1;
+};
+
+} // namespace linnet::vulkan

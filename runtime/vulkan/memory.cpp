@@ -1,0 +1,164 @@
+#include "runtime/vulkan/memory.h"
+#include "runtime/dispatch_check.h"
+#include "support/error.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace linnet::vulkan {
+namespace {
+constexpr uint64_t kStagingBytes = uint64_t(16) << 20;
+uint64_t aligned(uint64_t bytes) { return (bytes + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment; }
+} // namespace
+
+Buffers::~Buffers() {
+  if (staging.handle) list.push_back(staging);
+  for (const Buffer &buffer : list) {
+    context->api.DestroyBuffer(context->device, buffer.handle, nullptr);
+    context->api.FreeMemory(context->device, buffer.memory, nullptr);
+  }
+}
+
+Result<Buffer> Buffers::make(uint64_t bytes, bool host, const char *what) {
+  const Api &api = context->api;
+  Buffer buffer;
+  buffer.bytes = bytes;
+  VkBufferCreateInfo info = {};
+  info.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO;
+  info.size = bytes;
+  info.usage =
+      VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
+  LINNET_TRY(check(api.CreateBuffer(context->device, &info, nullptr, &buffer.handle),
+                   fmt::format("cannot make a buffer of {} bytes for {}", bytes, what)));
+  VkMemoryRequirements needs;
+  api.GetBufferMemoryRequirements(context->device, buffer.handle, &needs);
+  // Unified memory is reached directly; else what the device alone uses is its own, the host's share is the host's.
+  int type = host ? context->memoryType(needs.memoryTypeBits, false, true)
+                  : context->memoryType(needs.memoryTypeBits, true, true);
+  if (type < 0) type = context->memoryType(needs.memoryTypeBits, !host, host);
+  if (type < 0) type = context->memoryType(needs.memoryTypeBits, false, host);
+  auto fail = [&](const std::string &message) {
+    api.DestroyBuffer(context->device, buffer.handle, nullptr);
+    return Error{message};
+  };
+  if (type < 0) return fail(fmt::format("the device has no memory for {}", what));
+  const MemoryType &chosen = context->inventory.types[static_cast<size_t>(type)];
+  Heap &heap = context->inventory.heaps[chosen.heap];
+  if (needs.size > heap.available)
+    return fail(fmt::format("not enough memory on {}: {} bytes needed for {}, {} available",
+                            context->inventory.name, needs.size, what, heap.available));
+  VkMemoryAllocateInfo allocate = {};
+  allocate.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO;
+  allocate.allocationSize = needs.size;
+  allocate.memoryTypeIndex = static_cast<uint32_t>(type);
+  auto made = check(api.AllocateMemory(context->device, &allocate, nullptr, &buffer.memory),
+                    fmt::format("cannot take {} bytes for {}, {} are available", needs.size, what, heap.available));
+  if (!made) return fail(made.error().message);
+  heap.available -= needs.size;
+  LINNET_TRY(check(api.BindBufferMemory(context->device, buffer.handle, buffer.memory, 0), "cannot bind memory"));
+  if (chosen.host_visible && chosen.coherent) {
+    void *mapped = nullptr;
+    LINNET_TRY(check(api.MapMemory(context->device, buffer.memory, 0, VK_WHOLE_SIZE, 0, &mapped), "cannot map"));
+    buffer.mapped = static_cast<std::byte *>(mapped);
+  }
+  return buffer;
+}
+
+Result<std::vector<Range>> Buffers::allocate(const std::vector<uint64_t> &sizes, bool host, const char *what) {
+  uint64_t limit = context->inventory.limits.allocation;
+  std::vector<Range> ranges;
+  for (size_t first = 0; first < sizes.size();) {
+    uint64_t bytes = 0;
+    size_t last = first;
+    for (; last < sizes.size(); ++last) {
+      uint64_t size = std::max(aligned(sizes[last]), kBufferAlignment);
+      if (size > limit)
+        return errorf("{}: one of {} bytes, the device allocates at most {} at once", what, size, limit);
+      if (bytes + size > limit) break;
+      ranges.push_back({static_cast<uint32_t>(list.size()), bytes, sizes[last]});
+      bytes += size;
+    }
+    LINNET_ASSIGN(Buffer buffer, make(bytes, host, what));
+    list.push_back(buffer);
+    sum += bytes;
+    first = last;
+  }
+  return ranges;
+}
+
+Result<void> Buffers::needStaging() {
+  if (staging.handle) return {};
+  LINNET_ASSIGN(staging, make(kStagingBytes, true, "staging"));
+  if (!staging.mapped) return Error{"the device has no memory that the host can write"};
+  return {};
+}
+
+Result<void> Buffers::once(const std::function<void(VkCommandBuffer)> &record) {
+  const Api &api = context->api;
+  LINNET_ASSIGN(VkCommandBuffer commands, context->newCommands());
+  VkCommandBufferBeginInfo begin = {};
+  begin.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO;
+  begin.flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT;
+  auto result = check(api.BeginCommandBuffer(commands, &begin), "cannot record");
+  VkMemoryBarrier barrier = {};
+  barrier.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER;
+  barrier.srcAccessMask = VK_ACCESS_MEMORY_WRITE_BIT;
+  barrier.dstAccessMask = VK_ACCESS_MEMORY_READ_BIT | VK_ACCESS_MEMORY_WRITE_BIT;
+  auto all = [&](VkPipelineStageFlags to) {
+    api.CmdPipelineBarrier(commands, VK_PIPELINE_STAGE_ALL_COMMANDS_BIT, to, 0, 1, &barrier, 0, nullptr, 0, nullptr);
+  };
+  all(VK_PIPELINE_STAGE_ALL_COMMANDS_BIT);
+  record(commands);
+  all(VK_PIPELINE_STAGE_ALL_COMMANDS_BIT | VK_PIPELINE_STAGE_HOST_BIT);
+  if (result) result = check(api.EndCommandBuffer(commands), "cannot record");
+  if (result) result = context->submit(commands);
+  api.FreeCommandBuffers(context->device, context->commands, 1, &commands);
+  return result;
+}
+
+Result<void> Buffers::write(const Range &range, std::span<const std::byte> bytes) {
+  const Buffer &buffer = list[range.buffer];
+  if (buffer.mapped) {
+    std::memcpy(buffer.mapped + range.offset, bytes.data(), bytes.size());
+    return {};
+  }
+  LINNET_TRY(needStaging());
+  for (uint64_t at = 0; at < bytes.size(); at += kStagingBytes) {
+    uint64_t count = std::min<uint64_t>(kStagingBytes, bytes.size() - at);
+    std::memcpy(staging.mapped, bytes.data() + at, count);
+    VkBufferCopy copy{0, range.offset + at, count};
+    LINNET_TRY(once([&](VkCommandBuffer commands) {
+      context->api.CmdCopyBuffer(commands, staging.handle, buffer.handle, 1, &copy);
+    }));
+  }
+  return {};
+}
+
+Result<void> Buffers::read(const Range &range, std::span<std::byte> bytes) {
+  const Buffer &buffer = list[range.buffer];
+  if (buffer.mapped) {
+    std::memcpy(bytes.data(), buffer.mapped + range.offset, bytes.size());
+    return {};
+  }
+  LINNET_TRY(needStaging());
+  for (uint64_t at = 0; at < bytes.size(); at += kStagingBytes) {
+    uint64_t count = std::min<uint64_t>(kStagingBytes, bytes.size() - at);
+    VkBufferCopy copy{range.offset + at, 0, count};
+    LINNET_TRY(once([&](VkCommandBuffer commands) {
+      context->api.CmdCopyBuffer(commands, buffer.handle, staging.handle, 1, &copy);
+    }));
+    std::memcpy(bytes.data() + at, staging.mapped, count);
+  }
+  return {};
+}
+
+Result<void> Buffers::zero(std::span<const Range> ranges) {
+  if (ranges.empty()) return {};
+  return once([&](VkCommandBuffer commands) {
+    for (const Range &range : ranges)
+      context->api.CmdFillBuffer(commands, list[range.buffer].handle, range.offset,
+                                 std::max<uint64_t>((range.size + 3) / 4 * 4, 4), 0);
+  });
+}
+
+} // namespace linnet::vulkan

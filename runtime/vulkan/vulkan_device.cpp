@@ -1,0 +1,52 @@
+#include "runtime/vulkan/vulkan_device.h"
+#include "runtime/vulkan/executable.h"
+#include "support/error.h"
+
+namespace linnet::vulkan {
+namespace {
+
+std::vector<Inventory> inventories(const Instance &instance) {
+  std::vector<Inventory> list;
+  for (const Instance::Found &found : instance.devices()) list.push_back(found.inventory);
+  return list;
+}
+
+class VulkanDevice : public Device {
+public:
+  VulkanDevice(std::shared_ptr<Instance> instance, size_t number)
+      : instance(std::move(instance)), number(number) {}
+  std::string description() const override {
+    const Inventory &device = instance->devices()[number].inventory;
+    return fmt::format("vulkan:{}, {}, {}{}", number, device.name, kindName(device.kind),
+                       device.emulates.empty() ? "" : ", as poor as " + device.emulates);
+  }
+  Result<std::unique_ptr<Executable>> load(const Artifact &artifact, const fb::Program &program,
+                                           const DeviceOptions &) override {
+    LINNET_ASSIGN(std::shared_ptr<Context> context, Context::open(instance, number));
+    return VulkanExecutable::load(std::move(context), artifact, program);
+  }
+
+private:
+  std::shared_ptr<Instance> instance;
+  size_t number;
+};
+
+} // namespace
+
+Result<std::unique_ptr<Device>> openVulkanDevice(std::string_view argument) {
+  LINNET_ASSIGN(std::shared_ptr<Instance> instance, Instance::create());
+  LINNET_ASSIGN(size_t number, chooseDevice(inventories(*instance), std::string(argument)));
+  return std::unique_ptr<Device>(std::make_unique<VulkanDevice>(std::move(instance), number));
+}
+
+Result<std::vector<ListedDevice>> listDevices(const std::string &emulated) {
+  if (!emulated.empty()) emulateLimits(emulated);
+  LINNET_ASSIGN(std::shared_ptr<Instance> instance, Instance::create());
+  std::vector<ListedDevice> list;
+  for (Inventory &inventory : inventories(*instance))
+    list.push_back({inventory, kindName(inventory.kind), inventory.refusal()});
+  if (auto best = chooseDevice(inventories(*instance), "")) list[*best].chosen = true;
+  return list;
+}
+
+} // namespace linnet::vulkan
