@@ -30,8 +30,8 @@ Value *nearest(Emitter &e, Value *x, Value *factor) {
                        e.b.CreateBitCast(e.f32(magic, lanes), e.intType(lanes)));
 }
 
-/// One row to integers. They lie in the order in which a matmul meets them: of eight rows of i4 together first
-/// the even ones, which are the low halves of the bytes.
+/// One row to integers. They lie in the order in which a matmul meets them: of eight rows of i4 together
+/// first the even ones, which are the low halves of the bytes.
 struct QuantizedRow {
   Emitter &e;
   const IntegerRows &to;
@@ -55,7 +55,9 @@ struct QuantizedRow {
 
   /// Stores elements [i, i + lanes) and adds their bytes to the sums of the high and of the low ones.
   Values put(Value *i, int lanes, const Values &sums) const {
-    auto number = [&](int64_t value) { return llvm::ConstantInt::get(e.intType(lanes), uint64_t(value), true); };
+    auto number = [&](int64_t value) {
+      return llvm::ConstantInt::get(e.intType(lanes), uint64_t(value), true);
+    };
     Value *q = nearest(e, e.load(Type::f32, x, i, lanes), factor);
     Value *high = e.b.CreateAShr(e.b.CreateAdd(q, number(128)), number(8));
     Value *low = e.b.CreateSub(q, e.b.CreateShl(high, number(8)));
@@ -78,8 +80,7 @@ struct QuantizedRow {
                   [&](Value *i, const Values &now) { return put(e.b.CreateAdd(from, i), 1, now); });
     Value *index = e.muladd(group, e.i64(2), e.i64(to.sumsAt() / 4));
     for (int h = 0; h < 2; ++h)
-      e.store(Type::i32, out, e.b.CreateAdd(index, e.i64(h)),
-              e.b.CreateMul(sums[h], e.i32(-to.zero())));
+      e.store(Type::i32, out, e.b.CreateAdd(index, e.i64(h)), e.b.CreateMul(sums[h], e.i32(-to.zero())));
   }
 
   void write() {

@@ -1,5 +1,6 @@
 // Vulkan's functions, found at run time: the runtime links no loader. A plain table of the C API
-// rather than vulkan.hpp: sixty calls do not pay for megabytes of headers in every file here, nor for exceptions.
+// rather than vulkan.hpp: sixty calls do not pay for megabytes of headers in every file here, nor for
+// exceptions.
 #pragma once
 #define VK_NO_PROTOTYPES
 #include "support/result.h"

@@ -4,8 +4,8 @@
 
 namespace linnet::vulkan {
 namespace {
-// A submission that takes longer than this is reported as hanging. Prefill of a large model on a CPU driver takes
-// minutes at most.
+// A submission that takes longer than this is reported as hanging. Prefill of a large model on a CPU driver
+// takes minutes at most.
 constexpr uint64_t kHangNanoseconds = uint64_t(30) * 60 * 1'000'000'000;
 } // namespace
 
@@ -50,7 +50,8 @@ Result<std::shared_ptr<Context>> Context::open(std::shared_ptr<Instance> instanc
                    "cannot make a command pool"));
   VkFenceCreateInfo fence = {};
   fence.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO;
-  LINNET_TRY(check(made->api.CreateFence(made->device, &fence, nullptr, &made->fence), "cannot make a fence"));
+  LINNET_TRY(
+      check(made->api.CreateFence(made->device, &fence, nullptr, &made->fence), "cannot make a fence"));
   return made;
 }
 

@@ -12,12 +12,12 @@
 
 namespace linnet::vulkan {
 
-/// Hears what the validation layers say; a test sets it before it opens a device, which then has the layers on
-/// (core and synchronization validation). Opening fails where they are not installed. Null: none again.
+/// Hears what the validation layers say; a test sets it before it opens a device, which then has the layers
+/// on (core and synchronization validation). Opening fails where they are not installed. Null: none again.
 void setMessageHandler(std::function<void(const std::string &)> handler);
 
-/// All later devices look as poor as this profile (a file as in docs/devices); "": no more. Without it the variable
-/// LINNET_EMULATE_LIMITS may name a file.
+/// All later devices look as poor as this profile (a file as in docs/devices); "": no more. Without it the
+/// variable LINNET_EMULATE_LIMITS may name a file.
 void emulateLimits(std::string path);
 
 class Instance {
@@ -42,8 +42,8 @@ private:
   std::vector<Found> found;
 };
 
-/// Which of `devices` `argument` means: "" the best that is no CPU (a CPU where there is nothing else), a number, or
-/// part of a name. An error lists what there is.
+/// Which of `devices` `argument` means: "" the best that is no CPU (a CPU where there is nothing else), a
+/// number, or part of a name. An error lists what there is.
 Result<size_t> chooseDevice(std::span<const Inventory> devices, const std::string &argument);
 
 class Context {

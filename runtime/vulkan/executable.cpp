@@ -14,12 +14,15 @@ namespace {
 // Each prompt length is a shape of its own; those that have not run for this many shapes are recorded anew.
 constexpr size_t kKeptRecordings = 16;
 
-uint64_t aligned(uint64_t bytes) { return (bytes + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment; }
+uint64_t aligned(uint64_t bytes) {
+  return (bytes + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment;
+}
 
 } // namespace
 
 Result<std::unique_ptr<Executable>> VulkanExecutable::load(std::shared_ptr<Context> context,
-                                                           const Artifact &artifact, const fb::Program &program) {
+                                                           const Artifact &artifact,
+                                                           const fb::Program &program) {
   std::unique_ptr<VulkanExecutable> made(new VulkanExecutable(std::move(context), artifact, program));
   auto ready = made->allocate();
   if (ready) ready = made->upload();
@@ -27,7 +30,8 @@ Result<std::unique_ptr<Executable>> VulkanExecutable::load(std::shared_ptr<Conte
   return std::unique_ptr<Executable>(std::move(made));
 }
 
-// Ports of each entry lie one behind the other from the start of one area: entries do not run at the same time.
+// Ports of each entry lie one behind the other from the start of one area: entries do not run at the same
+// time.
 Result<void> VulkanExecutable::allocate() {
   std::vector<uint64_t> weight_bytes, state_bytes;
   for (const fb::Weight *weight : *program.weights()) weight_bytes.push_back(weight->blob()->size());
@@ -134,8 +138,8 @@ Result<std::span<const std::byte>> VulkanExecutable::output(int i) {
   if (last_entry < 0) return Error{"no output: nothing has been run"};
   const fb::Entry &e = *program.entries()->Get(static_cast<uint32_t>(last_entry));
   if (i < 0 || static_cast<uint32_t>(i) >= e.outputs()->size())
-    return errorf("entry '{}' has {} outputs, number {} was asked for", e.name()->string_view(), e.outputs()->size(),
-                  i);
+    return errorf("entry '{}' has {} outputs, number {} was asked for", e.name()->string_view(),
+                  e.outputs()->size(), i);
   const Range &range = outputs[static_cast<size_t>(last_entry)][static_cast<size_t>(i)];
   uint64_t bytes = portBytes(*e.outputs()->Get(static_cast<uint32_t>(i)), symbols);
   if (const std::byte *mapped = buffers[range.buffer].mapped) return std::span(mapped + range.offset, bytes);
@@ -165,9 +169,9 @@ Result<void> VulkanExecutable::report(int entry, const Recording &recording, int
   for (uint32_t i = 0; i < e.commands()->size(); ++i) {
     const fb::Command &command = *e.commands()->Get(i);
     const fb::Choice &choice = *command.body_as_Dispatch()->choices()->Get(recording.choices[i]);
-    timings.push_back({command.op()->string_view(), command.location()->string_view(), choice.name()->string_view(),
-                       at(2 * i), at(2 * i + 1), evaluate(command.flops(), extents),
-                       evaluate(command.bytes(), extents)});
+    timings.push_back({command.op()->string_view(), command.location()->string_view(),
+                       choice.name()->string_view(), at(2 * i), at(2 * i + 1),
+                       evaluate(command.flops(), extents), evaluate(command.bytes(), extents)});
   }
   run.commands = timings;
   profiler->add(run);

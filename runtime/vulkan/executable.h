@@ -8,14 +8,15 @@
 
 namespace linnet::vulkan {
 
-/// Memory, pipelines and descriptors are made when a program or a shape is first used; a run of a shape that has run
-/// before submits its recording again and does no more.
+/// Memory, pipelines and descriptors are made when a program or a shape is first used; a run of a shape that
+/// has run before submits its recording again and does no more.
 class VulkanExecutable : public Executable {
 public:
   static Result<std::unique_ptr<Executable>> load(std::shared_ptr<Context> context, const Artifact &artifact,
                                                   const fb::Program &program);
 
-  Result<void> run(int entry, std::span<const int64_t> symbols, std::span<const std::span<const std::byte>> inputs,
+  Result<void> run(int entry, std::span<const int64_t> symbols,
+                   std::span<const std::span<const std::byte>> inputs,
                    const std::vector<bool> &wanted) override;
   Result<std::span<const std::byte>> output(int i) override;
   void resetStates() override;

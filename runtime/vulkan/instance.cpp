@@ -14,7 +14,8 @@ namespace {
 std::function<void(const std::string &)> message_handler;
 std::string emulated_profile;
 
-VKAPI_ATTR VkBool32 VKAPI_CALL onMessage(VkDebugUtilsMessageSeverityFlagBitsEXT, VkDebugUtilsMessageTypeFlagsEXT,
+VKAPI_ATTR VkBool32 VKAPI_CALL onMessage(VkDebugUtilsMessageSeverityFlagBitsEXT,
+                                         VkDebugUtilsMessageTypeFlagsEXT,
                                          const VkDebugUtilsMessengerCallbackDataEXT *data, void *) {
   if (message_handler && data->pMessage) message_handler(data->pMessage);
   return VK_FALSE;
@@ -45,7 +46,8 @@ Kind kindOf(VkPhysicalDeviceType type) {
   }
 }
 
-void readLimits(Inventory &to, const VkPhysicalDeviceLimits &from, const VkPhysicalDeviceMaintenance3Properties &m) {
+void readLimits(Inventory &to, const VkPhysicalDeviceLimits &from,
+                const VkPhysicalDeviceMaintenance3Properties &m) {
   Limits &limits = to.limits;
   limits.storage_range = from.maxStorageBufferRange;
   limits.storage_alignment = from.minStorageBufferOffsetAlignment;
@@ -120,8 +122,7 @@ void readMemory(const Api &api, VkPhysicalDevice device, bool budgets, Inventory
   for (uint32_t i = 0; i < p.memoryHeapCount; ++i) {
     Heap heap{p.memoryHeaps[i].size, p.memoryHeaps[i].size,
               (p.memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) != 0};
-    if (budgets)
-      heap.available = budget.heapBudget[i] - std::min(budget.heapBudget[i], budget.heapUsage[i]);
+    if (budgets) heap.available = budget.heapBudget[i] - std::min(budget.heapBudget[i], budget.heapUsage[i]);
     to.heaps.push_back(heap);
   }
   for (uint32_t i = 0; i < p.memoryTypeCount; ++i) {
@@ -318,7 +319,8 @@ Result<size_t> chooseDevice(std::span<const Inventory> devices, const std::strin
     if (why.empty()) return i;
     return errorf("Vulkan device {} ({}) cannot be used: {}", i, devices[i].name, why);
   };
-  if (!argument.empty() && argument.size() < 6 && argument.find_first_not_of("0123456789") == std::string::npos) {
+  if (!argument.empty() && argument.size() < 6 &&
+      argument.find_first_not_of("0123456789") == std::string::npos) {
     size_t number = std::stoul(argument);
     if (number < devices.size()) return usable(number);
     return errorf("no Vulkan device {}, there are: {}", number, list);

@@ -1,5 +1,5 @@
-// What a Vulkan device has: limits, features and memories, as plain data. Plans are made from this alone, so they
-// are tested without a GPU, and a profile of another device can stand in for it (--emulate-limits).
+// What a Vulkan device has: limits, features and memories, as plain data. Plans are made from this alone, so
+// they are tested without a GPU, and a profile of another device can stand in for it (--emulate-limits).
 #pragma once
 #include "support/result.h"
 
@@ -23,8 +23,9 @@ struct Limits {
   uint32_t invocations = 128;                     ///< maxComputeWorkGroupInvocations
   std::array<uint32_t, 3> local = {128, 128, 64}; ///< maxComputeWorkGroupSize
   std::array<uint32_t, 3> groups = {65535, 65535, 65535};
-  uint32_t shared_bytes = 16384;                              ///< maxComputeSharedMemorySize
-  uint32_t subgroup = 1, subgroup_min = 1, subgroup_max = 1;  ///< min and max differ where a size can be asked for
+  uint32_t shared_bytes = 16384; ///< maxComputeSharedMemorySize
+  uint32_t subgroup = 1, subgroup_min = 1,
+           subgroup_max = 1; ///< min and max differ where a size can be asked for
 };
 
 struct Heap {

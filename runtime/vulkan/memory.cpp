@@ -8,7 +8,9 @@
 namespace linnet::vulkan {
 namespace {
 constexpr uint64_t kStagingBytes = uint64_t(16) << 20;
-uint64_t aligned(uint64_t bytes) { return (bytes + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment; }
+uint64_t aligned(uint64_t bytes) {
+  return (bytes + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment;
+}
 } // namespace
 
 Buffers::~Buffers() {
@@ -26,13 +28,14 @@ Result<Buffer> Buffers::make(uint64_t bytes, bool host, const char *what) {
   VkBufferCreateInfo info = {};
   info.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO;
   info.size = bytes;
-  info.usage =
-      VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
+  info.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
+               VK_BUFFER_USAGE_TRANSFER_DST_BIT;
   LINNET_TRY(check(api.CreateBuffer(context->device, &info, nullptr, &buffer.handle),
                    fmt::format("cannot make a buffer of {} bytes for {}", bytes, what)));
   VkMemoryRequirements needs;
   api.GetBufferMemoryRequirements(context->device, buffer.handle, &needs);
-  // Unified memory is reached directly; else what the device alone uses is its own, the host's share is the host's.
+  // Unified memory is reached directly; else what the device alone uses is its own, the host's share is the
+  // host's.
   int type = host ? context->memoryType(needs.memoryTypeBits, false, true)
                   : context->memoryType(needs.memoryTypeBits, true, true);
   if (type < 0) type = context->memoryType(needs.memoryTypeBits, !host, host);
@@ -51,20 +54,24 @@ Result<Buffer> Buffers::make(uint64_t bytes, bool host, const char *what) {
   allocate.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO;
   allocate.allocationSize = needs.size;
   allocate.memoryTypeIndex = static_cast<uint32_t>(type);
-  auto made = check(api.AllocateMemory(context->device, &allocate, nullptr, &buffer.memory),
-                    fmt::format("cannot take {} bytes for {}, {} are available", needs.size, what, heap.available));
+  auto made =
+      check(api.AllocateMemory(context->device, &allocate, nullptr, &buffer.memory),
+            fmt::format("cannot take {} bytes for {}, {} are available", needs.size, what, heap.available));
   if (!made) return fail(made.error().message);
   heap.available -= needs.size;
-  LINNET_TRY(check(api.BindBufferMemory(context->device, buffer.handle, buffer.memory, 0), "cannot bind memory"));
+  LINNET_TRY(
+      check(api.BindBufferMemory(context->device, buffer.handle, buffer.memory, 0), "cannot bind memory"));
   if (chosen.host_visible && chosen.coherent) {
     void *mapped = nullptr;
-    LINNET_TRY(check(api.MapMemory(context->device, buffer.memory, 0, VK_WHOLE_SIZE, 0, &mapped), "cannot map"));
+    LINNET_TRY(
+        check(api.MapMemory(context->device, buffer.memory, 0, VK_WHOLE_SIZE, 0, &mapped), "cannot map"));
     buffer.mapped = static_cast<std::byte *>(mapped);
   }
   return buffer;
 }
 
-Result<std::vector<Range>> Buffers::allocate(const std::vector<uint64_t> &sizes, bool host, const char *what) {
+Result<std::vector<Range>> Buffers::allocate(const std::vector<uint64_t> &sizes, bool host,
+                                             const char *what) {
   uint64_t limit = context->inventory.limits.allocation;
   std::vector<Range> ranges;
   for (size_t first = 0; first < sizes.size();) {
@@ -105,7 +112,8 @@ Result<void> Buffers::once(const std::function<void(VkCommandBuffer)> &record) {
   barrier.srcAccessMask = VK_ACCESS_MEMORY_WRITE_BIT;
   barrier.dstAccessMask = VK_ACCESS_MEMORY_READ_BIT | VK_ACCESS_MEMORY_WRITE_BIT;
   auto all = [&](VkPipelineStageFlags to) {
-    api.CmdPipelineBarrier(commands, VK_PIPELINE_STAGE_ALL_COMMANDS_BIT, to, 0, 1, &barrier, 0, nullptr, 0, nullptr);
+    api.CmdPipelineBarrier(commands, VK_PIPELINE_STAGE_ALL_COMMANDS_BIT, to, 0, 1, &barrier, 0, nullptr, 0,
+                           nullptr);
   };
   all(VK_PIPELINE_STAGE_ALL_COMMANDS_BIT);
   record(commands);

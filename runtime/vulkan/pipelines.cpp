@@ -11,8 +11,8 @@
 namespace linnet::vulkan {
 namespace {
 
-// What stands before a driver's cache data. Drivers check their own header; some crash on what lies behind it, so
-// the bytes are hashed.
+// What stands before a driver's cache data. Drivers check their own header; some crash on what lies behind
+// it, so the bytes are hashed.
 struct CacheHeader {
   char magic[8] = {'L', 'N', 'T', 'P', 'I', 'P', 'E', '1'};
   uint32_t vendor = 0, device = 0, driver_version = 0, api = 0;
@@ -141,8 +141,8 @@ Result<VkPipeline> Pipelines::compile(const PipelineKey &key, const Pipeline &pi
   if (shader.subgroup_max() && !fits) info.stage.pNext = &size;
   info.layout = pipeline.layout;
   VkPipeline handle = nullptr;
-  auto result = check(
-      context->api.CreateComputePipelines(context->device, cache, 1, &info, nullptr, &handle), what);
+  auto result =
+      check(context->api.CreateComputePipelines(context->device, cache, 1, &info, nullptr, &handle), what);
   context->api.DestroyShaderModule(context->device, module, nullptr);
   if (!result) return result.error();
   return handle;

@@ -32,7 +32,8 @@ public:
   Pipelines(const Pipelines &) = delete;
   ~Pipelines();
 
-  /// Makes those of `keys` that there are not, with the cache file's help, and writes the file if it has grown.
+  /// Makes those of `keys` that there are not, with the cache file's help, and writes the file if it has
+  /// grown.
   Result<void> make(std::span<const PipelineKey> keys);
   const Pipeline &operator[](const PipelineKey &key) const { return made.at(key); }
 
@@ -47,8 +48,8 @@ private:
   std::map<PipelineKey, Pipeline> made;
 };
 
-/// Where drivers' compiled pipelines are kept: LINNET_CACHE_DIR, or linnet under XDG_CACHE_HOME or ~/.cache; ""
-/// where there is none.
+/// Where drivers' compiled pipelines are kept: LINNET_CACHE_DIR, or linnet under XDG_CACHE_HOME or ~/.cache;
+/// "" where there is none.
 std::string cacheDirectory();
 
 } // namespace linnet::vulkan

@@ -1,5 +1,5 @@
-// What a program's dispatches become on a device with a given inventory: which choice, in which parts, bound how,
-// and where barriers are due. Knows no Vulkan calls.
+// What a program's dispatches become on a device with a given inventory: which choice, in which parts, bound
+// how, and where barriers are due. Knows no Vulkan calls.
 #pragma once
 #include "runtime/artifact_generated.h"
 #include "runtime/vulkan/inventory.h"
@@ -55,7 +55,8 @@ using PutAside = std::set<std::string>;
 /// Where an operand lies.
 using Place = std::function<Range(const fb::Ref &)>;
 
-/// The first possible choice of `dispatch`, at most from `first_choice` on. An error says why none is possible.
+/// The first possible choice of `dispatch`, at most from `first_choice` on. An error says why none is
+/// possible.
 Result<PlannedDispatch> planDispatch(const Inventory &inventory, const fb::Program &program,
                                      const fb::Dispatch &dispatch, std::span<const int64_t> symbols,
                                      const Place &place, const PutAside &aside = {},

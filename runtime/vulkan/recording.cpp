@@ -23,20 +23,23 @@ Result<void> Recording::makeSets(std::span<const Part *const> parts, const Pipel
     for (const Range &range : part->bindings)
       infos.push_back({buffers[range.buffer].handle, range.offset, range.size});
   }
-  VkDescriptorPoolSize size{VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, std::max(1u, static_cast<uint32_t>(infos.size()))};
+  VkDescriptorPoolSize size{VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+                            std::max(1u, static_cast<uint32_t>(infos.size()))};
   VkDescriptorPoolCreateInfo info = {};
   info.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO;
   info.maxSets = static_cast<uint32_t>(parts.size());
   info.poolSizeCount = 1;
   info.pPoolSizes = &size;
-  LINNET_TRY(check(api.CreateDescriptorPool(context->device, &info, nullptr, &pool), "cannot make a descriptor pool"));
+  LINNET_TRY(check(api.CreateDescriptorPool(context->device, &info, nullptr, &pool),
+                   "cannot make a descriptor pool"));
   VkDescriptorSetAllocateInfo allocate = {};
   allocate.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO;
   allocate.descriptorPool = pool;
   allocate.descriptorSetCount = info.maxSets;
   allocate.pSetLayouts = layouts.data();
   sets.resize(parts.size());
-  LINNET_TRY(check(api.AllocateDescriptorSets(context->device, &allocate, sets.data()), "cannot make descriptors"));
+  LINNET_TRY(
+      check(api.AllocateDescriptorSets(context->device, &allocate, sets.data()), "cannot make descriptors"));
   std::vector<VkWriteDescriptorSet> writes;
   size_t next = 0;
   for (size_t i = 0; i < parts.size(); ++i) {
@@ -59,8 +62,8 @@ void Recording::barrier(VkPipelineStageFlags to, VkAccessFlags access) {
   memory.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER;
   memory.srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT;
   memory.dstAccessMask = access;
-  context->api.CmdPipelineBarrier(commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, to, 0, 1, &memory, 0, nullptr, 0,
-                                  nullptr);
+  context->api.CmdPipelineBarrier(commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, to, 0, 1, &memory, 0,
+                                  nullptr, 0, nullptr);
 }
 
 Result<void> Recording::record(std::span<const PlannedDispatch> planned, const Pipelines &pipelines,
@@ -86,7 +89,8 @@ Result<void> Recording::record(std::span<const PlannedDispatch> planned, const P
     info.sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO;
     info.queryType = VK_QUERY_TYPE_TIMESTAMP;
     info.queryCount = stamps;
-    LINNET_TRY(check(api.CreateQueryPool(context->device, &info, nullptr, &queries), "cannot make time stamps"));
+    LINNET_TRY(
+        check(api.CreateQueryPool(context->device, &info, nullptr, &queries), "cannot make time stamps"));
     api.CmdResetQueryPool(commands, queries, 0, stamps);
   }
   constexpr VkAccessFlags kShader = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT;
@@ -107,8 +111,8 @@ Result<void> Recording::record(std::span<const PlannedDispatch> planned, const P
       if (pipeline.handle != bound)
         api.CmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, bound = pipeline.handle);
       for (const Part &part : step.parts) {
-        api.CmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline.layout, 0, 1, &sets[number++],
-                                  0, nullptr);
+        api.CmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline.layout, 0, 1,
+                                  &sets[number++], 0, nullptr);
         if (!part.push.empty())
           api.CmdPushConstants(commands, pipeline.layout, VK_SHADER_STAGE_COMPUTE_BIT, 0,
                                static_cast<uint32_t>(part.push.size() * 4), part.push.data());
@@ -126,9 +130,10 @@ Result<void> Recording::record(std::span<const PlannedDispatch> planned, const P
 Result<std::vector<uint64_t>> Recording::stamps() const {
   std::vector<uint64_t> ticks(queries ? 2 * choices.size() : 0);
   if (ticks.empty()) return ticks;
-  LINNET_TRY(check(context->api.GetQueryPoolResults(context->device, queries, 0, static_cast<uint32_t>(ticks.size()),
-                                                    ticks.size() * 8, ticks.data(), 8, VK_QUERY_RESULT_64_BIT),
-                   "cannot read time stamps"));
+  LINNET_TRY(
+      check(context->api.GetQueryPoolResults(context->device, queries, 0, static_cast<uint32_t>(ticks.size()),
+                                             ticks.size() * 8, ticks.data(), 8, VK_QUERY_RESULT_64_BIT),
+            "cannot read time stamps"));
   return ticks;
 }
 

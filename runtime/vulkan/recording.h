@@ -5,7 +5,8 @@
 
 namespace linnet::vulkan {
 
-/// What recordings have cost since the program was loaded; tests watch that a token in the steady state costs none.
+/// What recordings have cost since the program was loaded; tests watch that a token in the steady state costs
+/// none.
 struct RecordingCounts {
   uint64_t recordings = 0, descriptor_sets = 0;
 };
@@ -17,8 +18,8 @@ public:
   ~Recording();
 
   /// `planned`: one for each command. With `timed`, each command is between two time stamps.
-  Result<void> record(std::span<const PlannedDispatch> planned, const Pipelines &pipelines, const Buffers &buffers,
-                      bool timed, RecordingCounts &counts);
+  Result<void> record(std::span<const PlannedDispatch> planned, const Pipelines &pipelines,
+                      const Buffers &buffers, bool timed, RecordingCounts &counts);
   Result<void> run() { return context->submit(commands); }
   /// Ticks at which command i began and ended in the last run: numbers 2 i and 2 i + 1.
   Result<std::vector<uint64_t>> stamps() const;
@@ -27,8 +28,8 @@ public:
   uint32_t dispatches = 0, barriers = 0;
 
 private:
-  Result<void> makeSets(std::span<const Part *const> parts, const Pipelines &pipelines, const Buffers &buffers,
-                        std::vector<VkDescriptorSet> &sets);
+  Result<void> makeSets(std::span<const Part *const> parts, const Pipelines &pipelines,
+                        const Buffers &buffers, std::vector<VkDescriptorSet> &sets);
   void barrier(VkPipelineStageFlags to, VkAccessFlags access);
 
   std::shared_ptr<Context> context;

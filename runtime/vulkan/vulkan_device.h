@@ -12,12 +12,12 @@ Result<std::unique_ptr<Device>> openVulkanDevice(std::string_view argument);
 /// A device that the loader knows, and what Linnet makes of it.
 struct ListedDevice {
   Inventory inventory;
-  std::string kind;     ///< "CPU", "discrete GPU"
-  std::string refusal;  ///< why it cannot be used; empty: it can
-  bool chosen = false;  ///< for --device vulkan
+  std::string kind;    ///< "CPU", "discrete GPU"
+  std::string refusal; ///< why it cannot be used; empty: it can
+  bool chosen = false; ///< for --device vulkan
 };
-/// All of them, in the order of their numbers; as poor as the profile in the file `emulated`, if not empty. An error
-/// where there is no loader.
+/// All of them, in the order of their numbers; as poor as the profile in the file `emulated`, if not empty.
+/// An error where there is no loader.
 LINNET_API Result<std::vector<ListedDevice>> listDevices(const std::string &emulated = "");
 
 } // namespace linnet::vulkan

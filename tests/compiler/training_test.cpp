@@ -130,7 +130,8 @@ TEST_CASE("losses, gradients and three AdamW steps of golden checkpoints") {
   }
   for (const TrainedParameter &p : options.trainable) {
     CAPTURE(p.name);
-    std::vector<float> found = training.state("param." + p.name), want = floatsOf(*expected.find("step3." + p.name));
+    std::vector<float> found = training.state("param." + p.name),
+                       want = floatsOf(*expected.find("step3." + p.name));
     // A key's bias moves all scores of a query alike, which softmax does not see: its gradient is 0 but for
     // rounding, and Adam makes steps of that. All that is known of it is how far three steps can go.
     size_t third = p.name.ends_with("attn.c_attn.bias") ? want.size() / 3 : 0;

@@ -1,5 +1,5 @@
-// The device "vulkan" on whatever driver the loader finds, with the validation layers on, and the plans that need
-// no device.
+// The device "vulkan" on whatever driver the loader finds, with the validation layers on, and the plans that
+// need no device.
 #include "backends/vulkan/spirv/builder.h"
 #include "runtime/vulkan/executable.h"
 #include "runtime/vulkan/vulkan_device.h"
@@ -151,7 +151,9 @@ void runAll(Executable &executable, float runs) {
 }
 
 struct Messages {
-  Messages() { setMessageHandler([this](const std::string &m) { list.push_back(m); }); }
+  Messages() {
+    setMessageHandler([this](const std::string &m) { list.push_back(m); });
+  }
   ~Messages() { setMessageHandler(nullptr); }
   std::vector<std::string> list;
 };
@@ -209,7 +211,9 @@ TEST_CASE("operands are dispatched in parts, with their places told, or refused"
   REQUIRE(artifact.ok());
   const fb::Program &program = *artifact->program("vulkan");
   const fb::Dispatch &copy = *program.entries()->Get(0)->commands()->Get(2)->body_as_Dispatch();
-  Place place = [](const fb::Ref &r) { return Range{static_cast<uint32_t>(r.space()), r.offset(), r.size()}; };
+  Place place = [](const fb::Ref &r) {
+    return Range{static_cast<uint32_t>(r.space()), r.offset(), r.size()};
+  };
   Inventory inventory;
   inventory.limits.storage_range = 4096;
   std::vector<int64_t> symbols = {4};
@@ -248,14 +252,16 @@ TEST_CASE("devices are chosen by number and name, a CPU last") {
   for (Inventory &d : devices) d.api = VK_MAKE_API_VERSION(0, 1, 1, 0), d.queue_family = 0;
   devices[0].name = "llvmpipe", devices[0].kind = Kind::cpu;
   devices[1].name = "Small GPU", devices[1].kind = Kind::integrated;
-  devices[2].name = "Old GPU", devices[2].kind = Kind::discrete, devices[2].api = VK_MAKE_API_VERSION(0, 1, 0, 3);
+  devices[2].name = "Old GPU", devices[2].kind = Kind::discrete,
+  devices[2].api = VK_MAKE_API_VERSION(0, 1, 0, 3);
   CHECK(*chooseDevice(devices, "") == 1);
   CHECK(*chooseDevice(devices, "LLVM") == 0);
   CHECK(*chooseDevice(devices, "0") == 0);
   CHECK(*chooseDevice(std::span(devices).first(1), "") == 0);
   CHECK(chooseDevice(devices, "2").error().message ==
         "Vulkan device 2 (Old GPU) cannot be used: it has Vulkan 1.0, 1.1 is needed");
-  CHECK(chooseDevice(devices, "7").error().message.find("no Vulkan device 7, there are: 0 llvmpipe (CPU)") == 0);
+  CHECK(chooseDevice(devices, "7").error().message.find("no Vulkan device 7, there are: 0 llvmpipe (CPU)") ==
+        0);
   CHECK(chooseDevice(devices, "mali").error().message.find("no Vulkan device is called 'mali'") == 0);
 }
 
@@ -263,11 +269,14 @@ TEST_CASE("a profile takes away and never adds") {
   Inventory inventory;
   inventory.limits.storage_range = 1000, inventory.features = {"cpu", "shader_float16"};
   CHECK(emulate(inventory, R"({"name": "n", "limits": {"maxStorageBufferRange": 4000,
-    "maxComputeWorkGroupSize": [64, 256, 1]}, "features": ["cpu", "shader_int8"]})", "f").ok());
+    "maxComputeWorkGroupSize": [64, 256, 1]}, "features": ["cpu", "shader_int8"]})",
+                "f")
+            .ok());
   CHECK(inventory.limits.storage_range == 1000);
   CHECK(inventory.limits.local == std::array<uint32_t, 3>{64, 128, 1});
   CHECK(inventory.features == std::set<std::string>{"cpu"});
-  CHECK(emulate(inventory, R"({"limits": {"maxFoo": 3}})", "f").error().message == "f: unknown limit 'maxFoo'");
+  CHECK(emulate(inventory, R"({"limits": {"maxFoo": 3}})", "f").error().message ==
+        "f: unknown limit 'maxFoo'");
   CHECK(emulate(inventory, "[]", "f").error().message == "f: no JSON object");
 }
 

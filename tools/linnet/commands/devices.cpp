@@ -55,8 +55,8 @@ Json toJson(const vulkan::ListedDevice &listed, size_t number) {
 void print(const vulkan::ListedDevice &listed, size_t number) {
   const vulkan::Inventory &device = listed.inventory;
   const vulkan::Limits &limits = device.limits;
-  put("vulkan:{}  {} ({}), Vulkan {}, {}\n", number, device.name, listed.kind,
-      versionText(device.api), device.driver.empty() ? "unnamed driver" : device.driver);
+  put("vulkan:{}  {} ({}), Vulkan {}, {}\n", number, device.name, listed.kind, versionText(device.api),
+      device.driver.empty() ? "unnamed driver" : device.driver);
   if (!device.emulates.empty()) put("  made as poor as: {}\n", device.emulates);
   if (!listed.refusal.empty()) return put("  not used: {}\n", listed.refusal);
   bool cpu = device.kind == vulkan::Kind::cpu;
