@@ -125,7 +125,7 @@ private:
     context.disableMultithreading();
     context.loadDialect<ir::LinnetDialect, mlir::func::FuncDialect>();
     auto built = timed("build graph", [&] {
-      return return training ? buildTraining(input, context, *training) : input.build(context, options);
+      return training ? buildTraining(input, context, *training) : input.build(context, options);
     });
     if (!built) return built.error();
     graph = std::move(*built);

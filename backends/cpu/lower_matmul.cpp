@@ -118,7 +118,7 @@ fb::RefT Lowering::integerRows(MatmulOp op, const PackedMatmulSpec &spec, const 
   rows.offset = roomBehindPlan(rows.size);
   auto made = std::make_unique<fb::CommandT>();
   made->op = "matmul.lhs";
-  made->location = locationOf(op);
+  made->location = backend::locationOf(op);
   made->flops = expression({m * Extent(2 * to.k)});
   made->bytes = expression({m * Extent(4 * to.k), m * Extent(2 * to.k)});
   append(std::move(made), {integerRowsKernel(to, spec.a_stride), {a, rows}, m});
