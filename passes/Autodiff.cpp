@@ -235,7 +235,7 @@ private:
 
   /// Each row by itself, then the rows' sums: a fixed order, whatever runs them.
   Value sumOfSquares(ValueRange gradients) {
-    Value total;
+    SmallVector<Value> sums;
     for (Value gradient : gradients) {
       auto type = typeOf(gradient);
       b.setLoc(gradient.getLoc());
@@ -243,10 +243,10 @@ private:
       Value matrix = reshaped(gradient, {rows, columns});
       Value squares = b.create<ReduceOp>(ReduceKind::sum, b.create<MulOp>(matrix, matrix), 1);
       Value sum = b.create<ReduceOp>(ReduceKind::sum, reshaped(squares, {1, rows}), 1);
-      sum = reshaped(sum, {1});
-      total = total ? b.create<AddOp>(total, sum).getResult() : sum;
+      sums.push_back(reshaped(sum, {1}));
     }
-    return total;
+    if (sums.size() == 1) return sums[0];
+    return b.create<ReduceOp>(ReduceKind::sum, b.create<ConcatOp>(sums, int64_t(0)), 0); // (1)
   }
   Value reshaped(Value value, ArrayRef<int64_t> shape) {
     auto type = RankedTensorType::get(shape, b.getF32Type());
