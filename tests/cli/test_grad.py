@@ -22,7 +22,7 @@ def difference(found, expected):
 class Grad(TestCase):
     def inputs(self, folder, name):
         for which, file in (("input_ids", "ids"), ("labels", "labels")):
-            shape, values = integers(golden(name) / "expected.safetensors", which)
+            shape, values = integers(GOLDEN / name / "expected.safetensors", which)
             write_npy(folder / f"{file}.npy", "<i8", tuple(shape), values)
         return ("--ids", folder / "ids.npy", "--labels", folder / "labels.npy")
 
@@ -31,9 +31,9 @@ class Grad(TestCase):
             with self.subTest(name=name, target=target):
                 folder = fresh(f"grad-{name}-{target}")
                 out = folder / "grad.safetensors"
-                told = self.succeeds("grad", golden(name), *self.inputs(folder, name), "--target", target, "-o", out,
+                told = self.succeeds("grad", GOLDEN / name, *self.inputs(folder, name), "--target", target, "-o", out,
                                      "--json").json
-                expected = floats(golden(name) / "expected.safetensors")
+                expected = floats(GOLDEN / name / "expected.safetensors")
                 found = floats(out)
                 self.assertAlmostEqual(found["loss"][0], expected["losses"][0], delta=1e-4 * expected["losses"][0])
                 self.assertAlmostEqual(told["loss"], found["loss"][0], places=5)
@@ -47,12 +47,12 @@ class Grad(TestCase):
         folder = fresh("grad-bad")
         good = self.inputs(folder, "tiny")
         out = folder / "out.safetensors"
-        shape, ids = integers(golden("tiny") / "expected.safetensors", "input_ids")
+        shape, ids = integers(GOLDEN / "tiny" / "expected.safetensors", "input_ids")
 
         def refused(option, descr, form, values, says):
             write_npy(folder / "bad.npy", descr, form, values)
             args = [folder / "bad.npy" if before == option else arg for before, arg in zip((None, *good), good)]
-            self.fails("grad", golden("tiny"), *args, "-o", out, says=says)
+            self.fails("grad", GOLDEN / "tiny", *args, "-o", out, says=says)
             self.assertFalse(out.exists())
         refused("--labels", "<i8", (len(ids),), ids, ("expected labels of shape", f"found [{len(ids)}]"))
         refused("--ids", "<i8", (len(ids),), ids, ("expected ids of shape [B, T]", f"found [{len(ids)}]"))
@@ -63,9 +63,9 @@ class Grad(TestCase):
         refused("--ids", "<f4", tuple(shape), [0.0] * len(ids), ("expected int64", "found <f4"))
         refused("--ids", "<i8", (1, 1000), [1] * 1000, "")
         (folder / "bad.npy").write_bytes(b"nothing")
-        self.fails("grad", golden("tiny"), "--ids", folder / "bad.npy", *good[2:], "-o", out, says="not a .npy file")
+        self.fails("grad", GOLDEN / "tiny", "--ids", folder / "bad.npy", *good[2:], "-o", out, says="not a .npy file")
         self.fails("grad", folder / "nothing", *good, "-o", out, says="nothing")
-        self.fails("grad", golden("tiny"), *good, "-o", out, "--target", "abacus", says="unknown target 'abacus'")
+        self.fails("grad", GOLDEN / "tiny", *good, "-o", out, "--target", "abacus", says="unknown target 'abacus'")
         self.assertFalse(out.exists())
 
 
