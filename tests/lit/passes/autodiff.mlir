@@ -25,10 +25,10 @@
 
 // CHECK-LABEL: func.func @update
 // CHECK-SAME: linnet.name = "lr"
-// CHECK: linnet.adamw {{.*}} decay = 1.000000e-02 : f32, {{.*}} lr_scale = 5.000000e-01 : f32
+// CHECK: linnet.adamw {{.*}} decay = 2.500000e-01 : f32, {{.*}} lr_scale = 5.000000e-01 : f32
 func.func @loss(%x: tensor<?x4xf32, #linnet.dims<batch>> {linnet.name = "x"}, %l: tensor<?xi32, #linnet.dims<batch>> {linnet.name = "labels"})
     -> (tensor<?xf32, #linnet.dims<batch>> {linnet.name = "loss"})
-    attributes {linnet.bounds = {batch = 8}, linnet.train = {w = {decay = 1.0e-2 : f32, lr_scale = 5.0e-1 : f32}}} {
+    attributes {linnet.bounds = {batch = 8}, linnet.train = {w = {decay = 2.5e-1 : f32, lr_scale = 5.0e-1 : f32}}} {
   %w = linnet.param "w" : tensor<4x3xf32>
   %b = linnet.param "b" : tensor<3xf32>
   %0 = linnet.matmul %x, %w bias %b : tensor<?x4xf32, #linnet.dims<batch>>, tensor<4x3xf32> bias tensor<3xf32>
