@@ -13,21 +13,24 @@ struct Port {
 };
 
 /// @main with these inputs, `body`, and %r0, %r1, ... returned.
-std::string entry(const std::vector<Port> &inputs, const std::string &body, const std::vector<std::string> &results) {
+std::string entry(const std::vector<Port> &inputs, const std::string &body,
+                  const std::vector<std::string> &results) {
   std::string arguments, types, values, list;
   for (const Port &port : inputs)
-    arguments += fmt::format("{}%{}: {} {{linnet.name = \"{}\"}}", arguments.empty() ? "" : ", ", port.name, port.type,
-                             port.name);
+    arguments += fmt::format("{}%{}: {} {{linnet.name = \"{}\"}}", arguments.empty() ? "" : ", ", port.name,
+                             port.type, port.name);
   for (size_t i = 0; i < results.size(); ++i) {
     types += fmt::format("{}{} {{linnet.name = \"r{}\"}}", i ? ", " : "", results[i], i);
     values += fmt::format("{}%r{}", i ? ", " : "", i);
     list += fmt::format("{}{}", i ? ", " : "", results[i]);
   }
-  return fmt::format("func.func @main({}) -> ({}) attributes {{linnet.bounds = {{b = 4, t = 21}}}} {{\n{}\n  return {} : {}\n}}\n",
+  return fmt::format("func.func @main({}) -> ({}) attributes {{linnet.bounds = {{b = 4, t = 21}}}} {{\n{}\n  "
+                     "return {} : {}\n}}\n",
                      arguments, types, body, values, list);
 }
 
-const std::string kRows = "tensor<?x?x37xf32, #linnet.dims<b, t>>", kTokens = "tensor<?x?xi32, #linnet.dims<b, t>>",
+const std::string kRows = "tensor<?x?x37xf32, #linnet.dims<b, t>>",
+                  kTokens = "tensor<?x?xi32, #linnet.dims<b, t>>",
                   kEach = "tensor<?x?xf32, #linnet.dims<b, t>>", kLengths = "tensor<?xi32, #linnet.dims<b>>";
 const std::map<std::string, int64_t> kDims = {{"b", 3}, {"t", 19}};
 
@@ -52,23 +55,27 @@ TEST_CASE("cross entropy and its gradient, labels that do not count among them")
 TEST_CASE("sums into accumulators") {
   std::string other = "tensor<?x?x13xf32, #linnet.dims<b, t>>";
   checkAgreement({.text = entry({{"a", "tensor<37x13xf32>"}, {"x", kRows}, {"y", other}},
-                                fmt::format("%r0 = linnet.contract %a, %x, %y : tensor<37x13xf32>, {}, {}", kRows, other),
+                                fmt::format("%r0 = linnet.contract %a, %x, %y : tensor<37x13xf32>, {}, {}",
+                                            kRows, other),
                                 {"tensor<37x13xf32>"}),
                   .dims = kDims});
   checkAgreement({.text = entry({{"a", "tensor<37xf32>"}, {"x", kRows}},
-                                fmt::format("%r0 = linnet.sum_rows %a, %x : tensor<37xf32>, {}", kRows), {"tensor<37xf32>"}),
+                                fmt::format("%r0 = linnet.sum_rows %a, %x : tensor<37xf32>, {}", kRows),
+                                {"tensor<37xf32>"}),
                   .dims = kDims});
   checkAgreement({.text = entry({{"a", "tensor<7x37xf32>"}, {"i", kTokens}, {"x", kRows}},
-                                fmt::format("%r0 = linnet.scatter_add %a, %i, %x : tensor<7x37xf32>, {}, {}", kTokens, kRows),
+                                fmt::format("%r0 = linnet.scatter_add %a, %i, %x : tensor<7x37xf32>, {}, {}",
+                                            kTokens, kRows),
                                 {"tensor<7x37xf32>"}),
                   .dims = kDims,
                   .integers = {{"i", 7}}});
 }
 
 TEST_CASE("gradient of layer norm") {
-  std::string body =
-      fmt::format("%r0 = linnet.layer_norm_grad %x, %g, %d {{epsilon = 1.0e-5 : f32}} : {}, tensor<37xf32>", kRows);
-  checkAgreement({.text = entry({{"x", kRows}, {"g", "tensor<37xf32>"}, {"d", kRows}}, body, {kRows}), .dims = kDims});
+  std::string body = fmt::format(
+      "%r0 = linnet.layer_norm_grad %x, %g, %d {{epsilon = 1.0e-5 : f32}} : {}, tensor<37xf32>", kRows);
+  checkAgreement(
+      {.text = entry({{"x", kRows}, {"g", "tensor<37xf32>"}, {"d", kRows}}, body, {kRows}), .dims = kDims});
 }
 
 TEST_CASE("gradients of attention: causal or not, lengths, head sizes that no vector divides") {
@@ -92,20 +99,26 @@ TEST_CASE("gradients of pools") {
   %n = linnet.constant dense<[2, 5, 1]> : tensor<3xi32>
   %r0 = linnet.pool_grad {} %g, %n, %x : tensor<3x37xf32>, tensor<3xi32>, tensor<3x5x37xf32>)",
                                  mode);
-  checkAgreement(
-      {.text = entry({{"g", "tensor<3x37xf32>"}, {"x", "tensor<3x5x37xf32>"}}, body, {"tensor<3x5x37xf32>"})});
+  checkAgreement({.text = entry({{"g", "tensor<3x37xf32>"}, {"x", "tensor<3x5x37xf32>"}}, body,
+                                {"tensor<3x5x37xf32>"})});
 }
 
 TEST_CASE("AdamW, with and without a pull towards the start") {
   bool pull = GENERATE(false, true);
-  std::string body = fmt::format(R"(
+  std::string body =
+      fmt::format(R"(
   %p = linnet.mul %v, %v : tensor<5x37xf32>, tensor<5x37xf32>
   %s = linnet.mul %f, %f : tensor<1xf32>, tensor<1xf32>
   %r0, %r1, %r2, %r3 = linnet.adamw %a, %g, %m, %p lr %l scale %f m_scale %s v_scale %s {}
     {{beta1 = 0.9 : f32, beta2 = 0.99 : f32, epsilon = 1.0e-3 : f32, decay = 0.1 : f32, lr_scale = 0.5 : f32, pull = {} : f32}}
     : tensor<5x37xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>{})",
-                                 pull ? "start %g" : "", pull ? "0.25" : "0.0", pull ? " start tensor<5x37xf32>" : "");
+                  pull ? "start %g" : "", pull ? "0.25" : "0.0", pull ? " start tensor<5x37xf32>" : "");
   std::string type = "tensor<5x37xf32>";
-  checkAgreement({.text = entry({{"a", type}, {"g", type}, {"m", type}, {"v", type}, {"l", "tensor<1xf32>"}, {"f", "tensor<1xf32>"}},
+  checkAgreement({.text = entry({{"a", type},
+                                 {"g", type},
+                                 {"m", type},
+                                 {"v", type},
+                                 {"l", "tensor<1xf32>"},
+                                 {"f", "tensor<1xf32>"}},
                                 body, {type, type, type, type})});
 }
