@@ -239,12 +239,15 @@ TEST_CASE("weights in fewer bits: cpu gives the interpreter's numbers, and stays
   struct Case {
     const char *dtype;
     double bound; ///< on the worst logit against f32, of the largest: what was measured, with room
-    /// On the worst logit of cpu against the interpreter. Beside integers the cpu's activations have 16 bits.
-    /// In bf16 a last bit of f32 decides now and then to which side a number is rounded, a step of 1/256.
+    /// On the worst logit of cpu against the interpreter. Beside integers the cpu's activations have 16 bits:
+    /// a two-hundredth of what rounding the weights changes. In bf16 the last bit of an f32 sum decides now
+    /// and then to which side a number is rounded; one such step was seen to move tiny's logits by half of
+    /// `bound`'s measure. That ops agree to 1e-5 where the same numbers are rounded, tests/cpu/ops_test.cpp
+    /// checks.
     double between;
   };
-  const auto [dtype, bound, between] = GENERATE(Case{"bf16", 0.012, 1e-3}, Case{"f16", 0.0015, 1e-5},
-                                                Case{"int8", 0.035, 1e-4}, Case{"int4", 0.6, 1e-4});
+  const auto [dtype, bound, between] = GENERATE(Case{"bf16", 0.012, 6e-3}, Case{"f16", 0.0015, 1e-5},
+                                                Case{"int8", 0.035, 2e-4}, Case{"int4", 0.6, 2e-4});
   const std::string name = GENERATE(std::string("tiny"), std::string("odd"));
   const int level = GENERATE(0, 2);
   CAPTURE(name, dtype, level);

@@ -173,6 +173,28 @@ TEST_CASE("a vector times a matrix, and narrow types") {
                   .tolerance = type == "f16" ? 1e-3 : 8e-3});
 }
 
+TEST_CASE("matmul with weights in fewer bits") {
+  const auto [type, tolerance] =
+      GENERATE(std::pair<std::string, double>{"bf16", 1e-5}, std::pair<std::string, double>{"i8", 1e-4});
+  const std::string scaled = type == "i8" ? " scale %s" : "",
+                    scale_type = type == "i8" ? " scale tensor<1x130xf32>" : "";
+  // The same numbers are rounded on both sides, so that none is rounded two ways.
+  const std::string text = function({{"x", "$x"}},
+                                    replaced(R"(  %w = linnet.param "w" : tensor<45x130x$t>
+  %s = linnet.param "s" : tensor<1x130xf32>
+  %n = linnet.cast %x : $x to $n
+  %y = linnet.cast %n : $n to $x
+  %r = linnet.matmul %y, %w$S : $x, tensor<45x130x$t>$T)",
+                                             {{"$t", type}, {"$S", scaled}, {"$T", scale_type}}),
+                                    "r", "tensor<?x?x130xf32, #linnet.dims<batch, seq>>");
+  checkAgreement({.text = replaced(text, {{"$x", "tensor<?x?x45xf32, #linnet.dims<batch, seq>>"},
+                                          {"$n", "tensor<?x?x45xbf16, #linnet.dims<batch, seq>>"}}),
+                  .dims = {{"batch", 2}, {"seq", 7}},
+                  .integers = {{"w", 128}},
+                  .tolerance = tolerance},
+                 GENERATE(PipelineSpec(), plainPipeline()));
+}
+
 TEST_CASE("a tied table serves embed and matmul") {
   const std::string text = function({{"ids", "tensor<?x?xi32, #linnet.dims<batch, seq>>"}},
                                     R"(  %t = linnet.param "wte" : tensor<131x21xf32>
