@@ -4,7 +4,7 @@
 #include "backends/reference/tensor.h"
 #include "support/error.h"
 
-#include <cstring>
+#include <algorithm>
 
 namespace linnet::testing {
 
@@ -17,9 +17,12 @@ public:
     WeightTensor weight;
     weight.dtype = fb::DType(uint8_t(tensor.kind));
     weight.shape = tensor.shape;
-    weight.read = [floats = tensor.floats](int64_t first, std::span<float> out) -> Result<void> {
-      if (first < 0 || first + out.size() > floats->size()) return Error{"read beyond the end"};
-      std::memcpy(out.data(), floats->data() + first, out.size_bytes());
+    weight.read = [tensor](int64_t first, std::span<float> out) -> Result<void> {
+      if (first < 0 || first + int64_t(out.size()) > tensor.size()) return Error{"read beyond the end"};
+      if (tensor.isFloat())
+        std::copy_n(tensor.data() + first, out.size(), out.data());
+      else // floats hold small integers exactly
+        std::copy_n(tensor.ints() + first, out.size(), out.data());
       return {};
     };
     return weight;
