@@ -98,7 +98,7 @@ class Finetune(TestCase):
 
     def test_a_loss_that_is_no_number_names_step_and_op(self):
         to = fresh("nan") / "m"
-        done = self.fails_at_last(*classify_arguments("--method", "full", "--lr", 100, "--clip", 0, "--warmup", 0, "--schedule",
+        done = self.fails_at_last(*classify_arguments("--method", "full", "--lr", 100, "--weight-decay", 1, "--clip", 0, "--warmup", 0, "--schedule",
                                                       "constant", "--epochs", 30, "--checkpoint-every", 1, "-o", to))
         self.assertRegex(done.err.splitlines()[-1], r"step \d+: the (loss|gradient) is -?(nan|inf), first in .+; the last good checkpoint")
         self.assertTrue((to / "run/checkpoint.safetensors").exists())
