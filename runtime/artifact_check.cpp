@@ -45,6 +45,7 @@ private:
   Result<void> checkCommand(const fb::Command &command);
   Result<void> checkKernel(uint32_t kernel);
   Result<void> checkCall(const fb::KernelCall &call);
+  Result<void> checkGemm(const fb::KernelCall &call, const fb::Gemm &gemm);
   Result<void> checkMatmul(const fb::PackedMatmul &call);
   Result<void> checkGpu(const fb::Dispatch &dispatch);
   Result<void> checkPanel(const fb::Ref &w, int64_t k, int64_t n, const char *what);
@@ -248,6 +249,23 @@ Result<void> ProgramCheck::checkCall(const fb::KernelCall &call) {
   if (call.grain() == 0) return wrong("a grain of 0");
   LINNET_TRY(checkExpr(call.work(), "work"));
   for (const fb::Ref *ref : *call.args()) LINNET_TRY(checkRef(ref, "operand"));
+  return call.gemm() ? checkGemm(call, *call.gemm()) : Result<void>();
+}
+
+Result<void> ProgramCheck::checkGemm(const fb::KernelCall &call, const fb::Gemm &gemm) {
+  LINNET_ASSIGN(int64_t m, checkExpr(gemm.m(), "m"));
+  LINNET_ASSIGN(int64_t k, checkExpr(gemm.k(), "k"));
+  LINNET_ASSIGN(int64_t n, checkExpr(gemm.n(), "n"));
+  constexpr int64_t kMaxDim = int64_t(1) << 28; // keeps every product below in range
+  if (m < 1 || m > kMaxDim || k < 1 || k > kMaxDim || n < 1 || n > kMaxDim)
+    return wrong("sizes m {} k {} n {}", m, k, n);
+  if (gemm.activation() > fb::Activation::gelu_tanh) return wrong("unknown activation");
+  if (call.args()->size() < 5) return wrong("a matmul of {} operands", call.args()->size());
+  const int64_t floats[] = {m * k, k * n, gemm.bias() ? n : 0, gemm.residual() ? m * n : 0, m * n};
+  for (uint32_t i = 0; i < 5; ++i)
+    if (call.args()->Get(i)->size() / 4 < static_cast<uint64_t>(floats[i]))
+      return wrong("operand {}: needs {} floats at the bounds, it has {} bytes", i, floats[i],
+                   call.args()->Get(i)->size());
   return {};
 }
 

@@ -60,6 +60,7 @@ void Lowering::append(std::unique_ptr<fb::CommandT> made, Call call) {
   for (const fb::RefT &ref : call.args) body.args.push_back(std::make_unique<fb::RefT>(ref));
   body.work = expression({call.work});
   body.grain = call.grain;
+  body.gemm = std::move(call.gemm);
   made->body.Set(std::move(body));
   push(std::move(made));
 }

@@ -51,7 +51,7 @@ Result<void> Lowering::lowerContract(ContractOp op) {
   spec.m = dimOf(op.getResult(), 0), spec.n = dimOf(op.getResult(), 1);
   spec.k = extentOf(op.getLhs(), 0, lastOf(op.getLhs()));
   const Extent work = spec.m * Extent(columnBlocks(spec));
-  return emit(op, {matmulKernel(spec), {args[0], args[1], args[2], args[2], args[2]}, work, 4});
+  return emit(op, {matmulKernel(spec), {args[0], args[1], args[2], args[2], args[2]}, work, 4, gemm(spec)});
 }
 
 Result<void> Lowering::lowerSumRows(SumRowsOp op) {

@@ -28,6 +28,15 @@ Activation activationOf(MatmulOp op) { return Activation(uint32_t(op.getActivati
 
 } // namespace
 
+std::unique_ptr<fb::GemmT> Lowering::gemm(const MatmulSpec &spec) {
+  auto made = std::make_unique<fb::GemmT>();
+  made->m = expression({spec.m}), made->k = expression({spec.k}), made->n = expression({spec.n});
+  made->transpose_a = spec.transpose_a, made->transpose_w = spec.transpose_w;
+  made->bias = spec.bias, made->residual = spec.residual;
+  made->activation = fb::Activation(uint8_t(spec.activation));
+  return made;
+}
+
 Result<void> Lowering::lowerMatmul(MatmulOp op) {
   return panelOf(tensorOf(op.getRhs())) ? lowerPackedMatmul(op) : lowerPlainMatmul(op);
 }
@@ -165,6 +174,7 @@ Result<void> Lowering::lowerPlainMatmul(MatmulOp op) {
     LINNET_ASSIGN(const fb::RefT ref, dense(op, op.getScale()));
     call.args.push_back(ref);
   }
+  if (type == Type::f32 && spec.w == Type::f32 && groups == Extent(1)) call.gemm = gemm(spec);
   call.kernel = matmulKernel(spec);
   return emit(op, std::move(call));
 }

@@ -19,6 +19,7 @@ struct Call {
   std::vector<fb::RefT> args;
   Extent work;
   uint32_t grain = 1;
+  std::unique_ptr<fb::GemmT> gemm = nullptr; ///< where the runtime may let a library do it
 };
 
 class Lowering : public backend::ModuleLowering {
@@ -33,6 +34,8 @@ private:
   Result<void> emit(mlir::Operation *op, Call call);
   uint32_t kernel(KernelSource source);
 
+  /// What matmulKernel(spec) computes for one group, in the artifact's words.
+  std::unique_ptr<fb::GemmT> gemm(const MatmulSpec &spec);
   Result<void> lowerMatmul(ir::MatmulOp op);
   Result<void> lowerPackedMatmul(ir::MatmulOp op);
   Result<void> lowerPlainMatmul(ir::MatmulOp op);

@@ -135,6 +135,17 @@ CpuExecutable::Step CpuExecutable::compileCall(const fb::KernelCall &call) const
   step.kernel = code.kernel(call.kernel());
   step.amount = call.work();
   step.grain = call.grain();
+  if (const fb::Gemm *gemm = call.gemm()) {
+    step.gemm = gemm;
+    step.library = true;
+    step.shape.plain = true;
+    step.shape.transpose_a = gemm->transpose_a(), step.shape.transpose_w = gemm->transpose_w();
+    step.shape.activation = gemm->activation();
+    step.shape.bias = gemm->bias();
+    if (gemm->residual())
+      step.shape.residual =
+          samePlace(*call.args()->Get(3), *call.args()->Get(4)) ? Residual::InPlace : Residual::Elsewhere;
+  }
   return step;
 }
 
@@ -167,11 +178,11 @@ Result<void> CpuExecutable::reserveScratch() {
     std::vector<int64_t> bounds(compiled.entry->bounds()->begin(), compiled.entry->bounds()->end());
     for (Step &step : compiled.steps) {
       if (!step.library) continue;
-      MatmulShape shape = step.shape;
-      shape.m = evaluate(step.amount, bounds);
-      step.library = shape.m > step.crossover && library->supports(shape);
+      const Task most = plan(step, bounds);
+      step.library = most.library;
       if (!step.library) continue;
-      for (int64_t m : {shape.m, step.crossover + 1}) {
+      MatmulShape shape = shapeOf(step, most);
+      for (int64_t m : {shape.m, step.gemm ? shape.m : step.crossover + 1}) {
         shape.m = m;
         LINNET_ASSIGN(uint64_t need, library->scratchBytes(shape));
         bytes = std::max(bytes, need);
@@ -245,17 +256,28 @@ CpuExecutable::Task CpuExecutable::plan(const Step &step, std::span<const int64_
     task.items = amount;
     task.grain = step.grain;
     task.dims = values.data();
+    if (!step.library) return task;
+    task.m = evaluate(step.gemm->m(), values), task.k = evaluate(step.gemm->k(), values);
+    task.n = evaluate(step.gemm->n(), values);
+    constexpr double kWorthwhile = 1 << 18; // multiply-adds; below, a call costs more than it saves
+    task.library = double(task.m) * double(task.k) * double(task.n) >= kWorthwhile &&
+                   library->supports(shapeOf(step, task));
     return task;
   }
   task.m = amount;
   task.items = amount ? step.panels : 0;
   task.library = step.library && amount > step.crossover;
-  if (task.library) {
-    MatmulShape shape = step.shape;
-    shape.m = amount;
-    task.library = library->supports(shape);
-  }
+  if (task.library) task.library = library->supports(shapeOf(step, task));
   return task;
+}
+
+MatmulShape CpuExecutable::shapeOf(const Step &step, const Task &task) {
+  MatmulShape shape = step.shape;
+  shape.m = task.m;
+  if (!step.gemm) return shape;
+  shape.k = task.k, shape.n = task.n;
+  shape.a_stride = shape.transpose_a ? shape.m : shape.k;
+  return shape;
 }
 
 // Runs of generated kernels share one parallel region; the library opens its own.
@@ -271,7 +293,7 @@ Result<void> CpuExecutable::execute(int entry, std::span<const int64_t> values) 
   for (size_t i = 0; i < count;) {
     if (tasks[i].library) {
       int64_t begin = profiler ? profileNow() : 0;
-      LINNET_TRY(runLibrary(compiled.steps[i], tasks[i].m));
+      LINNET_TRY(runLibrary(compiled.steps[i], tasks[i]));
       if (profiler) stamps.note(0, i, begin, profileNow());
       ++i;
       continue;
@@ -319,9 +341,8 @@ void CpuExecutable::runShare(const CompiledEntry &entry, size_t first, size_t la
   }
 }
 
-Result<void> CpuExecutable::runLibrary(const Step &step, int64_t m) {
-  MatmulShape shape = step.shape;
-  shape.m = m;
+Result<void> CpuExecutable::runLibrary(const Step &step, const Task &task) {
+  MatmulShape shape = shapeOf(step, task);
   LINNET_ASSIGN(uint64_t need, library->scratchBytes(shape));
   if (need > scratch.size()) { // more than for more rows: rare, and paid once
     LINNET_ASSIGN(scratch, Reservation::allocate(need, "working memory of matmuls"));
@@ -341,9 +362,7 @@ void CpuExecutable::report(const CompiledEntry &entry, std::span<const int64_t> 
   for (size_t i = 0; i < timings.size(); ++i) {
     const fb::Command &command = *entry.entry->commands()->Get(static_cast<uint32_t>(i));
     if (tasks[i].library) {
-      MatmulShape shape = entry.steps[i].shape;
-      shape.m = tasks[i].m;
-      auto name = library->implementation(shape);
+      auto name = library->implementation(shapeOf(entry.steps[i], tasks[i]));
       names[i] = "onednn " + (name ? *name : std::string());
     }
     const auto *call = command.body_as_KernelCall();

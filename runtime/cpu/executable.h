@@ -39,13 +39,14 @@ private:
     int64_t grain = 1;
     bool matmul = false, library = false; // library: oneDNN may be used
     int64_t crossover = 0, panels = 0;
+    const fb::Gemm *gemm = nullptr; // of a kernel call that the library may take over
     MatmulShape shape;
   };
   // What a step does in the current run.
   struct Task {
     int64_t items = 0, grain = 1;
     const int64_t *dims = nullptr;
-    int64_t m = 0; // a matmul's dims
+    int64_t m = 0, k = 0, n = 0; // a matmul's dims
     bool library = false;
   };
   struct CompiledEntry {
@@ -66,7 +67,8 @@ private:
   void runKernels(const CompiledEntry &entry, size_t first, size_t last);
   template <bool kStamped>
   void runShare(const CompiledEntry &entry, size_t first, size_t last, int thread, int team);
-  Result<void> runLibrary(const Step &step, int64_t m);
+  static MatmulShape shapeOf(const Step &step, const Task &task);
+  Result<void> runLibrary(const Step &step, const Task &task);
   void report(const CompiledEntry &entry, std::span<const int64_t> symbols, int64_t begin, int64_t end);
 
   const Artifact &artifact;

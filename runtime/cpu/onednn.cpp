@@ -40,8 +40,12 @@ dnnl::algorithm eltwise(fb::Activation activation) {
 struct Descriptors {
   memory::desc a, w, bias, out;
   explicit Descriptors(const MatmulShape &s)
-      : a({s.m, s.k}, memory::data_type::f32, memory::dims{s.a_stride, 1}),
-        w({s.k, s.n}, memory::data_type::f32, memory::format_tag::BA16a64b),
+      : a({s.m, s.k}, memory::data_type::f32,
+          s.transpose_a ? memory::dims{1, s.a_stride} : memory::dims{s.a_stride, 1}),
+        w({s.k, s.n}, memory::data_type::f32,
+          !s.plain        ? memory::format_tag::BA16a64b
+          : s.transpose_w ? memory::format_tag::ba
+                          : memory::format_tag::ab),
         out({s.m, s.n}, memory::data_type::f32, memory::format_tag::ab) {
     if (s.bias) bias = memory::desc({1, s.n}, memory::data_type::f32, memory::format_tag::ab);
   }
@@ -154,7 +158,8 @@ Result<MatmulLibrary::Primitive *> MatmulLibrary::find(const MatmulShape &shape)
     Primitive made;
     made.shape = shape;
     made.describe(state->engine);
-    if (isReference(made.name) && shape.a_stride != shape.k) { // oneDNN 2.6 has nothing fast for strided rows
+    if (isReference(made.name) && !shape.plain &&
+        shape.a_stride != shape.k) { // oneDNN 2.6 has nothing fast for strided rows
       made.gather = true;
       made.describe(state->engine);
     }

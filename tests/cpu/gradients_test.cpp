@@ -71,6 +71,18 @@ TEST_CASE("sums into accumulators") {
                   .integers = {{"i", 7}}});
 }
 
+TEST_CASE("matmuls of training large enough for the library: x w, dy w^T, dw += x^T dy") {
+  std::string x = "tensor<?x?x67xf32, #linnet.dims<b, t>>", y = "tensor<?x?x131xf32, #linnet.dims<b, t>>",
+              w = "tensor<67x131xf32>";
+  std::string body = fmt::format(R"(
+  %r0 = linnet.matmul %x, %w : {0}, {2}
+  %r1 = linnet.matmul %y, %w {{transpose_rhs}} : {1}, {2}
+  %r2 = linnet.contract %w, %x, %y : {2}, {0}, {1})",
+                                 x, y, w);
+  checkAgreement(
+      {.text = entry({{"x", x}, {"y", y}, {"w", w}}, body, {y, x, w}), .dims = {{"b", 4}, {"t", 21}}});
+}
+
 TEST_CASE("gradient of layer norm") {
   std::string body = fmt::format(
       "%r0 = linnet.layer_norm_grad %x, %g, %d {{epsilon = 1.0e-5 : f32}} : {}, tensor<37xf32>", kRows);

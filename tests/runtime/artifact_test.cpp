@@ -251,6 +251,14 @@ TEST_CASE("each claim of the metadata is checked") {
   auto commands = [](P & p) -> auto & { return p.entries[0]->commands; };
   auto call = [&](P &p) { return commands(p)[0]->body.AsKernelCall(); };
   auto matmul = [&](P &p) { return commands(p)[1]->body.AsPackedMatmul(); };
+  auto gemm = [&](P &p) { // (4, 10) (10, 4), which a library may do
+    auto made = std::make_unique<fb::GemmT>();
+    made->m = symbol(0), made->k = constant(10), made->n = constant(4);
+    call(p)->args.clear();
+    for (uint64_t bytes : {160, 160, 64, 64, 64}) call(p)->args.push_back(ref(fb::Space::arena, 0, 0, bytes));
+    call(p)->gemm = std::move(made);
+    return call(p)->gemm.get();
+  };
   CHECK(sample.with([](P &) {}) == "");
   struct Case {
     std::function<void(P &)> edit;
@@ -311,7 +319,19 @@ TEST_CASE("each claim of the metadata is checked") {
       {[&](P &p) { matmul(p)->residual = ref(fb::Space::arena, 0, 0, 64); }, "residual: needs 400 floats"},
       {[&](P &p) { matmul(p)->activation = static_cast<fb::Activation>(9); }, "unknown activation"},
       {[](P &p) { p.code[0]->blob->size = 0; }, "no machine code for avx2"},
+      {[&](P &p) { gemm(p)->k = symbol(2); }, "k has no value at the bounds"},
+      {[&](P &p) { gemm(p)->n = constant(0); }, "sizes m 4 k 10 n 0"},
+      {[&](P &p) { gemm(p)->n = constant(int64_t(1) << 40); }, "sizes m 4 k 10 n"},
+      {[&](P &p) { gemm(p)->m = symbol(0, 3); },
+       "operand 0: needs 120 floats at the bounds, it has 160 bytes"},
+      {[&](P &p) { gemm(p)->n = constant(5); }, "operand 1: needs 50 floats at the bounds, it has 160 bytes"},
+      {[&](P &p) { gemm(p)->bias = true, call(p)->args[2]->size = 8; }, "operand 2: needs 4 floats"},
+      {[&](P &p) { gemm(p)->residual = true, call(p)->args[3]->size = 8; }, "operand 3: needs 16 floats"},
+      {[&](P &p) { gemm(p), call(p)->args[4]->size = 60; }, "operand 4: needs 16 floats"},
+      {[&](P &p) { gemm(p), call(p)->args.pop_back(); }, "a matmul of 4 operands"},
+      {[&](P &p) { gemm(p)->activation = static_cast<fb::Activation>(9); }, "unknown activation"},
   };
+  CHECK(sample.with([&](P &p) { gemm(p); }) == "");
   for (const Case &c : cases) {
     std::string error = sample.with(c.edit);
     CAPTURE(error, c.error);

@@ -49,11 +49,11 @@ double activate(double x, fb::Activation activation) {
 
 // Runs the shape and gives the largest difference from the definition.
 double largestError(const MatmulShape &s) {
-  auto a = randomValues(static_cast<size_t>(s.m * s.a_stride), 1),
+  auto a = randomValues(static_cast<size_t>((s.transpose_a ? s.k : s.m) * s.a_stride), 1),
        w = randomValues(static_cast<size_t>(s.k * s.n), 2);
   auto bias = randomValues(static_cast<size_t>(s.n), 3),
        residual = randomValues(static_cast<size_t>(s.m * s.n), 4);
-  auto packed = pack(w, s.k, s.n);
+  auto packed = s.plain ? w : pack(w, s.k, s.n);
   std::vector<float> out =
       s.residual == Residual::InPlace ? residual : std::vector<float>(residual.size(), NAN);
   MatmulLibrary library(2);
@@ -68,8 +68,9 @@ double largestError(const MatmulShape &s) {
     for (int64_t j = 0; j < s.n; ++j) {
       double sum = s.bias ? static_cast<double>(bias[static_cast<size_t>(j)]) : 0;
       for (int64_t k = 0; k < s.k; ++k)
-        sum += static_cast<double>(a[static_cast<size_t>(i * s.a_stride + k)]) *
-               static_cast<double>(w[static_cast<size_t>(k * s.n + j)]);
+        sum += static_cast<double>(
+                   a[static_cast<size_t>(s.transpose_a ? k * s.a_stride + i : i * s.a_stride + k)]) *
+               static_cast<double>(w[static_cast<size_t>(s.transpose_w ? j * s.k + k : k * s.n + j)]);
       auto at = static_cast<size_t>(i * s.n + j);
       double expected = activate(sum, s.activation);
       if (s.residual != Residual::None) expected += static_cast<double>(residual[at]);
@@ -99,6 +100,50 @@ TEST_CASE("the library's matmul computes what a PackedMatmul says") {
           CHECK(largestError(s) < 1e-4);
         }
   CHECK(largestError({.m = 20, .k = 37, .n = 61, .a_stride = 37}) < 1e-4); // nothing divides
+}
+
+TEST_CASE("row-major matmuls, either operand stored transposed, on any processor") {
+  for (bool transpose_a : {false, true})
+    for (bool transpose_w : {false, true})
+      for (auto residual : {Residual::None, Residual::Elsewhere, Residual::InPlace})
+        for (bool bias : {false, true}) {
+          MatmulShape s{.m = 33, .k = 47, .n = 130, .a_stride = transpose_a ? 33 : 47, .plain = true};
+          s.transpose_a = transpose_a, s.transpose_w = transpose_w;
+          s.residual = residual;
+          s.bias = bias;
+          s.activation = bias ? fb::Activation::gelu_tanh : fb::Activation::none;
+          CAPTURE(transpose_a, transpose_w, bias, static_cast<int>(residual));
+          CHECK(largestError(s) < 1e-4);
+        }
+}
+
+TEST_CASE("no matmul of a GPT-2 training step falls to the library's reference loops") {
+  MatmulLibrary library(2);
+  constexpr int64_t kRows = 512;
+  for (int64_t n_embd : {768, 1024, 1600})
+    for (auto [in, out] : {std::pair(n_embd, 3 * n_embd),
+                           {n_embd, n_embd},
+                           {n_embd, 4 * n_embd},
+                           {4 * n_embd, n_embd},
+                           {n_embd, int64_t(50257)}})
+      for (int way : {0, 1, 2}) { // y = x w, dx = dy w^T, dw += x^T dy
+        MatmulShape s{.m = way == 2 ? in : kRows,
+                      .k = way == 0   ? in
+                           : way == 1 ? out
+                                      : kRows,
+                      .n = way == 1 ? in : out};
+        s.plain = true;
+        s.transpose_a = way == 2, s.transpose_w = way == 1;
+        s.a_stride = s.transpose_a ? s.m : s.k;
+        if (way == 2) s.residual = Residual::InPlace;
+        s.bias = way == 0 && out != 50257;
+        if (s.bias && out == 4 * n_embd) s.activation = fb::Activation::gelu_tanh;
+        auto name = library.implementation(s);
+        REQUIRE(name.ok());
+        CAPTURE(s.m, s.k, s.n, *name);
+        CHECK(name->find("ref") == std::string::npos);
+        CHECK(library.supports(s));
+      }
 }
 
 TEST_CASE("no GPT-2 shape falls to the library's reference loops") {
