@@ -22,7 +22,8 @@ struct CompileOptions {
   std::string input;
   /// The artifact to write. Ignored by compileCached.
   std::string output;
-  /// One program each: "cpu" (every instruction-set level), "cpu:native" (this machine's), "reference".
+  /// One program each: "cpu" (every instruction-set level), "cpu:native" (this machine's), "vulkan",
+  /// "reference".
   std::vector<std::string> targets = {"cpu"};
   /// Largest number of positions (prompt and continuation) and of sequences at a time. 0: the model's
   /// n_positions and 1. For .mlir: linnet.bounds in the file say it, and these must stay 0.

@@ -1,6 +1,7 @@
 #include "compiler/compile.h"
 
 #include "backends/cpu/lower.h"
+#include "backends/vulkan/lower.h"
 #include "compiler/cache.h"
 #include "compiler/dump/dump.h"
 #include "compiler/graph_file.h"
@@ -177,6 +178,11 @@ private:
   Result<fb::ProgramT> lower(const TargetSpec &target, mlir::ModuleOp module, BlobSink &sink) {
     std::unique_ptr<WeightSource> weights = withComputed(module, *input.weights);
     if (target.name == "reference") return makeReferenceProgram(module, *weights, sink);
+    if (target.name == "vulkan") {
+      VulkanOptions vulkan;
+      if (dump) vulkan.dump = dump->shaderDump();
+      return lowerToVulkan(module, *weights, sink, vulkan);
+    }
     CpuOptions cpu;
     cpu.isas = target.argument;
     if (dump) cpu.dump = dump->kernelDump();

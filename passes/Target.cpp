@@ -18,6 +18,15 @@ std::optional<PanelShape> cpuPanel(Type element) {
   return std::nullopt;
 }
 
+/// 16 invocations take four columns each, one vector load; several rows of a panel are one run for a
+/// subgroup.
+std::optional<PanelShape> vulkanPanel(Type element) {
+  if (element.isF32() || element.isF16() || element.isBF16() || element.isInteger(8))
+    return PanelShape{16, 64, 1};
+  if (element.isInteger(4)) return PanelShape{16, 64, 2};
+  return std::nullopt;
+}
+
 int64_t sizesFrom(RankedTensorType type, int64_t dim) {
   int64_t product = 1;
   for (int64_t size : type.getShape().drop_front(dim)) product *= size;
@@ -25,7 +34,7 @@ int64_t sizesFrom(RankedTensorType type, int64_t dim) {
 }
 
 /// Kernels that walk rows (b, t) with a stride: attention's q, cache_append's entries, matmul's lhs.
-bool cpuStridedRows(Operation *op, unsigned operand, int64_t row) {
+bool stridedRows(Operation *op, unsigned operand, int64_t row) {
   auto type = llvm::cast<RankedTensorType>(op->getOperand(operand).getType());
   if (llvm::isa<AttentionOp>(op)) return operand == 0 && row == sizesFrom(type, 2);
   if (llvm::isa<CacheAppendOp>(op)) return operand == 1 && row == sizesFrom(type, 2);
@@ -45,7 +54,17 @@ const TargetDescription kTargets[] = {
      .in_place_caches = true,
      .panel = cpuPanel,
      .embed_reads_panels = true,
-     .accepts_strided_rows = cpuStridedRows},
+     .accepts_strided_rows = stridedRows},
+    {.name = "vulkan",
+     .alignment = 256, // the largest minStorageBufferOffsetAlignment that a device may have
+     .matmul_epilogue = true,
+     .fused_elementwise = true,
+     .attention = true,
+     .views = true,
+     .in_place_caches = true,
+     .panel = vulkanPanel,
+     .embed_reads_panels = true,
+     .accepts_strided_rows = stridedRows},
     {.name = "reference"},
 };
 

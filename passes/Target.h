@@ -41,9 +41,9 @@ struct TargetDescription {
   }
 };
 
-/// The target `name` ("cpu", "reference"; what follows a colon is the backend's own), or null.
+/// The target `name` ("cpu", "vulkan", "reference"; what follows a colon is the backend's own), or null.
 const TargetDescription *findTarget(llvm::StringRef name);
-/// "cpu, reference" for messages.
+/// "cpu, vulkan, reference" for messages.
 std::string targetNames();
 
 } // namespace linnet

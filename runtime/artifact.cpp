@@ -1,5 +1,6 @@
 #include "runtime/artifact.h"
 #include "runtime/artifact_check.h"
+#include "runtime/dispatch_check.h"
 #include "runtime/format.h"
 #include "support/error.h"
 
@@ -58,13 +59,11 @@ Result<void> checkHash(std::span<const std::byte> bytes, uint64_t expected, cons
 }
 
 Result<void> checkShaderWords(const Artifact &artifact, const fb::Shader &shader) {
-  constexpr uint32_t kSpirvMagic = 0x07230203;
   auto bytes = artifact.blob(*shader.words());
   std::string what = fmt::format("shader {}", shader.name()->string_view());
   LINNET_TRY(checkHash(bytes, shader.words()->hash(), artifact.path(), what));
-  uint32_t magic;
-  std::memcpy(&magic, bytes.data(), sizeof magic);
-  if (magic != kSpirvMagic) return errorf("{}: damaged: {} is no SPIR-V", artifact.path(), what);
+  if (auto good = checkSpirv(bytes); !good)
+    return errorf("{}: damaged: {} {}", artifact.path(), what, good.error().message);
   return {};
 }
 

@@ -3,6 +3,7 @@
 #include "runtime/expr.h"
 #include "support/error.h"
 
+#include <cstring>
 #include <limits>
 #include <vector>
 
@@ -159,6 +160,23 @@ Result<void> checkShader(const fb::Shader &shader) {
   if (shader.subgroup_min() > shader.subgroup_max())
     return errorf("shader '{}': subgroups from {} to {}", name, shader.subgroup_min(), shader.subgroup_max());
   return {};
+}
+
+Result<void> checkSpirv(std::span<const std::byte> bytes) {
+  constexpr uint32_t kMagic = 0x07230203, kHeaderWords = 5, kEntryPoint = 15, kCompute = 5;
+  std::vector<uint32_t> words(bytes.size() / 4);
+  std::memcpy(words.data(), bytes.data(), words.size() * 4);
+  if (words.size() < kHeaderWords || words[0] != kMagic) return Error{"is no SPIR-V"};
+  bool found = false;
+  for (size_t i = kHeaderWords; i < words.size();) {
+    size_t length = words[i] >> 16;
+    if (length == 0 || length > words.size() - i) return errorf("ends within the instruction at word {}", i);
+    // OpEntryPoint: execution model, function, name, interface.
+    if ((words[i] & 0xffff) == kEntryPoint && length >= 5 && words[i + 1] == kCompute)
+      found |= std::memcmp(&words[i + 3], "main", sizeof "main") == 0;
+    i += length;
+  }
+  return found ? Result<void>() : Error{"has no compute shader 'main'"};
 }
 
 Result<void> checkDispatch(const fb::Program &program, const fb::Dispatch &dispatch,

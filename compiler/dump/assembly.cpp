@@ -1,5 +1,7 @@
 #include "compiler/dump/assembly.h"
 
+#include <spirv-tools/libspirv.h>
+
 #include <algorithm>
 
 namespace linnet::dump {
@@ -19,6 +21,19 @@ std::vector<std::pair<std::string, std::string>> splitAssembly(std::string_view 
   }
   if (functions.empty()) functions.emplace_back("kernels", text);
   return functions;
+}
+
+std::string disassemble(std::span<const uint32_t> words) {
+  const spv_context context = spvContextCreate(SPV_ENV_VULKAN_1_1);
+  spv_text text = nullptr;
+  const spv_result_t result = spvBinaryToText(
+      context, words.data(), words.size(),
+      SPV_BINARY_TO_TEXT_OPTION_FRIENDLY_NAMES | SPV_BINARY_TO_TEXT_OPTION_INDENT, &text, nullptr);
+  std::string disassembly =
+      result == SPV_SUCCESS ? std::string(text->str, text->length) : "; not a SPIR-V module\n";
+  spvTextDestroy(text);
+  spvContextDestroy(context);
+  return disassembly;
 }
 
 } // namespace linnet::dump

@@ -125,6 +125,12 @@ cpu::KernelDump Dump::kernelDump() {
       };
 }
 
+std::function<void(const std::string &, std::span<const uint32_t>)> Dump::shaderDump() {
+  return [this](const std::string &name, std::span<const uint32_t> words) {
+    addKernel(name, "spirv", "spvasm", disassemble(words));
+  };
+}
+
 void Dump::addKernel(const std::string &name, const std::string &isa, const std::string &ending,
                      std::string_view content) {
   const std::string file = fmt::format("kernels/{}/{}.{}", fileName(isa), fileName(name), ending);
@@ -142,6 +148,11 @@ void Dump::writeKernels(const fb::ProgramT &program) {
       if (kernel < program.kernels.size())
         targets.back().uses[program.kernels[kernel]].push_back(
             fmt::format("{} #{} {}", entry->name, i, command.location));
+      if (const auto *dispatch = command.body.AsDispatch())
+        for (const auto &choice : dispatch->choices)
+          for (const auto &step : choice->steps)
+            targets.back().uses[program.shaders[step->shader]->name].push_back(
+                fmt::format("{} #{} {}", entry->name, i, command.location));
     }
   std::vector<std::string> names;
   for (const auto &[name, ignored] : kernels) names.push_back(name);

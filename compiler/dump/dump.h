@@ -9,8 +9,10 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/PassInstrumentation.h"
 
+#include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -56,6 +58,7 @@ public:
                  std::string_view content);
   /// Collects kernels while they are made; writeKernels() writes them, and notes which commands call them.
   cpu::KernelDump kernelDump();
+  std::function<void(const std::string &name, std::span<const uint32_t> words)> shaderDump();
   void writeKernels(const fb::ProgramT &program);
   /// The page. `title`: what was compiled; `subtitle`: how.
   Result<void> finish(const std::string &title, const std::string &subtitle,

@@ -1,5 +1,6 @@
 // An instance, a device of it and its queue.
 #pragma once
+#include "linnet/api.h"
 #include "runtime/vulkan/api.h"
 #include "runtime/vulkan/inventory.h"
 #include "support/result.h"
@@ -14,11 +15,11 @@ namespace linnet::vulkan {
 
 /// Hears what the validation layers say; a test sets it before it opens a device, which then has the layers
 /// on (core and synchronization validation). Opening fails where they are not installed. Null: none again.
-void setMessageHandler(std::function<void(const std::string &)> handler);
+LINNET_API void setMessageHandler(std::function<void(const std::string &)> handler);
 
 /// All later devices look as poor as this profile (a file as in docs/devices); "": no more. Without it the
 /// variable LINNET_EMULATE_LIMITS may name a file.
-void emulateLimits(std::string path);
+LINNET_API void emulateLimits(std::string path);
 
 class Instance {
 public:

@@ -1,85 +1,9 @@
 // A checkpoint becomes an artifact, the runtime runs it: PyTorch's logits and greedy continuation, on each
 // target, at each level, with any pass left out.
-#include "frontend/checkpoint/safetensors.h"
-#include "linnet/model.h"
-#include "linnet/session.h"
-#include "tests/compiler/scratch.h"
-
-#include <algorithm>
-#include <cmath>
-#include <cstring>
+#include "tests/compiler/golden.h"
 
 using namespace linnet;
 using namespace linnet::testing;
-
-namespace {
-
-constexpr double kTolerance = 1e-4; // of the largest logit
-
-struct Expected {
-  explicit Expected(const std::string &name)
-      : file(*SafetensorsFile::open(std::string(LINNET_GOLDEN_DIR) + "/" + name + "/expected.safetensors")) {}
-  std::vector<TokenId> ids(const char *name) const {
-    const TensorView *view = file.find(name);
-    REQUIRE(view);
-    std::vector<TokenId> ids(view->elements());
-    for (size_t i = 0; i < ids.size(); ++i) {
-      int64_t value;
-      std::memcpy(&value, view->bytes.data() + 8 * i, 8);
-      ids[i] = static_cast<TokenId>(value);
-    }
-    return ids;
-  }
-  std::vector<float> floats(const char *name) const {
-    const TensorView *view = file.find(name);
-    REQUIRE(view);
-    std::vector<float> values(view->elements());
-    REQUIRE(readF32(*view, 0, values));
-    return values;
-  }
-  int64_t columns(const char *name) const { return file.find(name)->shape.back(); }
-  SafetensorsFile file;
-};
-
-/// Compares logits of all positions of each row, and the greedy continuation.
-void checkArtifact(const std::string &path, const std::string &device, const Expected &expected) {
-  auto model = Model::load(path, {.device = device, .threads = 2});
-  if (!model) FAIL(model.error().message);
-  auto session = Session::open(*model);
-  if (!session) FAIL(session.error().message);
-  std::vector<TokenId> ids = expected.ids("input_ids");
-  std::vector<float> want = expected.floats("logits");
-  int64_t columns = expected.columns("input_ids"), vocabulary = expected.columns("logits");
-  double worst = 0, largest = 0;
-  for (size_t row = 0; row * columns < ids.size(); ++row) {
-    auto found = session->logits(std::span(ids).subspan(row * columns, columns), true);
-    if (!found) FAIL(found.error().message);
-    REQUIRE(found->rows == columns);
-    REQUIRE(found->columns == vocabulary);
-    for (size_t i = 0; i < found->values.size(); ++i) {
-      float value = want[row * columns * vocabulary + i];
-      worst = std::max(worst, std::fabs(double(found->values[i]) - value));
-      largest = std::max(largest, std::fabs(double(value)));
-    }
-  }
-  INFO("logits differ by " << worst / largest << " of the largest");
-  CHECK(worst / largest < kTolerance);
-
-  std::vector<TokenId> text = expected.ids("greedy_from_first_5");
-  session->reset();
-  auto made = session->generate(std::span(text).first(5),
-                                {.max_new_tokens = int64_t(text.size()) - 5, .ignore_eos = true});
-  if (!made) FAIL(made.error().message);
-  CHECK(made->ids == std::vector<TokenId>(text.begin() + 5, text.end()));
-}
-
-CompileReport compiled(const CompileOptions &options) {
-  auto report = api().compile(options);
-  if (!report) FAIL(report.error().message);
-  return *report;
-}
-
-} // namespace
 
 TEST_CASE("golden checkpoints, compiled for both targets, give PyTorch's numbers") {
   api().registerDevices();
@@ -184,9 +108,10 @@ TEST_CASE("what is wrong with the options or the checkpoint is said in a line, a
     change(changed);
     return message(changed);
   };
-  CHECK(with([](auto &o) { o.targets = {"abacus"}; }) == "unknown target 'abacus', expected cpu, reference");
+  CHECK(with([](auto &o) { o.targets = {"abacus"}; }) ==
+        "unknown target 'abacus', expected cpu, vulkan, reference");
   CHECK(with([](auto &o) { o.targets = {"cpu", "cpu:native"}; }) == "target 'cpu' is given twice");
-  CHECK(with([](auto &o) { o.targets = {}; }) == "expected a target: cpu, reference");
+  CHECK(with([](auto &o) { o.targets = {}; }) == "expected a target: cpu, vulkan, reference");
   CHECK(with([](auto &o) { o.targets = {"reference:fast"}; }) ==
         "target 'reference' takes nothing behind a colon, found 'fast'");
   CHECK(with([](auto &o) { o.max_context = 49; }).find("n_positions, 48") != std::string::npos);
@@ -263,29 +188,15 @@ TEST_CASE("weights in fewer bits: cpu gives the interpreter's numbers, and stays
   options.dtype = dtype;
   options.opt_level = level;
   compiled(options);
-  std::vector<std::vector<float>> logits;
-  std::vector<std::vector<TokenId>> continued;
-  for (const char *device : {"cpu", "reference"}) {
-    auto model = Model::load(options.output, {.device = device, .threads = 2});
-    REQUIRE(model);
-    auto session = Session::open(*model);
-    REQUIRE(session);
-    auto found = session->logits(ids, true);
-    if (!found) FAIL(found.error().message);
-    logits.push_back(found->values);
-    session->reset();
-    auto made = session->generate(std::span(ids).first(5), {.max_new_tokens = 8, .ignore_eos = true});
-    REQUIRE(made);
-    continued.push_back(made->ids);
-  }
+  const Answer cpu = ask(options.output, "cpu", ids), reference = ask(options.output, "reference", ids);
   double largest = 0, apart = 0, changed = 0;
-  for (size_t i = 0; i < logits[0].size(); ++i) {
-    largest = std::max(largest, std::fabs(double(logits[1][i])));
-    apart = std::max(apart, std::fabs(double(logits[0][i]) - logits[1][i]));
-    changed = std::max(changed, std::fabs(double(logits[1][i]) - f32[i]));
+  for (size_t i = 0; i < cpu.logits.size(); ++i) {
+    largest = std::max(largest, std::fabs(double(reference.logits[i])));
+    apart = std::max(apart, std::fabs(double(cpu.logits[i]) - reference.logits[i]));
+    changed = std::max(changed, std::fabs(double(reference.logits[i]) - f32[i]));
   }
   CHECK(apart / largest < between);
-  CHECK(continued[0] == continued[1]);
+  CHECK(cpu.continued == reference.continued);
   CHECK(changed / largest < bound);
   CHECK(changed > 0);
 }

@@ -25,21 +25,6 @@ using reference::Tensor;
 
 } // namespace
 
-Result<CompiledModule> CompiledModule::compile(mlir::ModuleOp module,
-                                               const reference::WeightProvider &weights,
-                                               const CpuOptions &options, const PipelineSpec &pipeline,
-                                               int threads) {
-  registerPasses();
-  mlir::OwningOpRef<mlir::ModuleOp> planned(module.clone());
-  mlir::PassManager manager(module.getContext());
-  LINNET_TRY(buildPipeline(manager, pipeline));
-  if (mlir::failed(manager.run(*planned))) return Error{"the passes failed"};
-  linnet::testing::ProvidedWeights source(weights);
-  auto lower = [&](BlobSink &blobs) { return lowerToCpu(*planned, source, blobs, options); };
-  LINNET_ASSIGN(lab::LoadedProgram program, lab::LoadedProgram::make(lower, threads));
-  return CompiledModule(std::move(program));
-}
-
 namespace {
 
 Kind kindOf(mlir::Type type) {
@@ -116,16 +101,17 @@ struct Comparison {
     return inputs;
   }
 
-  void check(const std::string &isa, const PipelineSpec &pipeline) {
-    INFO(isa);
-    auto compiled = CompiledModule::compile(module, weights, {.isas = isa}, pipeline);
-    if (!compiled) FAIL(compiled.error().message);
+  void check(const Runner &runner, PipelineSpec pipeline) {
+    INFO(runner.name);
+    pipeline.target = runner.target;
+    auto run = runner.load(module, weights, pipeline);
+    if (!run) FAIL(run.error().message);
     Named states;
     for (int repeat = 0; repeat < agreement.repeats; ++repeat) {
       const Named inputs = drawInputs();
       auto expected = reference::run(module, agreement.entry, inputs, states, weights);
       if (!expected) FAIL(expected.error().message);
-      auto found = compiled->run(agreement.entry, inputs);
+      auto found = (*run)(agreement.entry, inputs);
       if (!found) FAIL(found.error().message);
       for (const auto &[name, tensor] : *expected) {
         REQUIRE(found->count(name) == 1);
@@ -147,10 +133,9 @@ void checkAgreement(const Agreement &agreement, const PipelineSpec &pipeline) {
   REQUIRE(function);
   Comparison comparison{agreement, *module, function};
   comparison.drawParams();
-  const auto levels = selectIsas("");
-  REQUIRE(levels.ok());
-  for (const Isa &isa : *levels)
-    if (hostRuns(isa)) comparison.check(isa.name, pipeline);
+  const std::vector<Runner> runners = runnersUnderTest();
+  REQUIRE_FALSE(runners.empty());
+  for (const Runner &runner : runners) comparison.check(runner, pipeline);
 }
 
 } // namespace linnet::cpu::testing

@@ -31,7 +31,19 @@ private:
   lab::LoadedProgram loaded;
 };
 
-/// Runs `entry` of the module's text on cpu (each instruction set that this machine runs) and by the
+/// Something that runs a planned module, and that must agree with the interpreter: an instruction set of the
+/// cpu, a way to take a gpu's choices. Each program that runs the cases links one definition of
+/// runnersUnderTest.
+struct Runner {
+  std::string name, target;
+  using Run = std::function<Result<reference::Named>(std::string_view entry, const reference::Named &inputs)>;
+  std::function<Result<Run>(mlir::ModuleOp module, const reference::WeightProvider &weights,
+                            const PipelineSpec &)>
+      load;
+};
+std::vector<Runner> runnersUnderTest();
+
+/// Runs `entry` of the module's text by each runner under test and by the
 /// interpreter with the same numbers, and checks that outputs agree within `tolerance` of the largest value
 /// (integers: exactly). Inputs are drawn: floats in
 /// [-1, 1), the integers by `integers` (input's name -> one past the largest value, default 3). dims binds

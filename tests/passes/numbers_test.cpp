@@ -322,7 +322,7 @@ TEST_CASE("a pipeline that cannot be built says why") {
     auto built = buildPipeline(manager, spec);
     return built ? std::string("built") : built.error().message;
   };
-  CHECK(message({"abacus", 2, {}, {}}) == "unknown target 'abacus', expected cpu, reference");
+  CHECK(message({"abacus", 2, {}, {}}) == "unknown target 'abacus', expected cpu, vulkan, reference");
   CHECK(message({"cpu", 7, {}, {}}) == "optimization level 7: expected 0, 1 or 2");
   CHECK(message({"cpu", 2, {"linnet-alias"}, {}}) ==
         "--disable-pass=linnet-alias: no module can be lowered without this pass");

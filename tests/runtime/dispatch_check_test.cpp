@@ -10,12 +10,20 @@ using namespace fixtures;
 
 namespace {
 
+const std::vector<uint32_t> kMain = {5 << 16 | 15, 5, 1, 0x6e69616d, 0}; // OpEntryPoint GLCompute %1 "main"
+
+std::vector<uint32_t> spirv(const std::vector<std::vector<uint32_t>> &instructions) {
+  std::vector<uint32_t> words = {0x07230203, 0x00010300, 0, 8, 0};
+  for (const auto &instruction : instructions)
+    words.insert(words.end(), instruction.begin(), instruction.end());
+  return words;
+}
+
 // A weight split by rows, an input, an output; two choices.
 std::string writeWith(const std::string &path, const std::function<void(fb::ProgramT &)> &edit,
-                      uint32_t magic = 0x07230203) {
+                      std::vector<uint32_t> words = spirv({kMain})) {
   auto writer = ArtifactWriter::create(path);
   REQUIRE(writer.ok());
-  std::vector<uint32_t> words = {magic, 0x00010300, 0, 8, 0};
   auto program = std::make_unique<fb::ProgramT>();
   program->target = "vulkan";
   program->symbols = {"batch"};
@@ -127,7 +135,22 @@ TEST_CASE("each claim of a GPU program is checked") {
     CAPTURE(error, c.error);
     CHECK(error.find(c.error) != std::string::npos);
   }
+  std::vector<uint32_t> vertex = kMain, other = kMain, long_name = kMain, endless = kMain, empty = kMain;
+  vertex[1] = 0, other[3] = 0x6e69616e, long_name[4] = 1, endless[0] += 1 << 16, empty[0] = 15;
+  const std::pair<std::vector<uint32_t>, const char *> modules[] = {
+      {{77, 0x00010300, 0, 8, 0}, "shader rows is no SPIR-V"},
+      {spirv({}), "shader rows has no compute shader 'main'"},
+      {spirv({vertex}), "shader rows has no compute shader 'main'"},
+      {spirv({other, long_name}), "shader rows has no compute shader 'main'"},
+      {spirv({kMain, endless}), "shader rows ends within the instruction at word 10"},
+      {spirv({kMain, empty}), "shader rows ends within the instruction at word 10"},
+  };
+  for (const auto &[words, message] : modules) {
+    std::string error = writeWith(
+        directory / "words.linnet", [](P &) {}, words);
+    CAPTURE(error, message);
+    CHECK(error.find(message) != std::string::npos);
+  }
   CHECK(writeWith(
-            directory / "words.linnet", [](P &) {}, 77)
-            .find("shader rows is no SPIR-V") != std::string::npos);
+            directory / "words.linnet", [](P &) {}, spirv({other, kMain})) == "");
 }

@@ -2,7 +2,7 @@
 // RUN: linnet-opt %s --split-input-file --linnet-assign-layout=target=reference | FileCheck %s --check-prefix=ROWS
 // RUN: not linnet-opt %s --split-input-file --linnet-assign-layout=target=abacus 2>&1 | FileCheck %s --check-prefix=UNKNOWN
 
-// UNKNOWN: unknown target 'abacus', expected cpu, reference
+// UNKNOWN: unknown target 'abacus', expected cpu, vulkan, reference
 // ROWS-NOT: linnet.panel
 
 // CHECK-LABEL: @weight

@@ -11,7 +11,7 @@
 
 // REQUIRED: --disable-pass=linnet-plan-memory: no module can be lowered without this pass
 // UNKNOWN: --disable-pass=linnet-fuse-everything: there is no pass of that name
-// TARGET: unknown target 'abacus', expected cpu, reference
+// TARGET: unknown target 'abacus', expected cpu, vulkan, reference
 // LEVEL: optimization level 3: expected 0, 1 or 2
 
 // A perceptron of two layers. One matmul each with everything in it; the hidden layer in the arena.

@@ -1,0 +1,219 @@
+#include "backends/vulkan/lower.h"
+
+#include "backends/vulkan/lowering.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+
+#include <set>
+
+using namespace mlir;
+
+namespace linnet::vulkan {
+using namespace ir;
+namespace {
+
+/// Storage buffers that every device binds in a compute shader.
+constexpr size_t kBindings = 4;
+constexpr uint64_t kAlign = 256;
+
+int64_t elementsIn(uint64_t bytes, Type type) {
+  return type == Type::i4 ? int64_t(bytes) * 2 : int64_t(bytes) / backend::sizeOf(type);
+}
+
+} // namespace
+
+Result<void> Lowering::lowerOp(Operation *op) {
+  if (op->hasAttr("linnet.view") || llvm::isa<ParamOp, ConstantOp>(op)) return {};
+  using Done = Result<void>;
+  return llvm::TypeSwitch<Operation *, Done>(op)
+      .Case<MatmulOp>([&](auto o) { return lowerMatmul(o); })
+      .Case<FusedOp>([&](auto o) { return lowerFused(o); })
+      .Case<AttentionOp>([&](auto o) { return lowerAttention(o); })
+      .Case<MaskOp>([&](auto o) { return lowerMask(o); })
+      .Case<CacheAppendOp>([&](auto o) { return lowerCacheAppend(o); })
+      .Case<EmbedOp>([&](auto o) { return lowerEmbed(o); })
+      .Case<PositionsOp>([&](auto o) { return lowerPositions(o); })
+      .Case<LayerNormOp>([&](auto o) { return lowerLayerNorm(o); })
+      .Case<SoftmaxOp>([&](auto o) { return lowerRows(o, softmaxKernel); })
+      .Case<ArgmaxOp>([&](auto o) { return lowerRows(o, argmaxKernel); })
+      .Case<ReduceOp>([&](auto o) { return lowerReduce(o); })
+      .Case<PoolOp>([&](auto o) { return lowerPool(o); })
+      .Case<TransposeOp>([&](auto o) { return lowerTranspose(o); })
+      .Case<SliceOp>([&](auto o) { return lowerSlice(o); })
+      .Case<ConcatOp>([&](auto o) { return lowerConcat(o); })
+      .Case<RelayoutOp>([&](RelayoutOp o) -> Done {
+        if (llvm::isa_and_nonnull<ParamOp, ConstantOp>(o.getOperand().getDefiningOp()))
+          return {}; // packed as it is stored
+        return errorAt(o, "target vulkan changes the layout of weights only");
+      })
+      .Case<QuantizeOp, QuantizeScaleOp>([&](Operation *o) -> Done {
+        return errorAt(o, "is for weights, at compile time; linnet-fold-weights computes it there");
+      })
+      .Default([&](Operation *o) -> Done { return errorAt(o, "target vulkan does not support this op"); });
+}
+
+//===- operands ----------------------------------------------------------------------------------------===//
+
+Result<void> Lowering::read(Call &call, mlir::Value value) {
+  LINNET_ASSIGN(const Type type, typeOf(call.op, value));
+  LINNET_ASSIGN(const fb::RefT ref, dense(call.op, value));
+  call.args.push_back({ref, type});
+  return {};
+}
+
+Result<void> Lowering::write(Call &call, mlir::Value value) {
+  LINNET_TRY(read(call, value));
+  call.args.back().written = true;
+  return {};
+}
+
+Result<void> Lowering::readPacked(Call &call, mlir::Value value) {
+  LINNET_ASSIGN(const Type type, typeOf(call.op, value));
+  LINNET_ASSIGN(const fb::RefT ref, packed(call.op, value));
+  call.args.push_back({ref, type});
+  return {};
+}
+
+Result<Extent> Lowering::readRows(Call &call, mlir::Value value, const Extent &row) {
+  LINNET_ASSIGN(const Type type, typeOf(call.op, value));
+  LINNET_ASSIGN(const Operand operand, rows(call.op, value));
+  if (!operand.dense && Extent(operand.row) != row)
+    return errorAt(call.op, "rows of {} elements with gaps cannot be rows of {}", operand.row, row.text());
+  call.args.push_back({operand.ref, type});
+  return operand.dense ? row : Extent(operand.stride);
+}
+
+/// A binding for each operand while there are few; else operands of the same memory share one, activations
+/// first; but for an operand that may come in parts.
+Operands Lowering::where(const Call &call) {
+  Operands where;
+  for (size_t i = 0; i < call.args.size(); ++i)
+    if (call.args[i].ref.offset % kAlign) where.inside |= 1u << i;
+  if (call.args.size() <= kBindings) return where;
+  std::set<fb::Space> shared;
+  auto assign = [&] {
+    std::map<fb::Space, uint32_t> of_space;
+    uint32_t next = 0;
+    where.bind.clear();
+    for (uint32_t i = 0; i < call.args.size(); ++i) {
+      const Arg &arg = call.args[i];
+      if (!shared.count(arg.ref.space) || call.in_parts == i) {
+        where.bind.push_back(next++);
+        continue;
+      }
+      auto [found, fresh] = of_space.try_emplace(arg.ref.space, next);
+      if (fresh) ++next;
+      where.bind.push_back(found->second);
+    }
+    return next;
+  };
+  for (fb::Space space :
+       {fb::Space::arena, fb::Space::input, fb::Space::output, fb::Space::state, fb::Space::weight}) {
+    shared.insert(space);
+    if (assign() <= kBindings) break;
+  }
+  return where;
+}
+
+//===- commands ----------------------------------------------------------------------------------------===//
+
+uint32_t Lowering::shader(const Kernel &kernel) {
+  auto [found, fresh] = shaders.try_emplace(kernel.name, uint32_t(kernels.size()));
+  if (fresh) kernels.push_back(kernel);
+  return found->second;
+}
+
+fb::StepT Lowering::step(const Call &call, const Operands &where, const Choice &choice) {
+  fb::StepT step;
+  step.shader = shader(choice.kernel);
+  size_t inside = 0;
+  std::vector<Extent> push = choice.kernel.push;
+  for (uint32_t i = 0; i < call.args.size(); ++i) {
+    const Arg &arg = call.args[i];
+    step.args.push_back(i);
+    step.access.push_back(arg.written ? fb::Access::read_write : fb::Access::read);
+    if (where.inside >> i & 1) push[inside++] = Extent(elementsIn(arg.ref.offset % kAlign, arg.type));
+  }
+  for (const Extent &extent : push) step.push.push_back(expression({extent}));
+  for (const Axis &axis : choice.groups) {
+    auto groups = std::make_unique<fb::GroupsT>();
+    groups->amount = expression({axis.amount});
+    groups->per = axis.per;
+    step.groups.push_back(std::move(groups));
+  }
+  for (const Parts &parts : choice.parts) {
+    auto split = std::make_unique<fb::SplitT>();
+    split->units = expression({Extent(parts.units)});
+    if (parts.unit_bytes % 4 == 0) // else it must fit in one binding: a part begins at a whole word
+      split->args = {parts.operand}, split->unit_bytes = {parts.unit_bytes};
+    split->first = kFirstUnit, split->count = kFirstUnit + 1;
+    split->axis = parts.along_x ? 0 : 3;
+    step.splits.push_back(std::move(split));
+  }
+  step.bind = where.bind;
+  step.offsets = where.bind.empty() ? 0 : kOffsets;
+  return step;
+}
+
+Result<void> Lowering::emit(const Call &call, std::vector<Choice> choices) {
+  if (call.args.size() > kMaxOperands)
+    return errorAt(call.op, "target vulkan takes at most {} operands, found {}", kMaxOperands,
+                   call.args.size());
+  fb::DispatchT body;
+  const Operands where = Lowering::where(call);
+  for (uint32_t i = 0; i < call.args.size(); ++i) {
+    const Arg &arg = call.args[i];
+    auto ref = std::make_unique<fb::RefT>(arg.ref);
+    ref->size += ref->offset % kAlign, ref->offset -= ref->offset % kAlign;
+    body.args.push_back(std::move(ref));
+    body.types.push_back(fb::DType(uint8_t(arg.type)));
+    if (arg.written) body.results.push_back(i);
+  }
+  for (const Choice &choice : choices) {
+    if (choice.kernel.push.size() > kFirstUnit)
+      return errorAt(call.op, "target vulkan: {} sizes depend on the call, at most {} can",
+                     choice.kernel.push.size(), kFirstUnit);
+    auto made = std::make_unique<fb::ChoiceT>();
+    made->name = choice.kernel.name;
+    made->steps.push_back(std::make_unique<fb::StepT>(step(call, where, choice)));
+    made->amount = expression({choice.amount});
+    made->least = choice.least, made->most = choice.most;
+    body.choices.push_back(std::move(made));
+  }
+  auto made = command(call.op);
+  made->body.Set(std::move(body));
+  push(std::move(made));
+  return {};
+}
+
+Result<void> Lowering::addCode(fb::ProgramT &program) {
+  for (const Kernel &kernel : kernels) {
+    auto shader = std::make_unique<fb::ShaderT>();
+    shader->name = kernel.name;
+    shader->bindings = kernel.bindings;
+    shader->push_words = kernel.push_words;
+    shader->local_x = kernel.local_size[0], shader->local_y = kernel.local_size[1];
+    shader->local_z = kernel.local_size[2];
+    shader->shared_bytes = kernel.shared_bytes;
+    shader->features = kernel.features;
+    shader->subgroup_min = shader->subgroup_max = kernel.subgroup;
+    LINNET_TRY(blobs.begin());
+    LINNET_TRY(blobs.append(std::as_bytes(std::span(kernel.words))));
+    LINNET_ASSIGN(fb::BlobT blob, blobs.end());
+    shader->words = std::make_unique<fb::BlobT>(blob);
+    program.shaders.push_back(std::move(shader));
+    if (options.dump) options.dump(kernel.name, kernel.words);
+  }
+  return {};
+}
+
+} // namespace linnet::vulkan
+
+namespace linnet {
+
+Result<fb::ProgramT> lowerToVulkan(mlir::ModuleOp planned, WeightSource &weights, BlobSink &blobs,
+                                   const VulkanOptions &options) {
+  return vulkan::Lowering(planned, weights, blobs, options).run();
+}
+
+} // namespace linnet

@@ -1,0 +1,29 @@
+// The vulkan backend's door: a planned module of the linnet dialect becomes a Program of dispatches.
+//
+//   fb::ProgramT program = *lowerToVulkan(module, checkpoint, sink, {});
+//
+// `planned`: what the pass pipeline makes for target "vulkan" (passes/Plan.h). Each op becomes a dispatch of
+// a generated kernel, with a choice of kernels where devices differ; equal kernels are one. Weights stream
+// from `weights` through packing into `sink`, then the SPIR-V words.
+#pragma once
+#include "backends/common/weights.h"
+#include "runtime/artifact_generated.h"
+#include "support/result.h"
+
+#include "mlir/IR/BuiltinOps.h"
+
+#include <functional>
+#include <string>
+
+namespace linnet {
+
+struct VulkanOptions {
+  /// When set, receives each kernel's name and words.
+  std::function<void(const std::string &name, std::span<const uint32_t> words)> dump;
+};
+
+/// The error names the op and its location where an op, a type or a form of an operand is not supported.
+Result<fb::ProgramT> lowerToVulkan(mlir::ModuleOp planned, WeightSource &weights, BlobSink &blobs,
+                                   const VulkanOptions &options = {});
+
+} // namespace linnet

@@ -1,0 +1,88 @@
+// Fused regions: backends/common/scalar.h says what each op computes, the builder here says it in SPIR-V.
+#include "backends/common/fused.h"
+#include "backends/common/scalar.h"
+#include "backends/vulkan/emitter.h"
+#include "backends/vulkan/lowering.h"
+
+using namespace mlir;
+
+namespace linnet::vulkan {
+using namespace ir;
+namespace {
+
+/// scalar.h's builder. Floats of every width are f32, integers i32.
+struct ScalarBuilder {
+  using Value = spirv::Value;
+  Emitter &e;
+
+  Value constant(double value) { return e.f(value); }
+  Value real(Value x) { return e.b.convert(x, Builder::f32()); }
+  Value add(Value x, Value y) { return e.b.add(real(x), real(y)); }
+  Value sub(Value x, Value y) { return e.b.sub(real(x), real(y)); }
+  Value mul(Value x, Value y) { return e.b.mul(real(x), real(y)); }
+  Value div(Value x, Value y) { return e.b.div(real(x), real(y)); }
+  Value max(Value x, Value y) { return e.maximum(real(x), real(y)); }
+  Value min(Value x, Value y) { return e.minimum(real(x), real(y)); }
+  Value neg(Value x) { return e.b.neg(real(x)); }
+  Value exp(Value x) { return e.exp(x); }
+  Value log(Value x) { return e.log(x); }
+  Value tanh(Value x) { return e.tanh(x); }
+  Value erf(Value x) { return e.erf(x); }
+  Value sqrt(Value x) { return e.b.sqrt(x); }
+  Value cast(Value x, mlir::Type, mlir::Type to) {
+    if (to.isInteger(32) || to.isInteger(8)) return e.toInteger(x, int(to.getIntOrFloatBitWidth()));
+    return e.roundTo(real(x), to.isF16() ? Type::f16 : to.isBF16() ? Type::bf16 : Type::f32);
+  }
+};
+
+} // namespace
+
+Result<void> Lowering::lowerFused(FusedOp op) {
+  ElementwiseSpec spec;
+  spec.name = backend::nameOfRegion(op);
+  SmallVector<Dim> full; // the shape that the region is computed at
+  if (op.getReduce())
+    for (mlir::Value input : op.getInputs()) full = *broadcast(full, shapeOf(tensorOf(input)));
+  const mlir::Value first = op.getResults().front();
+  const RankedTensorType shape =
+      op.getReduce() ? makeType(full, tensorOf(first).getElementType()) : tensorOf(first);
+  const bool reduces = op.getReduce() && shape.getShape().back() != 1; // one element is its own sum
+  const size_t inputs = op.getInputs().size();
+  if (inputs > kMaxOperands) return errorAt(op, "target vulkan takes at most {} inputs", kMaxOperands);
+  spec.broadcast.assign(inputs, 0);
+  Call call{op};
+  for (mlir::Value input : op.getInputs()) {
+    LINNET_TRY(read(call, input));
+    spec.in.push_back(call.args.back().type);
+  }
+  for (mlir::Value result : op.getResults()) {
+    LINNET_TRY(write(call, result));
+    spec.out.push_back(call.args.back().type);
+  }
+  backend::MergedShape merged;
+  for (int64_t d = 0; d < shape.getRank(); ++d) {
+    if (shape.getDimSize(d) == 1) continue;
+    uint32_t flags = 0;
+    for (size_t i = 0; i < inputs; ++i) {
+      const RankedTensorType type = tensorOf(op.getInputs()[i]);
+      const int64_t own = d - (shape.getRank() - type.getRank());
+      if (own < 0 || type.getDimSize(own) == 1) flags |= 1u << i;
+    }
+    merged.extents.push_back(shape.isDynamicDim(d) ? Extent::symbol(symbols.at(dimName(shape, d).str()))
+                                                   : Extent(shape.getDimSize(d)));
+    merged.flags.push_back(flags);
+    merged.border.push_back(reduces && d == shape.getRank() - 1);
+  }
+  spec.shape = merged.merge(spec.broadcast);
+  spec.body = [op, types = spec.out](Emitter &e, const std::vector<Value> &in, std::vector<Value> &out) {
+    ScalarBuilder builder{e};
+    out = emitRegion(op, builder, std::span<const Value>(in));
+    for (size_t i = 0; i < out.size(); ++i)
+      out[i] = isFloat(types[i]) ? builder.real(out[i]) : e.toInteger(out[i], types[i] == Type::i8 ? 8 : 32);
+  };
+  if (reduces) spec.reduce = static_cast<Reduction>(*op.getReduce());
+  spec.where = where(call);
+  return emit(call, elementwiseKernel(spec), extentOf(first), reduces ? 1 : kItems);
+}
+
+} // namespace linnet::vulkan

@@ -1,0 +1,143 @@
+#include "backends/vulkan/lowering.h"
+
+using namespace mlir;
+
+namespace linnet::vulkan {
+using namespace ir;
+namespace {
+
+Activation activationOf(MatmulOp op) { return Activation(uint32_t(op.getActivation())); }
+
+bool panelFits(PanelAttr panel, Type type) {
+  return panel.getInterleave() == (type == Type::i4 ? 2 : 1) && panel.getNBlock() == 64 &&
+         panel.getKBlock() == 16;
+}
+
+/// A variant and the numbers of rows that it is for.
+struct Ranked {
+  MatmulVariant variant;
+  int64_t least, most;
+};
+constexpr int64_t kAny = int64_t(1) << 56;
+/// The best first; the last runs on every device. Where the driver's device is a CPU, barriers are switches
+/// between fibres and shared memory is memory: no use. A GPU has more invocations than a row has columns: k
+/// is split.
+const Ranked kVariants[] = {
+    {{.kind = MatmulVariant::direct, .rows = 1, .subgroup = 8}, 0, 1},
+    {{.kind = MatmulVariant::direct, .rows = 4, .subgroup = 8}, 2, 7},
+    {{.kind = MatmulVariant::direct, .rows = 8, .subgroup = 8}, 8, 31},
+    {{.kind = MatmulVariant::direct, .rows = 32, .subgroup = 8}, 32, kAny},
+    {{.kind = MatmulVariant::direct, .rows = 1, .split = 8}, 0, 1},
+    {{.kind = MatmulVariant::direct, .rows = 4, .split = 8}, 2, 8},
+    {{.kind = MatmulVariant::tiled, .rows = 64}, 0, kAny},
+};
+
+} // namespace
+
+Result<void> Lowering::lowerMatmul(MatmulOp op) {
+  return panelOf(tensorOf(op.getRhs())) ? lowerPackedMatmul(op) : lowerPlainMatmul(op);
+}
+
+/// (M, K) times a weight in panels, whatever M is: the leading dimensions of lhs are rows as well.
+Result<void> Lowering::lowerPackedMatmul(MatmulOp op) {
+  const RankedTensorType rhs = tensorOf(op.getRhs());
+  const PanelAttr panel = panelOf(rhs);
+  if (op.getTransposeLhs()) return errorAt(op, "target vulkan has no packed matmul with transpose_lhs");
+  PackedMatmulSpec spec;
+  LINNET_ASSIGN(spec.w.type, typeOf(op, op.getRhs()));
+  if (!panelFits(panel, spec.w.type))
+    return errorAt(
+        op, "target vulkan supports panels of 16x64 with interleave 1 (2 for i4), found {}x{}, interleave {}",
+        panel.getKBlock(), panel.getNBlock(), panel.getInterleave());
+  spec.w.k = rhs.getDimSize(panel.getTransposed() ? 1 : 0);
+  spec.w.n = rhs.getDimSize(panel.getTransposed() ? 0 : 1);
+  spec.w.k_block = panel.getKBlock(), spec.w.n_block = panel.getNBlock();
+  spec.group = int64_t(op.getGroup());
+  if (spec.group % 4)
+    return errorAt(op, "target vulkan needs groups of a multiple of 4, found {}", spec.group);
+  spec.scaled = bool(op.getScale()), spec.bias = bool(op.getBias()), spec.residual = bool(op.getResidual());
+  spec.activation = activationOf(op);
+  llvm::SmallVector<mlir::Value> floats = {op.getLhs(), op.getResult()};
+  if (spec.residual) floats.push_back(op.getResidual());
+  LINNET_ASSIGN(const Type type, commonType(op, floats));
+  if (type != Type::f32)
+    return errorAt(op, "target vulkan supports f32 with packed weights, found {}", nameOf(type));
+
+  Call call{op};
+  call.in_parts = 2;
+  LINNET_ASSIGN(const Extent stride, readRows(call, op.getLhs(), spec.w.k));
+  spec.a_stride = stride.factor;
+  LINNET_TRY(write(call, op.getResult()));
+  LINNET_TRY(readPacked(call, op.getRhs()));
+  if (spec.scaled) {
+    const PanelAttr layout = panelOf(tensorOf(op.getScale()));
+    if (!layout || layout.getKBlock() != 1 || layout.getNBlock() != spec.w.n_block)
+      return errorAt(op, "target vulkan needs the scale in panels of 1x{}, as the weight's columns lie",
+                     spec.w.n_block);
+    LINNET_TRY(readPacked(call, op.getScale()));
+    if (call.args.back().type != Type::f32)
+      return errorAt(op, "target vulkan supports scales in f32, found {}", nameOf(call.args.back().type));
+  }
+  if (spec.bias) {
+    LINNET_TRY(read(call, op.getBias()));
+    spec.bias_type = call.args.back().type;
+  }
+  if (spec.residual) LINNET_TRY(read(call, op.getResidual()));
+  spec.m = extentOf(op.getLhs(), 0, tensorOf(op.getLhs()).getRank() - 1);
+  spec.where = where(call);
+  const Parts parts{*call.in_parts, spec.w.count(),
+                    uint64_t(spec.w.panelElements()) *
+                        (spec.w.type == Type::i4 ? 1 : 2 * uint64_t(sizeOf(spec.w.type))) / 2,
+                    true};
+  std::vector<Choice> choices;
+  for (const Ranked &ranked : kVariants)
+    choices.push_back({packedMatmulKernel(spec, ranked.variant),
+                       {{spec.w.count(), 1}, {spec.m, ranked.variant.rows}},
+                       {parts},
+                       spec.m,
+                       ranked.least,
+                       ranked.most});
+  return emit(call, std::move(choices));
+}
+
+/// Both operands row-major: activations, or weights that no layout was chosen for.
+Result<void> Lowering::lowerPlainMatmul(MatmulOp op) {
+  const mlir::Value lhs = op.getLhs(), rhs = op.getRhs();
+  const int64_t lhs_rank = tensorOf(lhs).getRank(), rhs_rank = tensorOf(rhs).getRank();
+  MatmulSpec spec;
+  llvm::SmallVector<mlir::Value> floats = {lhs, op.getResult()};
+  spec.bias = bool(op.getBias()), spec.residual = bool(op.getResidual()), spec.scaled = bool(op.getScale());
+  if (spec.bias) floats.push_back(op.getBias());
+  if (spec.residual) floats.push_back(op.getResidual());
+  LINNET_ASSIGN(spec.type, commonType(op, floats));
+  LINNET_ASSIGN(spec.w, typeOf(op, rhs));
+  spec.transpose_a = op.getTransposeLhs() && lhs_rank > 1, spec.transpose_w = op.getTransposeRhs();
+  spec.shared_w = rhs_rank == 2;
+  spec.activation = activationOf(op);
+  spec.k = dimOf(rhs, rhs_rank - (spec.transpose_w ? 1 : 2));
+  spec.n = dimOf(rhs, rhs_rank - (spec.transpose_w ? 2 : 1));
+  if (spec.shared_w && !spec.transpose_a) {
+    spec.groups = 1;
+    spec.m = extentOf(lhs, 0, lhs_rank - 1); // leading dimensions are rows, too
+  } else {
+    spec.groups = extentOf(lhs, 0, lhs_rank - 2);
+    spec.m = dimOf(lhs, lhs_rank - (spec.transpose_a ? 1 : 2));
+  }
+  Call call{op};
+  LINNET_TRY(read(call, lhs));
+  LINNET_TRY(read(call, rhs));
+  LINNET_TRY(write(call, op.getResult()));
+  if (spec.bias) LINNET_TRY(read(call, op.getBias()));
+  if (spec.residual) LINNET_TRY(read(call, op.getResidual()));
+  if (spec.scaled) {
+    spec.group = int64_t(op.getGroup());
+    spec.scale_groups = tensorOf(op.getScale()).getDimSize(spec.transpose_w ? 1 : 0);
+    LINNET_TRY(read(call, op.getScale()));
+    if (call.args.back().type != Type::f32)
+      return errorAt(op, "target vulkan supports scales in f32, found {}", nameOf(call.args.back().type));
+  }
+  spec.where = where(call);
+  return emit(call, matmulKernel(spec), spec.groups * spec.m * spec.n);
+}
+
+} // namespace linnet::vulkan
