@@ -179,7 +179,8 @@ struct TrainingOptions {
   std::string task = "lm";
   std::vector<TrainedParameter> trainable; ///< the others are frozen
   int64_t max_batch = 1, max_seq = 0;      ///< max_seq 0: n_positions
-  std::string dtype = "f32";               ///< that is computed in
+  std::string dtype = "f32"; ///< of the matmuls' operands: f32, or bf16 (sums and all else stay f32)
+  float dropout = 0;         ///< rate; then entry accumulate takes "seed" (2), the key. Not with "features"
   float beta1 = 0.9f, beta2 = 0.999f, epsilon = 1e-8f;
   float l2sp = 0; ///< strength of the pull towards states "start.NAME"
   std::function<void(const std::string &what, double fraction)> progress;
@@ -199,7 +200,7 @@ struct GradientReport {
   uint64_t counted = 0, gradients = 0; ///< labels that count; tensors written
 };
 
-inline constexpr uint32_t kCompilerApiVersion = 6;
+inline constexpr uint32_t kCompilerApiVersion = 7;
 inline constexpr const char *kCompilerApiSymbol = "linnet_compiler_api";
 
 struct CompilerApi {

@@ -30,8 +30,13 @@ Result<OwningOpRef<ModuleOp>> lossOf(const Checkpoint &checkpoint, MLIRContext &
   if (options.max_seq < 0 || options.max_seq > config.n_positions)
     return errorf("{}: a row has {} positions, expected from 1 to the model's n_positions, {}", options.input,
                   options.max_seq, config.n_positions);
+  if (!(options.dropout >= 0 && options.dropout < 1))
+    return errorf("dropout is {}, expected from 0 to less than 1", options.dropout);
+  const bool features = options.task == "features";
+  if (features && options.dropout > 0)
+    return errorf("dropout acts in the model's blocks: task features has none");
   EntrySpec entry{
-      "loss", {"loss"}, options.max_seq ? options.max_seq : config.n_positions, options.task == "features"};
+      "loss", {"loss"}, options.max_seq ? options.max_seq : config.n_positions, features, options.dropout};
   return buildGpt2(context, config, {.max_batch = options.max_batch, .max_context = 0, .entries = {entry}});
 }
 
@@ -39,7 +44,8 @@ Result<OwningOpRef<ModuleOp>> lossOf(const Checkpoint &checkpoint, MLIRContext &
 
 Result<OwningOpRef<ModuleOp>> buildTraining(const ModelInput &input, MLIRContext &context,
                                             const TrainingOptions &options) {
-  if (options.dtype != "f32") return errorf("training computes in f32, found dtype '{}'", options.dtype);
+  if (options.dtype != "f32" && options.dtype != "bf16")
+    return errorf("training computes in f32 or bf16, found dtype '{}'", options.dtype);
   auto built = input.checkpoint ? lossOf(*input.checkpoint, context, options)
                                 : parseGraph(context, input.graph_text, input.graph_path);
   if (!built) return built.error();
@@ -55,6 +61,9 @@ Result<OwningOpRef<ModuleOp>> buildTraining(const ModelInput &input, MLIRContext
   PassManager manager(&context, ModuleOp::getOperationName());
   DiagnosticCollector diagnostics(&context);
   LINNET_TRY(appendPasses(manager, "linnet-autodiff", "training"));
+  if (options.dtype == "bf16")
+    LINNET_TRY(appendPasses(manager, "canonicalize,cse,linnet-mixed-precision{weights=f32 compute=bf16}",
+                            "training"));
   if (failed(manager.run(*module))) return diagnostics.error("linnet-autodiff failed and did not say why");
   return module;
 }

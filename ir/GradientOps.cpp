@@ -40,6 +40,15 @@ LogicalResult CrossEntropyGradOp::verify() {
   return expectShape(*this, "gradient", getGradient(), leadingOf(getLogits()));
 }
 
+LogicalResult DropoutOp::verify() {
+  if (failed(expectShape(*this, "key", getKey(), {Dim{2, {}}}))) return failure();
+  if (float rate = getRate().convertToFloat(); !(rate >= 0 && rate < 1))
+    return emitOpError("rate is ") << rate << ", expected from 0 to less than 1";
+  if (int64_t stream = static_cast<int64_t>(getStream()); stream < 0 || stream > UINT32_MAX)
+    return emitOpError("stream is ") << stream << ", expected an unsigned number of 32 bits";
+  return success();
+}
+
 //===- sums into an accumulator ------------------------------------------------------------------------===//
 
 LogicalResult ContractOp::verify() {

@@ -40,6 +40,26 @@ def Linnet_CrossEntropyGradOp : Linnet_Op<"cross_entropy_grad", [Pure, AllTypesM
   let hasVerifier = 1;
 }
 
+//===- dropout -----------------------------------------------------------------------------------------===//
+
+def Linnet_DropoutOp : Linnet_Op<"dropout", [Pure, Linnet_Differentiable,
+    AllTypesMatch<["operand", "result"]>]> {
+  let summary = "elements left out at random, the others scaled up";
+  let description = [{
+    operand any shape, key (2); of element i, counted row-major:
+
+        result[i] = operand[i] / (1 - rate) where u(i) >= rate, else 0
+
+    u(i) in [0, 1) is the first word of Philox4x32-10 with the key (key[0], key[1]) and the counter
+    (i mod 2^32, i / 2^32, stream, 0), its upper 24 bits times 2^-24: the same on every device, and in the
+    gradient, which is this op on the result's. Srivastava et al., 2014, JMLR 15(56).
+  }];
+  let arguments = (ins Linnet_FloatTensor:$operand, Linnet_IntTensor:$key, F32Attr:$rate, I64Attr:$stream);
+  let results = (outs Linnet_FloatTensor:$result);
+  let assemblyFormat = "$operand `key` $key attr-dict `:` type($operand) `,` type($key)";
+  let hasVerifier = 1;
+}
+
 //===- sums into an accumulator ------------------------------------------------------------------------===//
 
 def Linnet_ContractOp : Linnet_Op<"contract", [Pure, Linnet_InPlaceOpInterface,

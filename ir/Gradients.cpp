@@ -271,6 +271,11 @@ gradients.add(b, getLogits(), b.create<CrossEntropyGradOp>(getLoc(), getLogits()
 return success();
 LINNET_END
 
+LINNET_GRADIENT(DropoutOp)
+gradients.add(b, getOperand(), b.create<DropoutOp>(getLoc(), dy, getKey(), getRateAttr(), getStreamAttr()));
+return success();
+LINNET_END
+
 //===- linear algebra ----------------------------------------------------------------------------------===//
 
 namespace {
@@ -288,6 +293,7 @@ LINNET_GRADIENT(MatmulOp)
 if (getBias() || getResidual() || getActivation() != Activation::none)
   return emitOpError("cannot be trained through with an epilogue");
 if (getScale()) return emitOpError("cannot be trained through: its rhs is of integers");
+if (getWide()) return emitOpError("cannot be trained through: it is wide");
 Value x = getTransposeLhs() ? transposed(b, getLhs()) : getLhs(), w = getRhs();
 bool flipped = getTransposeRhs(), shared = tensor(w).getRank() == 2;
 if (gradients.wanted(getLhs())) {

@@ -108,7 +108,7 @@ void printPastAndIdsTypes(OpAsmPrinter &printer, Operation *, Type past, Type id
 
 void MatmulOp::build(OpBuilder &builder, OperationState &state, Value lhs, Value rhs, bool transpose_rhs) {
   build(builder, state, lhs, rhs, /*bias=*/Value(), /*residual=*/Value(), /*scale=*/Value(),
-        /*transpose_lhs=*/false, transpose_rhs, Activation::none, /*group=*/int64_t(0));
+        /*transpose_lhs=*/false, transpose_rhs, Activation::none, /*group=*/int64_t(0), /*wide=*/false);
 }
 
 LogicalResult MatmulOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc, Adaptor a,
@@ -135,7 +135,8 @@ LogicalResult MatmulOp::inferReturnTypes(MLIRContext *, std::optional<Location> 
   if (r.size() > 2 && (l.size() != r.size() || ArrayRef(l).drop_back(2) != ArrayRef(r).drop_back(2)))
     return fail("leading dimensions differ");
   l.back() = r.back();
-  inferred.push_back(makeType(l, lhs.getElementType()));
+  bool wide = flag(a.getWide(), "wide");
+  inferred.push_back(makeType(l, wide ? Type(Float32Type::get(lhs.getContext())) : lhs.getElementType()));
   return success();
 }
 

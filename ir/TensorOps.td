@@ -77,7 +77,8 @@ def Linnet_MatmulOp : Linnet_Op<"matmul", [Pure, Linnet_Differentiable, AttrSize
     op transposes the last two dimensions where the flag is set. lhs (..., M, K), or (K) which is treated as
     (1, K) and gives (N). rhs (K, N), shared by all leading dimensions of lhs, or (..., K, N) with the same
     leading dimensions. bias (N). residual has the result's shape. `activation` is relu, gelu_erf or gelu_tanh.
-    Sums are in f32 at least. The result has lhs's element type; rhs may be stored in another.
+    Sums are in f32 at least. The result, bias and residual have lhs's element type, or f32 with `wide`; rhs may
+    be stored in another.
 
     A matrix rhs of integers is multiplied by `scale` (ceil(K / group), N): rhs[k, n] scale[k / group, n], or,
     with transpose_rhs, by `scale` (N, ceil(K / group)). `group` 0 means all of K.
@@ -86,7 +87,7 @@ def Linnet_MatmulOp : Linnet_Op<"matmul", [Pure, Linnet_Differentiable, AttrSize
     Optional<Linnet_FloatTensor>:$residual, Optional<Linnet_FloatTensor>:$scale, UnitAttr:$transpose_lhs,
     UnitAttr:$transpose_rhs,
     DefaultValuedAttr<Linnet_ActivationAttr, "::linnet::ir::Activation::none">:$activation,
-    DefaultValuedAttr<I64Attr, "0">:$group);
+    DefaultValuedAttr<I64Attr, "0">:$group, UnitAttr:$wide);
   let results = (outs Linnet_FloatTensor:$result);
   let assemblyFormat = [{$lhs `,` $rhs (`bias` $bias^)? (`residual` $residual^)? (`scale` $scale^)? attr-dict `:`
     type($lhs) `,` type($rhs) (`bias` type($bias)^)? (`residual` type($residual)^)? (`scale` type($scale)^)?}];

@@ -2,7 +2,7 @@
 //
 // A function @loss becomes the three entries of training:
 //
-//   evaluate    @loss itself, its trained params being states "param.NAME" now
+//   evaluate    @loss itself, its trained params being states "param.NAME" now, without dropout
 //   accumulate  the same, and behind it the backward pass: from ones for "loss", op by op in reverse, each
 //               building its vector-Jacobian product (ir/Gradients.cpp), the gradients of params being added
 //               to the states "grad.NAME"
@@ -27,6 +27,7 @@
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "mlir/IR/PatternMatch.h"
 #include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 
@@ -108,7 +109,7 @@ void writeOutEpilogues(func::FuncOp function) {
     ImplicitLocOpBuilder b(op.getLoc(), op);
     auto plain =
         b.create<MatmulOp>(op.getLhs(), op.getRhs(), Value(), Value(), op.getScale(), op.getTransposeLhs(),
-                           op.getTransposeRhs(), Activation::none, op.getGroup());
+                           op.getTransposeRhs(), Activation::none, op.getGroup(), op.getWide());
     Value value = plain;
     if (op.getBias()) value = b.create<AddOp>(value, op.getBias());
     if (op.getActivation() == Activation::relu) value = b.create<ReluOp>(value);
@@ -118,6 +119,19 @@ void writeOutEpilogues(func::FuncOp function) {
     op.replaceAllUsesWith(value);
     op.erase();
   }
+}
+
+/// Evaluation leaves nothing out, and needs no key to do so.
+void leaveOutDropout(func::FuncOp function) {
+  llvm::SetVector<Value> keys;
+  for (DropoutOp op : llvm::make_early_inc_range(function.getOps<DropoutOp>())) {
+    keys.insert(op.getKey());
+    op.replaceAllUsesWith(op.getOperand());
+    op.erase();
+  }
+  for (unsigned i = function.getNumArguments(); i-- > 0;)
+    if (Value argument = function.getArgument(i); keys.contains(argument) && argument.use_empty())
+      function.eraseArgument(i);
 }
 
 /// Trained params of `function` become states; gives back the argument of each.
@@ -275,6 +289,7 @@ struct Autodiff : impl::AutodiffBase<Autodiff> {
     auto accumulate = llvm::cast<func::FuncOp>(OpBuilder(loss).clone(*loss));
     accumulate.setName("accumulate");
     loss.setName("evaluate");
+    leaveOutDropout(loss);
     StatefulFunction evaluating(loss), accumulating(accumulate);
     paramsToStates(loss, evaluating, trained);
     evaluating.finish();

@@ -2,10 +2,12 @@
 //
 // Matrices that matmuls multiply by are stored in a 16-bit float type, and so, if asked for, are the KV
 // caches. Activations and sums stay f32: a matmul widens what it reads. Beside weights in bf16, its input is
-// rounded to bf16, so that a processor may multiply pairs of them.
+// rounded to bf16, so that a processor may multiply pairs of them. With `compute`, for training: both
+// operands of every matmul and contract are cast, what they are made of stays f32, and so do the sums.
 //
-// Changes the numbers, by one rounding of each weight (and of each cache entry). Legal after it: rhs of a
-// matmul, tables and caches may be of a narrower type than the activations beside them.
+// Changes the numbers, by one rounding of each weight (and of each cache entry, each operand). Legal after
+// it: rhs of a matmul, tables and caches may be of a narrower type than the activations beside them, and a
+// matmul in 16 bits may be `wide`.
 //
 //===---------------------------------------------------------------------------------------------------===//
 #include "ir/Shapes.h"
@@ -49,9 +51,10 @@ struct MixedPrecision : impl::MixedPrecisionBase<MixedPrecision> {
   using MixedPrecisionBase::MixedPrecisionBase;
 
   void runOnOperation() override {
-    FloatType stored = floatTypeOf(&getContext(), weights), cached = floatTypeOf(&getContext(), cache);
-    if (!stored || !cached) {
-      getOperation().emitError("weights and cache are expected to be f32, f16 or bf16");
+    FloatType stored = floatTypeOf(&getContext(), weights), cached = floatTypeOf(&getContext(), cache),
+              computed = floatTypeOf(&getContext(), compute);
+    if (!stored || !cached || !computed) {
+      getOperation().emitError("weights, cache and compute are expected to be f32, f16 or bf16");
       return signalPassFailure();
     }
     std::set<std::string> narrowed = multiplied();
@@ -59,6 +62,7 @@ struct MixedPrecision : impl::MixedPrecisionBase<MixedPrecision> {
       if (!isEntry(function)) continue;
       if (!stored.isF32()) narrowWeights(function, stored, narrowed);
       if (!cached.isF32()) narrowCaches(function, cached);
+      if (!computed.isF32()) narrowProducts(function, computed);
     }
   }
 
@@ -106,6 +110,36 @@ struct MixedPrecision : impl::MixedPrecisionBase<MixedPrecision> {
     }
     auto rows = rewriter.create<EmbedOp>(user->getLoc(), narrow, llvm::cast<EmbedOp>(user).getIds());
     rewriter.replaceOpWithNewOp<CastOp>(user, user->getResult(0).getType(), rows);
+  }
+
+  /// Operands of matmuls and contracts in f32 are cast where they are made, once for all that read them.
+  void narrowProducts(func::FuncOp function, FloatType computed) {
+    llvm::DenseMap<Value, Value> casts;
+    IRRewriter rewriter(&getContext());
+    auto narrowed = [&](OpOperand &operand) {
+      Value &cast = casts[operand.get()];
+      if (!cast) {
+        rewriter.setInsertionPointAfterValue(operand.get());
+        cast = rewriter.create<CastOp>(operand.get().getLoc(), withElement(operand.get().getType(), computed),
+                                       operand.get());
+      }
+      operand.set(cast);
+    };
+    SmallVector<Operation *> products;
+    for (Operation &op : function.getBody().front())
+      if (llvm::isa<MatmulOp, ContractOp>(op)) products.push_back(&op);
+    for (Operation *op : products) {
+      auto matmul = llvm::dyn_cast<MatmulOp>(op);
+      auto contract = llvm::dyn_cast<ContractOp>(op);
+      OpOperand &lhs = matmul ? matmul.getLhsMutable() : contract.getLhsMutable();
+      OpOperand &rhs = matmul ? matmul.getRhsMutable() : contract.getRhsMutable();
+      if (!isF32(lhs.get()) || !isF32(rhs.get())) continue;
+      rewrite(op, "narrow", [&] {
+        narrowed(lhs), narrowed(rhs);
+        if (matmul) matmul.setWide(true);
+        getAnalysis<Counters>().add("linnet-mixed-precision", "products");
+      });
+    }
   }
 
   static bool isBF16(Value value) { return elementOf(value).isBF16(); }

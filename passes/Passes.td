@@ -167,18 +167,23 @@ def MixedPrecision : Linnet_Pass<"linnet-mixed-precision"> {
   let description = [{
     f32 matrices that a matmul has as rhs are stored as `weights` says, embeddings of the same table with them, and
     KV caches (states that only cache_append and attention touch) as `cache` says. Activations and sums stay f32,
-    but beside weights in bf16 a matmul's lhs is rounded to bf16, by a cast there and back.
+    but beside weights in bf16 a matmul's lhs is rounded to bf16, by a cast there and back. With `compute`, both
+    operands of each matmul and contract in f32 are cast to that type, and the sums stay f32 (`wide`): for training,
+    whose weights are states and stay f32 themselves.
 
     Reason to exist: half the bytes to read for each token; and processors that multiply pairs of bf16 do two
     multiply-adds where they do one in f32.
 
     Does not preserve values: each weight and cache entry is rounded once, to 8 (bf16) or 11 (f16) bits of
-    significand, and so is each input of a matmul with weights in bf16. Locations: kept.
+    significand, and so is each input of a matmul with weights in bf16, or each operand with `compute`. Locations:
+    kept.
   }];
   let options = [
     Option<"weights", "weights", "std::string", "\"bf16\"", "bf16, f16 or f32">,
-    Option<"cache", "cache", "std::string", "\"f32\"", "bf16, f16 or f32">];
+    Option<"cache", "cache", "std::string", "\"f32\"", "bf16, f16 or f32">,
+    Option<"compute", "compute", "std::string", "\"f32\"", "bf16, f16 or f32">];
   let statistics = [
+    Statistic<"num_products", "products", "matmuls and contracts of 16-bit operands">,
     Statistic<"num_weights", "weights", "uses of weights in 16 bits">,
     Statistic<"num_caches", "caches", "caches in 16 bits">];
 }

@@ -101,7 +101,8 @@ struct Quantize : impl::QuantizeBase<Quantize> {
     if (auto matmul = llvm::dyn_cast<MatmulOp>(user)) {
       rewriter.replaceOpWithNewOp<MatmulOp>(matmul, matmul.getLhs(), integers, matmul.getBias(),
                                             matmul.getResidual(), scales, matmul.getTransposeLhs(),
-                                            matmul.getTransposeRhs(), matmul.getActivation(), group);
+                                            matmul.getTransposeRhs(), matmul.getActivation(), group,
+                                            matmul.getWide());
       counters.add("linnet-quantize", "matmuls");
     } else {
       auto embed = llvm::cast<EmbedOp>(user);

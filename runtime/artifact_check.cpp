@@ -261,11 +261,13 @@ Result<void> ProgramCheck::checkGemm(const fb::KernelCall &call, const fb::Gemm 
     return wrong("sizes m {} k {} n {}", m, k, n);
   if (gemm.activation() > fb::Activation::gelu_tanh) return wrong("unknown activation");
   if (call.args()->size() < 5) return wrong("a matmul of {} operands", call.args()->size());
-  const int64_t floats[] = {m * k, k * n, gemm.bias() ? n : 0, gemm.residual() ? m * n : 0, m * n};
-  for (uint32_t i = 0; i < 5; ++i)
-    if (call.args()->Get(i)->size() / 4 < static_cast<uint64_t>(floats[i]))
-      return wrong("operand {}: needs {} floats at the bounds, it has {} bytes", i, floats[i],
+  const int64_t numbers[] = {m * k, k * n, gemm.bias() ? n : 0, gemm.residual() ? m * n : 0, m * n};
+  for (uint32_t i = 0; i < 5; ++i) {
+    const uint64_t bytes = static_cast<uint64_t>(numbers[i]) * (i < 2 && gemm.bf16() ? 2 : 4);
+    if (call.args()->Get(i)->size() < bytes)
+      return wrong("operand {}: needs {} bytes at the bounds, it has {}", i, bytes,
                    call.args()->Get(i)->size());
+  }
   return {};
 }
 

@@ -2,6 +2,8 @@
 #include "support/error.h"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -22,7 +24,8 @@ NamedTensor scalar(const char *name, double value) {
 }
 
 /// The inputs that the entry has, from what the batch has.
-Result<std::vector<NamedTensor>> inputsOf(const EntryInfo &entry, const Batch &batch) {
+Result<std::vector<NamedTensor>> inputsOf(const EntryInfo &entry, const Batch &batch,
+                                          std::array<uint32_t, 2> key) {
   std::vector<NamedTensor> inputs;
   for (const PortInfo &port : entry.inputs) {
     bool per_token = port.shape.size() == 2;
@@ -32,6 +35,9 @@ Result<std::vector<NamedTensor>> inputsOf(const EntryInfo &entry, const Batch &b
       inputs.push_back({port.name, Tensor::fromFloats({batch.rows, port.largest[1]}, batch.features)});
     else if (port.name == "length")
       inputs.push_back({port.name, Tensor::fromInts({batch.rows}, batch.length)});
+    else if (port.name == "seed")
+      inputs.push_back({port.name, Tensor::fromInts({2}, std::array{std::bit_cast<int32_t>(key[0]),
+                                                                    std::bit_cast<int32_t>(key[1])})});
     else if (port.name == "labels" && per_token)
       inputs.push_back({port.name, Tensor::fromInts({batch.rows, batch.seq}, batch.labels)});
     else if (port.name == "labels")
@@ -74,17 +80,18 @@ Result<CompiledProgram> CompiledProgram::load(const std::string &artifact, const
   return program;
 }
 
-Result<std::vector<NamedTensor>> CompiledProgram::run(const char *name, const Batch &batch, bool scores) {
+Result<std::vector<NamedTensor>> CompiledProgram::run(const char *name, const Batch &batch, bool scores,
+                                                      uint32_t seed) {
   const EntryInfo *entry = entryNamed(graph, name);
-  LINNET_ASSIGN(std::vector<NamedTensor> inputs, inputsOf(*entry, batch));
+  LINNET_ASSIGN(std::vector<NamedTensor> inputs, inputsOf(*entry, batch, {optimizer.seed, seed}));
   std::vector<std::string> wanted = {"loss"};
   for (const PortInfo &port : entry->outputs)
     if (scores && port.name == "logits") wanted.push_back(port.name);
   return graph.run(name, inputs, wanted);
 }
 
-Result<double> CompiledProgram::accumulate(const Batch &batch, uint32_t) {
-  LINNET_ASSIGN(std::vector<NamedTensor> outputs, run("accumulate", batch, false));
+Result<double> CompiledProgram::accumulate(const Batch &batch, uint32_t seed) {
+  LINNET_ASSIGN(std::vector<NamedTensor> outputs, run("accumulate", batch, false, seed));
   LINNET_ASSIGN(std::span<const float> losses, outputNamed(outputs, "loss"));
   return sumOf(losses);
 }
@@ -103,7 +110,7 @@ Result<double> CompiledProgram::update(const UpdateInputs &inputs) {
 }
 
 Result<Evaluation> CompiledProgram::evaluate(const Batch &batch) {
-  LINNET_ASSIGN(std::vector<NamedTensor> outputs, run("evaluate", batch, true));
+  LINNET_ASSIGN(std::vector<NamedTensor> outputs, run("evaluate", batch, true, 0));
   LINNET_ASSIGN(std::span<const float> losses, outputNamed(outputs, "loss"));
   Evaluation found{sumOf(losses), {}};
   if (auto scores = outputNamed(outputs, "logits")) found.scores.assign(scores->begin(), scores->end());

@@ -13,9 +13,11 @@ namespace linnet::training {
 /// (docs/finetuning.md).
 class CompiledProgram : public TrainingProgram {
 public:
-  /// Adam's coefficients as the program was compiled with; `max_norm` 0: no clipping.
+  /// Adam's coefficients as the program was compiled with; `max_norm` 0: no clipping. `seed` is the first
+  /// word of dropout's key, what accumulate() is given the second.
   struct Optimizer {
     double beta1 = 0.9, beta2 = 0.999, max_norm = 0;
+    uint32_t seed = 0;
   };
   static Result<CompiledProgram> load(const std::string &artifact, const LoadOptions &options,
                                       const Optimizer &optimizer);
@@ -31,13 +33,14 @@ public:
   /// Compiles the same program for "reference" and gives its file: what firstNonFinite() runs.
   void setChecker(std::function<Result<std::string>()> compile) { checker = std::move(compile); }
 
+  void setProfiler(std::shared_ptr<Profiler> profiler) { graph.setProfiler(std::move(profiler)); }
   MemoryUse memory() const { return graph.memory(); }
   /// Names of "start.NAME" states: copies of the parameters that a penalty pulls towards.
   const std::vector<StateInfo> &starts() const { return start_states; }
 
 private:
   explicit CompiledProgram(Graph g) : graph(std::move(g)) {}
-  Result<std::vector<NamedTensor>> run(const char *entry, const Batch &batch, bool scores);
+  Result<std::vector<NamedTensor>> run(const char *entry, const Batch &batch, bool scores, uint32_t seed);
   Graph graph;
   Optimizer optimizer;
   std::function<Result<std::string>()> checker;

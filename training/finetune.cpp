@@ -101,6 +101,7 @@ private:
             {"l2sp", options.l2sp},
             {"evaluate_every", options.evaluate_every},
             {"patience", options.patience},
+            {"dropout", options.dropout},
             {"dtype", options.dtype}};
   }
   double rate() const { return options.lr > 0 ? options.lr : defaultRate(options.method); }
@@ -249,6 +250,7 @@ private:
     training.max_seq = max_seq;
     training.l2sp = static_cast<float>(options.l2sp);
     training.dtype = options.dtype;
+    training.dropout = static_cast<float>(options.dropout);
     training.progress = events.progress;
     LINNET_ASSIGN(CompileReport compiled, compiler.compileTraining(training));
     const ProgramReport &program = compiled.programs.at(0);
@@ -257,9 +259,10 @@ private:
         "{}, activations {}, inputs and outputs {})",
         report.trained, report.all, megabytes(program.peakBytes()), megabytes(program.state_bytes),
         megabytes(program.weight_bytes), megabytes(program.arena_bytes), megabytes(program.io_bytes)));
-    LINNET_ASSIGN(CompiledProgram loaded,
-                  CompiledProgram::load(compiled.output, loadOptions(),
-                                        {training.beta1, training.beta2, options.clip}));
+    LINNET_ASSIGN(CompiledProgram loaded, CompiledProgram::load(compiled.output, loadOptions(),
+                                                                {training.beta1, training.beta2, options.clip,
+                                                                 static_cast<uint32_t>(options.seed)}));
+    loaded.setProfiler(events.profiler);
     std::error_code ignored;
     std::filesystem::remove(compiled.output, ignored); // mapped: it lives as long as it is used
     loaded.setChecker([this, training, output = directory.file("check.linnet")]() -> Result<std::string> {

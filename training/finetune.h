@@ -2,12 +2,14 @@
 #pragma once
 #include "compiler/api.h"
 #include "linnet/model.h"
+#include "linnet/profile.h"
 #include "training/dataset.h"
 #include "training/metrics.h"
 #include "training/select.h"
 #include "training/trainer.h"
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -46,6 +48,7 @@ struct FinetuneOptions {
   double lr = 0, min_lr = 0, warmup = 0.05; ///< lr 0: the method's default; warmup: share of the steps
   Decay decay = Decay::Cosine;
   double weight_decay = 0.01, clip = 1, layer_decay = 1, l2sp = 0;
+  double dropout = 0;                                               ///< rate; not with head and layers
   bool decay_all = false;                                           ///< also biases and layer norms
   int64_t evaluate_every = 0, patience = 0, checkpoint_every = 100; ///< evaluate_every 0: each epoch
 
@@ -61,6 +64,7 @@ struct FinetuneEvents {
   /// Once, before the first step: lines that say what is about to happen; memory among them.
   std::function<void(const std::string &line)> note;
   std::function<void(int64_t steps)> planned;
+  std::shared_ptr<Profiler> profiler; ///< of steps and evaluations, where there is one
 };
 
 struct FinetuneReport {

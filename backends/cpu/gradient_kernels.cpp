@@ -3,6 +3,7 @@
 #include "backends/cpu/emitter.h"
 
 #include <bit>
+#include <cmath>
 #include <fmt/format.h>
 #include <limits>
 
@@ -132,6 +133,48 @@ void emitScatterAdd(Emitter &e, const ScatterAddSpec &spec) {
           plus(e, e.load(kFloat, table, to, lanes), e.load(kFloat, rows, e.muladd(i, columns, c), lanes));
       e.store(kFloat, table, to, sum);
     });
+  });
+}
+
+/// The first word of philox4x32 (runtime/philox.h) with counter (low, high, stream, 0), one counter a lane.
+Value *philox(Emitter &e, Value *low, Value *high, uint32_t stream, Value *key0, Value *key1, int lanes) {
+  auto word = [&](uint32_t value) { return e.splat(e.b.getInt32(value), lanes); };
+  llvm::Type *words = low->getType(), *pairs = e.splat(e.i64(0), lanes)->getType();
+  auto product = [&](Value *x, uint32_t factor) {
+    return e.b.CreateMul(e.b.CreateZExt(x, pairs), e.splat(e.i64(int64_t(factor)), lanes));
+  };
+  auto upper = [&](Value *pair) { return e.b.CreateTrunc(e.b.CreateLShr(pair, 32), words); };
+  auto lower = [&](Value *pair) { return e.b.CreateTrunc(pair, words); };
+  Value *c[] = {low, high, word(stream), word(0)}, *key[] = {e.splat(key0, lanes), e.splat(key1, lanes)};
+  for (int round = 0; round < 10; ++round) {
+    Value *p0 = product(c[0], 0xD2511F53), *p1 = product(c[2], 0xCD9E8D57);
+    c[0] = e.b.CreateXor(e.b.CreateXor(upper(p1), c[1]), key[0]);
+    c[2] = e.b.CreateXor(e.b.CreateXor(upper(p0), c[3]), key[1]);
+    c[1] = lower(p1), c[3] = lower(p0);
+    key[0] = e.b.CreateAdd(key[0], word(0x9E3779B9));
+    key[1] = e.b.CreateAdd(key[1], word(0xBB67AE85));
+  }
+  return c[0];
+}
+
+void emitDropout(Emitter &e, const DropoutSpec &spec) {
+  Value *x = e.arg(0), *key = e.arg(1), *out = e.arg(2);
+  auto narrow = [&](Value *index) { return e.b.CreateTrunc(index, e.b.getInt32Ty()); };
+  Value *key0 = narrow(e.loadIndex(key, e.i64(0))), *key1 = narrow(e.loadIndex(key, e.i64(1)));
+  const auto threshold = uint32_t(std::ceil(double(spec.rate) * 0x1p24)); // u >= rate, in steps of 2^-24
+  e.forVectors(e.begin, e.end, [&](Value *i, int lanes) {
+    Value *at = e.splat(i, lanes);
+    if (lanes > 1) {
+      llvm::SmallVector<llvm::Constant *, 16> ids;
+      for (int lane = 0; lane < lanes; ++lane) ids.push_back(e.b.getInt64(uint64_t(lane)));
+      at = e.b.CreateAdd(at, llvm::ConstantVector::get(ids));
+    }
+    llvm::Type *words = e.splat(e.b.getInt32(0), lanes)->getType();
+    Value *low = e.b.CreateTrunc(at, words), *high = e.b.CreateTrunc(e.b.CreateLShr(at, 32), words);
+    Value *drawn = e.b.CreateLShr(philox(e, low, high, spec.stream, key0, key1, lanes), 8);
+    Value *keep = e.b.CreateICmpUGE(drawn, e.splat(e.b.getInt32(threshold), lanes));
+    Value *scaled = e.b.CreateFMul(e.load(kFloat, x, i, lanes), e.f32(1 / (1 - double(spec.rate)), lanes));
+    e.store(kFloat, out, i, e.b.CreateSelect(keep, scaled, e.f32(0, lanes)));
   });
 }
 
@@ -301,6 +344,10 @@ KernelSource crossEntropyGradKernel(const RowSpec &spec) {
 KernelSource layerNormGradKernel(const RowSpec &spec) {
   return {fmt::format("layer_norm_grad_c{}_eps{}", spec.columns.text(), bits(spec.epsilon)),
           [spec](Emitter &e) { emitLayerNormGrad(e, spec); }};
+}
+KernelSource dropoutKernel(const DropoutSpec &spec) {
+  return {fmt::format("dropout_{}_{}", bits(spec.rate), spec.stream),
+          [spec](Emitter &e) { emitDropout(e, spec); }};
 }
 KernelSource sumRowsKernel(const SumRowsSpec &spec) {
   return {fmt::format("sum_rows_r{}_c{}", spec.rows.text(), spec.columns.text()),

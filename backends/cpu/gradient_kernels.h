@@ -12,6 +12,13 @@ KernelSource crossEntropyGradKernel(const RowSpec &spec);
 /// args {x, gain, gradient, out}; spec as of layerNormKernel.
 KernelSource layerNormGradKernel(const RowSpec &spec);
 
+/// args {x, key (2, i32), out}; out may be x. Items are elements.
+struct DropoutSpec {
+  float rate;
+  uint32_t stream;
+};
+KernelSource dropoutKernel(const DropoutSpec &spec);
+
 /// out[n] = accumulator[n] + sum_i x[i, n], i < rows in order; args {accumulator, x, out}, out may be the
 /// accumulator. Items are columns.
 struct SumRowsSpec {

@@ -65,14 +65,15 @@ KernelSource packedMatmulKernel(const PackedMatmulSpec &spec);
 /// args {a, w, bias, residual, out, scale}. a (g, m, k), or (g, k, m) when transpose_a, its rows a_stride
 /// apart when that is not 0; w (g, k, n) or (g, n, k), or without g when shared. Item ((g * blocks + block) *
 /// m + row) computes columns [block kColumns, (block + 1) kColumns) of one row; blocks = columnBlocks(spec).
-/// w may be of another type; integers count times scale (groups, n), or (n, groups) with transpose_w.
+/// a and w may be of other types than the rest; integers count times scale (groups, n), or (n, groups) with
+/// transpose_w.
 struct MatmulSpec {
   Extent m, k, n;
   bool transpose_a = false, transpose_w = false, shared_w = true, bias = false, residual = false;
   Type type = Type::f32;
   int64_t a_stride = 0;
   Activation activation = Activation::none;
-  Type w = Type::f32;
+  Type a = Type::f32, w = Type::f32;
   int64_t group = 0, groups = 1; ///< of integers: rows of w to a row of scale (0: all), rows of scale
   static constexpr int64_t kColumns = 64;
 };

@@ -31,6 +31,7 @@ Result<void> Lowering::lowerOp(Operation *op) {
       .Case<CrossEntropyOp>([&](auto o) { return lowerCrossEntropy(o); })
       .Case<CrossEntropyGradOp>([&](auto o) { return lowerCrossEntropyGrad(o); })
       .Case<ContractOp>([&](auto o) { return lowerContract(o); })
+      .Case<DropoutOp>([&](auto o) { return lowerDropout(o); })
       .Case<SumRowsOp>([&](auto o) { return lowerSumRows(o); })
       .Case<ScatterAddOp>([&](auto o) { return lowerScatterAdd(o); })
       .Case<LayerNormGradOp>([&](auto o) { return lowerLayerNormGrad(o); })

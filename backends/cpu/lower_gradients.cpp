@@ -45,13 +45,26 @@ Result<void> Lowering::lowerCrossEntropyGrad(CrossEntropyGradOp op) {
 Result<void> Lowering::lowerContract(ContractOp op) {
   if (!op->hasAttr("linnet.in_place"))
     return errorAt(op, "target cpu adds in place only; run linnet-alias first");
-  LINNET_ASSIGN(auto args, floats(op, ValueRange{op.getLhs(), op.getRhs(), op.getResult()}));
+  LINNET_ASSIGN(auto sum, floats(op, ValueRange{op.getResult()}));
+  LINNET_ASSIGN(const Type type, commonType(op, ValueRange{op.getLhs(), op.getRhs()}));
+  LINNET_ASSIGN(const fb::RefT lhs, dense(op, op.getLhs()));
+  LINNET_ASSIGN(const fb::RefT rhs, dense(op, op.getRhs()));
   MatmulSpec spec;
+  spec.a = spec.w = type;
   spec.transpose_a = true, spec.residual = true;
   spec.m = dimOf(op.getResult(), 0), spec.n = dimOf(op.getResult(), 1);
   spec.k = extentOf(op.getLhs(), 0, lastOf(op.getLhs()));
   const Extent work = spec.m * Extent(columnBlocks(spec));
-  return emit(op, {matmulKernel(spec), {args[0], args[1], args[2], args[2], args[2]}, work, 4, gemm(spec)});
+  Call call{matmulKernel(spec), {lhs, rhs, sum[0], sum[0], sum[0]}, work, 4};
+  if (type != Type::f16) call.gemm = gemm(spec);
+  return emit(op, std::move(call));
+}
+
+Result<void> Lowering::lowerDropout(DropoutOp op) {
+  LINNET_ASSIGN(auto args, floats(op, ValueRange{op.getOperand(), op.getResult()}));
+  LINNET_ASSIGN(const fb::RefT key, dense(op, op.getKey()));
+  const DropoutSpec spec{op.getRate().convertToFloat(), static_cast<uint32_t>(op.getStream())};
+  return emit(op, {dropoutKernel(spec), {args[0], key, args[1]}, extentOf(op.getResult()), kElementGrain});
 }
 
 Result<void> Lowering::lowerSumRows(SumRowsOp op) {

@@ -6,9 +6,9 @@ namespace linnet::cpu {
 using namespace ir;
 namespace {
 
-/// All operands that are not the weight or its scale, and the result.
-llvm::SmallVector<mlir::Value> activationsOf(MatmulOp op) {
-  llvm::SmallVector<mlir::Value> values = {op.getLhs(), op.getResult()};
+/// The result and what is added to it.
+llvm::SmallVector<mlir::Value> sumsOf(MatmulOp op) {
+  llvm::SmallVector<mlir::Value> values = {op.getResult()};
   if (op.getBias()) values.push_back(op.getBias());
   if (op.getResidual()) values.push_back(op.getResidual());
   return values;
@@ -34,6 +34,7 @@ std::unique_ptr<fb::GemmT> Lowering::gemm(const MatmulSpec &spec) {
   made->transpose_a = spec.transpose_a, made->transpose_w = spec.transpose_w;
   made->bias = spec.bias, made->residual = spec.residual;
   made->activation = fb::Activation(uint8_t(spec.activation));
+  made->bf16 = spec.a == Type::bf16;
   return made;
 }
 
@@ -54,8 +55,9 @@ Result<void> Lowering::lowerPackedMatmul(MatmulOp op) {
                    "{}x{}, interleave {}",
                    interleaveOf(spec.w), nameOf(spec.w), panel.getKBlock(), panel.getNBlock(),
                    panel.getInterleave());
-  LINNET_ASSIGN(const Type type, commonType(op, activationsOf(op)));
-  if (type != Type::f32)
+  LINNET_ASSIGN(const Type type, commonType(op, sumsOf(op)));
+  LINNET_ASSIGN(const Type lhs_type, typeOf(op, op.getLhs()));
+  if (type != Type::f32 || lhs_type != Type::f32)
     return errorAt(op, "target cpu supports f32 with packed weights, found {}", nameOf(type));
   spec.group = int64_t(op.getGroup());
   if (spec.scaled() && spec.group % interleaveOf(spec.w))
@@ -136,11 +138,12 @@ fb::RefT Lowering::integerRows(MatmulOp op, const PackedMatmulSpec &spec, const 
 
 /// Both operands row-major: activations, or weights that no layout was chosen for.
 Result<void> Lowering::lowerPlainMatmul(MatmulOp op) {
-  LINNET_ASSIGN(const Type type, commonType(op, activationsOf(op)));
+  LINNET_ASSIGN(const Type type, commonType(op, sumsOf(op)));
   const mlir::Value lhs = op.getLhs(), rhs = op.getRhs();
   const int64_t lhs_rank = tensorOf(lhs).getRank(), rhs_rank = tensorOf(rhs).getRank();
   MatmulSpec spec;
   spec.type = type;
+  LINNET_ASSIGN(spec.a, typeOf(op, lhs));
   LINNET_ASSIGN(spec.w, typeOf(op, rhs));
   spec.transpose_a = op.getTransposeLhs() && lhs_rank > 1, spec.transpose_w = op.getTransposeRhs();
   spec.shared_w = rhs_rank == 2;
@@ -174,7 +177,8 @@ Result<void> Lowering::lowerPlainMatmul(MatmulOp op) {
     LINNET_ASSIGN(const fb::RefT ref, dense(op, op.getScale()));
     call.args.push_back(ref);
   }
-  if (type == Type::f32 && spec.w == Type::f32 && groups == Extent(1)) call.gemm = gemm(spec);
+  const bool library = spec.a == spec.w && (spec.w == Type::f32 || spec.w == Type::bf16);
+  if (type == Type::f32 && library && groups == Extent(1)) call.gemm = gemm(spec);
   call.kernel = matmulKernel(spec);
   return emit(op, std::move(call));
 }

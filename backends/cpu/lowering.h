@@ -60,6 +60,7 @@ private:
   Result<void> lowerCrossEntropy(ir::CrossEntropyOp op);
   Result<void> lowerCrossEntropyGrad(ir::CrossEntropyGradOp op);
   Result<void> lowerContract(ir::ContractOp op);
+  Result<void> lowerDropout(ir::DropoutOp op);
   Result<void> lowerSumRows(ir::SumRowsOp op);
   Result<void> lowerScatterAdd(ir::ScatterAddOp op);
   Result<void> lowerLayerNormGrad(ir::LayerNormGradOp op);

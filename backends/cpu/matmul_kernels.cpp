@@ -51,7 +51,7 @@ struct PlainMatmul {
         Value *x = weight(e.b.CreateAdd(base, e.muladd(kk, n, column)), kk, column, lanes);
         Values next;
         for (int r = 0; r < rows; ++r) {
-          Value *y = e.load(spec.type, a, aIndex(group, e.b.CreateAdd(row0, e.i64(r)), kk));
+          Value *y = e.load(spec.a, a, aIndex(group, e.b.CreateAdd(row0, e.i64(r)), kk));
           next.push_back(e.fma(e.splat(y, lanes), x, acc[r]));
         }
         return next;
@@ -65,7 +65,7 @@ struct PlainMatmul {
     e.loop(from, to, 1, [&](Value *column) {
       Value *w_row = e.b.CreateAdd(base, e.b.CreateMul(column, k));
       auto step = [&](Value *acc, Value *kk, int lanes) {
-        Value *y = e.load(spec.type, a, aIndex(group, row, kk), lanes);
+        Value *y = e.load(spec.a, a, aIndex(group, row, kk), lanes);
         return e.fma(y, weight(e.b.CreateAdd(w_row, kk), kk, column, lanes), acc);
       };
       Value *sum =
@@ -113,6 +113,7 @@ KernelSource matmulKernel(const MatmulSpec &spec) {
   name += fmt::format("{}{}{}_m{}_k{}_n{}", spec.bias ? "_bias" : "", suffixOf(spec.activation),
                       spec.residual ? "_residual" : "", spec.m.text(), spec.k.text(), spec.n.text());
   if (spec.a_stride) name += fmt::format("_lda{}", spec.a_stride);
+  if (spec.a != spec.type) name += fmt::format("_a_{}", nameOf(spec.a));
   if (spec.w != spec.type) name += fmt::format("_w_{}", nameOf(spec.w));
   if (spec.group) name += fmt::format("_group{}", spec.group);
   return {name, [spec](Emitter &e) { emitMatmul(e, spec); }};

@@ -1,5 +1,6 @@
 // The ops of training: loss, sums into accumulators, gradients, the optimizer's step.
 #include "backends/reference/kernels.h"
+#include "runtime/philox.h"
 #include "support/error.h"
 
 #include <algorithm>
@@ -52,6 +53,17 @@ Result<Tensor> crossEntropyGrad(const Tensor &logits, const Tensor &labels, cons
     for (int64_t j = 0; j < n; ++j)
       out.data()[i * n + j] =
           rounded(out.kind, gradient.data()[i] * (std::exp(x[j] - total) - (j == label ? 1 : 0)));
+  }
+  return out;
+}
+
+Tensor dropout(const Tensor &x, const Tensor &key, float rate, uint32_t stream) {
+  Tensor out = Tensor::zeros(x.kind, x.shape);
+  const PhiloxKey words = {static_cast<uint32_t>(key.ints()[0]), static_cast<uint32_t>(key.ints()[1])};
+  for (int64_t i = 0; i < x.size(); ++i) {
+    const auto at = static_cast<uint64_t>(i);
+    const uint32_t drawn = philox4x32({uint32_t(at), uint32_t(at >> 32), stream, 0}, words)[0] >> 8;
+    if (drawn * 0x1p-24 >= double(rate)) out.data()[i] = rounded(out.kind, x.data()[i] / (1 - double(rate)));
   }
   return out;
 }

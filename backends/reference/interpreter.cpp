@@ -109,6 +109,9 @@ static std::optional<Results> evaluateTraining(Operation *op, std::span<const Te
   return llvm::TypeSwitch<Operation *, Maybe>(op)
       .Case([&](ir::CrossEntropyOp) -> Maybe { return one(crossEntropy(x[0], x[1])); })
       .Case([&](ir::CrossEntropyGradOp) -> Maybe { return one(crossEntropyGrad(x[0], x[1], x[2])); })
+      .Case([&](ir::DropoutOp o) -> Maybe {
+        return one(dropout(x[0], x[1], o.getRate().convertToFloat(), static_cast<uint32_t>(o.getStream())));
+      })
       .Case([&](ir::ContractOp) -> Maybe { return one(contract(x[0], x[1], x[2])); })
       .Case([&](ir::SumRowsOp) -> Maybe { return one(sumRows(x[0], x[1])); })
       .Case([&](ir::ScatterAddOp) -> Maybe { return one(scatterAdd(x[0], x[1], x[2])); })

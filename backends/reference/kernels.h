@@ -38,6 +38,7 @@ Result<std::vector<Tensor>> elementwise(mlir::Operation *op, std::span<const Ten
 // --- training
 Result<Tensor> crossEntropy(const Tensor &logits, const Tensor &labels);
 Result<Tensor> crossEntropyGrad(const Tensor &logits, const Tensor &labels, const Tensor &gradient);
+Tensor dropout(const Tensor &x, const Tensor &key, float rate, uint32_t stream);
 Tensor contract(const Tensor &accumulator, const Tensor &lhs, const Tensor &rhs);
 Tensor sumRows(const Tensor &accumulator, const Tensor &x);
 Result<Tensor> scatterAdd(const Tensor &table, const Tensor &ids, const Tensor &rows);

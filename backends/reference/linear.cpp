@@ -44,7 +44,7 @@ Result<Tensor> matmul(ir::MatmulOp op, const MatmulOperands &operands) {
   shape.back() = n;
   int64_t batches = 1;
   for (size_t i = 0; i + 2 < lrank; ++i) batches *= lhs.shape[i];
-  Tensor out = Tensor::zeros(lhs.kind, shape);
+  Tensor out = Tensor::zeros(op.getWide() ? Kind::f32 : lhs.kind, shape);
   DoubleScalars scalars;
   std::vector<double> row(static_cast<size_t>(n));
   for (int64_t b = 0; b < batches; ++b) {

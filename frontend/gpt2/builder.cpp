@@ -47,7 +47,7 @@ public:
     at("wpe");
     Value positions = b.create<ir::PositionsOp>(past, ids, config.n_positions);
     Value p = b.create<ir::EmbedOp>(param("wpe.weight", {config.n_positions, config.n_embd}), positions);
-    x = b.create<ir::AddOp>(x, p); // (B, T, C)
+    x = dropped(b.create<ir::AddOp>(x, p)); // (B, T, C)
     std::vector<Value> hidden = {x};
     for (int64_t i = 0; i < config.n_layer; ++i) {
       x = block(x, i);
@@ -106,6 +106,7 @@ private:
       arguments = {{"ids", tokens, &ids}, {"length", rows, &length}, {"labels", rows, &labels}};
     else
       arguments = {{"ids", tokens, &ids}, {"labels", tokens, &labels}};
+    if (spec.dropout > 0) arguments.push_back({"seed", RankedTensorType::get({2}, i32), &seed});
     SmallVector<Type> types;
     for (auto &[name, argument, value] : arguments) types.push_back(argument);
     function = b.create<func::FuncOp>(spec.name, b.getFunctionType(types, {}));
@@ -151,11 +152,17 @@ private:
     std::string h = fmt::format("h.{}", i);
     Value a = attention(layerNorm(x, h + ".ln_1"), i, h + ".attn");
     Value projected = linear(a, h + ".attn.c_proj", config.n_embd, config.n_embd);
-    x = b.create<ir::AddOp>(projected, x);
+    x = b.create<ir::AddOp>(dropped(projected), x);
     Value u = linear(layerNorm(x, h + ".ln_2"), h + ".mlp.c_fc", config.n_embd, config.n_inner);
     u = activate(u, h + ".mlp.act", config.activation);
     Value m = linear(u, h + ".mlp.c_proj", config.n_inner, config.n_embd);
-    return b.create<ir::AddOp>(m, x);
+    return b.create<ir::AddOp>(dropped(m), x);
+  }
+
+  /// Each use draws from a stream of its own.
+  Value dropped(Value x) {
+    if (!seed) return x;
+    return b.create<ir::DropoutOp>(x, seed, b.getF32FloatAttr(spec.dropout), b.getI64IntegerAttr(stream++));
   }
 
   Value attention(Value x, int64_t i, const std::string &name) {
@@ -273,8 +280,9 @@ private:
   Type f32, i32;
   func::FuncOp function;
   bool trains = false;
-  Value ids, past, length, labels, features; ///< arguments; those that the entry has not are null
-  SmallVector<Value> states;                 // k.0, v.0, k.1, ...
+  int64_t stream = 0;
+  Value ids, past, length, labels, features, seed; ///< arguments; those that the entry has not are null
+  SmallVector<Value> states;                       // k.0, v.0, k.1, ...
 };
 
 } // namespace

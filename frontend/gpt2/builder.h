@@ -31,6 +31,9 @@ struct EntrySpec {
   int64_t max_seq = 0; ///< bound of seq; longer inputs come in chunks
   /// With the output "loss", of a classifier: its head alone, on embeddings x (batch, n_embd) instead of ids.
   bool features = false;
+  /// With the output "loss": the rate at which embeddings and what each block adds lose elements. The
+  /// function then also takes "seed" (2), the key of dropout.
+  float dropout = 0;
 };
 
 struct Gpt2Options {

@@ -139,6 +139,7 @@ CpuExecutable::Step CpuExecutable::compileCall(const fb::KernelCall &call) const
     step.gemm = gemm;
     step.library = true;
     step.shape.plain = true;
+    step.shape.bf16 = gemm->bf16();
     step.shape.transpose_a = gemm->transpose_a(), step.shape.transpose_w = gemm->transpose_w();
     step.shape.activation = gemm->activation();
     step.shape.bias = gemm->bias();

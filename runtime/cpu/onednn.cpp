@@ -37,12 +37,16 @@ dnnl::algorithm eltwise(fb::Activation activation) {
   return dnnl::algorithm::undef;
 }
 
+memory::data_type operandType(const MatmulShape &s) {
+  return s.bf16 ? memory::data_type::bf16 : memory::data_type::f32;
+}
+
 struct Descriptors {
   memory::desc a, w, bias, out;
   explicit Descriptors(const MatmulShape &s)
-      : a({s.m, s.k}, memory::data_type::f32,
+      : a({s.m, s.k}, operandType(s),
           s.transpose_a ? memory::dims{1, s.a_stride} : memory::dims{s.a_stride, 1}),
-        w({s.k, s.n}, memory::data_type::f32,
+        w({s.k, s.n}, operandType(s),
           !s.plain        ? memory::format_tag::BA16a64b
           : s.transpose_w ? memory::format_tag::ba
                           : memory::format_tag::ab),

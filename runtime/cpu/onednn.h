@@ -13,11 +13,11 @@ namespace linnet::cpu {
 enum class Residual : uint8_t { None, Elsewhere, InPlace };
 
 /// out[m, n] = activation(a[m, k] w[k, n] + bias[n]) + residual[m, n] in f32, w packed as panel<16x64>, which
-/// is oneDNN's BA16a64b; or `plain`: row-major, and either of a and w stored transposed. Everything that a
-/// primitive is made from.
+/// is oneDNN's BA16a64b; or `plain`: row-major, either of a and w stored transposed, both perhaps in bf16.
+/// Everything that a primitive is made from.
 struct MatmulShape {
   int64_t m = 0, k = 0, n = 0, a_stride = 0; ///< a_stride: elements from row to row of a as stored
-  bool plain = false, transpose_a = false, transpose_w = false;
+  bool plain = false, transpose_a = false, transpose_w = false, bf16 = false;
   fb::Activation activation = fb::Activation::none;
   bool bias = false;
   Residual residual = Residual::None;

@@ -74,7 +74,8 @@ class Finetune(TestCase):
         to = fresh("usage") / "m"
         for more, says in ((["--method", "layers"], "--hidden"), (["--method", "partial"], "needs one of"),
                            (["--method", "full", "--biases"], "are for --method partial"),
-                           (["--method", "full", "--schedule", "steps"], None)):
+                           (["--method", "head", "--dropout", 0.1], "--dropout acts in the model's blocks"),
+                           (["--method", "full", "--dtype", "int8"], "--dtype"), (["--method", "full", "--schedule", "steps"], None)):
             done = linnet(*classify_arguments(*more, "-o", to))
             self.assertNotEqual(done.code, 0)
             self.assertEqual(len(done.err.splitlines()), 1)
@@ -104,6 +105,14 @@ class Finetune(TestCase):
         self.assertTrue((to / "run/checkpoint.safetensors").exists())
         self.assertFalse((to / "config.json").exists())
 
+    def test_a_trace_of_the_steps(self):
+        folder = fresh("trace")
+        self.succeeds(*classify_arguments("--method", "full", "--steps", 2, "--profile", folder / "trace.json", "-o", folder / "m"))
+        phases = self.succeeds("profile", folder / "trace.json", "--json").json["phases"]
+        self.assertEqual({phase["name"]: phase["calls"] for phase in phases if phase["name"] != "evaluate"}, {"accumulate": 2, "update": 2})
+        self.fails(*classify_arguments("--method", "full", "--profile", "/nowhere/trace.json", "-o", folder / "n"), says="/nowhere/trace.json")
+        self.assertFalse((folder / "n").exists())
+
     def test_the_original_text_is_measured_before_and_after(self):
         folder = fresh("original")
         (folder / "text.txt").write_text("the old task is here. " * 40)
@@ -129,7 +138,8 @@ class Train(TestCase):
 
     def test_stopped_by_ctrl_c_and_resumed_it_is_the_run_that_never_was(self):
         whole, stopped = fresh("whole") / "m", fresh("stopped") / "m"
-        arguments = self.arguments(whole, "--steps", 40, "--checkpoint-every", 7, "--evaluate-every", 9, "--accumulate", 2)
+        arguments = self.arguments(whole, "--steps", 40, "--checkpoint-every", 7, "--evaluate-every", 9, "--accumulate", 2,
+                                   "--dropout", 0.1)
         self.succeeds(*arguments)
         arguments[arguments.index(whole)] = stopped
         for attempt in range(60):
@@ -153,7 +163,7 @@ class Train(TestCase):
 
     def test_the_same_seed_gives_the_same_bytes(self):
         a, b, c = (fresh("seed") / "m" for _ in range(3))
-        arguments = self.arguments(a, "--steps", 5)
+        arguments = self.arguments(a, "--steps", 5, "--dropout", 0.1, "--dtype", "bf16")
         self.succeeds(*arguments)
         for to, seed in ((b, 0), (c, 1)):
             self.succeeds(*[to if x == a else x for x in arguments], "--seed", seed)

@@ -145,6 +145,100 @@ TEST_CASE("losses, gradients and three AdamW steps of golden checkpoints") {
   CHECK(loss < losses[2]);
 }
 
+// Matmuls of operands in bf16, 8 bits of significand: how far that moves the loss and the gradients.
+TEST_CASE("bf16 compute stays close to f32, and the cpu to the interpreter") {
+  api().registerDevices();
+  std::string name = GENERATE(std::string("tiny"), std::string("odd"));
+  CAPTURE(name);
+  Scratch scratch;
+  auto start = *SafetensorsFile::open(golden(name) + "/model.safetensors");
+  auto expected = *SafetensorsFile::open(golden(name) + "/expected.safetensors");
+  const TensorView &ids = *expected.find("input_ids"), &labels = *expected.find("labels");
+  std::vector<NamedTensor> batch = {{"ids", Tensor::fromInts(ids.shape, intsOf(ids))},
+                                    {"labels", Tensor::fromInts(labels.shape, intsOf(labels))}};
+  float scale = 1 / static_cast<float>(labels.elements());
+  std::map<std::string, std::vector<float>> interpreted;
+  double loss = 0, worst_beside_f32 = 0;
+  for (std::string target : {"reference", "cpu:native"}) {
+    CAPTURE(target);
+    TrainingOptions options;
+    options.input = golden(name);
+    options.output = scratch.file("train.linnet");
+    options.target = target;
+    options.dtype = "bf16";
+    options.max_batch = ids.shape[0], options.max_seq = ids.shape[1];
+    for (const TensorView &tensor : start.tensors()) options.trainable.push_back({tensor.name});
+    Training training(options, start, target.substr(0, target.find(':')));
+    double found_loss = sum(training.run("accumulate", batch).at(0)) * scale;
+    float golden_loss = floatsOf(*expected.find("losses"))[0];
+    CHECK(std::fabs(found_loss - golden_loss) < 5e-3 * golden_loss);
+    CHECK(std::fabs(sum(training.run("evaluate", batch).at(0)) * scale - found_loss) < 1e-5 * found_loss);
+    if (loss != 0) CHECK(std::fabs(found_loss - loss) < 1e-4 * loss);
+    loss = found_loss;
+    for (const TrainedParameter &p : options.trainable) {
+      CAPTURE(p.name);
+      std::vector<float> found = training.state("grad." + p.name),
+                         want = floatsOf(*expected.find("grad." + p.name));
+      for (float &value : found) value *= scale;
+      worst_beside_f32 = std::max(worst_beside_f32, difference(found, want));
+      // A number that two sums of other order round to different neighbours of 2^-9 away goes on as either.
+      if (target == "reference")
+        interpreted[p.name] = found;
+      else
+        CHECK(difference(found, interpreted[p.name]) < 2e-2);
+    }
+    training.update(1, scale);
+    CHECK(sum(training.run("evaluate", batch).at(0)) * scale < found_loss);
+  }
+  CAPTURE(worst_beside_f32);
+  CHECK(worst_beside_f32 < 5e-2);
+  CHECK(worst_beside_f32 > 1e-4); // it is bf16 that was computed in
+}
+
+TEST_CASE("dropout: the key decides, evaluation has none, the gradient is of the loss that was seen") {
+  api().registerDevices();
+  Scratch scratch;
+  auto start = *SafetensorsFile::open(golden("odd") + "/model.safetensors");
+  auto expected = *SafetensorsFile::open(golden("odd") + "/expected.safetensors");
+  const TensorView &ids = *expected.find("input_ids"), &labels = *expected.find("labels");
+  std::map<int, double> losses;
+  std::map<int, std::vector<float>> gradients;
+  for (std::string target : {"reference", "cpu:native"}) {
+    CAPTURE(target);
+    TrainingOptions options;
+    options.input = golden("odd");
+    options.output = scratch.file("train.linnet");
+    options.target = target;
+    options.dropout = 0.2f;
+    options.max_batch = ids.shape[0], options.max_seq = ids.shape[1];
+    for (const TensorView &tensor : start.tensors()) options.trainable.push_back({tensor.name});
+    Training training(options, start, target.substr(0, target.find(':')));
+    auto batch = [&](std::optional<int32_t> seed) {
+      std::vector<NamedTensor> inputs = {{"ids", Tensor::fromInts(ids.shape, intsOf(ids))},
+                                         {"labels", Tensor::fromInts(labels.shape, intsOf(labels))}};
+      if (seed) inputs.push_back({"seed", Tensor::fromInts({2}, std::vector<int32_t>{-7, *seed})});
+      return inputs;
+    };
+    double whole = floatsOf(*expected.find("losses"))[0] * double(labels.elements());
+    CHECK(std::fabs(sum(training.run("evaluate", batch({})).at(0)) - whole) < 1e-4 * whole);
+    for (int seed : {1, 2}) {
+      double loss = sum(training.run("accumulate", batch(seed)).at(0));
+      std::vector<float> gradient = training.state("grad.wte.weight");
+      training.update(1, 1, 3e38f, 0);
+      CHECK(std::fabs(loss - whole) > 1e-4 * whole);
+      CHECK(sum(training.run("accumulate", batch(seed)).at(0)) == loss);
+      training.update(1, 1, 3e38f, 0);
+      if (target == "reference") {
+        losses[seed] = loss, gradients[seed] = gradient;
+      } else {
+        CHECK(std::fabs(loss - losses[seed]) < 1e-4 * loss);
+        CHECK(difference(gradient, gradients[seed]) < 1e-4);
+      }
+    }
+    CHECK(losses[1] != losses[2]);
+  }
+}
+
 TEST_CASE("micro-batches add up, ignored labels count for nothing, clipping bounds the step") {
   api().registerDevices();
   Scratch scratch;
@@ -262,6 +356,8 @@ TEST_CASE("what cannot be trained is refused in one line") {
                  "task classify is for a classifier, this is a language model"));
   CHECK(contains(with([](auto &o) { o.max_seq = 1000; }), "a row has 1000 positions, expected from 1 to"));
   CHECK(contains(with([](auto &o) { o.max_batch = 0; }), "the batch is 0, expected from 1 to 65536"));
-  CHECK(contains(with([](auto &o) { o.dtype = "int8"; }), "training computes in f32, found dtype 'int8'"));
+  CHECK(contains(with([](auto &o) { o.dtype = "int8"; }),
+                 "training computes in f32 or bf16, found dtype 'int8'"));
+  CHECK(contains(with([](auto &o) { o.dropout = 1; }), "dropout is 1, expected from 0 to less than 1"));
   CHECK(scratch.count() == 0);
 }

@@ -83,6 +83,36 @@ TEST_CASE("matmuls of training large enough for the library: x w, dy w^T, dw += 
       {.text = entry({{"x", x}, {"y", y}, {"w", w}}, body, {y, x, w}), .dims = {{"b", 4}, {"t", 21}}});
 }
 
+TEST_CASE("products of bf16 with sums in f32, by kernels and by the library") {
+  auto [k, n] = GENERATE(std::pair(7, 5), std::pair(67, 131));
+  CAPTURE(k, n);
+  std::string x = fmt::format("tensor<?x?x{}xf32, #linnet.dims<b, t>>", k),
+              y = fmt::format("tensor<?x?x{}xf32, #linnet.dims<b, t>>", n),
+              w = fmt::format("tensor<{}x{}xf32>", k, n);
+  auto narrow = [](std::string type) { return type.replace(type.find("f32"), 3, "bf16"); };
+  std::string body = fmt::format(R"(
+  %xn = linnet.cast %x : {0} to {3}
+  %yn = linnet.cast %y : {1} to {4}
+  %wn = linnet.cast %w : {2} to {5}
+  %r0 = linnet.matmul %xn, %wn {{wide}} : {3}, {5}
+  %r1 = linnet.matmul %yn, %wn {{transpose_rhs, wide}} : {4}, {5}
+  %r2 = linnet.contract %w, %xn, %yn : {2}, {3}, {4})",
+                                 x, y, w, narrow(x), narrow(y), narrow(w));
+  checkAgreement(
+      {.text = entry({{"x", x}, {"y", y}, {"w", w}}, body, {y, x, w}), .dims = {{"b", 4}, {"t", 21}}});
+}
+
+TEST_CASE("dropout, the same elements as the interpreter's") {
+  float rate = GENERATE(0.f, 0.1f, 0.75f);
+  CAPTURE(rate);
+  std::string body = fmt::format(
+      "%r0 = linnet.dropout %x key %s {{rate = {:.8e} : f32, stream = 3000000000 : i64}} : {}, tensor<2xi32>",
+      rate, kRows);
+  checkAgreement({.text = entry({{"x", kRows}, {"s", "tensor<2xi32>"}}, body, {kRows}),
+                  .dims = kDims,
+                  .integers = {{"s", 2000000000}}});
+}
+
 TEST_CASE("gradient of layer norm") {
   std::string body = fmt::format(
       "%r0 = linnet.layer_norm_grad %x, %g, %d {{epsilon = 1.0e-5 : f32}} : {}, tensor<37xf32>", kRows);

@@ -75,6 +75,11 @@ const std::vector<Case> kCases = {
     {"gelu erf", "%y = linnet.gelu erf %a : tensor<3x5xf32>", "3x5", {{"a", "3x5"}}},
     {"gelu tanh", "%y = linnet.gelu tanh %a : tensor<3x5xf32>", "3x5", {{"a", "3x5"}}},
     {"cast", "%y = linnet.cast %a : tensor<3x5xf32> to tensor<3x5xf32>", "3x5", {{"a", "3x5"}}},
+    {"dropout",
+     "%s = linnet.constant dense<[7, -1]> : tensor<2xi32>\n%y = linnet.dropout %a key %s {rate = 0.3 : f32, "
+     "stream = 2 : i64} : tensor<3x5xf32>, tensor<2xi32>",
+     "3x5",
+     {{"a", "3x5"}}},
     {"matmul",
      "%y = linnet.matmul %a, %b : tensor<2x3x5xf32>, tensor<5x7xf32>",
      "2x3x7",
@@ -188,7 +193,7 @@ reference::WeightProvider none() {
 }
 
 double lossOf(mlir::ModuleOp module, Named states) {
-  auto out = reference::run(module, "evaluate", {}, states, none());
+  auto out = reference::run(module, "accumulate", {}, states, none()); // not "evaluate", which has no dropout
   if (!out) FAIL(out.error().message);
   double sum = 0;
   for (float value : *out->at("loss").floats) sum += value;

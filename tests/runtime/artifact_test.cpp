@@ -322,16 +322,19 @@ TEST_CASE("each claim of the metadata is checked") {
       {[&](P &p) { gemm(p)->k = symbol(2); }, "k has no value at the bounds"},
       {[&](P &p) { gemm(p)->n = constant(0); }, "sizes m 4 k 10 n 0"},
       {[&](P &p) { gemm(p)->n = constant(int64_t(1) << 40); }, "sizes m 4 k 10 n"},
-      {[&](P &p) { gemm(p)->m = symbol(0, 3); },
-       "operand 0: needs 120 floats at the bounds, it has 160 bytes"},
-      {[&](P &p) { gemm(p)->n = constant(5); }, "operand 1: needs 50 floats at the bounds, it has 160 bytes"},
-      {[&](P &p) { gemm(p)->bias = true, call(p)->args[2]->size = 8; }, "operand 2: needs 4 floats"},
-      {[&](P &p) { gemm(p)->residual = true, call(p)->args[3]->size = 8; }, "operand 3: needs 16 floats"},
-      {[&](P &p) { gemm(p), call(p)->args[4]->size = 60; }, "operand 4: needs 16 floats"},
+      {[&](P &p) { gemm(p)->m = symbol(0, 3); }, "operand 0: needs 480 bytes at the bounds, it has 160"},
+      {[&](P &p) { gemm(p)->n = constant(5); }, "operand 1: needs 200 bytes at the bounds, it has 160"},
+      {[&](P &p) { gemm(p)->bias = true, call(p)->args[2]->size = 8; }, "operand 2: needs 16 bytes"},
+      {[&](P &p) { gemm(p)->residual = true, call(p)->args[3]->size = 8; }, "operand 3: needs 64 bytes"},
+      {[&](P &p) { gemm(p), call(p)->args[4]->size = 60; }, "operand 4: needs 64 bytes"},
       {[&](P &p) { gemm(p), call(p)->args.pop_back(); }, "a matmul of 4 operands"},
       {[&](P &p) { gemm(p)->activation = static_cast<fb::Activation>(9); }, "unknown activation"},
   };
   CHECK(sample.with([&](P &p) { gemm(p); }) == "");
+  auto narrow = [&](P &p) { gemm(p)->bf16 = true, call(p)->args[0]->size = call(p)->args[1]->size = 80; };
+  CHECK(sample.with(narrow) == "");
+  CHECK(contains(sample.with([&](P &p) { narrow(p), call(p)->args[1]->size = 79; }),
+                 "operand 1: needs 80 bytes"));
   for (const Case &c : cases) {
     std::string error = sample.with(c.edit);
     CAPTURE(error, c.error);

@@ -120,6 +120,8 @@ TEST_CASE("row-major matmuls, either operand stored transposed, on any processor
 TEST_CASE("no matmul of a GPT-2 training step falls to the library's reference loops") {
   MatmulLibrary library(2);
   constexpr int64_t kRows = 512;
+  const bool bf16 = GENERATE(false, true);
+  if (bf16 && !hostHasFeature("avx512bf16")) return; // then none of bf16 is used: supports() says no
   for (int64_t n_embd : {768, 1024, 1600})
     for (auto [in, out] : {std::pair(n_embd, 3 * n_embd),
                            {n_embd, n_embd},
@@ -132,7 +134,7 @@ TEST_CASE("no matmul of a GPT-2 training step falls to the library's reference l
                            : way == 1 ? out
                                       : kRows,
                       .n = way == 1 ? in : out};
-        s.plain = true;
+        s.plain = true, s.bf16 = bf16;
         s.transpose_a = way == 2, s.transpose_w = way == 1;
         s.a_stride = s.transpose_a ? s.m : s.k;
         if (way == 2) s.residual = Residual::InPlace;

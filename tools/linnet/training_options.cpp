@@ -102,6 +102,11 @@ void TrainingOption::add(CLI::App &command) {
       ->capture_default_str();
   number(command, "--weight-decay", run.weight_decay, "AdamW's, of matrices", 0.0, 10.0);
   command.add_flag("--decay-all", run.decay_all, "of biases and layer norms, too");
+  command
+      .add_option("--dropout", run.dropout, "rate at which embeddings and what each block adds lose elements")
+      ->check(CLI::Range(0.0, 0.99).description(""))
+      ->type_name("X")
+      ->capture_default_str();
   number(command, "--clip", run.clip, "largest norm of the gradient; 0: any", 0.0, 1e9);
   number(command, "--patience", run.patience,
          "evaluations without a lesser held-out loss before it stops; 0: never", int64_t(0), kMany);
@@ -116,11 +121,16 @@ void TrainingOption::add(CLI::App &command) {
   command.add_option("-t,--threads", run.threads, "threads (default: OMP_NUM_THREADS, or one a core)")
       ->check(CLI::Range(1, 4096).description(""))
       ->type_name("N");
+  command.add_option("--dtype", run.dtype, "of the matmuls' operands: f32 or bf16; weights and sums are f32")
+      ->check(CLI::IsMember({"f32", "bf16"}).description(""))
+      ->type_name("TYPE")
+      ->capture_default_str();
   command.add_option("--save-dtype", run.save_dtype, "of the checkpoint: f32, bf16 or f16")
       ->check(CLI::IsMember({"f32", "bf16", "f16"}).description(""))
       ->type_name("TYPE")
       ->capture_default_str();
   command.add_flag("--resume", run.resume, "go on with the run in DIR");
+  trace.add(command);
   command.add_flag("--json", json, "print one JSON object");
 }
 
@@ -131,6 +141,7 @@ Result<void> TrainingOption::resolve() {
 }
 
 Result<void> runTraining(const TrainingOption &options, const std::string &command) {
+  LINNET_TRY(options.trace.check());
   LINNET_ASSIGN(const CompilerApi *api, compiler(command));
   NoteSignals noted;
   Progress progress;
@@ -156,13 +167,14 @@ Result<void> runTraining(const TrainingOption &options, const std::string &comma
     progress.clear();
     note(fmt::format("step {}: held-out loss {:.4f}{}", step, loss, best ? ", the best so far" : ""));
   };
+  events.profiler = options.trace.profiler();
   LINNET_ASSIGN(FinetuneReport report, finetune(*api, options.run, events));
   progress.clear();
   if (options.json)
     printJson(reportJson(report, options.run));
   else
     printReport(report, options.run);
-  return {};
+  return options.trace.write(events.profiler, options.run.output, options.run.threads);
 }
 
 } // namespace linnet::cli

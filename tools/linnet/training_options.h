@@ -1,6 +1,7 @@
 // What linnet finetune and linnet train have in common: options, progress, the report.
 #pragma once
 #include "arguments.h"
+#include "trace_option.h"
 #include "training/finetune.h"
 
 #include <string>
@@ -10,6 +11,7 @@ namespace linnet::cli {
 struct TrainingOption {
   training::FinetuneOptions run;
   std::string format = "auto", schedule = "cosine", device;
+  TraceOption trace;
   bool json = false;
 
   /// Data, sizes, learning rate, safeguards, output.

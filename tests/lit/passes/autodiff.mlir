@@ -49,3 +49,21 @@ func.func @loss() -> (tensor<2x3xf32> {linnet.name = "loss"}) {
   %2 = linnet.mul %0, %1 : tensor<2x3xf32>, tensor<2x3xf32>
   return %2 : tensor<2x3xf32>
 }
+
+// -----
+
+// The gradient of dropout leaves out the same elements; evaluation leaves out none and takes no key.
+// CHECK-LABEL: func.func @accumulate
+// CHECK-SAME: %[[KEY:[^:]*]]: tensor<2xi32> {linnet.name = "seed"}
+// CHECK: linnet.dropout %{{.*}} key %[[KEY]] {rate = 5.000000e-01 : f32, stream = 4 : i64}
+// CHECK: linnet.dropout %{{.*}} key %[[KEY]] {rate = 5.000000e-01 : f32, stream = 4 : i64}
+// CHECK-LABEL: func.func @evaluate
+// CHECK-NOT: seed
+// CHECK-NOT: linnet.dropout
+// CHECK-LABEL: func.func @update
+func.func @loss(%seed: tensor<2xi32> {linnet.name = "seed"}) -> (tensor<3xf32> {linnet.name = "loss"}) {
+  %w = linnet.param "w" : tensor<3xf32>
+  %0 = linnet.dropout %w key %seed {rate = 5.0e-1 : f32, stream = 4 : i64} : tensor<3xf32>, tensor<2xi32>
+  %1 = linnet.mul %0, %0 : tensor<3xf32>, tensor<3xf32>
+  return %1 : tensor<3xf32>
+}

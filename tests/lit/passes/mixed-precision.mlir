@@ -5,7 +5,7 @@
 // RUN: linnet-opt %s --linnet-mixed-precision='weights=f16' | FileCheck %s --check-prefix=HALF
 
 // HALF-NOT: linnet.cast
-// WRONG: weights and cache are expected to be f32, f16 or bf16
+// WRONG: weights, cache and compute are expected to be f32, f16 or bf16
 // NONE-NOT: f16
 
 // CHECK-LABEL: func.func @main

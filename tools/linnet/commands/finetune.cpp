@@ -28,6 +28,8 @@ void check(Options &options, const CLI::App &command) {
   bool head = run.method == Method::Head || run.method == Method::Layers;
   if (head && run.task != Task::Classify)
     usageError("--method " + options.method + " trains a classifier on embeddings: it needs --task classify");
+  if (head && run.dropout > 0)
+    usageError("--dropout acts in the model's blocks, which --method " + options.method + " does not train");
   if (run.task != Task::Classify)
     for (const char *name : {"--labels", "--label-column", "--pooling"})
       if (command.count(name)) usageError(std::string(name) + " is for --task classify");
