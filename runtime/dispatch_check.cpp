@@ -58,6 +58,8 @@ private:
       auto access = static_cast<uint8_t>(step.access()->Get(i));
       if (access < 1 || access > 3) return errorf("argument {}: unknown access {}", i, access);
       fb::Space space = dispatch.args()->Get(arg)->space();
+      bool texels = shader->texels() && !step.bind() && i < shader->bindings() && shader->texels()->Get(i);
+      if ((access & 2) && texels) return errorf("argument {}: writes to texels", i);
       if ((access & 2) && (space == fb::Space::weight || space == fb::Space::input))
         return errorf("argument {}: writes to {}", i, fb::EnumNameSpace(space));
     }
@@ -70,6 +72,7 @@ private:
       return errorf("shader '{}' has {} bindings, {} arguments are given", shader->name()->string_view(),
                     shader->bindings(), step.args()->size());
     }
+    if (shader->texels()) return errorf("texels in shared bindings");
     if (step.bind()->size() != step.args()->size())
       return errorf("{} arguments with {} bindings", step.args()->size(), step.bind()->size());
     std::vector<bool> there(shader->bindings());
@@ -159,6 +162,12 @@ Result<void> checkShader(const fb::Shader &shader) {
     return errorf("shader '{}': more than {} invocations", name, kMaxLocalSize);
   if (shader.subgroup_min() > shader.subgroup_max())
     return errorf("shader '{}': subgroups from {} to {}", name, shader.subgroup_min(), shader.subgroup_max());
+  if (shader.texels() && shader.texels()->size() != shader.bindings())
+    return errorf("shader '{}': {} bindings with {} sizes of texels", name, shader.bindings(),
+                  shader.texels()->size());
+  for (uint32_t i = 0; shader.texels() && i < shader.bindings(); ++i)
+    if (uint8_t words = shader.texels()->Get(i); words > 4 || words == 3)
+      return errorf("shader '{}': texels of {} words", name, words);
   return {};
 }
 

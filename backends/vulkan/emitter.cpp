@@ -16,6 +16,8 @@ std::string Operands::text() const {
   std::string text = inside ? "_inside" + std::to_string(inside) : "";
   if (!bind.empty()) text += "_bind";
   for (uint32_t binding : bind) text += std::to_string(binding);
+  if (!texels.empty()) text += "_texels";
+  for (uint8_t words : texels) text += std::to_string(words);
   return text;
 }
 
@@ -23,12 +25,15 @@ Emitter::Emitter(std::string name, uint32_t operands, uint32_t local_x, const Op
                  uint32_t local_y)
     : b({.name = name + where.text(),
          .local_size = {local_x, local_y, 1},
-         .n_buffers = bindingsOf(operands, where)}),
+         .n_buffers = bindingsOf(operands, where),
+         .texels = where.texels}),
       where(where) {
   kernel.name = name + where.text();
   kernel.operands = operands;
   kernel.bindings = bindingsOf(operands, where);
   kernel.local_size = {local_x, local_y, 1};
+  kernel.texels = where.texels;
+  kernel.texels.resize(where.texels.empty() ? 0 : kernel.bindings);
   kernel.push.resize(insideCount(operands), Extent(0)); // the call gives them
 }
 
@@ -77,15 +82,55 @@ Value Emitter::word(uint32_t operand, Value index, uint32_t unit) {
 }
 
 Value Emitter::load4(uint32_t operand, Value index) {
+  if (texelWords(operand) == 4) return b.bitcast(b.fetch(operand, index), Builder::f32(4));
   return b.load4(binding(operand), word(operand, index, 4), Builder::f32());
 }
 Value Emitter::load2(uint32_t operand, Value index) {
+  if (texelWords(operand) == 2) {
+    Value texel = b.fetch(operand, index);
+    return b.vector({b.extract(texel, 0), b.extract(texel, 1)});
+  }
   return b.load2(binding(operand), word(operand, index, 2), Builder::u32());
 }
-Value Emitter::loadWide(uint32_t operand, Value index) {
-  return b.loadWide(binding(operand), word(operand, index, 2));
+Value Emitter::loadFour(uint32_t operand, Value index, Type type) {
+  switch (type) {
+  case Type::f32:
+    return load4(operand, index);
+  case Type::f16: {
+    Value words = load2(operand, index);
+    Value low = b.unpackHalf2(b.extract(words, 0)), high = b.unpackHalf2(b.extract(words, 1));
+    return b.vector({b.extract(low, 0), b.extract(low, 1), b.extract(high, 0), b.extract(high, 1)});
+  }
+  case Type::bf16: {
+    Value words = load2(operand, index), parts[4];
+    for (int j = 0; j < 4; ++j) {
+      Value word = b.extract(words, j / 2);
+      parts[j] = b.bitcast(j % 2 ? b.bitAnd(word, u(0xffff0000u)) : b.shiftLeft(word, u(16)), Builder::f32());
+    }
+    return b.vector({parts[0], parts[1], parts[2], parts[3]});
+  }
+  case Type::i8:
+    return integers(loadWord(operand, index), {0, 8, 16, 24}, 8);
+  case Type::i4:
+  case Type::i32:
+    break;
+  }
+  return {};
+}
+
+Value Emitter::integers(Value word, std::array<uint32_t, 4> shifts, uint32_t bits) {
+  Value parts[4];
+  for (int j = 0; j < 4; ++j)
+    parts[j] = b.convert(b.bitExtract(word, u(shifts[size_t(j)]), u(bits)), Builder::f32());
+  return b.vector({parts[0], parts[1], parts[2], parts[3]});
 }
 Value Emitter::loadWord(uint32_t operand, Value index) {
+  if (const uint32_t words = texelWords(operand)) {
+    Value texel = b.fetch(operand, words > 1 ? b.shiftRight(index, u(words / 2)) : index);
+    Value part = b.bitAnd(index, u(words - 1)), value = b.extract(texel, 0);
+    for (uint32_t i = 1; i < words; ++i) value = b.select(b.eq(part, u(i)), b.extract(texel, int(i)), value);
+    return b.bitcast(value, Builder::i32());
+  }
   return b.load(binding(operand), word(operand, index), Builder::i32());
 }
 

@@ -44,7 +44,14 @@ public:
   Value load4(uint32_t operand, Value index);
   Value load2(uint32_t operand, Value index);
   Value loadWord(uint32_t operand, Value index);
-  Value loadWide(uint32_t operand, Value index); ///< as load2, by one load of 64 bits
+  /// Elements [4 index, 4 index + 4) as f32. Not of i4.
+  Value loadFour(uint32_t operand, Value index, Type type);
+  /// Signed integers of `bits` bits in a word as f32.
+  Value integers(Value word, std::array<uint32_t, 4> shifts, uint32_t bits);
+  /// 0: the operand is a storage buffer.
+  uint32_t texelWords(uint32_t operand) const {
+    return operand < where.texels.size() ? where.texels[operand] : 0;
+  }
   /// The units of a large operand that this dispatch computes: [first, first + count).
   Value firstUnit() { return b.push(kFirstUnit); }
   Value unitCount() { return b.push(kFirstUnit + 1); }

@@ -38,6 +38,9 @@ struct Operands {
   /// Bit i: operand i begins inside its memory, at an element that comes as a push constant: the first ones,
   /// in the operands' order.
   uint32_t inside = 0;
+  /// Not 0: the operand is only read, a uniform texel buffer of so many words a texel, which holds four
+  /// elements. Drivers that run on a CPU read them by vector instructions, storage buffers word by word.
+  std::vector<uint8_t> texels = {};
   std::string text() const; ///< for names
 };
 
@@ -50,6 +53,7 @@ struct Kernel {
   uint32_t shared_bytes = 0;
   /// What a device must have beyond the baseline ("subgroup_arithmetic"), or be ("cpu").
   std::vector<std::string> features;
+  std::vector<uint8_t> texels = {};
   uint32_t subgroup = 0; ///< the size that subgroups must have; 0: any
 };
 

@@ -77,6 +77,9 @@ struct AttentionSpec {
   Operands where = {};
 };
 Kernel attentionKernel(const AttentionSpec &spec);
+/// The same for drivers that run on a CPU: q, k and v are texels of four, the head size and q_stride
+/// multiples of four.
+Kernel subgroupAttentionKernel(const AttentionSpec &spec);
 
 /// Scores (B, H, T, S) with what a query does not see at -infinity. Operands {x, out, past?, length?}; items
 /// are elements.
@@ -184,8 +187,8 @@ struct MatmulVariant {
   Kind kind = direct;
   uint32_t rows = 1;  ///< of a, in one workgroup
   uint32_t split = 1; ///< invocations along k; 1: no shared memory, no barrier
-  /// For drivers that run on a CPU (llvmpipe): what each invocation loads is a scalar load there, so
-  /// activations are loaded once a subgroup of this size and broadcast; weights are loaded 64 bits at a time.
+  /// For drivers that run on a CPU (llvmpipe): each invocation's load costs there, so activations are loaded
+  /// once a subgroup of this size and broadcast.
   uint32_t subgroup = 0;
 };
 Kernel packedMatmulKernel(const PackedMatmulSpec &spec, const MatmulVariant &variant);

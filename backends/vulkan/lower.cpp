@@ -22,6 +22,8 @@ int64_t elementsIn(uint64_t bytes, Type type) {
 
 } // namespace
 
+uint8_t texelWords(Type type) { return type == Type::i4 ? 1 : uint8_t(backend::sizeOf(type)); }
+
 Result<void> Lowering::lowerOp(Operation *op) {
   if (op->hasAttr("linnet.view") || llvm::isa<ParamOp, ConstantOp>(op)) return {};
   using Done = Result<void>;
@@ -175,7 +177,7 @@ Result<void> Lowering::emit(const Call &call, std::vector<Choice> choices) {
                      choice.kernel.push.size(), kFirstUnit);
     auto made = std::make_unique<fb::ChoiceT>();
     made->name = choice.kernel.name;
-    made->steps.push_back(std::make_unique<fb::StepT>(step(call, where, choice)));
+    made->steps.push_back(std::make_unique<fb::StepT>(step(call, choice.where.value_or(where), choice)));
     made->amount = expression({choice.amount});
     made->least = choice.least, made->most = choice.most;
     body.choices.push_back(std::move(made));
@@ -196,6 +198,7 @@ Result<void> Lowering::addCode(fb::ProgramT &program) {
     shader->local_z = kernel.local_size[2];
     shader->shared_bytes = kernel.shared_bytes;
     shader->features = kernel.features;
+    shader->texels = kernel.texels;
     shader->subgroup_min = shader->subgroup_max = kernel.subgroup;
     LINNET_TRY(blobs.begin());
     LINNET_TRY(blobs.append(std::as_bytes(std::span(kernel.words))));

@@ -25,12 +25,21 @@ constexpr int64_t kAny = int64_t(1) << 56;
 const Ranked kVariants[] = {
     {{.kind = MatmulVariant::direct, .rows = 1, .subgroup = 8}, 0, 1},
     {{.kind = MatmulVariant::direct, .rows = 4, .subgroup = 8}, 2, 7},
-    {{.kind = MatmulVariant::direct, .rows = 8, .subgroup = 8}, 8, 31},
-    {{.kind = MatmulVariant::direct, .rows = 32, .subgroup = 8}, 32, kAny},
+    {{.kind = MatmulVariant::direct, .rows = 8, .subgroup = 8}, 8, 15},
+    {{.kind = MatmulVariant::direct, .rows = 16, .subgroup = 8}, 16, kAny},
     {{.kind = MatmulVariant::direct, .rows = 1, .split = 8}, 0, 1},
     {{.kind = MatmulVariant::direct, .rows = 4, .split = 8}, 2, 8},
     {{.kind = MatmulVariant::tiled, .rows = 64}, 0, kAny},
 };
+
+/// The operands of the variants for CPUs: a binding each, those that are read in fours as texels.
+Operands texelsOf(const PackedMatmulSpec &spec) {
+  Operands where{.inside = spec.where.inside};
+  const bool fours = spec.a_stride % 4 == 0 && !(where.inside & 1);
+  where.texels = {uint8_t(fours ? 4 : 0), 0, texelWords(spec.w.type)};
+  if (spec.scaled) where.texels.push_back(4);
+  return where;
+}
 
 } // namespace
 
@@ -90,13 +99,17 @@ Result<void> Lowering::lowerPackedMatmul(MatmulOp op) {
                         (spec.w.type == Type::i4 ? 1 : 2 * uint64_t(sizeOf(spec.w.type))) / 2,
                     true};
   std::vector<Choice> choices;
-  for (const Ranked &ranked : kVariants)
+  const Operands plain = spec.where, texels = texelsOf(spec);
+  for (const Ranked &ranked : kVariants) {
+    spec.where = ranked.variant.subgroup ? texels : plain;
     choices.push_back({packedMatmulKernel(spec, ranked.variant),
                        {{spec.w.count(), 1}, {spec.m, ranked.variant.rows}},
                        {parts},
                        spec.m,
                        ranked.least,
-                       ranked.most});
+                       ranked.most,
+                       spec.where});
+  }
   return emit(call, std::move(choices));
 }
 

@@ -27,8 +27,20 @@ Result<void> Lowering::lowerAttention(AttentionOp op) {
   LINNET_TRY(write(call, op.getResult()));
   if (spec.past) LINNET_TRY(read(call, op.getPast()));
   if (spec.length) LINNET_TRY(read(call, op.getLength()));
-  spec.where = where(call);
-  return emit(call, attentionKernel(spec), extentOf(op.getQ(), 0, 3), 1);
+  const std::vector<Axis> queries = {{extentOf(op.getQ(), 0, 3), 1}};
+  std::vector<Choice> choices;
+  const Operands plain = where(call);
+  const auto fours = [](const Extent &extent) { return extent.isStatic() && extent.factor % 4 == 0; };
+  if (fours(spec.head_size) && fours(spec.q_stride) && spec.head_size <= 128 && spec.type == Type::f32 &&
+      !(plain.inside & 7)) {
+    const uint8_t words = texelWords(spec.cache);
+    spec.where.texels = {4, words, words};
+    choices.push_back({subgroupAttentionKernel(spec), queries});
+    choices.back().where = spec.where;
+  }
+  spec.where = plain;
+  choices.push_back({attentionKernel(spec), queries});
+  return emit(call, std::move(choices));
 }
 
 Result<void> Lowering::lowerMask(MaskOp op) {

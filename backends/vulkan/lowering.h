@@ -41,7 +41,11 @@ struct Choice {
   std::vector<Parts> parts = {};
   Extent amount = 1;
   int64_t least = 0, most = int64_t(1) << 56;
+  std::optional<Operands> where = {}; ///< how the kernel has its operands, if not as the others
 };
+
+/// Words of a texel that has four elements (i4: two rows of four).
+uint8_t texelWords(Type type);
 
 class Lowering : public backend::ModuleLowering {
 public:

@@ -71,31 +71,40 @@ struct PackedMatmul {
     }
   }
 
-  /// Eight rows of w and, for each row of a, one load of eight elements by the subgroup.
+  /// Rows of w and of a in fours, as many fours as the subgroup has invocations: each loads one of a.
   void multiplyAddBySubgroup(std::span<Variable> sums, std::span<const Value> bases, PanelReader &w,
                              Value panel, Value quad, Value k) {
-    std::vector<Value> own;
-    for (Value base : bases) own.push_back(e.load(0, b.add(b.add(base, k), b.subgroupLane()), Type::f32));
-    for (uint32_t part = 0; part < variant.subgroup; part += 4) {
-      Value k4 = part ? b.add(k, e.u(part)) : k;
+    std::vector<Value> own, totals;
+    for (size_t r = 0; r < sums.size(); ++r) {
+      own.push_back(e.load4(0, b.add(b.shiftRight(b.add(bases[r], k), e.u(2)), b.subgroupLane())));
+      totals.push_back(b.get(sums[r]));
+    }
+    Value scale;
+    for (uint32_t lane = 0; lane < variant.subgroup; ++lane) {
+      Value k4 = lane ? b.add(k, e.u(4 * lane)) : k;
       std::array<Value, 4> rows = w.rows4(k4);
       if (spec.scaled && spec.group) {
-        Value scale = scales(panel, quad, k4);
+        if (lane == 0 || spec.group % (4 * variant.subgroup)) scale = scales(panel, quad, k4);
         for (Value &row : rows) row = b.mul(row, scale);
       }
-      for (size_t r = 0; r < sums.size(); ++r) {
-        Value sum = b.get(sums[r]);
+      for (size_t r = 0; r < sums.size(); ++r)
         for (uint32_t i = 0; i < 4; ++i)
-          sum = b.fma(b.splat(b.subgroupBroadcast(own[r], part + i), 4), rows[i], sum);
-        b.set(sums[r], sum);
-      }
+          totals[r] =
+              b.fma(b.splat(b.subgroupBroadcast(b.extract(own[r], int(i)), lane), 4), rows[i], totals[r]);
     }
+    for (size_t r = 0; r < sums.size(); ++r) b.set(sums[r], totals[r]);
   }
 
   /// sums += a w over k = begin, begin + step, ... in fours, and the ragged end.
   void walk(std::span<Variable> sums, std::span<const Value> bases, PanelReader &w, Value panel, Value quad,
             Value begin, Value step) {
     const auto whole = uint64_t(spec.w.k / 4 * 4);
+    if (variant.subgroup && vectorRows()) {
+      const uint64_t unit = 4 * uint64_t(variant.subgroup), units = uint64_t(spec.w.k) / unit * unit;
+      b.forRange(begin, e.u(units), e.u(unit),
+                 [&](Value k) { multiplyAddBySubgroup(sums, bases, w, panel, quad, k); });
+      begin = e.u(units);
+    }
     b.forRange(begin, e.u(whole), step, [&](Value k) { multiplyAdd(sums, bases, w, panel, quad, k, 4); });
     if (const auto rest = uint32_t(spec.w.k % 4)) {
       auto tail = [&] { multiplyAdd(sums, bases, w, panel, quad, e.u(whole), rest); };
@@ -154,7 +163,7 @@ struct PackedMatmul {
         bases.push_back(b.mul(clampedRow(first, r), e.u(uint64_t(spec.a_stride))));
       }
       Value begin = variant.split > 1 ? b.mul(b.localId(1), e.u(4)) : e.u(0);
-      PanelReader w(e, spec.w, 2, b.sub(panel, e.firstUnit()), quad, variant.subgroup > 0);
+      PanelReader w(e, spec.w, 2, b.sub(panel, e.firstUnit()), quad);
       walk(sums, bases, w, panel, quad, begin, e.u(4 * variant.split));
       if (variant.split == 1) {
         for (uint32_t r = 0; r < variant.rows; ++r)
@@ -257,8 +266,7 @@ Kernel packedMatmulKernel(const PackedMatmulSpec &spec, const MatmulVariant &var
   Emitter e(name, PackedMatmul::operands(spec), kQuads, spec.where,
             tiled ? uint32_t(PackedMatmul::kTileY) : variant.split);
   if (variant.subgroup) {
-    for (const char *feature : {"cpu", "subgroup_basic", "subgroup_ballot", "shader_int64"})
-      e.require(feature);
+    for (const char *feature : {"cpu", "subgroup_basic", "subgroup_ballot"}) e.require(feature);
     e.requireSubgroup(variant.subgroup);
   }
   PackedMatmul body{e, spec, variant};

@@ -14,17 +14,14 @@ Value panelElement(Emitter &e, const PanelSpec &spec, uint32_t operand, Value fi
 class PanelReader {
 public:
   /// `panel` is a panel's number within the operand's memory.
-  PanelReader(Emitter &e, const PanelSpec &spec, uint32_t operand, Value panel, Value quad,
-              bool wide = false);
+  PanelReader(Emitter &e, const PanelSpec &spec, uint32_t operand, Value panel, Value quad);
   /// Rows [k, k + 4) of the four columns as vectors of f32; k is a multiple of 4.
   std::array<Value, 4> rows4(Value k);
 
 private:
-  Value wideRow(Value at);
   Emitter &e;
   const PanelSpec &spec;
   uint32_t operand;
-  bool wide;  ///< loads of 64 bits
   Value base; ///< of the panel's row 0 at `quad`, in units of what one load takes
 };
 

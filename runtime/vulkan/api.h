@@ -31,6 +31,8 @@
   X(DestroyBuffer)                                                                                           \
   X(GetBufferMemoryRequirements)                                                                             \
   X(BindBufferMemory)                                                                                        \
+  X(CreateBufferView)                                                                                        \
+  X(DestroyBufferView)                                                                                       \
   X(CreateShaderModule)                                                                                      \
   X(DestroyShaderModule)                                                                                     \
   X(CreateDescriptorSetLayout)                                                                               \

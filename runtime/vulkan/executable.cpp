@@ -112,7 +112,7 @@ Result<Recording *> VulkanExecutable::recordingOf(int entry, std::span<const int
   }
   LINNET_TRY(pipelines.make(keys));
   Kept fresh{entry, timed, {values.begin(), values.end()}, std::make_unique<Recording>(context)};
-  LINNET_TRY(fresh.recording->record(planned, pipelines, buffers, timed, made));
+  LINNET_TRY(fresh.recording->record(planned, pipelines, program, buffers, timed, made));
   if (recordings.size() == kKeptRecordings) recordings.pop_back();
   recordings.push_front(std::move(fresh));
   return recordings.front().recording.get();

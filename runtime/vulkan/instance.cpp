@@ -52,6 +52,7 @@ void readLimits(Inventory &to, const VkPhysicalDeviceLimits &from,
   limits.storage_range = from.maxStorageBufferRange;
   limits.storage_alignment = from.minStorageBufferOffsetAlignment;
   limits.allocation = m.maxMemoryAllocationSize;
+  limits.texels = from.maxTexelBufferElements;
   limits.push_bytes = from.maxPushConstantsSize;
   limits.bindings = std::min({from.maxPerStageDescriptorStorageBuffers, from.maxDescriptorSetStorageBuffers,
                               from.maxPerStageResources});

@@ -39,6 +39,8 @@ Result<void> emulateLimit(Inventory &inventory, const std::string &key, const Js
     limits.storage_alignment = std::max(limits.storage_alignment, to);
   else if (key == "maxMemoryAllocationSize")
     lower(limits.allocation, to);
+  else if (key == "maxTexelBufferElements")
+    lower(limits.texels, to);
   else if (key == "maxPushConstantsSize")
     lower(limits.push_bytes, to);
   else if (key == "maxPerStageDescriptorStorageBuffers")

@@ -18,6 +18,7 @@ struct Limits {
   uint64_t storage_range = uint64_t(1) << 27;     ///< maxStorageBufferRange, bytes
   uint64_t storage_alignment = 256;               ///< minStorageBufferOffsetAlignment, bytes
   uint64_t allocation = uint64_t(1) << 30;        ///< maxMemoryAllocationSize, bytes
+  uint64_t texels = 65536;                        ///< maxTexelBufferElements
   uint32_t push_bytes = 128;                      ///< maxPushConstantsSize
   uint32_t bindings = 4;                          ///< storage buffers of a compute shader
   uint32_t invocations = 128;                     ///< maxComputeWorkGroupInvocations

@@ -28,8 +28,8 @@ Result<Buffer> Buffers::make(uint64_t bytes, bool host, const char *what) {
   VkBufferCreateInfo info = {};
   info.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO;
   info.size = bytes;
-  info.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
-               VK_BUFFER_USAGE_TRANSFER_DST_BIT;
+  info.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT |
+               VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
   LINNET_TRY(check(api.CreateBuffer(context->device, &info, nullptr, &buffer.handle),
                    fmt::format("cannot make a buffer of {} bytes for {}", bytes, what)));
   VkMemoryRequirements needs;

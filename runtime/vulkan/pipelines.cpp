@@ -75,6 +75,11 @@ PipelineKey keyOf(const fb::Step &step) {
   return {step.shader(), {step.constants()->begin(), step.constants()->end()}};
 }
 
+VkDescriptorType bindingType(const fb::Shader &shader, uint32_t binding) {
+  return shader.texels() && shader.texels()->Get(binding) ? VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER
+                                                          : VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
+}
+
 Pipelines::~Pipelines() {
   for (auto &[key, pipeline] : made) context->api.DestroyPipeline(context->device, pipeline.handle, nullptr);
   for (auto &[key, layout] : layouts) {
@@ -85,12 +90,14 @@ Pipelines::~Pipelines() {
 
 Result<void> Pipelines::layOut(uint32_t number, Pipeline &pipeline) {
   const fb::Shader &shader = *program.shaders()->Get(number);
-  auto [found, fresh] = layouts.try_emplace({shader.bindings(), shader.push_words()});
+  std::vector<VkDescriptorType> types;
+  for (uint32_t i = 0; i < shader.bindings(); ++i) types.push_back(bindingType(shader, i));
+  auto [found, fresh] = layouts.try_emplace({shader.push_words(), types});
   Pipeline &layout = found->second;
   if (fresh) {
     std::vector<VkDescriptorSetLayoutBinding> bindings(shader.bindings());
     for (uint32_t i = 0; i < bindings.size(); ++i)
-      bindings[i] = {i, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1, VK_SHADER_STAGE_COMPUTE_BIT, nullptr};
+      bindings[i] = {i, types[i], 1, VK_SHADER_STAGE_COMPUTE_BIT, nullptr};
     VkDescriptorSetLayoutCreateInfo set = {};
     set.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO;
     set.bindingCount = shader.bindings();

@@ -44,9 +44,12 @@ private:
   std::shared_ptr<Context> context;
   const Artifact &artifact;
   const fb::Program &program;
-  std::map<std::pair<uint32_t, uint32_t>, Pipeline> layouts; // by bindings and push words
+  std::map<std::pair<uint32_t, std::vector<VkDescriptorType>>, Pipeline>
+      layouts; // by push words and bindings
   std::map<PipelineKey, Pipeline> made;
 };
+
+VkDescriptorType bindingType(const fb::Shader &shader, uint32_t binding);
 
 /// Where drivers' compiled pipelines are kept: LINNET_CACHE_DIR, or linnet under XDG_CACHE_HOME or ~/.cache;
 /// "" where there is none.

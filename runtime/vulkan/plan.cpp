@@ -46,12 +46,18 @@ private:
     return (static_cast<uint64_t>(amount) + per - 1) / per;
   }
 
+  // The most bytes that the device binds there.
+  uint64_t rangeOf(uint32_t arg) const {
+    uint32_t words = step.bind() || !shader.texels() ? 0 : shader.texels()->Get(arg);
+    return words ? limits.texels * words * 4 : limits.storage_range;
+  }
+
   // The most units that a part may have.
   Result<uint64_t> unitsOfPart(const fb::Split &split, uint64_t units) const {
     uint64_t most = units, multiple = 1;
     for (uint32_t i = 0; i < split.args()->size(); ++i) {
       uint64_t bytes = split.unit_bytes()->Get(i);
-      most = std::min(most, limits.storage_range / bytes);
+      most = std::min(most, rangeOf(split.args()->Get(i)) / bytes);
       multiple = std::lcm(multiple, limits.storage_alignment / std::gcd(bytes, limits.storage_alignment));
     }
     if (split.axis() < 3) {
@@ -60,8 +66,7 @@ private:
       multiple = std::lcm(multiple, per);
     }
     if (most < units) most = most / multiple * multiple;
-    if (most == 0 && units)
-      return errorf("an operand's units do not fit in a binding of {} bytes", limits.storage_range);
+    if (most == 0 && units) return errorf("an operand's units do not fit in a binding");
     return most;
   }
 
@@ -100,10 +105,12 @@ private:
       part.groups[i] = static_cast<uint32_t>(groups[i]);
     }
     LINNET_TRY(bind(part, ranges));
-    for (const Range &range : part.bindings) {
-      if (range.size > limits.storage_range)
-        return errorf("an operand of {} bytes, the device binds at most {}", range.size,
-                      limits.storage_range);
+    for (uint32_t i = 0; i < part.bindings.size(); ++i) {
+      Range &range = part.bindings[i];
+      // Whole texels: areas begin at multiples of 256 bytes, so that there is memory behind each.
+      if (shader.texels() && shader.texels()->Get(i)) range.size = (range.size + 15) / 16 * 16;
+      if (range.size > rangeOf(i))
+        return errorf("an operand of {} bytes, the device binds at most {}", range.size, rangeOf(i));
     }
     planned.parts.push_back(std::move(part));
     return {};

@@ -9,27 +9,56 @@ Recording::~Recording() {
   const Api &api = context->api;
   if (commands) api.FreeCommandBuffers(context->device, context->commands, 1, &commands);
   if (pool) api.DestroyDescriptorPool(context->device, pool, nullptr);
+  for (VkBufferView view : views) api.DestroyBufferView(context->device, view, nullptr);
   if (queries) api.DestroyQueryPool(context->device, queries, nullptr);
 }
 
+Result<VkBufferView> Recording::view(const Range &range, uint32_t words, const Buffers &buffers) {
+  VkBufferViewCreateInfo info = {};
+  info.sType = VK_STRUCTURE_TYPE_BUFFER_VIEW_CREATE_INFO;
+  info.buffer = buffers[range.buffer].handle;
+  info.format = words == 4   ? VK_FORMAT_R32G32B32A32_UINT
+                : words == 2 ? VK_FORMAT_R32G32_UINT
+                             : VK_FORMAT_R32_UINT;
+  info.offset = range.offset;
+  info.range = range.size;
+  VkBufferView made = nullptr;
+  LINNET_TRY(check(context->api.CreateBufferView(context->device, &info, nullptr, &made),
+                   "cannot make a view of texels"));
+  views.push_back(made);
+  return made;
+}
+
 Result<void> Recording::makeSets(std::span<const Part *const> parts, const Pipelines &pipelines,
-                                 const Buffers &buffers, std::vector<VkDescriptorSet> &sets) {
+                                 const fb::Program &program, const Buffers &buffers,
+                                 std::vector<VkDescriptorSet> &sets) {
   if (parts.empty()) return {};
   const Api &api = context->api;
   std::vector<VkDescriptorSetLayout> layouts;
   std::vector<VkDescriptorBufferInfo> infos;
+  std::vector<VkBufferView> texels; // of each binding; null: a storage buffer
+  std::vector<VkWriteDescriptorSet> writes;
+  uint32_t of_texels = 0;
   for (const Part *part : parts) {
     layouts.push_back(pipelines[keyOf(*part->step)].sets);
-    for (const Range &range : part->bindings)
+    const fb::Shader &shader = *program.shaders()->Get(part->step->shader());
+    for (uint32_t i = 0; i < part->bindings.size(); ++i) {
+      const Range &range = part->bindings[i];
       infos.push_back({buffers[range.buffer].handle, range.offset, range.size});
+      texels.push_back(nullptr);
+      if (bindingType(shader, i) != VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER) continue;
+      LINNET_ASSIGN(texels.back(), view(range, shader.texels()->Get(i), buffers));
+      ++of_texels;
+    }
   }
-  VkDescriptorPoolSize size{VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
-                            std::max(1u, static_cast<uint32_t>(infos.size()))};
+  VkDescriptorPoolSize sizes[] = {
+      {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, std::max(1u, static_cast<uint32_t>(infos.size()) - of_texels)},
+      {VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER, std::max(1u, of_texels)}};
   VkDescriptorPoolCreateInfo info = {};
   info.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO;
   info.maxSets = static_cast<uint32_t>(parts.size());
-  info.poolSizeCount = 1;
-  info.pPoolSizes = &size;
+  info.poolSizeCount = 2;
+  info.pPoolSizes = sizes;
   LINNET_TRY(check(api.CreateDescriptorPool(context->device, &info, nullptr, &pool),
                    "cannot make a descriptor pool"));
   VkDescriptorSetAllocateInfo allocate = {};
@@ -40,19 +69,20 @@ Result<void> Recording::makeSets(std::span<const Part *const> parts, const Pipel
   sets.resize(parts.size());
   LINNET_TRY(
       check(api.AllocateDescriptorSets(context->device, &allocate, sets.data()), "cannot make descriptors"));
-  std::vector<VkWriteDescriptorSet> writes;
   size_t next = 0;
-  for (size_t i = 0; i < parts.size(); ++i) {
-    if (parts[i]->bindings.empty()) continue;
-    VkWriteDescriptorSet write = {};
-    write.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET;
-    write.dstSet = sets[i];
-    write.descriptorCount = static_cast<uint32_t>(parts[i]->bindings.size()); // runs on over the bindings
-    write.descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
-    write.pBufferInfo = &infos[next];
-    next += parts[i]->bindings.size();
-    writes.push_back(write);
-  }
+  for (size_t i = 0; i < parts.size(); ++i)
+    for (uint32_t binding = 0; binding < parts[i]->bindings.size(); ++binding, ++next) {
+      VkWriteDescriptorSet write = {};
+      write.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET;
+      write.dstSet = sets[i];
+      write.dstBinding = binding;
+      write.descriptorCount = 1;
+      write.descriptorType =
+          texels[next] ? VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER : VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
+      write.pBufferInfo = &infos[next];
+      write.pTexelBufferView = &texels[next];
+      writes.push_back(write);
+    }
   api.UpdateDescriptorSets(context->device, static_cast<uint32_t>(writes.size()), writes.data(), 0, nullptr);
   return {};
 }
@@ -67,7 +97,8 @@ void Recording::barrier(VkPipelineStageFlags to, VkAccessFlags access) {
 }
 
 Result<void> Recording::record(std::span<const PlannedDispatch> planned, const Pipelines &pipelines,
-                               const Buffers &buffers, bool timed, RecordingCounts &counts) {
+                               const fb::Program &program, const Buffers &buffers, bool timed,
+                               RecordingCounts &counts) {
   const Api &api = context->api;
   std::vector<const Part *> parts;
   for (const PlannedDispatch &dispatch : planned) {
@@ -76,7 +107,7 @@ Result<void> Recording::record(std::span<const PlannedDispatch> planned, const P
       for (const Part &part : step.parts) parts.push_back(&part);
   }
   std::vector<VkDescriptorSet> sets;
-  LINNET_TRY(makeSets(parts, pipelines, buffers, sets));
+  LINNET_TRY(makeSets(parts, pipelines, program, buffers, sets));
   ++counts.recordings;
   counts.descriptor_sets += sets.size();
   LINNET_ASSIGN(commands, context->newCommands());

@@ -19,7 +19,8 @@ public:
 
   /// `planned`: one for each command. With `timed`, each command is between two time stamps.
   Result<void> record(std::span<const PlannedDispatch> planned, const Pipelines &pipelines,
-                      const Buffers &buffers, bool timed, RecordingCounts &counts);
+                      const fb::Program &program, const Buffers &buffers, bool timed,
+                      RecordingCounts &counts);
   Result<void> run() { return context->submit(commands); }
   /// Ticks at which command i began and ended in the last run: numbers 2 i and 2 i + 1.
   Result<std::vector<uint64_t>> stamps() const;
@@ -29,12 +30,15 @@ public:
 
 private:
   Result<void> makeSets(std::span<const Part *const> parts, const Pipelines &pipelines,
-                        const Buffers &buffers, std::vector<VkDescriptorSet> &sets);
+                        const fb::Program &program, const Buffers &buffers,
+                        std::vector<VkDescriptorSet> &sets);
+  Result<VkBufferView> view(const Range &range, uint32_t words, const Buffers &buffers);
   void barrier(VkPipelineStageFlags to, VkAccessFlags access);
 
   std::shared_ptr<Context> context;
   VkCommandBuffer commands = nullptr;
   VkDescriptorPool pool = nullptr;
+  std::vector<VkBufferView> views;
   VkQueryPool queries = nullptr;
 };
 

@@ -91,6 +91,23 @@ TEST_CASE("each claim of a GPU program is checked") {
       {[](P &p) { p.shaders[0]->local_x = p.shaders[0]->local_y = 512; }, "more than 65536 invocations"},
       {[](P &p) { p.shaders[0]->subgroup_min = 8; }, "subgroups from 8 to 0"},
       {[](P &p) { p.shaders[0]->bindings = 4; }, "has 4 bindings, 3 arguments are given"},
+      {[](P &p) {
+         p.shaders[0]->texels = {4, 0};
+       },
+       "3 bindings with 2 sizes of texels"},
+      {[](P &p) {
+         p.shaders[0]->texels = {4, 3, 0};
+       },
+       "texels of 3 words"},
+      {[](P &p) {
+         p.shaders[0]->texels = {4, 1, 2};
+       },
+       "argument 2: writes to texels"},
+      {[&](P &p) {
+         p.shaders[0]->texels = {0, 0, 0}, p.shaders[0]->bindings = 1, p.shaders[0]->texels.resize(1);
+         first(p).bind = {0, 0, 0};
+       },
+       "texels in shared bindings"},
       {[](P &p) { p.shaders[0]->push_words = 0; }, "1 push words of 0"},
       {[](P &p) { p.shaders[0]->push_words = 2; }, "a split's push words 1 and 2 of 2"},
       {[&](P &p) { p.entries[0]->commands[0]->body.Set(fb::KernelCallT()); }, "has dispatches only"},

@@ -1,5 +1,6 @@
-// Golden checkpoints on a Vulkan device: PyTorch's logits and tokens, the interpreter's where weights have fewer
-// bits, on the device as it is and as poor as each profile of docs/devices. The validation layers say nothing.
+// Golden checkpoints on a Vulkan device: PyTorch's logits and tokens, the interpreter's where weights have
+// fewer bits, on the device as it is and as poor as each profile of docs/devices. The validation layers say
+// nothing.
 #include "runtime/vulkan/context.h"
 #include "tests/compiler/golden.h"
 
@@ -35,7 +36,8 @@ struct Case {
 /// "", the device as it is, and the profiles.
 std::vector<std::string> profiles() {
   std::vector<std::string> paths = {""};
-  for (const auto &entry : std::filesystem::directory_iterator(std::string(LINNET_SOURCE_DIR) + "/docs/devices"))
+  for (const auto &entry :
+       std::filesystem::directory_iterator(std::string(LINNET_SOURCE_DIR) + "/docs/devices"))
     if (entry.path().extension() == ".json") paths.push_back(entry.path());
   std::sort(paths.begin(), paths.end());
   return paths;

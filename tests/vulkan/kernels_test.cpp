@@ -76,6 +76,16 @@ TEST_CASE("attention is valid for heads of any size", "[vulkan]") {
                              true, true, where}));
 }
 
+TEST_CASE("attention by a subgroup is valid", "[vulkan]") {
+  const int64_t head = GENERATE(4, 28, 64, 128);
+  const Type cache = GENERATE(Type::f32, Type::f16, Type::bf16);
+  Operands where;
+  where.texels = {4, uint8_t(cache == Type::f32 ? 4 : 2), uint8_t(cache == Type::f32 ? 4 : 2)};
+  for (bool causal : {false, true})
+    check(subgroupAttentionKernel(
+        {kBatch, kSeq, 3, 40, head, Extent(3 * head), Type::f32, cache, 0.3f, causal, true, true, where}));
+}
+
 TEST_CASE("matmul is valid in each variant and weight type", "[vulkan]") {
   const Type type = GENERATE(Type::f32, Type::f16, Type::bf16, Type::i8, Type::i4);
   const int64_t k = GENERATE(64, 37);

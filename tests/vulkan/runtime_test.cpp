@@ -269,10 +269,11 @@ TEST_CASE("a profile takes away and never adds") {
   Inventory inventory;
   inventory.limits.storage_range = 1000, inventory.features = {"cpu", "shader_float16"};
   CHECK(emulate(inventory, R"({"name": "n", "limits": {"maxStorageBufferRange": 4000,
-    "maxComputeWorkGroupSize": [64, 256, 1]}, "features": ["cpu", "shader_int8"]})",
+    "maxTexelBufferElements": 1000, "maxComputeWorkGroupSize": [64, 256, 1]}, "features": ["cpu", "shader_int8"]})",
                 "f")
             .ok());
   CHECK(inventory.limits.storage_range == 1000);
+  CHECK(inventory.limits.texels == 1000);
   CHECK(inventory.limits.local == std::array<uint32_t, 3>{64, 128, 1});
   CHECK(inventory.features == std::set<std::string>{"cpu"});
   CHECK(emulate(inventory, R"({"limits": {"maxFoo": 3}})", "f").error().message ==

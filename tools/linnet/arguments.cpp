@@ -1,4 +1,5 @@
 #include "arguments.h"
+#include "runtime/vulkan/context.h"
 #include "support/error.h"
 
 #include <cerrno>
@@ -97,8 +98,18 @@ void DeviceOption::add(CLI::App &command) {
   command.add_option("-t,--threads", threads, "threads (default: OMP_NUM_THREADS, or one a core)")
       ->check(CLI::Range(1, 1024))
       ->type_name("N");
-  command.add_option("--device", device, "cpu, or reference (the interpreter: slow; the oracle)")
+  command
+      .add_option(
+          "--device", device,
+          "cpu, vulkan (vulkan:N, vulkan:NAME: see linnet devices), or reference (the interpreter: slow; "
+          "the oracle)")
       ->type_name("D");
+  command
+      .add_option_function<std::string>(
+          "--emulate-limits", [](const std::string &file) { vulkan::emulateLimits(file); },
+          "a Vulkan device looks as poor as this profile says (docs/devices)")
+      ->check(CLI::ExistingFile)
+      ->type_name("FILE");
 }
 
 } // namespace linnet::cli

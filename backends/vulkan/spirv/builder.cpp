@@ -34,12 +34,21 @@ Builder::Builder(const KernelInfo &kernel) : info(kernel) {
     m.decorateMember(block_type, 0, spv::Decoration::Offset, {0});
   }
   for (uint32_t i = 0; i < info.n_buffers; ++i) {
-    Id buffer = m.variable(pointerType(kUniform, block_type), kUniform);
+    const bool texels = i < info.texels.size() && info.texels[i];
+    constexpr auto kConstant = spv::StorageClass::UniformConstant;
+    Id buffer = texels ? m.variable(pointerType(kConstant, imageType()), kConstant)
+                       : m.variable(pointerType(kUniform, block_type), kUniform);
     m.decorate(buffer, spv::Decoration::DescriptorSet, {0});
     m.decorate(buffer, spv::Decoration::Binding, {i});
     buffers.push_back(buffer);
   }
   push_variable = m.newId();
+}
+
+Id Builder::imageType() {
+  m.capability(spv::Capability::SampledBuffer);
+  return m.type(spv::Op::OpTypeImage,
+                {typeId(u32()), word(spv::Dim::Buffer), 0, 0, 0, 1, word(spv::ImageFormat::Unknown)});
 }
 
 /// The block of push constants, when it is known how many there are.
@@ -317,13 +326,10 @@ Value Builder::load2(uint32_t buffer, Value index, Type type) {
   return loadVector(buffer, index, {type.kind, 2});
 }
 
-Value Builder::loadWide(uint32_t buffer, Value index) {
-  m.capability(spv::Capability::Int64);
-  Id wide = m.type(spv::Op::OpTypeInt, {64, 0}), pointer = m.newId(), loaded = m.newId();
-  Id view = viewOf(buffer, 0, wide, 8);
-  emit(body, spv::Op::OpAccessChain, {pointerType(kUniform, wide), pointer, view, constant(0u).id, index.id});
-  emit(body, spv::Op::OpLoad, {wide, loaded, pointer});
-  return op(spv::Op::OpBitcast, u32(2), {loaded});
+Value Builder::fetch(uint32_t buffer, Value index) {
+  Id image = m.newId();
+  emit(body, spv::Op::OpLoad, {imageType(), image, buffers[buffer]});
+  return op(spv::Op::OpImageFetch, u32(4), {image, index.id});
 }
 
 void Builder::setBits(uint32_t buffer, Value index, Value keep, Value bits) {

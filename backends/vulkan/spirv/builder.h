@@ -50,9 +50,10 @@ struct Shared {
 struct KernelInfo {
   std::string name;
   std::array<uint32_t, 3> local_size = {64, 1, 1};
-  uint32_t n_buffers = 0;       ///< storage buffers at set 0, bindings 0..n-1
-  uint32_t n_push = 0;          ///< 32-bit push constants; push() adds what is beyond
-  bool local_size_spec = false; ///< local size x comes from specialization constant 0
+  uint32_t n_buffers = 0;           ///< storage buffers at set 0, bindings 0..n-1
+  std::vector<uint8_t> texels = {}; ///< not 0: the binding is a uniform texel buffer; empty: none
+  uint32_t n_push = 0;              ///< 32-bit push constants; push() adds what is beyond
+  bool local_size_spec = false;     ///< local size x comes from specialization constant 0
 };
 
 enum class SubgroupOp { add, max, min };
@@ -139,8 +140,8 @@ public:
   Value load4(uint32_t buffer, Value index, Type type);
   /// The same of two words.
   Value load2(uint32_t buffer, Value index, Type type);
-  /// Words [2 index, 2 index + 2) as a pair of u32, by one load of 64 bits. Needs shader_int64.
-  Value loadWide(uint32_t buffer, Value index);
+  /// Texel number `index` of a uniform texel buffer: as many words as it has, the rest is of no use.
+  Value fetch(uint32_t buffer, Value index);
   /// word = (word & keep) | bits, safe beside other invocations that set other bits of it.
   void setBits(uint32_t buffer, Value index, Value keep, Value bits);
   Shared shared(Type element, uint32_t count, std::string_view name = "");
@@ -167,6 +168,7 @@ public:
 private:
   void declarePush();
   Id typeId(Type type);
+  Id imageType();
   Id pointerType(spv::StorageClass storage, Id pointee);
   Value builtin(spv::BuiltIn which, int dim);
   Value op(spv::Op op, Type type, std::initializer_list<uint32_t> operands);
