@@ -7,6 +7,19 @@ def tokens(text):
     return ",".join(map(str, text))
 
 
+class Bundled(TestCase):
+    """models/linnet-stories, what scripts/demo shows."""
+
+    def test_it_writes_the_beginning_of_a_story(self):
+        done = self.succeeds("run", ROOT / "models" / "linnet-stories", "--prompt", "Once upon a time", "--max-new-tokens", 12)
+        self.assertTrue(done.out.startswith(", there was a little girl named Lily. She"), done.out)
+
+    def test_what_it_is_made_of_fits_the_card(self):
+        model = ROOT / "models" / "linnet-stories"
+        self.assertLess((model / "model.safetensors").stat().st_size, 8 << 20)
+        self.assertIn(f"{(model / 'model.safetensors').stat().st_size} bytes", (model / "README.md").read_text())
+
+
 class Golden(TestCase):
     """PyTorch's figures through the whole path."""
 
