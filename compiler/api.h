@@ -32,6 +32,8 @@ struct CompileOptions {
   std::string weights;
   /// How weights are stored: f32 (as they are), bf16, f16, int8 (a scale a column), int4 (groups of 32).
   std::string dtype = "f32";
+  /// How the KV cache is stored: f32, bf16 or f16.
+  std::string kv_cache = "f32";
   /// 0: what correctness needs; 1: fusion, layouts, memory reuse; 2: the same and what is
   /// computed less often or in a better order.
   int opt_level = 2;

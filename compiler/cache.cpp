@@ -105,8 +105,9 @@ Result<std::string> CompileCache::keyOf(const std::vector<std::string> &files,
     if (target.find(":native") != std::string::npos)
       text += "host " + llvm::sys::getHostCPUName().str() + "\n";
   }
-  text += fmt::format("context {} batch {} level {} dtype {} pipeline {}\n", options.max_context,
-                      options.max_batch, options.opt_level, options.dtype, options.pass_pipeline);
+  text += fmt::format("context {} batch {} level {} dtype {} cache {} pipeline {}\n", options.max_context,
+                      options.max_batch, options.opt_level, options.dtype, options.kv_cache,
+                      options.pass_pipeline);
   text += "first " + options.first_passes + "\n";
   for (const std::string &plugin : options.pass_plugins) {
     LINNET_ASSIGN(uint64_t hash, contentHash(plugin));

@@ -148,7 +148,8 @@ private:
 
   /// The options that decide what the passes do.
   std::string summary() const {
-    std::string text = fmt::format("-O{}, dtype {}", options.opt_level, options.dtype);
+    std::string text =
+        fmt::format("-O{}, dtype {}, KV cache {}", options.opt_level, options.dtype, options.kv_cache);
     for (const std::string &pass : options.disabled_passes) text += ", without " + pass;
     if (!options.first_passes.empty()) text += ", first " + options.first_passes;
     if (!options.pass_pipeline.empty()) text += ", pipeline " + options.pass_pipeline;

@@ -48,7 +48,8 @@ private:
 } // namespace
 
 Result<void> fillPipeline(PassManager &manager, const std::string &target, const CompileOptions &options) {
-  PipelineSpec spec{target, options.opt_level, options.disabled_passes, options.pass_pipeline, options.dtype};
+  PipelineSpec spec{target,        options.opt_level, options.disabled_passes, options.pass_pipeline,
+                    options.dtype, options.kv_cache};
   LINNET_TRY(loadPassPlugins(options.pass_plugins));
   if (!options.first_passes.empty())
     LINNET_TRY(appendPasses(manager, options.first_passes, "--first-passes"));

@@ -30,6 +30,8 @@ struct PipelineSpec {
   std::string custom;
   /// How weights are stored: f32 (as they are), bf16, f16, int8 (a scale a column), int4 (in groups of 32).
   std::string dtype = "f32";
+  /// How KV caches are stored: f32, bf16 or f16.
+  std::string kv_cache = "f32";
 };
 
 /// Appends passes given as text in mlir-opt's syntax; `what` is the option they were given with, for the

@@ -43,14 +43,23 @@ constexpr DtypePass kDtypes[] = {{"bf16", "linnet-mixed-precision", "{weights=bf
                                  {"int8", "linnet-quantize", "{bits=8}"},
                                  {"int4", "linnet-quantize", "{bits=4 group=32}"}};
 
-std::vector<Step> optimizing(const TargetDescription &target, int opt_level, const std::string &dtype) {
+/// The options of linnet-mixed-precision that store KV caches as a --kv-cache says.
+struct CachePass {
+  const char *type, *options;
+};
+constexpr CachePass kCaches[] = {{"bf16", "{weights=f32 cache=bf16}"}, {"f16", "{weights=f32 cache=f16}"}};
+
+std::vector<Step> optimizing(const TargetDescription &target, const PipelineSpec &spec) {
+  const int opt_level = spec.opt_level;
   std::vector<Step> steps;
   if (opt_level >= 1) steps = {{"canonicalize"}, {"cse"}};
   if (opt_level >= 1 && target.attention) steps.push_back({"linnet-fuse-attention"});
   if (opt_level >= 2 && plans(target))
     steps.insert(steps.end(), {{"linnet-hoist-pool"}, {"linnet-fold-weights"}});
   for (const DtypePass &pass : kDtypes)
-    if (dtype == pass.dtype) steps.push_back({pass.pass, false, pass.options});
+    if (spec.dtype == pass.dtype) steps.push_back({pass.pass, false, pass.options});
+  for (const CachePass &pass : kCaches)
+    if (spec.kv_cache == pass.type) steps.push_back({"linnet-mixed-precision", false, pass.options});
   if (opt_level >= 1) {
     if (target.matmul_epilogue) steps.push_back({"linnet-fuse-epilogue"});
     if (target.fused_elementwise) steps.push_back({"linnet-fuse-elementwise"});
@@ -61,8 +70,8 @@ std::vector<Step> optimizing(const TargetDescription &target, int opt_level, con
   return steps;
 }
 
-std::vector<Step> allSteps(const TargetDescription &target, int opt_level, const std::string &dtype) {
-  std::vector<Step> steps = optimizing(target, opt_level, dtype);
+std::vector<Step> allSteps(const TargetDescription &target, const PipelineSpec &spec) {
+  std::vector<Step> steps = optimizing(target, spec);
   if (plans(target)) steps.insert(steps.end(), std::begin(kPlanning), std::end(kPlanning));
   return steps;
 }
@@ -105,6 +114,7 @@ struct DefaultPipelineOptions : PassPipelineOptions<DefaultPipelineOptions> {
                              llvm::cl::init("cpu")};
   Option<std::string> dtype{*this, "dtype", llvm::cl::desc("f32, bf16, f16, int8 or int4"),
                             llvm::cl::init("f32")};
+  Option<std::string> kv_cache{*this, "kv-cache", llvm::cl::desc("f32, bf16 or f16"), llvm::cl::init("f32")};
   Option<int> opt_level{*this, "opt-level", llvm::cl::desc("0, 1 or 2"), llvm::cl::init(2)};
   ListOption<std::string> disabled{*this, "disable", llvm::cl::desc("passes to leave out")};
 };
@@ -119,7 +129,7 @@ void registerEach() {
       [](OpPassManager &manager, StringRef options, function_ref<LogicalResult(const Twine &)> error) {
         DefaultPipelineOptions parsed;
         if (failed(parsed.parseFromString(options))) return failure();
-        PipelineSpec spec{parsed.target, parsed.opt_level, {}, {}, parsed.dtype};
+        PipelineSpec spec{parsed.target, parsed.opt_level, {}, {}, parsed.dtype, parsed.kv_cache};
         for (const std::string &name : parsed.disabled) spec.disabled.push_back(name);
         auto built = buildPipeline(manager, spec);
         return built ? success() : error(built.error().message);
@@ -141,7 +151,9 @@ const std::vector<std::string> &requiredPasses() {
 
 std::vector<std::string> defaultPasses(const TargetDescription &target, int opt_level) {
   std::vector<std::string> names;
-  for (const Step &step : allSteps(target, opt_level, "f32")) names.push_back(step.pass);
+  PipelineSpec spec;
+  spec.opt_level = opt_level;
+  for (const Step &step : allSteps(target, spec)) names.push_back(step.pass);
   return names;
 }
 
@@ -159,8 +171,11 @@ Result<void> buildPipeline(OpPassManager &manager, const PipelineSpec &spec) {
   if (spec.dtype != "f32" &&
       llvm::none_of(kDtypes, [&](const DtypePass &pass) { return spec.dtype == pass.dtype; }))
     return errorf("unknown dtype '{}', expected f32, bf16, f16, int8 or int4", spec.dtype);
+  if (spec.kv_cache != "f32" &&
+      llvm::none_of(kCaches, [&](const CachePass &pass) { return spec.kv_cache == pass.type; }))
+    return errorf("unknown type of KV caches '{}', expected f32, bf16 or f16", spec.kv_cache);
   LINNET_TRY(checkDisabled(spec.disabled));
-  std::vector<Step> steps = allSteps(*target, spec.opt_level, spec.dtype);
+  std::vector<Step> steps = allSteps(*target, spec);
   if (!spec.custom.empty()) {
     LINNET_TRY(append(manager, spec.custom));
     steps.clear();

@@ -230,6 +230,10 @@ Result<void> ProgramCheck::checkRef(const fb::Ref *ref, const char *what) {
 Result<void> ProgramCheck::checkCommand(const fb::Command &command) {
   LINNET_TRY(checkExpr(command.flops(), "flops"));
   LINNET_TRY(checkExpr(command.bytes(), "bytes"));
+  if (command.only_for())
+    for (uint16_t output : *command.only_for())
+      if (output >= entry->outputs()->size())
+        return wrong("is only for output {} of {}", output, entry->outputs()->size());
   auto *dispatch = command.body_as_Dispatch();
   if (program.shaders() && program.shaders()->size() && !dispatch)
     return wrong("a program of shaders has dispatches only");

@@ -2,6 +2,8 @@
 
 #include "ir/Locations.h"
 
+#include "llvm/ADT/DenseSet.h"
+#include "llvm/ADT/SetVector.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -168,6 +170,29 @@ Result<void> ModuleLowering::addPorts(func::FuncOp function) {
   return {};
 }
 
+/// Who needs only some outputs (none of them while a prompt is being fed) does not pay for the others.
+void ModuleLowering::findServed() {
+  served.clear();
+  llvm::DenseSet<Operation *> always;
+  for (auto [value, place] :
+       llvm::zip(entry.getBody().front().getTerminator()->getOperands(), result_places)) {
+    llvm::SetVector<Operation *> needed;
+    if (Operation *op = value.getDefiningOp()) needed.insert(op);
+    for (size_t i = 0; i < needed.size(); ++i)
+      needed[i]->walk([&](Operation *inner) { // a region may read values from outside
+        for (mlir::Value operand : inner->getOperands())
+          if (Operation *op = operand.getDefiningOp()) needed.insert(op);
+      });
+    for (Operation *op : needed) {
+      if (place.first == fb::Space::output)
+        served[op].push_back(uint16_t(place.second));
+      else
+        always.insert(op);
+    }
+  }
+  for (Operation *op : always) served.erase(op);
+}
+
 Result<void> ModuleLowering::lowerEntry(func::FuncOp function) {
   entry = function;
   program.entries.push_back(std::make_unique<fb::EntryT>());
@@ -178,6 +203,7 @@ Result<void> ModuleLowering::lowerEntry(func::FuncOp function) {
   out->arena_bytes = uint64_t(arenaBytes(function));
   program.arena_bytes = std::max(program.arena_bytes, out->arena_bytes);
   LINNET_TRY(addPorts(function));
+  findServed();
   for (Operation &op : function.getBody().front().without_terminator()) LINNET_TRY(lowerOp(&op));
   return {};
 }
@@ -241,6 +267,7 @@ std::unique_ptr<fb::CommandT> ModuleLowering::command(Operation *op) {
   auto command = std::make_unique<fb::CommandT>();
   command->op = op->getName().stripDialect().str();
   command->location = locationOf(op);
+  command->only_for = servedBy(op);
   addCost(op, *command);
   return command;
 }

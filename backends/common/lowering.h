@@ -73,6 +73,8 @@ protected:
   // --- commands
   /// A command with its op, location and cost; the caller sets the body and calls push.
   std::unique_ptr<fb::CommandT> command(mlir::Operation *op);
+  /// The outputs of the entry that alone need what `op` computes; none: a state needs it, too.
+  std::vector<uint16_t> servedBy(mlir::Operation *op) const { return served.lookup(op); }
   void push(std::unique_ptr<fb::CommandT> command) { out->commands.push_back(std::move(command)); }
 
   /// Where `bytes` of the arena begin that lie behind the entry's plan: for what a backend keeps from one
@@ -92,6 +94,7 @@ private:
   Result<void> gatherSymbols();
   Result<void> lowerEntry(mlir::func::FuncOp function);
   Result<void> addPorts(mlir::func::FuncOp function);
+  void findServed();
   Result<fb::PortT> port(mlir::func::FuncOp function, mlir::Type type, llvm::StringRef name,
                          uint64_t &io_bytes);
   Result<uint32_t> state(mlir::func::FuncOp function, mlir::Type type, llvm::StringRef name);
@@ -107,6 +110,7 @@ private:
   llvm::DenseMap<mlir::Operation *, uint32_t> constants;
   fb::EntryT *out = nullptr;
   std::vector<std::pair<fb::Space, uint32_t>> argument_places, result_places;
+  llvm::DenseMap<mlir::Operation *, std::vector<uint16_t>> served; ///< outputs that alone need an op
 };
 
 } // namespace linnet::backend

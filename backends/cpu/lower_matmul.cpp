@@ -130,6 +130,7 @@ fb::RefT Lowering::integerRows(MatmulOp op, const PackedMatmulSpec &spec, const 
   auto made = std::make_unique<fb::CommandT>();
   made->op = "matmul.lhs";
   made->location = backend::locationOf(op);
+  made->only_for = servedBy(op);
   made->flops = expression({m * Extent(2 * to.k)});
   made->bytes = expression({m * Extent(4 * to.k), m * Extent(2 * to.k)});
   append(std::move(made), {integerRowsKernel(to, spec.a_stride), {a, rows}, m});

@@ -82,9 +82,11 @@ public:
       weights.emplace(weight->name()->str(), std::move(tensor));
     }
     for (const fb::State *state : *program.states()) {
-      if (state->dtype() != fb::DType::f32) return errorf("state \"{}\": expected f32", state->name()->str());
-      states.push_back(
-          {state->name()->str(), Tensor::zeros(Kind::f32, {static_cast<int64_t>(state->bytes() / 4)})});
+      const Kind kind = kindOf(state->dtype());
+      if (kind != Kind::f32 && kind != Kind::f16 && kind != Kind::bf16)
+        return errorf("state \"{}\": expected f32, f16 or bf16", state->name()->str());
+      const auto elements = static_cast<int64_t>(state->bytes() / elementBytes(state->dtype()));
+      states.push_back({state->name()->str(), Tensor::zeros(kind, {elements})});
     }
     return {};
   }
@@ -144,11 +146,13 @@ public:
   }
   Result<void> readState(std::string_view name, std::span<std::byte> to) override {
     LINNET_ASSIGN(uint32_t i, findState(program, name, to.size()));
+    LINNET_TRY(isCopied(i));
     std::memcpy(to.data(), states[i].storage.data(), to.size());
     return {};
   }
   Result<void> writeState(std::string_view name, std::span<const std::byte> from) override {
     LINNET_ASSIGN(uint32_t i, findState(program, name, from.size()));
+    LINNET_TRY(isCopied(i));
     std::memcpy(states[i].storage.data(), from.data(), from.size());
     return {};
   }
@@ -161,6 +165,10 @@ public:
   void setProfiler(std::shared_ptr<Profiler> p) override { profiler = std::move(p); }
 
 private:
+  Result<void> isCopied(uint32_t i) const {
+    if (states[i].storage.kind == Kind::f32) return {};
+    return errorf("state \"{}\": the interpreter copies states of f32 only", states[i].name);
+  }
   struct OpTime {
     mlir::Operation *op;
     int64_t begin, end;
@@ -200,7 +208,7 @@ private:
       std::vector<int64_t> shape;
       for (const fb::Expr *dim : *program.states()->Get(i)->shape())
         shape.push_back(linnet::evaluate(dim, symbols));
-      Tensor tensor = Tensor::zeros(Kind::f32, shape);
+      Tensor tensor = Tensor::zeros(states[i].storage.kind, shape);
       std::copy_n(states[i].storage.data(), tensor.size(), tensor.data());
       current[states[i].name] = std::move(tensor);
     }

@@ -43,6 +43,7 @@ Result<std::unique_ptr<Executable>> CpuExecutable::load(const Artifact &artifact
     return errorf("{}: its program for the cpu consists of shaders", artifact.path());
   std::unique_ptr<CpuExecutable> made(new CpuExecutable(artifact, program));
   made->threads = options.threads ? options.threads : omp_get_max_threads();
+  made->spins = Progress::spinsFor(made->threads, omp_get_num_procs());
   const char *forced = std::getenv(kIsaVariable);
   if (forced && *forced && program.code()->size()) {
     LINNET_ASSIGN(const fb::Code *chosen, chooseCode(program));
@@ -117,11 +118,13 @@ void CpuExecutable::compile(CompiledEntry &compiled) {
   for (const fb::Command *command : *compiled.entry->commands()) {
     if (auto *call = command->body_as_KernelCall()) {
       Step step = compileCall(*call);
+      step.only_for = command->only_for();
       for (const fb::Ref *ref : *call->args()) step.args.push_back(place(ref));
       compiled.steps.push_back(std::move(step));
     } else {
       auto *matmul = command->body_as_PackedMatmul();
       Step step = compileMatmul(*matmul);
+      step.only_for = command->only_for();
       for (const fb::Ref *ref :
            {matmul->a(), matmul->w(), matmul->bias(), matmul->residual(), matmul->out(), matmul->scale()})
         step.args.push_back(place(ref));
@@ -235,7 +238,7 @@ Result<void> CpuExecutable::run(int entry, std::span<const int64_t> values,
     if (!inputs[i].empty())
       std::memcpy(io.data() + e.inputs()->Get(i)->offset(), inputs[i].data(), inputs[i].size());
   std::copy(values.begin(), values.end(), symbols.begin());
-  LINNET_TRY(execute(entry, symbols));
+  LINNET_TRY(execute(entry, symbols, wanted));
   last_entry = entry;
   return {};
 }
@@ -248,6 +251,11 @@ Result<std::span<const std::byte>> CpuExecutable::output(int i) {
                   e.outputs()->size(), i);
   const fb::Port &port = *e.outputs()->Get(static_cast<uint32_t>(i));
   return std::span<const std::byte>(io.data() + port.offset(), portBytes(port, symbols));
+}
+
+static bool serves(const flatbuffers::Vector<uint16_t> *outputs, const std::vector<bool> &wanted) {
+  if (!outputs || wanted.empty()) return true;
+  return std::any_of(outputs->begin(), outputs->end(), [&](uint16_t output) { return wanted[output]; });
 }
 
 CpuExecutable::Task CpuExecutable::plan(const Step &step, std::span<const int64_t> values) {
@@ -282,12 +290,14 @@ MatmulShape CpuExecutable::shapeOf(const Step &step, const Task &task) {
 }
 
 // Runs of generated kernels share one parallel region; the library opens its own.
-Result<void> CpuExecutable::execute(int entry, std::span<const int64_t> values) {
+Result<void> CpuExecutable::execute(int entry, std::span<const int64_t> values,
+                                    const std::vector<bool> &wanted) {
   const CompiledEntry &compiled = entries[static_cast<size_t>(entry)];
   size_t count = compiled.steps.size();
   for (size_t i = 0; i < count; ++i) {
-    tasks[i] = plan(compiled.steps[i], values);
-    if (compiled.steps[i].matmul) tasks[i].dims = &tasks[i].m;
+    const Step &step = compiled.steps[i];
+    tasks[i] = serves(step.only_for, wanted) ? plan(step, values) : Task(); // no items
+    if (step.matmul) tasks[i].dims = &tasks[i].m;
   }
   int64_t start = profiler ? profileNow() : 0;
   if (profiler) stamps.clear();
@@ -338,7 +348,7 @@ void CpuExecutable::runShare(const CompiledEntry &entry, size_t first, size_t la
       progress[i].finish(count);
     }
     if (kStamped && ended) stamps.note(static_cast<size_t>(thread), i, started, ended);
-    progress[i].wait(count);
+    progress[i].wait(count, spins);
   }
 }
 
@@ -369,7 +379,8 @@ void CpuExecutable::report(const CompiledEntry &entry, std::span<const int64_t> 
     const auto *call = command.body_as_KernelCall();
     uint32_t kernel = call ? call->kernel() : command.body_as_PackedMatmul()->kernel();
     Stamp stamp = stamps.of(i);
-    if (stamp.end == 0) stamp = {last, last};
+    const bool idle = stamp.end == 0; // nobody wanted it, or it had no work
+    if (idle) stamp = {last, last};
     last = stamp.end;
     timings[i] = {command.op()->string_view(),
                   command.location()->string_view(),
@@ -377,8 +388,8 @@ void CpuExecutable::report(const CompiledEntry &entry, std::span<const int64_t> 
                                    : program.kernels()->Get(kernel)->string_view(),
                   stamp.begin,
                   stamp.end,
-                  evaluate(command.flops(), extents),
-                  evaluate(command.bytes(), extents)};
+                  idle ? 0 : evaluate(command.flops(), extents),
+                  idle ? 0 : evaluate(command.bytes(), extents)};
   }
   run.commands = timings;
   profiler->add(run);

@@ -35,7 +35,8 @@ private:
   struct Step {
     Kernel kernel = nullptr;
     std::vector<void *> args;
-    const fb::Expr *amount = nullptr; // items of work, or a matmul's m
+    const fb::Expr *amount = nullptr;                        // items of work, or a matmul's m
+    const flatbuffers::Vector<uint16_t> *only_for = nullptr; // outputs; null: it is always run
     int64_t grain = 1;
     bool matmul = false, library = false; // library: oneDNN may be used
     int64_t crossover = 0, panels = 0;
@@ -62,7 +63,7 @@ private:
   void compile(CompiledEntry &compiled);
   Step compileCall(const fb::KernelCall &call) const;
   Step compileMatmul(const fb::PackedMatmul &call) const;
-  Result<void> execute(int entry, std::span<const int64_t> symbols);
+  Result<void> execute(int entry, std::span<const int64_t> symbols, const std::vector<bool> &wanted);
   Task plan(const Step &step, std::span<const int64_t> symbols);
   void runKernels(const CompiledEntry &entry, size_t first, size_t last);
   template <bool kStamped>
@@ -73,7 +74,7 @@ private:
 
   const Artifact &artifact;
   const fb::Program &program;
-  int threads = 1;
+  int threads = 1, spins = 0; // how often a thread looks before it sleeps
   LoadedCode code;
   std::unique_ptr<MatmulLibrary> library;
   Reservation states, arena, io, scratch;

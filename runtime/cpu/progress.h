@@ -22,17 +22,21 @@ public:
     if (done.fetch_add(1, std::memory_order_acq_rel) + 1 == pieces)
       done.notify_all(); // a system call only for sleepers
   }
-  /// Returns when `pieces` are done. What they wrote is seen afterwards.
-  void wait(uint32_t pieces) const {
-    for (int i = 0; i < kSpins; ++i) {
+  /// Returns when `pieces` are done. What they wrote is seen afterwards. `spins`: how often to look before
+  /// sleeping.
+  void wait(uint32_t pieces, int spins) const {
+    for (int i = 0; i < spins; ++i) {
       if (done.load(std::memory_order_acquire) == pieces) return;
       pause();
     }
     for (uint32_t seen; (seen = done.load(std::memory_order_acquire)) != pieces;) done.wait(seen);
   }
 
+  /// For a team of `threads` on so many processors: 50 to 100 microseconds, more than one decode command's
+  /// imbalance; or nothing where a spinning thread would keep a processor from the one that it waits for.
+  static int spinsFor(int threads, int processors) { return threads > processors ? 0 : 4000; }
+
 private:
-  static constexpr int kSpins = 4000; // 50 to 100 microseconds, more than one decode command's imbalance
   static void pause() {
 #if defined(__x86_64__)
     __builtin_ia32_pause();

@@ -36,6 +36,7 @@ class Usage(TestCase):
                 (("bench", model, "-p", "4x"), "-p"),
                 (("bench", model, "-p", "0", "-n", "0"), "nothing to measure"),
                 (("bench", model, "-b", "0"), "-b"),
+                (("bench", model, "-d", "0"), "-d"),
                 (("bench", model, "-r", "0"), "-r"),
                 (("profile",), "FILE"),
                 (("profile", model, "-p", "0"), "-p"),
@@ -101,6 +102,7 @@ class Prompts(TestCase):
     def test_bounds_of_a_benchmark(self):
         self.fails("bench", golden("tiny"), "-p", 49, says=["49", "48"])
         self.fails("bench", golden("tiny"), "-p", 4, "-n", 48, says=["49", "48"])
+        self.fails("bench", golden("tiny"), "-p", 0, "-n", 9, "-d", 40, says=["49", "48"])
         self.fails("bench", golden("tiny"), "-p", 4, "-n", 4, "-b", 5, says=["5", "4"])
 
     def test_ids_that_are_no_tokens(self):

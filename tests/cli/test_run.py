@@ -246,6 +246,9 @@ class Bench(TestCase):
         self.assertEqual(rows[0][-2:], ["test", "t/s"])
         self.assertEqual([row[-2] for row in rows[2:]], ["pp8", "pp16", "tg4"] * 2)
         self.assertTrue(all("±" in row[-1] for row in rows[2:]))
+        deep = self.succeeds("bench", golden("tiny"), "-p", 0, "-n", "3,4", "-d", "1,40", "-r", 1, "--json").json
+        self.assertEqual([(t["test"], t["n_depth"]) for t in deep["tests"]],
+                         [("tg3", 1), ("tg4", 1), ("tg3 @ d40", 40), ("tg4 @ d40", 40)])
         report = self.succeeds("bench", golden("tiny"), "-p", 8, "-n", 4, "-r", 3, "-t", 1, "--json").json
         self.assertEqual([(t["n_prompt"], t["n_gen"], t["batch"]) for t in report["tests"]], [(8, 0, 1), (0, 4, 1)])
         self.assertTrue(all(len(t["samples_ts"]) == 3 and min(t["samples_ts"]) > 0 for t in report["tests"]))

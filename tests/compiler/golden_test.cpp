@@ -159,10 +159,25 @@ TEST_CASE("a checkpoint is summarized, initialized and exported") {
   CHECK(refused.error().message == "unknown format 'zip', expected gguf or safetensors");
 }
 
-TEST_CASE("weights in fewer bits: cpu gives the interpreter's numbers, and stays near f32's") {
+TEST_CASE("a cache in 16 bits takes half the memory") {
+  Scratch scratch;
+  CompileOptions options;
+  options.input = std::string(LINNET_GOLDEN_DIR) + "/tiny";
+  options.output = scratch.file("model.linnet");
+  options.targets = {"reference"};
+  auto stateBytes = [&](const char *type) {
+    options.kv_cache = type;
+    return compiled(options).programs.at(0).state_bytes;
+  };
+  const uint64_t f32 = stateBytes("f32");
+  CHECK(stateBytes("bf16") * 2 == f32);
+  CHECK(stateBytes("f16") * 2 == f32);
+}
+
+TEST_CASE("weights and caches in fewer bits: cpu gives the interpreter's numbers, and stays near f32's") {
   api().registerDevices();
   struct Case {
-    const char *dtype;
+    const char *dtype, *cache;
     double bound; ///< on the worst logit against f32, of the largest: what was measured, with room
     /// On the worst logit of cpu against the interpreter. Beside integers the cpu's activations have 16 bits:
     /// a two-hundredth of what rounding the weights changes. In bf16 the last bit of an f32 sum decides now
@@ -171,11 +186,12 @@ TEST_CASE("weights in fewer bits: cpu gives the interpreter's numbers, and stays
     /// checks.
     double between;
   };
-  const auto [dtype, bound, between] = GENERATE(Case{"bf16", 0.012, 6e-3}, Case{"f16", 0.0015, 1e-5},
-                                                Case{"int8", 0.035, 2e-4}, Case{"int4", 0.6, 2e-4});
+  const auto [dtype, cache, bound, between] = GENERATE(
+      Case{"bf16", "f32", 0.012, 6e-3}, Case{"f16", "f32", 0.0015, 1e-5}, Case{"int8", "f32", 0.035, 2e-4},
+      Case{"int4", "f32", 0.6, 2e-4}, Case{"f32", "bf16", 0.012, 6e-3}, Case{"int8", "f16", 0.035, 2e-3});
   const std::string name = GENERATE(std::string("tiny"), std::string("odd"));
   const int level = GENERATE(0, 2);
-  CAPTURE(name, dtype, level);
+  CAPTURE(name, dtype, cache, level);
   Expected expected(name);
   std::vector<TokenId> ids = expected.ids("input_ids");
   ids.resize(static_cast<size_t>(expected.columns("input_ids")));
@@ -186,6 +202,7 @@ TEST_CASE("weights in fewer bits: cpu gives the interpreter's numbers, and stays
   options.output = scratch.file("model.linnet");
   options.targets = {"cpu", "reference"};
   options.dtype = dtype;
+  options.kv_cache = cache;
   options.opt_level = level;
   compiled(options);
   const Answer cpu = ask(options.output, "cpu", ids), reference = ask(options.output, "reference", ids);

@@ -308,6 +308,10 @@ TEST_CASE("each claim of the metadata is checked") {
       {[&](P &p) { call(p)->args[0]->index = 1; }, "number 1 of 1 input"},
       {[&](P &p) { call(p)->args[0]->space = static_cast<fb::Space>(9); }, "unknown memory space"},
       {[&](P &p) { commands(p)[0]->body.Reset(); }, "unknown kind of command"},
+      {[&](P &p) {
+         commands(p)[0]->only_for = {0, 7};
+       },
+       "is only for output 7 of"},
       {[&](P &p) { matmul(p)->a_stride = 41; }, "a: needs 163 floats at the bounds, it has 640 bytes"},
       {[&](P &p) { matmul(p)->k = 0; }, "sizes m 4 k 0"},
       {[&](P &p) { matmul(p)->k = int64_t(1) << 40; }, "sizes m 4 k"},

@@ -53,6 +53,7 @@ template <class... Refs> std::vector<std::unique_ptr<fb::RefT>> refs(Refs... lis
 struct ChainArtifact {
   std::vector<std::pair<std::string, std::vector<std::string>>> variants = {{"any", {}}};
   uint64_t arena_bytes = 2 * 2048;
+  bool last_only_for_y = false; ///< the command that writes y is skipped where y is not wanted
 };
 
 inline void writeChain(const std::string &path, const ChainArtifact &chain) {
@@ -73,6 +74,7 @@ inline void writeChain(const std::string &path, const ChainArtifact &chain) {
   addCall(*entry, "test.affine", 0, refs(ref(fb::Space::input, 0, 0, 2048), arena(0)), symbol(0, 8), 3);
   addCall(*entry, "test.reverse", 1, refs(arena(0), arena(2048)), symbol(0, 8), 5);
   addCall(*entry, "test.affine", 0, refs(arena(2048), ref(fb::Space::output, 0, 0, 2048)), symbol(0, 8), 1);
+  if (chain.last_only_for_y) entry->commands.back()->only_for = {0};
   program->entries.push_back(std::move(entry));
   finishCpu(path, writer, std::move(program));
 }

@@ -59,6 +59,33 @@ TEST_CASE("commands run in order on any number of threads") {
   }
 }
 
+TEST_CASE("what only an unwanted output needs is not computed") {
+  TemporaryDirectory directory;
+  ChainArtifact chain;
+  chain.last_only_for_y = true;
+  writeChain(directory / "chain.linnet", chain);
+  auto artifact = Artifact::open(directory / "chain.linnet");
+  REQUIRE(artifact.ok());
+  const fb::Program &program = *artifact->program("cpu");
+  auto device = openDevice("cpu");
+  REQUIRE(device.ok());
+  auto executable = (*device)->load(*artifact, program, {.threads = 2});
+  REQUIRE(executable.ok());
+  auto run = [&](const std::vector<float> &x, const std::vector<bool> &wanted) {
+    const int64_t symbols[] = {2};
+    const std::span<const std::byte> inputs[] = {std::as_bytes(std::span(x))};
+    REQUIRE((*executable)->run(0, symbols, inputs, wanted).ok());
+    auto bytes = (*executable)->output(0);
+    REQUIRE(bytes.ok());
+    const auto *floats = reinterpret_cast<const float *>(bytes->data());
+    return std::vector<float>(floats, floats + 16);
+  };
+  auto first = randomValues(16, 5), second = randomValues(16, 6);
+  CHECK(run(first, {true}) == chainReference(chain, first));
+  CHECK(run(second, {false}) == chainReference(chain, first)); // y is what it was
+  CHECK(run(second, {}) == chainReference(chain, second));
+}
+
 TEST_CASE("a matmul's rows decide between kernel and library, the result does not") {
   TemporaryDirectory directory;
   for (int activation = 0; activation < 4; ++activation)

@@ -14,6 +14,10 @@ void addPassOptions(CLI::App &command, CompileOptions &options) {
       ->check(CLI::IsMember({"f32", "bf16", "f16", "int8", "int4"}))
       ->type_name("f32|bf16|f16|int8|int4")
       ->capture_default_str();
+  command.add_option("--kv-cache", options.kv_cache, "how the KV cache is stored")
+      ->check(CLI::IsMember({"f32", "bf16", "f16"}))
+      ->type_name("f32|bf16|f16")
+      ->capture_default_str();
   command.add_option("-O", options.opt_level, "0: as written, 1: fused and laid out, 2: all passes")
       ->check(CLI::Range(0, 2))
       ->type_name("0|1|2")

@@ -5,7 +5,8 @@
 
 namespace linnet::cli {
 
-/// --max-context, --max-batch, --dtype, -O, --weights, and those that choose, add and verify passes.
+/// --max-context, --max-batch, --dtype, --kv-cache, -O, --weights, and those that choose, add and verify
+/// passes.
 void addPassOptions(CLI::App &command, CompileOptions &options);
 
 } // namespace linnet::cli

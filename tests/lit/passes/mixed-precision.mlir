@@ -1,12 +1,21 @@
 // RUN: linnet-opt %s --linnet-mixed-precision='weights=bf16 cache=f16' | FileCheck %s
 // RUN: linnet-opt %s --linnet-mixed-precision='weights=f32 cache=f32' | FileCheck %s --check-prefix=NONE
+// RUN: linnet-opt %s --linnet-default-pipeline='dtype=int8 kv-cache=bf16' | FileCheck %s --check-prefix=BOTH
+// RUN: not linnet-opt %s --linnet-default-pipeline='kv-cache=int8' 2>&1 | FileCheck %s --check-prefix=CACHE
 // RUN: not linnet-opt %s --linnet-mixed-precision='weights=f8' 2>&1 | FileCheck %s --check-prefix=WRONG
 
 // RUN: linnet-opt %s --linnet-mixed-precision='weights=f16' | FileCheck %s --check-prefix=HALF
 
 // HALF-NOT: linnet.cast
 // WRONG: weights, cache and compute are expected to be f32, f16 or bf16
-// NONE-NOT: f16
+// NONE-NOT: {{b?f16}}
+
+// BOTH-LABEL: func.func @main
+// BOTH-SAME: tensor<1x2x5x4xbf16> {linnet.state = "k"}
+// BOTH: linnet.param {{.*}} tensor<8x8xi8
+// BOTH: linnet.attention {{.*}} tensor<1x3x2x4xf32>, tensor<1x2x5x4xbf16>
+
+// CACHE: unknown type of KV caches 'int8', expected f32, bf16 or f16
 
 // CHECK-LABEL: func.func @main
 // CHECK-SAME: tensor<1x2x5x4xf16> {linnet.state = "k"}
