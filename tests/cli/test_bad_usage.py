@@ -37,6 +37,7 @@ class Usage(TestCase):
                 (("bench", model, "-p", "0", "-n", "0"), "nothing to measure"),
                 (("bench", model, "-b", "0"), "-b"),
                 (("bench", model, "-d", "0"), "-d"),
+                (("bench", model, "--emulate-limits", ROOT / "docs/devices/vulkan-1.1-minimum.json"), "goes with --device vulkan"),
                 (("bench", model, "-r", "0"), "-r"),
                 (("profile",), "FILE"),
                 (("profile", model, "-p", "0"), "-p"),

@@ -106,7 +106,12 @@ void DeviceOption::add(CLI::App &command) {
       ->type_name("D");
   command
       .add_option_function<std::string>(
-          "--emulate-limits", [](const std::string &file) { vulkan::emulateLimits(file); },
+          "--emulate-limits",
+          [this](const std::string &file) {
+            if (!device.starts_with("vulkan"))
+              usageError("--emulate-limits is for Vulkan devices: it goes with --device vulkan");
+            vulkan::emulateLimits(file);
+          },
           "a Vulkan device looks as poor as this profile says (docs/devices)")
       ->check(CLI::ExistingFile)
       ->type_name("FILE");
