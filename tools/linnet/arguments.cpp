@@ -99,10 +99,8 @@ void DeviceOption::add(CLI::App &command) {
       ->check(CLI::Range(1, 1024))
       ->type_name("N");
   command
-      .add_option(
-          "--device", device,
-          "cpu, vulkan (vulkan:N, vulkan:NAME: see linnet devices), or reference (the interpreter: slow; "
-          "the oracle)")
+      .add_option("--device", device,
+                  "cpu, vulkan (one by vulkan:N or vulkan:NAME), or reference (the interpreter: slow)")
       ->type_name("D");
   command
       .add_option_function<std::string>(
