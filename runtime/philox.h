@@ -9,12 +9,16 @@ namespace linnet {
 using PhiloxCounter = std::array<uint32_t, 4>;
 using PhiloxKey = std::array<uint32_t, 2>;
 
+inline constexpr int kPhiloxRounds = 10;
+inline constexpr uint32_t kPhiloxFactors[] = {0xD2511F53, 0xCD9E8D57};
+inline constexpr uint32_t kPhiloxSteps[] = {0x9E3779B9, 0xBB67AE85}; ///< golden ratio, sqrt(3) - 1
+
 constexpr PhiloxCounter philox4x32(PhiloxCounter c, PhiloxKey key) {
-  for (int round = 0; round < 10; ++round) {
-    uint64_t p0 = uint64_t(0xD2511F53) * c[0], p1 = uint64_t(0xCD9E8D57) * c[2];
+  for (int round = 0; round < kPhiloxRounds; ++round) {
+    uint64_t p0 = uint64_t(kPhiloxFactors[0]) * c[0], p1 = uint64_t(kPhiloxFactors[1]) * c[2];
     c = {uint32_t(p1 >> 32) ^ c[1] ^ key[0], uint32_t(p1), uint32_t(p0 >> 32) ^ c[3] ^ key[1], uint32_t(p0)};
-    key[0] += 0x9E3779B9; // golden ratio
-    key[1] += 0xBB67AE85; // sqrt(3) - 1
+    key[0] += kPhiloxSteps[0];
+    key[1] += kPhiloxSteps[1];
   }
   return c;
 }

@@ -1,5 +1,7 @@
 #include "backends/common/fused.h"
 
+#include "ir/Shapes.h"
+
 #include "llvm/Support/raw_ostream.h"
 #include "llvm/Support/xxhash.h"
 
@@ -23,6 +25,16 @@ std::string nameOfRegion(FusedOp op) {
   }
   return shown == 0 ? name + "_copy_" + fmt::format("{:08x}", uint32_t(llvm::xxh3_64bits(stream.str())))
                     : name + fmt::format("_{:016x}", llvm::xxh3_64bits(stream.str()));
+}
+
+RegionShape shapeOfRegion(FusedOp op) {
+  const auto result = llvm::cast<RankedTensorType>(op.getResults().front().getType());
+  if (!op.getReduce()) return {result};
+  SmallVector<Dim> full;
+  for (Value input : op.getInputs())
+    full = *broadcast(full, shapeOf(llvm::cast<RankedTensorType>(input.getType())));
+  const RankedTensorType type = makeType(full, result.getElementType());
+  return {type, type.getShape().back() != 1};
 }
 
 Extents MergedShape::merge(std::vector<uint32_t> &broadcast) const {

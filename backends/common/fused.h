@@ -11,6 +11,13 @@ namespace linnet::backend {
 /// "fused_add_gelu_1a2b3c4d": what it does at a glance, and a hash of the region's text that tells all.
 std::string nameOfRegion(ir::FusedOp op);
 
+/// The shape that a region is computed at: its results', or, where it reduces, what its inputs broadcast to.
+struct RegionShape {
+  mlir::RankedTensorType type;
+  bool reduces = false; ///< the last dimension; one element is its own sum and needs no reduction
+};
+RegionShape shapeOfRegion(ir::FusedOp op);
+
 /// The shape of an elementwise computation while it is gathered, dimensions of size 1 left out.
 struct MergedShape {
   Extents extents;

@@ -102,6 +102,25 @@ Result<void> ModuleLowering::gatherSymbols() {
   return {};
 }
 
+MergedShape ModuleLowering::dimensionsOf(FusedOp op, const RegionShape &shape) {
+  MergedShape merged;
+  const RankedTensorType type = shape.type;
+  for (int64_t d = 0; d < type.getRank(); ++d) {
+    if (type.getDimSize(d) == 1) continue;
+    uint32_t flags = 0;
+    for (auto [i, input] : llvm::enumerate(op.getInputs())) {
+      const RankedTensorType own_type = tensorOf(input);
+      const int64_t own = d - (type.getRank() - own_type.getRank());
+      if (own < 0 || own_type.getDimSize(own) == 1) flags |= 1u << i;
+    }
+    merged.extents.push_back(type.isDynamicDim(d) ? Extent::symbol(symbols.at(dimName(type, d).str()))
+                                                  : Extent(type.getDimSize(d)));
+    merged.flags.push_back(flags);
+    merged.border.push_back(shape.reduces && d == type.getRank() - 1);
+  }
+  return merged;
+}
+
 //===- entries -----------------------------------------------------------------------------------------===//
 
 Result<fb::PortT> ModuleLowering::port(func::FuncOp function, mlir::Type type, llvm::StringRef name,
@@ -204,8 +223,21 @@ Result<void> ModuleLowering::lowerEntry(func::FuncOp function) {
   program.arena_bytes = std::max(program.arena_bytes, out->arena_bytes);
   LINNET_TRY(addPorts(function));
   findServed();
-  for (Operation &op : function.getBody().front().without_terminator()) LINNET_TRY(lowerOp(&op));
+  for (Operation &op : function.getBody().front().without_terminator()) LINNET_TRY(lower(&op));
   return {};
+}
+
+/// What is no command on any backend, then the backend's own.
+Result<void> ModuleLowering::lower(Operation *op) {
+  if (op->hasAttr("linnet.view") || llvm::isa<ParamOp, ConstantOp>(op)) return {};
+  if (auto relayout = llvm::dyn_cast<RelayoutOp>(op)) {
+    if (llvm::isa_and_nonnull<ParamOp, ConstantOp>(relayout.getOperand().getDefiningOp()))
+      return {}; // packed as it is stored
+    return errorAt(op, "target {} changes the layout of weights only", target);
+  }
+  if (llvm::isa<QuantizeOp, QuantizeScaleOp>(op))
+    return errorAt(op, "is for weights, at compile time; linnet-fold-weights computes it there");
+  return lowerOp(op);
 }
 
 //===- operands ----------------------------------------------------------------------------------------===//

@@ -2,6 +2,7 @@
 // ports and states, where operands lie, weights, costs. A backend derives, says what each op becomes
 // (lowerOp), and adds its code. Weights: lower_weights.cpp.
 #pragma once
+#include "backends/common/fused.h"
 #include "backends/common/kernel_types.h"
 #include "backends/common/weights.h"
 #include "ir/Linnet.h"
@@ -33,6 +34,8 @@ mlir::RankedTensorType tensorOf(mlir::Value value);
 /// The one type that all values have, else an error that says that the op wants one.
 Result<Type> commonType(mlir::Operation *op, mlir::ValueRange values);
 
+inline Activation activationOf(ir::MatmulOp op) { return Activation(uint32_t(op.getActivation())); }
+
 /// Memory of an operand: where it begins, and the elements from row to row where rows have gaps.
 struct Operand {
   fb::RefT ref;
@@ -59,6 +62,8 @@ protected:
   Extent extentOf(mlir::Value value, int64_t from = 0, int64_t to = -1);
   Extent dimOf(mlir::Value value, int64_t dim) { return extentOf(value, dim, dim + 1); }
   std::unique_ptr<fb::ExprT> expression(const std::vector<Extent> &terms);
+  /// The dimensions of `shape`, and which of the region's inputs have size 1 there; up to 31 inputs.
+  MergedShape dimensionsOf(ir::FusedOp op, const RegionShape &shape);
 
   // --- operands
   /// Consecutive elements, row-major; an error where they are packed or have gaps.
@@ -93,6 +98,7 @@ protected:
 private:
   Result<void> gatherSymbols();
   Result<void> lowerEntry(mlir::func::FuncOp function);
+  Result<void> lower(mlir::Operation *op);
   Result<void> addPorts(mlir::func::FuncOp function);
   void findServed();
   Result<fb::PortT> port(mlir::func::FuncOp function, mlir::Type type, llvm::StringRef name,

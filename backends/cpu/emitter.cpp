@@ -289,6 +289,13 @@ Value *Emitter::laneNumbers(int first, int step) {
   return llvm::ConstantVector::get(numbers);
 }
 
+Value *Emitter::indices(Value *first, int lanes) {
+  if (lanes == 1) return first;
+  llvm::SmallVector<llvm::Constant *, 16> numbers;
+  for (int lane = 0; lane < lanes; ++lane) numbers.push_back(b.getInt64(uint64_t(lane)));
+  return b.CreateAdd(splat(first, lanes), llvm::ConstantVector::get(numbers));
+}
+
 Value *Emitter::transposeSum(llvm::function_ref<Value *(int)> part) { return transposeSum(part, 0, lanes()); }
 Value *Emitter::transposeSum(llvm::function_ref<Value *(int)> part, int first, int count) {
   if (count == 1) return part(first);

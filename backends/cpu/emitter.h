@@ -98,6 +98,8 @@ public:
   Values transpose(Values rows);
   /// first, first + step, ... as i32, one a lane.
   Value *laneNumbers(int first, int step);
+  /// first, first + 1, ..., one a lane, as i64.
+  Value *indices(Value *first, int lanes);
   /// Lane j of the result is the sum of the lanes of part(j), j < lanes().
   Value *transposeSum(llvm::function_ref<Value *(int)> part);
 

@@ -1,6 +1,7 @@
 // Kernels of training: see gradient_kernels.h for what each computes, docs/ir.md for the formulas.
 #include "backends/cpu/gradient_kernels.h"
 #include "backends/cpu/emitter.h"
+#include "runtime/philox.h"
 
 #include <bit>
 #include <cmath>
@@ -146,13 +147,13 @@ Value *philox(Emitter &e, Value *low, Value *high, uint32_t stream, Value *key0,
   auto upper = [&](Value *pair) { return e.b.CreateTrunc(e.b.CreateLShr(pair, 32), words); };
   auto lower = [&](Value *pair) { return e.b.CreateTrunc(pair, words); };
   Value *c[] = {low, high, word(stream), word(0)}, *key[] = {e.splat(key0, lanes), e.splat(key1, lanes)};
-  for (int round = 0; round < 10; ++round) {
-    Value *p0 = product(c[0], 0xD2511F53), *p1 = product(c[2], 0xCD9E8D57);
+  for (int round = 0; round < kPhiloxRounds; ++round) {
+    Value *p0 = product(c[0], kPhiloxFactors[0]), *p1 = product(c[2], kPhiloxFactors[1]);
     c[0] = e.b.CreateXor(e.b.CreateXor(upper(p1), c[1]), key[0]);
     c[2] = e.b.CreateXor(e.b.CreateXor(upper(p0), c[3]), key[1]);
     c[1] = lower(p1), c[3] = lower(p0);
-    key[0] = e.b.CreateAdd(key[0], word(0x9E3779B9));
-    key[1] = e.b.CreateAdd(key[1], word(0xBB67AE85));
+    key[0] = e.b.CreateAdd(key[0], word(kPhiloxSteps[0]));
+    key[1] = e.b.CreateAdd(key[1], word(kPhiloxSteps[1]));
   }
   return c[0];
 }
@@ -163,12 +164,7 @@ void emitDropout(Emitter &e, const DropoutSpec &spec) {
   Value *key0 = narrow(e.loadIndex(key, e.i64(0))), *key1 = narrow(e.loadIndex(key, e.i64(1)));
   const auto threshold = uint32_t(std::ceil(double(spec.rate) * 0x1p24)); // u >= rate, in steps of 2^-24
   e.forVectors(e.begin, e.end, [&](Value *i, int lanes) {
-    Value *at = e.splat(i, lanes);
-    if (lanes > 1) {
-      llvm::SmallVector<llvm::Constant *, 16> ids;
-      for (int lane = 0; lane < lanes; ++lane) ids.push_back(e.b.getInt64(uint64_t(lane)));
-      at = e.b.CreateAdd(at, llvm::ConstantVector::get(ids));
-    }
+    Value *at = e.indices(i, lanes);
     llvm::Type *words = e.splat(e.b.getInt32(0), lanes)->getType();
     Value *low = e.b.CreateTrunc(at, words), *high = e.b.CreateTrunc(e.b.CreateLShr(at, 32), words);
     Value *drawn = e.b.CreateLShr(philox(e, low, high, spec.stream, key0, key1, lanes), 8);
@@ -280,11 +276,8 @@ struct AttentionGrad {
   }
 
   void query(const Values &x, const Values &dy, Value *at_query, Value *keys, Value *seen) {
-    llvm::SmallVector<llvm::Constant *, 16> ids;
-    for (int i = 0; i < lanes; ++i) ids.push_back(e.b.getInt64(uint64_t(i)));
-    Value *lane_ids = lanes == 1 ? static_cast<Value *>(ids[0]) : llvm::ConstantVector::get(ids);
     auto step = [&](Value *first) {
-      return e.b.CreateICmpSLT(e.b.CreateAdd(e.splat(first, lanes), lane_ids), e.splat(seen, lanes));
+      return e.b.CreateICmpSLT(e.indices(first, lanes), e.splat(seen, lanes));
     };
     auto blocks = [&](Values init, llvm::function_ref<Values(Value *, const Values &)> body) {
       return e.loop(e.i64(0), seen, lanes, std::move(init), body);

@@ -10,7 +10,6 @@ namespace linnet::cpu {
 using namespace ir;
 
 Result<void> Lowering::lowerOp(Operation *op) {
-  if (op->hasAttr("linnet.view") || llvm::isa<ParamOp, ConstantOp>(op)) return {};
   using Done = Result<void>;
   return llvm::TypeSwitch<Operation *, Done>(op)
       .Case<MatmulOp>([&](auto o) { return lowerMatmul(o); })
@@ -38,14 +37,6 @@ Result<void> Lowering::lowerOp(Operation *op) {
       .Case<AttentionGradOp>([&](auto o) { return lowerAttentionGrad(o); })
       .Case<PoolGradOp>([&](auto o) { return lowerPoolGrad(o); })
       .Case<AdamWOp>([&](auto o) { return lowerAdamW(o); })
-      .Case<RelayoutOp>([&](RelayoutOp o) -> Done {
-        if (llvm::isa_and_nonnull<ParamOp, ConstantOp>(o.getOperand().getDefiningOp()))
-          return {}; // packed as it is stored
-        return errorAt(o, "target cpu changes the layout of weights only");
-      })
-      .Case<QuantizeOp, QuantizeScaleOp>([&](Operation *o) -> Done {
-        return errorAt(o, "is for weights, at compile time; linnet-fold-weights computes it there");
-      })
       .Default([&](Operation *o) -> Done { return errorAt(o, "target cpu does not support this op"); });
 }
 

@@ -65,16 +65,10 @@ struct VectorBuilder {
 Result<void> Lowering::lowerFused(FusedOp op) {
   ElementwiseSpec spec;
   spec.name = backend::nameOfRegion(op);
-  // The shape that the region is computed at.
-  SmallVector<Dim> full;
-  if (op.getReduce())
-    for (mlir::Value input : op.getInputs()) full = *broadcast(full, shapeOf(tensorOf(input)));
   const mlir::Value first = op.getResults().front();
-  const RankedTensorType shape =
-      op.getReduce() ? makeType(full, tensorOf(first).getElementType()) : tensorOf(first);
-  const bool reduces = op.getReduce() && shape.getShape().back() != 1; // one element is its own sum
+  const backend::RegionShape shape = backend::shapeOfRegion(op);
   const size_t inputs = op.getInputs().size();
-  if (inputs > 31 || shape.getRank() > 31)
+  if (inputs > 31 || shape.type.getRank() > 31)
     return errorAt(op, "target cpu takes at most 31 inputs and dimensions");
   spec.broadcast.assign(inputs, 0);
   spec.gaps.resize(inputs);
@@ -94,20 +88,7 @@ Result<void> Lowering::lowerFused(FusedOp op) {
     args.push_back(ref);
   }
 
-  backend::MergedShape merged;
-  for (int64_t d = 0; d < shape.getRank(); ++d) {
-    if (shape.getDimSize(d) == 1) continue;
-    uint32_t flags = 0;
-    for (size_t i = 0; i < inputs; ++i) {
-      const RankedTensorType type = tensorOf(op.getInputs()[i]);
-      const int64_t own = d - (shape.getRank() - type.getRank());
-      if (own < 0 || type.getDimSize(own) == 1) flags |= 1u << i;
-    }
-    merged.extents.push_back(shape.isDynamicDim(d) ? Extent::symbol(symbols.at(dimName(shape, d).str()))
-                                                   : Extent(shape.getDimSize(d)));
-    merged.flags.push_back(flags);
-    merged.border.push_back(reduces && d == shape.getRank() - 1);
-  }
+  backend::MergedShape merged = dimensionsOf(op, shape);
   // Rows with gaps: the trailing dimensions that make up one stay together, apart from the others.
   std::vector<size_t> row_begins(inputs, 0);
   for (size_t i = 0; i < inputs; ++i) {
@@ -137,8 +118,8 @@ Result<void> Lowering::lowerFused(FusedOp op) {
       if (!isFloat(types[i])) results[i] = e.convert(results[i], types[i]);
     return results;
   };
-  if (reduces) spec.reduce = static_cast<Reduction>(*op.getReduce());
-  return emit(op, {elementwiseKernel(spec), args, extentOf(first), reduces ? 1u : 2048u});
+  if (shape.reduces) spec.reduce = static_cast<Reduction>(*op.getReduce());
+  return emit(op, {elementwiseKernel(spec), args, extentOf(first), shape.reduces ? 1u : 2048u});
 }
 
 } // namespace linnet::cpu

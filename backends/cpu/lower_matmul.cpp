@@ -24,8 +24,6 @@ bool isRounded(mlir::Value value) {
   return cast && cast.getOperand().getType().isBF16();
 }
 
-Activation activationOf(MatmulOp op) { return Activation(uint32_t(op.getActivation())); }
-
 } // namespace
 
 std::unique_ptr<fb::GemmT> Lowering::gemm(const MatmulSpec &spec) {
@@ -55,9 +53,10 @@ Result<void> Lowering::lowerPackedMatmul(MatmulOp op) {
                    "{}x{}, interleave {}",
                    interleaveOf(spec.w), nameOf(spec.w), panel.getKBlock(), panel.getNBlock(),
                    panel.getInterleave());
-  LINNET_ASSIGN(const Type type, commonType(op, sumsOf(op)));
-  LINNET_ASSIGN(const Type lhs_type, typeOf(op, op.getLhs()));
-  if (type != Type::f32 || lhs_type != Type::f32)
+  llvm::SmallVector<mlir::Value> floats = {op.getLhs()};
+  llvm::append_range(floats, sumsOf(op));
+  LINNET_ASSIGN(const Type type, commonType(op, floats));
+  if (type != Type::f32)
     return errorAt(op, "target cpu supports f32 with packed weights, found {}", nameOf(type));
   spec.group = int64_t(op.getGroup());
   if (spec.scaled() && spec.group % interleaveOf(spec.w))
@@ -70,7 +69,7 @@ Result<void> Lowering::lowerPackedMatmul(MatmulOp op) {
     return errorAt(op, "target cpu multiplies integers of up to {} rows, found {}", kMostRows, spec.k);
   spec.k_block = panel.getKBlock(), spec.n_block = panel.getNBlock();
   spec.bias = bool(op.getBias()), spec.residual = bool(op.getResidual());
-  spec.activation = activationOf(op);
+  spec.activation = backend::activationOf(op);
   LINNET_ASSIGN(const Operand a, rows(op, op.getLhs()));
   if (!a.dense && a.row != spec.k)
     return errorAt(op, "rows of {} elements with gaps cannot be rows of K = {}", a.row, spec.k);
@@ -149,7 +148,7 @@ Result<void> Lowering::lowerPlainMatmul(MatmulOp op) {
   spec.transpose_a = op.getTransposeLhs() && lhs_rank > 1, spec.transpose_w = op.getTransposeRhs();
   spec.shared_w = rhs_rank == 2;
   spec.bias = bool(op.getBias()), spec.residual = bool(op.getResidual());
-  spec.activation = activationOf(op);
+  spec.activation = backend::activationOf(op);
   spec.k = dimOf(rhs, rhs_rank - (spec.transpose_w ? 1 : 2));
   spec.n = dimOf(rhs, rhs_rank - (spec.transpose_w ? 2 : 1));
   Extent groups = 1;

@@ -25,7 +25,6 @@ int64_t elementsIn(uint64_t bytes, Type type) {
 uint8_t texelWords(Type type) { return type == Type::i4 ? 1 : uint8_t(backend::sizeOf(type)); }
 
 Result<void> Lowering::lowerOp(Operation *op) {
-  if (op->hasAttr("linnet.view") || llvm::isa<ParamOp, ConstantOp>(op)) return {};
   using Done = Result<void>;
   return llvm::TypeSwitch<Operation *, Done>(op)
       .Case<MatmulOp>([&](auto o) { return lowerMatmul(o); })
@@ -43,14 +42,6 @@ Result<void> Lowering::lowerOp(Operation *op) {
       .Case<TransposeOp>([&](auto o) { return lowerTranspose(o); })
       .Case<SliceOp>([&](auto o) { return lowerSlice(o); })
       .Case<ConcatOp>([&](auto o) { return lowerConcat(o); })
-      .Case<RelayoutOp>([&](RelayoutOp o) -> Done {
-        if (llvm::isa_and_nonnull<ParamOp, ConstantOp>(o.getOperand().getDefiningOp()))
-          return {}; // packed as it is stored
-        return errorAt(o, "target vulkan changes the layout of weights only");
-      })
-      .Case<QuantizeOp, QuantizeScaleOp>([&](Operation *o) -> Done {
-        return errorAt(o, "is for weights, at compile time; linnet-fold-weights computes it there");
-      })
       .Default([&](Operation *o) -> Done { return errorAt(o, "target vulkan does not support this op"); });
 }
 

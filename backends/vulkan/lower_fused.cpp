@@ -40,13 +40,8 @@ struct ScalarBuilder {
 Result<void> Lowering::lowerFused(FusedOp op) {
   ElementwiseSpec spec;
   spec.name = backend::nameOfRegion(op);
-  SmallVector<Dim> full; // the shape that the region is computed at
-  if (op.getReduce())
-    for (mlir::Value input : op.getInputs()) full = *broadcast(full, shapeOf(tensorOf(input)));
   const mlir::Value first = op.getResults().front();
-  const RankedTensorType shape =
-      op.getReduce() ? makeType(full, tensorOf(first).getElementType()) : tensorOf(first);
-  const bool reduces = op.getReduce() && shape.getShape().back() != 1; // one element is its own sum
+  const backend::RegionShape shape = backend::shapeOfRegion(op);
   const size_t inputs = op.getInputs().size();
   if (inputs > kMaxOperands) return errorAt(op, "target vulkan takes at most {} inputs", kMaxOperands);
   spec.broadcast.assign(inputs, 0);
@@ -59,20 +54,7 @@ Result<void> Lowering::lowerFused(FusedOp op) {
     LINNET_TRY(write(call, result));
     spec.out.push_back(call.args.back().type);
   }
-  backend::MergedShape merged;
-  for (int64_t d = 0; d < shape.getRank(); ++d) {
-    if (shape.getDimSize(d) == 1) continue;
-    uint32_t flags = 0;
-    for (size_t i = 0; i < inputs; ++i) {
-      const RankedTensorType type = tensorOf(op.getInputs()[i]);
-      const int64_t own = d - (shape.getRank() - type.getRank());
-      if (own < 0 || type.getDimSize(own) == 1) flags |= 1u << i;
-    }
-    merged.extents.push_back(shape.isDynamicDim(d) ? Extent::symbol(symbols.at(dimName(shape, d).str()))
-                                                   : Extent(shape.getDimSize(d)));
-    merged.flags.push_back(flags);
-    merged.border.push_back(reduces && d == shape.getRank() - 1);
-  }
+  const backend::MergedShape merged = dimensionsOf(op, shape);
   spec.shape = merged.merge(spec.broadcast);
   spec.body = [op, types = spec.out](Emitter &e, const std::vector<Value> &in, std::vector<Value> &out) {
     ScalarBuilder builder{e};
@@ -80,9 +62,9 @@ Result<void> Lowering::lowerFused(FusedOp op) {
     for (size_t i = 0; i < out.size(); ++i)
       out[i] = isFloat(types[i]) ? builder.real(out[i]) : e.toInteger(out[i], types[i] == Type::i8 ? 8 : 32);
   };
-  if (reduces) spec.reduce = static_cast<Reduction>(*op.getReduce());
+  if (shape.reduces) spec.reduce = static_cast<Reduction>(*op.getReduce());
   spec.where = where(call);
-  return emit(call, elementwiseKernel(spec), extentOf(first), reduces ? 1 : kItems);
+  return emit(call, elementwiseKernel(spec), extentOf(first), shape.reduces ? 1 : kItems);
 }
 
 } // namespace linnet::vulkan

@@ -6,8 +6,6 @@ namespace linnet::vulkan {
 using namespace ir;
 namespace {
 
-Activation activationOf(MatmulOp op) { return Activation(uint32_t(op.getActivation())); }
-
 bool panelFits(PanelAttr panel, Type type) {
   return panel.getInterleave() == (type == Type::i4 ? 2 : 1) && panel.getNBlock() == 64 &&
          panel.getKBlock() == 16;
@@ -65,7 +63,7 @@ Result<void> Lowering::lowerPackedMatmul(MatmulOp op) {
   if (spec.group % 4)
     return errorAt(op, "target vulkan needs groups of a multiple of 4, found {}", spec.group);
   spec.scaled = bool(op.getScale()), spec.bias = bool(op.getBias()), spec.residual = bool(op.getResidual());
-  spec.activation = activationOf(op);
+  spec.activation = backend::activationOf(op);
   llvm::SmallVector<mlir::Value> floats = {op.getLhs(), op.getResult()};
   if (spec.residual) floats.push_back(op.getResidual());
   LINNET_ASSIGN(const Type type, commonType(op, floats));
@@ -126,7 +124,7 @@ Result<void> Lowering::lowerPlainMatmul(MatmulOp op) {
   LINNET_ASSIGN(spec.w, typeOf(op, rhs));
   spec.transpose_a = op.getTransposeLhs() && lhs_rank > 1, spec.transpose_w = op.getTransposeRhs();
   spec.shared_w = rhs_rank == 2;
-  spec.activation = activationOf(op);
+  spec.activation = backend::activationOf(op);
   spec.k = dimOf(rhs, rhs_rank - (spec.transpose_w ? 1 : 2));
   spec.n = dimOf(rhs, rhs_rank - (spec.transpose_w ? 2 : 1));
   if (spec.shared_w && !spec.transpose_a) {
