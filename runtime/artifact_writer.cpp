@@ -4,41 +4,24 @@
 #include "support/error.h"
 
 namespace linnet {
-namespace {
-constexpr size_t kBufferBytes = size_t(1) << 20;
-} // namespace
-
 Result<ArtifactWriter> ArtifactWriter::create(const std::string &path) {
   LINNET_ASSIGN(AtomicFile file, AtomicFile::create(path));
   ArtifactWriter writer(std::move(file), path);
   std::byte gap[format::kHeaderBytes] = {};
-  LINNET_TRY(writer.put(gap));
+  LINNET_TRY(writer.file.write(gap));
   return writer;
-}
-
-Result<void> ArtifactWriter::put(std::span<const std::byte> bytes) {
-  if (buffer.size() + bytes.size() > kBufferBytes) LINNET_TRY(flush());
-  if (bytes.size() > kBufferBytes) return file.write(bytes);
-  buffer.insert(buffer.end(), bytes.begin(), bytes.end());
-  return {};
-}
-
-Result<void> ArtifactWriter::flush() {
-  LINNET_TRY(file.write(std::span<const std::byte>(buffer)));
-  buffer.clear();
-  return {};
 }
 
 Result<void> ArtifactWriter::align() {
   std::byte zeros[format::kAlignment] = {};
-  uint64_t rest = position() % format::kAlignment;
-  return rest ? put(std::span(zeros).first(format::kAlignment - rest)) : Result<void>();
+  uint64_t rest = file.size() % format::kAlignment;
+  return rest ? file.write(std::span(zeros).first(format::kAlignment - rest)) : Result<void>();
 }
 
 Result<void> ArtifactWriter::begin() {
   if (open) return errorf("{}: a blob was begun before the last one ended", path);
   LINNET_TRY(align());
-  blob_offset = position();
+  blob_offset = file.size();
   hash.reset();
   open = true;
   return {};
@@ -47,7 +30,7 @@ Result<void> ArtifactWriter::begin() {
 Result<void> ArtifactWriter::append(std::span<const std::byte> bytes) {
   if (!open) return errorf("{}: bytes for a blob that was not begun", path);
   hash.append(bytes);
-  return put(bytes);
+  return file.write(bytes);
 }
 
 Result<fb::BlobT> ArtifactWriter::end() {
@@ -55,7 +38,7 @@ Result<fb::BlobT> ArtifactWriter::end() {
   open = false;
   fb::BlobT blob;
   blob.offset = blob_offset;
-  blob.size = position() - blob_offset;
+  blob.size = file.size() - blob_offset;
   blob.hash = hash.digest();
   return blob;
 }
@@ -76,7 +59,7 @@ Result<void> ArtifactWriter::finish(const fb::MetadataT &metadata) {
   flatbuffers::Verifier verifier(builder.GetBufferPointer(), builder.GetSize());
   if (!verifier.VerifyBuffer<fb::Metadata>(nullptr))
     return errorf("{}: cannot write: the metadata lacks a required part", path);
-  if (auto good = checkMetadata(*flatbuffers::GetRoot<fb::Metadata>(builder.GetBufferPointer()), position());
+  if (auto good = checkMetadata(*flatbuffers::GetRoot<fb::Metadata>(builder.GetBufferPointer()), file.size());
       !good)
     return errorf("{}: cannot write: {}", path, good.error().message);
 
@@ -84,13 +67,12 @@ Result<void> ArtifactWriter::finish(const fb::MetadataT &metadata) {
   std::memcpy(header.magic, format::kMagic, sizeof header.magic);
   header.version = format::kVersion;
   header.header_bytes = format::kHeaderBytes;
-  header.metadata_offset = position();
+  header.metadata_offset = file.size();
   header.metadata_bytes = bytes.size();
   header.file_bytes = header.metadata_offset + header.metadata_bytes;
   header.metadata_hash = format::hashBytes(bytes);
   header.header_hash = format::headerHash(header);
-  LINNET_TRY(put(bytes));
-  LINNET_TRY(flush());
+  LINNET_TRY(file.write(bytes));
   LINNET_TRY(file.writeAt(0, std::as_bytes(std::span(&header, 1))));
   return file.commit();
 }

@@ -14,7 +14,6 @@
 #include <cstddef>
 #include <span>
 #include <string>
-#include <vector>
 
 namespace linnet {
 
@@ -35,14 +34,10 @@ public:
 
 private:
   ArtifactWriter(AtomicFile file, std::string path) : file(std::move(file)), path(std::move(path)) {}
-  Result<void> put(std::span<const std::byte> bytes);
-  Result<void> flush();
   Result<void> align();
-  uint64_t position() const { return file.size() + buffer.size(); }
 
   AtomicFile file;
   std::string path;
-  std::vector<std::byte> buffer; // small appends gather here
   StreamingHash hash;
   uint64_t blob_offset = 0;
   bool open = false;

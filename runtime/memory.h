@@ -8,11 +8,14 @@
 
 namespace linnet {
 
+/// Large pages are 2 MiB, where the system has them: for memory that is used whole.
+enum class Pages : uint8_t { Small, Large };
+
 /// Zeroed pages with an inaccessible page behind them. Pages that are never touched occupy nothing.
 class Reservation {
 public:
   /// `what` names the memory in the error.
-  static Result<Reservation> allocate(uint64_t bytes, const char *what);
+  static Result<Reservation> allocate(uint64_t bytes, const char *what, Pages pages = Pages::Large);
   Reservation() = default;
   Reservation(Reservation &&other) noexcept;
   Reservation &operator=(Reservation &&other) noexcept;

@@ -83,6 +83,9 @@ Result<MappedFile> MappedFile::open(const std::string &path) {
       return error;
     }
     map->data = data;
+#ifdef MADV_HUGEPAGE
+    madvise(data, map->size, MADV_HUGEPAGE); // only advice: what is read from disk then comes in large pages
+#endif
   }
   ::close(fd);
   MappedFile file;
@@ -108,7 +111,8 @@ const std::string &MappedFile::path() const {
 struct AtomicFile::State {
   std::string path, temporary;
   int fd = -1, slot = -1;
-  uint64_t size = 0;
+  uint64_t size = 0; // with what is pending
+  std::vector<std::byte> pending;
   ~State() {
     if (fd >= 0) ::close(fd);
     if (!temporary.empty()) ::unlink(temporary.c_str());
@@ -142,9 +146,24 @@ Result<AtomicFile> AtomicFile::create(const std::string &path) {
   return AtomicFile(std::move(state));
 }
 
+// Whole, aligned pieces of 2 MiB are what file systems keep in large pages, which a reader's map then has,
+// too.
 Result<void> AtomicFile::write(std::span<const std::byte> data) {
-  LINNET_TRY(writeAt(state->size, data));
-  state->size += data.size();
+  constexpr size_t kPieceBytes = size_t(2) << 20;
+  while (!data.empty()) {
+    size_t part = std::min<size_t>(data.size(), kPieceBytes - state->size % kPieceBytes);
+    state->pending.insert(state->pending.end(), data.begin(), data.begin() + static_cast<ptrdiff_t>(part));
+    state->size += part;
+    data = data.subspan(part);
+    if (state->size % kPieceBytes == 0) LINNET_TRY(flush());
+  }
+  return {};
+}
+
+Result<void> AtomicFile::flush() {
+  std::span<const std::byte> data(state->pending);
+  LINNET_TRY(put(state->size - data.size(), data));
+  state->pending.clear();
   return {};
 }
 
@@ -153,6 +172,11 @@ Result<void> AtomicFile::write(std::string_view text) {
 }
 
 Result<void> AtomicFile::writeAt(uint64_t offset, std::span<const std::byte> data) {
+  LINNET_TRY(flush());
+  return put(offset, data);
+}
+
+Result<void> AtomicFile::put(uint64_t offset, std::span<const std::byte> data) {
   while (!data.empty()) {
     size_t chunk = std::min<size_t>(data.size(), size_t(1) << 30);
     ssize_t n = pwrite(state->fd, data.data(), chunk, static_cast<off_t>(offset));
@@ -167,6 +191,7 @@ Result<void> AtomicFile::writeAt(uint64_t offset, std::span<const std::byte> dat
 uint64_t AtomicFile::size() const { return state->size; }
 
 Result<void> AtomicFile::commit() {
+  LINNET_TRY(flush());
   if (fsync(state->fd) != 0) return systemError(state->path, "cannot write");
   int fd = std::exchange(state->fd, -1);
   if (::close(fd) != 0) return systemError(state->path, "cannot write");

@@ -32,7 +32,8 @@ public:
   AtomicFile(AtomicFile &&) noexcept;
   AtomicFile &operator=(AtomicFile &&) noexcept;
   ~AtomicFile();
-  /// Appends; "no space left on device" and the like come back as the error.
+  /// Appends, in whole pieces of 2 MiB and the rest on commit(); "no space left on device" and the like come
+  /// back as the error of the call that writes the piece.
   Result<void> write(std::span<const std::byte> data);
   Result<void> write(std::string_view text);
   /// Writes at an absolute offset, without moving the append position.
@@ -44,6 +45,8 @@ public:
 private:
   struct State;
   explicit AtomicFile(std::unique_ptr<State>);
+  Result<void> flush();
+  Result<void> put(uint64_t offset, std::span<const std::byte> data);
   std::unique_ptr<State> state;
 };
 

@@ -70,7 +70,9 @@ Result<void> CpuExecutable::allocate() {
   LINNET_TRY(requireMemory(state_bytes + program.arena_bytes() + io_bytes,
                            fmt::format("states {}, activations {}, inputs and outputs {}", state_bytes,
                                        program.arena_bytes(), io_bytes)));
-  LINNET_ASSIGN(states, Reservation::allocate(state_bytes, "states"));
+  // Caches of a language model fill up slowly, if at all; what a training program keeps is used whole.
+  const bool caches = !artifact.metadata().kind()->string_view().empty();
+  LINNET_ASSIGN(states, Reservation::allocate(state_bytes, "states", caches ? Pages::Small : Pages::Large));
   LINNET_ASSIGN(arena, Reservation::allocate(program.arena_bytes(), "activations"));
   LINNET_ASSIGN(io, Reservation::allocate(io_bytes, "inputs and outputs"));
   tasks.resize(commands);
