@@ -324,7 +324,8 @@ private:
         for (size_t row = 0; width && row < batch.labels.size(); ++row)
           confusion.add(static_cast<size_t>(batch.labels[row]), argmax(scores.subspan(row * width, width)));
       };
-      LINNET_ASSIGN(report.held_out_loss, meanLoss(program, *batches.held_out, count));
+      LINNET_ASSIGN(report.held_out_loss,
+                    meanLoss(program, *batches.held_out, count, events.trainer.interrupted));
       if (!material.names.empty()) report.confusion = confusion;
     }
     std::string parameters =

@@ -66,8 +66,9 @@ Result<SafetensorsFile> readStates(const std::string &path, TrainingProgram &pro
 } // namespace
 
 Json RunState::toJson() const {
-  Json json = {{"step", step},   {"epoch", position.epoch}, {"batch", position.batch},
-               {"worse", worse}, {"best_step", best_step},  {"finished", finished}};
+  Json json = {{"step", step},        {"epoch", position.epoch}, {"batch", position.batch},
+               {"worse", worse},      {"best_step", best_step},  {"evaluated", evaluated},
+               {"finished", finished}};
   if (best_step >= 0) json["best_loss"] = best_loss; // printed so that reading gives the same double
   return json;
 }
@@ -83,9 +84,10 @@ Result<RunState> RunState::parse(const Json &json, const std::string &where) {
   state.position = {static_cast<uint32_t>(integer("epoch")), integer("batch")};
   state.worse = integer("worse");
   state.best_step = integer("best_step");
+  state.evaluated = integer("evaluated");
   state.finished = json.value("finished", false);
   if (state.step < 0 || integer("epoch") < 0 || state.position.batch < 0 || state.worse < 0 ||
-      state.best_step < -1)
+      state.best_step < -1 || state.evaluated < -1 || state.evaluated > state.step)
     return errorf("{}: the run's state is damaged: {}", where, json.dump().substr(0, 120));
   auto best = json.find("best_loss");
   if (state.best_step >= 0 && (best == json.end() || !best->is_number()))

@@ -45,20 +45,18 @@ Result<Stop> Trainer::run() {
     saved = now.step;
   }
   bool early = false;
-  if (!now.finished && now.step == 0 && evaluates() && now.best_step < 0) LINNET_TRY(evaluate());
-  while (!now.finished && now.step < options.schedule.steps && !early) {
-    bool done = false;
-    if (!interrupted()) {
-      LINNET_ASSIGN(done, step());
+  while (!now.finished) {
+    LINNET_ASSIGN(bool going, evaluationDue() ? evaluate() : Result<bool>(true));
+    if (going) {
+      if (checkpointDue()) LINNET_TRY(save());
+      const bool last = now.step >= options.schedule.steps;
+      early = !last && options.patience > 0 && now.worse >= options.patience;
+      if (last || early) break;
+      LINNET_ASSIGN(going, interrupted() ? Result<bool>(false) : step());
     }
-    if (!done) {
-      LINNET_TRY(save());
-      return Stop::Interrupted;
-    }
-    bool last = now.step == options.schedule.steps;
-    if (evaluates() && (last || now.step % options.evaluate_every == 0)) LINNET_TRY(evaluate());
-    early = !last && options.patience > 0 && now.worse >= options.patience;
-    if (options.checkpoint_every && now.step % options.checkpoint_every == 0) LINNET_TRY(save());
+    if (going) continue;
+    LINNET_TRY(save());
+    return Stop::Interrupted;
   }
   bool already = now.finished;
   now.finished = true;
@@ -110,8 +108,21 @@ Result<bool> Trainer::step() {
   return true;
 }
 
-Result<void> Trainer::evaluate() {
-  LINNET_ASSIGN(double loss, meanLoss(program, *held_out));
+/// Before the first step, as often as asked for, and after the last.
+bool Trainer::evaluationDue() const {
+  if (!held_out || options.evaluate_every <= 0 || now.evaluated == now.step) return false;
+  return now.step == options.schedule.steps || now.step % options.evaluate_every == 0;
+}
+
+/// False where an interrupt came before its end.
+Result<bool> Trainer::evaluate() {
+  bool stopped = false;
+  auto ask = [&] { return stopped = interrupted(); };
+  auto mean = meanLoss(program, *held_out, {}, ask);
+  if (stopped) return false;
+  if (!mean) return mean.error();
+  const double loss = *mean;
+  now.evaluated = now.step;
   bool best = now.best_step < 0 || loss < now.best_loss;
   if (best) {
     now.best_loss = loss;
@@ -123,7 +134,8 @@ Result<void> Trainer::evaluate() {
   }
   LINNET_TRY(directory.log({{"step", now.step}, {"held_out_loss", loss}, {"best", best}}));
   if (events.evaluated) events.evaluated(now.step, loss, best);
-  return {};
+  if (saved == now.step) saved = -1; // that checkpoint says that the evaluation is still to come
+  return true;
 }
 
 Error Trainer::notFinite(const char *what, double value, const Batch &batch, uint32_t seed) {

@@ -30,8 +30,8 @@ struct StepReport {
 struct TrainerEvents {
   std::function<void(const StepReport &)> step;
   std::function<void(int64_t step, double loss, bool best)> evaluated;
-  /// Asked between micro-batches; true: what the current step has done is dropped, a checkpoint is written,
-  /// run() gives Stop::Interrupted.
+  /// Asked between micro-batches and between the batches of an evaluation; true: what the current step or
+  /// evaluation has done is dropped, a checkpoint is written, run() gives Stop::Interrupted.
   std::function<bool()> interrupted;
 };
 
@@ -51,11 +51,14 @@ public:
 
 private:
   Result<bool> step();
-  Result<void> evaluate();
+  bool evaluationDue() const;
+  bool checkpointDue() const {
+    return now.step > 0 && options.checkpoint_every && now.step % options.checkpoint_every == 0;
+  }
+  Result<bool> evaluate();
   Error notFinite(const char *what, double value, const Batch &batch, uint32_t seed);
   bool interrupted() const { return events.interrupted && events.interrupted(); }
   Result<void> save();
-  bool evaluates() const { return held_out && options.evaluate_every > 0; }
 
   TrainingProgram &program;
   const BatchSource &train, *held_out;
