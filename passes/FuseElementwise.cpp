@@ -27,6 +27,16 @@ using namespace ir;
 
 bool isFusible(Operation *op) { return llvm::isa<FusedOp>(op) || isTensorElementwise(op); }
 
+/// Tensors that one kernel of a backend reads at the most.
+constexpr size_t kMostInputs = 31;
+
+size_t inputsTogether(Operation *consumer, Operation *producer) {
+  llvm::SmallDenseSet<Value> inputs(consumer->operand_begin(), consumer->operand_end());
+  inputs.erase(producer->getResult(0));
+  inputs.insert(producer->operand_begin(), producer->operand_end());
+  return inputs.size();
+}
+
 /// All uses of the producer's one result are operands of `consumer`, and shapes are equal.
 bool canTakeIn(Operation *consumer, Operation *producer) {
   if (!producer || !isFusible(producer) || producer->getNumResults() != 1) return false;
@@ -34,7 +44,8 @@ bool canTakeIn(Operation *consumer, Operation *producer) {
   if (producer->getBlock() != consumer->getBlock()) return false;
   for (Operation *user : producer->getUsers())
     if (user != consumer) return false;
-  return elementShape(producer) == elementShape(consumer);
+  return elementShape(producer) == elementShape(consumer) &&
+         inputsTogether(consumer, producer) <= kMostInputs;
 }
 
 /// `op` as a linnet.fused; one that is not yet is replaced.
