@@ -30,8 +30,12 @@ struct CompileOptions {
   int64_t max_context = 0, max_batch = 0;
   /// For .mlir: the safetensors file that holds its params.
   std::string weights;
-  /// How weights are stored: f32 (as they are), bf16, f16, int8 (a scale a column), int4 (groups of 32).
+  /// How weights are stored: f32 (as they are), bf16, f16, int8 (a scale a column), int4 (groups of 32), or
+  /// auto: the first of int4, int8, bf16 and f32 whose mean divergence from f32 is at most max_divergence, in
+  /// nats a token, on the text `calibration` (empty: one of our own); for language models.
   std::string dtype = "f32";
+  double max_divergence = 1e-3;
+  std::string calibration;
   /// How the KV cache is stored: f32, bf16 or f16.
   std::string kv_cache = "f32";
   /// 0: what correctness needs; 1: fusion, layouts, memory reuse; 2: the same and what is
@@ -77,9 +81,18 @@ struct ProgramReport {
   std::vector<EntryReport> entries;
 };
 
+/// A type that `auto` tried, beside f32.
+struct DtypeTrial {
+  std::string dtype;
+  double divergence = 0;           ///< mean, in nats a token
+  int64_t same = 0, positions = 0; ///< where the likeliest token is the same, of so many
+};
+
 struct CompileReport {
   std::string output;
   uint64_t artifact_bytes = 0;
+  std::string dtype;              ///< asked for, or what `auto` chose
+  std::vector<DtypeTrial> trials; ///< of `auto`
   std::vector<ProgramReport> programs;
   /// With verify_passes: how far each pass moved the numbers, relative to the largest of an output.
   std::vector<std::pair<std::string, double>> differences;

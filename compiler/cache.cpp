@@ -108,6 +108,11 @@ Result<std::string> CompileCache::keyOf(const std::vector<std::string> &files,
   text += fmt::format("context {} batch {} level {} dtype {} cache {} pipeline {}\n", options.max_context,
                       options.max_batch, options.opt_level, options.dtype, options.kv_cache,
                       options.pass_pipeline);
+  if (options.dtype == "auto") text += fmt::format("divergence {}\n", options.max_divergence);
+  if (!options.calibration.empty()) {
+    LINNET_ASSIGN(uint64_t hash, contentHash(options.calibration));
+    text += fmt::format("calibration {:016x}\n", hash);
+  }
   text += "first " + options.first_passes + "\n";
   for (const std::string &plugin : options.pass_plugins) {
     LINNET_ASSIGN(uint64_t hash, contentHash(plugin));

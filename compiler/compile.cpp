@@ -3,6 +3,7 @@
 #include "backends/cpu/lower.h"
 #include "backends/vulkan/lower.h"
 #include "compiler/cache.h"
+#include "compiler/choose_dtype.h"
 #include "compiler/dump/dump.h"
 #include "compiler/graph_file.h"
 #include "compiler/input.h"
@@ -113,6 +114,7 @@ public:
     std::error_code ignored;
     report.artifact_bytes = std::filesystem::file_size(options.output, ignored);
     report.output = options.output;
+    report.dtype = options.dtype;
     report.seconds = now() - begin;
     return std::move(report);
   }
@@ -226,8 +228,24 @@ private:
 
 } // namespace
 
+/// What `auto` means is found out first.
+static Result<CompileReport> compileFrom(const CompileOptions &options, const std::string &source) {
+  if (options.dtype != "auto") return Compilation(options, source).run();
+  const double begin = now();
+  LINNET_TRY(targetsOf(options));
+  CompileReport tried;
+  CompileOptions chosen = options;
+  LINNET_ASSIGN(chosen.dtype, chooseDtype(options, tried));
+  const double seconds = now() - begin;
+  LINNET_ASSIGN(CompileReport report, Compilation(chosen, source).run());
+  report.trials = std::move(tried.trials);
+  report.phases.insert(report.phases.begin(), {"choose dtype", seconds});
+  report.seconds += seconds;
+  return report;
+}
+
 Result<CompileReport> compileModel(const CompileOptions &options) {
-  return Compilation(options, options.input).run();
+  return compileFrom(options, options.input);
 }
 
 Result<CompileReport> compileTraining(const TrainingOptions &training) {
@@ -257,7 +275,7 @@ Result<CompileReport> compileCached(const CompileOptions &options) {
     report.from_cache = true;
     return report;
   }
-  return Compilation(cached, options.input + " " + key).run();
+  return compileFrom(cached, options.input + " " + key);
 }
 
 } // namespace linnet

@@ -134,6 +134,34 @@ class Compile(TestCase):
         self.assertEqual((folder / "a.linnet").read_bytes(), (folder / "b.linnet").read_bytes())
         self.leaves_nothing(folder, "a.linnet", "b.linnet")
 
+    def test_auto_takes_the_fastest_type_that_is_close_enough(self):
+        folder = fresh("auto")
+        out, text = folder / "tiny.linnet", folder / "text.txt"
+        text.write_text("Some words to compare the types on, and a few more of them.")
+
+        def compiled(*more):
+            return self.succeeds("compile", tiny(), "--dtype", "auto", *more, "-o", out, "--json").json
+        whole = compiled("--max-divergence", 0)
+        self.assertEqual(whole["dtype"], "f32")
+        self.assertEqual([t["dtype"] for t in whole["tried"]], ["int4", "int8", "bf16"])
+        by_type = {t["dtype"]: t["divergence"] for t in whole["tried"]}
+        self.assertGreater(by_type["int4"], by_type["int8"])
+        self.assertGreater(by_type["bf16"], 0)
+        between = (by_type["int4"] + by_type["int8"]) / 2
+        chosen = compiled("--max-divergence", between)
+        self.assertEqual(chosen["dtype"], "int8")
+        self.succeeds("compile", tiny(), "--dtype", "int8", "-o", folder / "int8.linnet")
+        self.assertEqual(out.read_bytes(), (folder / "int8.linnet").read_bytes())
+        self.assertEqual(compiled("--max-divergence", 100)["dtype"], "int4")
+        self.assertNotEqual(compiled("--calibration", text, "--max-divergence", 100)["tried"], chosen["tried"][:1])
+        done = self.succeeds("compile", tiny(), "--dtype", "auto", "--max-divergence", between, "-o", out)
+        self.assertIn("dtype int8, chosen for a divergence", done.out)
+        self.fails("compile", tiny(), "--dtype", "auto", "--calibration", folder / "none", "-o", out, says=["none", "No such file"])
+        graph, _ = perceptron()
+        self.fails("compile", graph / "mlp.mlir", "--weights", graph / "mlp.safetensors", "--dtype", "auto", "-o", out,
+                   says="--dtype auto: ")
+        self.fails("compile", tiny(), "--dtype", "auto", "--max-divergence", -1, "-o", out, code=2, says="--max-divergence")
+
 
 class Inspect(TestCase):
     def test_checkpoint(self):

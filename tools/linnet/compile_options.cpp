@@ -2,7 +2,7 @@
 
 namespace linnet::cli {
 
-void addPassOptions(CLI::App &command, CompileOptions &options) {
+void addPassOptions(CLI::App &command, CompileOptions &options, bool may_choose) {
   command
       .add_option("--max-context", options.max_context, "most positions of a sequence (default: n_positions)")
       ->check(CLI::Range(int64_t(1), int64_t(1) << 24))
@@ -10,10 +10,22 @@ void addPassOptions(CLI::App &command, CompileOptions &options) {
   command.add_option("--max-batch", options.max_batch, "most sequences at a time (default: 1)")
       ->check(CLI::Range(int64_t(1), int64_t(1) << 16))
       ->type_name("N");
+  std::vector<std::string> dtypes = {"f32", "bf16", "f16", "int8", "int4"};
+  if (may_choose) dtypes.push_back("auto");
   command.add_option("--dtype", options.dtype, "how weights are stored")
-      ->check(CLI::IsMember({"f32", "bf16", "f16", "int8", "int4"}))
-      ->type_name("f32|bf16|f16|int8|int4")
+      ->check(CLI::IsMember(dtypes))
+      ->type_name(fmt::format("{}", fmt::join(dtypes, "|")))
       ->capture_default_str();
+  if (may_choose) {
+    command
+        .add_option("--max-divergence", options.max_divergence,
+                    "auto: most nats a token that the type may be off f32")
+        ->check(CLI::NonNegativeNumber)
+        ->type_name("X")
+        ->capture_default_str();
+    command.add_option("--calibration", options.calibration, "auto: a text to compare types on")
+        ->type_name("FILE");
+  }
   command.add_option("--kv-cache", options.kv_cache, "how the KV cache is stored")
       ->check(CLI::IsMember({"f32", "bf16", "f16"}))
       ->type_name("f32|bf16|f16")

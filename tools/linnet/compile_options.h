@@ -7,6 +7,6 @@ namespace linnet::cli {
 
 /// --max-context, --max-batch, --dtype, --kv-cache, -O, --weights, and those that choose, add and verify
 /// passes.
-void addPassOptions(CLI::App &command, CompileOptions &options);
+void addPassOptions(CLI::App &command, CompileOptions &options, bool may_choose = false);
 
 } // namespace linnet::cli

@@ -21,6 +21,13 @@ struct Options {
 Json toJson(const CompileReport &report) {
   Json out = {
       {"output", report.output}, {"artifact_bytes", report.artifact_bytes}, {"seconds", report.seconds}};
+  out["dtype"] = report.dtype;
+  if (!report.trials.empty()) out["tried"] = Json::array();
+  for (const DtypeTrial &trial : report.trials)
+    out["tried"].push_back({{"dtype", trial.dtype},
+                            {"divergence", trial.divergence},
+                            {"same_token", trial.same},
+                            {"positions", trial.positions}});
   out["phases"] = Json::array();
   for (const PhaseTime &phase : report.phases)
     out["phases"].push_back({{"name", phase.name}, {"seconds", phase.seconds}});
@@ -56,6 +63,17 @@ void printDifferences(const CompileReport &report) {
   for (const auto &[pass, difference] : report.differences)
     table.add({pass, difference == 0 ? "none" : fmt::format("{:.1e}", difference)});
   put(std::string_view(table.plain("  ")));
+}
+
+void printTrials(const CompileReport &report, double most) {
+  if (report.trials.empty()) return;
+  put("dtype {}, chosen for a divergence from f32 of at most {} nats a token\n", report.dtype, most);
+  Table table("lrr", {"tried", "divergence", "same likeliest token"});
+  for (const DtypeTrial &trial : report.trials)
+    table.add({trial.dtype, fmt::format("{:.1e}", trial.divergence),
+               fmt::format("{} of {}", trial.same, trial.positions)});
+  put(std::string_view(table.plain("  ")));
+  put("\n");
 }
 
 void printPhases(const CompileReport &report) {
@@ -96,6 +114,7 @@ Result<void> execute(Options &options) {
   LINNET_ASSIGN(CompileReport report, api->compile(options.compile));
   progress.clear();
   if (options.json) return printJson(toJson(report)), Result<void>();
+  printTrials(report, options.compile.max_divergence);
   printPhases(report);
   printDifferences(report);
   for (const ProgramReport &program : report.programs) printMemory(program);
@@ -128,7 +147,7 @@ void addCompile(CLI::App &app, Action &action) {
       ->add_option("--dump-dir", compile.dump_dir,
                    "write the IR after each pass, graphs, memory plans and kernels; see DIR/index.html")
       ->type_name("DIR");
-  addPassOptions(*command, compile);
+  addPassOptions(*command, compile, /*may_choose=*/true);
   command->add_flag("--json", options->json, "print one JSON object");
   command->footer(example("  linnet compile model --max-context 64 -o small.linnet"));
   command->callback([options, &action] {
