@@ -108,7 +108,8 @@ void printPastAndIdsTypes(OpAsmPrinter &printer, Operation *, Type past, Type id
 
 void MatmulOp::build(OpBuilder &builder, OperationState &state, Value lhs, Value rhs, bool transpose_rhs) {
   build(builder, state, lhs, rhs, /*bias=*/Value(), /*residual=*/Value(), /*scale=*/Value(),
-        /*transpose_lhs=*/false, transpose_rhs, Activation::none, /*group=*/int64_t(0), /*wide=*/false);
+        /*transpose_lhs=*/false, transpose_rhs, Activation::none, /*group=*/int64_t(0), /*wide=*/false,
+        /*int8_rows=*/int64_t(0));
 }
 
 LogicalResult MatmulOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc, Adaptor a,
@@ -147,6 +148,10 @@ LogicalResult MatmulOp::verify() {
     return failure();
   if (panelOf(tensor(getRhs())) && panelOf(tensor(getRhs())).getTransposed() != getTransposeRhs())
     return emitOpError("rhs's panel layout and transpose_rhs disagree");
+  const auto int8_rows = static_cast<int64_t>(getInt8Rows());
+  if (int8_rows < 0) return emitOpError("int8_rows is ") << int8_rows << ", expected at least 0";
+  if (int8_rows && (!getScale() || getTransposeLhs()))
+    return emitOpError("int8_rows needs an rhs of integers with a scale, and no transpose_lhs");
   return verifyScale(*this, getRhs(), getScale(), getGroup(), getTransposeRhs() ? 1 : 0);
 }
 

@@ -81,13 +81,16 @@ def Linnet_MatmulOp : Linnet_Op<"matmul", [Pure, Linnet_Differentiable, AttrSize
     be stored in another.
 
     A matrix rhs of integers is multiplied by `scale` (ceil(K / group), N): rhs[k, n] scale[k / group, n], or,
-    with transpose_rhs, by `scale` (N, ceil(K / group)). `group` 0 means all of K.
+    with transpose_rhs, by `scale` (N, ceil(K / group)). `group` 0 means all of K. With `int8_rows` R > 0, and at
+    least R rows in lhs (all its dimensions but the last), each row x of lhs is first rounded to 8 bits:
+
+        s = max |x| / 127,   x = s round(x / s)   to nearest even; 0 where s is 0
   }];
   let arguments = (ins Linnet_FloatTensor:$lhs, Linnet_WeightTensor:$rhs, Optional<Linnet_FloatTensor>:$bias,
     Optional<Linnet_FloatTensor>:$residual, Optional<Linnet_FloatTensor>:$scale, UnitAttr:$transpose_lhs,
     UnitAttr:$transpose_rhs,
     DefaultValuedAttr<Linnet_ActivationAttr, "::linnet::ir::Activation::none">:$activation,
-    DefaultValuedAttr<I64Attr, "0">:$group, UnitAttr:$wide);
+    DefaultValuedAttr<I64Attr, "0">:$group, UnitAttr:$wide, DefaultValuedAttr<I64Attr, "0">:$int8_rows);
   let results = (outs Linnet_FloatTensor:$result);
   let assemblyFormat = [{$lhs `,` $rhs (`bias` $bias^)? (`residual` $residual^)? (`scale` $scale^)? attr-dict `:`
     type($lhs) `,` type($rhs) (`bias` type($bias)^)? (`residual` type($residual)^)? (`scale` type($scale)^)?}];

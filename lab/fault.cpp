@@ -7,7 +7,9 @@ using namespace mlir;
 
 namespace linnet::lab {
 
-bool isLossy(StringRef pass) { return pass == "linnet-quantize" || pass == "linnet-mixed-precision"; }
+bool isLossy(StringRef pass) {
+  return pass == "linnet-quantize" || pass == "linnet-quantize-rows" || pass == "linnet-mixed-precision";
+}
 
 std::string brokenPlan(ModuleOp module) {
   if (!module->hasAttr("linnet.target")) return "";

@@ -19,7 +19,7 @@ struct VerifyOptions {
   std::function<void(const std::string &pass, double difference)> progress;
 };
 
-/// What came of it. Passes that round weights on purpose (linnet-quantize, linnet-mixed-precision) are
+/// What came of it. Passes that round weights on purpose (linnet-quantize, linnet-quantize-rows, linnet-mixed-precision) are
 /// compared and not held to the tolerance.
 struct Verdict {
   std::string

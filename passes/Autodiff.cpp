@@ -107,9 +107,9 @@ void writeOutEpilogues(func::FuncOp function) {
   for (MatmulOp op : matmuls) {
     if (!op.getBias() && !op.getResidual() && op.getActivation() == Activation::none) continue;
     ImplicitLocOpBuilder b(op.getLoc(), op);
-    auto plain =
-        b.create<MatmulOp>(op.getLhs(), op.getRhs(), Value(), Value(), op.getScale(), op.getTransposeLhs(),
-                           op.getTransposeRhs(), Activation::none, op.getGroup(), op.getWide());
+    auto plain = b.create<MatmulOp>(op.getLhs(), op.getRhs(), Value(), Value(), op.getScale(),
+                                    op.getTransposeLhs(), op.getTransposeRhs(), Activation::none,
+                                    op.getGroup(), op.getWide(), op.getInt8Rows());
     Value value = plain;
     if (op.getBias()) value = b.create<AddOp>(value, op.getBias());
     if (op.getActivation() == Activation::relu) value = b.create<ReluOp>(value);

@@ -34,7 +34,7 @@ void absorb(PatternRewriter &rewriter, MatmulOp matmul, Operation *absorbed, Val
   rewriter
       .replaceOpWithNewOp<MatmulOp>(absorbed, matmul.getLhs(), matmul.getRhs(), bias, residual,
                                     matmul.getScale(), matmul.getTransposeLhs(), matmul.getTransposeRhs(),
-                                    activation, matmul.getGroup(), matmul.getWide())
+                                    activation, matmul.getGroup(), matmul.getWide(), matmul.getInt8Rows())
       ->setLoc(loc);
   rewriter.eraseOp(matmul);
 }

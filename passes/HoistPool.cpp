@@ -88,7 +88,8 @@ private:
     return rewriter.create<MatmulOp>(matmul.getLoc(), pooled(rewriter, pool, matmul.getLhs()),
                                      matmul.getRhs(), matmul.getBias(), residual, matmul.getScale(),
                                      /*transpose_lhs=*/false, matmul.getTransposeRhs(),
-                                     matmul.getActivation(), matmul.getGroup(), matmul.getWide());
+                                     matmul.getActivation(), matmul.getGroup(), matmul.getWide(),
+                                     matmul.getInt8Rows());
   }
 
   /// Operands (B, T, C) are pooled, vectors (C) and scalars stay; any other broadcast is left alone.

@@ -162,6 +162,24 @@ def Quantize : Linnet_Pass<"linnet-quantize"> {
     Statistic<"num_tables", "tables", "embeds that read the same integers">];
 }
 
+def QuantizeRows : Linnet_Pass<"linnet-quantize-rows"> {
+  let summary = "activations as bytes where matmuls with integer weights have many rows";
+  let description = [{
+    Each matmul whose rhs are integers in panels gets `int8_rows`, the number of rows from which on its lhs is rounded to
+    8 bits, with one scale a row (see `linnet.matmul`).
+
+    Reason to exist: a processor multiplies bytes by bytes twice as fast as it does anything wider. With few rows a
+    matmul is bound by reading its weights, and rounding would cost accuracy for nothing.
+
+    Does not preserve values where a matmul has at least `from` rows: each element of lhs moves by at most its row's
+    largest / 254. docs/performance.md has the error of whole models. A matmul's result then depends on how many rows
+    run together, so that a prompt in chunks of less than `from` gives other numbers than in one piece.
+    Locations: kept.
+  }];
+  let options = [Option<"from", "from", "int64_t", "32", "rows from which on lhs is rounded">];
+  let statistics = [Statistic<"num_matmuls", "matmuls", "matmuls that round their lhs">];
+}
+
 def MixedPrecision : Linnet_Pass<"linnet-mixed-precision"> {
   let summary = "weights of matmuls, and caches, in 16 bits";
   let description = [{

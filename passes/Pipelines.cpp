@@ -64,6 +64,8 @@ std::vector<Step> optimizing(const TargetDescription &target, const PipelineSpec
     if (target.matmul_epilogue) steps.push_back({"linnet-fuse-epilogue"});
     if (target.fused_elementwise) steps.push_back({"linnet-fuse-elementwise"});
     if (target.panel) steps.push_back({"linnet-assign-layout", true});
+    const bool integers = spec.dtype == "int8" || spec.dtype == "int4";
+    if (integers && target.int8_rows) steps.push_back({"linnet-quantize-rows"});
     steps.insert(steps.end(), {{"canonicalize"}, {"cse"}});
   }
   if (opt_level >= 2 && plans(target)) steps.push_back({"linnet-schedule"});

@@ -102,7 +102,7 @@ struct Quantize : impl::QuantizeBase<Quantize> {
       rewriter.replaceOpWithNewOp<MatmulOp>(matmul, matmul.getLhs(), integers, matmul.getBias(),
                                             matmul.getResidual(), scales, matmul.getTransposeLhs(),
                                             matmul.getTransposeRhs(), matmul.getActivation(), group,
-                                            matmul.getWide());
+                                            matmul.getWide(), matmul.getInt8Rows());
       counters.add("linnet-quantize", "matmuls");
     } else {
       auto embed = llvm::cast<EmbedOp>(user);

@@ -50,6 +50,7 @@ const TargetDescription kTargets[] = {
      .matmul_epilogue = true,
      .fused_elementwise = true,
      .attention = true,
+     .int8_rows = true,
      .views = true,
      .in_place_caches = true,
      .panel = cpuPanel,

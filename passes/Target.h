@@ -23,6 +23,8 @@ struct TargetDescription {
   bool fused_elementwise = false;
   /// linnet.attention is one kernel.
   bool attention = false;
+  /// matmul multiplies many rows faster by integers when they are rounded to bytes (int8_rows).
+  bool int8_rows = false;
   /// Slices stay views where their users allow it (acceptsStridedRows), and caches are updated in place.
   bool views = false;
   bool in_place_caches = false;

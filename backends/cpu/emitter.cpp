@@ -244,7 +244,7 @@ Value *Emitter::scratch(int64_t floats) {
 }
 
 void Emitter::prefetch(Value *address) {
-  b.CreateIntrinsic(llvm::Intrinsic::prefetch, {b.getPtrTy()}, {address, i32(0), i32(3), i32(1)});
+  b.CreateIntrinsic(llvm::Intrinsic::prefetch, {b.getPtrTy()}, {address, i32(0), i32(2), i32(1)});
 }
 
 // --- lanes

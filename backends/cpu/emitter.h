@@ -71,7 +71,7 @@ public:
   Value *signedNibble(Value *byte, Value *half); ///< the same for one byte, the half known only here
   Value *loadIndex(Value *base, Value *index);   ///< an i32 as i64
   Value *scratch(int64_t floats);                ///< on the stack, aligned to 64 bytes
-  void prefetch(Value *address);
+  void prefetch(Value *address);                 ///< to the second level of caches; any address is allowed
 
   // --- arithmetic on f32 vectors
   Value *fma(Value *x, Value *y, Value *z); ///< x y + z; fused where the instruction set has it

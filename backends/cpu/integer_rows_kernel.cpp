@@ -35,6 +35,7 @@ Value *nearest(Emitter &e, Value *x, Value *factor) {
 struct QuantizedRow {
   Emitter &e;
   const IntegerRows &to;
+  int bytes; ///< of a number: 2, or 1
   Value *x, *out;
   Value *factor = nullptr;
 
@@ -59,37 +60,45 @@ struct QuantizedRow {
       return llvm::ConstantInt::get(e.intType(lanes), uint64_t(value), true);
     };
     Value *q = nearest(e, e.load(Type::f32, x, i, lanes), factor);
-    Value *high = e.b.CreateAShr(e.b.CreateAdd(q, number(128)), number(8));
-    Value *low = e.b.CreateSub(q, e.b.CreateShl(high, number(8)));
+    Values parts = {q};
+    if (bytes == 2) {
+      Value *high = e.b.CreateAShr(e.b.CreateAdd(q, number(128)), number(8));
+      parts = {high, e.b.CreateSub(q, e.b.CreateShl(high, number(8)))};
+    }
     Value *at = lanes == 1 ? place(i) : i;
-    e.store(Type::i8, out, at, lanes == 1 ? high : reordered(high));
-    e.store(Type::i8, out, e.b.CreateAdd(at, e.i64(to.padded())), lanes == 1 ? low : reordered(low));
-    return {e.b.CreateAdd(sums[0], high), e.b.CreateAdd(sums[1], low)};
+    Values next;
+    for (int h = 0; h < bytes; ++h) {
+      Value *to_plane = e.b.CreateAdd(at, e.i64(h * to.padded()));
+      e.store(Type::i8, out, to_plane, lanes == 1 ? parts[h] : reordered(parts[h]));
+      next.push_back(e.b.CreateAdd(sums[h], parts[h]));
+    }
+    return next;
   }
 
   /// Elements [from, from + count), which are group `group`; count is known.
   void putGroup(Value *group, Value *from, int64_t count) const {
     const int64_t main = count / width() * width();
     Value *none = llvm::Constant::getNullValue(e.intType(width()));
-    Values sums = e.loop(e.i64(0), e.i64(main), width(), {none, none}, [&](Value *i, const Values &now) {
-      return put(e.b.CreateAdd(from, i), width(), now);
-    });
+    Values sums =
+        e.loop(e.i64(0), e.i64(main), width(), Values(bytes, none),
+               [&](Value *i, const Values &now) { return put(e.b.CreateAdd(from, i), width(), now); });
     auto join = [&](Value *l, Value *r) { return e.b.CreateAdd(l, r); };
-    sums = {e.reduce(sums[0], join), e.reduce(sums[1], join)};
+    for (Value *&sum : sums) sum = e.reduce(sum, join);
     sums = e.loop(e.i64(main), e.i64(count), 1, sums,
                   [&](Value *i, const Values &now) { return put(e.b.CreateAdd(from, i), 1, now); });
     Value *index = e.muladd(group, e.i64(2), e.i64(to.sumsAt() / 4));
-    for (int h = 0; h < 2; ++h)
+    for (int h = 0; h < bytes; ++h)
       e.store(Type::i32, out, e.b.CreateAdd(index, e.i64(h)), e.b.CreateMul(sums[h], e.i32(-to.zero())));
   }
 
   void write() {
-    Value *m = largest(e, x, to.k), *limit = e.f32(127 * 256); // whose high byte is 127, too
+    Value *m = largest(e, x, to.k),
+          *limit = e.f32(bytes == 1 ? 127 : 127 * 256); // whose high byte is 127, too
     factor = factorFor(e, m, limit);
     e.store(Type::f32, out, e.i64(to.factorAt() / 4), e.b.CreateFDiv(m, limit));
     e.loop(e.i64(to.k / 8 * 8), e.i64(to.padded()), 1, [&](Value *i) { // zeros first where none will lie
-      for (int64_t plane : {int64_t(0), to.padded()})
-        e.store(Type::i8, out, e.b.CreateAdd(i, e.i64(plane)), e.i32(0));
+      for (int h = 0; h < bytes; ++h)
+        e.store(Type::i8, out, e.b.CreateAdd(i, e.i64(h * to.padded())), e.i32(0));
     });
     const int64_t size = to.group ? to.group : to.k, whole = to.k / size;
     e.loop(e.i64(0), e.i64(whole), 1,
@@ -100,16 +109,23 @@ struct QuantizedRow {
 
 } // namespace
 
-KernelSource integerRowsKernel(const IntegerRows &to, int64_t a_stride) {
+KernelSource integerRowsKernel(const IntegerRows &to, const Extent &m, int64_t a_stride) {
   std::string name = fmt::format("integer_rows_k{}_by{}", to.k, to.interleave);
   if (a_stride != to.k) name += fmt::format("_lda{}", a_stride);
   if (to.group) name += fmt::format("_group{}", to.group);
-  return {name, [to, a_stride](Emitter &e) {
-            e.loop(e.begin, e.end, 1, [&](Value *row) {
-              Value *x = e.address(Type::f32, e.arg(0), e.b.CreateMul(row, e.i64(a_stride)));
-              Value *out = e.address(Type::i8, e.arg(1), e.b.CreateMul(row, e.i64(to.bytes())));
-              QuantizedRow{e, to, x, out}.write();
-            });
+  if (to.int8_rows) name += fmt::format("_bytes_from{}_of{}", to.int8_rows, m.text());
+  return {name, [to, m, a_stride](Emitter &e) {
+            auto write = [&](int bytes) {
+              e.loop(e.begin, e.end, 1, [&](Value *row) {
+                Value *x = e.address(Type::f32, e.arg(0), e.b.CreateMul(row, e.i64(a_stride)));
+                Value *out = e.address(Type::i8, e.arg(1), e.b.CreateMul(row, e.i64(to.bytes())));
+                QuantizedRow{e, to, bytes, x, out}.write();
+              });
+            };
+            if (to.int8_rows == 0) return write(2);
+            Value *many = e.b.CreateICmpSGE(e.extent(m), e.i64(to.int8_rows));
+            e.ifElse(
+                many, [&] { write(1); }, [&] { write(2); });
           }};
 }
 

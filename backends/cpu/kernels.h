@@ -18,8 +18,10 @@ const char *suffixOf(Activation activation);
 /// numbers the largest magnitude becomes 127 * 256, an integer of two signed bytes, hi 256 + lo: a plane of
 /// hi, a plane of lo, then what an integer counts (f32), then for each group of rows of w -zero() times the
 /// sums of its hi and of its lo (i32). Half a step is 1.5e-5 of the row's largest number.
+/// Of at least int8_rows rows, if that is not 0, the largest magnitude becomes 127, and there is only hi.
 struct IntegerRows {
   int64_t k = 0, group = 0, interleave = 4; ///< of w: rows that share a scale (0: all), that lie together
+  int64_t int8_rows = 0;
 
   int64_t padded() const { return (k + 15) / 16 * 16; } ///< elements of a row, zeros included
   int64_t groups() const { return group ? (k + group - 1) / group : 1; }
@@ -31,8 +33,8 @@ struct IntegerRows {
   int64_t zero() const { return interleave == 8 ? 8 : 128; }
 };
 
-/// args {a, rows}; items are rows of a, a_stride apart.
-KernelSource integerRowsKernel(const IntegerRows &to, int64_t a_stride);
+/// args {a, rows}; items are the m rows of a, a_stride apart.
+KernelSource integerRowsKernel(const IntegerRows &to, const Extent &m, int64_t a_stride);
 
 /// out = activation(a w + bias) + residual for any number of rows m: PackedMatmul.kernel.
 /// dims {m}; args {a, w, bias, residual, out, scale}, bias, residual and scale as the spec says, else not
@@ -40,7 +42,7 @@ KernelSource integerRowsKernel(const IntegerRows &to, int64_t a_stride);
 /// (of w's transpose when the weight is stored transposed: the panels are the same). w of integers counts
 /// times scale (f32, panels of n_block columns with k_block 1), a row of it for each `group` rows of w, or
 /// one for all when group is 0; a is then IntegerRows. The order of each output's additions depends on k and
-/// group only: its bits do not depend on m.
+/// group only: its bits do not depend on m, but for whether it reaches int8_rows.
 struct PackedMatmulSpec {
   int64_t k, n, a_stride; ///< a_stride: in floats
   int64_t k_block = 16, n_block = 64;
@@ -49,6 +51,7 @@ struct PackedMatmulSpec {
   Activation activation = Activation::none;
   int64_t group = 0;
   bool a_is_bf16 = false; ///< a holds numbers, in f32, that bf16 holds as well
+  int64_t int8_rows = 0;  ///< see IntegerRows
 
   bool scaled() const { return w == Type::i8 || w == Type::i4; }
   int64_t groups() const { return group ? (k + group - 1) / group : 1; }
@@ -57,7 +60,7 @@ struct PackedMatmulSpec {
     const int64_t elements = (k + k_block - 1) / k_block * k_block * n_block;
     return w == Type::i4 ? elements / 2 : elements * sizeOf(w);
   }
-  IntegerRows integerRows() const { return {k, group, interleave()}; }
+  IntegerRows integerRows() const { return {k, group, interleave(), int8_rows}; }
 };
 KernelSource packedMatmulKernel(const PackedMatmulSpec &spec);
 

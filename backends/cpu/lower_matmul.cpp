@@ -59,6 +59,7 @@ Result<void> Lowering::lowerPackedMatmul(MatmulOp op) {
   if (type != Type::f32)
     return errorAt(op, "target cpu supports f32 with packed weights, found {}", nameOf(type));
   spec.group = int64_t(op.getGroup());
+  spec.int8_rows = int64_t(op.getInt8Rows());
   if (spec.scaled() && spec.group % interleaveOf(spec.w))
     return errorAt(op, "target cpu needs groups of a multiple of {} for {}, found {}", interleaveOf(spec.w),
                    nameOf(spec.w), spec.group);
@@ -132,12 +133,13 @@ fb::RefT Lowering::integerRows(MatmulOp op, const PackedMatmulSpec &spec, const 
   made->only_for = servedBy(op);
   made->flops = expression({m * Extent(2 * to.k)});
   made->bytes = expression({m * Extent(4 * to.k), m * Extent(2 * to.k)});
-  append(std::move(made), {integerRowsKernel(to, spec.a_stride), {a, rows}, m});
+  append(std::move(made), {integerRowsKernel(to, m, spec.a_stride), {a, rows}, m});
   return rows;
 }
 
 /// Both operands row-major: activations, or weights that no layout was chosen for.
 Result<void> Lowering::lowerPlainMatmul(MatmulOp op) {
+  if (op.getInt8Rows()) return errorAt(op, "target cpu rounds rows to 8 bits beside weights in panels only");
   LINNET_ASSIGN(const Type type, commonType(op, sumsOf(op)));
   const mlir::Value lhs = op.getLhs(), rhs = op.getRhs();
   const int64_t lhs_rank = tensorOf(lhs).getRank(), rhs_rank = tensorOf(rhs).getRank();

@@ -10,12 +10,11 @@ namespace {
 struct Quads {
   Value *bytes, *even = nullptr, *odd = nullptr;
 };
-constexpr int kHalves = 2;
 using Weights = llvm::SmallVector<Quads, 8>;
 
 struct IntegerTile : PackedItem {
   IntegerRows layout;
-  int rows, vectors;
+  int bytes, rows, vectors; ///< bytes of a number of a: each has sums of its own
   Value *row0, *column;
 
   bool grouped() const { return spec.groups() > 1; }
@@ -68,7 +67,7 @@ struct IntegerTile : PackedItem {
     Values next = acc;
     const Weights w = weights(k);
     for (int d = 0; d < depth(); d += 4)
-      for (int h = 0; h < kHalves; ++h)
+      for (int h = 0; h < bytes; ++h)
         for (int r = 0; r < rows; ++r) {
           Value *offset = e.b.CreateAdd(k, e.i64(h * layout.padded() + d));
           Value *four = e.load(Type::i32, e.address(Type::i8, rowAddress(r), offset), e.i64(0));
@@ -82,13 +81,13 @@ struct IntegerTile : PackedItem {
   /// Sums over rows [from, from + count) of w, which are group `group`; count is known.
   Values range(Value *group, Value *from, int64_t count) const {
     Values acc;
-    for (int h = 0; h < kHalves; ++h)
+    for (int h = 0; h < bytes; ++h)
       for (int r = 0; r < rows; ++r) {
         Value *index = e.muladd(group, e.i64(2), e.i64(layout.sumsAt() / 4 + h));
         Value *start = e.splat(e.load(Type::i32, rowAddress(r), index), e.lanes());
         acc.append(vectors, start);
       }
-    const int unroll = depth() * (rows * kHalves >= 4 ? 2 : 4);
+    const int unroll = depth() * (rows * bytes >= 4 ? 2 : 4);
     const int64_t main = count / unroll * unroll;
     acc = e.loop(e.i64(0), e.i64(main), unroll, acc, [&](Value *k, const Values &current) {
       Values next = current;
@@ -103,7 +102,9 @@ struct IntegerTile : PackedItem {
   Value *real(Value *integer) const { return e.b.CreateSIToFP(integer, e.floatType(e.lanes())); }
   /// The sum of one row and vector as a float.
   Value *total(const Values &acc, int r, int c) const {
-    Value *high = acc[at(0, r, c)], *low = acc[at(1, r, c)];
+    Value *high = acc[at(0, r, c)];
+    if (bytes == 1) return real(high);
+    Value *low = acc[at(1, r, c)];
     if (spec.group && spec.group <= 256) return real(e.b.CreateAdd(e.b.CreateShl(high, 8), low)); // fits
     return e.fma(real(high), e.f32(256, e.lanes()), real(low));
   }
@@ -150,16 +151,16 @@ struct IntegerTile : PackedItem {
 
 } // namespace
 
-void integerSums(const PackedItem &item, int rows, Value *row0) {
+void integerSums(const PackedItem &item, int rows, Value *row0, int bytes) {
   Emitter &e = item.e;
   const PackedMatmulSpec &spec = item.spec;
   // Registers: sums of bytes, those of groups beside them, weights, a broadcast and constants.
-  const int sums = rows * (kHalves + (spec.groups() > 1)), quads = int(spec.interleave()) / 4;
+  const int sums = rows * (bytes + (spec.groups() > 1)), quads = int(spec.interleave()) / 4;
   int vectors = int(spec.n_block) / e.lanes();
   while (vectors > 1 && (sums + quads) * vectors + 3 > e.isa.registers) vectors /= 2;
   const int columns = vectors * e.lanes();
   auto write = [&](Value *column) {
-    IntegerTile{item, spec.integerRows(), rows, vectors, row0, column}.write();
+    IntegerTile{item, spec.integerRows(), bytes, rows, vectors, row0, column}.write();
   };
   if (columns == spec.n_block) return write(e.i64(0));
   e.loop(e.i64(0), e.i64(spec.n_block), columns, write);

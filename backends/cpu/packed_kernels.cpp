@@ -28,6 +28,19 @@ void epilogue(const PackedItem &item, int rows, Value *row0, Value *column0) {
   });
 }
 
+/// With many rows a panel is read again and again, from the caches; meanwhile the next one comes from memory,
+/// a part of it with each of the first tiles.
+void fetchAhead(Emitter &e, const PackedMatmulSpec &spec, Value *panel, Value *row0) {
+  constexpr int64_t kTiles = 8, kLine = 64;
+  const int64_t part = (spec.panelBytes() / kTiles + kLine - 1) / kLine * kLine;
+  Value *tile = e.b.CreateUDiv(row0, e.i64(kTileRows));
+  Value *first = e.muladd(tile, e.i64(part), e.i64(spec.panelBytes()));
+  e.ifThen(e.b.CreateICmpULT(tile, e.i64(kTiles)), [&] {
+    e.loop(first, e.b.CreateAdd(first, e.i64(part)), kLine,
+           [&](Value *byte) { e.prefetch(e.address(Type::i8, panel, byte)); });
+  });
+}
+
 using Sums = llvm::function_ref<void(const PackedItem &, int rows, Value *row0)>;
 
 /// All rows and the panels [begin, end).
@@ -45,7 +58,10 @@ void allTiles(Emitter &e, const PackedMatmulSpec &spec, Value *m, Value *scratch
     };
     Value *rest = e.b.CreateURem(m, e.i64(kTileRows));
     Value *main = e.b.CreateSub(m, rest);
-    e.loop(e.i64(0), main, kTileRows, [&](Value *row0) { tile(kTileRows, row0); });
+    e.loop(e.i64(0), main, kTileRows, [&](Value *row0) {
+      fetchAhead(e, spec, panel, row0);
+      tile(kTileRows, row0);
+    });
     for (int rows = 1; rows < kTileRows; ++rows)
       e.ifThen(e.b.CreateICmpEQ(rest, e.i64(rows)), [&] { tile(rows, main); });
   });
@@ -54,7 +70,16 @@ void allTiles(Emitter &e, const PackedMatmulSpec &spec, Value *m, Value *scratch
 void emitPackedMatmul(Emitter &e, const PackedMatmulSpec &spec) {
   Value *m = e.extent(Extent::symbol(0)); // dims {m}
   Value *scratch = e.scratch(kTileRows * spec.n_block);
-  allTiles(e, spec, m, scratch, spec.scaled() ? integerSums : floatSums);
+  if (!spec.scaled()) return allTiles(e, spec, m, scratch, floatSums);
+  auto integers = [&](int bytes) {
+    allTiles(e, spec, m, scratch, [bytes](const PackedItem &item, int rows, Value *row0) {
+      integerSums(item, rows, row0, bytes);
+    });
+  };
+  if (spec.int8_rows == 0) return integers(2);
+  Value *many = e.b.CreateICmpSGE(m, e.i64(spec.int8_rows));
+  e.ifElse(
+      many, [&] { integers(1); }, [&] { integers(2); });
 }
 
 } // namespace
@@ -70,6 +95,7 @@ KernelSource packedMatmulKernel(const PackedMatmulSpec &spec) {
   name += fmt::format("{}_k{}_n{}", spec.residual ? "_residual" : "", spec.k, spec.n);
   if (!spec.scaled() && spec.a_stride != spec.k) name += fmt::format("_lda{}", spec.a_stride);
   if (spec.group) name += fmt::format("_group{}", spec.group);
+  if (spec.int8_rows) name += fmt::format("_bytes_from{}", spec.int8_rows);
   return {name, [spec](Emitter &e) { emitPackedMatmul(e, spec); }};
 }
 

@@ -17,6 +17,7 @@ struct PackedItem {
 
 /// The sums of `rows` rows from row0 on, times their scales, into the item's scratch.
 void floatSums(const PackedItem &item, int rows, Value *row0);
-void integerSums(const PackedItem &item, int rows, Value *row0);
+/// `bytes`: of how many a number of a consists, 2 or, of int8_rows and more, 1.
+void integerSums(const PackedItem &item, int rows, Value *row0, int bytes);
 
 } // namespace linnet::cpu

@@ -24,11 +24,30 @@ Tensor scaled(const Tensor &x, const Tensor &scale, int64_t dim, int64_t group) 
   return out;
 }
 
+/// Rows along the last dimension, each rounded to 8 bits.
+Tensor roundedRows(const Tensor &x) {
+  Tensor out = x;
+  const int64_t k = x.shape.back();
+  for (int64_t first = 0; first < x.size(); first += k) {
+    double most = 0;
+    for (int64_t i = 0; i < k; ++i) most = std::max(most, std::abs(double(x.data()[first + i])));
+    const double s = most / 127;
+    for (int64_t i = 0; i < k; ++i) {
+      const double q = s == 0 ? 0 : std::nearbyint(x.data()[first + i] / s);
+      out.data()[first + i] = static_cast<float>(s * q);
+    }
+  }
+  return out;
+}
+
 } // namespace
 
 // lhs (L..., M, K), rhs (K, N) shared or (L..., K, N); either stored transposed.
 Result<Tensor> matmul(ir::MatmulOp op, const MatmulOperands &operands) {
-  const Tensor *bias = operands.bias, *residual = operands.residual, &lhs = operands.lhs;
+  const Tensor *bias = operands.bias, *residual = operands.residual;
+  const int64_t int8_rows = static_cast<int64_t>(op.getInt8Rows());
+  const bool rounds = int8_rows && operands.lhs.size() >= int8_rows * operands.lhs.shape.back();
+  const Tensor lhs = rounds ? roundedRows(operands.lhs) : operands.lhs;
   const Tensor rhs = operands.scale ? scaled(operands.rhs, *operands.scale, op.getTransposeRhs() ? 1 : 0,
                                              static_cast<int64_t>(op.getGroup()))
                                     : operands.rhs;

@@ -50,6 +50,7 @@ Result<void> Lowering::lowerPackedMatmul(MatmulOp op) {
   const RankedTensorType rhs = tensorOf(op.getRhs());
   const PanelAttr panel = panelOf(rhs);
   if (op.getTransposeLhs()) return errorAt(op, "target vulkan has no packed matmul with transpose_lhs");
+  if (op.getInt8Rows()) return errorAt(op, "target vulkan does not round rows to 8 bits (int8_rows)");
   PackedMatmulSpec spec;
   LINNET_ASSIGN(spec.w.type, typeOf(op, op.getRhs()));
   if (!panelFits(panel, spec.w.type))

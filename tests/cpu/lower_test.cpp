@@ -156,3 +156,25 @@ func.func @main(%x: tensor<4xf32> {linnet.name = "x"}) -> (tensor<4xf32> {linnet
 })";
   CHECK(failure(missing) == "model.safetensors: no tensor missing");
 }
+
+TEST_CASE("rows are rounded to 8 bits where there are many, and only there") {
+  const std::string type = GENERATE(std::string("i8"), std::string("i4"));
+  const int64_t seq = GENERATE(2, 3, 11); // 4, 6 and 22 rows
+  std::string text = R"(module attributes {linnet.bounds = {batch = 2, seq = 40}} {
+func.func @main(%x: $x {linnet.name = "x"}) -> (tensor<?x?x130xf32, #linnet.dims<batch, seq>> {linnet.name = "out"}) {
+  %w = linnet.param "w" : tensor<75x130x$t>
+  %s = linnet.param "s" : tensor<3x130xf32>
+  %r = linnet.matmul %x, %w scale %s {group = 32 : i64, int8_rows = 6 : i64} : $x, tensor<75x130x$t> scale tensor<3x130xf32>
+  return %r : tensor<?x?x130xf32, #linnet.dims<batch, seq>>
+}
+})";
+  for (const auto &[name, value] : {std::pair<std::string, std::string>{"$t", type},
+                                    {"$x", "tensor<?x?x75xf32, #linnet.dims<batch, seq>>"}})
+    for (size_t at = 0; (at = text.find(name, at)) != std::string::npos; at += value.size())
+      text.replace(at, name.size(), value);
+  const bool many = 2 * seq >= 6;
+  linnet::cpu::testing::checkAgreement({.text = text,
+                                        .dims = {{"batch", 2}, {"seq", seq}},
+                                        .integers = {{"w", type == "i8" ? 128 : 8}},
+                                        .tolerance = many ? 1e-5 : 1e-4}); // few: 16 bits, not all of them
+}

@@ -104,14 +104,14 @@ struct NarrowMatmul {
     convertBack(type, stored, {&value, 1});
   }
   /// A row as IntegerRows says.
-  static void toIntegers(std::span<float> row) {
+  static void toIntegers(std::span<float> row, float limit) {
     float largest = 0;
     for (float x : row) largest = std::max(largest, std::fabs(x));
-    const float factor = largest == 0 ? 0 : 32512.0f / largest, step = largest / 32512.0f;
+    const float factor = largest == 0 ? 0 : limit / largest, step = largest / limit;
     for (float &x : row) {
       const float exact = x;
       x = std::nearbyint(x * factor) * step;
-      CHECK(std::fabs(x - exact) <= 1.6e-5f * largest);
+      CHECK(std::fabs(x - exact) <= 0.52f * largest / limit);
     }
   }
   double weightAt(int64_t k, int64_t n) const {
@@ -137,19 +137,20 @@ struct NarrowMatmul {
     if (spec.scaled()) spec.a_stride = spec.integerRows().bytes() / 4;
   }
   std::vector<KernelSource> kernels() const {
-    return {integerRowsKernel(spec.integerRows(), stride), packedMatmulKernel(spec)};
+    return {integerRowsKernel(spec.integerRows(), Extent::symbol(0), stride), packedMatmulKernel(spec)};
   }
 
   void check(int64_t m, Kernel to_integers, Kernel kernel) {
     std::vector<float> a = numbers(m * stride, 3), bias = numbers(spec.n, 4),
-                       residual = numbers(m * spec.n, 5), out(m * spec.n), last(spec.n);
+                       residual = numbers(m * spec.n, 5), out(m * spec.n);
     if (spec.a_is_bf16)
       for (float &value : a) asStored(PackedType::bf16, value);
     if (m > 2) std::fill_n(a.begin(), stride, 0.0f); // a row without a largest element
     std::vector<float> counted = a;
+    const bool bytes = spec.int8_rows && m >= spec.int8_rows;
     if (spec.scaled())
       for (int64_t i = 0; i < m; ++i)
-        toIntegers(std::span(counted).subspan(size_t(i * stride), size_t(spec.k)));
+        toIntegers(std::span(counted).subspan(size_t(i * stride), size_t(spec.k)), bytes ? 127 : 32512);
     std::vector<double> expected(out.size());
     for (int64_t i = 0; i < m; ++i)
       for (int64_t j = 0; j < spec.n; ++j) {
@@ -164,11 +165,12 @@ struct NarrowMatmul {
     call(kernel, {m}, {lhs, w.data(), bias.data(), residual.data(), out.data(), s.data()}, panels, out);
     CHECK(relativeError(out, expected) < 2e-6);
     // A row's bits do not depend on the rows beside it.
-    const int64_t one = 1;
-    void *args[] = {lhs + (m - 1) * spec.a_stride,      w.data(),    bias.data(),
-                    residual.data() + (m - 1) * spec.n, last.data(), s.data()};
-    kernel(&one, args, 0, panels);
-    CHECK(std::memcmp(last.data(), out.data() + (m - 1) * spec.n, size_t(spec.n) * 4) == 0);
+    const int64_t fewest = bytes ? spec.int8_rows : 1, first = m - fewest;
+    std::vector<float> last(size_t(fewest * spec.n));
+    void *args[] = {lhs + first * spec.a_stride,      w.data(),    bias.data(),
+                    residual.data() + first * spec.n, last.data(), s.data()};
+    kernel(&fewest, args, 0, panels);
+    CHECK(std::memcmp(last.data(), out.data() + first * spec.n, last.size() * 4) == 0);
   }
 };
 
@@ -180,10 +182,14 @@ TEST_CASE("packed matmul with integer and 16-bit weights, in groups and without"
     PackedType packed;
     int64_t k, n, group, gap;
     bool transposed, round = false;
+    int64_t int8_rows = 0;
   };
   const Case c = GENERATE(Case{Type::i8, PackedType::i8, 17, 65, 0, 0, false},
                           Case{Type::i8, PackedType::i8, 70, 127, 32, 3, true},
                           Case{Type::i8, PackedType::i8, 256, 64, 0, 0, true},
+                          Case{Type::i8, PackedType::i8, 19, 67, 0, 2, false, false, 5},
+                          Case{Type::i8, PackedType::i8, 130, 65, 32, 0, true, false, 1},
+                          Case{Type::i4, PackedType::i4, 97, 66, 32, 0, false, false, 5},
                           Case{Type::i4, PackedType::i4, 33, 65, 32, 1, false},
                           Case{Type::i4, PackedType::i4, 96, 64, 32, 0, true},
                           Case{Type::i4, PackedType::i4, 31, 130, 0, 0, true},
@@ -197,7 +203,7 @@ TEST_CASE("packed matmul with integer and 16-bit weights, in groups and without"
   spec.k = c.k, spec.n = c.n, spec.a_stride = c.k + c.gap, spec.w = c.type, spec.group = c.group;
   spec.bias = spec.residual = true;
   spec.activation = Activation::gelu_tanh;
-  spec.a_is_bf16 = c.round;
+  spec.a_is_bf16 = c.round, spec.int8_rows = c.int8_rows;
   matmul.type = c.packed, matmul.layout.transposed = c.transposed;
   matmul.draw();
   const std::vector<KernelSource> kernels = matmul.kernels();
@@ -207,7 +213,7 @@ TEST_CASE("packed matmul with integer and 16-bit weights, in groups and without"
     const Image image(images->front());
     for (int64_t m : {1, 2, 3, 4, 5, 6, 13}) {
       INFO(isa.name << " m " << m << " k " << c.k << " n " << c.n << " group " << c.group << " type "
-                    << int(c.type) << " rounded " << c.round);
+                    << int(c.type) << " rounded " << c.round << " bytes from " << c.int8_rows);
       matmul.check(m, image.get(kernels[0].name), image.get(kernels[1].name));
     }
   }

@@ -19,6 +19,18 @@ func.func @f(%x: tensor<3x2x8xf32>, %w: tensor<4x8x4xf32>) {
   return
 }
 // -----
+func.func @f(%x: tensor<2x8xf32>, %w: tensor<8x4xf32>) {
+  // expected-error@+1 {{'linnet.matmul' op int8_rows needs an rhs of integers with a scale, and no transpose_lhs}}
+  %0 = linnet.matmul %x, %w {int8_rows = 32 : i64} : tensor<2x8xf32>, tensor<8x4xf32>
+  return
+}
+// -----
+func.func @f(%x: tensor<2x8xf32>, %w: tensor<8x4xi8>, %s: tensor<1x4xf32>) {
+  // expected-error@+1 {{'linnet.matmul' op int8_rows is -1, expected at least 0}}
+  %0 = linnet.matmul %x, %w scale %s {int8_rows = -1 : i64} : tensor<2x8xf32>, tensor<8x4xi8> scale tensor<1x4xf32>
+  return
+}
+// -----
 func.func @f(%x: tensor<2x8xf32>, %w: tensor<8x4xf32, #linnet.panel<16x64, transposed>>) {
   // expected-error@+1 {{rhs's panel layout and transpose_rhs disagree}}
   %0 = linnet.matmul %x, %w : tensor<2x8xf32>, tensor<8x4xf32, #linnet.panel<16x64, transposed>>

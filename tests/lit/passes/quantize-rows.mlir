@@ -1,0 +1,20 @@
+// RUN: linnet-opt %s --linnet-quantize --linnet-assign-layout=target=cpu --linnet-quantize-rows | FileCheck %s
+// RUN: linnet-opt %s --linnet-quantize --linnet-quantize-rows='from=7' | FileCheck %s --check-prefix=PLAIN
+// RUN: linnet-opt %s --linnet-quantize='bits=4 group=32' --linnet-assign-layout=target=cpu --linnet-quantize-rows='from=7' | FileCheck %s --check-prefix=SEVEN
+// RUN: linnet-opt %s --linnet-default-pipeline='dtype=int8' | FileCheck %s
+// RUN: linnet-opt %s --linnet-default-pipeline='dtype=int8 target=vulkan' | FileCheck %s --check-prefix=PLAIN
+// RUN: linnet-opt %s --linnet-default-pipeline | FileCheck %s --check-prefix=PLAIN
+// RUN: not linnet-opt %s --linnet-quantize-rows='from=0' 2>&1 | FileCheck %s --check-prefix=FROM
+
+// FROM: from is expected to be at least 1 row
+
+// Weights without panels keep their lhs, and so does a target that gains nothing.
+// CHECK: linnet.matmul {{.*}} {int8_rows = 32 : i64{{.*}}} : tensor<2x3x48xf32>, tensor<48x70xi8, #linnet.panel
+// SEVEN: linnet.matmul {{.*}} {group = 32 : i64, int8_rows = 7 : i64} : tensor<2x3x48xf32>, tensor<48x70xi4, #linnet.panel
+// PLAIN: linnet.matmul
+// PLAIN-NOT: int8_rows
+func.func @main(%x: tensor<2x3x48xf32> {linnet.name = "x"}) -> (tensor<2x3x70xf32> {linnet.name = "y"}) {
+  %w = linnet.param "w" : tensor<48x70xf32>
+  %y = linnet.matmul %x, %w : tensor<2x3x48xf32>, tensor<48x70xf32>
+  return %y : tensor<2x3x70xf32>
+}
