@@ -28,7 +28,7 @@ struct RunState {
   Position position;
   double best_loss = 0; ///< least held-out loss so far
   int64_t best_step = -1;
-  int64_t worse = 0; ///< evaluations since then
+  int64_t worse = 0;      ///< evaluations since then
   int64_t evaluated = -1; ///< the step of the latest evaluation
   bool finished = false;
 
