@@ -52,6 +52,22 @@ Result<Type> commonType(Operation *op, ValueRange values) {
   return first;
 }
 
+Result<void> onlyF32(Operation *op, ValueRange values, const std::string &target) {
+  LINNET_ASSIGN(const Type type, commonType(op, values));
+  if (type != Type::f32) return errorAt(op, "target {} supports f32 here, found {}", target, nameOf(type));
+  return {};
+}
+
+AdamWSpec specOf(AdamWOp op) {
+  auto number = [](const llvm::APFloat &x) { return x.convertToFloat(); };
+  return {number(op.getBeta1()), number(op.getBeta2()),   number(op.getEpsilon()),
+          number(op.getDecay()), number(op.getLrScale()), number(op.getPull())};
+}
+
+DropoutSpec specOf(DropoutOp op) {
+  return {op.getRate().convertToFloat(), static_cast<uint32_t>(op.getStream())};
+}
+
 //===- shapes ------------------------------------------------------------------------------------------===//
 
 Extent ModuleLowering::extentOf(mlir::Value value, int64_t from, int64_t to) {

@@ -4,6 +4,7 @@
 #pragma once
 #include "backends/common/fused.h"
 #include "backends/common/kernel_types.h"
+#include "backends/common/training.h"
 #include "backends/common/weights.h"
 #include "ir/Linnet.h"
 #include "ir/Shapes.h"
@@ -33,6 +34,12 @@ Result<Type> typeOf(mlir::Operation *op, mlir::Value value);
 mlir::RankedTensorType tensorOf(mlir::Value value);
 /// The one type that all values have, else an error that says that the op wants one.
 Result<Type> commonType(mlir::Operation *op, mlir::ValueRange values);
+
+/// Each is f32, which is what kernels of training compute in; else an error.
+Result<void> onlyF32(mlir::Operation *op, mlir::ValueRange values, const std::string &target);
+inline int64_t lastDim(mlir::Value value) { return tensorOf(value).getRank() - 1; }
+AdamWSpec specOf(ir::AdamWOp op);
+DropoutSpec specOf(ir::DropoutOp op);
 
 inline Activation activationOf(ir::MatmulOp op) { return Activation(uint32_t(op.getActivation())); }
 

@@ -162,14 +162,13 @@ void emitDropout(Emitter &e, const DropoutSpec &spec) {
   Value *x = e.arg(0), *key = e.arg(1), *out = e.arg(2);
   auto narrow = [&](Value *index) { return e.b.CreateTrunc(index, e.b.getInt32Ty()); };
   Value *key0 = narrow(e.loadIndex(key, e.i64(0))), *key1 = narrow(e.loadIndex(key, e.i64(1)));
-  const auto threshold = uint32_t(std::ceil(double(spec.rate) * 0x1p24)); // u >= rate, in steps of 2^-24
   e.forVectors(e.begin, e.end, [&](Value *i, int lanes) {
     Value *at = e.indices(i, lanes);
     llvm::Type *words = e.splat(e.b.getInt32(0), lanes)->getType();
     Value *low = e.b.CreateTrunc(at, words), *high = e.b.CreateTrunc(e.b.CreateLShr(at, 32), words);
     Value *drawn = e.b.CreateLShr(philox(e, low, high, spec.stream, key0, key1, lanes), 8);
-    Value *keep = e.b.CreateICmpUGE(drawn, e.splat(e.b.getInt32(threshold), lanes));
-    Value *scaled = e.b.CreateFMul(e.load(kFloat, x, i, lanes), e.f32(1 / (1 - double(spec.rate)), lanes));
+    Value *keep = e.b.CreateICmpUGE(drawn, e.splat(e.b.getInt32(spec.threshold()), lanes));
+    Value *scaled = e.b.CreateFMul(e.load(kFloat, x, i, lanes), e.f32(spec.factor(), lanes));
     e.store(kFloat, out, i, e.b.CreateSelect(keep, scaled, e.f32(0, lanes)));
   });
 }

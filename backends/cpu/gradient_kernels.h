@@ -1,5 +1,6 @@
 // Generators of the kernels that only training needs. Conventions as in kernels.h.
 #pragma once
+#include "backends/common/training.h"
 #include "backends/cpu/kernels.h"
 
 namespace linnet::cpu {
@@ -13,10 +14,7 @@ KernelSource crossEntropyGradKernel(const RowSpec &spec);
 KernelSource layerNormGradKernel(const RowSpec &spec);
 
 /// args {x, key (2, i32), out}; out may be x. Items are elements.
-struct DropoutSpec {
-  float rate;
-  uint32_t stream;
-};
+using backend::DropoutSpec;
 KernelSource dropoutKernel(const DropoutSpec &spec);
 
 /// out[n] = accumulator[n] + sum_i x[i, n], i < rows in order; args {accumulator, x, out}, out may be the
@@ -49,10 +47,8 @@ KernelSource attentionGradKernel(const AttentionGradSpec &spec);
 KernelSource poolGradKernel(const PoolSpec &spec);
 
 /// args {param, gradient, m, v, lr, scale, m_scale, v_scale, start, new_param, cleared, new_m, new_v}; each
-/// result may be its operand; start is not read when pull is 0. Items are elements.
-struct AdamWSpec {
-  float beta1, beta2, epsilon, decay, lr_scale, pull;
-};
+/// result may be its operand. Items are elements.
+using backend::AdamWSpec;
 KernelSource adamwKernel(const AdamWSpec &spec);
 
 } // namespace linnet::cpu

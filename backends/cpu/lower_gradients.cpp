@@ -8,14 +8,10 @@ namespace linnet::cpu {
 using namespace ir;
 namespace {
 constexpr uint32_t kElementGrain = 4096, kColumnGrain = 64;
-
-int64_t lastOf(mlir::Value value) { return tensorOf(value).getRank() - 1; }
-
 } // namespace
 
 Result<std::vector<fb::RefT>> Lowering::floats(Operation *op, ValueRange values) {
-  LINNET_ASSIGN(const Type type, commonType(op, values));
-  if (type != Type::f32) return errorAt(op, "target cpu supports f32 here, found {}", nameOf(type));
+  LINNET_TRY(backend::onlyF32(op, values, target));
   std::vector<fb::RefT> refs;
   for (mlir::Value value : values) {
     LINNET_ASSIGN(fb::RefT ref, dense(op, value));
@@ -26,7 +22,7 @@ Result<std::vector<fb::RefT>> Lowering::floats(Operation *op, ValueRange values)
 
 Result<void> Lowering::lowerCrossEntropy(CrossEntropyOp op) {
   RowSpec spec;
-  spec.columns = dimOf(op.getLogits(), lastOf(op.getLogits()));
+  spec.columns = dimOf(op.getLogits(), backend::lastDim(op.getLogits()));
   LINNET_ASSIGN(auto args, floats(op, ValueRange{op.getLogits(), op.getResult()}));
   LINNET_ASSIGN(const fb::RefT labels, dense(op, op.getLabels()));
   return emit(op, {crossEntropyKernel(spec), {args[0], labels, args[1]}, extentOf(op.getResult()), 1});
@@ -34,7 +30,7 @@ Result<void> Lowering::lowerCrossEntropy(CrossEntropyOp op) {
 
 Result<void> Lowering::lowerCrossEntropyGrad(CrossEntropyGradOp op) {
   RowSpec spec;
-  spec.columns = dimOf(op.getLogits(), lastOf(op.getLogits()));
+  spec.columns = dimOf(op.getLogits(), backend::lastDim(op.getLogits()));
   LINNET_ASSIGN(auto args, floats(op, ValueRange{op.getLogits(), op.getGradient(), op.getResult()}));
   LINNET_ASSIGN(const fb::RefT labels, dense(op, op.getLabels()));
   return emit(
@@ -53,7 +49,7 @@ Result<void> Lowering::lowerContract(ContractOp op) {
   spec.a = spec.w = type;
   spec.transpose_a = true, spec.residual = true;
   spec.m = dimOf(op.getResult(), 0), spec.n = dimOf(op.getResult(), 1);
-  spec.k = extentOf(op.getLhs(), 0, lastOf(op.getLhs()));
+  spec.k = extentOf(op.getLhs(), 0, backend::lastDim(op.getLhs()));
   const Extent work = spec.m * Extent(columnBlocks(spec));
   Call call{matmulKernel(spec), {lhs, rhs, sum[0], sum[0], sum[0]}, work, 4};
   if (type != Type::f16) call.gemm = gemm(spec);
@@ -63,13 +59,15 @@ Result<void> Lowering::lowerContract(ContractOp op) {
 Result<void> Lowering::lowerDropout(DropoutOp op) {
   LINNET_ASSIGN(auto args, floats(op, ValueRange{op.getOperand(), op.getResult()}));
   LINNET_ASSIGN(const fb::RefT key, dense(op, op.getKey()));
-  const DropoutSpec spec{op.getRate().convertToFloat(), static_cast<uint32_t>(op.getStream())};
-  return emit(op, {dropoutKernel(spec), {args[0], key, args[1]}, extentOf(op.getResult()), kElementGrain});
+  return emit(
+      op,
+      {dropoutKernel(backend::specOf(op)), {args[0], key, args[1]}, extentOf(op.getResult()), kElementGrain});
 }
 
 Result<void> Lowering::lowerSumRows(SumRowsOp op) {
   LINNET_ASSIGN(auto args, floats(op, ValueRange{op.getAccumulator(), op.getOperand(), op.getResult()}));
-  const SumRowsSpec spec{extentOf(op.getOperand(), 0, lastOf(op.getOperand())), dimOf(op.getResult(), 0)};
+  const SumRowsSpec spec{extentOf(op.getOperand(), 0, backend::lastDim(op.getOperand())),
+                         dimOf(op.getResult(), 0)};
   return emit(op, {sumRowsKernel(spec), args, spec.columns, kColumnGrain});
 }
 
@@ -87,12 +85,12 @@ Result<void> Lowering::lowerScatterAdd(ScatterAddOp op) {
 
 Result<void> Lowering::lowerLayerNormGrad(LayerNormGradOp op) {
   RowSpec spec;
-  spec.columns = dimOf(op.getOperand(), lastOf(op.getOperand()));
+  spec.columns = dimOf(op.getOperand(), backend::lastDim(op.getOperand()));
   spec.epsilon = op.getEpsilon().convertToFloat();
   LINNET_ASSIGN(auto args,
                 floats(op, ValueRange{op.getOperand(), op.getGain(), op.getGradient(), op.getResult()}));
-  return emit(op,
-              {layerNormGradKernel(spec), args, extentOf(op.getOperand(), 0, lastOf(op.getOperand())), 1});
+  return emit(op, {layerNormGradKernel(spec), args,
+                   extentOf(op.getOperand(), 0, backend::lastDim(op.getOperand())), 1});
 }
 
 Result<void> Lowering::lowerAttentionGrad(AttentionGradOp op) {
@@ -125,9 +123,7 @@ Result<void> Lowering::lowerPoolGrad(PoolGradOp op) {
 }
 
 Result<void> Lowering::lowerAdamW(AdamWOp op) {
-  auto number = [](const llvm::APFloat &x) { return x.convertToFloat(); };
-  const AdamWSpec spec{number(op.getBeta1()), number(op.getBeta2()),   number(op.getEpsilon()),
-                       number(op.getDecay()), number(op.getLrScale()), number(op.getPull())};
+  const AdamWSpec spec = backend::specOf(op);
   LINNET_ASSIGN(auto args,
                 floats(op, ValueRange{op.getParam(), op.getGradient(), op.getM(), op.getV(), op.getLr(),
                                       op.getScale(), op.getMScale(), op.getVScale(),

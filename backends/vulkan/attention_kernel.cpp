@@ -79,13 +79,7 @@ struct Attention {
   }
 
   void forColumns(const std::function<void(uint32_t, Value)> &body) {
-    for (uint32_t i = 0; i < columnsEach(); ++i) {
-      Value d = b.add(lane, e.u(i * kKeys));
-      if ((i + 1) * kKeys <= uint64_t(spec.head_size))
-        body(i, d);
-      else
-        b.ifThen(b.lt(d, size), [&] { body(i, d); });
-    }
+    e.forOwn(lane, kKeys, uint32_t(spec.head_size), body);
   }
 
   void block(Value first, Value last, Variable top, Variable total, std::vector<Variable> &sums) {

@@ -69,6 +69,32 @@ void Emitter::forItems(const Extent &items, const std::function<void(Value)> &bo
   b.forRange(b.globalId(0), extent(items), step, body);
 }
 
+void Emitter::forOwn(Value lane, uint32_t lanes, uint32_t size,
+                     const std::function<void(uint32_t i, Value at)> &body) {
+  for (uint32_t i = 0; i * lanes < size; ++i) {
+    Value at = b.add(lane, u(i * lanes));
+    if ((i + 1) * lanes <= size)
+      body(i, at);
+    else
+      b.ifThen(b.lt(at, u(size)), [&] { body(i, at); });
+  }
+}
+
+void Emitter::forUnits(bool in_parts, const std::function<void(Unit)> &body) {
+  Value step = b.mul(b.groupCount(0), u(kernel.local_size[0]));
+  b.forRange(b.globalId(0), unitCount(), step, [&](Value i) {
+    Value number = b.add(firstUnit(), i);
+    body({in_parts ? i : number, number});
+  });
+}
+
+void Emitter::forUnitsByGroup(bool in_parts, const std::function<void(Unit)> &body) {
+  forGroups(unitCount(), [&](Value i) {
+    Value number = b.add(firstUnit(), i);
+    body({in_parts ? i : number, number});
+  });
+}
+
 //===- elements ----------------------------------------------------------------------------------------===//
 
 Value Emitter::at(uint32_t operand, Value index) {

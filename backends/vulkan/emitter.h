@@ -32,6 +32,16 @@ public:
   /// for (i = first; i < end; i += step), the number of workgroups in x deciding the step.
   void forItems(const Extent &items, const std::function<void(Value item)> &body);
   void forGroups(Value end, const std::function<void(Value group)> &body);
+  /// Of `size` elements those of number `lane`, lane + lanes, ...; i counts them for this invocation.
+  void forOwn(Value lane, uint32_t lanes, uint32_t size,
+              const std::function<void(uint32_t i, Value at)> &body);
+  /// The units of this dispatch, an invocation or a workgroup each: where a unit is in operands that are
+  /// bound in parts or not, and its number among all.
+  struct Unit {
+    Value at, number;
+  };
+  void forUnits(bool in_parts, const std::function<void(Unit)> &body);
+  void forUnitsByGroup(bool in_parts, const std::function<void(Unit)> &body);
 
   // --- elements: floats of every width are f32, integers i32
   Value load(uint32_t operand, Value index, Type type);

@@ -157,7 +157,7 @@ Kernel transposeKernel(const TransposeSpec &spec);
 struct MatmulSpec {
   Extent groups, m, k, n;
   bool transpose_a = false, transpose_w = false, shared_w = true, bias = false, residual = false;
-  Type type = Type::f32, w = Type::f32;
+  Type type = Type::f32, a = Type::f32, w = Type::f32;
   Activation activation = Activation::none;
   bool scaled = false;
   int64_t group = 0, scale_groups = 1;

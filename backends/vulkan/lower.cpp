@@ -42,6 +42,16 @@ Result<void> Lowering::lowerOp(Operation *op) {
       .Case<TransposeOp>([&](auto o) { return lowerTranspose(o); })
       .Case<SliceOp>([&](auto o) { return lowerSlice(o); })
       .Case<ConcatOp>([&](auto o) { return lowerConcat(o); })
+      .Case<CrossEntropyOp>([&](auto o) { return lowerCrossEntropy(o); })
+      .Case<CrossEntropyGradOp>([&](auto o) { return lowerCrossEntropyGrad(o); })
+      .Case<ContractOp>([&](auto o) { return lowerContract(o); })
+      .Case<DropoutOp>([&](auto o) { return lowerDropout(o); })
+      .Case<SumRowsOp>([&](auto o) { return lowerSumRows(o); })
+      .Case<ScatterAddOp>([&](auto o) { return lowerScatterAdd(o); })
+      .Case<LayerNormGradOp>([&](auto o) { return lowerLayerNormGrad(o); })
+      .Case<AttentionGradOp>([&](auto o) { return lowerAttentionGrad(o); })
+      .Case<PoolGradOp>([&](auto o) { return lowerPoolGrad(o); })
+      .Case<AdamWOp>([&](auto o) { return lowerAdamW(o); })
       .Default([&](Operation *o) -> Done { return errorAt(o, "target vulkan does not support this op"); });
 }
 
@@ -78,17 +88,19 @@ Result<Extent> Lowering::readRows(Call &call, mlir::Value value, const Extent &r
 
 /// A binding for each operand while there are few; else operands of the same memory share one, activations
 /// first; but for an operand that may come in parts.
-Operands Lowering::where(const Call &call) {
+Operands Lowering::where(const Call &call, const std::vector<uint32_t> &chosen, bool alone) {
   Operands where;
-  for (size_t i = 0; i < call.args.size(); ++i)
-    if (call.args[i].ref.offset % kAlign) where.inside |= 1u << i;
-  if (call.args.size() <= kBindings) return where;
+  std::vector<uint32_t> args = chosen;
+  for (uint32_t i = 0; chosen.empty() && i < call.args.size(); ++i) args.push_back(i);
+  for (size_t i = 0; i < args.size(); ++i)
+    if (call.args[args[i]].ref.offset % kAlign) where.inside |= 1u << i;
+  if (args.size() <= kBindings || alone) return where;
   std::set<fb::Space> shared;
   auto assign = [&] {
     std::map<fb::Space, uint32_t> of_space;
     uint32_t next = 0;
     where.bind.clear();
-    for (uint32_t i = 0; i < call.args.size(); ++i) {
+    for (uint32_t i : args) {
       const Arg &arg = call.args[i];
       if (!shared.count(arg.ref.space) || call.in_parts == i) {
         where.bind.push_back(next++);
@@ -121,9 +133,9 @@ fb::StepT Lowering::step(const Call &call, const Operands &where, const Choice &
   step.shader = shader(choice.kernel);
   size_t inside = 0;
   std::vector<Extent> push = choice.kernel.push;
-  for (uint32_t i = 0; i < call.args.size(); ++i) {
-    const Arg &arg = call.args[i];
-    step.args.push_back(i);
+  for (uint32_t i = 0; i < choice.kernel.operands; ++i) {
+    step.args.push_back(choice.args.empty() ? i : choice.args[i]);
+    const Arg &arg = call.args[step.args.back()];
     step.access.push_back(arg.written ? fb::Access::read_write : fb::Access::read);
     if (where.inside >> i & 1) push[inside++] = Extent(elementsIn(arg.ref.offset % kAlign, arg.type));
   }
@@ -136,9 +148,11 @@ fb::StepT Lowering::step(const Call &call, const Operands &where, const Choice &
   }
   for (const Parts &parts : choice.parts) {
     auto split = std::make_unique<fb::SplitT>();
-    split->units = expression({Extent(parts.units)});
-    if (parts.unit_bytes % 4 == 0) // else it must fit in one binding: a part begins at a whole word
-      split->args = {parts.operand}, split->unit_bytes = {parts.unit_bytes};
+    split->units = expression({parts.units});
+    if (parts.unit_bytes % 4 == 0) { // else it must fit in one binding: a part begins at a whole word
+      split->args = parts.operands;
+      split->unit_bytes.assign(parts.operands.size(), parts.unit_bytes);
+    }
     split->first = kFirstUnit, split->count = kFirstUnit + 1;
     split->axis = parts.along_x ? 0 : 3;
     step.splits.push_back(std::move(split));
@@ -160,15 +174,20 @@ Result<void> Lowering::emit(const Call &call, std::vector<Choice> choices) {
     ref->size += ref->offset % kAlign, ref->offset -= ref->offset % kAlign;
     body.args.push_back(std::move(ref));
     body.types.push_back(fb::DType(uint8_t(arg.type)));
-    if (arg.written) body.results.push_back(i);
+    if (arg.written && !arg.working) body.results.push_back(i);
   }
   for (const Choice &choice : choices) {
-    if (choice.kernel.push.size() > kFirstUnit)
-      return errorAt(call.op, "target vulkan: {} sizes depend on the call, at most {} can",
-                     choice.kernel.push.size(), kFirstUnit);
     auto made = std::make_unique<fb::ChoiceT>();
     made->name = choice.kernel.name;
-    made->steps.push_back(std::make_unique<fb::StepT>(step(call, choice.where.value_or(where), choice)));
+    auto add = [&](const Choice &part) -> Result<void> {
+      if (part.kernel.push.size() > kFirstUnit)
+        return errorAt(call.op, "target vulkan: {} sizes depend on the call, at most {} can",
+                       part.kernel.push.size(), kFirstUnit);
+      made->steps.push_back(std::make_unique<fb::StepT>(step(call, part.where.value_or(where), part)));
+      return {};
+    };
+    LINNET_TRY(add(choice));
+    for (const Choice &next : choice.then) LINNET_TRY(add(next));
     made->amount = expression({choice.amount});
     made->least = choice.least, made->most = choice.most;
     body.choices.push_back(std::move(made));
@@ -177,6 +196,13 @@ Result<void> Lowering::emit(const Call &call, std::vector<Choice> choices) {
   made->body.Set(std::move(body));
   push(std::move(made));
   return {};
+}
+
+Result<void> Lowering::emitAloneOrShared(const Call &call, const std::function<Choice(bool alone)> &make) {
+  std::vector<Choice> choices;
+  if (call.args.size() > kBindings) choices.push_back(make(true));
+  choices.push_back(make(false));
+  return emit(call, std::move(choices));
 }
 
 Result<void> Lowering::addCode(fb::ProgramT &program) {

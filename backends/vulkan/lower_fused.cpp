@@ -63,8 +63,12 @@ Result<void> Lowering::lowerFused(FusedOp op) {
       out[i] = isFloat(types[i]) ? builder.real(out[i]) : e.toInteger(out[i], types[i] == Type::i8 ? 8 : 32);
   };
   if (shape.reduces) spec.reduce = static_cast<Reduction>(*op.getReduce());
-  spec.where = where(call);
-  return emit(call, elementwiseKernel(spec), extentOf(first), shape.reduces ? 1 : kItems);
+  return emitAloneOrShared(call, [&](bool alone) {
+    spec.where = where(call, {}, alone);
+    return Choice{.kernel = elementwiseKernel(spec),
+                  .groups = {{extentOf(first), shape.reduces ? 1 : kItems}},
+                  .where = spec.where};
+  });
 }
 
 } // namespace linnet::vulkan

@@ -93,7 +93,8 @@ Result<void> Lowering::lowerPackedMatmul(MatmulOp op) {
   if (spec.residual) LINNET_TRY(read(call, op.getResidual()));
   spec.m = extentOf(op.getLhs(), 0, tensorOf(op.getLhs()).getRank() - 1);
   spec.where = where(call);
-  const Parts parts{*call.in_parts, spec.w.count(),
+  const Parts parts{{*call.in_parts},
+                    spec.w.count(),
                     uint64_t(spec.w.panelElements()) *
                         (spec.w.type == Type::i4 ? 1 : 2 * uint64_t(sizeOf(spec.w.type))) / 2,
                     true};
@@ -117,11 +118,12 @@ Result<void> Lowering::lowerPlainMatmul(MatmulOp op) {
   const mlir::Value lhs = op.getLhs(), rhs = op.getRhs();
   const int64_t lhs_rank = tensorOf(lhs).getRank(), rhs_rank = tensorOf(rhs).getRank();
   MatmulSpec spec;
-  llvm::SmallVector<mlir::Value> floats = {lhs, op.getResult()};
+  llvm::SmallVector<mlir::Value> floats = {op.getResult()};
   spec.bias = bool(op.getBias()), spec.residual = bool(op.getResidual()), spec.scaled = bool(op.getScale());
   if (spec.bias) floats.push_back(op.getBias());
   if (spec.residual) floats.push_back(op.getResidual());
   LINNET_ASSIGN(spec.type, commonType(op, floats));
+  LINNET_ASSIGN(spec.a, typeOf(op, lhs));
   LINNET_ASSIGN(spec.w, typeOf(op, rhs));
   spec.transpose_a = op.getTransposeLhs() && lhs_rank > 1, spec.transpose_w = op.getTransposeRhs();
   spec.shared_w = rhs_rank == 2;

@@ -7,11 +7,16 @@ using namespace mlir;
 namespace linnet::vulkan {
 using namespace ir;
 
-Result<void> Lowering::lowerAttention(AttentionOp op) {
-  const auto q = tensorOf(op.getQ());
+Result<void> Lowering::checkHead(Operation *op, RankedTensorType q) {
   if (q.isDynamicDim(3)) return errorAt(op, "target vulkan needs a static head size, found {}", describe(q));
   if (q.getDimSize(3) > 1024)
     return errorAt(op, "target vulkan takes heads of at most 1024, found {}", q.getDimSize(3));
+  return {};
+}
+
+Result<void> Lowering::lowerAttention(AttentionOp op) {
+  const auto q = tensorOf(op.getQ());
+  LINNET_TRY(checkHead(op, q));
   AttentionSpec spec;
   LINNET_ASSIGN(spec.type, commonType(op, ValueRange{op.getQ(), op.getResult()}));
   LINNET_ASSIGN(spec.cache, commonType(op, ValueRange{op.getK(), op.getV()}));
@@ -89,14 +94,14 @@ Result<void> Lowering::lowerEmbed(EmbedOp op) {
   LINNET_TRY(read(call, op.getIds()));
   LINNET_TRY(write(call, op.getResult()));
   const uint64_t bits = spec.table == Type::i4 ? 4 : 8 * uint64_t(sizeOf(spec.table));
-  Parts parts{*call.in_parts, spec.rows, uint64_t(spec.columns.factor) * bits / 8};
+  Parts parts{{*call.in_parts}, spec.rows, uint64_t(spec.columns.factor) * bits / 8};
   if (PanelAttr panel = panelOf(table)) {
     if (!panel.getTransposed() || panel.getInterleave() != (spec.table == Type::i4 ? 2 : 1))
       return errorAt(op, "target vulkan cannot read rows of a table in these panels");
     spec.panel =
         PanelSpec{table.getDimSize(1), table.getDimSize(0), panel.getKBlock(), panel.getNBlock(), spec.table};
     LINNET_TRY(readPacked(call, op.getTable()));
-    parts = {*call.in_parts, spec.panel->count(), uint64_t(spec.panel->panelElements()) * bits / 8};
+    parts = {{*call.in_parts}, spec.panel->count(), uint64_t(spec.panel->panelElements()) * bits / 8};
   } else {
     LINNET_TRY(read(call, op.getTable()));
   }

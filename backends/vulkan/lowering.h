@@ -1,5 +1,5 @@
 // Inside of lowerToVulkan: what the lowering of each op works with, beside what all backends share
-// (backends/common/lowering.h). Ops: lower_ops.cpp, lower_matmul.cpp, lower_fused.cpp.
+// (backends/common/lowering.h). Ops: lower_ops.cpp, lower_matmul.cpp, lower_fused.cpp, lower_gradients.cpp.
 #pragma once
 #include "backends/common/lowering.h"
 #include "backends/vulkan/kernels.h"
@@ -18,6 +18,7 @@ struct Arg {
   fb::RefT ref; ///< begins anywhere
   Type type;
   bool written = false;
+  bool working = false; ///< memory for what one step leaves to the next: no result
 };
 
 /// One axis of workgroups: ceil(amount / per).
@@ -26,10 +27,10 @@ struct Axis {
   uint32_t per = 1;
 };
 
-/// A large operand that may be bound in parts.
+/// Large operands, cut alike, that may be bound in parts; none: parts have only some of the units.
 struct Parts {
-  uint32_t operand;
-  int64_t units;
+  std::vector<uint32_t> operands;
+  Extent units;
   uint64_t unit_bytes;
   bool along_x = false; ///< workgroups in x count units
 };
@@ -37,11 +38,13 @@ struct Parts {
 /// One kernel that does the work, where a size is in [least, most].
 struct Choice {
   Kernel kernel;
-  std::vector<Axis> groups;
+  std::vector<Axis> groups = {};
   std::vector<Parts> parts = {};
   Extent amount = 1;
   int64_t least = 0, most = int64_t(1) << 56;
   std::optional<Operands> where = {}; ///< how the kernel has its operands, if not as the others
+  std::vector<uint32_t> args = {};    ///< the kernel's operands among the call's; empty: all, in order
+  std::vector<Choice> then = {};      ///< kernels that go on with the work
 };
 
 /// Words of a texel that has four elements (i4: two rows of four).
@@ -67,12 +70,15 @@ private:
   Result<void> readPacked(Call &call, mlir::Value value);
   /// Rows may have gaps between them: returns their distance, `row` elements where there are none.
   Result<Extent> readRows(Call &call, mlir::Value value, const Extent &row);
-  /// How the operands lie: what the kernels must know of it.
-  static Operands where(const Call &call);
+  /// How the operands lie, or those of `args`: what the kernels must know of it. `alone`: a binding each,
+  /// however many they are.
+  static Operands where(const Call &call, const std::vector<uint32_t> &args = {}, bool alone = false);
   Result<void> emit(const Call &call, std::vector<Choice> choices);
   Result<void> emit(const Call &call, Kernel kernel, const Extent &items, uint32_t per = kItems) {
     return emit(call, {Choice{std::move(kernel), {{items, per}}}});
   }
+  /// Where operands are many: with a binding each, which may be large, and for devices that bind few.
+  Result<void> emitAloneOrShared(const Call &call, const std::function<Choice(bool alone)> &make);
   uint32_t shader(const Kernel &kernel);
   fb::StepT step(const Call &call, const Operands &where, const Choice &choice);
 
@@ -80,6 +86,8 @@ private:
   Result<void> lowerPackedMatmul(ir::MatmulOp op);
   Result<void> lowerPlainMatmul(ir::MatmulOp op);
   Result<void> lowerFused(ir::FusedOp op);
+  /// The sizes of heads that kernels of attention hold.
+  static Result<void> checkHead(mlir::Operation *op, mlir::RankedTensorType q);
   Result<void> lowerAttention(ir::AttentionOp op);
   Result<void> lowerMask(ir::MaskOp op);
   Result<void> lowerCacheAppend(ir::CacheAppendOp op);
@@ -92,6 +100,27 @@ private:
   Result<void> lowerTranspose(ir::TransposeOp op);
   Result<void> lowerSlice(ir::SliceOp op);
   Result<void> lowerConcat(ir::ConcatOp op);
+
+  // training: lower_gradients.cpp
+  /// Operands that have to be f32 in consecutive memory.
+  Result<void> readFloats(Call &call, mlir::ValueRange values);
+  Result<void> writeFloats(Call &call, mlir::ValueRange values);
+  Result<void> requireInPlace(mlir::Operation *op);
+  /// A kernel over units of `unit` floats of the operands `cut`, `per` a workgroup; `make` is told whether
+  /// these may be bound in parts.
+  Result<void> emitUnits(const Call &call, const std::vector<uint32_t> &cut, const Extent &units,
+                         const Extent &unit, uint32_t per,
+                         const std::function<Kernel(const Operands &where, bool in_parts)> &make);
+  Result<void> lowerCrossEntropy(ir::CrossEntropyOp op);
+  Result<void> lowerCrossEntropyGrad(ir::CrossEntropyGradOp op);
+  Result<void> lowerContract(ir::ContractOp op);
+  Result<void> lowerDropout(ir::DropoutOp op);
+  Result<void> lowerSumRows(ir::SumRowsOp op);
+  Result<void> lowerScatterAdd(ir::ScatterAddOp op);
+  Result<void> lowerLayerNormGrad(ir::LayerNormGradOp op);
+  Result<void> lowerAttentionGrad(ir::AttentionGradOp op);
+  Result<void> lowerPoolGrad(ir::PoolGradOp op);
+  Result<void> lowerAdamW(ir::AdamWOp op);
 
   const VulkanOptions &options;
   std::map<std::string, uint32_t> shaders;

@@ -275,10 +275,10 @@ Kernel packedMatmulKernel(const PackedMatmulSpec &spec, const MatmulVariant &var
 }
 
 Kernel matmulKernel(const MatmulSpec &spec) {
-  std::string name =
-      fmt::format("matmul_{}_w_{}_{}{}{}_g{}_m{}_k{}_n{}", nameOf(spec.type), nameOf(spec.w),
-                  spec.transpose_a ? "t" : "n", spec.transpose_w ? "t" : "n", spec.shared_w ? "_shared" : "",
-                  spec.groups.text(), spec.m.text(), spec.k.text(), spec.n.text());
+  std::string name = fmt::format("matmul_{}_a_{}_w_{}_{}{}{}_g{}_m{}_k{}_n{}", nameOf(spec.type),
+                                 nameOf(spec.a), nameOf(spec.w), spec.transpose_a ? "t" : "n",
+                                 spec.transpose_w ? "t" : "n", spec.shared_w ? "_shared" : "",
+                                 spec.groups.text(), spec.m.text(), spec.k.text(), spec.n.text());
   name += fmt::format("{}{}{}", spec.bias ? "_bias" : "", nameOf(spec.activation),
                       spec.residual ? "_residual" : "");
   if (spec.scaled) name += fmt::format("_scaled{}of{}", spec.group, spec.scale_groups);
@@ -301,7 +301,7 @@ Kernel matmulKernel(const MatmulSpec &spec) {
                                              : b.add(b.mul(g, n), column),
                             Type::f32));
       }
-      b.set(sum, b.fma(e.load(0, b.add(a_base, a), spec.type), w, b.get(sum)));
+      b.set(sum, b.fma(e.load(0, b.add(a_base, a), spec.a), w, b.get(sum)));
     });
     Value x = b.get(sum);
     if (spec.bias) x = b.add(x, e.load(3, column, spec.type));

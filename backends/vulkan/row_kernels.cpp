@@ -1,40 +1,11 @@
 // Kernels whose unit is a row of the last dimension, and reductions along others.
-#include "backends/vulkan/emitter.h"
-#include "backends/vulkan/kernels.h"
+#include "backends/vulkan/row.h"
 
 #include <fmt/format.h>
 
 #include <bit>
 
 namespace linnet::vulkan {
-namespace {
-
-/// A workgroup walks over one row at a time.
-struct Row {
-  Emitter &e;
-  const RowSpec &spec;
-  Shared scratch = e.shared(Builder::f32(), kItems, "scratch");
-  Value columns = e.extent(spec.columns);
-  Value base = {};
-
-  void forColumns(const std::function<void(Value)> &body) {
-    e.b.forRange(e.b.localId(0), columns, e.u(kItems), body);
-  }
-  Value x(Value c) { return e.load(0, e.b.add(base, c), spec.type); }
-  Value sum(const std::function<Value(Value)> &term) {
-    Variable total = e.b.variable(e.f(0));
-    forColumns([&](Value c) { e.b.set(total, e.b.add(e.b.get(total), term(c))); });
-    return e.reduce(scratch, e.b.get(total), [&](Value a, Value b) { return e.b.add(a, b); });
-  }
-  void forRows(const std::function<void(Value row)> &body) {
-    e.forGroups(e.extent(spec.rows), [&](Value row) {
-      base = e.b.mul(row, columns);
-      body(row);
-    });
-  }
-};
-
-} // namespace
 
 Kernel layerNormKernel(const RowSpec &spec) {
   Emitter e(fmt::format("layer_norm_{}_gain_{}_r{}_c{}_eps{:x}", nameOf(spec.type), nameOf(spec.gain),
@@ -43,15 +14,9 @@ Kernel layerNormKernel(const RowSpec &spec) {
   Builder &b = e.b;
   Row row{e, spec};
   row.forRows([&](Value) {
-    Value size = b.convert(row.columns, Builder::f32());
-    Value mean = b.div(row.sum([&](Value c) { return row.x(c); }), size);
-    Value squares = row.sum([&](Value c) {
-      Value d = b.sub(row.x(c), mean);
-      return b.mul(d, d);
-    });
-    Value inverse = b.div(e.f(1), b.sqrt(b.add(b.div(squares, size), e.f(spec.epsilon))));
+    const Row::Moments moments = row.moments();
     row.forColumns([&](Value c) {
-      Value normal = b.mul(b.sub(row.x(c), mean), inverse);
+      Value normal = b.mul(b.sub(row.x(c), moments.mean), moments.inverse);
       e.store(3, b.add(row.base, c), spec.type,
               b.fma(normal, e.load(1, c, spec.gain), e.load(2, c, spec.gain)));
     });
@@ -65,9 +30,7 @@ Kernel softmaxKernel(const RowSpec &spec) {
   Builder &b = e.b;
   Row row{e, spec};
   row.forRows([&](Value) {
-    Variable top = b.variable(e.f(-HUGE_VAL));
-    row.forColumns([&](Value c) { b.set(top, b.max(b.get(top), row.x(c))); });
-    Value largest = e.reduce(row.scratch, b.get(top), [&](Value x, Value y) { return b.max(x, y); });
+    Value largest = row.largest();
     Value total = row.sum([&](Value c) { return e.exp(b.sub(row.x(c), largest)); });
     row.forColumns([&](Value c) {
       e.store(1, b.add(row.base, c), spec.type, b.div(e.exp(b.sub(row.x(c), largest)), total));

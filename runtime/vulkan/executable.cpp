@@ -152,6 +152,15 @@ void VulkanExecutable::resetStates() {
   if (auto done = buffers.zero(states); !done) failure = done.error().message;
 }
 
+Result<void> VulkanExecutable::readState(std::string_view name, std::span<std::byte> to) {
+  LINNET_ASSIGN(uint32_t i, findState(program, name, to.size()));
+  return buffers.read(states[i], to);
+}
+Result<void> VulkanExecutable::writeState(std::string_view name, std::span<const std::byte> from) {
+  LINNET_ASSIGN(uint32_t i, findState(program, name, from.size()));
+  return buffers.write(states[i], from);
+}
+
 MemoryUse VulkanExecutable::memory() const { return use; }
 
 // The device's clock is tied to the host's at the run's begin: only differences of its ticks are used.

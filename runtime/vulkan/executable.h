@@ -20,6 +20,8 @@ public:
                    const std::vector<bool> &wanted) override;
   Result<std::span<const std::byte>> output(int i) override;
   void resetStates() override;
+  Result<void> readState(std::string_view name, std::span<std::byte> to) override;
+  Result<void> writeState(std::string_view name, std::span<const std::byte> from) override;
   MemoryUse memory() const override;
   void setProfiler(std::shared_ptr<Profiler> p) override { profiler = std::move(p); }
 

@@ -1,4 +1,5 @@
-// The ops of training on the cpu, on every instruction set that this machine runs, beside the interpreter.
+// The ops of training by every runner under test (an instruction set of the cpu, a choice of a gpu), beside
+// the interpreter.
 #include "tests/catch.h"
 #include "tests/cpu/path.h"
 

@@ -1,4 +1,5 @@
 // Every kernel generator: valid for Vulkan 1.1, and within what each device must offer.
+#include "backends/vulkan/gradient_kernels.h"
 #include "backends/vulkan/kernels.h"
 #include "tests/catch.h"
 
@@ -107,7 +108,46 @@ TEST_CASE("matmul is valid in each variant and weight type", "[vulkan]") {
                     spec.group, 2, {}};
     check(embedKernel(embed));
   }
-  MatmulSpec plain{kBatch, kSeq, k, 9, true, true, false, true, true, Type::f32, type, Activation::gelu_erf,
-                   false,  0,    1, {}};
+  MatmulSpec plain{
+      kBatch, kSeq, k, 9, true, true, false, true, true, Type::f32, Type::f32, type, Activation::gelu_erf,
+      false,  0,    1, {}};
   check(matmulKernel(plain));
+}
+
+TEST_CASE("kernels of training are valid, operands alone, shared, in parts", "[vulkan]") {
+  const bool in_parts = GENERATE(false, true);
+  const Extent columns = GENERATE(Extent(37), Extent::symbol(2));
+  for (Operands where : kPlaces) {
+    if (in_parts && !where.bind.empty()) continue;
+    auto of = [&](size_t operands) {
+      Operands cut = where;
+      if (!cut.bind.empty()) cut.bind.resize(operands, 0), cut.inside &= (1u << operands) - 1;
+      return cut;
+    };
+    check(crossEntropyKernel({columns, in_parts, of(3)}));
+    check(crossEntropyGradKernel({columns, in_parts, of(4)}));
+    check(layerNormGradKernel({kBatch * kSeq, columns, Type::f32, Type::f32, 1e-5f, of(4)}));
+    check(dropoutKernel({{0.1f, 3000000000u}, in_parts, of(3)}));
+    check(sumRowsKernel({kBatch * kSeq, columns, of(3)}));
+    check(scatterAddKernel({101, kBatch * kSeq, columns, in_parts, of(3)}));
+    for (Pooling mode : {Pooling::last, Pooling::first, Pooling::mean})
+      check(poolGradKernel({mode, kBatch, kSeq, columns, Type::f32, of(3)}));
+    for (float pull : {0.f, 0.25f})
+      for (bool in_place : {false, true}) {
+        const size_t operands = 8 + (pull != 0) + (in_place ? 0 : 4);
+        check(adamwKernel({{0.9f, 0.99f, 1e-8f, 0.1f, 1, pull}, in_place, in_parts, of(operands)}));
+      }
+  }
+}
+
+TEST_CASE("gradients of attention are valid for heads of any size", "[vulkan]") {
+  const int64_t head = GENERATE(1, 5, 64, 131, 1024);
+  for (Operands where : kPlaces)
+    for (bool causal : {false, true})
+      for (bool length : {false, true}) {
+        if (!where.bind.empty()) where.bind.resize(6u + length, 0), where.inside = 0x1f;
+        check(attentionQueryGradKernel({kBatch, kSeq, 3, kSeq, head, 0.3f, causal, length, where}));
+        if (!where.bind.empty()) where.bind.push_back(1);
+        check(attentionKeyGradKernel({kBatch, kSeq, 3, kSeq, head, 0.3f, causal, length, where}));
+      }
 }

@@ -1,0 +1,199 @@
+// Gradients of attention without atomics: a workgroup a query, then a workgroup a key.
+#include "backends/vulkan/emitter.h"
+#include "backends/vulkan/gradient_kernels.h"
+
+#include <bit>
+#include <fmt/format.h>
+
+namespace linnet::vulkan {
+namespace {
+
+constexpr Type kFloat = Type::f32;
+constexpr uint32_t kLanes = 64; ///< keys of a query, or queries of a key, looked at at a time: one each
+
+/// What both kernels have: the owner's two rows in shared memory (a query and its gradient, or a key and its
+/// value), products with rows of the other side.
+struct AttentionGrad {
+  enum Operand : uint32_t { q, k, v, gradient, statistics };
+  Emitter &e;
+  const AttentionGradSpec &spec;
+  Builder &b = e.b;
+  uint32_t head_size = uint32_t(spec.head_size);
+  Shared mine = e.shared(Builder::f32(), head_size, "mine");
+  Shared other = e.shared(Builder::f32(), head_size, "other");
+  Value lane = b.localId(0), size = e.u(head_size);
+  Value heads = e.extent(spec.heads), queries = e.extent(spec.queries), capacity = e.extent(spec.capacity);
+  Value sequence = {}, head = {}, both = {}; ///< both: sequence * heads + head
+
+  void of(Value number, Value to_a_head) {
+    both = b.div(number, to_a_head);
+    sequence = b.div(both, heads), head = b.mod(both, heads);
+  }
+  /// Where query t's row begins in q, key j's in k.
+  Value queryRow(Value t) {
+    return b.mul(b.add(b.mul(b.add(b.mul(sequence, queries), t), heads), head), size);
+  }
+  Value keyRow(Value j) { return b.mul(b.add(b.mul(both, capacity), j), size); }
+  Value statistic(Value t, uint32_t which) {
+    return b.add(b.mul(b.add(b.mul(both, queries), t), e.u(AttentionGradSpec::kStatistics)), e.u(which));
+  }
+  /// Positions of the sequence that count.
+  Value length(uint32_t operand) {
+    Value length = b.max(e.load(operand, sequence, Type::i32), b.constant(int32_t(0)));
+    return b.bitcast(length, Builder::u32());
+  }
+
+  void load(uint32_t from, uint32_t other_from, Value row) {
+    b.barrier(); // who owned it before is done with both
+    e.forOwn(lane, kLanes, head_size, [&](uint32_t, Value d) {
+      b.store(mine, d, e.load(from, b.add(row, d), kFloat));
+      b.store(other, d, e.load(other_from, b.add(row, d), kFloat));
+    });
+    b.barrier();
+  }
+  /// mine . x[row], other . y[row], each an operand's.
+  std::pair<Value, Value> dots(uint32_t x, uint32_t y, Value row) {
+    Variable sum = b.variable(e.f(0)), other_sum = b.variable(e.f(0));
+    b.forRange(e.u(0), size, e.u(1), [&](Value d) {
+      Value at = b.add(row, d);
+      b.set(sum, b.fma(b.load(mine, d), e.load(x, at, kFloat), b.get(sum)));
+      b.set(other_sum, b.fma(b.load(other, d), e.load(y, at, kFloat), b.get(other_sum)));
+    });
+    return {b.get(sum), b.get(other_sum)};
+  }
+  std::vector<Variable> zeros() {
+    std::vector<Variable> sums;
+    for (uint32_t i = 0; i * kLanes < head_size; ++i) sums.push_back(b.variable(e.f(0)));
+    return sums;
+  }
+  /// sums[column] += sum over i < count of factors[i] x[row of i][column]
+  void accumulate(std::vector<Variable> &sums, Shared factors, Value count, uint32_t x,
+                  const std::function<Value(Value)> &row) {
+    e.forOwn(lane, kLanes, head_size, [&](uint32_t c, Value d) {
+      b.forRange(e.u(0), count, e.u(1), [&](Value i) {
+        b.set(sums[c], b.fma(b.load(factors, i), e.load(x, b.add(row(i), d), kFloat), b.get(sums[c])));
+      });
+    });
+  }
+  void store(uint32_t operand, Value row, const std::vector<Variable> &sums) {
+    e.forOwn(lane, kLanes, head_size,
+             [&](uint32_t c, Value d) { e.store(operand, b.add(row, d), kFloat, b.get(sums[c])); });
+  }
+};
+
+struct QueryGrad : AttentionGrad {
+  enum : uint32_t { dq = 5, lengths = 6 };
+  Shared scratch = e.shared(Builder::f32(), kLanes, "scratch");
+  Shared slopes = e.shared(Builder::f32(), kLanes, "slopes");
+
+  struct Softmax {
+    Value largest, inverse, mean;
+  };
+
+  void one(Value number) {
+    of(number, queries);
+    Value t = b.mod(number, queries), seen = spec.causal ? b.add(t, e.u(1)) : queries;
+    if (spec.length) seen = b.min(seen, length(lengths));
+    seen = b.min(seen, capacity);
+    load(q, gradient, queryRow(t));
+    const Softmax softmax = softmaxOf(seen);
+    b.ifThen(b.eq(lane, e.u(0)), [&] {
+      const Value values[] = {softmax.largest, softmax.inverse, softmax.mean};
+      for (uint32_t i = 0; i < 3; ++i) e.store(statistics, statistic(t, i), kFloat, values[i]);
+    });
+    std::vector<Variable> sums = zeros();
+    b.forRange(e.u(0), seen, e.u(kLanes), [&](Value first) {
+      Value j = b.add(first, lane);
+      Variable slope = b.variable(e.f(0));
+      b.ifThen(b.lt(j, seen), [&] {
+        auto [s, d] = dots(k, v, keyRow(j));
+        Value p = b.mul(e.exp(b.sub(b.mul(s, e.f(spec.scale)), softmax.largest)), softmax.inverse);
+        b.set(slope, b.mul(b.mul(p, b.sub(d, softmax.mean)), e.f(spec.scale)));
+      });
+      b.barrier(); // the block before is read
+      b.store(slopes, lane, b.get(slope));
+      b.barrier();
+      accumulate(sums, slopes, b.min(e.u(kLanes), b.sub(seen, first)), k,
+                 [&](Value i) { return keyRow(b.add(first, i)); });
+    });
+    store(dq, queryRow(t), sums);
+  }
+
+  /// Each invocation over the keys that are its, then all of them together.
+  Softmax softmaxOf(Value seen) {
+    Variable top = b.variable(e.f(-1e30)), total = b.variable(e.f(0)), mean = b.variable(e.f(0));
+    b.forRange(lane, seen, e.u(kLanes), [&](Value j) {
+      auto [s, d] = dots(k, v, keyRow(j));
+      Value score = b.mul(s, e.f(spec.scale)), before = b.get(top), now = b.max(before, score);
+      Value shrink = e.exp(b.sub(before, now)), p = e.exp(b.sub(score, now));
+      b.set(top, now);
+      b.set(total, b.fma(b.get(total), shrink, p));
+      b.set(mean, b.fma(b.get(mean), shrink, b.mul(p, d)));
+    });
+    auto sum = [&](Value x) { return e.reduce(scratch, x, [&](Value a, Value c) { return b.add(a, c); }); };
+    Value largest = e.reduce(scratch, b.get(top), [&](Value x, Value y) { return b.max(x, y); });
+    Value shrink = e.exp(b.sub(b.get(top), largest));
+    Value inverse = b.div(e.f(1), b.max(sum(b.mul(b.get(total), shrink)), e.f(1e-30)));
+    return {largest, inverse, b.mul(sum(b.mul(b.get(mean), shrink)), inverse)};
+  }
+};
+
+struct KeyGrad : AttentionGrad {
+  enum : uint32_t { dk = 5, dv = 6, lengths = 7 };
+  Shared weights = e.shared(Builder::f32(), kLanes, "weights");
+  Shared slopes = e.shared(Builder::f32(), kLanes, "slopes");
+
+  void one(Value number) {
+    of(number, capacity);
+    Value j = b.mod(number, capacity), end = queries;
+    if (spec.length) end = b.select(b.lt(j, length(lengths)), queries, e.u(0));
+    load(k, v, keyRow(j));
+    std::vector<Variable> key_sums = zeros(), value_sums = zeros();
+    b.forRange(spec.causal ? j : e.u(0), end, e.u(kLanes), [&](Value first) {
+      Value t = b.add(first, lane);
+      Variable weight = b.variable(e.f(0)), slope = b.variable(e.f(0));
+      b.ifThen(b.lt(t, end), [&] {
+        auto [s, d] = dots(q, gradient, queryRow(t));
+        auto known = [&](uint32_t which) { return e.load(statistics, statistic(t, which), kFloat); };
+        Value p = b.mul(e.exp(b.sub(b.mul(s, e.f(spec.scale)), known(0))), known(1));
+        b.set(weight, p);
+        b.set(slope, b.mul(b.mul(p, b.sub(d, known(2))), e.f(spec.scale)));
+      });
+      b.barrier(); // the block before is read
+      b.store(weights, lane, b.get(weight));
+      b.store(slopes, lane, b.get(slope));
+      b.barrier();
+      Value count = b.min(e.u(kLanes), b.sub(end, first));
+      auto row = [&](Value i) { return queryRow(b.add(first, i)); };
+      accumulate(key_sums, slopes, count, q, row);
+      accumulate(value_sums, weights, count, gradient, row);
+    });
+    store(dk, keyRow(j), key_sums);
+    store(dv, keyRow(j), value_sums);
+  }
+};
+
+std::string nameOf(const char *side, const AttentionGradSpec &spec) {
+  return fmt::format("attention_{}_grad_b{}_t{}_h{}_s{}_d{}_scale{:x}{}{}", side, spec.batch.text(),
+                     spec.queries.text(), spec.heads.text(), spec.capacity.text(), spec.head_size,
+                     std::bit_cast<uint32_t>(spec.scale), spec.causal ? "_causal" : "",
+                     spec.length ? "_length" : "");
+}
+
+} // namespace
+
+Kernel attentionQueryGradKernel(const AttentionGradSpec &spec) {
+  Emitter e(nameOf("query", spec), 6u + spec.length, kLanes, spec.where);
+  QueryGrad body{{e, spec}};
+  e.forGroups(e.extent(spec.batch * spec.heads * spec.queries), [&](Value item) { body.one(item); });
+  return e.finish();
+}
+
+Kernel attentionKeyGradKernel(const AttentionGradSpec &spec) {
+  Emitter e(nameOf("key", spec), 7u + spec.length, kLanes, spec.where);
+  KeyGrad body{{e, spec}};
+  e.forGroups(e.extent(spec.batch * spec.heads * spec.capacity), [&](Value item) { body.one(item); });
+  return e.finish();
+}
+
+} // namespace linnet::vulkan
