@@ -107,9 +107,9 @@ Kernel crossEntropyGradKernel(const CrossEntropySpec &spec) {
 }
 
 Kernel layerNormGradKernel(const RowSpec &spec) {
-  Emitter e(fmt::format("layer_norm_grad_r{}_c{}_eps{}", spec.rows.text(), spec.columns.text(),
-                        bits(spec.epsilon)),
-            4, kItems, spec.where);
+  Emitter e(
+      fmt::format("layer_norm_grad_r{}_c{}_eps{}", spec.rows.text(), spec.columns.text(), bits(spec.epsilon)),
+      4, kItems, spec.where);
   Builder &b = e.b;
   Row row{e, spec};
   row.forRows([&](Value) {
@@ -198,9 +198,8 @@ Kernel scatterAddKernel(const ScatterAddSpec &spec) {
         Value at = b.add(b.mul(row.at, columns), c);
         Variable sum = b.variable(e.load(2, at, kFloat));
         b.forRange(begin, end, e.u(1), [&](Value i) {
-          b.ifThen(b.eq(id(i), row.number), [&] {
-            b.set(sum, b.add(b.get(sum), e.load(1, b.add(b.mul(i, columns), c), kFloat)));
-          });
+          b.ifThen(b.eq(id(i), row.number),
+                   [&] { b.set(sum, b.add(b.get(sum), e.load(1, b.add(b.mul(i, columns), c), kFloat))); });
         });
         e.store(2, at, kFloat, b.get(sum));
       });

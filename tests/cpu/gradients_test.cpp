@@ -25,25 +25,30 @@ std::string entry(const std::vector<Port> &inputs, const std::string &body,
     values += fmt::format("{}%r{}", i ? ", " : "", i);
     list += fmt::format("{}{}", i ? ", " : "", results[i]);
   }
-  return fmt::format("func.func @main({}) -> ({}) attributes {{linnet.bounds = {{b = 4, t = 21}}}} {{\n{}\n  "
-                     "return {} : {}\n}}\n",
-                     arguments, types, body, values, list);
+  return fmt::format(
+      "func.func @main({}) -> ({}) attributes {{linnet.bounds = {{b = 4, t = 131}}}} {{\n{}\n  "
+      "return {} : {}\n}}\n",
+      arguments, types, body, values, list);
 }
 
 const std::string kRows = "tensor<?x?x37xf32, #linnet.dims<b, t>>",
                   kTokens = "tensor<?x?xi32, #linnet.dims<b, t>>",
                   kEach = "tensor<?x?xf32, #linnet.dims<b, t>>", kLengths = "tensor<?xi32, #linnet.dims<b>>";
-const std::map<std::string, int64_t> kDims = {{"b", 3}, {"t", 19}};
+using Dims = std::map<std::string, int64_t>;
+const Dims kDims = {{"b", 3}, {"t", 19}};
+/// More rows than a workgroup has invocations, too.
+Dims smallAndLarge() { return {{"b", 3}, {"t", GENERATE(19, 131)}}; }
 
 } // namespace
 
 TEST_CASE("cross entropy and its gradient, labels that do not count among them") {
+  const Dims dims = smallAndLarge();
   std::string body = fmt::format(R"(
   %r0 = linnet.cross_entropy %x, %l : {0}, {1}
   %r1 = linnet.cross_entropy_grad %x, %l, %g : {0}, {1}, {2})",
                                  kRows, kTokens, kEach);
   checkAgreement({.text = entry({{"x", kRows}, {"l", kTokens}, {"g", kEach}}, body, {kEach, kRows}),
-                  .dims = kDims,
+                  .dims = dims,
                   .integers = {{"l", 37}}});
   const char *fixed = R"(
   %l = linnet.constant dense<[[2, -1, 0], [-100, 4, 4]]> : tensor<2x3xi32>
@@ -54,22 +59,24 @@ TEST_CASE("cross entropy and its gradient, labels that do not count among them")
 }
 
 TEST_CASE("sums into accumulators") {
+  const Dims dims = smallAndLarge();
   std::string other = "tensor<?x?x13xf32, #linnet.dims<b, t>>";
   checkAgreement({.text = entry({{"a", "tensor<37x13xf32>"}, {"x", kRows}, {"y", other}},
                                 fmt::format("%r0 = linnet.contract %a, %x, %y : tensor<37x13xf32>, {}, {}",
                                             kRows, other),
                                 {"tensor<37x13xf32>"}),
-                  .dims = kDims});
+                  .dims = dims});
   checkAgreement({.text = entry({{"a", "tensor<37xf32>"}, {"x", kRows}},
                                 fmt::format("%r0 = linnet.sum_rows %a, %x : tensor<37xf32>, {}", kRows),
                                 {"tensor<37xf32>"}),
-                  .dims = kDims});
-  checkAgreement({.text = entry({{"a", "tensor<7x37xf32>"}, {"i", kTokens}, {"x", kRows}},
-                                fmt::format("%r0 = linnet.scatter_add %a, %i, %x : tensor<7x37xf32>, {}, {}",
-                                            kTokens, kRows),
-                                {"tensor<7x37xf32>"}),
-                  .dims = kDims,
-                  .integers = {{"i", 7}}});
+                  .dims = dims});
+  checkAgreement(
+      {.text = entry(
+           {{"a", "tensor<101x37xf32>"}, {"i", kTokens}, {"x", kRows}},
+           fmt::format("%r0 = linnet.scatter_add %a, %i, %x : tensor<101x37xf32>, {}, {}", kTokens, kRows),
+           {"tensor<101x37xf32>"}),
+       .dims = dims,
+       .integers = {{"i", 101}}});
 }
 
 TEST_CASE("matmuls of training large enough for the library: x w, dy w^T, dw += x^T dy") {
@@ -105,25 +112,28 @@ TEST_CASE("products of bf16 with sums in f32, by kernels and by the library") {
 
 TEST_CASE("dropout, the same elements as the interpreter's") {
   float rate = GENERATE(0.f, 0.1f, 0.75f);
+  const Dims dims = smallAndLarge();
   CAPTURE(rate);
   std::string body = fmt::format(
       "%r0 = linnet.dropout %x key %s {{rate = {:.8e} : f32, stream = 3000000000 : i64}} : {}, tensor<2xi32>",
       rate, kRows);
   checkAgreement({.text = entry({{"x", kRows}, {"s", "tensor<2xi32>"}}, body, {kRows}),
-                  .dims = kDims,
+                  .dims = dims,
                   .integers = {{"s", 2000000000}}});
 }
 
 TEST_CASE("gradient of layer norm") {
+  const Dims dims = smallAndLarge();
   std::string body = fmt::format(
       "%r0 = linnet.layer_norm_grad %x, %g, %d {{epsilon = 1.0e-5 : f32}} : {}, tensor<37xf32>", kRows);
   checkAgreement(
-      {.text = entry({{"x", kRows}, {"g", "tensor<37xf32>"}, {"d", kRows}}, body, {kRows}), .dims = kDims});
+      {.text = entry({{"x", kRows}, {"g", "tensor<37xf32>"}, {"d", kRows}}, body, {kRows}), .dims = dims});
 }
 
 TEST_CASE("gradients of attention: causal or not, lengths, head sizes that no vector divides") {
   auto d = GENERATE(1, 5, 16, 20);
   bool causal = GENERATE(true, false), length = GENERATE(false, true);
+  const Dims dims = d == 5 ? smallAndLarge() : kDims;
   CAPTURE(d, causal, length);
   std::string q = fmt::format("tensor<?x?x3x{}xf32, #linnet.dims<b, t>>", d),
               k = fmt::format("tensor<?x3x?x{}xf32, #linnet.dims<b, t>>", d);
@@ -132,7 +142,7 @@ TEST_CASE("gradients of attention: causal or not, lengths, head sizes that no ve
       length ? "length %n" : "", causal, q, k, length ? " length " + kLengths : "");
   std::vector<Port> inputs = {{"q", q}, {"k", k}, {"v", k}, {"g", q}};
   if (length) inputs.push_back({"n", kLengths});
-  checkAgreement({.text = entry(inputs, body, {q, k, k}), .dims = kDims, .integers = {{"n", 19}}});
+  checkAgreement({.text = entry(inputs, body, {q, k, k}), .dims = dims, .integers = {{"n", 19}}});
 }
 
 TEST_CASE("gradients of pools") {
@@ -150,13 +160,13 @@ TEST_CASE("AdamW, with and without a pull towards the start") {
   bool pull = GENERATE(false, true);
   std::string body =
       fmt::format(R"(
-  %p = linnet.mul %v, %v : tensor<5x37xf32>, tensor<5x37xf32>
+  %p = linnet.mul %v, %v : tensor<131x37xf32>, tensor<131x37xf32>
   %s = linnet.mul %f, %f : tensor<1xf32>, tensor<1xf32>
   %r0, %r1, %r2, %r3 = linnet.adamw %a, %g, %m, %p lr %l scale %f m_scale %s v_scale %s {}
     {{beta1 = 0.9 : f32, beta2 = 0.99 : f32, epsilon = 1.0e-3 : f32, decay = 0.1 : f32, lr_scale = 0.5 : f32, pull = {} : f32}}
-    : tensor<5x37xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>{})",
-                  pull ? "start %g" : "", pull ? "0.25" : "0.0", pull ? " start tensor<5x37xf32>" : "");
-  std::string type = "tensor<5x37xf32>";
+    : tensor<131x37xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>{})",
+                  pull ? "start %g" : "", pull ? "0.25" : "0.0", pull ? " start tensor<131x37xf32>" : "");
+  std::string type = "tensor<131x37xf32>";
   checkAgreement({.text = entry({{"a", type},
                                  {"g", type},
                                  {"m", type},
@@ -164,4 +174,26 @@ TEST_CASE("AdamW, with and without a pull towards the start") {
                                  {"l", "tensor<1xf32>"},
                                  {"f", "tensor<1xf32>"}},
                                 body, {type, type, type, type})});
+}
+
+TEST_CASE("AdamW in place of states, gradients summed into one before") {
+  bool pull = GENERATE(false, true);
+  std::string type = "tensor<131x37xf32>", one = "tensor<1xf32>", rows = "tensor<11x131xf32>",
+              columns = "tensor<11x37xf32>";
+  std::string text = fmt::format(
+      R"(
+func.func @main(%x: {2} {{linnet.name = "x"}}, %y: {3} {{linnet.name = "y"}}, %l: {1} {{linnet.name = "l"}}, %f: {1} {{linnet.name = "f"}},
+                %p: {0} {{linnet.state = "p"}}, %g: {0} {{linnet.state = "g"}}, %m: {0} {{linnet.state = "m"}}, %v: {0} {{linnet.state = "v"}}{4})
+    -> ({1} {{linnet.name = "lr"}}, {0} {{linnet.name = "now"}}, {0} {{linnet.state = "p"}}, {0} {{linnet.state = "g"}}, {0} {{linnet.state = "m"}}, {0} {{linnet.state = "v"}}) {{
+  %s = linnet.mul %f, %f : {1}, {1}
+  %sum = linnet.contract %g, %x, %y : {0}, {2}, {3}
+  %r0, %r1, %r2, %r3 = linnet.adamw %p, %sum, %m, %v lr %l scale %f m_scale %s v_scale %s {5}
+    {{beta1 = 0.9 : f32, beta2 = 0.99 : f32, epsilon = 1.0e-2 : f32, decay = 0.1 : f32, lr_scale = 0.5 : f32, pull = {6} : f32}}
+    : {0}, {1}, {1}, {1}, {1}{7}
+  %now = linnet.add %r0, %r2 : {0}, {0}
+  return %s, %now, %r0, %r1, %r2, %r3 : {1}, {0}, {0}, {0}, {0}, {0}
+}})",
+      type, one, rows, columns, pull ? ", %start: " + type + " {linnet.name = \"start\"}" : "",
+      pull ? "start %start" : "", pull ? "0.25" : "0.0", pull ? " start " + type : "");
+  checkAgreement({.text = text, .repeats = 3});
 }

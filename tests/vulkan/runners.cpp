@@ -1,18 +1,25 @@
-// The conformance cases (tests/cpu/ops_test.cpp) on Vulkan: with the choices that the device takes first, and
-// with those that any device can run. The validation layers watch; what they say is a failure.
+// The conformance cases (tests/cpu/ops_test.cpp, gradients_test.cpp) on Vulkan: with the choices that the
+// device takes first, with those that any device can run, and as on a device that counts to few workgroups,
+// so that large operands are bound in parts and kernels walk. The validation layers watch; what they say is a
+// failure.
 #include "backends/vulkan/lower.h"
 #include "runtime/vulkan/context.h"
 #include "support/error.h"
+#include "support/file.h"
+#include "support/scratch_directory.h"
 #include "tests/cpu/path.h"
 #include "tests/reference/provided_weights.h"
 
 #include "mlir/IR/OwningOpRef.h"
 #include "mlir/Pass/PassManager.h"
 
+#include <optional>
+#include <stdexcept>
+
 namespace linnet::cpu::testing {
 namespace {
 
-enum class Take { first, last };
+enum class Take { first, last, few_workgroups };
 
 /// What the validation layers have said since it was asked last.
 class Messages {
@@ -33,6 +40,21 @@ Messages &messages() {
   static Messages messages;
   return messages;
 }
+
+/// Until it ends, devices that are opened have few workgroups.
+class FewWorkgroups {
+public:
+  FewWorkgroups() {
+    static const ScratchDirectory scratch = *ScratchDirectory::create("linnet-few-workgroups");
+    const std::string file = scratch.path() + "/few.json";
+    const auto written =
+        writeTextFile(file, R"({"name": "few workgroups", "limits": {"maxComputeWorkGroupCount": [64, 64, 64],
+      "minStorageBufferOffsetAlignment": 256}})");
+    if (!written) throw std::runtime_error(written.error().message);
+    vulkan::emulateLimits(file);
+  }
+  ~FewWorkgroups() { vulkan::emulateLimits(""); }
+};
 
 void keepLastChoices(fb::ProgramT &program) {
   for (auto &entry : program.entries)
@@ -56,6 +78,8 @@ Result<Runner::Run> load(Take take, mlir::ModuleOp module, const reference::Weig
     if (take == Take::last) keepLastChoices(program);
     return program;
   };
+  std::optional<FewWorkgroups> few;
+  if (take == Take::few_workgroups) few.emplace();
   LINNET_ASSIGN(lab::LoadedProgram made, lab::LoadedProgram::make(lower));
   auto loaded = std::make_shared<lab::LoadedProgram>(std::move(made));
   return Runner::Run(
@@ -71,7 +95,8 @@ Result<Runner::Run> load(Take take, mlir::ModuleOp module, const reference::Weig
 std::vector<Runner> runnersUnderTest() {
   using namespace std::placeholders;
   return {{"first choices", "vulkan", std::bind(load, Take::first, _1, _2, _3)},
-          {"last choices", "vulkan", std::bind(load, Take::last, _1, _2, _3)}};
+          {"last choices", "vulkan", std::bind(load, Take::last, _1, _2, _3)},
+          {"few workgroups", "vulkan", std::bind(load, Take::few_workgroups, _1, _2, _3)}};
 }
 
 } // namespace linnet::cpu::testing
