@@ -201,9 +201,15 @@ struct TrainingOptions {
   std::function<void(const std::string &what, double fraction)> progress;
 };
 
+/// The target of a program that is to run at once on `device`, as --device names it: of the cpu, this
+/// machine's instruction set alone.
+inline std::string targetFor(const std::string &device) {
+  return device == "cpu" ? "cpu:native" : device.substr(0, device.find(':'));
+}
+
 struct GradientOptions {
   std::string input, output; ///< a checkpoint, a .safetensors
-  std::string target = "cpu";
+  std::string device = "cpu";
   int threads = 0;
   std::string ids_name = "ids", labels_name = "labels"; ///< for errors: the files they come from
   std::vector<int64_t> ids_shape, labels_shape;         ///< (B, T) both; labels (B) for a classifier

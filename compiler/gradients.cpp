@@ -69,14 +69,14 @@ Result<GradientReport> computeGradients(const GradientOptions &options) {
   TrainingOptions training;
   training.input = options.input;
   training.output = scratch.path() + "/loss.linnet";
-  training.target = options.target == "cpu" ? "cpu:native" : options.target;
+  training.target = targetFor(options.device);
   training.task = config.classifies() ? "classify" : "lm";
   training.max_batch = options.ids_shape[0], training.max_seq = options.ids_shape[1];
   training.progress = options.progress;
   for (const TensorView &tensor : checkpoint.tensors()) training.trainable.push_back({tensor.name});
   LINNET_TRY(compileTraining(training));
-  std::string device = options.target.substr(0, options.target.find(':'));
-  LINNET_ASSIGN(Graph graph, Graph::load(training.output, {.device = device, .threads = options.threads}));
+  LINNET_ASSIGN(Graph graph,
+                Graph::load(training.output, {.device = options.device, .threads = options.threads}));
   for (const TensorView &tensor : checkpoint.tensors()) {
     std::vector<float> values(tensor.elements());
     LINNET_TRY(readF32(tensor, 0, values));

@@ -1,6 +1,7 @@
 #include "training/finetune.h"
 #include "frontend/checkpoint/safetensors.h"
 #include "linnet/session.h"
+#include "runtime/device.h"
 #include "support/error.h"
 #include "support/file.h"
 #include "training/compiled_program.h"
@@ -39,6 +40,7 @@ public:
 
   Result<FinetuneReport> go() {
     double begin = seconds();
+    LINNET_TRY(openDevice(options.device)); // before anything is written
     LINNET_ASSIGN(material, readMaterial(options));
     LINNET_ASSIGN(RunDirectory directory, openDirectory());
     LINNET_TRY(writeSplit(directory));
@@ -208,7 +210,7 @@ private:
     CompileOptions compile;
     compile.input = start;
     compile.output = directory.file("embed.linnet");
-    compile.targets = {options.target};
+    compile.targets = {targetFor(options.device)};
     compile.max_context = max_seq;
     compile.max_batch = kEmbedBatch;
     compile.progress = events.progress;
@@ -234,7 +236,7 @@ private:
 
   LoadOptions loadOptions() const {
     LoadOptions load;
-    load.device = options.target.substr(0, options.target.find(':'));
+    load.device = options.device;
     load.threads = options.threads;
     return load;
   }
@@ -243,7 +245,7 @@ private:
     TrainingOptions training;
     training.input = start;
     training.output = directory.file("train.linnet");
-    training.target = options.target;
+    training.target = targetFor(options.device);
     training.task = options.task == Task::LanguageModel ? "lm" : embeds() ? "features" : "classify";
     training.trainable = trainable;
     training.max_batch = options.batch;
@@ -355,7 +357,7 @@ private:
     CompileOptions compile;
     compile.input = model;
     compile.output = artifact;
-    compile.targets = {options.target};
+    compile.targets = {targetFor(options.device)};
     LINNET_ASSIGN(CompileReport compiled, compiler.compile(compile));
     LINNET_ASSIGN(Model loaded, Model::load(compiled.output, loadOptions()));
     LINNET_ASSIGN(Session session, Session::open(loaded));

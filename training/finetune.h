@@ -53,7 +53,7 @@ struct FinetuneOptions {
   int64_t evaluate_every = 0, patience = 0, checkpoint_every = 100; ///< evaluate_every 0: each epoch
 
   std::string original; ///< a text to measure the language model's loss on, before and after
-  std::string target = "cpu:native", dtype = "f32", save_dtype = "f32";
+  std::string device = "cpu", dtype = "f32", save_dtype = "f32";
   int threads = 0;
   bool resume = false;
 };

@@ -116,10 +116,11 @@ struct EmbedSpec {
 };
 Kernel embedKernel(const EmbedSpec &spec);
 
-/// out[b, t] = min(past[b] + t, limit - 1); operands {past, out}; items are elements.
+/// out[b, t] = min(past[b] + t, limit - 1); operands {out, past?}; items are elements. Without past it is 0.
 struct PositionsSpec {
   Extent batch, positions;
   int64_t limit;
+  bool past = true;
   Operands where = {};
 };
 Kernel positionsKernel(const PositionsSpec &spec);

@@ -122,10 +122,11 @@ Result<void> Lowering::lowerEmbed(EmbedOp op) {
 }
 
 Result<void> Lowering::lowerPositions(PositionsOp op) {
-  PositionsSpec spec{dimOf(op.getResult(), 0), dimOf(op.getResult(), 1), int64_t(op.getLimit())};
+  PositionsSpec spec{dimOf(op.getResult(), 0), dimOf(op.getResult(), 1), int64_t(op.getLimit()),
+                     bool(op.getPast())};
   Call call{op};
-  LINNET_TRY(read(call, op.getPast()));
   LINNET_TRY(write(call, op.getResult()));
+  if (spec.past) LINNET_TRY(read(call, op.getPast()));
   spec.where = where(call);
   return emit(call, positionsKernel(spec), extentOf(op.getResult()));
 }

@@ -60,16 +60,15 @@ Kernel embedKernel(const EmbedSpec &spec) {
 }
 
 Kernel positionsKernel(const PositionsSpec &spec) {
-  Emitter e(fmt::format("positions_b{}_t{}_limit{}", spec.batch.text(), spec.positions.text(), spec.limit), 2,
-            kItems, spec.where);
+  Emitter e(fmt::format("positions_b{}_t{}_limit{}{}", spec.batch.text(), spec.positions.text(), spec.limit,
+                        spec.past ? "_past" : ""),
+            1 + spec.past, kItems, spec.where);
   Builder &b = e.b;
   e.forItems(spec.batch * spec.positions, [&](Value i) {
     Value positions = e.extent(spec.positions);
-    Value past = e.load(0, b.div(i, positions), Type::i32);
-    Value t = b.bitcast(b.mod(i, positions), Builder::i32());
-    e.store(1, i, Type::i32,
-            b.select(b.lt(b.add(past, t), b.constant(int32_t(spec.limit - 1))), b.add(past, t),
-                     b.constant(int32_t(spec.limit - 1))));
+    Value at = b.bitcast(b.mod(i, positions), Builder::i32());
+    if (spec.past) at = b.add(e.load(1, b.div(i, positions), Type::i32), at);
+    e.store(0, i, Type::i32, b.min(at, b.constant(int32_t(spec.limit - 1))));
   });
   return e.finish();
 }

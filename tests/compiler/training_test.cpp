@@ -1,5 +1,6 @@
-// Training programs of whole models against PyTorch's numbers (tests/golden): losses, gradients, parameters
-// after three steps of AdamW, a classifier's head.
+// Training programs of whole models, by the interpreter and by the target LINNET_TRAINING_TARGET, against
+// PyTorch's numbers (tests/golden): losses, gradients, parameters after three steps of AdamW, a classifier's
+// head.
 #include "frontend/checkpoint/safetensors.h"
 #include "linnet/graph.h"
 #include "tests/compiler/scratch.h"
@@ -44,6 +45,8 @@ double difference(std::span<const float> found, std::span<const float> expected)
   }
   return worst / largest;
 }
+
+std::string deviceOf(const std::string &target) { return target.substr(0, target.find(':')); }
 
 /// A program that trains, its parameters written.
 struct Training {
@@ -93,7 +96,7 @@ double sum(const NamedTensor &loss) {
 TEST_CASE("losses, gradients and three AdamW steps of golden checkpoints") {
   api().registerDevices();
   std::string name = GENERATE(std::string("tiny"), std::string("odd"));
-  std::string target = GENERATE(std::string("reference"), std::string("cpu:native"));
+  std::string target = GENERATE(std::string("reference"), std::string(LINNET_TRAINING_TARGET));
   CAPTURE(name, target);
   Scratch scratch;
   auto start = *SafetensorsFile::open(golden(name) + "/model.safetensors");
@@ -105,7 +108,7 @@ TEST_CASE("losses, gradients and three AdamW steps of golden checkpoints") {
   options.target = target;
   options.max_batch = ids.shape[0] + 1, options.max_seq = ids.shape[1] + 2;
   for (const TensorView &tensor : start.tensors()) options.trainable.push_back({tensor.name, 1, 0.01f});
-  Training training(options, start, target.substr(0, target.find(':')));
+  Training training(options, start, deviceOf(target));
   std::vector<NamedTensor> batch = {{"ids", Tensor::fromInts(ids.shape, intsOf(ids))},
                                     {"labels", Tensor::fromInts(labels.shape, intsOf(labels))}};
   std::vector<float> losses = floatsOf(*expected.find("losses"));
@@ -159,7 +162,7 @@ TEST_CASE("bf16 compute stays close to f32, and the cpu to the interpreter") {
   float scale = 1 / static_cast<float>(labels.elements());
   std::map<std::string, std::vector<float>> interpreted;
   double loss = 0, worst_beside_f32 = 0;
-  for (std::string target : {"reference", "cpu:native"}) {
+  for (std::string target : {"reference", LINNET_TRAINING_TARGET}) {
     CAPTURE(target);
     TrainingOptions options;
     options.input = golden(name);
@@ -168,7 +171,7 @@ TEST_CASE("bf16 compute stays close to f32, and the cpu to the interpreter") {
     options.dtype = "bf16";
     options.max_batch = ids.shape[0], options.max_seq = ids.shape[1];
     for (const TensorView &tensor : start.tensors()) options.trainable.push_back({tensor.name});
-    Training training(options, start, target.substr(0, target.find(':')));
+    Training training(options, start, deviceOf(target));
     double found_loss = sum(training.run("accumulate", batch).at(0)) * scale;
     float golden_loss = floatsOf(*expected.find("losses"))[0];
     CHECK(std::fabs(found_loss - golden_loss) < 5e-3 * golden_loss);
@@ -203,7 +206,7 @@ TEST_CASE("dropout: the key decides, evaluation has none, the gradient is of the
   const TensorView &ids = *expected.find("input_ids"), &labels = *expected.find("labels");
   std::map<int, double> losses;
   std::map<int, std::vector<float>> gradients;
-  for (std::string target : {"reference", "cpu:native"}) {
+  for (std::string target : {"reference", LINNET_TRAINING_TARGET}) {
     CAPTURE(target);
     TrainingOptions options;
     options.input = golden("odd");
@@ -212,7 +215,7 @@ TEST_CASE("dropout: the key decides, evaluation has none, the gradient is of the
     options.dropout = 0.2f;
     options.max_batch = ids.shape[0], options.max_seq = ids.shape[1];
     for (const TensorView &tensor : start.tensors()) options.trainable.push_back({tensor.name});
-    Training training(options, start, target.substr(0, target.find(':')));
+    Training training(options, start, deviceOf(target));
     auto batch = [&](std::optional<int32_t> seed) {
       std::vector<NamedTensor> inputs = {{"ids", Tensor::fromInts(ids.shape, intsOf(ids))},
                                          {"labels", Tensor::fromInts(labels.shape, intsOf(labels))}};
@@ -249,10 +252,10 @@ TEST_CASE("micro-batches add up, ignored labels count for nothing, clipping boun
   TrainingOptions options;
   options.input = golden("tiny");
   options.output = scratch.file("train.linnet");
-  options.target = "cpu:native";
+  options.target = LINNET_TRAINING_TARGET;
   options.max_batch = rows, options.max_seq = seq;
   options.trainable = {{"h.1.mlp.c_fc.weight"}, {"ln_f.bias"}}; // the rest is frozen
-  Training training(options, start, "cpu");
+  Training training(options, start, deviceOf(options.target));
   auto batch = [&](int64_t first, int64_t count, const std::vector<int32_t> &targets) {
     auto part = [&](const std::vector<int32_t> &all) {
       return Tensor::fromInts({count, seq}, std::span(all).subspan(size_t(first * seq), size_t(count * seq)));
@@ -296,7 +299,7 @@ TEST_CASE("micro-batches add up, ignored labels count for nothing, clipping boun
 TEST_CASE("a head on embeddings has PyTorch's loss and gradients") {
   api().registerDevices();
   std::string name = GENERATE(std::string("tiny"), std::string("odd"));
-  std::string target = GENERATE(std::string("reference"), std::string("cpu:native"));
+  std::string target = GENERATE(std::string("reference"), std::string(LINNET_TRAINING_TARGET));
   CAPTURE(name, target);
   Scratch scratch;
   auto head = *SafetensorsFile::open(golden(name) + "/classifier.safetensors");
@@ -321,7 +324,7 @@ func.func @loss(%x: tensor<?x{1}x{2}xf32, #linnet.dims<batch>> {{linnet.name = "
   options.target = target;
   options.trainable = {{"score.weight"}, {"score.bias"}};
   options.weights = golden(name) + "/classifier.safetensors";
-  Training training(options, head, target.substr(0, target.find(':')));
+  Training training(options, head, deviceOf(target));
   std::vector<int32_t> length(size_t(rows), static_cast<int32_t>(seq));
   auto out = training.run("accumulate", {{"x", Tensor::fromFloats(ln_f.shape, floatsOf(ln_f))},
                                          {"length", Tensor::fromInts({rows}, length)},

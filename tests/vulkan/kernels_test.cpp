@@ -56,7 +56,7 @@ TEST_CASE("kernels that move elements are valid", "[vulkan]") {
     for (bool length : {false, true}) check(maskKernel({kBatch, kSeq, 3, 40, type, past, past, length, {}}));
   check(cacheAppendKernel({kBatch, kSeq, 3, 40, 5, 45, type, type, {}}));
   check(embedKernel({kBatch * kSeq, 37, 101, {}, type, Type::f32, false, 0, 1, {}}));
-  check(positionsKernel({kBatch, kSeq, 40, {}}));
+  for (bool past : {false, true}) check(positionsKernel({kBatch, kSeq, 40, past, {}}));
 }
 
 TEST_CASE("kernels of rows and reductions are valid", "[vulkan]") {

@@ -115,12 +115,7 @@ void TrainingOption::add(CLI::App &command) {
       ->type_name("N");
   number(command, "--checkpoint-every", run.checkpoint_every, "steps; 0: only when it ends", int64_t(0),
          kMany);
-  command.add_option("--target", run.target, "cpu:native, cpu or reference")
-      ->type_name("NAME")
-      ->capture_default_str();
-  command.add_option("-t,--threads", run.threads, "threads (default: OMP_NUM_THREADS, or one a core)")
-      ->check(CLI::Range(1, 4096).description(""))
-      ->type_name("N");
+  device.add(command);
   command.add_option("--dtype", run.dtype, "of the matmuls' operands: f32 or bf16; weights and sums are f32")
       ->check(CLI::IsMember({"f32", "bf16"}).description(""))
       ->type_name("TYPE")
@@ -137,6 +132,8 @@ void TrainingOption::add(CLI::App &command) {
 Result<void> TrainingOption::resolve() {
   LINNET_ASSIGN(run.read.format, parseRecordFormat(format));
   LINNET_ASSIGN(run.decay, parseDecay(schedule));
+  if (!device.device.empty()) run.device = device.device;
+  run.threads = device.threads;
   return {};
 }
 

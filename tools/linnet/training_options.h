@@ -10,7 +10,8 @@ namespace linnet::cli {
 
 struct TrainingOption {
   training::FinetuneOptions run;
-  std::string format = "auto", schedule = "cosine", device;
+  std::string format = "auto", schedule = "cosine";
+  DeviceOption device;
   TraceOption trace;
   bool json = false;
 

@@ -12,7 +12,7 @@ namespace linnet::cli {
 namespace {
 
 struct Options {
-  std::string model, ids, labels, output, target = "cpu";
+  std::string model, ids, labels, output, device = "cpu";
   int threads = 0;
   bool json = false;
 };
@@ -39,7 +39,7 @@ Result<void> readIntegers(const std::string &path, std::vector<int64_t> &shape,
 
 Result<void> execute(const Options &options) {
   GradientOptions request;
-  request.input = options.model, request.output = options.output, request.target = options.target;
+  request.input = options.model, request.output = options.output, request.device = options.device;
   request.threads = options.threads;
   request.ids_name = options.ids, request.labels_name = options.labels;
   LINNET_TRY(readIntegers(options.ids, request.ids_shape, request.ids));
@@ -74,8 +74,10 @@ void addGrad(CLI::App &app, Action &action) {
   command->add_option("-o,--output", options->output, "loss and gradients by the parameters' names, float32")
       ->required()
       ->type_name("FILE.safetensors");
-  command->add_option("--target", options->target, "what computes: cpu, reference")
-      ->type_name("TARGET")
+  command
+      ->add_option("--target,--device", options->device,
+                   "what computes: cpu, vulkan (one by vulkan:N or vulkan:NAME), or reference")
+      ->type_name("D")
       ->capture_default_str();
   command->add_option("-t,--threads", options->threads, "threads (default: the machine's cores)")
       ->check(CLI::Range(1, 4096).description(""))
