@@ -1,7 +1,6 @@
 #include "training/finetune.h"
 #include "frontend/checkpoint/safetensors.h"
 #include "linnet/session.h"
-#include "runtime/device.h"
 #include "support/error.h"
 #include "support/file.h"
 #include "training/compiled_program.h"
@@ -40,7 +39,6 @@ public:
 
   Result<FinetuneReport> go() {
     double begin = seconds();
-    LINNET_TRY(openDevice(options.device)); // before anything is written
     LINNET_ASSIGN(material, readMaterial(options));
     LINNET_ASSIGN(RunDirectory directory, openDirectory());
     LINNET_TRY(writeSplit(directory));

@@ -46,6 +46,11 @@ def make(*args):
 
 
 @functools.cache
+def has_vulkan():
+    return any(device["usable"] for device in linnet("devices", "--json").json["vulkan"])
+
+
+@functools.cache
 def tiny():
     """The preset: it has a tokenizer."""
     make("init", "--preset", "tiny", "--seed", "1", FOLDER / "model")

@@ -27,7 +27,9 @@ class Grad(TestCase):
         return ("--ids", folder / "ids.npy", "--labels", folder / "labels.npy")
 
     def test_golden(self):
-        for name, target in (("tiny", "cpu"), ("odd", "cpu"), ("odd", "reference")):
+        for name, target in (("tiny", "cpu"), ("odd", "cpu"), ("odd", "reference"), ("tiny", "vulkan"), ("odd", "vulkan")):
+            if target == "vulkan" and not has_vulkan():
+                continue
             with self.subTest(name=name, target=target):
                 folder = fresh(f"grad-{name}-{target}")
                 out = folder / "grad.safetensors"
@@ -66,6 +68,7 @@ class Grad(TestCase):
         self.fails("grad", GOLDEN / "tiny", "--ids", folder / "bad.npy", *good[2:], "-o", out, says="not a .npy file")
         self.fails("grad", folder / "nothing", *good, "-o", out, says="nothing")
         self.fails("grad", GOLDEN / "tiny", *good, "-o", out, "--target", "abacus", says="unknown target 'abacus'")
+        self.fails("grad", GOLDEN / "tiny", *good, "-o", out, "--target", "vulkan:nobody", says="nobody")
         self.assertFalse(out.exists())
 
 

@@ -137,9 +137,19 @@ class Train(TestCase):
         self.assertIn("the cat sat", self.succeeds("run", to, "--prompt", "once upon", "--max-new-tokens", 40).out)
 
     def test_stopped_by_ctrl_c_and_resumed_it_is_the_run_that_never_was(self):
+        self.stops_and_resumes(9, "--steps", 40, "--checkpoint-every", 7, "--evaluate-every", 9, "--accumulate", 2,
+                               "--dropout", 0.1)
+
+    def test_stopped_and_resumed_on_vulkan(self):
+        if not has_vulkan():
+            self.skipTest("no Vulkan device")
+        self.stops_and_resumes(3, "--steps", 7, "--checkpoint-every", 2, "--evaluate-every", 3, "--dropout", 0.1, "--device",
+                               "vulkan")
+
+    def stops_and_resumes(self, lines, *options):
+        """Each attempt is stopped when it has written so many lines of its log."""
         whole, stopped = fresh("whole") / "m", fresh("stopped") / "m"
-        arguments = self.arguments(whole, "--steps", 40, "--checkpoint-every", 7, "--evaluate-every", 9, "--accumulate", 2,
-                                   "--dropout", 0.1)
+        arguments = self.arguments(whole, *options)
         self.succeeds(*arguments)
         arguments[arguments.index(whole)] = stopped
         for attempt in range(60):
@@ -147,7 +157,7 @@ class Train(TestCase):
                                        stderr=subprocess.PIPE, cwd=FOLDER, env=environment())
             log = stopped / "run/log.jsonl"
             seen = len(log.read_text().splitlines()) if log.exists() else 0
-            while process.poll() is None and (len(log.read_text().splitlines()) if log.exists() else 0) < seen + 9:
+            while process.poll() is None and (len(log.read_text().splitlines()) if log.exists() else 0) < seen + lines:
                 time.sleep(0.002)
             process.send_signal(signal.SIGINT)
             _, err = process.communicate(timeout=LIMIT)
@@ -160,6 +170,12 @@ class Train(TestCase):
         self.assertEqual(first, second)
         self.fails(*arguments, says="--resume goes on with it")
         self.fails(*arguments, "--resume", "--lr", 0.5, says=["has lr = ", "this command 0.5"])
+
+    def test_a_device_that_is_not_there_leaves_nothing_behind(self):
+        to = fresh("device") / "m"
+        self.fails(*self.arguments(to, "--device", "vulkan:nobody"), says="nobody")
+        self.fails(*self.arguments(to, "--device", "abacus"), says="unknown device 'abacus'")
+        self.assertFalse(to.exists())
 
     def test_the_same_seed_gives_the_same_bytes(self):
         a, b, c = (fresh("seed") / "m" for _ in range(3))

@@ -222,6 +222,11 @@ TEST_CASE("embed of plain tables, positions") {
                                    "r", "tensor<?x?xi32, #linnet.dims<batch, seq>>"),
                   .dims = {{"batch", 3}, {"seq", 19}},
                   .integers = {{"past", 12}}});
+  checkAgreement({.text = function({{"ids", "tensor<?x?xi32, #linnet.dims<batch, seq>>"}},
+                                   "  %r = linnet.positions %ids limit 12 : tensor<?x?xi32, "
+                                   "#linnet.dims<batch, seq>>",
+                                   "r", "tensor<?x?xi32, #linnet.dims<batch, seq>>"),
+                  .dims = {{"batch", 3}, {"seq", 19}}});
 }
 
 TEST_CASE("attention over caches that are states, q k and v cut from one matrix") {

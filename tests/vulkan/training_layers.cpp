@@ -1,5 +1,5 @@
-// The validation layers watch the training programs of tests/compiler/training_test.cpp: what they say ends the
-// test.
+// The validation layers watch the training programs of tests/compiler/training_test.cpp: what they say ends
+// the test.
 #include "runtime/vulkan/context.h"
 
 #include <cstdio>

@@ -1,6 +1,7 @@
 #include "training_options.h"
 #include "compiler.h"
 #include "output.h"
+#include "runtime/device.h"
 #include "signals.h"
 #include "support/error.h"
 
@@ -133,6 +134,7 @@ Result<void> TrainingOption::resolve() {
   LINNET_ASSIGN(run.read.format, parseRecordFormat(format));
   LINNET_ASSIGN(run.decay, parseDecay(schedule));
   if (!device.device.empty()) run.device = device.device;
+  LINNET_TRY(openDevice(run.device)); // before anything is written
   run.threads = device.threads;
   return {};
 }

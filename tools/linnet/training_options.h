@@ -17,7 +17,7 @@ struct TrainingOption {
 
   /// Data, sizes, learning rate, safeguards, output.
   void add(CLI::App &command);
-  /// Texts of options as what they mean.
+  /// Texts of options as what they mean; an error where there is no such device.
   Result<void> resolve();
 };
 
