@@ -46,7 +46,12 @@ Demand demandOf(OpOperand &use, const TargetDescription &target) {
   auto panel = target.panelFor(type.getElementType());
   MLIRContext *context = use.getOwner()->getContext();
   auto matmul = llvm::dyn_cast<MatmulOp>(use.getOwner());
-  if (matmul && weightType(matmul.getLhs()).getElementType().isF32()) { // sums and panels meet f32 rows
+  // Panels meet rows of f32, or of bf16 beside bf16, and results in f32.
+  const auto multiplied = [](MatmulOp op) {
+    const Type lhs = weightType(op.getLhs()).getElementType(), rhs = weightType(op.getRhs()).getElementType();
+    return lhs.isF32() || (op.getWide() && lhs.isBF16() && rhs.isBF16());
+  };
+  if (matmul && multiplied(matmul)) {
     if (panel && &use == &matmul.getRhsMutable())
       return {&use, PanelAttr::get(context, panel->k_block, panel->n_block, panel->interleave,
                                    matmul.getTransposeRhs())};

@@ -57,6 +57,10 @@ struct MixedPrecision : impl::MixedPrecisionBase<MixedPrecision> {
       getOperation().emitError("weights, cache and compute are expected to be f32, f16 or bf16");
       return signalPassFailure();
     }
+    if (lhs != "f32" && lhs != "bf16") {
+      getOperation().emitError("lhs is expected to be f32 or bf16");
+      return signalPassFailure();
+    }
     std::set<std::string> narrowed = multiplied();
     for (auto function : getOperation().getOps<func::FuncOp>()) {
       if (!isEntry(function)) continue;
@@ -96,16 +100,21 @@ struct MixedPrecision : impl::MixedPrecisionBase<MixedPrecision> {
   }
 
   /// `use`, of a wide param, reads the narrow one.
-  static void narrowUse(RewriterBase &rewriter, OpOperand &use, Value narrow) {
+  void narrowUse(RewriterBase &rewriter, OpOperand &use, Value narrow) {
     Operation *user = use.getOwner();
     rewriter.setInsertionPoint(user);
     if (isMatmulRhs(use)) {
       auto matmul = llvm::cast<MatmulOp>(user);
-      Value lhs = matmul.getLhs();
-      if (isBF16(narrow) && isF32(lhs)) lhs = rounded(rewriter, lhs, narrow);
+      Value input = matmul.getLhs();
+      const bool rounds = isBF16(narrow) && isF32(input), stays = rounds && lhs == "bf16";
+      if (rounds)
+        input =
+            rewriter.create<CastOp>(input.getLoc(), withElement(input.getType(), elementOf(narrow)), input);
+      if (rounds && !stays) input = rewriter.create<CastOp>(input.getLoc(), matmul.getLhs().getType(), input);
       return rewriter.modifyOpInPlace(user, [&] {
         use.set(narrow);
-        matmul.getLhsMutable().assign(lhs);
+        matmul.getLhsMutable().assign(input);
+        if (stays) matmul.setWide(true);
       });
     }
     auto rows = rewriter.create<EmbedOp>(user->getLoc(), narrow, llvm::cast<EmbedOp>(user).getIds());
@@ -146,12 +155,6 @@ struct MixedPrecision : impl::MixedPrecisionBase<MixedPrecision> {
   static bool isF32(Value value) { return elementOf(value).isF32(); }
   static Type elementOf(Value value) {
     return llvm::cast<RankedTensorType>(value.getType()).getElementType();
-  }
-
-  /// The numbers that `like`'s type holds, in lhs's own.
-  static Value rounded(RewriterBase &rewriter, Value lhs, Value like) {
-    Value narrow = rewriter.create<CastOp>(lhs.getLoc(), withElement(lhs.getType(), elementOf(like)), lhs);
-    return rewriter.create<CastOp>(lhs.getLoc(), lhs.getType(), narrow);
   }
 
   /// States that only pass through cache_append and attention.

@@ -185,7 +185,8 @@ def MixedPrecision : Linnet_Pass<"linnet-mixed-precision"> {
   let description = [{
     f32 matrices that a matmul has as rhs are stored as `weights` says, embeddings of the same table with them, and
     KV caches (states that only cache_append and attention touch) as `cache` says. Activations and sums stay f32,
-    but beside weights in bf16 a matmul's lhs is rounded to bf16, by a cast there and back. With `compute`, both
+    but beside weights in bf16 a matmul's lhs is rounded to bf16: by a cast there and back, or, with `lhs=bf16`, by one
+    cast and a matmul that reads bf16 and is `wide`, which gives the same numbers. With `compute`, both
     operands of each matmul and contract in f32 are cast to that type, and the sums stay f32 (`wide`): for training,
     whose weights are states and stay f32 themselves.
 
@@ -199,7 +200,8 @@ def MixedPrecision : Linnet_Pass<"linnet-mixed-precision"> {
   let options = [
     Option<"weights", "weights", "std::string", "\"bf16\"", "bf16, f16 or f32">,
     Option<"cache", "cache", "std::string", "\"f32\"", "bf16, f16 or f32">,
-    Option<"compute", "compute", "std::string", "\"f32\"", "bf16, f16 or f32">];
+    Option<"compute", "compute", "std::string", "\"f32\"", "bf16, f16 or f32">,
+    Option<"lhs", "lhs", "std::string", "\"f32\"", "type that lhs is kept in beside weights in bf16: bf16 or f32">];
   let statistics = [
     Statistic<"num_products", "products", "matmuls and contracts of 16-bit operands">,
     Statistic<"num_weights", "weights", "uses of weights in 16 bits">,

@@ -58,6 +58,7 @@ std::vector<Step> optimizing(const TargetDescription &target, const PipelineSpec
     steps.insert(steps.end(), {{"linnet-hoist-pool"}, {"linnet-fold-weights"}});
   for (const DtypePass &pass : kDtypes)
     if (spec.dtype == pass.dtype) steps.push_back({pass.pass, false, pass.options});
+  if (spec.dtype == "bf16" && target.bf16_lhs) steps.back().options = "{weights=bf16 lhs=bf16}";
   for (const CachePass &pass : kCaches)
     if (spec.kv_cache == pass.type) steps.push_back({"linnet-mixed-precision", false, pass.options});
   if (opt_level >= 1) {

@@ -25,6 +25,8 @@ struct TargetDescription {
   bool attention = false;
   /// matmul multiplies many rows faster by integers when they are rounded to bytes (int8_rows).
   bool int8_rows = false;
+  /// matmul reads its lhs in bf16 beside weights in bf16.
+  bool bf16_lhs = false;
   /// Slices stay views where their users allow it (acceptsStridedRows), and caches are updated in place.
   bool views = false;
   bool in_place_caches = false;

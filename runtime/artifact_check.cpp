@@ -310,11 +310,14 @@ Result<void> ProgramCheck::checkMatmul(const fb::PackedMatmul &call) {
     int64_t groups = call.group() ? (k + call.group() - 1) / call.group() : 1;
     LINNET_TRY(checkPanel(*call.scale(), groups, n, "scale"));
   }
-  auto need = [&](const fb::Ref *ref, int64_t floats, const char *what) -> Result<void> {
-    if (!ref || ref->size() / 4 >= static_cast<uint64_t>(floats)) return {};
-    return wrong("{}: needs {} floats at the bounds, it has {} bytes", what, floats, ref->size());
+  auto need = [&](const fb::Ref *ref, int64_t numbers, const char *what, uint64_t bytes = 4) -> Result<void> {
+    if (!ref || ref->size() / bytes >= static_cast<uint64_t>(numbers)) return {};
+    return wrong("{}: needs {} numbers of {} bytes at the bounds, it has {} bytes", what, numbers, bytes,
+                 ref->size());
   };
-  LINNET_TRY(need(call.a(), (m - 1) * stride + k, "a"));
+  if (call.a_bf16() && program.weights()->Get(call.w()->index())->dtype() != fb::DType::bf16)
+    return wrong("a in bf16 beside w in another type");
+  LINNET_TRY(need(call.a(), (m - 1) * stride + k, "a", call.a_bf16() ? 2 : 4));
   LINNET_TRY(need(call.bias(), n, "bias"));
   LINNET_TRY(need(call.residual(), m * n, "residual"));
   return need(call.out(), m * n, "out");

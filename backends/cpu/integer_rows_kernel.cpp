@@ -64,6 +64,8 @@ struct QuantizedRow {
     if (bytes == 2) {
       Value *high = e.b.CreateAShr(e.b.CreateAdd(q, number(128)), number(8));
       parts = {high, e.b.CreateSub(q, e.b.CreateShl(high, number(8)))};
+    } else if (to.unsignedBytes()) {
+      parts = {e.b.CreateAdd(q, number(128))};
     }
     Value *at = lanes == 1 ? place(i) : i;
     Values next;

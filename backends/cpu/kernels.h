@@ -18,7 +18,8 @@ const char *suffixOf(Activation activation);
 /// numbers the largest magnitude becomes 127 * 256, an integer of two signed bytes, hi 256 + lo: a plane of
 /// hi, a plane of lo, then what an integer counts (f32), then for each group of rows of w -zero() times the
 /// sums of its hi and of its lo (i32). Half a step is 1.5e-5 of the row's largest number.
-/// Of at least int8_rows rows, if that is not 0, the largest magnitude becomes 127, and there is only hi.
+/// Of at least int8_rows rows, if that is not 0, the largest magnitude becomes 127, and there is only hi;
+/// where unsignedBytes() it is stored as hi + 128, w stays signed, and the sums are those of w's columns.
 struct IntegerRows {
   int64_t k = 0, group = 0, interleave = 4; ///< of w: rows that share a scale (0: all), that lie together
   int64_t int8_rows = 0;
@@ -29,6 +30,7 @@ struct IntegerRows {
   int64_t sumsAt() const { return factorAt() + 4; }
   /// Of a row; never less than the floats it is made of.
   int64_t bytes() const { return (std::max(sumsAt() + 8 * groups(), 4 * k) + 63) / 64 * 64; }
+  bool unsignedBytes() const { return interleave == 4 && groups() == 1; }
   /// Weights of i8 and i4 are made unsigned by adding this.
   int64_t zero() const { return interleave == 8 ? 8 : 128; }
 };
@@ -41,17 +43,17 @@ KernelSource integerRowsKernel(const IntegerRows &to, const Extent &m, int64_t a
 /// read. Item p computes columns [p n_block, (p + 1) n_block). w: panels, see #linnet.panel with interleave()
 /// (of w's transpose when the weight is stored transposed: the panels are the same). w of integers counts
 /// times scale (f32, panels of n_block columns with k_block 1), a row of it for each `group` rows of w, or
-/// one for all when group is 0; a is then IntegerRows. The order of each output's additions depends on k and
-/// group only: its bits do not depend on m, but for whether it reaches int8_rows.
+/// one for all when group is 0; a is then IntegerRows. Beside w in bf16 a may be bf16. The order of each
+/// output's additions depends on k and group only: its bits do not depend on m, but for whether it reaches
+/// int8_rows.
 struct PackedMatmulSpec {
-  int64_t k, n, a_stride; ///< a_stride: in floats
+  int64_t k, n, a_stride; ///< a_stride: in elements of a; of IntegerRows in floats
   int64_t k_block = 16, n_block = 64;
   Type a = Type::f32, w = Type::f32, out = Type::f32, bias_type = Type::f32;
   bool bias = false, residual = false;
   Activation activation = Activation::none;
   int64_t group = 0;
-  bool a_is_bf16 = false; ///< a holds numbers, in f32, that bf16 holds as well
-  int64_t int8_rows = 0;  ///< see IntegerRows
+  int64_t int8_rows = 0; ///< see IntegerRows
 
   bool scaled() const { return w == Type::i8 || w == Type::i4; }
   int64_t groups() const { return group ? (k + group - 1) / group : 1; }

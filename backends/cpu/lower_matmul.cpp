@@ -14,16 +14,6 @@ llvm::SmallVector<mlir::Value> sumsOf(MatmulOp op) {
   return values;
 }
 
-/// Whether `value` is in f32 what bf16 holds: the result of a cast from it (linnet-mixed-precision rounds
-/// so).
-bool isRounded(mlir::Value value) {
-  auto fused = value.getDefiningOp<FusedOp>();
-  if (!fused || fused.getReduce()) return false;
-  const unsigned number = llvm::cast<OpResult>(value).getResultNumber();
-  auto cast = fused.getBody().front().getTerminator()->getOperand(number).getDefiningOp<CastOp>();
-  return cast && cast.getOperand().getType().isBF16();
-}
-
 } // namespace
 
 std::unique_ptr<fb::GemmT> Lowering::gemm(const MatmulSpec &spec) {
@@ -53,11 +43,14 @@ Result<void> Lowering::lowerPackedMatmul(MatmulOp op) {
                    "{}x{}, interleave {}",
                    interleaveOf(spec.w), nameOf(spec.w), panel.getKBlock(), panel.getNBlock(),
                    panel.getInterleave());
-  llvm::SmallVector<mlir::Value> floats = {op.getLhs()};
-  llvm::append_range(floats, sumsOf(op));
-  LINNET_ASSIGN(const Type type, commonType(op, floats));
+  LINNET_ASSIGN(spec.a, typeOf(op, op.getLhs()));
+  LINNET_ASSIGN(const Type type, commonType(op, sumsOf(op)));
   if (type != Type::f32)
     return errorAt(op, "target cpu supports f32 with packed weights, found {}", nameOf(type));
+  if (spec.a != Type::f32 && (spec.a != Type::bf16 || spec.w != Type::bf16))
+    return errorAt(
+        op, "target cpu supports lhs in f32, or in bf16 beside packed weights in bf16, found {} beside {}",
+        nameOf(spec.a), nameOf(spec.w));
   spec.group = int64_t(op.getGroup());
   spec.int8_rows = int64_t(op.getInt8Rows());
   if (spec.scaled() && spec.group % interleaveOf(spec.w))
@@ -75,7 +68,6 @@ Result<void> Lowering::lowerPackedMatmul(MatmulOp op) {
   if (!a.dense && a.row != spec.k)
     return errorAt(op, "rows of {} elements with gaps cannot be rows of K = {}", a.row, spec.k);
   spec.a_stride = a.dense ? spec.k : a.stride;
-  spec.a_is_bf16 = spec.w == Type::bf16 && isRounded(op.getLhs());
 
   fb::PackedMatmulT body;
   auto ref = [](const fb::RefT &ref) { return std::make_unique<fb::RefT>(ref); };
@@ -107,6 +99,7 @@ Result<void> Lowering::lowerPackedMatmul(MatmulOp op) {
   body.out = ref(result);
   body.m = expression({extentOf(op.getLhs(), 0, tensorOf(op.getLhs()).getRank() - 1)});
   body.k = spec.k, body.n = spec.n, body.a_stride = spec.a_stride;
+  body.a_bf16 = spec.a == Type::bf16;
   body.activation = fb::Activation(uint8_t(spec.activation));
   body.kernel = kernel(packedMatmulKernel(spec));
   body.crossover = options.crossover;

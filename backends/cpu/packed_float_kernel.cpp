@@ -1,5 +1,5 @@
-// Sums of floats. Weights of 16 bits in pairs of rows are widened in registers or, where a is bf16 and the
-// processor multiplies pairs of it, read as they are.
+// Sums of floats. Weights of 16 bits in pairs of rows are widened in registers or, where a is bf16, too, and
+// the processor multiplies pairs of it, read as they are.
 #include "backends/cpu/packed_kernels.h"
 
 namespace linnet::cpu {
@@ -11,7 +11,7 @@ struct FloatTile : PackedItem {
 
   /// Rows of w that lie together: what one load brings.
   int depth() const { return int(spec.interleave()); }
-  bool multipliesPairs() const { return spec.w == Type::bf16 && spec.a_is_bf16 && e.isa.bf16; }
+  bool multipliesPairs() const { return spec.w == Type::bf16 && spec.a == Type::bf16 && e.isa.bf16; }
   Value *aIndex(int r, Value *k) const {
     return e.muladd(e.b.CreateAdd(row0, e.i64(r)), e.i64(spec.a_stride), k);
   }
@@ -34,12 +34,10 @@ struct FloatTile : PackedItem {
     return first;
   }
 
-  /// a[r][k] and, of two, a[r][k + 1], as bf16 in one word.
+  /// a[r][k] and, of two, a[r][k + 1] in one word.
   Value *pairOf(int r, Value *k, int deep) const {
-    Value *first = e.b.CreateLShr(e.load(Type::i32, a, aIndex(r, k)), 16);
-    if (deep == 1) return first;
-    Value *second = e.load(Type::i32, a, aIndex(r, e.b.CreateAdd(k, e.i64(1))));
-    return e.b.CreateOr(first, e.b.CreateAnd(second, e.i32(-65536)));
+    if (deep == 2) return e.load(Type::i32, e.address(Type::bf16, a, aIndex(r, k)), e.i64(0));
+    return e.b.CreateLShr(e.b.CreateBitCast(e.load(Type::bf16, a, aIndex(r, k)), e.intType(1)), 16);
   }
 
   /// acc[r][c] += a[r][k] w[k][c] for `deep` rows of w from k on.

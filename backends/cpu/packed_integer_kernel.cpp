@@ -16,10 +16,14 @@ struct IntegerTile : PackedItem {
   IntegerRows layout;
   int bytes, rows, vectors; ///< bytes of a number of a: each has sums of its own
   Value *row0, *column;
+  Value *ahead = nullptr, *ahead_stride = nullptr; ///< where step 0 fetches, and bytes from there to the next
 
   bool grouped() const { return spec.groups() > 1; }
+  bool unsignedRows() const { return start != nullptr; }
   /// Rows of w that one load brings.
   int depth() const { return int(spec.interleave()); }
+  /// Rows of w in one step of the loop.
+  int unroll() const { return depth() * (rows * bytes >= 4 ? 2 : 4); }
   /// Sum of half h, row r, vector c.
   int at(int h, int r, int c) const { return (h * rows + r) * vectors + c; }
   Value *constant(uint32_t value) const { return e.splat(e.b.getInt32(value), e.lanes()); }
@@ -35,9 +39,9 @@ struct IntegerTile : PackedItem {
     Value *pairs = e.b.CreateBitCast(bytes, words);
     return {bytes, e.b.CreateAShr(e.b.CreateShl(pairs, 8), 8), e.b.CreateAShr(pairs, 8)};
   }
-  Value *dot(Value *acc, const Quads &w, const Quads &x) const {
-    if (e.isa.vnni) return e.dotBytes(acc, w.bytes, x.bytes);
-    return e.dotWords(e.dotWords(acc, w.even, x.even), w.odd, x.odd);
+  Value *dot(Value *acc, const Quads &without, const Quads &with_sign) const {
+    if (e.isa.vnni) return e.dotBytes(acc, without.bytes, with_sign.bytes);
+    return e.dotWords(e.dotWords(acc, without.even, with_sign.even), without.odd, with_sign.odd);
   }
 
   Value *rowAddress(int r) const {
@@ -51,6 +55,10 @@ struct IntegerTile : PackedItem {
       Value *index = e.muladd(e.b.CreateUDiv(k, e.i64(depth())), e.i64(spec.n_block),
                               e.b.CreateAdd(column, e.i64(c * e.lanes())));
       Value *loaded = e.load(Type::i32, panel, index, e.lanes());
+      if (unsignedRows()) {
+        low.push_back(signedQuads(loaded));
+        continue;
+      }
       if (spec.w == Type::i8) {
         low.push_back(unsignedQuads(e.b.CreateXor(loaded, constant(0x80808080))));
         continue;
@@ -71,27 +79,50 @@ struct IntegerTile : PackedItem {
         for (int r = 0; r < rows; ++r) {
           Value *offset = e.b.CreateAdd(k, e.i64(h * layout.padded() + d));
           Value *four = e.load(Type::i32, e.address(Type::i8, rowAddress(r), offset), e.i64(0));
-          const Quads x = signedQuads(e.splat(four, e.lanes()));
-          for (int c = 0; c < vectors; ++c)
-            next[at(h, r, c)] = dot(next[at(h, r, c)], w[d / 4 * vectors + c], x);
+          Value *spread = e.splat(four, e.lanes());
+          const Quads x = unsignedRows() ? unsignedQuads(spread) : signedQuads(spread);
+          for (int c = 0; c < vectors; ++c) {
+            Value *&sum = next[at(h, r, c)];
+            const Quads &y = w[d / 4 * vectors + c];
+            sum = unsignedRows() ? dot(sum, x, y) : dot(sum, y, x);
+          }
         }
     return next;
+  }
+
+  /// With many rows a panel is read again and again, from the caches; meanwhile the next one comes from
+  /// memory, a line with each step of the first tiles: all at once would keep the loads of this one waiting.
+  void fetchNext() {
+    constexpr int64_t kLine = 64;
+    const int64_t of_a_tile = spec.k / unroll() * kLine,
+                  tiles = (spec.panelBytes() + of_a_tile - 1) / of_a_tile;
+    Value *number = e.b.CreateUDiv(row0, e.i64(kTileRows));
+    Value *first = e.b.CreateICmpULT(number, e.i64(tiles));
+    Value *next = e.muladd(number, e.i64(of_a_tile), e.i64(spec.panelBytes()));
+    ahead = e.address(Type::i8, panel, e.b.CreateSelect(first, next, e.i64(0)));
+    ahead_stride = e.b.CreateSelect(first, e.i64(kLine), e.i64(0));
+  }
+  void fetchLine(Value *step) const {
+    e.prefetch(e.address(Type::i8, ahead, e.b.CreateMul(step, ahead_stride)));
   }
 
   /// Sums over rows [from, from + count) of w, which are group `group`; count is known.
   Values range(Value *group, Value *from, int64_t count) const {
     Values acc;
-    for (int h = 0; h < bytes; ++h)
+    for (int r = 0; unsignedRows() && r < rows; ++r)
+      for (int c = 0; c < vectors; ++c)
+        acc.push_back(e.load(Type::i32, start, e.b.CreateAdd(column, e.i64(c * e.lanes())), e.lanes()));
+    for (int h = 0; !unsignedRows() && h < bytes; ++h)
       for (int r = 0; r < rows; ++r) {
         Value *index = e.muladd(group, e.i64(2), e.i64(layout.sumsAt() / 4 + h));
         Value *start = e.splat(e.load(Type::i32, rowAddress(r), index), e.lanes());
         acc.append(vectors, start);
       }
-    const int unroll = depth() * (rows * bytes >= 4 ? 2 : 4);
-    const int64_t main = count / unroll * unroll;
-    acc = e.loop(e.i64(0), e.i64(main), unroll, acc, [&](Value *k, const Values &current) {
+    const int64_t main = count / unroll() * unroll();
+    acc = e.loop(e.i64(0), e.i64(main), unroll(), acc, [&](Value *k, const Values &current) {
       Values next = current;
-      for (int u = 0; u < unroll; u += depth())
+      if (ahead) fetchLine(e.b.CreateUDiv(e.b.CreateAdd(from, k), e.i64(unroll())));
+      for (int u = 0; u < unroll(); u += depth())
         next = step(next, e.b.CreateAdd(e.b.CreateAdd(from, k), e.i64(u)));
       return next;
     });
@@ -151,6 +182,26 @@ struct IntegerTile : PackedItem {
 
 } // namespace
 
+void columnSums(const PackedItem &item) {
+  Emitter &e = item.e;
+  const int vectors = std::min<int>(4, int(item.spec.n_block) / e.lanes());
+  e.loop(e.i64(0), e.i64(item.spec.n_block), vectors * e.lanes(), [&](Value *column) {
+    const IntegerTile tile{item, item.spec.integerRows(), 1, 1, vectors, nullptr, column};
+    const Quads ones = tile.unsignedQuads(tile.constant(0x01010101));
+    auto add = [&](Value *k, const Values &now) {
+      const Weights w = tile.weights(k);
+      Values next;
+      for (int c = 0; c < vectors; ++c) next.push_back(tile.dot(now[c], ones, w[c]));
+      return next;
+    };
+    const Values sums =
+        e.loop(e.i64(0), e.i64(item.spec.k), tile.depth(), Values(vectors, tile.constant(0)), add);
+    for (int c = 0; c < vectors; ++c)
+      e.store(Type::i32, item.start, e.b.CreateAdd(column, e.i64(c * e.lanes())),
+              e.b.CreateMul(sums[c], tile.constant(uint32_t(-128))));
+  });
+}
+
 void integerSums(const PackedItem &item, int rows, Value *row0, int bytes) {
   Emitter &e = item.e;
   const PackedMatmulSpec &spec = item.spec;
@@ -160,7 +211,9 @@ void integerSums(const PackedItem &item, int rows, Value *row0, int bytes) {
   while (vectors > 1 && (sums + quads) * vectors + 3 > e.isa.registers) vectors /= 2;
   const int columns = vectors * e.lanes();
   auto write = [&](Value *column) {
-    IntegerTile{item, spec.integerRows(), bytes, rows, vectors, row0, column}.write();
+    IntegerTile tile{item, spec.integerRows(), bytes, rows, vectors, row0, column};
+    if (bytes == 1 && rows == kTileRows) tile.fetchNext();
+    tile.write();
   };
   if (columns == spec.n_block) return write(e.i64(0));
   e.loop(e.i64(0), e.i64(spec.n_block), columns, write);

@@ -6,8 +6,6 @@
 namespace linnet::cpu {
 namespace {
 
-constexpr int kTileRows = 6;
-
 /// out = activation(scratch + bias) + residual for `rows` rows and the panel's columns that exist.
 void epilogue(const PackedItem &item, int rows, Value *row0, Value *column0) {
   Emitter &e = item.e;
@@ -28,40 +26,26 @@ void epilogue(const PackedItem &item, int rows, Value *row0, Value *column0) {
   });
 }
 
-/// With many rows a panel is read again and again, from the caches; meanwhile the next one comes from memory,
-/// a part of it with each of the first tiles.
-void fetchAhead(Emitter &e, const PackedMatmulSpec &spec, Value *panel, Value *row0) {
-  constexpr int64_t kTiles = 8, kLine = 64;
-  const int64_t part = (spec.panelBytes() / kTiles + kLine - 1) / kLine * kLine;
-  Value *tile = e.b.CreateUDiv(row0, e.i64(kTileRows));
-  Value *first = e.muladd(tile, e.i64(part), e.i64(spec.panelBytes()));
-  e.ifThen(e.b.CreateICmpULT(tile, e.i64(kTiles)), [&] {
-    e.loop(first, e.b.CreateAdd(first, e.i64(part)), kLine,
-           [&](Value *byte) { e.prefetch(e.address(Type::i8, panel, byte)); });
-  });
-}
-
 using Sums = llvm::function_ref<void(const PackedItem &, int rows, Value *row0)>;
 
-/// All rows and the panels [begin, end).
-void allTiles(Emitter &e, const PackedMatmulSpec &spec, Value *m, Value *scratch, Sums sums) {
+/// All rows and the panels [begin, end). With `start`, sums begin with what columnSums puts there.
+void allTiles(Emitter &e, const PackedMatmulSpec &spec, Value *m, Value *scratch, Sums sums,
+              Value *start = nullptr) {
   const int64_t panel_bytes = spec.panelBytes();
   e.loop(e.begin, e.end, 1, [&](Value *number) {
     Value *panel = e.address(Type::i8, e.arg(1), e.b.CreateMul(number, e.i64(panel_bytes)));
     Value *scale = spec.scaled() ? e.address(Type::f32, e.arg(5),
                                              e.b.CreateMul(number, e.i64(spec.groups() * spec.n_block)))
                                  : nullptr;
-    const PackedItem item{e, spec, e.arg(0), panel, scale, scratch};
+    const PackedItem item{e, spec, e.arg(0), panel, scale, scratch, start};
+    if (start) columnSums(item);
     auto tile = [&](int rows, Value *row0) {
       sums(item, rows, row0);
       epilogue(item, rows, row0, e.b.CreateMul(number, e.i64(spec.n_block)));
     };
     Value *rest = e.b.CreateURem(m, e.i64(kTileRows));
     Value *main = e.b.CreateSub(m, rest);
-    e.loop(e.i64(0), main, kTileRows, [&](Value *row0) {
-      fetchAhead(e, spec, panel, row0);
-      tile(kTileRows, row0);
-    });
+    e.loop(e.i64(0), main, kTileRows, [&](Value *row0) { tile(kTileRows, row0); });
     for (int rows = 1; rows < kTileRows; ++rows)
       e.ifThen(e.b.CreateICmpEQ(rest, e.i64(rows)), [&] { tile(rows, main); });
   });
@@ -70,11 +54,14 @@ void allTiles(Emitter &e, const PackedMatmulSpec &spec, Value *m, Value *scratch
 void emitPackedMatmul(Emitter &e, const PackedMatmulSpec &spec) {
   Value *m = e.extent(Extent::symbol(0)); // dims {m}
   Value *scratch = e.scratch(kTileRows * spec.n_block);
+  const bool swaps = spec.int8_rows && spec.integerRows().unsignedBytes();
+  Value *start = swaps ? e.scratch(spec.n_block) : nullptr;
   if (!spec.scaled()) return allTiles(e, spec, m, scratch, floatSums);
   auto integers = [&](int bytes) {
-    allTiles(e, spec, m, scratch, [bytes](const PackedItem &item, int rows, Value *row0) {
-      integerSums(item, rows, row0, bytes);
-    });
+    allTiles(
+        e, spec, m, scratch,
+        [bytes](const PackedItem &item, int rows, Value *row0) { integerSums(item, rows, row0, bytes); },
+        bytes == 1 ? start : nullptr);
   };
   if (spec.int8_rows == 0) return integers(2);
   Value *many = e.b.CreateICmpSGE(m, e.i64(spec.int8_rows));
@@ -86,7 +73,6 @@ void emitPackedMatmul(Emitter &e, const PackedMatmulSpec &spec) {
 
 KernelSource packedMatmulKernel(const PackedMatmulSpec &spec) {
   std::string name = fmt::format("matmul_{}_panel{}x{}", nameOf(spec.w), spec.k_block, spec.n_block);
-  if (spec.a_is_bf16) name += "_of_bf16";
   if (spec.a != Type::f32 || spec.out != Type::f32)
     name += fmt::format("_{}to{}", nameOf(spec.a), nameOf(spec.out));
   if (spec.bias)

@@ -7,17 +7,22 @@
 
 namespace linnet::cpu {
 
+constexpr int kTileRows = 6; ///< of a full tile
+
 /// What a work item has at hand.
 struct PackedItem {
   Emitter &e;
   const PackedMatmulSpec &spec;
   Value *a, *panel, *scale; ///< scale: of this panel, null without
   Value *scratch;           ///< (rows, n_block) f32
+  Value *start = nullptr;   ///< (n_block) i32, where IntegerRows are unsigned: what sums begin with
 };
 
 /// The sums of `rows` rows from row0 on, times their scales, into the item's scratch.
 void floatSums(const PackedItem &item, int rows, Value *row0);
 /// `bytes`: of how many a number of a consists, 2 or, of int8_rows and more, 1.
 void integerSums(const PackedItem &item, int rows, Value *row0, int bytes);
+/// Fills item.start: -128 times the sums of the panel's columns.
+void columnSums(const PackedItem &item);
 
 } // namespace linnet::cpu

@@ -165,8 +165,11 @@ CpuExecutable::Step CpuExecutable::compileMatmul(const fb::PackedMatmul &call) c
   step.amount = call.m();
   step.crossover = call.crossover();
   step.panels = layout.panels(call.n());
-  step.library = weight.dtype() == fb::DType::f32 && !call.scale() && layout.k_block == 16 &&
-                 layout.n_block == 64 && layout.interleave == 1;
+  // The library's own blocks of two rows end at 32.
+  const bool floats = weight.dtype() == fb::DType::f32 && layout.interleave == 1,
+             pairs = call.a_bf16() && layout.interleave == 2 && call.k() % 32 == 0;
+  step.library = (floats || pairs) && !call.scale() && layout.k_block == 16 && layout.n_block == 64;
+  step.shape.bf16 = pairs;
   step.shape.k = call.k();
   step.shape.n = call.n();
   step.shape.a_stride = call.a_stride();

@@ -47,7 +47,7 @@ struct Descriptors {
       : a({s.m, s.k}, operandType(s),
           s.transpose_a ? memory::dims{1, s.a_stride} : memory::dims{s.a_stride, 1}),
         w({s.k, s.n}, operandType(s),
-          !s.plain        ? memory::format_tag::BA16a64b
+          !s.plain        ? (s.bf16 ? memory::format_tag::BA16a64b2a : memory::format_tag::BA16a64b)
           : s.transpose_w ? memory::format_tag::ba
                           : memory::format_tag::ab),
         out({s.m, s.n}, memory::data_type::f32, memory::format_tag::ab) {
@@ -162,7 +162,7 @@ Result<MatmulLibrary::Primitive *> MatmulLibrary::find(const MatmulShape &shape)
     Primitive made;
     made.shape = shape;
     made.describe(state->engine);
-    if (isReference(made.name) && !shape.plain &&
+    if (isReference(made.name) && !shape.plain && !shape.bf16 &&
         shape.a_stride != shape.k) { // oneDNN 2.6 has nothing fast for strided rows
       made.gather = true;
       made.describe(state->engine);

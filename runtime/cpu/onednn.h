@@ -13,7 +13,8 @@ namespace linnet::cpu {
 enum class Residual : uint8_t { None, Elsewhere, InPlace };
 
 /// out[m, n] = activation(a[m, k] w[k, n] + bias[n]) + residual[m, n] in f32, w packed as panel<16x64>, which
-/// is oneDNN's BA16a64b; or `plain`: row-major, either of a and w stored transposed, both perhaps in bf16.
+/// is oneDNN's BA16a64b; with bf16 both are bf16, w in pairs of rows, BA16a64b2a, and k a multiple of 32. Or
+/// `plain`: row-major, either of a and w stored transposed, both perhaps in bf16.
 /// Everything that a primitive is made from.
 struct MatmulShape {
   int64_t m = 0, k = 0, n = 0, a_stride = 0; ///< a_stride: elements from row to row of a as stored

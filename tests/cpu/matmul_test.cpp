@@ -143,9 +143,11 @@ struct NarrowMatmul {
   void check(int64_t m, Kernel to_integers, Kernel kernel) {
     std::vector<float> a = numbers(m * stride, 3), bias = numbers(spec.n, 4),
                        residual = numbers(m * spec.n, 5), out(m * spec.n);
-    if (spec.a_is_bf16)
-      for (float &value : a) asStored(PackedType::bf16, value);
     if (m > 2) std::fill_n(a.begin(), stride, 0.0f); // a row without a largest element
+    const bool narrow = spec.a == Type::bf16;
+    if (narrow)
+      for (float &value : a) asStored(PackedType::bf16, value);
+    std::vector<std::byte> stored(narrow ? a.size() * 2 : 0);
     std::vector<float> counted = a;
     const bool bytes = spec.int8_rows && m >= spec.int8_rows;
     if (spec.scaled())
@@ -160,15 +162,22 @@ struct NarrowMatmul {
       }
     std::vector<float> rows(spec.scaled() ? m * spec.a_stride : 0, 1e30f);
     if (spec.scaled()) call(to_integers, {m}, {a.data(), rows.data()}, m, rows);
-    float *lhs = spec.scaled() ? rows.data() : a.data();
+    if (narrow) convert(a, PackedType::bf16, stored.data());
+    char *lhs = narrow          ? reinterpret_cast<char *>(stored.data())
+                : spec.scaled() ? reinterpret_cast<char *>(rows.data())
+                                : reinterpret_cast<char *>(a.data());
     const int64_t panels = layout.panels(spec.n);
     call(kernel, {m}, {lhs, w.data(), bias.data(), residual.data(), out.data(), s.data()}, panels, out);
     CHECK(relativeError(out, expected) < 2e-6);
     // A row's bits do not depend on the rows beside it.
     const int64_t fewest = bytes ? spec.int8_rows : 1, first = m - fewest;
     std::vector<float> last(size_t(fewest * spec.n));
-    void *args[] = {lhs + first * spec.a_stride,      w.data(),    bias.data(),
-                    residual.data() + first * spec.n, last.data(), s.data()};
+    void *args[] = {lhs + first * spec.a_stride * (narrow ? 2 : 4),
+                    w.data(),
+                    bias.data(),
+                    residual.data() + first * spec.n,
+                    last.data(),
+                    s.data()};
     kernel(&fewest, args, 0, panels);
     CHECK(std::memcmp(last.data(), out.data() + first * spec.n, last.size() * 4) == 0);
   }
@@ -203,7 +212,8 @@ TEST_CASE("packed matmul with integer and 16-bit weights, in groups and without"
   spec.k = c.k, spec.n = c.n, spec.a_stride = c.k + c.gap, spec.w = c.type, spec.group = c.group;
   spec.bias = spec.residual = true;
   spec.activation = Activation::gelu_tanh;
-  spec.a_is_bf16 = c.round, spec.int8_rows = c.int8_rows;
+  if (c.round) spec.a = Type::bf16;
+  spec.int8_rows = c.int8_rows;
   matmul.type = c.packed, matmul.layout.transposed = c.transposed;
   matmul.draw();
   const std::vector<KernelSource> kernels = matmul.kernels();

@@ -4,6 +4,7 @@
 #include "runtime/layout.h"
 #include "tests/catch.h"
 
+#include <bit>
 #include <cmath>
 #include <random>
 #include <string>
@@ -20,6 +21,30 @@ std::vector<float> randomValues(size_t n, unsigned seed) {
   std::vector<float> values(n);
   for (float &x : values) x = uniform(random);
   return values;
+}
+
+uint16_t toBfloat(float x) { // to nearest even
+  const auto bits = std::bit_cast<uint32_t>(x);
+  return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+/// What is left of each value in bf16, which is given back.
+std::vector<uint16_t> narrowed(std::vector<float> &values) {
+  std::vector<uint16_t> out;
+  for (float &x : values) {
+    out.push_back(toBfloat(x));
+    x = std::bit_cast<float>(static_cast<uint32_t>(out.back()) << 16);
+  }
+  return out;
+}
+
+/// Panels of 16 x 64 with two rows together.
+std::vector<uint16_t> packPairs(const std::vector<uint16_t> &w, int64_t k, int64_t n) {
+  std::vector<uint16_t> packed(static_cast<size_t>((k + 15) / 16 * 16 * ((n + 63) / 64 * 64)));
+  for (int64_t i = 0; i < k; ++i)
+    for (int64_t j = 0; j < n; ++j)
+      packed[static_cast<size_t>(j / 64 * ((k + 15) / 16 * 1024) + i / 2 * 128 + j % 64 * 2 + i % 2)] =
+          w[static_cast<size_t>(i * n + j)];
+  return packed;
 }
 
 std::vector<float> pack(const std::vector<float> &w, int64_t k, int64_t n) {
@@ -53,14 +78,20 @@ double largestError(const MatmulShape &s) {
        w = randomValues(static_cast<size_t>(s.k * s.n), 2);
   auto bias = randomValues(static_cast<size_t>(s.n), 3),
        residual = randomValues(static_cast<size_t>(s.m * s.n), 4);
+  const bool pairs = s.bf16 && !s.plain;
+  auto a16 = pairs ? narrowed(a) : std::vector<uint16_t>(),
+       w16 = pairs ? packPairs(narrowed(w), s.k, s.n) : std::vector<uint16_t>();
   auto packed = s.plain ? w : pack(w, s.k, s.n);
   std::vector<float> out =
       s.residual == Residual::InPlace ? residual : std::vector<float>(residual.size(), NAN);
   MatmulLibrary library(2);
   REQUIRE(library.supports(s));
   std::vector<char> scratch(static_cast<size_t>(*library.scratchBytes(s)) + 64);
-  auto ran =
-      library.run(s, {a.data(), packed.data(), bias.data(), residual.data(), out.data()}, scratch.data());
+  auto ran = library.run(s,
+                         {pairs ? static_cast<const void *>(a16.data()) : a.data(),
+                          pairs ? static_cast<const void *>(w16.data()) : packed.data(), bias.data(),
+                          residual.data(), out.data()},
+                         scratch.data());
   INFO((ran ? "" : ran.error().message));
   REQUIRE(ran.ok());
   double worst = 0;
@@ -100,6 +131,23 @@ TEST_CASE("the library's matmul computes what a PackedMatmul says") {
           CHECK(largestError(s) < 1e-4);
         }
   CHECK(largestError({.m = 20, .k = 37, .n = 61, .a_stride = 37}) < 1e-4); // nothing divides
+}
+
+TEST_CASE("the library multiplies pairs of bf16 as the generated kernels store them") {
+  if (!hostHasFeature("avx512bf16")) {
+    MatmulLibrary library(2);
+    CHECK_FALSE(library.supports({.m = 64, .k = 64, .n = 64, .a_stride = 64, .bf16 = true}));
+    return;
+  }
+  for (auto residual : {Residual::None, Residual::Elsewhere, Residual::InPlace})
+    for (bool bias : {false, true})
+      for (int64_t m : {1, 7, 33}) {
+        MatmulShape s{.m = m, .k = 96, .n = 130, .a_stride = 96, .bf16 = true};
+        s.residual = residual, s.bias = bias;
+        s.activation = bias ? fb::Activation::gelu_tanh : fb::Activation::none;
+        CAPTURE(m, bias, static_cast<int>(residual));
+        CHECK(largestError(s) < 1e-4);
+      }
 }
 
 TEST_CASE("row-major matmuls, either operand stored transposed, on any processor") {
@@ -156,6 +204,8 @@ TEST_CASE("no GPT-2 shape falls to the library's reference loops") {
     return;
   }
   MatmulLibrary library(2);
+  const bool bf16 = GENERATE(false, true);
+  if (bf16 && !hostHasFeature("avx512bf16")) return; // supports() says no
   for (int64_t n_embd : {768, 1024, 1280, 1600})
     for (int64_t m : {17, 32, 100, 128, 512, 1024})
       for (auto [k, n] : {std::pair(n_embd, 3 * n_embd),
@@ -164,6 +214,7 @@ TEST_CASE("no GPT-2 shape falls to the library's reference loops") {
                           {4 * n_embd, n_embd},
                           {n_embd, int64_t(50257)}}) {
         MatmulShape s{.m = m, .k = k, .n = n, .a_stride = k};
+        s.bf16 = bf16;
         s.bias = n != 50257;
         if (n == 4 * n_embd) s.activation = fb::Activation::gelu_tanh;
         if (n == n_embd) s.residual = Residual::Elsewhere;

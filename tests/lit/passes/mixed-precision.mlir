@@ -5,6 +5,12 @@
 // RUN: not linnet-opt %s --linnet-mixed-precision='weights=f8' 2>&1 | FileCheck %s --check-prefix=WRONG
 
 // RUN: linnet-opt %s --linnet-mixed-precision='weights=f16' | FileCheck %s --check-prefix=HALF
+// RUN: linnet-opt %s --linnet-mixed-precision='lhs=bf16' | FileCheck %s --check-prefix=LHS
+// RUN: not linnet-opt %s --linnet-mixed-precision='lhs=f16' 2>&1 | FileCheck %s --check-prefix=NOLHS
+
+// LHS: %[[X:.*]] = linnet.cast {{.*}} : tensor<1x3x8xf32> to tensor<1x3x8xbf16>
+// LHS: linnet.matmul %[[X]], {{.*}} {wide} : tensor<1x3x8xbf16>, tensor<8x8xbf16> bias tensor<8xf32>
+// NOLHS: lhs is expected to be f32 or bf16
 
 // HALF-NOT: linnet.cast
 // WRONG: weights, cache and compute are expected to be f32, f16 or bf16
