@@ -7,6 +7,11 @@ const char *nameOf(Type type) {
   return kNames[int(type)];
 }
 
+const char *suffixOf(Activation activation) {
+  static const char *const kNames[] = {"", "_relu", "_gelu_erf", "_gelu_tanh"};
+  return kNames[int(activation)];
+}
+
 int64_t sizeOf(Type type) {
   static const int64_t kSizes[] = {4, 2, 2, 4, 1, 0};
   return kSizes[int(type)];

@@ -14,6 +14,8 @@ int64_t sizeOf(Type type); ///< in bytes; i4 has none, kernels that read it coun
 inline bool isFloat(Type type) { return type <= Type::bf16; }
 
 enum class Activation : uint8_t { none = 0, relu = 1, gelu_erf = 2, gelu_tanh = 3 };
+/// "_relu": part of a kernel's name, empty for none.
+const char *suffixOf(Activation activation);
 
 /// factor * product of the dynamic dimensions of a call, which are named by their number in Program.symbols.
 struct Extent {

@@ -11,8 +11,7 @@ class Value;
 
 namespace linnet::cpu {
 
-/// "_relu": part of a kernel's name, empty for none.
-const char *suffixOf(Activation activation);
+using backend::suffixOf;
 
 /// Rows of activations beside weights of integers, made once for all panels of a matmul. Of each row of k
 /// numbers the largest magnitude becomes 127 * 256, an integer of two signed bytes, hi 256 + lo: a plane of

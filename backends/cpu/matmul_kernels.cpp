@@ -98,11 +98,6 @@ void emitMatmul(Emitter &e, const MatmulSpec &spec) {
 
 } // namespace
 
-const char *suffixOf(Activation activation) {
-  static const char *const kNames[] = {"", "_relu", "_gelu_erf", "_gelu_tanh"};
-  return kNames[int(activation)];
-}
-
 int64_t columnBlocks(const MatmulSpec &spec) {
   return spec.n.isStatic() ? (spec.n.factor + MatmulSpec::kColumns - 1) / MatmulSpec::kColumns : 1;
 }

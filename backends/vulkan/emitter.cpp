@@ -60,6 +60,11 @@ Value Emitter::extent(const Extent &extent) {
   return extent.isStatic() ? u(static_cast<uint64_t>(extent.factor)) : pushed(extent);
 }
 
+Value Emitter::anySize(const Extent &extent) {
+  kernel.push.push_back(extent);
+  return b.push(static_cast<uint32_t>(kernel.push.size() - 1));
+}
+
 void Emitter::forGroups(Value end, const std::function<void(Value)> &body) {
   b.forRange(b.groupId(0), end, b.groupCount(0), body);
 }

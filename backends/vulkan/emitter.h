@@ -29,6 +29,8 @@ public:
   Value f(double value) { return b.constant(static_cast<float>(value)); }
   /// A constant, or a push constant where a call decides.
   Value extent(const Extent &extent);
+  /// A push constant of its own even where no call decides, so that one kernel serves every size.
+  Value anySize(const Extent &extent);
   /// for (i = first; i < end; i += step), the number of workgroups in x deciding the step.
   void forItems(const Extent &items, const std::function<void(Value item)> &body);
   void forGroups(Value end, const std::function<void(Value group)> &body);

@@ -28,6 +28,7 @@ using backend::nameOf;
 using backend::Pooling;
 using backend::Reduction;
 using backend::sizeOf;
+using backend::suffixOf;
 using backend::Type;
 
 constexpr uint32_t kFirstUnit = 14, kOffsets = 16, kMaxOperands = 16;

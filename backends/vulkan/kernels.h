@@ -154,7 +154,9 @@ struct TransposeSpec {
 Kernel transposeKernel(const TransposeSpec &spec);
 
 /// out[g, m, n] = activation(sum_k a[g, m, k] w[g, k, n] + bias[n]) + residual[g, m, n], any layout of plain
-/// matrices, one element an item. Operands {a, w, out, bias?, residual?, scale?}. As the cpu's MatmulSpec.
+/// matrices. Operands {a, w, out, bias?, residual?, scale?}. As the cpu's MatmulSpec. matmulKernel: one
+/// element an item. The others: a tile a workgroup, x counts tiles of columns of all groups, y tiles of rows;
+/// by a subgroup for drivers that run on a CPU, through shared memory.
 struct MatmulSpec {
   Extent groups, m, k, n;
   bool transpose_a = false, transpose_w = false, shared_w = true, bias = false, residual = false;
@@ -165,6 +167,12 @@ struct MatmulSpec {
   Operands where = {};
 };
 Kernel matmulKernel(const MatmulSpec &spec);
+struct MatmulTile {
+  uint32_t rows, columns;
+};
+constexpr MatmulTile kSubgroupMatmulTile = {16, 32}, kTiledMatmulTile = {64, 64};
+Kernel subgroupMatmulKernel(const MatmulSpec &spec);
+Kernel tiledMatmulKernel(const MatmulSpec &spec);
 
 /// out = activation(a w + bias) + residual, w in panels, a and out f32. Operands {a, out, w, scale?,
 /// bias?, residual?}. Rows of a are a_stride elements apart. Workgroups: x counts panels (cut in

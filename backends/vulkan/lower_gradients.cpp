@@ -86,8 +86,7 @@ Result<void> Lowering::lowerContract(ContractOp op) {
   LINNET_TRY(read(call, op.getRhs()));
   LINNET_TRY(writeFloats(call, op.getResult()));
   LINNET_TRY(read(call, op.getResult()));
-  spec.where = where(call);
-  return emit(call, matmulKernel(spec), spec.m * spec.n);
+  return emitPlainMatmul(call, spec);
 }
 
 Result<void> Lowering::lowerDropout(DropoutOp op) {

@@ -150,8 +150,21 @@ Result<void> Lowering::lowerPlainMatmul(MatmulOp op) {
     if (call.args.back().type != Type::f32)
       return errorAt(op, "target vulkan supports scales in f32, found {}", nameOf(call.args.back().type));
   }
+  return emitPlainMatmul(call, spec);
+}
+
+Result<void> Lowering::emitPlainMatmul(const Call &call, MatmulSpec &spec) {
   spec.where = where(call);
-  return emit(call, matmulKernel(spec), spec.groups * spec.m * spec.n);
+  if (spec.scaled || !isFloat(spec.w)) return emit(call, matmulKernel(spec), spec.groups * spec.m * spec.n);
+  auto choice = [&](Kernel kernel, const MatmulTile &tile) {
+    // Where the call says how many columns there are: no fewer workgroups than they fill.
+    const Axis across = spec.n.isStatic()
+                            ? Axis{spec.groups * Extent((spec.n.factor + tile.columns - 1) / tile.columns), 1}
+                            : Axis{spec.groups * spec.n, tile.columns};
+    return Choice{.kernel = std::move(kernel), .groups = {across, {spec.m, tile.rows}}};
+  };
+  return emit(call, {choice(subgroupMatmulKernel(spec), kSubgroupMatmulTile),
+                     choice(tiledMatmulKernel(spec), kTiledMatmulTile)});
 }
 
 } // namespace linnet::vulkan

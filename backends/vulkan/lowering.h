@@ -85,6 +85,7 @@ private:
   Result<void> lowerMatmul(ir::MatmulOp op);
   Result<void> lowerPackedMatmul(ir::MatmulOp op);
   Result<void> lowerPlainMatmul(ir::MatmulOp op);
+  Result<void> emitPlainMatmul(const Call &call, MatmulSpec &spec);
   Result<void> lowerFused(ir::FusedOp op);
   /// The sizes of heads that kernels of attention hold.
   static Result<void> checkHead(mlir::Operation *op, mlir::RankedTensorType q);

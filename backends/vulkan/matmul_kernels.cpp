@@ -7,10 +7,6 @@
 namespace linnet::vulkan {
 namespace {
 
-const char *nameOf(Activation activation) {
-  static const char *const kNames[] = {"", "_relu", "_gelu_erf", "_gelu_tanh"};
-  return kNames[int(activation)];
-}
 using backend::nameOf;
 
 /// 16 invocations in x own four columns each of a panel.
@@ -260,7 +256,7 @@ Kernel packedMatmulKernel(const PackedMatmulSpec &spec, const MatmulVariant &var
   if (spec.a_stride != spec.w.k) name += fmt::format("_lda{}", spec.a_stride);
   if (spec.scaled) name += fmt::format("_scaled{}", spec.group);
   if (spec.bias) name += fmt::format("_bias_{}", nameOf(spec.bias_type));
-  name += nameOf(spec.activation);
+  name += suffixOf(spec.activation);
   if (spec.residual) name += "_residual";
   const bool tiled = variant.kind == MatmulVariant::tiled;
   Emitter e(name, PackedMatmul::operands(spec), kQuads, spec.where,
@@ -271,44 +267,6 @@ Kernel packedMatmulKernel(const PackedMatmulSpec &spec, const MatmulVariant &var
   }
   PackedMatmul body{e, spec, variant};
   tiled ? body.tiled() : body.direct();
-  return e.finish();
-}
-
-Kernel matmulKernel(const MatmulSpec &spec) {
-  std::string name = fmt::format("matmul_{}_a_{}_w_{}_{}{}{}_g{}_m{}_k{}_n{}", nameOf(spec.type),
-                                 nameOf(spec.a), nameOf(spec.w), spec.transpose_a ? "t" : "n",
-                                 spec.transpose_w ? "t" : "n", spec.shared_w ? "_shared" : "",
-                                 spec.groups.text(), spec.m.text(), spec.k.text(), spec.n.text());
-  name += fmt::format("{}{}{}", spec.bias ? "_bias" : "", nameOf(spec.activation),
-                      spec.residual ? "_residual" : "");
-  if (spec.scaled) name += fmt::format("_scaled{}of{}", spec.group, spec.scale_groups);
-  Emitter e(name, 3u + spec.bias + spec.residual + spec.scaled, kItems, spec.where);
-  Builder &b = e.b;
-  e.forItems(spec.groups * spec.m * spec.n, [&](Value i) {
-    Value m = e.extent(spec.m), k_size = e.extent(spec.k), n = e.extent(spec.n);
-    Value column = b.mod(i, n), line = b.div(i, n), row = b.mod(line, m), group = b.div(line, m);
-    Value a_base = b.mul(group, b.mul(m, k_size));
-    Value w_base = spec.shared_w ? e.u(0) : b.mul(group, b.mul(k_size, n));
-    Variable sum = b.variable(e.f(0));
-    b.forRange(e.u(0), k_size, e.u(1), [&](Value k) {
-      Value a = spec.transpose_a ? b.add(b.mul(k, m), row) : b.add(b.mul(row, k_size), k);
-      Value at = spec.transpose_w ? b.add(b.mul(column, k_size), k) : b.add(b.mul(k, n), column);
-      Value w = b.convert(e.load(1, b.add(w_base, at), spec.w), Builder::f32());
-      if (spec.scaled) {
-        Value g = spec.group ? b.div(k, e.u(uint64_t(spec.group))) : e.u(0);
-        w = b.mul(w, e.load(3u + spec.bias + spec.residual,
-                            spec.transpose_w ? b.add(b.mul(column, e.u(uint64_t(spec.scale_groups))), g)
-                                             : b.add(b.mul(g, n), column),
-                            Type::f32));
-      }
-      b.set(sum, b.fma(e.load(0, b.add(a_base, a), spec.a), w, b.get(sum)));
-    });
-    Value x = b.get(sum);
-    if (spec.bias) x = b.add(x, e.load(3, column, spec.type));
-    x = e.activation(spec.activation, x);
-    if (spec.residual) x = b.add(x, e.load(3u + spec.bias, i, spec.type));
-    e.store(2, i, spec.type, x);
-  });
   return e.finish();
 }
 

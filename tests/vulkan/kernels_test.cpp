@@ -112,6 +112,14 @@ TEST_CASE("matmul is valid in each variant and weight type", "[vulkan]") {
       kBatch, kSeq, k, 9, true, true, false, true, true, Type::f32, Type::f32, type, Activation::gelu_erf,
       false,  0,    1, {}};
   check(matmulKernel(plain));
+  if (!isFloat(type)) return;
+  for (bool transposed : {false, true})
+    for (const Extent &m : {kBatch * kSeq, Extent(68)}) {
+      plain.m = m, plain.transpose_a = plain.transpose_w = transposed;
+      plain.a = type, plain.n = transposed ? 9 : 8;
+      check(subgroupMatmulKernel(plain));
+      check(tiledMatmulKernel(plain));
+    }
 }
 
 TEST_CASE("kernels of training are valid, operands alone, shared, in parts", "[vulkan]") {
