@@ -1,6 +1,6 @@
-// Matmuls of two row-major operands, each as it lies or transposed: what attention without a kernel of its own
-// and the backward pass have. One invocation an element; blocks by a subgroup, for drivers that run on a CPU;
-// tiles in shared memory.
+// Matmuls of two row-major operands, each as it lies or transposed: what attention without a kernel of its
+// own and the backward pass have. One invocation an element; blocks by a subgroup, for drivers that run on a
+// CPU; tiles in shared memory.
 #include "backends/vulkan/emitter.h"
 #include "backends/vulkan/kernels.h"
 
@@ -13,9 +13,9 @@ namespace {
 
 std::string nameOf(const std::string &how, const MatmulSpec &spec) {
   using backend::nameOf;
-  std::string name = fmt::format("matmul_{}_{}_a_{}_w_{}_{}{}{}", how, nameOf(spec.type), nameOf(spec.a),
-                                 nameOf(spec.w), spec.transpose_a ? "t" : "n", spec.transpose_w ? "t" : "n",
-                                 spec.shared_w ? "_shared" : "");
+  std::string name =
+      fmt::format("matmul_{}_{}_a_{}_w_{}_{}{}{}", how, nameOf(spec.type), nameOf(spec.a), nameOf(spec.w),
+                  spec.transpose_a ? "t" : "n", spec.transpose_w ? "t" : "n", spec.shared_w ? "_shared" : "");
   name += fmt::format("{}{}{}", spec.bias ? "_bias" : "", suffixOf(spec.activation),
                       spec.residual ? "_residual" : "");
   if (spec.scaled) name += fmt::format("_scaled{}of{}", spec.group, spec.scale_groups);
@@ -78,9 +78,7 @@ struct PlainMatmul {
   }
   /// Tiles of `rows` by `columns` over the workgroups: columns in x with the groups, rows in y.
   void forTiles(uint32_t rows, uint32_t columns, const std::function<void(Value row, Value column)> &body) {
-    auto tiles = [&](Value size, uint32_t tile) {
-      return b.div(b.add(size, e.u(tile - 1)), e.u(tile));
-    };
+    auto tiles = [&](Value size, uint32_t tile) { return b.div(b.add(size, e.u(tile - 1)), e.u(tile)); };
     Value across = tiles(n, columns);
     b.forRange(b.groupId(1), tiles(m, rows), b.groupCount(1), [&](Value down) {
       e.forGroups(b.mul(across, groups), [&](Value number) {
@@ -132,8 +130,8 @@ struct SubgroupBlocks : PlainMatmul {
     Four lines;
     for (uint32_t j = 0; j < 4; ++j) lines[j] = e.load4(1, b.shiftRight(wAt(k, columns[j]), e.u(2)));
     for (int i = 0; i < 4; ++i)
-      rows[size_t(i)] = b.vector({b.extract(lines[0], i), b.extract(lines[1], i), b.extract(lines[2], i),
-                                  b.extract(lines[3], i)});
+      rows[size_t(i)] = b.vector(
+          {b.extract(lines[0], i), b.extract(lines[1], i), b.extract(lines[2], i), b.extract(lines[3], i)});
     return rows;
   }
 
@@ -145,9 +143,8 @@ struct SubgroupBlocks : PlainMatmul {
       // What is beyond is computed from what is there, and not stored. A four stays a four.
       Four columns;
       for (uint32_t j = 0; j < 4; ++j)
-        columns[j] = w_fours && !spec.transpose_w
-                         ? b.add(b.min(first, b.sub(n, e.u(4))), e.u(j))
-                         : b.min(b.add(first, e.u(j)), last);
+        columns[j] = w_fours && !spec.transpose_w ? b.add(b.min(first, b.sub(n, e.u(4))), e.u(j))
+                                                  : b.min(b.add(first, e.u(j)), last);
       Value mine = b.min(b.add(row, lane), b.sub(m, e.u(1)));
       Value other = b.min(b.add(row, b.add(lane, e.u(kLanes))), b.sub(m, e.u(1)));
       std::vector<Variable> sums;
@@ -176,12 +173,12 @@ struct SubgroupBlocks : PlainMatmul {
   }
 };
 
-/// Both operands through shared memory: 64 x 64 a workgroup, 16 invocations in x own four columns each, 8 in y
-/// eight rows each.
+/// Both operands through shared memory: 64 x 64 a workgroup, 16 invocations in x own four columns each, 8 in
+/// y eight rows each.
 struct Tiles : PlainMatmul {
   static constexpr uint32_t kTile = 64, kQuads = 16, kTall = 8, kRows = kTile / kTall, kDepth = 16;
-  Shared a_tile = e.shared(Builder::f32(), kDepth * kTile, "a");
-  Shared w_tile = e.shared(Builder::f32(4), kDepth * kQuads, "w");
+  Shared a_tile = e.shared(Builder::f32(), kDepth *kTile, "a");
+  Shared w_tile = e.shared(Builder::f32(4), kDepth *kQuads, "w");
   Value x = b.localId(0), y = b.localId(1), me = b.add(b.mul(y, e.u(kQuads)), x);
 
   /// Numbers of the invocation's share of a `slow` x `fast` array.
@@ -269,7 +266,8 @@ Kernel matmulKernel(const MatmulSpec &spec) {
 Kernel subgroupMatmulKernel(const MatmulSpec &spec) {
   static_assert(SubgroupBlocks::kRows == kSubgroupMatmulTile.rows &&
                 SubgroupBlocks::kColumns == kSubgroupMatmulTile.columns);
-  const std::string name = fmt::format("subgroup{}{}", foursOfA(spec) ? "_a4" : "", foursOfW(spec) ? "_w4" : "");
+  const std::string name =
+      fmt::format("subgroup{}{}", foursOfA(spec) ? "_a4" : "", foursOfW(spec) ? "_w4" : "");
   Emitter e(nameOf(name, spec), PlainMatmul::operands(spec), SubgroupBlocks::kLanes, spec.where);
   for (const char *feature : {"cpu", "subgroup_basic", "subgroup_ballot"}) e.require(feature);
   e.requireSubgroup(SubgroupBlocks::kLanes);
