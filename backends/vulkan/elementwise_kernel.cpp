@@ -9,6 +9,7 @@ namespace {
 struct Elementwise {
   Emitter &e;
   const ElementwiseSpec &spec;
+  Value begin = {}; ///< of what is bound in parts, in elements
 
   /// The coordinates of element number i of the shape, outermost first.
   std::vector<Value> coordinates(Value i) {
@@ -27,6 +28,10 @@ struct Elementwise {
 
   /// Where input `input` has the element of these coordinates.
   Value index(size_t input, const std::vector<Value> &at) {
+    Value all = indexInWhole(input, at);
+    return spec.in_parts && !spec.broadcast[input] ? e.b.sub(all, begin) : all;
+  }
+  Value indexInWhole(size_t input, const std::vector<Value> &at) {
     Value sum = e.u(0);
     bool any = false;
     for (size_t d = 0; d < spec.shape.size(); ++d) {
@@ -47,11 +52,14 @@ struct Elementwise {
   void elements() {
     Extent all = 1;
     for (const Extent &size : spec.shape) all = all * size;
-    e.forItems(all, [&](Value i) {
-      const std::vector<Value> values = results(coordinates(i));
+    auto one = [&](Value at, Value number) {
+      const std::vector<Value> values = results(coordinates(number));
       for (size_t r = 0; r < values.size(); ++r)
-        e.store(uint32_t(spec.in.size() + r), i, spec.out[r], values[r]);
-    });
+        e.store(uint32_t(spec.in.size() + r), at, spec.out[r], values[r]);
+    };
+    if (!spec.in_parts) return e.forItems(all, [&](Value i) { one(i, i); });
+    begin = e.firstUnit();
+    e.forUnits(true, [&](Emitter::Unit unit) { one(unit.at, unit.number); });
   }
 
   void rows() {
@@ -62,7 +70,7 @@ struct Elementwise {
     Value columns = e.extent(spec.shape.back());
     const bool max = *spec.reduce == Reduction::max;
     auto combine = [&](Value x, Value y) { return max ? e.maximum(x, y) : b.add(x, y); };
-    e.forGroups(e.extent(all), [&](Value row) {
+    auto one = [&](Value row) {
       Variable sum = b.variable(e.f(max ? -HUGE_VAL : 0));
       b.forRange(b.localId(0), columns, e.u(kItems), [&](Value c) {
         b.set(sum, combine(b.get(sum), results(coordinates(b.add(b.mul(row, columns), c)))[0]));
@@ -71,7 +79,10 @@ struct Elementwise {
       if (*spec.reduce == Reduction::mean) total = b.div(total, b.convert(columns, Builder::f32()));
       b.ifThen(b.eq(b.localId(0), e.u(0)),
                [&] { e.store(uint32_t(spec.in.size()), row, spec.out[0], total); });
-    });
+    };
+    if (!spec.in_parts) return e.forGroups(e.extent(all), one);
+    begin = b.mul(e.firstUnit(), columns);
+    e.forUnitsByGroup(true, [&](Emitter::Unit unit) { one(unit.number); });
   }
 };
 
@@ -87,6 +98,7 @@ Kernel elementwiseKernel(const ElementwiseSpec &spec) {
   }
   name += "_to";
   for (Type type : spec.out) name += fmt::format("_{}", nameOf(type));
+  if (spec.in_parts) name += "_parts";
   Emitter e(name, uint32_t(spec.in.size() + spec.out.size()), kItems, spec.where);
   Elementwise body{e, spec};
   spec.reduce ? body.rows() : body.elements();

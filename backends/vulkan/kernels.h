@@ -28,6 +28,9 @@ struct ElementwiseSpec {
   std::vector<Type> in, out;
   std::vector<uint32_t> broadcast;
   std::optional<Reduction> reduce;
+  /// Inputs of the whole shape, and results but of reductions, are bound in parts: units are elements, or
+  /// rows where they are reduced.
+  bool in_parts = false;
   Operands where = {};
   /// One element of each input, f32 or i32, gives one of each result.
   std::function<void(Emitter &, const std::vector<spirv::Value> &in, std::vector<spirv::Value> &out)> body;
@@ -164,6 +167,11 @@ struct MatmulSpec {
   Activation activation = Activation::none;
   bool scaled = false;
   int64_t group = 0, scale_groups = 1;
+  /// Of the tiled kernels with one group, where a matrix is more than a device binds. `columns`: units are
+  /// columns, w (transposed) is bound in parts; `rows`: units are rows, out and residual are. `depth`: k
+  /// counts only some rows of w, a's columns from depth_first on, of the depth_all that it has.
+  enum Cut { whole, columns, rows, depth } cut = whole;
+  Extent depth_first = 0, depth_all = 0;
   Operands where = {};
 };
 Kernel matmulKernel(const MatmulSpec &spec);

@@ -154,7 +154,7 @@ fb::StepT Lowering::step(const Call &call, const Operands &where, const Choice &
       split->unit_bytes.assign(parts.operands.size(), parts.unit_bytes);
     }
     split->first = kFirstUnit, split->count = kFirstUnit + 1;
-    split->axis = parts.along_x ? 0 : 3;
+    split->axis = parts.axis;
     step.splits.push_back(std::move(split));
   }
   step.bind = where.bind;

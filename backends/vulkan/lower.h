@@ -18,6 +18,8 @@
 namespace linnet {
 
 struct VulkanOptions {
+  /// What each device binds at once, in bytes: matmuls of larger matrices are cut up.
+  uint64_t binding = uint64_t(1) << 27;
   /// When set, receives each kernel's name and words.
   std::function<void(const std::string &name, std::span<const uint32_t> words)> dump;
 };

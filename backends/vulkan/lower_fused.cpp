@@ -63,11 +63,22 @@ Result<void> Lowering::lowerFused(FusedOp op) {
       out[i] = isFloat(types[i]) ? builder.real(out[i]) : e.toInteger(out[i], types[i] == Type::i8 ? 8 : 32);
   };
   if (shape.reduces) spec.reduce = static_cast<Reduction>(*op.getReduce());
+  // Where operands of the whole shape are more than some devices bind: units are what a result has.
+  std::vector<uint32_t> cut;
+  for (uint32_t i = 0; i < inputs; ++i)
+    if (!spec.broadcast[i]) cut.push_back(i);
+  for (uint32_t i = 0; i < spec.out.size() && !shape.reduces; ++i) cut.push_back(uint32_t(inputs) + i);
+  const Extent units = extentOf(first), unit = shape.reduces ? spec.shape.back() : Extent(1);
+  const bool large = !cut.empty() && isLarge(units, unit, Type::f32);
   return emitAloneOrShared(call, [&](bool alone) {
     spec.where = where(call, {}, alone);
-    return Choice{.kernel = elementwiseKernel(spec),
-                  .groups = {{extentOf(first), shape.reduces ? 1 : kItems}},
+    spec.in_parts = large && spec.where.bind.empty();
+    for (uint32_t i : cut) spec.in_parts &= call.args[i].type == Type::f32 && !(spec.where.inside >> i & 1);
+    Choice choice{.kernel = elementwiseKernel(spec),
+                  .groups = {{units, shape.reduces ? 1 : kItems}},
                   .where = spec.where};
+    if (spec.in_parts) choice.parts = {{cut, units, 4 * uint64_t(unit.factor), 0}};
+    return choice;
   });
 }
 

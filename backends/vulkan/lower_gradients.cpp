@@ -42,7 +42,7 @@ Result<void> Lowering::emitUnits(const Call &call, const std::vector<uint32_t> &
     const uint64_t bytes = 4 * uint64_t(unit.factor);
     return Choice{.kernel = make(where, in_parts),
                   .groups = {{units, per}},
-                  .parts = {{in_parts ? cut : std::vector<uint32_t>(), units, bytes, true}},
+                  .parts = {{in_parts ? cut : std::vector<uint32_t>(), units, bytes, 0}},
                   .where = where};
   });
 }

@@ -97,7 +97,7 @@ Result<void> Lowering::lowerPackedMatmul(MatmulOp op) {
                     spec.w.count(),
                     uint64_t(spec.w.panelElements()) *
                         (spec.w.type == Type::i4 ? 1 : 2 * uint64_t(sizeOf(spec.w.type))) / 2,
-                    true};
+                    0};
   std::vector<Choice> choices;
   const Operands plain = spec.where, texels = texelsOf(spec);
   for (const Ranked &ranked : kVariants) {
@@ -153,18 +153,97 @@ Result<void> Lowering::lowerPlainMatmul(MatmulOp op) {
   return emitPlainMatmul(call, spec);
 }
 
-Result<void> Lowering::emitPlainMatmul(const Call &call, MatmulSpec &spec) {
+namespace {
+
+struct TiledMatmul {
+  Kernel (*kernel)(const MatmulSpec &);
+  MatmulTile tile;
+};
+const TiledMatmul kTiledMatmuls[] = {{subgroupMatmulKernel, kSubgroupMatmulTile},
+                                     {tiledMatmulKernel, kTiledMatmulTile}};
+
+Choice tiledMatmul(const TiledMatmul &how, const MatmulSpec &spec) {
+  // Where it is known how many columns there are: as many workgroups as they fill.
+  const uint32_t wide = how.tile.columns;
+  const Axis across = spec.n.isStatic() && spec.cut != MatmulSpec::columns
+                          ? Axis{spec.groups * Extent((spec.n.factor + wide - 1) / wide), 1}
+                          : Axis{spec.groups * spec.n, wide};
+  Choice choice{.kernel = how.kernel(spec), .groups = {across, {spec.m, how.tile.rows}}, .where = spec.where};
+  if (spec.cut == MatmulSpec::columns)
+    choice.parts = {{{1}, spec.n, uint64_t(spec.k.factor * sizeOf(spec.w)), 0}};
+  if (spec.cut == MatmulSpec::rows)
+    choice.parts = {{{2, 3}, spec.m, uint64_t(spec.n.factor * sizeOf(spec.type)), 1}};
+  return choice;
+}
+
+} // namespace
+
+bool Lowering::isLarge(const Extent &rows, const Extent &columns, Type type) const {
+  return rows.isStatic() && columns.isStatic() &&
+         uint64_t(rows.factor * columns.factor * sizeOf(type)) > options.binding;
+}
+
+/// How a matmul of a matrix that some devices do not bind at once is cut up: a part begins at a whole word.
+MatmulSpec::Cut Lowering::cutOf(const Call &call, const MatmulSpec &spec) const {
+  const uint32_t inside = where(call, {}, true).inside;
+  if (!spec.shared_w || spec.groups != Extent(1)) return MatmulSpec::whole;
+  if (spec.transpose_w && !spec.transpose_a && isLarge(spec.n, spec.k, spec.w) && !(inside & 2) &&
+      spec.k.factor * sizeOf(spec.w) % 4 == 0)
+    return MatmulSpec::columns;
+  if (spec.transpose_a && spec.residual && !spec.bias && isLarge(spec.m, spec.n, spec.type) &&
+      !(inside & 12) && spec.n.factor * sizeOf(spec.type) % 4 == 0)
+    return MatmulSpec::rows;
+  if (!spec.transpose_w && !spec.transpose_a && !spec.bias && spec.activation == Activation::none &&
+      isLarge(spec.k, spec.n, spec.w) && !(inside & 2))
+    return MatmulSpec::depth;
+  return MatmulSpec::whole;
+}
+
+Result<void> Lowering::emitPlainMatmul(Call &call, MatmulSpec spec) {
   spec.where = where(call);
   if (spec.scaled || !isFloat(spec.w)) return emit(call, matmulKernel(spec), spec.groups * spec.m * spec.n);
-  auto choice = [&](Kernel kernel, const MatmulTile &tile) {
-    // Where the call says how many columns there are: no fewer workgroups than they fill.
-    const Axis across = spec.n.isStatic()
-                            ? Axis{spec.groups * Extent((spec.n.factor + tile.columns - 1) / tile.columns), 1}
-                            : Axis{spec.groups * spec.n, tile.columns};
-    return Choice{.kernel = std::move(kernel), .groups = {across, {spec.m, tile.rows}}};
-  };
-  return emit(call, {choice(subgroupMatmulKernel(spec), kSubgroupMatmulTile),
-                     choice(tiledMatmulKernel(spec), kTiledMatmulTile)});
+  const MatmulSpec::Cut cut = cutOf(call, spec);
+  if (cut == MatmulSpec::columns || cut == MatmulSpec::rows) {
+    spec.cut = cut;
+    spec.where = where(call, {}, true);
+  }
+  std::vector<Choice> choices;
+  for (const TiledMatmul &how : kTiledMatmuls) choices.push_back(tiledMatmul(how, spec));
+  if (cut == MatmulSpec::depth)
+    for (Choice &choice : inDepth(call, spec)) choices.push_back(std::move(choice));
+  return emit(call, std::move(choices));
+}
+
+/// The products with some rows of w after the other, each added to what is there: for devices that do not
+/// bind w at once.
+std::vector<Choice> Lowering::inDepth(Call &call, MatmulSpec spec) {
+  constexpr int64_t kMultiple = 128, kMostPieces = 8; // so many rows begin at a multiple of 256 bytes
+  const int64_t row_bytes = spec.n.factor * sizeOf(spec.w), depth = spec.k.factor;
+  const int64_t most = int64_t(options.binding) / row_bytes / kMultiple * kMultiple;
+  if (most == 0 || depth > most * kMostPieces) return {};
+  const bool residual = spec.residual;
+  spec.cut = MatmulSpec::depth, spec.depth_all = depth;
+  std::vector<Choice> choices(std::size(kTiledMatmuls));
+  for (int64_t first = 0; first < depth; first += most) {
+    const int64_t rows = std::min(most, depth - first);
+    Arg piece = call.args[1];
+    piece.ref.offset += uint64_t(first * row_bytes), piece.ref.size = uint64_t(rows * row_bytes);
+    std::vector<uint32_t> args = {0, uint32_t(call.args.size()), 2};
+    call.args.push_back(piece);
+    spec.depth_first = first, spec.k = rows;
+    spec.residual = first || residual;
+    if (spec.residual) args.push_back(first ? 2 : 3);
+    spec.where = where(call, args, true);
+    for (size_t i = 0; i < choices.size(); ++i) {
+      Choice step = tiledMatmul(kTiledMatmuls[i], spec);
+      step.args = args;
+      if (first)
+        choices[i].then.push_back(std::move(step));
+      else
+        choices[i] = std::move(step);
+    }
+  }
+  return choices;
 }
 
 } // namespace linnet::vulkan

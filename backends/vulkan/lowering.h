@@ -32,7 +32,7 @@ struct Parts {
   std::vector<uint32_t> operands;
   Extent units;
   uint64_t unit_bytes;
-  bool along_x = false; ///< workgroups in x count units
+  uint8_t axis = 3; ///< workgroups along it count units; 3: none do
 };
 
 /// One kernel that does the work, where a size is in [least, most].
@@ -85,7 +85,10 @@ private:
   Result<void> lowerMatmul(ir::MatmulOp op);
   Result<void> lowerPackedMatmul(ir::MatmulOp op);
   Result<void> lowerPlainMatmul(ir::MatmulOp op);
-  Result<void> emitPlainMatmul(const Call &call, MatmulSpec &spec);
+  Result<void> emitPlainMatmul(Call &call, MatmulSpec spec);
+  bool isLarge(const Extent &rows, const Extent &columns, Type type) const;
+  MatmulSpec::Cut cutOf(const Call &call, const MatmulSpec &spec) const;
+  std::vector<Choice> inDepth(Call &call, MatmulSpec spec);
   Result<void> lowerFused(ir::FusedOp op);
   /// The sizes of heads that kernels of attention hold.
   static Result<void> checkHead(mlir::Operation *op, mlir::RankedTensorType q);

@@ -19,7 +19,8 @@ std::string nameOf(const std::string &how, const MatmulSpec &spec) {
   name += fmt::format("{}{}{}", spec.bias ? "_bias" : "", suffixOf(spec.activation),
                       spec.residual ? "_residual" : "");
   if (spec.scaled) name += fmt::format("_scaled{}of{}", spec.group, spec.scale_groups);
-  return name;
+  static const char *const kCuts[] = {"", "_cut_columns", "_cut_rows", "_cut_depth"};
+  return name + kCuts[spec.cut];
 }
 
 /// f32 at multiples of four words: one load.
@@ -27,7 +28,9 @@ bool fours(const MatmulSpec &spec, uint32_t operand, Type type, const Extent &fa
   return type == Type::f32 && !(spec.where.inside >> operand & 1) && fastest.isStatic() &&
          fastest.factor % 4 == 0;
 }
-bool foursOfA(const MatmulSpec &spec) { return !spec.transpose_a && fours(spec, 0, spec.a, spec.k); }
+bool foursOfA(const MatmulSpec &spec) {
+  return !spec.transpose_a && fours(spec, 0, spec.a, spec.cut == MatmulSpec::depth ? spec.depth_all : spec.k);
+}
 bool foursOfW(const MatmulSpec &spec) { return fours(spec, 1, spec.w, spec.transpose_w ? spec.k : spec.n); }
 
 struct PlainMatmul {
@@ -37,6 +40,12 @@ struct PlainMatmul {
   Value groups = e.anySize(spec.groups), m = e.anySize(spec.m), k_size = e.anySize(spec.k),
         n = e.anySize(spec.n);
   Value a_base = {}, w_base = {}, out_base = {};
+  const bool by_columns = spec.cut == MatmulSpec::columns, by_rows = spec.cut == MatmulSpec::rows,
+             by_depth = spec.cut == MatmulSpec::depth;
+  Value depth_first = by_depth ? e.anySize(spec.depth_first) : Value();
+  Value depth_all = by_depth ? e.anySize(spec.depth_all) : k_size;
+  /// Rows and columns that this dispatch has.
+  Value m_here = by_rows ? e.unitCount() : m, n_here = by_columns ? e.unitCount() : n;
 
   static uint32_t operands(const MatmulSpec &spec) { return 3u + spec.bias + spec.residual + spec.scaled; }
 
@@ -46,7 +55,9 @@ struct PlainMatmul {
     out_base = b.mul(group, b.mul(m, n));
   }
   Value aAt(Value row, Value k) {
-    return b.add(a_base, spec.transpose_a ? b.add(b.mul(k, m), row) : b.add(b.mul(row, k_size), k));
+    if (by_rows) row = b.add(row, e.firstUnit());
+    if (by_depth) k = b.add(k, depth_first);
+    return b.add(a_base, spec.transpose_a ? b.add(b.mul(k, m), row) : b.add(b.mul(row, depth_all), k));
   }
   Value wAt(Value k, Value column) {
     return b.add(w_base, spec.transpose_w ? b.add(b.mul(column, k_size), k) : b.add(b.mul(k, n), column));
@@ -58,6 +69,7 @@ struct PlainMatmul {
   }
   /// Bias, activation, residual.
   void store(Value row, Value column, Value sum) {
+    if (by_columns) column = b.add(column, e.firstUnit());
     Value at = b.add(out_base, b.add(b.mul(row, n), column));
     if (spec.bias) sum = b.add(sum, e.load(3, column, spec.type));
     sum = e.activation(spec.activation, sum);
@@ -72,15 +84,15 @@ struct PlainMatmul {
         b.store(scratch, b.add(own, e.u(4 * r + j)), b.extract(b.get(sums[r]), int(j)));
     b.forRange(e.u(0), e.u(4 * sums.size()), e.u(1), [&](Value i) {
       Value at_row = b.add(row, b.shiftRight(i, e.u(2))), at_column = b.add(column, b.bitAnd(i, e.u(3)));
-      b.ifThen(b.logicalAnd(b.lt(at_row, m), b.lt(at_column, n)),
+      b.ifThen(b.logicalAnd(b.lt(at_row, m_here), b.lt(at_column, n_here)),
                [&] { store(at_row, at_column, b.load(scratch, b.add(own, i))); });
     });
   }
   /// Tiles of `rows` by `columns` over the workgroups: columns in x with the groups, rows in y.
   void forTiles(uint32_t rows, uint32_t columns, const std::function<void(Value row, Value column)> &body) {
     auto tiles = [&](Value size, uint32_t tile) { return b.div(b.add(size, e.u(tile - 1)), e.u(tile)); };
-    Value across = tiles(n, columns);
-    b.forRange(b.groupId(1), tiles(m, rows), b.groupCount(1), [&](Value down) {
+    Value across = tiles(n_here, columns);
+    b.forRange(b.groupId(1), tiles(m_here, rows), b.groupCount(1), [&](Value down) {
       e.forGroups(b.mul(across, groups), [&](Value number) {
         of(b.div(number, across));
         body(b.mul(down, e.u(rows)), b.mul(b.mod(number, across), e.u(columns)));
@@ -139,14 +151,14 @@ struct SubgroupBlocks : PlainMatmul {
     Value lane = b.subgroupLane();
     Shared scratch = e.shared(Builder::f32(), kLanes * 4 * kRows, "sums");
     forTiles(kRows, kColumns, [&](Value row, Value tile) {
-      Value first = b.add(tile, b.mul(lane, e.u(4))), last = b.sub(n, e.u(1));
+      Value first = b.add(tile, b.mul(lane, e.u(4))), last = b.sub(n_here, e.u(1));
       // What is beyond is computed from what is there, and not stored. A four stays a four.
       Four columns;
       for (uint32_t j = 0; j < 4; ++j)
-        columns[j] = w_fours && !spec.transpose_w ? b.add(b.min(first, b.sub(n, e.u(4))), e.u(j))
+        columns[j] = w_fours && !spec.transpose_w ? b.add(b.min(first, b.sub(n_here, e.u(4))), e.u(j))
                                                   : b.min(b.add(first, e.u(j)), last);
-      Value mine = b.min(b.add(row, lane), b.sub(m, e.u(1)));
-      Value other = b.min(b.add(row, b.add(lane, e.u(kLanes))), b.sub(m, e.u(1)));
+      Value mine = b.min(b.add(row, lane), b.sub(m_here, e.u(1)));
+      Value other = b.min(b.add(row, b.add(lane, e.u(kLanes))), b.sub(m_here, e.u(1)));
       std::vector<Variable> sums;
       for (uint32_t r = 0; r < kRows; ++r) sums.push_back(b.variable(b.splat(e.f(0), 4)));
       auto step = [&](std::span<const Value> low, std::span<const Value> high, std::span<const Value> rows) {
@@ -193,7 +205,8 @@ struct Tiles : PlainMatmul {
     auto fill = [&](Value r, Value k) {
       Variable value = b.variable(e.f(0));
       Value at_row = b.add(row, r), at_k = b.add(k0, k);
-      b.ifThen(b.logicalAnd(b.lt(at_row, m), b.lt(at_k, k_size)), [&] { b.set(value, a(at_row, at_k)); });
+      b.ifThen(b.logicalAnd(b.lt(at_row, m_here), b.lt(at_k, k_size)),
+               [&] { b.set(value, a(at_row, at_k)); });
       b.store(a_tile, b.add(b.mul(k, e.u(kTile)), r), b.get(value));
     };
     if (spec.transpose_a)
@@ -204,7 +217,7 @@ struct Tiles : PlainMatmul {
   void fillW(Value column, Value k0) {
     auto fill = [&](Value k, Value quad) {
       Variable value = b.variable(b.splat(e.f(0), 4));
-      Value first = b.add(column, b.mul(quad, e.u(4))), at_k = b.add(k0, k), last = b.sub(n, e.u(1));
+      Value first = b.add(column, b.mul(quad, e.u(4))), at_k = b.add(k0, k), last = b.sub(n_here, e.u(1));
       b.ifThen(b.lt(at_k, k_size), [&] {
         Value four[4];
         for (uint32_t j = 0; j < 4; ++j) four[j] = w(at_k, b.min(b.add(first, e.u(j)), last));

@@ -91,6 +91,20 @@ TEST_CASE("matmuls of training large enough for the library: x w, dy w^T, dw += 
       {.text = entry({{"x", x}, {"y", y}, {"w", w}}, body, {y, x, w}), .dims = {{"b", 4}, {"t", 21}}});
 }
 
+TEST_CASE("matmuls of training with a table: scores of its rows, their gradients, sums into it") {
+  std::string x = "tensor<?x?x5xf32, #linnet.dims<b, t>>", y = "tensor<?x?x4201xf32, #linnet.dims<b, t>>",
+              w = "tensor<4201x5xf32>";
+  std::string body = fmt::format(R"(
+  %r0 = linnet.matmul %x, %w {{transpose_rhs}} : {0}, {2}
+  %r1 = linnet.matmul %y, %w : {1}, {2}
+  %r2 = linnet.contract %w, %y, %x : {2}, {1}, {0}
+  %s = linnet.mul %w, %w : {2}, {2}
+  %r3 = linnet.reduce sum %s dim 1 : {2})",
+                                 x, y, w);
+  checkAgreement({.text = entry({{"x", x}, {"y", y}, {"w", w}}, body, {y, x, w, "tensor<4201x1xf32>"}),
+                  .dims = {{"b", 2}, {"t", 9}}});
+}
+
 TEST_CASE("products of bf16 with sums in f32, by kernels and by the library") {
   auto [k, n] = GENERATE(std::pair(7, 5), std::pair(67, 131));
   CAPTURE(k, n);
