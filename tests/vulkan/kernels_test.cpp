@@ -120,6 +120,15 @@ TEST_CASE("matmul is valid in each variant and weight type", "[vulkan]") {
       check(subgroupMatmulKernel(plain));
       check(tiledMatmulKernel(plain));
     }
+  plain = {.groups = 1, .m = kBatch * kSeq, .k = k, .n = 9, .a = type, .w = type};
+  plain.depth_all = 301;
+  for (auto cut : {MatmulSpec::columns, MatmulSpec::rows, MatmulSpec::depth}) {
+    plain.cut = cut;
+    plain.transpose_w = cut == MatmulSpec::columns;
+    plain.transpose_a = plain.residual = cut == MatmulSpec::rows;
+    check(subgroupMatmulKernel(plain));
+    check(tiledMatmulKernel(plain));
+  }
 }
 
 TEST_CASE("kernels of training are valid, operands alone, shared, in parts", "[vulkan]") {
