@@ -36,8 +36,8 @@ struct CompileOptions {
   std::string dtype = "f32";
   double max_divergence = 1e-3;
   std::string calibration;
-  /// How the KV cache is stored: f32, bf16 or f16.
-  std::string kv_cache = "f32";
+  /// How the KV cache is stored: f32, bf16, f16, or auto: f32 beside weights in f32, else f16.
+  std::string kv_cache = "auto";
   /// 0: what correctness needs; 1: fusion, layouts, memory reuse; 2: the same and what is
   /// computed less often or in a better order.
   int opt_level = 2;
@@ -91,7 +91,7 @@ struct DtypeTrial {
 struct CompileReport {
   std::string output;
   uint64_t artifact_bytes = 0;
-  std::string dtype;              ///< asked for, or what `auto` chose
+  std::string dtype, kv_cache;    ///< asked for, or what `auto` chose
   std::vector<DtypeTrial> trials; ///< of `auto`
   std::vector<ProgramReport> programs;
   /// With verify_passes: how far each pass moved the numbers, relative to the largest of an output.

@@ -161,7 +161,7 @@ private:
     } else {
       line += fmt::format(" -O {}", options.opt_level);
       if (options.dtype != "f32") add("--dtype", options.dtype);
-      if (options.kv_cache != "f32") add("--kv-cache", options.kv_cache);
+      if (options.kv_cache != "auto") add("--kv-cache", options.kv_cache);
       for (const std::string &pass : options.disabled_passes) add("--disable-pass", pass);
       if (!options.first_passes.empty()) add("--first-passes", options.first_passes);
       if (!options.pass_pipeline.empty()) add("--pass-pipeline", options.pass_pipeline);

@@ -115,6 +115,7 @@ public:
     report.artifact_bytes = std::filesystem::file_size(options.output, ignored);
     report.output = options.output;
     report.dtype = options.dtype;
+    report.kv_cache = kvCacheOf(options);
     report.seconds = now() - begin;
     return std::move(report);
   }
@@ -151,7 +152,7 @@ private:
   /// The options that decide what the passes do.
   std::string summary() const {
     std::string text =
-        fmt::format("-O{}, dtype {}, KV cache {}", options.opt_level, options.dtype, options.kv_cache);
+        fmt::format("-O{}, dtype {}, KV cache {}", options.opt_level, options.dtype, kvCacheOf(options));
     for (const std::string &pass : options.disabled_passes) text += ", without " + pass;
     if (!options.first_passes.empty()) text += ", first " + options.first_passes;
     if (!options.pass_pipeline.empty()) text += ", pipeline " + options.pass_pipeline;

@@ -47,9 +47,14 @@ private:
 
 } // namespace
 
+std::string kvCacheOf(const CompileOptions &options) {
+  if (options.kv_cache != "auto") return options.kv_cache;
+  return options.dtype == "f32" ? "f32" : "f16";
+}
+
 Result<void> fillPipeline(PassManager &manager, const std::string &target, const CompileOptions &options) {
   PipelineSpec spec{target,        options.opt_level, options.disabled_passes, options.pass_pipeline,
-                    options.dtype, options.kv_cache};
+                    options.dtype, kvCacheOf(options)};
   LINNET_TRY(loadPassPlugins(options.pass_plugins));
   if (!options.first_passes.empty())
     LINNET_TRY(appendPasses(manager, options.first_passes, "--first-passes"));

@@ -15,6 +15,9 @@ class PassManager;
 
 namespace linnet {
 
+/// What options.kv_cache means: f32, bf16 or f16.
+std::string kvCacheOf(const CompileOptions &options);
+
 /// The passes that the options ask for, those of plugins among them. `target` without what follows a colon.
 Result<void> fillPipeline(mlir::PassManager &manager, const std::string &target,
                           const CompileOptions &options);

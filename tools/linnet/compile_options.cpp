@@ -26,9 +26,10 @@ void addPassOptions(CLI::App &command, CompileOptions &options, bool may_choose)
     command.add_option("--calibration", options.calibration, "auto: a text to compare types on")
         ->type_name("FILE");
   }
-  command.add_option("--kv-cache", options.kv_cache, "how the KV cache is stored")
-      ->check(CLI::IsMember({"f32", "bf16", "f16"}))
-      ->type_name("f32|bf16|f16")
+  command
+      .add_option("--kv-cache", options.kv_cache, "how the KV cache is stored; auto: f32 with f32, else f16")
+      ->check(CLI::IsMember({"auto", "f32", "bf16", "f16"}))
+      ->type_name("auto|f32|bf16|f16")
       ->capture_default_str();
   command.add_option("-O", options.opt_level, "0: as written, 1: fused and laid out, 2: all passes")
       ->check(CLI::Range(0, 2))

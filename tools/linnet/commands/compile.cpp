@@ -22,6 +22,7 @@ Json toJson(const CompileReport &report) {
   Json out = {
       {"output", report.output}, {"artifact_bytes", report.artifact_bytes}, {"seconds", report.seconds}};
   out["dtype"] = report.dtype;
+  out["kv_cache"] = report.kv_cache;
   if (!report.trials.empty()) out["tried"] = Json::array();
   for (const DtypeTrial &trial : report.trials)
     out["tried"].push_back({{"dtype", trial.dtype},
