@@ -176,7 +176,7 @@ def QuantizeRows : Linnet_Pass<"linnet-quantize-rows"> {
     run together, so that a prompt in chunks of less than `from` gives other numbers than in one piece.
     Locations: kept.
   }];
-  let options = [Option<"from", "from", "int64_t", "32", "rows from which on lhs is rounded">];
+  let options = [Option<"from", "from", "int64_t", "8", "rows from which on lhs is rounded">];
   let statistics = [Statistic<"num_matmuls", "matmuls", "matmuls that round their lhs">];
 }
 

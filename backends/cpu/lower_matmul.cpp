@@ -102,7 +102,7 @@ Result<void> Lowering::lowerPackedMatmul(MatmulOp op) {
   body.a_bf16 = spec.a == Type::bf16;
   body.activation = fb::Activation(uint8_t(spec.activation));
   body.kernel = kernel(packedMatmulKernel(spec));
-  body.crossover = options.crossover;
+  body.crossover = spec.w == Type::bf16 ? options.bf16_crossover : options.crossover;
   auto made = command(op);
   made->body.Set(std::move(body));
   push(std::move(made));

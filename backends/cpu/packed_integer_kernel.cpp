@@ -16,7 +16,7 @@ struct IntegerTile : PackedItem {
   IntegerRows layout;
   int bytes, rows, vectors; ///< bytes of a number of a: each has sums of its own
   Value *row0, *column;
-  Value *ahead = nullptr, *ahead_stride = nullptr; ///< where step 0 fetches, and bytes from there to the next
+  FetchAhead ahead{};
 
   bool grouped() const { return spec.groups() > 1; }
   bool unsignedRows() const { return start != nullptr; }
@@ -90,22 +90,6 @@ struct IntegerTile : PackedItem {
     return next;
   }
 
-  /// With many rows a panel is read again and again, from the caches; meanwhile the next one comes from
-  /// memory, a line with each step of the first tiles: all at once would keep the loads of this one waiting.
-  void fetchNext() {
-    constexpr int64_t kLine = 64;
-    const int64_t of_a_tile = spec.k / unroll() * kLine,
-                  tiles = (spec.panelBytes() + of_a_tile - 1) / of_a_tile;
-    Value *number = e.b.CreateUDiv(row0, e.i64(kTileRows));
-    Value *first = e.b.CreateICmpULT(number, e.i64(tiles));
-    Value *next = e.muladd(number, e.i64(of_a_tile), e.i64(spec.panelBytes()));
-    ahead = e.address(Type::i8, panel, e.b.CreateSelect(first, next, e.i64(0)));
-    ahead_stride = e.b.CreateSelect(first, e.i64(kLine), e.i64(0));
-  }
-  void fetchLine(Value *step) const {
-    e.prefetch(e.address(Type::i8, ahead, e.b.CreateMul(step, ahead_stride)));
-  }
-
   /// Sums over rows [from, from + count) of w, which are group `group`; count is known.
   Values range(Value *group, Value *from, int64_t count) const {
     Values acc;
@@ -121,7 +105,7 @@ struct IntegerTile : PackedItem {
     const int64_t main = count / unroll() * unroll();
     acc = e.loop(e.i64(0), e.i64(main), unroll(), acc, [&](Value *k, const Values &current) {
       Values next = current;
-      if (ahead) fetchLine(e.b.CreateUDiv(e.b.CreateAdd(from, k), e.i64(unroll())));
+      ahead.step(e, e.b.CreateUDiv(e.b.CreateAdd(from, k), e.i64(unroll())));
       for (int u = 0; u < unroll(); u += depth())
         next = step(next, e.b.CreateAdd(e.b.CreateAdd(from, k), e.i64(u)));
       return next;
@@ -212,7 +196,7 @@ void integerSums(const PackedItem &item, int rows, Value *row0, int bytes) {
   const int columns = vectors * e.lanes();
   auto write = [&](Value *column) {
     IntegerTile tile{item, spec.integerRows(), bytes, rows, vectors, row0, column};
-    if (bytes == 1 && rows == kTileRows) tile.fetchNext();
+    if (rows == kTileRows) tile.ahead = fetchAhead(item, row0, spec.k / tile.unroll());
     tile.write();
   };
   if (columns == spec.n_block) return write(e.i64(0));

@@ -26,6 +26,8 @@ void epilogue(const PackedItem &item, int rows, Value *row0, Value *column0) {
   });
 }
 
+constexpr int64_t kLine = 64, kLinesOfAStep = 2;
+
 using Sums = llvm::function_ref<void(const PackedItem &, int rows, Value *row0)>;
 
 /// All rows and the panels [begin, end). With `start`, sums begin with what columnSums puts there.
@@ -70,6 +72,25 @@ void emitPackedMatmul(Emitter &e, const PackedMatmulSpec &spec) {
 }
 
 } // namespace
+
+void FetchAhead::step(Emitter &e, Value *number) const {
+  if (!from) return;
+  Value *line = e.b.CreateMul(number, stride);
+  for (int64_t i = 0; i < kLinesOfAStep; ++i)
+    e.prefetch(e.address(Type::i8, from, e.b.CreateAdd(line, e.i64(i * kLine))));
+}
+
+FetchAhead fetchAhead(const PackedItem &item, Value *row0, int64_t steps) {
+  Emitter &e = item.e;
+  const int64_t panel = item.spec.panelBytes(), of_a_tile = steps * kLinesOfAStep * kLine;
+  if (of_a_tile == 0) return {};
+  Value *tile = e.b.CreateUDiv(row0, e.i64(kTileRows));
+  Value *first = e.b.CreateICmpULT(tile, e.i64((panel + of_a_tile - 1) / of_a_tile));
+  Value *next = e.muladd(tile, e.i64(of_a_tile), e.i64(panel));
+  // Later tiles fetch what is there: a test would cost more.
+  return {e.address(Type::i8, item.panel, e.b.CreateSelect(first, next, e.i64(0))),
+          e.b.CreateSelect(first, e.i64(kLinesOfAStep * kLine), e.i64(0))};
+}
 
 KernelSource packedMatmulKernel(const PackedMatmulSpec &spec) {
   std::string name = fmt::format("matmul_{}_panel{}x{}", nameOf(spec.w), spec.k_block, spec.n_block);

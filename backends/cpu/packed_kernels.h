@@ -18,6 +18,16 @@ struct PackedItem {
   Value *start = nullptr;   ///< (n_block) i32, where IntegerRows are unsigned: what sums begin with
 };
 
+/// With many rows a panel is read again and again, from the caches; meanwhile the next one comes from memory,
+/// some lines with each step of the first tiles: all at once would keep the loads of this one waiting.
+struct FetchAhead {
+  Value *from = nullptr,
+        *stride = nullptr; ///< where step 0 fetches, and bytes from step to step; null: nothing
+  void step(Emitter &e, Value *number) const;
+};
+/// For the full tile at row0, which takes `steps` of them.
+FetchAhead fetchAhead(const PackedItem &item, Value *row0, int64_t steps);
+
 /// The sums of `rows` rows from row0 on, times their scales, into the item's scratch.
 void floatSums(const PackedItem &item, int rows, Value *row0);
 /// `bytes`: of how many a number of a consists, 2 or, of int8_rows and more, 1.

@@ -9,7 +9,7 @@
 // FROM: from is expected to be at least 1 row
 
 // Weights without panels keep their lhs, and so does a target that gains nothing.
-// CHECK: linnet.matmul {{.*}} {int8_rows = 32 : i64{{.*}}} : tensor<2x3x48xf32>, tensor<48x70xi8, #linnet.panel
+// CHECK: linnet.matmul {{.*}} {int8_rows = 8 : i64{{.*}}} : tensor<2x3x48xf32>, tensor<48x70xi8, #linnet.panel
 // SEVEN: linnet.matmul {{.*}} {group = 32 : i64, int8_rows = 7 : i64} : tensor<2x3x48xf32>, tensor<48x70xi4, #linnet.panel
 // PLAIN: linnet.matmul
 // PLAIN-NOT: int8_rows
