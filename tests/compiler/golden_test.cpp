@@ -205,6 +205,7 @@ TEST_CASE("weights and caches in fewer bits: cpu gives the interpreter's numbers
   options.dtype = dtype;
   options.kv_cache = cache;
   options.opt_level = level;
+  options.disabled_passes = {"linnet-quantize-rows"}; // which the interpreter's pipeline does without
   compiled(options);
   const Answer cpu = ask(options.output, "cpu", ids), reference = ask(options.output, "reference", ids);
   double largest = 0, apart = 0, changed = 0;
@@ -217,4 +218,36 @@ TEST_CASE("weights and caches in fewer bits: cpu gives the interpreter's numbers
   CHECK(cpu.continued == reference.continued);
   CHECK(changed / largest < bound);
   CHECK(changed > 0);
+}
+
+TEST_CASE("bytes times bytes: what rounding the rows of a prompt adds stays beside what the weights cost") {
+  api().registerDevices();
+  const std::string name = GENERATE(as<std::string>(), "tiny", "odd");
+  const auto [dtype, bound] =
+      GENERATE(std::pair<const char *, double>{"int8", 0.035}, std::pair<const char *, double>{"int4", 0.6});
+  CAPTURE(name, dtype);
+  Expected expected(name);
+  std::vector<TokenId> ids = expected.ids("input_ids");
+  ids.resize(static_cast<size_t>(expected.columns("input_ids")));
+  REQUIRE(ids.size() >= 8); // from there on rows are rounded
+  const std::vector<float> f32 = expected.floats("logits");
+  Scratch scratch;
+  CompileOptions options;
+  options.input = std::string(LINNET_GOLDEN_DIR) + "/" + name;
+  options.output = scratch.file("model.linnet");
+  options.dtype = dtype;
+  compiled(options);
+  const Answer rounded = ask(options.output, "cpu", ids);
+  options.disabled_passes = {"linnet-quantize-rows"};
+  compiled(options);
+  const Answer kept = ask(options.output, "cpu", ids);
+  double largest = 0, off = 0, added = 0;
+  for (size_t i = 0; i < rounded.logits.size(); ++i) {
+    largest = std::max(largest, std::fabs(double(f32[i])));
+    off = std::max(off, std::fabs(double(rounded.logits[i]) - f32[i]));
+    added = std::max(added, std::fabs(double(rounded.logits[i]) - kept.logits[i]));
+  }
+  CHECK(off / largest < bound);
+  CHECK(added > 0);
+  CHECK(added / largest < 0.035);
 }

@@ -70,6 +70,7 @@ TEST_CASE("weights in fewer bits give the interpreter's numbers on each kind of 
       GENERATE(std::string("bf16"), std::string("f16"), std::string("int8"), std::string("int4"));
   Case one("odd", {"vulkan", "reference"});
   one.options.dtype = dtype;
+  one.options.kv_cache = "f32"; // in f16 the last bit of a sum decides to which side an entry is rounded
   compiled(one.options);
   std::vector<TokenId> ids = one.expected.ids("input_ids");
   ids.resize(size_t(one.expected.columns("input_ids")));
