@@ -331,6 +331,12 @@ void CpuExecutable::runKernels(const CompiledEntry &entry, size_t first, size_t 
   (this->*share)(entry, first, last, omp_get_thread_num(), omp_get_num_threads());
 }
 
+// Where piece number `piece` begins. The larger pieces come first: threads that take turns then end together,
+// where large and small ones in turn would all give the large ones to the same thread.
+static int64_t split(int64_t grains, int64_t pieces, int64_t piece) {
+  return grains / pieces * piece + std::min(piece, grains % pieces);
+}
+
 // One thread's part of commands [first, last): of each it claims pieces, contiguous items in multiples of the
 // grain, until none is left. A few pieces a thread, so that a slower one takes fewer. Stamped, it notes when
 // it began and ended its pieces, and nothing where it found none left.
@@ -346,8 +352,8 @@ void CpuExecutable::runShare(const CompiledEntry &entry, size_t first, size_t la
     int64_t started = kStamped ? profileNow() : 0;
     int64_t ended = 0;
     for (uint32_t piece; (piece = progress[i].claim()) < count;) {
-      int64_t begin = grains * piece / pieces * task.grain;
-      int64_t end = std::min(grains * (piece + 1) / pieces * task.grain, task.items);
+      int64_t begin = split(grains, pieces, piece) * task.grain;
+      int64_t end = std::min(split(grains, pieces, piece + 1) * task.grain, task.items);
       step.kernel(task.dims, step.args.data(), begin, end);
       if (kStamped) ended = profileNow(); // before others may go on to the next command
       progress[i].finish(count);
