@@ -1,0 +1,95 @@
+"""Vulkan as a person chooses it: --target vulkan, --device vulkan; and what is said where that cannot be."""
+import functools, os, unittest
+from harness import *
+
+
+def setUpModule():
+    # ctest names a driver where it found one: that one has to work, or everything fails.
+    if "VK_DRIVER_FILES" not in os.environ and not has_vulkan():
+        raise unittest.SkipTest("no Vulkan device")
+
+
+@functools.cache
+def compiled(target):
+    path = FOLDER / f"tiny-{target.replace(',', '-')}.linnet"
+    make("compile", GOLDEN / "tiny", "--target", target, "-o", path)
+    return path
+
+
+@functools.cache
+def expected():
+    return read_safetensors(GOLDEN / "tiny" / "expected.safetensors")
+
+
+def tokens(ids):
+    return ",".join(map(str, ids))
+
+
+def greedy(path, device):
+    ids = expected()["greedy_from_first_5"][1]
+    return ("run", path, "--ids", tokens(ids[:5]), "--max-new-tokens", len(ids) - 5, "--ignore-eos", "--device", device,
+            "--json")
+
+
+class Works(TestCase):
+    def test_the_same_greedy_tokens_as_the_cpu(self):
+        ids = expected()["greedy_from_first_5"][1]
+        for target, device in (("cpu,vulkan", "cpu"), ("cpu,vulkan", "vulkan"), ("vulkan", "vulkan"), ("vulkan", "vulkan:0")):
+            with self.subTest(target=target, device=device):
+                done = self.succeeds(*greedy(compiled(target), device)).json
+                self.assertEqual(done["ids"], ids)
+                self.assertTrue(done["device"].startswith(device.split(":")[0]), done["device"])
+
+    def test_an_artifact_for_vulkan_alone_runs_there_unasked(self):
+        done = self.succeeds("run", compiled("vulkan"), "--ids", "1,2,3", "--max-new-tokens", 2, "--json").json
+        self.assertTrue(done["device"].startswith("vulkan:"), done["device"])
+
+    def test_logits_of_all_positions(self):
+        (_, seq), ids = expected()["input_ids"]
+        vocab = expected()["logits"][0][2]
+        out = FOLDER / "vulkan.npy"
+        self.succeeds("logits", compiled("cpu,vulkan"), "--ids", tokens(ids[:seq]), "--all", "-o", out, "--device", "vulkan")
+        shape, values = read_npy(out)
+        self.assertEqual(shape, [seq, vocab])
+        self.close_to(values, expected()["logits"][1][:seq * vocab])
+
+    def test_bench(self):
+        done = self.succeeds("bench", compiled("cpu,vulkan"), "-p", 16, "-n", 4, "-r", 1, "--device", "vulkan", "--json").json
+        self.assertTrue(done["device"].startswith("vulkan:"), done["device"])
+        self.assertEqual([test["test"] for test in done["tests"]], ["pp16", "tg4"])
+        self.assertTrue(all(test["avg_ts"] > 0 for test in done["tests"]), done)
+
+    def test_the_device_by_name_as_devices_lists_it(self):
+        listed = self.succeeds("devices", "--json").json["vulkan"]
+        chosen = [device for device in listed if device["default"]]
+        self.assertEqual(len(chosen), 1, listed)
+        self.assertIn(chosen[0]["name"], self.succeeds("devices").out)
+        done = self.succeeds(*greedy(compiled("vulkan"), "vulkan:" + chosen[0]["name"])).json
+        self.assertIn(chosen[0]["name"], done["device"])
+
+
+class Refused(TestCase):
+    def test_devices_that_are_not_there(self):
+        self.fails(*greedy(compiled("vulkan"), "vulkan:99"), says="no Vulkan device 99, there are: 0 ")
+        self.fails(*greedy(compiled("vulkan"), "vulkan:nothing"), says="no Vulkan device is called 'nothing', there are: 0 ")
+
+    def test_artifacts_without_a_program_for_the_device(self):
+        self.fails(*greedy(compiled("cpu"), "vulkan"), says="has no program for target 'vulkan', only for: cpu")
+        self.fails(*greedy(compiled("vulkan"), "cpu"), says="has no program for target 'cpu', only for: vulkan")
+
+    def test_no_driver_at_all(self):
+        nowhere = str(FOLDER / "no-such-driver.json")
+        env = environment(VK_DRIVER_FILES=nowhere, VK_ICD_FILENAMES=nowhere)
+        for command in (greedy(compiled("cpu,vulkan"), "vulkan"), greedy(compiled("vulkan"), "vulkan:0"),
+                        ("bench", compiled("vulkan"), "-p", 16, "-n", 4, "--device", "vulkan")):
+            self.fails(*command, env=env, says="Vulkan")
+        listed = self.succeeds("devices", "--json", env=env).json
+        self.assertEqual(listed["vulkan"], [])
+        self.assertIn("Vulkan", listed["vulkan_error"])
+        self.assertIn(listed["vulkan_error"], self.succeeds("devices", env=env).out)
+        ids = expected()["greedy_from_first_5"][1]
+        self.assertEqual(self.succeeds(*greedy(compiled("cpu,vulkan"), "cpu"), env=env).json["ids"], ids)
+
+
+if __name__ == "__main__":
+    main()
