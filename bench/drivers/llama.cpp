@@ -1,8 +1,10 @@
 // llama.cpp for bench/compare (serve.h): built by it against the library of the same sources.
 //
-//   llama MODEL.gguf THREADS BATCH CONTEXT
-//   llama --quantize IN.gguf OUT.gguf bf16|q8_0|q4_0     every matrix in that type, token embedding included
+//   llama MODEL.gguf THREADS BATCH CONTEXT [BACKENDS]    BACKENDS: a folder of its libraries; the model goes
+//   to their GPU llama --quantize IN.gguf OUT.gguf bf16|f16|q8_0|q4_0 every matrix in that type, token
+//   embedding included
 #include "llama.h"
+#include "ggml-backend.h"
 #include "serve.h"
 
 #include <algorithm>
@@ -14,11 +16,28 @@ namespace {
 
 using bench::now;
 
+/// What the backends of a folder call GPUs. llama.cpp would compute on the CPU without a word where there is
+/// none.
+std::string devicesOf(const char *backends) {
+  ggml_backend_load_all_from_path(backends);
+  std::string names;
+  for (size_t i = 0; i < ggml_backend_dev_count(); ++i) {
+    ggml_backend_dev_t device = ggml_backend_dev_get(i);
+    enum ggml_backend_dev_type type = ggml_backend_dev_type(device);
+    if (type == GGML_BACKEND_DEVICE_TYPE_GPU || type == GGML_BACKEND_DEVICE_TYPE_IGPU)
+      names += std::string(names.empty() ? "" : ", ") + ggml_backend_dev_description(device);
+  }
+  if (names.empty())
+    throw std::runtime_error(std::string("no GPU that the backends in ") + backends + " can use");
+  return names;
+}
+
 class Llama final : public bench::Peer {
 public:
-  Llama(const char *file, int threads, int sequences, int positions) {
+  Llama(const char *file, int threads, int sequences, int positions, const char *backends) {
     llama_model_params how = llama_model_default_params();
-    how.n_gpu_layers = 0;
+    how.n_gpu_layers = backends ? 999 : 0;
+    if (backends) devices = devicesOf(backends);
     model = llama_model_load_from_file(file, how);
     if (!model) throw std::runtime_error(std::string("cannot load ") + file);
     llama_context_params params = llama_context_default_params();
@@ -38,7 +57,8 @@ public:
     llama_model_free(model);
   }
   std::string version() const override {
-    return std::string("llama.cpp ") + llama_version() + ": " + llama_print_system_info();
+    return std::string("llama.cpp ") + llama_version() + ": " +
+           (devices.empty() ? llama_print_system_info() : devices);
   }
 
   double prefill(int64_t tokens, int64_t sequences) override {
@@ -102,6 +122,7 @@ private:
   llama_model *model = nullptr;
   llama_context *context = nullptr;
   llama_batch batch{};
+  std::string devices;
   int32_t vocabulary = 0, capacity = 0;
 };
 
@@ -110,12 +131,14 @@ int quantize(const char *from, const char *to, const std::string &type) {
   params.pure = true;
   if (type == "bf16")
     params.ftype = LLAMA_FTYPE_MOSTLY_BF16, params.token_embedding_type = GGML_TYPE_BF16;
+  else if (type == "f16")
+    params.ftype = LLAMA_FTYPE_MOSTLY_F16, params.token_embedding_type = GGML_TYPE_F16;
   else if (type == "q8_0")
     params.ftype = LLAMA_FTYPE_MOSTLY_Q8_0, params.token_embedding_type = GGML_TYPE_Q8_0;
   else if (type == "q4_0")
     params.ftype = LLAMA_FTYPE_MOSTLY_Q4_0, params.token_embedding_type = GGML_TYPE_Q4_0;
   else {
-    std::fprintf(stderr, "llama: no type %s: bf16, q8_0, q4_0\n", type.c_str());
+    std::fprintf(stderr, "llama: no type %s: bf16, f16, q8_0, q4_0\n", type.c_str());
     return 2;
   }
   return llama_model_quantize(from, to, &params) == 0 ? 0 : 1;
@@ -131,11 +154,13 @@ int main(int argc, char **argv) {
       nullptr);
   llama_backend_init();
   if (argc == 5 && std::strcmp(argv[1], "--quantize") == 0) return quantize(argv[2], argv[3], argv[4]);
-  if (argc != 5) {
-    std::fprintf(stderr, "usage: llama MODEL.gguf THREADS BATCH CONTEXT | --quantize IN OUT TYPE\n");
+  if (argc != 5 && argc != 6) {
+    std::fprintf(stderr,
+                 "usage: llama MODEL.gguf THREADS BATCH CONTEXT [BACKENDS] | --quantize IN OUT TYPE\n");
     return 2;
   }
   return bench::serveOrFail("llama", [&] {
-    return std::make_unique<Llama>(argv[1], std::atoi(argv[2]), std::atoi(argv[3]), std::atoi(argv[4]));
+    return std::make_unique<Llama>(argv[1], std::atoi(argv[2]), std::atoi(argv[3]), std::atoi(argv[4]),
+                                   argc == 6 ? argv[5] : nullptr);
   });
 }

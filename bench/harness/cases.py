@@ -1,11 +1,12 @@
 """What is measured, and what a machine of given limits could do at most."""
 from dataclasses import dataclass
 
-DTYPES = ("f32", "bf16", "int8", "int4")
+DTYPES = ("f32", "bf16", "int8", "int4")  # what is compared unless told otherwise
+ALL_DTYPES = (*DTYPES, "f16")
 # Bytes a weight takes as it streams from memory: int8 with a scale a column, int4 with a 16-bit scale for 32 of them.
-WEIGHT_BYTES = {"f32": 4, "bf16": 2, "int8": 1, "int4": 4.5 / 8}
-# Whose multiply-add is the limit: 4-bit weights are multiplied as 8-bit ones.
-PEAK = {"f32": "f32", "bf16": "bf16", "int8": "int8", "int4": "int8"}
+WEIGHT_BYTES = {"f32": 4, "bf16": 2, "f16": 2, "int8": 1, "int4": 4.5 / 8}
+# Whose multiply-add is the limit: 4-bit weights are multiplied as 8-bit ones, f16 ones as f32.
+PEAK = {"f32": "f32", "bf16": "bf16", "f16": "f32", "int8": "int8", "int4": "int8"}
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,12 @@ import os
 import shutil
 from pathlib import Path
 
+from .cases import ALL_DTYPES
 from .process import Failed, run
 
 ROOT = Path(__file__).resolve().parents[2]
 DRIVERS = ROOT / "bench" / "drivers"
-NPM = {"node-llama-cpp": "3.22.1", "onnxruntime-node": "1.30.0", "gpt-3-encoder": "1.1.4"}
+NPM = {"node-llama-cpp": "3.22.1", "@node-llama-cpp/linux-x64-vulkan": "3.22.1", "onnxruntime-node": "1.30.0", "gpt-3-encoder": "1.1.4"}
 DEBIAN_PYTHON = "/usr/bin/python3"  # the one that Debian's python3-torch and python3-numpy belong to
 
 
@@ -36,6 +37,7 @@ class Peer:
     name = ""
     dtypes = ()
     environment = {}
+    usual = True  # takes part unless told otherwise
 
     def __init__(self, options):
         self.options, self.folder, self.work = options, options.peers_folder, options.work
@@ -61,9 +63,9 @@ class Peer:
             run("npm", "install", "--omit=optional", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", cwd=at)
         return at / "node_modules" / package
 
-    def driver(self, name, *flags, cwd=None):
+    def driver(self, name, *flags, source=None):
         """A driver compiled outside of the project's own build, next to its library."""
-        source, program = DRIVERS / f"{name}.cpp", self.folder / "drivers" / name
+        source, program = DRIVERS / f"{source or name}.cpp", self.folder / "drivers" / name
         if not newer(program, source, DRIVERS / "serve.h"):
             self.needs("g++", "g++")
             program.parent.mkdir(parents=True, exist_ok=True)
@@ -72,7 +74,7 @@ class Peer:
 
 
 class Linnet(Peer):
-    name, dtypes = "linnet", ("f32", "bf16", "int8", "int4")
+    name, dtypes = "linnet", ALL_DTYPES
 
     def tools(self):
         for program in ("linnet", "bench_linnet", "limits"):
@@ -80,7 +82,7 @@ class Linnet(Peer):
                 raise Failed(f"{self.options.build}/bin/{program} is not there: build first, or name the build with --build")
 
     def artifact(self, model, dtype, batch, context):
-        path = self.work / f"{model.name}-{dtype}-b{batch}-c{context}.linnet"
+        path = self.work / f"{model.name}-{dtype}-b{batch}-c{context}-{self.options.target.replace(':', '-')}.linnet"
         program = self.options.build / "bin" / "linnet"
         library = self.options.build / "lib" / "liblinnet_compiler.so"
         if not newer(path, model / "config.json", *(f for f in (program, library) if f.exists())):
@@ -95,8 +97,8 @@ class Linnet(Peer):
 
 class Llama(Peer):
     """From the sources that npm's node-llama-cpp carries, for this processor."""
-    name, dtypes = "llama.cpp", ("f32", "bf16", "int8", "int4")
-    TYPES = {"bf16": "bf16", "int8": "q8_0", "int4": "q4_0"}
+    name, dtypes = "llama.cpp", ALL_DTYPES
+    TYPES = {"bf16": "bf16", "f16": "f16", "int8": "q8_0", "int4": "q4_0"}
 
     def tools(self):
         source, build = self.folder / "llama.cpp", self.folder / "llama-build"
@@ -147,6 +149,25 @@ class Llama(Peer):
         return [self.program, self.model(model, dtype), threads, batch, context]
 
 
+class LlamaVulkan(Llama):
+    """The library that npm's node-llama-cpp brings ready for Vulkan, with headers and models of the one from sources."""
+    name, usual = "llama.cpp-vulkan", False
+    PACKAGE = "@node-llama-cpp/linux-x64-vulkan"
+    # Without it a device that is a CPU underneath is passed over.
+    environment = {"GGML_VK_VISIBLE_DEVICES": "0"}
+
+    def tools(self):
+        super().tools()
+        self.backends = self.npm(self.PACKAGE) / "bins" / "linux-x64-vulkan"
+        libraries = [*self.backends.glob("libllama.*.so"), *self.backends.glob("libggml.*.so"), self.backends / "libggml-base.so"]
+        source = self.folder / "llama.cpp"
+        self.vulkan = self.driver("llama-vulkan", f"-I{source}/include", f"-I{source}/ggml/include", *libraries,
+                                  f"-Wl,-rpath,{self.backends}", source="llama")
+
+    def command(self, model, dtype, threads, batch, context):
+        return [self.vulkan, self.model(model, dtype), threads, batch, context, self.backends]
+
+
 class OnnxRuntime(Peer):
     name, dtypes = "onnxruntime", ("f32", "int8", "int4")
 
@@ -186,4 +207,4 @@ class PyTorch(Peer):
         return [DEBIAN_PYTHON, "-B", DRIVERS / "pytorch.py", model, dtype, threads, batch, context]
 
 
-PEERS = {peer.name: peer for peer in (Linnet, Llama, OnnxRuntime, PyTorch)}
+PEERS = {peer.name: peer for peer in (Linnet, Llama, LlamaVulkan, OnnxRuntime, PyTorch)}
