@@ -22,6 +22,34 @@ struct DeviceOptions {
   int threads = 0; ///< 0: what OMP_NUM_THREADS or the machine says
 };
 
+/// An entry that is run again and again without the host in between, and what becomes of its ports.
+struct LoopSpec {
+  struct Carry {
+    int output = 0, input = 0;
+  };
+  int entry = 0;
+  std::vector<Carry> carries; ///< a step's output is the next step's input
+  std::vector<int> tables;    ///< inputs with a value for each step, known beforehand
+  std::vector<int> histories; ///< outputs that are kept of each step
+};
+
+/// What Executable::makeLoop gives, which it must not outlive. It takes no memory when it runs.
+class LINNET_API Loop {
+public:
+  virtual ~Loop() = default;
+  /// The most steps of one run.
+  virtual int64_t mostSteps() const = 0;
+  /// Runs `steps` steps. `inputs` are those of the first one; `tables[i]` is what input LoopSpec::tables[i]
+  /// is in each step behind the first, one after the other. Inputs that are neither carried nor in a table
+  /// stay. Checks every size. Afterwards Executable::output gives the last step's.
+  virtual Result<void> run(int64_t steps, std::span<const int64_t> symbols,
+                           std::span<const std::span<const std::byte>> inputs,
+                           std::span<const std::span<const std::byte>> tables) = 0;
+  /// Output LoopSpec::histories[i] in each step of the last run, one after the other. Valid until the next
+  /// run.
+  virtual Result<std::span<const std::byte>> history(int i) = 0;
+};
+
 /// A loaded program: weights mapped, arena and states allocated once. Not safe for two threads at a time.
 class LINNET_API Executable {
 public:
@@ -42,6 +70,8 @@ public:
   virtual Result<void> readState(std::string_view name, std::span<std::byte> to);
   virtual Result<void> writeState(std::string_view name, std::span<const std::byte> from);
   virtual MemoryUse memory() const = 0;
+  /// Takes the loop's memory. Null: this device runs steps one at a time, as run() does.
+  virtual Result<std::unique_ptr<Loop>> makeLoop(const LoopSpec &) { return std::unique_ptr<Loop>(); }
   /// Runs to come tell `profiler` of each of their commands; null: no more.
   virtual void setProfiler(std::shared_ptr<Profiler> profiler) = 0;
 };

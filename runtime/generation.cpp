@@ -27,7 +27,8 @@ Result<void> Generation::run(std::vector<GenerationRow> &rows) {
       cancelAll(rows);
       break;
     }
-    LINNET_TRY(step(rows));
+    const int64_t steps = stepsAtOnce(rows);
+    LINNET_TRY(steps > 1 ? decode(rows, steps) : step(rows));
   }
   return {};
 }
@@ -64,26 +65,61 @@ Result<void> Generation::feedPrompts(std::vector<GenerationRow> &rows) {
   }
 }
 
-// One token more for each row that goes on. Finished rows in between are fed a token that nothing will look
-// at.
-Result<void> Generation::step(std::vector<GenerationRow> &rows) {
+// How many tokens the device may decode before the host looks at them: no more than the row nearest to its
+// end can take.
+int64_t Generation::stepsAtOnce(const std::vector<GenerationRow> &rows) const {
+  int64_t steps = read_token ? std::min(runner.mostAtOnce(), pace.steps()) : 1;
+  for (const GenerationRow &row : rows)
+    if (!row.done)
+      steps = std::min(
+          {steps, options.max_new_tokens - row.result.timings.generated_tokens, entry->context - row.cached});
+  return steps;
+}
+
+// The last token of each row that goes on. Finished rows in between are fed tokens that nothing will look at.
+void Generation::bindLast(const std::vector<GenerationRow> &rows) {
   static constexpr TokenId kNothing = 0;
   size_t batch = 0;
   for (size_t i = 0; i < rows.size(); ++i)
     if (!rows[i].done) batch = i + 1;
   chunks.clear();
   for (size_t i = 0; i < batch; ++i) {
-    GenerationRow &row = rows[i];
+    const GenerationRow &row = rows[i];
     if (row.done)
       chunks.push_back({std::span(&kNothing, 1), std::min(row.cached, entry->context - 1)});
     else
       chunks.push_back({std::span<const TokenId>(row.ids).last(1), row.cached});
   }
+}
+
+// One token more for each row that goes on.
+Result<void> Generation::step(std::vector<GenerationRow> &rows) {
+  bindLast(rows);
+  const double begin = now();
   LINNET_TRY(runner.run(*entry, chunks, output));
-  for (size_t i = 0; i < batch; ++i) {
+  pace.note(1, now() - begin);
+  for (size_t i = 0; i < chunks.size(); ++i) {
     if (rows[i].done) continue;
     ++rows[i].cached;
     LINNET_TRY(pick(rows, i));
+  }
+  return {};
+}
+
+// As `steps` calls of step(). What the device decoded behind a row's end is thrown away: the row's `cached`
+// does not count it, so that the tokens of a next turn overwrite it.
+Result<void> Generation::decode(std::vector<GenerationRow> &rows, int64_t steps) {
+  bindLast(rows);
+  const double begin = now();
+  LINNET_ASSIGN(auto tokens, runner.decode(*entry, chunks, steps));
+  pace.note(steps, now() - begin);
+  for (size_t first = 0; first < tokens.size(); first += chunks.size()) {
+    if (first > 0 && cancelled.load(std::memory_order_relaxed)) return {};
+    for (size_t i = 0; i < chunks.size(); ++i) {
+      if (rows[i].done) continue;
+      ++rows[i].cached;
+      LINNET_TRY(take(rows[i], tokens[first + i]));
+    }
   }
   return {};
 }
@@ -101,6 +137,10 @@ Result<void> Generation::pick(std::vector<GenerationRow> &rows, size_t i) {
     id =
         row.sampler.sample(logits.subspan(i * vocab, vocab), static_cast<uint32_t>(row.ids.size()), row.copy);
   }
+  return take(row, id);
+}
+
+Result<void> Generation::take(GenerationRow &row, TokenId id) {
   if (id < 0 || id >= config.vocab_size)
     return errorf("the model chose token {}, its vocabulary has {}", id, config.vocab_size);
   accept(row, id);

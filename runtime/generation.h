@@ -2,6 +2,7 @@
 // finished.
 #pragma once
 #include "linnet/session.h"
+#include "runtime/decode_pace.h"
 #include "runtime/language_runner.h"
 #include "runtime/sampler.h"
 #include "runtime/text_stream.h"
@@ -37,8 +38,12 @@ public:
 
 private:
   Result<void> feedPrompts(std::vector<GenerationRow> &rows);
+  int64_t stepsAtOnce(const std::vector<GenerationRow> &rows) const;
+  void bindLast(const std::vector<GenerationRow> &rows);
   Result<void> step(std::vector<GenerationRow> &rows);
+  Result<void> decode(std::vector<GenerationRow> &rows, int64_t steps);
   Result<void> pick(std::vector<GenerationRow> &rows, size_t row);
+  Result<void> take(GenerationRow &row, TokenId id);
   void accept(GenerationRow &row, TokenId id);
   void finish(GenerationRow &row, FinishReason reason);
   void cancelAll(std::vector<GenerationRow> &rows);
@@ -55,6 +60,7 @@ private:
   bool read_token = false;
   double start = 0;
   std::vector<RowChunk> chunks;
+  DecodePace pace;
 };
 
 } // namespace linnet

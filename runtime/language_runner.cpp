@@ -78,7 +78,7 @@ Result<const LanguageEntry *> LanguageRunner::entry(std::string_view name) {
   return &bound.emplace(name, std::move(made)).first->second;
 }
 
-Result<void> LanguageRunner::run(const LanguageEntry &entry, std::span<const RowChunk> rows, int output) {
+void LanguageRunner::bindRows(const LanguageEntry &entry, std::span<const RowChunk> rows) {
   size_t seq = 0;
   for (const RowChunk &row : rows) seq = std::max(seq, row.ids.size());
   ids.assign(rows.size() * seq, 0);
@@ -97,14 +97,41 @@ Result<void> LanguageRunner::run(const LanguageEntry &entry, std::span<const Row
   inputs[static_cast<size_t>(entry.ids)] = std::as_bytes(std::span(ids));
   if (entry.past >= 0) inputs[static_cast<size_t>(entry.past)] = std::as_bytes(std::span(past));
   if (entry.length >= 0) inputs[static_cast<size_t>(entry.length)] = std::as_bytes(std::span(length));
-  wanted.assign(e.outputs()->size(), false);
+}
+
+Result<void> LanguageRunner::run(const LanguageEntry &entry, std::span<const RowChunk> rows, int output) {
+  bindRows(entry, rows);
+  wanted.assign(program.entries()->Get(static_cast<uint32_t>(entry.index))->outputs()->size(), false);
   if (output >= 0) wanted[static_cast<size_t>(output)] = true;
   if (profiler) { // attention reads the cache up to the longest row's end, not its capacity
     int64_t used = 0;
-    for (const RowChunk &row : rows) used = std::max(used, row.past + static_cast<int64_t>(seq));
+    const int64_t seq = symbols[static_cast<size_t>(entry.seq_symbol)];
+    for (const RowChunk &row : rows) used = std::max(used, row.past + seq);
     profiler->setExtent("context", used);
   }
   return executable->run(entry.index, symbols, inputs, wanted);
+}
+
+Result<void> LanguageRunner::prepareDecoding(const LanguageEntry &entry) {
+  int token = entry.output("token");
+  if (loop || token < 0 || entry.past < 0) return {};
+  LoopSpec spec{entry.index, {{token, entry.ids}}, {entry.past}, {token}};
+  LINNET_ASSIGN(loop, executable->makeLoop(spec));
+  if (loop) later_past.reserve(static_cast<size_t>(entry.max_batch * loop->mostSteps()));
+  return {};
+}
+
+Result<std::span<const int32_t>> LanguageRunner::decode(const LanguageEntry &entry,
+                                                        std::span<const RowChunk> rows, int64_t steps) {
+  bindRows(entry, rows);
+  later_past.clear();
+  for (int64_t step = 1; step < steps; ++step)
+    for (const RowChunk &row : rows)
+      later_past.push_back(static_cast<int32_t>(std::min(row.past + step, entry.context - 1)));
+  auto table = std::as_bytes(std::span(later_past));
+  LINNET_TRY(loop->run(steps, symbols, inputs, std::span(&table, 1)));
+  LINNET_ASSIGN(auto bytes, loop->history(0));
+  return std::span(reinterpret_cast<const int32_t *>(bytes.data()), bytes.size() / sizeof(int32_t));
 }
 
 void LanguageRunner::setProfiler(std::shared_ptr<Profiler> p) {

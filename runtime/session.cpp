@@ -65,6 +65,8 @@ Result<Session> Session::open(const Model &model) {
   LINNET_ASSIGN(auto executable, state->model->takeExecutable());
   state->runner = std::make_unique<LanguageRunner>(std::move(executable), state->model->file.artifact,
                                                    *state->model->file.program);
+  LINNET_ASSIGN(const LanguageEntry *generate, state->runner->entry("generate"));
+  LINNET_TRY(state->runner->prepareDecoding(*generate));
   return Session(std::move(state));
 }
 

@@ -87,11 +87,11 @@ Result<VkCommandBuffer> Context::newCommands() {
   return buffer;
 }
 
-Result<void> Context::submit(VkCommandBuffer buffer) {
+Result<void> Context::submit(std::span<const VkCommandBuffer> buffers) {
   VkSubmitInfo info = {};
   info.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO;
-  info.commandBufferCount = 1;
-  info.pCommandBuffers = &buffer;
+  info.commandBufferCount = static_cast<uint32_t>(buffers.size());
+  info.pCommandBuffers = buffers.data();
   LINNET_TRY(check(api.ResetFences(device, 1, &fence), "cannot reset a fence"));
   LINNET_TRY(check(api.QueueSubmit(queue, 1, &info, fence), "cannot submit"));
   return check(api.WaitForFences(device, 1, &fence, VK_TRUE, kHangNanoseconds), "waiting for the device");

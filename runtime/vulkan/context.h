@@ -61,8 +61,8 @@ public:
 
   /// Number of a memory type among `allowed` bits that has what is asked for; -1: none.
   int memoryType(uint32_t allowed, bool device_local, bool host_visible) const;
-  /// Submits and waits.
-  Result<void> submit(VkCommandBuffer buffer);
+  /// Submits, to be executed in this order, and waits.
+  Result<void> submit(std::span<const VkCommandBuffer> buffers);
   Result<VkCommandBuffer> newCommands();
 
 private:

@@ -3,6 +3,7 @@
 #include "runtime/expr.h"
 #include "runtime/profiling.h"
 #include "runtime/run_check.h"
+#include "runtime/vulkan/loop.h"
 #include "support/error.h"
 
 #include <algorithm>
@@ -118,16 +119,22 @@ Result<Recording *> VulkanExecutable::recordingOf(int entry, std::span<const int
   return recordings.front().recording.get();
 }
 
-Result<void> VulkanExecutable::run(int entry, std::span<const int64_t> values,
-                                   std::span<const std::span<const std::byte>> given,
-                                   const std::vector<bool> &wanted) {
+Result<Recording *> VulkanExecutable::ready(int entry, std::span<const int64_t> values,
+                                            std::span<const std::span<const std::byte>> given,
+                                            const std::vector<bool> &wanted) {
   last_entry = -1;
   LINNET_TRY(checkRun(artifact, program, entry, values, given, wanted));
   if (!failure.empty()) return Error{failure};
   for (size_t i = 0; i < given.size(); ++i)
     if (!given[i].empty()) LINNET_TRY(buffers.write(inputs[static_cast<size_t>(entry)][i], given[i]));
   std::copy(values.begin(), values.end(), symbols.begin());
-  LINNET_ASSIGN(Recording * recording, recordingOf(entry, symbols));
+  return recordingOf(entry, symbols);
+}
+
+Result<void> VulkanExecutable::run(int entry, std::span<const int64_t> values,
+                                   std::span<const std::span<const std::byte>> given,
+                                   const std::vector<bool> &wanted) {
+  LINNET_ASSIGN(Recording * recording, ready(entry, values, given, wanted));
   int64_t begin = profiler ? profileNow() : 0;
   LINNET_TRY(recording->run());
   last_entry = entry;
@@ -159,6 +166,13 @@ Result<void> VulkanExecutable::readState(std::string_view name, std::span<std::b
 Result<void> VulkanExecutable::writeState(std::string_view name, std::span<const std::byte> from) {
   LINNET_ASSIGN(uint32_t i, findState(program, name, from.size()));
   return buffers.write(states[i], from);
+}
+
+Result<std::unique_ptr<Loop>> VulkanExecutable::makeLoop(const LoopSpec &spec) {
+  auto loop = VulkanLoop::make(*this, spec);
+  if (!loop) return errorf("{}: {}", artifact.path(), loop.error().message);
+  use.scratch += (*loop)->bytes();
+  return std::unique_ptr<Loop>(std::move(*loop));
 }
 
 MemoryUse VulkanExecutable::memory() const { return use; }

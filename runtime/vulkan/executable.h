@@ -23,6 +23,7 @@ public:
   Result<void> readState(std::string_view name, std::span<std::byte> to) override;
   Result<void> writeState(std::string_view name, std::span<const std::byte> from) override;
   MemoryUse memory() const override;
+  Result<std::unique_ptr<Loop>> makeLoop(const LoopSpec &spec) override;
   void setProfiler(std::shared_ptr<Profiler> p) override { profiler = std::move(p); }
 
   const RecordingCounts &counts() const { return made; }
@@ -30,12 +31,17 @@ public:
   const Recording &lastRecording() const { return *recordings.front().recording; }
 
 private:
+  friend class VulkanLoop;
   VulkanExecutable(std::shared_ptr<Context> context, const Artifact &artifact, const fb::Program &program)
       : context(context), artifact(artifact), program(program), buffers(context),
         pipelines(context, artifact, program) {}
   Result<void> allocate();
   Result<void> upload();
   Range place(int entry, const fb::Ref &ref) const;
+  /// Checks what a run is given, puts its inputs in place, and finds its recording.
+  Result<Recording *> ready(int entry, std::span<const int64_t> symbols,
+                            std::span<const std::span<const std::byte>> inputs,
+                            const std::vector<bool> &wanted);
   Result<Recording *> recordingOf(int entry, std::span<const int64_t> symbols);
   Result<void> report(int entry, const Recording &recording, int64_t begin, int64_t end);
 

@@ -119,7 +119,7 @@ Result<void> Buffers::once(const std::function<void(VkCommandBuffer)> &record) {
   record(commands);
   all(VK_PIPELINE_STAGE_ALL_COMMANDS_BIT | VK_PIPELINE_STAGE_HOST_BIT);
   if (result) result = check(api.EndCommandBuffer(commands), "cannot record");
-  if (result) result = context->submit(commands);
+  if (result) result = context->submit(std::span(&commands, 1));
   api.FreeCommandBuffers(context->device, context->commands, 1, &commands);
   return result;
 }

@@ -113,6 +113,7 @@ Result<void> Recording::record(std::span<const PlannedDispatch> planned, const P
   LINNET_ASSIGN(commands, context->newCommands());
   VkCommandBufferBeginInfo begin = {};
   begin.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO;
+  begin.flags = VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT; // several times in one submission of a loop
   LINNET_TRY(check(api.BeginCommandBuffer(commands, &begin), "cannot record"));
   auto stamps = static_cast<uint32_t>(2 * planned.size());
   if (timed && stamps) {

@@ -9,6 +9,7 @@ namespace linnet::vulkan {
 /// none.
 struct RecordingCounts {
   uint64_t recordings = 0, descriptor_sets = 0;
+  uint64_t copies = 0; ///< recorded for loops
 };
 
 class Recording {
@@ -21,7 +22,8 @@ public:
   Result<void> record(std::span<const PlannedDispatch> planned, const Pipelines &pipelines,
                       const fb::Program &program, const Buffers &buffers, bool timed,
                       RecordingCounts &counts);
-  Result<void> run() { return context->submit(commands); }
+  Result<void> run() { return context->submit(std::span(&commands, 1)); }
+  VkCommandBuffer handle() const { return commands; }
   /// Ticks at which command i began and ended in the last run: numbers 2 i and 2 i + 1.
   Result<std::vector<uint64_t>> stamps() const;
 

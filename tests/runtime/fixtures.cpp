@@ -235,6 +235,7 @@ public:
     return use;
   }
   void setProfiler(std::shared_ptr<Profiler>) override {}
+  Result<std::unique_ptr<Loop>> makeLoop(const LoopSpec &spec) override;
 
 private:
   static std::span<const int32_t> words(std::span<const std::byte> bytes) {
@@ -287,6 +288,53 @@ private:
   std::vector<std::vector<std::byte>> results;
 };
 
+// Loops as device.h defines them, by one run after the other.
+class FakeLoop : public Loop {
+public:
+  FakeLoop(FakeExecutable &executable, LoopSpec spec) : executable(executable), spec(std::move(spec)) {}
+  int64_t mostSteps() const override { return fake().loop_steps; }
+  Result<void> run(int64_t steps, std::span<const int64_t> symbols,
+                   std::span<const std::span<const std::byte>> given,
+                   std::span<const std::span<const std::byte>> tables) override {
+    if (steps < 1 || steps > mostSteps() || tables.size() != spec.tables.size()) return Error{"a bad loop"};
+    fake().largest_loop = std::max<int64_t>(fake().largest_loop, steps);
+    kept.assign(spec.histories.size(), {});
+    std::vector<std::vector<std::byte>> values;
+    for (auto bytes : given) values.emplace_back(bytes.begin(), bytes.end());
+    for (int64_t step = 0; step < steps; ++step) {
+      std::vector<std::span<const std::byte>> inputs(values.begin(), values.end());
+      LINNET_TRY(executable.run(spec.entry, symbols, inputs, {}));
+      for (size_t i = 0; i < kept.size(); ++i) {
+        auto value = *executable.output(spec.histories[i]);
+        kept[i].insert(kept[i].end(), value.begin(), value.end());
+      }
+      for (const LoopSpec::Carry &carry : spec.carries) {
+        auto value = *executable.output(carry.output);
+        values[static_cast<size_t>(carry.input)].assign(value.begin(), value.end());
+      }
+      for (size_t i = 0; i < tables.size() && step + 1 < steps; ++i) {
+        auto &value = values[static_cast<size_t>(spec.tables[i])];
+        auto next = tables[i].subspan(static_cast<size_t>(step) * value.size(), value.size());
+        value.assign(next.begin(), next.end());
+      }
+    }
+    return {};
+  }
+  Result<std::span<const std::byte>> history(int i) override {
+    return std::span<const std::byte>(kept.at(static_cast<size_t>(i)));
+  }
+
+private:
+  FakeExecutable &executable;
+  LoopSpec spec;
+  std::vector<std::vector<std::byte>> kept;
+};
+
+Result<std::unique_ptr<Loop>> FakeExecutable::makeLoop(const LoopSpec &spec) {
+  if (fake().loop_steps == 0) return std::unique_ptr<Loop>();
+  return std::unique_ptr<Loop>(std::make_unique<FakeLoop>(*this, spec));
+}
+
 class FakeDevice : public Device {
 public:
   std::string description() const override { return "fake"; }
@@ -306,7 +354,8 @@ FakeSwitches &fake() {
 void useFakeDevice() {
   fake().script.clear();
   fake().on_run = {};
-  fake().runs = fake().largest_batch = fake().largest_seq = 0;
+  fake().loop_steps = 0;
+  fake().largest_loop = fake().runs = fake().largest_batch = fake().largest_seq = 0;
   registerDevice("fake", [](std::string_view) -> Result<std::unique_ptr<Device>> {
     return std::unique_ptr<Device>(std::make_unique<FakeDevice>());
   });

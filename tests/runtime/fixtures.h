@@ -57,6 +57,8 @@ struct FakeSwitches {
   std::vector<TokenId> script;
   std::function<void()> on_run; ///< called in each run
   std::atomic<int64_t> runs{0}, largest_batch{0}, largest_seq{0};
+  int64_t loop_steps = 0; ///< the most steps of a loop; 0: the device has none
+  std::atomic<int64_t> largest_loop{0};
 };
 FakeSwitches &fake();
 /// Registers the device "fake"; may be called again, which also resets the switches.

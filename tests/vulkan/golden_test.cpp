@@ -43,6 +43,33 @@ std::vector<std::string> profiles() {
   return paths;
 }
 
+/// Turns of a session, one ended by its listener in the middle of a chunk, and a batch of rows with different
+/// lengths. With `one_by_one` something watches every command, so that tokens are decoded one at a time.
+std::vector<std::vector<TokenId>> told(const std::string &path, const std::string &device, bool one_by_one) {
+  auto model = Model::load(path, {.device = device});
+  if (!model) FAIL(model.error().message);
+  auto session = Session::open(*model);
+  if (!session) FAIL(session.error().message);
+  if (one_by_one) session->setProfiler(std::make_shared<Profiler>());
+  std::vector<std::vector<TokenId>> all;
+  auto turn = [&](std::vector<TokenId> prompt, int64_t most, size_t stop) {
+    size_t heard = 0;
+    auto made = session->generate(prompt, {.max_new_tokens = most, .ignore_eos = true},
+                                  [&](TokenId, std::string_view) { return ++heard < stop; });
+    if (!made) FAIL(made.error().message);
+    all.push_back(made->ids);
+  };
+  turn({1, 2, 3, 4, 5}, 30, 11);
+  turn({7, 8}, 9, 100);
+  turn({}, 100, 100); // to the end of the context
+  auto batch = session->generateBatch(
+      std::vector<std::vector<TokenId>>{{1, 2, 3}, {4}, {5, 6, 7, 8, 9, 10, 11}, {12, 13}},
+      {.max_new_tokens = 21});
+  if (!batch) FAIL(batch.error().message);
+  for (GenerateResult &result : *batch) all.push_back(std::move(result.ids));
+  return all;
+}
+
 } // namespace
 
 TEST_CASE("golden checkpoints give PyTorch's numbers on each kind of device") {
@@ -62,6 +89,18 @@ TEST_CASE("golden checkpoints give PyTorch's numbers on each kind of device") {
   CHECK(use.states == report.programs[0].state_bytes);
   CHECK(use.arena == report.programs[0].arena_bytes);
   CHECK(use.io == report.programs[0].io_bytes);
+  one.checkQuiet();
+}
+
+TEST_CASE("golden checkpoints give the same tokens many at once, one by one, and on the cpu") {
+  const std::string name = GENERATE(std::string("tiny"), std::string("odd"));
+  CAPTURE(name);
+  Case one(name, {"vulkan", "cpu"});
+  one.options.max_batch = 3;
+  compiled(one.options);
+  const auto cpu = told(one.options.output, "cpu", false);
+  CHECK(told(one.options.output, "vulkan", true) == cpu);
+  CHECK(told(one.options.output, "vulkan", false) == cpu);
   one.checkQuiet();
 }
 

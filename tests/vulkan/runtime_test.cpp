@@ -54,6 +54,27 @@ void addDispatch(fb::EntryT &entry, fb::DispatchT dispatch) {
   entry.commands.push_back(std::move(command));
 }
 
+// Entry next: x, t [batch, 8] -> y = 2 x + t.
+std::unique_ptr<fb::EntryT> nextEntry() {
+  auto entry = std::make_unique<fb::EntryT>();
+  entry->name = "next";
+  entry->bounds = {64};
+  entry->io_bytes = 6144;
+  auto square = [&](const char *name, uint64_t offset) {
+    return port(name, fb::DType::f32, shape(symbol(0), constant(8)), offset, 2048);
+  };
+  entry->inputs.push_back(square("x", 0));
+  entry->inputs.push_back(square("t", 2048));
+  entry->outputs.push_back(square("y", 4096));
+  fb::DispatchT dispatch;
+  for (uint32_t i = 0; i < 2; ++i) dispatch.args.push_back(ref(fb::Space::input, i, 0, 2048));
+  dispatch.args.push_back(ref(fb::Space::output, 0, 0, 2048));
+  using A = fb::Access;
+  dispatch.choices.push_back(choice("plain", step(1, {A::read, A::read, A::write}, symbol(0, 8))));
+  addDispatch(*entry, std::move(dispatch));
+  return entry;
+}
+
 // Entry main: x [batch, 8] -> y = affine(affine(x)), all = the whole weight of 1000, count = runs so far.
 void write(const std::string &path) {
   auto writer = std::move(*ArtifactWriter::create(path));
@@ -117,6 +138,7 @@ void write(const std::string &path) {
   counter.choices.push_back(choice("count", std::move(counts)));
   addDispatch(*entry, std::move(counter));
   program->entries.push_back(std::move(entry));
+  program->entries.push_back(nextEntry());
   fb::MetadataT metadata;
   metadata.programs.push_back(std::move(program));
   auto written = writer.finish(metadata);
@@ -202,6 +224,89 @@ TEST_CASE("a program runs on the device, again without recording anew, and layer
   }
   emulateLimits("");
   for (const std::string &message : messages.list) FAIL_CHECK(message);
+}
+
+TEST_CASE("a loop carries outputs to inputs on the device, again without recording anew") {
+  TemporaryDirectory directory;
+  setenv("LINNET_CACHE_DIR", (directory / "cache").c_str(), 1);
+  write(directory / "a.linnet");
+  Messages messages;
+  auto artifact = Artifact::open(directory / "a.linnet");
+  REQUIRE(artifact.ok());
+  auto device = openDevice("vulkan");
+  REQUIRE(device.ok());
+  auto executable = (*device)->load(*artifact, *artifact->program("vulkan"), {});
+  REQUIRE(executable.ok());
+  auto &vulkan = static_cast<VulkanExecutable &>(**executable);
+  const uint64_t before = vulkan.memory().total();
+  auto loop = vulkan.makeLoop({1, {{0, 0}}, {1}, {0}});
+  INFO((loop ? "" : loop.error().message));
+  REQUIRE(loop.ok());
+  REQUIRE(*loop);
+  CHECK(vulkan.memory().total() == before + 2 * 2048 * uint64_t((*loop)->mostSteps()));
+  auto counts = [&] {
+    const RecordingCounts &c = vulkan.counts();
+    return std::array{c.recordings, c.descriptor_sets, c.copies};
+  };
+  auto once = [&](int64_t batch, int64_t steps) {
+    size_t n = static_cast<size_t>(batch) * 8;
+    std::vector<float> x(n), t(n * static_cast<size_t>(steps)), expected;
+    for (size_t i = 0; i < n; ++i) x[i] = static_cast<float>(i % 13) - 6;
+    for (size_t i = 0; i < t.size(); ++i) t[i] = static_cast<float>(i % 31) / 4;
+    std::vector<std::span<const std::byte>> in = {std::as_bytes(std::span(x)),
+                                                  std::as_bytes(std::span(t).first(n))};
+    std::vector<std::span<const std::byte>> tables = {std::as_bytes(std::span(t).subspan(n))};
+    auto ran = (*loop)->run(steps, std::vector<int64_t>{batch}, in, tables);
+    INFO((ran ? "" : ran.error().message));
+    REQUIRE(ran.ok());
+    for (size_t i = 0; i < t.size(); ++i) expected.push_back(2 * (i < n ? x[i] : expected[i - n]) + t[i]);
+    auto kept = (*loop)->history(0);
+    REQUIRE(kept.ok());
+    REQUIRE(kept->size() == expected.size() * 4);
+    CHECK(std::memcmp(kept->data(), expected.data(), kept->size()) == 0);
+    CHECK(floats(vulkan, 0) ==
+          std::vector<float>(expected.end() - static_cast<ptrdiff_t>(n), expected.end()));
+  };
+  for (int64_t batch : {5, 64, 1}) once(batch, 6);
+  const auto steady = counts();
+  CHECK(steady == std::array<uint64_t, 3>{3, 3, uint64_t((*loop)->mostSteps())});
+  for (int64_t batch : {64, 1, 5})
+    for (int64_t steps : {int64_t(1), int64_t(2), (*loop)->mostSteps()}) once(batch, steps);
+  CHECK(counts() == steady);
+  for (const std::string &message : messages.list) FAIL_CHECK(message);
+}
+
+TEST_CASE("a loop that cannot be is refused in a line") {
+  TemporaryDirectory directory;
+  write(directory / "a.linnet");
+  auto artifact = Artifact::open(directory / "a.linnet");
+  auto device = openDevice("vulkan");
+  auto executable = (*device)->load(*artifact, *artifact->program("vulkan"), {});
+  REQUIRE(executable.ok());
+  auto refused = [&](const LoopSpec &spec) {
+    auto made = (*executable)->makeLoop(spec);
+    REQUIRE(!made.ok());
+    return made.error().message;
+  };
+  const std::string path = directory / "a.linnet";
+  CHECK(refused({2, {}, {}, {}}) == path + ": a loop's entry: number 2 of 2");
+  CHECK(refused({1, {{1, 0}}, {}, {}}) == path + ": a loop's output: number 1 of 1");
+  CHECK(refused({1, {}, {2}, {}}) == path + ": a loop's input: number 2 of 2");
+  CHECK(refused({1, {}, {}, {-1}}) == path + ": a loop's output: number -1 of 1");
+  auto loop = std::move(*(*executable)->makeLoop({0, {{1, 0}}, {}, {0}}));
+  std::vector<float> x(8);
+  std::vector<std::span<const std::byte>> in = {std::as_bytes(std::span(x))};
+  std::vector<int64_t> one = {1};
+  CHECK(loop->history(0).error().message == "no history: the loop has not been run");
+  CHECK(loop->run(0, one, in, {}).error().message == "entry 'main': expected from 1 to 64 steps, found 0");
+  CHECK(loop->run(65, one, in, {}).error().message == "entry 'main': expected from 1 to 64 steps, found 65");
+  CHECK(loop->run(2, one, in, {}).error().message ==
+        "entry 'main': output 'all' cannot become input 'x': 4000 bytes of f32, 32 of f32");
+  auto tables = std::move(*(*executable)->makeLoop({1, {}, {1}, {}}));
+  in.push_back(in[0]);
+  CHECK(tables->run(3, one, in, {}).error().message == "entry 'next': expected 1 tables, found 0");
+  CHECK(tables->run(3, one, in, std::span(in).first(1)).error().message ==
+        "entry 'next': input 't' of the steps behind the first: expected 64 bytes, found 32");
 }
 
 TEST_CASE("operands are dispatched in parts, with their places told, or refused") {

@@ -11,7 +11,7 @@ struct MemoryUse {
   uint64_t states = 0;  ///< KV cache at the largest batch and context
   uint64_t arena = 0;   ///< activations
   uint64_t io = 0;      ///< inputs and outputs
-  uint64_t scratch = 0; ///< working memory of the library's matmuls
+  uint64_t scratch = 0; ///< working memory of the library's matmuls, and of decoding many tokens on a device
   uint64_t total() const { return weights + states + arena + io + scratch; }
 };
 
