@@ -28,6 +28,7 @@ int64_t hostAfter(const Profile &profile, size_t call) {
 void addCall(PhaseSummary &phase, const Profile &profile, size_t number) {
   const ProfileCall &call = profile.calls[number];
   ++phase.calls;
+  phase.dispatches += call.dispatches, phase.barriers += call.barriers;
   if (call.dim("batch") > 0 && call.dim("seq") > 0) phase.tokens += call.dim("batch") * call.dim("seq");
   double in_commands = 0;
   for (size_t i = call.first_event; i < call.first_event + call.events; ++i)

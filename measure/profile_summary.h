@@ -38,7 +38,8 @@ struct GroupSummary {
 
 struct PhaseSummary {
   std::string name;
-  int64_t calls = 0, tokens = 0; ///< tokens: batch times seq, where the entry has these
+  int64_t calls = 0, tokens = 0;        ///< tokens: batch times seq, where the entry has these
+  int64_t dispatches = 0, barriers = 0; ///< of all calls
   // wall = commands + between + host
   double wall = 0;
   double commands = 0;                    ///< in which a command was at work

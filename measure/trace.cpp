@@ -34,6 +34,8 @@ Json callEvent(const Profile &profile, size_t number, int64_t start) {
            {{"call", number},
             {"entry", call.entry},
             {"dims", dims},
+            {"dispatches", call.dispatches},
+            {"barriers", call.barriers},
             {"profiler_us", microseconds(call.overhead)}}}};
 }
 
@@ -181,6 +183,11 @@ private:
       for (auto &[name, value] : dims->items()) {
         LINNET_ASSIGN(int64_t size, count(*dims, name.c_str()));
         run.dims.push_back({name, std::min(size, int64_t(1) << 20)});
+      }
+    for (auto [name, to] : {std::pair("dispatches", &run.dispatches), std::pair("barriers", &run.barriers)})
+      if (member(*args, name)) { // not in traces of the first versions
+        LINNET_ASSIGN(int64_t number, count(*args, name));
+        *to = static_cast<uint32_t>(std::min(number, int64_t(1) << 31));
       }
     overheads.push_back(std::llround(overhead * 1000));
     in_call = true;

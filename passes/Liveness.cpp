@@ -14,14 +14,30 @@ llvm::DenseMap<Operation *, int> positions(func::FuncOp function) {
   return position;
 }
 
+/// For each op of the block the position where its group ends: its own, unless later ops are joined to it.
+static SmallVector<int> groupEnds(func::FuncOp function) {
+  Block &block = function.getBody().front();
+  SmallVector<int> ends(block.getOperations().size());
+  int at = static_cast<int>(ends.size()), next_end = -1; // of the command behind, where that is joined
+  for (Operation &op : llvm::reverse(block)) {
+    --at;
+    ends[at] = at;
+    if (!isCommand(&op)) continue;
+    if (next_end >= 0) ends[at] = next_end;
+    next_end = op.hasAttr(kJoined) ? ends[at] : -1;
+  }
+  return ends;
+}
+
 SmallVector<Lifetime> lifetimes(func::FuncOp function) {
   SmallVector<Lifetime> all;
   llvm::DenseMap<Value, size_t> index;
+  const SmallVector<int> ends = groupEnds(function);
   int at = 0;
   for (Operation &op : function.getBody().front()) {
     for (Value operand : op.getOperands())
       if (auto found = index.find(storageOf(operand).base); found != index.end())
-        all[found->second].last = at;
+        all[found->second].last = std::max(all[found->second].last, ends[at]);
     bool owns =
         !llvm::isa<ParamOp, ConstantOp>(op) && !op.hasAttr("linnet.view") && !op.hasAttr("linnet.in_place");
     for (Value result : op.getResults()) {

@@ -16,7 +16,8 @@ struct Lifetime {
 };
 
 /// Lifetimes of all op results of the entry's one block that own a buffer, in the order of definition; reads
-/// through views and in-place updates count as reads of the base.
+/// through views and in-place updates count as reads of the base. Ops of a group (linnet.joined) read until
+/// its last op runs.
 llvm::SmallVector<Lifetime> lifetimes(mlir::func::FuncOp function);
 
 /// Position of each op in the entry's block.

@@ -26,13 +26,24 @@ struct Step {
   const char *options = "";
 };
 
+constexpr llvm::StringLiteral kJoinPass =
+    "linnet-join"; // of the planning passes the one that may be left out
+
 /// What makes a plan of any module in the dialect. Backends lower nothing else.
 constexpr Step kPlanning[] = {{"linnet-wrap-elementwise"},
                               {"linnet-alias", true},
+                              {"linnet-join", true},
                               {"linnet-plan-memory", true},
                               {"linnet-verify-plan"}};
 
 bool plans(const TargetDescription &target) { return target.in_place_caches; }
+
+std::vector<Step> planning(const TargetDescription &target) {
+  if (!plans(target)) return {};
+  std::vector<Step> steps(std::begin(kPlanning), std::end(kPlanning));
+  llvm::erase_if(steps, [&](const Step &step) { return StringRef(step.pass) == kJoinPass && !target.joins; });
+  return steps;
+}
 
 /// The pass, with its options, that stores weights as a --dtype says.
 struct DtypePass {
@@ -75,7 +86,7 @@ std::vector<Step> optimizing(const TargetDescription &target, const PipelineSpec
 
 std::vector<Step> allSteps(const TargetDescription &target, const PipelineSpec &spec) {
   std::vector<Step> steps = optimizing(target, spec);
-  if (plans(target)) steps.insert(steps.end(), std::begin(kPlanning), std::end(kPlanning));
+  llvm::append_range(steps, planning(target));
   return steps;
 }
 
@@ -146,7 +157,8 @@ const std::vector<std::string> &requiredPasses() {
   static const std::vector<std::string> names = [] {
     std::vector<std::string> names;
     for (const Step &step : kPlanning)
-      if (StringRef(step.pass) != "linnet-verify-plan") names.push_back(step.pass);
+      if (StringRef(step.pass) != "linnet-verify-plan" && StringRef(step.pass) != kJoinPass)
+        names.push_back(step.pass);
     return names;
   }();
   return names;
@@ -181,8 +193,7 @@ Result<void> buildPipeline(OpPassManager &manager, const PipelineSpec &spec) {
   std::vector<Step> steps = allSteps(*target, spec);
   if (!spec.custom.empty()) {
     LINNET_TRY(append(manager, spec.custom));
-    steps.clear();
-    if (plans(*target)) steps.insert(steps.end(), std::begin(kPlanning), std::end(kPlanning));
+    steps = planning(*target);
   }
   llvm::erase_if(steps, [&](const Step &step) { return llvm::is_contained(spec.disabled, step.pass); });
   return append(manager, text(steps, target->name));

@@ -54,6 +54,11 @@ bool oneRow(RankedTensorType type, int64_t row) {
 
 } // namespace
 
+bool isCommand(Operation *op) {
+  return !op->hasAttr("linnet.view") && !op->hasTrait<OpTrait::IsTerminator>() &&
+         !llvm::isa<ParamOp, ConstantOp, RelayoutOp>(op);
+}
+
 Placement placementOf(Value value) {
   if (auto argument = llvm::dyn_cast<BlockArgument>(value))
     return {Placement::argument, static_cast<int>(argument.getArgNumber())};

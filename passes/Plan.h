@@ -11,6 +11,9 @@
 //   linnet.view                               (reshape, slice) no memory of its own: some of operand 0's
 //   elements
 //
+// linnet.joined on an op says that it may run in one command with the op before it (ops that compute nothing,
+// isCommand, left out); `linnet-join` writes it. What ops of such a group read is alive until its last op.
+//
 // An op with several results (fused) has instead `linnet.places`, an array with one entry a result, in order:
 // a #linnet.slot<...> or an i64 i that stands for linnet.output = i. `linnet.param` and `linnet.constant`
 // have none. The function has `linnet.arena_bytes` (extent of the arena that its slots use) and
@@ -49,6 +52,10 @@ struct Placement {
   int64_t offset = 0, size = 0;
 };
 Placement placementOf(mlir::Value value);
+
+constexpr llvm::StringLiteral kJoined = "linnet.joined";
+/// Whether `op` of an entry's block computes something: no view, weight or terminator.
+bool isCommand(mlir::Operation *op);
 
 /// Sets result `i` of `op`: a slot, or an output by its number. Keeps the form for one and for several
 /// results.

@@ -64,6 +64,7 @@ const TargetDescription kTargets[] = {
      .attention = true,
      .views = true,
      .in_place_caches = true,
+     .joins = true,
      .panel = vulkanPanel,
      .embed_reads_panels = true,
      .accepts_strided_rows = stridedRows},

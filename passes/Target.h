@@ -30,6 +30,8 @@ struct TargetDescription {
   /// Slices stay views where their users allow it (acceptsStridedRows), and caches are updated in place.
   bool views = false;
   bool in_place_caches = false;
+  /// Runs of ops that linnet-join marks are one command where they have little to do.
+  bool joins = false;
   /// The layout that matmul wants its weights in, by element type; nothing: row-major.
   std::optional<PanelShape> (*panel)(mlir::Type element) = nullptr;
   /// Whether `embed` reads the rows of a table packed for a matmul with transpose_rhs.

@@ -33,7 +33,10 @@ public:
   explicit PlanChecker(func::FuncOp function) : function(function), block(function.getBody().front()) {}
 
   std::string run() {
+    bool first = true;
     for (Operation &op : block) {
+      if (first && op.hasAttr(kJoined)) return nameOf(&op) + " is joined to no op before it";
+      first &= !isCommand(&op);
       if (std::string why = checkPlaces(op); !why.empty()) return why;
       if (std::string why = checkReads(op); !why.empty()) return why;
     }

@@ -50,8 +50,8 @@ void Profiler::add(const RunTiming &run) {
   if (at == seen.end()) at = seen.insert(seen.end(), Seen{std::string(run.entry), {}});
   auto entry = static_cast<size_t>(at - seen.begin());
   auto call = static_cast<uint32_t>(kept.calls.size());
-  kept.calls.push_back(
-      {std::string(run.entry), run.dims, run.begin, run.end, 0, kept.events.size(), run.commands.size()});
+  kept.calls.push_back({std::string(run.entry), run.dims, run.begin, run.end, 0, kept.events.size(),
+                        run.commands.size(), run.dispatches, run.barriers});
   for (size_t i = 0; i < run.commands.size(); ++i) {
     const CommandTiming &timing = run.commands[i];
     kept.events.push_back({call, commandNumber(entry, run.entry, i, timing), timing.begin, timing.end,

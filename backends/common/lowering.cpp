@@ -6,6 +6,8 @@
 #include "llvm/ADT/SetVector.h"
 #include "llvm/Support/MathExtras.h"
 
+#include <set>
+
 using namespace mlir;
 
 namespace linnet::backend {
@@ -239,7 +241,25 @@ Result<void> ModuleLowering::lowerEntry(func::FuncOp function) {
   program.arena_bytes = std::max(program.arena_bytes, out->arena_bytes);
   LINNET_TRY(addPorts(function));
   findServed();
-  for (Operation &op : function.getBody().front().without_terminator()) LINNET_TRY(lower(&op));
+  std::vector<Operation *> group; // a command and those that are joined to it
+  auto end = [&]() -> Result<void> {
+    auto done = group.size() > 1 ? lowerGroup(group) : group.empty() ? Result<void>() : lower(group[0]);
+    group.clear();
+    return done;
+  };
+  for (Operation &op : function.getBody().front().without_terminator()) {
+    if (!isCommand(&op)) {
+      LINNET_TRY(lower(&op));
+      continue;
+    }
+    if (!op.hasAttr(kJoined)) LINNET_TRY(end());
+    group.push_back(&op);
+  }
+  return end();
+}
+
+Result<void> ModuleLowering::lowerGroup(const std::vector<Operation *> &group) {
+  for (Operation *op : group) LINNET_TRY(lower(op));
   return {};
 }
 
@@ -311,12 +331,24 @@ Result<fb::RefT> ModuleLowering::dense(Operation *op, mlir::Value value) {
 
 //===- commands ----------------------------------------------------------------------------------------===//
 
-std::unique_ptr<fb::CommandT> ModuleLowering::command(Operation *op) {
+std::unique_ptr<fb::CommandT> ModuleLowering::command(Operation *op) { return command(std::vector{op}); }
+
+std::unique_ptr<fb::CommandT> ModuleLowering::command(const std::vector<Operation *> &group) {
   auto command = std::make_unique<fb::CommandT>();
-  command->op = op->getName().stripDialect().str();
-  command->location = locationOf(op);
-  command->only_for = servedBy(op);
-  addCost(op, *command);
+  command->op = group.back()->getName().stripDialect().str();
+  command->location = locationOf(group.back());
+  Cost cost;
+  std::set<uint16_t> outputs;
+  bool always = false; // a state needs one of them
+  for (Operation *op : group) {
+    addCost(op, cost);
+    const std::vector<uint16_t> served = servedBy(op);
+    outputs.insert(served.begin(), served.end());
+    always |= served.empty();
+  }
+  if (!always) command->only_for.assign(outputs.begin(), outputs.end());
+  command->flops = expression(cost.flops);
+  command->bytes = expression(cost.bytes);
   return command;
 }
 
@@ -328,8 +360,8 @@ uint64_t ModuleLowering::roomBehindPlan(uint64_t bytes) {
 }
 
 /// Operations and memory traffic of the mathematics: every operand is read and every result written once.
-void ModuleLowering::addCost(Operation *op, fb::CommandT &command) {
-  std::vector<Extent> bytes, flops;
+void ModuleLowering::addCost(Operation *op, Cost &cost) {
+  std::vector<Extent> bytes, &flops = cost.flops;
   auto traffic = [&](mlir::Value value) {
     if (auto type = llvm::dyn_cast<RankedTensorType>(value.getType()))
       bytes.push_back(type.getElementType().isInteger(4)
@@ -361,8 +393,7 @@ void ModuleLowering::addCost(Operation *op, fb::CommandT &command) {
     const int64_t per_element = llvm::isa<LayerNormOp>(op) ? 8 : llvm::isa<SoftmaxOp>(op) ? 4 : 1;
     flops.push_back(extentOf(op->getOperand(0)) * Extent(per_element));
   }
-  command.flops = expression(flops);
-  command.bytes = expression(bytes);
+  cost.bytes.insert(cost.bytes.end(), bytes.begin(), bytes.end());
 }
 
 Result<fb::ProgramT> ModuleLowering::run() {

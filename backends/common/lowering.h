@@ -61,6 +61,8 @@ public:
 
 protected:
   virtual Result<void> lowerOp(mlir::Operation *op) = 0;
+  /// Ops that linnet-join marked, in order: one by one, unless the backend knows better.
+  virtual Result<void> lowerGroup(const std::vector<mlir::Operation *> &group);
   /// Called when all entries are lowered.
   virtual Result<void> addCode(fb::ProgramT &program) = 0;
 
@@ -85,6 +87,8 @@ protected:
   // --- commands
   /// A command with its op, location and cost; the caller sets the body and calls push.
   std::unique_ptr<fb::CommandT> command(mlir::Operation *op);
+  /// Of a group: the last op's, with the cost of all.
+  std::unique_ptr<fb::CommandT> command(const std::vector<mlir::Operation *> &group);
   /// The outputs of the entry that alone need what `op` computes; none: a state needs it, too.
   std::vector<uint16_t> servedBy(mlir::Operation *op) const { return served.lookup(op); }
   void push(std::unique_ptr<fb::CommandT> command) { out->commands.push_back(std::move(command)); }
@@ -113,7 +117,10 @@ private:
   Result<uint32_t> state(mlir::func::FuncOp function, mlir::Type type, llvm::StringRef name);
   std::vector<std::unique_ptr<fb::ExprT>> shapeExpressions(mlir::Type type);
   Result<fb::RefT> place(mlir::Operation *op, mlir::Value base);
-  void addCost(mlir::Operation *op, fb::CommandT &command);
+  struct Cost {
+    std::vector<Extent> bytes, flops;
+  };
+  void addCost(mlir::Operation *op, Cost &cost);
   Result<fb::BlobT> storeParam(mlir::Operation *op, ir::ParamOp param, mlir::RankedTensorType stored);
   Result<fb::BlobT> storeConstant(mlir::Operation *op, ir::ConstantOp constant,
                                   mlir::RankedTensorType stored);

@@ -188,7 +188,7 @@ Result<Tensor> attention(const Tensor &q, const Tensor &k, const Tensor &v, doub
   return out;
 }
 
-// cache (B, H, S, D), entries (B, T, H, D)
+// cache (B, H, S, D), entries (B, T, H, D), rounded to the cache's type
 Result<Tensor> cacheAppend(const Tensor &cache, const Tensor &entries, const Tensor &past) {
   int64_t batch = cache.shape[0], heads = cache.shape[1], capacity = cache.shape[2], d = cache.shape[3];
   int64_t seq = entries.shape[1];
@@ -198,9 +198,11 @@ Result<Tensor> cacheAppend(const Tensor &cache, const Tensor &entries, const Ten
     int64_t before = past.ints()[b];
     if (before < 0) return errorf("past[{}] is {}", b, before);
     for (int64_t t = 0; t < seq && before + t < capacity; ++t)
-      for (int64_t h = 0; h < heads; ++h)
-        std::copy_n(entries.data() + ((b * seq + t) * heads + h) * d, d,
-                    out.data() + ((b * heads + h) * capacity + before + t) * d);
+      for (int64_t h = 0; h < heads; ++h) {
+        const float *from = entries.data() + ((b * seq + t) * heads + h) * d;
+        std::transform(from, from + d, out.data() + ((b * heads + h) * capacity + before + t) * d,
+                       [&](float x) { return rounded(cache.kind, x); });
+      }
   }
   return out;
 }

@@ -9,6 +9,22 @@ namespace linnet::vulkan {
 namespace {
 
 constexpr uint32_t kKeys = 64; ///< of a block: one an invocation
+constexpr uint32_t kNewKey = 5, kNewValue = 6, kKeyCache = 7, kValueCache = 8; ///< operands of append
+
+/// The softmax so far: the largest score and the sum of exp(score - top).
+struct Softmax {
+  Emitter &e;
+  Variable top = e.b.variable(e.f(-HUGE_VAL)), total = e.b.variable(e.f(0));
+
+  /// One key more: its weight, and what the sums so far shrink by.
+  std::pair<Value, Value> add(Value score) {
+    Builder &b = e.b;
+    Value before = b.get(top), now = b.max(before, score);
+    Value weight = e.exp(b.sub(score, now)), shrink = e.exp(b.sub(before, now));
+    b.set(top, now), b.set(total, b.fma(b.get(total), shrink, weight));
+    return {weight, shrink};
+  }
+};
 
 /// Where a query is and what it sees.
 struct Query {
@@ -17,13 +33,26 @@ struct Query {
   Builder &b = e.b;
   Value t, head, sequence, row, last; ///< row: number among all rows (b, t); last: one past the last key
   Value cache_row;                    ///< of key 0 in k and v
+  /// Of append: where the new key goes, and whether there is room for it. It is none of the keys before last.
+  Value place, fits;
 
   Query(Emitter &e, const AttentionSpec &spec, Value item) : e(e), spec(spec) {
     Value queries = e.extent(spec.queries), heads = e.extent(spec.heads);
     t = b.mod(item, queries), head = b.mod(b.div(item, queries), heads);
     sequence = b.div(item, b.mul(queries, heads));
-    row = b.add(b.mul(sequence, queries), t), last = end();
+    row = b.add(b.mul(sequence, queries), t);
     cache_row = b.mul(b.add(b.mul(sequence, heads), head), e.extent(spec.capacity));
+    if (!spec.append) {
+      last = end();
+      return;
+    }
+    Value past = integer(4), capacity = e.extent(spec.capacity);
+    fits = b.lt(past, capacity), last = b.min(past, capacity), place = b.add(cache_row, past);
+  }
+
+  /// Where the head's columns begin in this query's row of q, new k and new v.
+  Value columns() const {
+    return b.add(b.mul(row, e.extent(spec.q_stride)), b.mul(head, e.u(uint64_t(spec.head_size))));
   }
 
 private:
@@ -62,19 +91,43 @@ struct Attention {
     const Query at(e, spec, item);
     Value row = at.row, h = at.head, last = at.last;
     head_base = at.cache_row;
-    Value q = b.add(b.mul(row, e.extent(spec.q_stride)), b.mul(h, size));
+    Value q = at.columns();
     b.barrier(); // the query before is done with it
     b.forRange(lane, size, e.u(kKeys),
                [&](Value d) { b.store(query, d, e.load(0, b.add(q, d), spec.type)); });
     b.barrier();
-    Variable top = b.variable(e.f(-HUGE_VAL)), total = b.variable(e.f(0));
+    Softmax softmax{e};
+    Variable top = softmax.top, total = softmax.total;
     std::vector<Variable> sums;
     for (uint32_t i = 0; i < columnsEach(); ++i) sums.push_back(b.variable(e.f(0)));
     b.forRange(e.u(0), last, e.u(kKeys), [&](Value first) { block(first, last, top, total, sums); });
+    if (spec.append) append(at, softmax, sums);
     Value out = b.mul(b.add(b.mul(row, e.extent(spec.heads)), h), size);
     forColumns([&](uint32_t i, Value d) {
       Value empty = b.eq(b.get(total), e.f(0));
       e.store(3, b.add(out, d), spec.type, b.select(empty, e.f(0), b.div(b.get(sums[i]), b.get(total))));
+    });
+  }
+
+  /// The new key's share, and both rows into the caches. What is attended to is what the caches hold.
+  void append(const Query &at, Softmax &softmax, std::vector<Variable> &sums) {
+    Value from = at.columns(), to = b.mul(at.place, size);
+    auto entry = [&](uint32_t operand, Value d) {
+      return e.roundTo(e.load(operand, b.add(from, d), spec.type), spec.cache);
+    };
+    Variable mine = b.variable(e.f(0));
+    forColumns(
+        [&](uint32_t, Value d) { b.set(mine, b.fma(b.load(query, d), entry(kNewKey, d), b.get(mine))); });
+    Value dot = e.reduce(scratch, b.get(mine), [&](Value x, Value y) { return b.add(x, y); });
+    Value score = b.select(at.fits, b.mul(dot, e.f(spec.scale)), e.f(-HUGE_VAL));
+    auto [weight, shrink] = softmax.add(score);
+    forColumns([&](uint32_t i, Value d) {
+      Value k = entry(kNewKey, d), v = entry(kNewValue, d);
+      b.set(sums[i], b.fma(weight, v, b.mul(b.get(sums[i]), shrink)));
+      b.ifThen(at.fits, [&] {
+        e.store(kKeyCache, b.add(to, d), spec.cache, k);
+        e.store(kValueCache, b.add(to, d), spec.cache, v);
+      });
     });
   }
 
@@ -136,13 +189,15 @@ struct SubgroupAttention {
     const Query at(e, spec, item);
     std::vector<Value> query;
     std::vector<Variable> sums;
-    Value q = b.add(b.mul(at.row, e.extent(spec.q_stride)), b.mul(at.head, e.u(uint64_t(spec.head_size))));
+    Value q = b.shiftRight(at.columns(), e.u(2));
     for (uint32_t i = 0; i < each; ++i) {
-      query.push_back(e.load4(0, b.add(b.shiftRight(q, e.u(2)), mine(i))));
+      query.push_back(e.load4(0, b.add(q, mine(i))));
       sums.push_back(b.variable(b.splat(e.f(0), 4)));
     }
-    Variable top = b.variable(e.f(-HUGE_VAL)), total = b.variable(e.f(0));
+    Softmax softmax{e};
+    Variable top = softmax.top, total = softmax.total;
     b.forRange(e.u(0), at.last, e.u(kLanes), [&](Value first) { block(at, first, query, top, total, sums); });
+    if (spec.append) append(at, query, softmax, sums);
     Value out = b.mul(b.add(b.mul(at.row, e.extent(spec.heads)), at.head), e.u(uint64_t(spec.head_size)));
     Value none = b.eq(b.get(total), e.f(0)), scale = b.div(e.f(1), b.get(total));
     for (uint32_t i = 0; i < each; ++i)
@@ -151,6 +206,46 @@ struct SubgroupAttention {
         e.store(3, b.add(out, b.add(b.mul(mine(i), e.u(4)), e.u(uint64_t(c)))), spec.type,
                 b.select(none, e.f(0), x));
       }
+  }
+
+  /// See Attention::append.
+  void append(const Query &at, const std::vector<Value> &query, Softmax &softmax,
+              std::vector<Variable> &sums) {
+    Value from = b.shiftRight(at.columns(), e.u(2)), to = b.mul(at.place, e.u(uint64_t(spec.head_size)));
+    std::vector<Value> keys, values;
+    Value part = e.f(0); // of the dot product, this invocation's
+    for (uint32_t i = 0; i < each; ++i) {
+      keys.push_back(entry(kNewKey, b.add(from, mine(i))));
+      values.push_back(entry(kNewValue, b.add(from, mine(i))));
+      Value product = b.dot(query[i], keys[i]);
+      part = b.add(part, owns(i) ? b.select(owns(i), product, e.f(0)) : product);
+    }
+    Value score = e.f(0);
+    for (Value other : ofAll(part)) score = b.add(score, other);
+    score = b.select(at.fits, b.mul(score, e.f(spec.scale)), e.f(-HUGE_VAL));
+    auto [weight, shrink] = softmax.add(score);
+    for (uint32_t i = 0; i < each; ++i) {
+      b.set(sums[i], b.fma(b.splat(weight, 4), values[i], b.mul(b.get(sums[i]), b.splat(shrink, 4))));
+      b.ifThen(owns(i) ? b.logicalAnd(at.fits, owns(i)) : at.fits, [&] {
+        for (int c = 0; c < 4; ++c) {
+          Value column = b.add(to, b.add(b.mul(mine(i), e.u(4)), e.u(uint64_t(c))));
+          e.store(kKeyCache, column, spec.cache, b.extract(keys[i], c));
+          e.store(kValueCache, column, spec.cache, b.extract(values[i], c));
+        }
+      });
+    }
+  }
+  /// Four columns of a new row, rounded as the cache holds them.
+  Value entry(uint32_t operand, Value four) {
+    Value x = e.load4(operand, four);
+    if (spec.cache == Type::f32) return x;
+    Value parts[4];
+    for (int c = 0; c < 4; ++c) parts[c] = e.roundTo(b.extract(x, c), spec.cache);
+    return b.vector({parts[0], parts[1], parts[2], parts[3]});
+  }
+  /// Whether this invocation's i-th four is not the last one again; null: it never is.
+  Value owns(uint32_t i) {
+    return (i + 1) * kLanes > fours ? b.lt(b.add(lane, e.u(i * kLanes)), e.u(fours)) : Value();
   }
 
   void block(const Query &at, Value first, const std::vector<Value> &query, Variable top, Variable total,
@@ -186,20 +281,25 @@ std::string nameOf(const AttentionSpec &spec) {
                      nameOf(spec.cache), spec.batch.text(), spec.queries.text(), spec.heads.text(),
                      spec.capacity.text(), spec.head_size, spec.q_stride.text(),
                      std::bit_cast<uint32_t>(spec.scale), spec.causal ? "_causal" : "",
-                     spec.past ? "_past" : "", spec.length ? "_length" : "");
+                     spec.past ? "_past" : "", spec.length ? "_length" : "") +
+         (spec.append ? "_append" : "");
+}
+
+uint32_t operands(const AttentionSpec &spec) {
+  return 4u + spec.past + spec.length + (spec.append ? 4u : 0u);
 }
 
 } // namespace
 
 Kernel attentionKernel(const AttentionSpec &spec) {
-  Emitter e(nameOf(spec), 4u + spec.past + spec.length, kKeys, spec.where);
+  Emitter e(nameOf(spec), operands(spec), kKeys, spec.where);
   Attention body{e, spec};
   e.forGroups(e.extent(spec.batch * spec.heads * spec.queries), [&](Value item) { body.one(item); });
   return e.finish();
 }
 
 Kernel subgroupAttentionKernel(const AttentionSpec &spec) {
-  Emitter e("subgroup_" + nameOf(spec), 4u + spec.past + spec.length, SubgroupAttention::kLanes, spec.where);
+  Emitter e("subgroup_" + nameOf(spec), operands(spec), SubgroupAttention::kLanes, spec.where);
   for (const char *feature : {"cpu", "subgroup_basic", "subgroup_ballot"}) e.require(feature);
   e.requireSubgroup(SubgroupAttention::kLanes);
   SubgroupAttention body{e, spec};

@@ -78,6 +78,10 @@ struct AttentionSpec {
   float scale = 1;
   bool causal = true, past = true, length = false;
   Operands where = {};
+  /// The one query of a sequence comes with a key and a value of its own, which go into the caches at `past`:
+  /// operands {q, k, v, out, past, new k, new v, k, v}, the last two as they are written. Rows of new k and v
+  /// are q_stride apart, too.
+  bool append = false;
 };
 Kernel attentionKernel(const AttentionSpec &spec);
 /// The same for drivers that run on a CPU: q, k and v are texels of four, the head size and q_stride
@@ -116,6 +120,18 @@ struct EmbedSpec {
   bool scaled = false;
   int64_t group = 0, groups = 1;
   Operands where = {};
+  /// A row of a second table is added: that of the id's position min(past[b] + t, limit - 1). Operands {ids,
+  /// out, table, scale?, past?, places, scale of places?}.
+  struct Places {
+    int64_t rows;
+    Type table;
+    bool scaled;
+    int64_t group, groups;
+    bool past;
+    int64_t limit;
+    Extent positions;
+  };
+  std::optional<Places> places = {};
 };
 Kernel embedKernel(const EmbedSpec &spec);
 
@@ -183,8 +199,8 @@ Kernel subgroupMatmulKernel(const MatmulSpec &spec);
 Kernel tiledMatmulKernel(const MatmulSpec &spec);
 
 /// out = activation(a w + bias) + residual, w in panels, a and out f32. Operands {a, out, w, scale?,
-/// bias?, residual?}. Rows of a are a_stride elements apart. Workgroups: x counts panels (cut in
-/// `slices` each), y tiles of tile_m rows.
+/// bias?, residual?, gain?, beta?, length?}. Rows of a are a_stride elements apart. Workgroups: x counts
+/// panels (cut in `slices` each), y tiles of tile_m rows.
 struct PackedMatmulSpec {
   PanelSpec w;
   Extent m;
@@ -193,6 +209,16 @@ struct PackedMatmulSpec {
   Activation activation = Activation::none;
   Type bias_type = Type::f32;
   Operands where = {};
+  /// layer_norm(a) takes a's place; of a direct variant only, as what follows.
+  struct Norm {
+    Type type = Type::f32; ///< of gain and beta
+    float epsilon = 0;
+  };
+  std::optional<Norm> norm = {};
+  /// a, or residual, has `positions` rows a sequence: row m is the last of sequence m's first length[m].
+  bool last = false, last_residual = false;
+  Extent positions = 1;
+  bool selects() const { return last || last_residual; }
 };
 /// How a packed matmul is cut up.
 struct MatmulVariant {

@@ -166,6 +166,10 @@ Result<void> Lowering::emit(const Call &call, std::vector<Choice> choices) {
   if (call.args.size() > kMaxOperands)
     return errorAt(call.op, "target vulkan takes at most {} operands, found {}", kMaxOperands,
                    call.args.size());
+  if (gathering) {
+    gathering->push_back({call, std::move(choices)});
+    return {};
+  }
   fb::DispatchT body;
   const Operands where = Lowering::where(call);
   for (uint32_t i = 0; i < call.args.size(); ++i) {
@@ -178,7 +182,7 @@ Result<void> Lowering::emit(const Call &call, std::vector<Choice> choices) {
   }
   for (const Choice &choice : choices) {
     auto made = std::make_unique<fb::ChoiceT>();
-    made->name = choice.kernel.name;
+    made->name = choice.nameOf();
     auto add = [&](const Choice &part) -> Result<void> {
       if (part.kernel.push.size() > kFirstUnit)
         return errorAt(call.op, "target vulkan: {} sizes depend on the call, at most {} can",
@@ -192,7 +196,7 @@ Result<void> Lowering::emit(const Call &call, std::vector<Choice> choices) {
     made->least = choice.least, made->most = choice.most;
     body.choices.push_back(std::move(made));
   }
-  auto made = command(call.op);
+  auto made = call.group.empty() ? command(call.op) : command(call.group);
   made->body.Set(std::move(body));
   push(std::move(made));
   return {};

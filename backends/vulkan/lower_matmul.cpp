@@ -1,5 +1,7 @@
 #include "backends/vulkan/lowering.h"
 
+#include <algorithm>
+
 using namespace mlir;
 
 namespace linnet::vulkan {
@@ -11,23 +13,17 @@ bool panelFits(PanelAttr panel, Type type) {
          panel.getKBlock() == 16;
 }
 
-/// A variant and the numbers of rows that it is for.
-struct Ranked {
-  MatmulVariant variant;
-  int64_t least, most;
-};
-constexpr int64_t kAny = int64_t(1) << 56;
 /// The best first; the last runs on every device. Where the driver's device is a CPU, barriers are switches
 /// between fibres and shared memory is memory: no use. A GPU has more invocations than a row has columns: k
 /// is split.
-const Ranked kVariants[] = {
+const std::vector<RankedMatmul> kVariants = {
     {{.kind = MatmulVariant::direct, .rows = 1, .subgroup = 8}, 0, 1},
     {{.kind = MatmulVariant::direct, .rows = 4, .subgroup = 8}, 2, 7},
     {{.kind = MatmulVariant::direct, .rows = 8, .subgroup = 8}, 8, 15},
-    {{.kind = MatmulVariant::direct, .rows = 16, .subgroup = 8}, 16, kAny},
+    {{.kind = MatmulVariant::direct, .rows = 16, .subgroup = 8}, 16},
     {{.kind = MatmulVariant::direct, .rows = 1, .split = 8}, 0, 1},
     {{.kind = MatmulVariant::direct, .rows = 4, .split = 8}, 2, 8},
-    {{.kind = MatmulVariant::tiled, .rows = 64}, 0, kAny},
+    {{.kind = MatmulVariant::tiled, .rows = 64}},
 };
 
 /// The operands of the variants for CPUs: a binding each, those that are read in fours as texels.
@@ -36,10 +32,21 @@ Operands texelsOf(const PackedMatmulSpec &spec) {
   const bool fours = spec.a_stride % 4 == 0 && !(where.inside & 1);
   where.texels = {uint8_t(fours ? 4 : 0), 0, texelWords(spec.w.type)};
   if (spec.scaled) where.texels.push_back(4);
+  if (spec.norm) {
+    where.texels.resize(3u + spec.scaled + spec.bias + spec.residual);
+    where.texels.insert(where.texels.end(), 2, texelWords(spec.norm->type));
+  }
   return where;
 }
 
 } // namespace
+
+const std::vector<RankedMatmul> kSelfReadingVariants = {
+    {{.kind = MatmulVariant::direct, .rows = 1, .subgroup = 8}, 0, 1},
+    {{.kind = MatmulVariant::direct, .rows = 4, .subgroup = 8}, 2, 7},
+    {{.kind = MatmulVariant::direct, .rows = 1, .split = 8}, 0, 1},
+    {{.kind = MatmulVariant::direct, .rows = 4, .split = 8}, 2, 8},
+};
 
 Result<void> Lowering::lowerMatmul(MatmulOp op) {
   return panelOf(tensorOf(op.getRhs())) ? lowerPackedMatmul(op) : lowerPlainMatmul(op);
@@ -47,6 +54,12 @@ Result<void> Lowering::lowerMatmul(MatmulOp op) {
 
 /// (M, K) times a weight in panels, whatever M is: the leading dimensions of lhs are rows as well.
 Result<void> Lowering::lowerPackedMatmul(MatmulOp op) {
+  Call call{op};
+  LINNET_ASSIGN(const PackedMatmulSpec spec, packedMatmulOf(op, call));
+  return emit(call, packedMatmulChoices(call, spec, {}, kVariants));
+}
+
+Result<PackedMatmulSpec> Lowering::packedMatmulOf(MatmulOp op, Call &call) {
   const RankedTensorType rhs = tensorOf(op.getRhs());
   const PanelAttr panel = panelOf(rhs);
   if (op.getTransposeLhs()) return errorAt(op, "target vulkan has no packed matmul with transpose_lhs");
@@ -71,7 +84,6 @@ Result<void> Lowering::lowerPackedMatmul(MatmulOp op) {
   if (type != Type::f32)
     return errorAt(op, "target vulkan supports f32 with packed weights, found {}", nameOf(type));
 
-  Call call{op};
   call.in_parts = 2;
   LINNET_ASSIGN(const Extent stride, readRows(call, op.getLhs(), spec.w.k));
   spec.a_stride = stride.factor;
@@ -92,25 +104,43 @@ Result<void> Lowering::lowerPackedMatmul(MatmulOp op) {
   }
   if (spec.residual) LINNET_TRY(read(call, op.getResidual()));
   spec.m = extentOf(op.getLhs(), 0, tensorOf(op.getLhs()).getRank() - 1);
-  spec.where = where(call);
-  const Parts parts{{*call.in_parts},
+  return spec;
+}
+
+/// `args`: the kernel's operands among the call's.
+std::vector<Choice> Lowering::packedMatmulChoices(const Call &call, PackedMatmulSpec spec,
+                                                  const std::vector<uint32_t> &args,
+                                                  const std::vector<RankedMatmul> &variants) {
+  constexpr uint32_t kWeight = 2;
+  const Parts parts{{kWeight},
                     spec.w.count(),
                     uint64_t(spec.w.panelElements()) *
                         (spec.w.type == Type::i4 ? 1 : 2 * uint64_t(sizeOf(spec.w.type))) / 2,
                     0};
-  std::vector<Choice> choices;
+  spec.where = where(call, args);
   const Operands plain = spec.where, texels = texelsOf(spec);
-  for (const Ranked &ranked : kVariants) {
-    spec.where = ranked.variant.subgroup ? texels : plain;
-    choices.push_back({packedMatmulKernel(spec, ranked.variant),
-                       {{spec.w.count(), 1}, {spec.m, ranked.variant.rows}},
-                       {parts},
-                       spec.m,
-                       ranked.least,
-                       ranked.most,
-                       spec.where});
-  }
-  return emit(call, std::move(choices));
+  std::vector<Choice> choices;
+  auto add = [&](const RankedMatmul &ranked, const Operands &where) {
+    spec.where = where;
+    choices.push_back({.kernel = packedMatmulKernel(spec, ranked.variant),
+                       .groups = {{spec.w.count(), 1}, {spec.m, ranked.variant.rows}},
+                       .parts = {parts},
+                       .amount = spec.m,
+                       .least = ranked.least,
+                       .most = ranked.most,
+                       .where = where,
+                       .args = args});
+  };
+  // A group has more operands than some devices bind: alone where they can be.
+  if (!args.empty() && !plain.bind.empty())
+    for (const RankedMatmul &ranked : variants) {
+      if (!ranked.variant.subgroup) add(ranked, where(call, args, true));
+    }
+  for (const RankedMatmul &ranked : variants) add(ranked, ranked.variant.subgroup ? texels : plain);
+  // Those for CPUs first.
+  std::stable_partition(choices.begin(), choices.end(),
+                        [](const Choice &choice) { return choice.kernel.subgroup != 0; });
+  return choices;
 }
 
 /// Both operands row-major: activations, or weights that no layout was chosen for.

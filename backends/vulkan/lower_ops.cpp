@@ -15,6 +15,12 @@ Result<void> Lowering::checkHead(Operation *op, RankedTensorType q) {
 }
 
 Result<void> Lowering::lowerAttention(AttentionOp op) {
+  Call call{op};
+  LINNET_ASSIGN(const AttentionSpec spec, attentionOf(op, call));
+  return emit(call, attentionChoices(call, spec, {}));
+}
+
+Result<AttentionSpec> Lowering::attentionOf(AttentionOp op, Call &call) {
   const auto q = tensorOf(op.getQ());
   LINNET_TRY(checkHead(op, q));
   AttentionSpec spec;
@@ -25,27 +31,38 @@ Result<void> Lowering::lowerAttention(AttentionOp op) {
   spec.head_size = q.getDimSize(3);
   spec.scale = op.getScale().convertToFloat();
   spec.causal = op.getCausal(), spec.past = bool(op.getPast()), spec.length = bool(op.getLength());
-  Call call{op};
   LINNET_ASSIGN(spec.q_stride, readRows(call, op.getQ(), extentOf(op.getQ(), 2)));
   LINNET_TRY(read(call, op.getK()));
   LINNET_TRY(read(call, op.getV()));
   LINNET_TRY(write(call, op.getResult()));
   if (spec.past) LINNET_TRY(read(call, op.getPast()));
   if (spec.length) LINNET_TRY(read(call, op.getLength()));
-  const std::vector<Axis> queries = {{extentOf(op.getQ(), 0, 3), 1}};
+  return spec;
+}
+
+/// `args`: the kernel's operands among the call's.
+std::vector<Choice> Lowering::attentionChoices(const Call &call, AttentionSpec spec,
+                                               const std::vector<uint32_t> &args) {
+  const std::vector<Axis> queries = {{spec.batch * spec.queries * spec.heads, 1}};
   std::vector<Choice> choices;
-  const Operands plain = where(call);
+  const Operands plain = where(call, args);
   const auto fours = [](const Extent &extent) { return extent.isStatic() && extent.factor % 4 == 0; };
+  const uint32_t read_in_fours = spec.append ? 0x67 : 0x7; // q, k, v, new k, new v
   if (fours(spec.head_size) && fours(spec.q_stride) && spec.head_size <= 128 && spec.type == Type::f32 &&
-      !(plain.inside & 7)) {
+      !(plain.inside & read_in_fours)) {
     const uint8_t words = texelWords(spec.cache);
-    spec.where.texels = {4, words, words};
-    choices.push_back({subgroupAttentionKernel(spec), queries});
-    choices.back().where = spec.where;
+    spec.where = {.inside = plain.inside, .texels = {4, words, words}};
+    if (spec.append) spec.where.texels.insert(spec.where.texels.end(), {0, 0, 4, 4});
+    choices.push_back(
+        {.kernel = subgroupAttentionKernel(spec), .groups = queries, .where = spec.where, .args = args});
   }
-  spec.where = plain;
-  choices.push_back({attentionKernel(spec), queries});
-  return emit(call, std::move(choices));
+  auto add = [&](const Operands &where) {
+    spec.where = where;
+    choices.push_back({.kernel = attentionKernel(spec), .groups = queries, .where = where, .args = args});
+  };
+  if (spec.append) add(where(call, args, true)); // more operands than some devices bind
+  add(plain);
+  return choices;
 }
 
 Result<void> Lowering::lowerMask(MaskOp op) {
@@ -81,6 +98,15 @@ Result<void> Lowering::lowerCacheAppend(CacheAppendOp op) {
 }
 
 Result<void> Lowering::lowerEmbed(EmbedOp op) {
+  Call call{op};
+  LINNET_ASSIGN(auto lookup, embedOf(op, call));
+  auto &[spec, parts] = lookup;
+  spec.where = where(call);
+  return emit(call, {Choice{embedKernel(spec), {{spec.ids * spec.columns, kItems}}, {parts}}});
+}
+
+/// The specification, how the table is cut, and the operands {ids, out, table, scale?}.
+Result<std::pair<EmbedSpec, Parts>> Lowering::embedOf(EmbedOp op, Call &call) {
   const auto table = tensorOf(op.getTable());
   if (!table.hasStaticShape())
     return errorAt(op, "target vulkan needs a table of static size, found {}", describe(table));
@@ -89,7 +115,6 @@ Result<void> Lowering::lowerEmbed(EmbedOp op) {
   LINNET_ASSIGN(spec.out, typeOf(op, op.getResult()));
   spec.rows = table.getDimSize(0), spec.columns = dimOf(op.getTable(), 1), spec.ids = extentOf(op.getIds());
   spec.scaled = bool(op.getScale());
-  Call call{op};
   call.in_parts = 2;
   LINNET_TRY(read(call, op.getIds()));
   LINNET_TRY(write(call, op.getResult()));
@@ -117,8 +142,7 @@ Result<void> Lowering::lowerEmbed(EmbedOp op) {
     if (call.args.back().type != Type::f32)
       return errorAt(op, "target vulkan supports scales in f32, found {}", nameOf(call.args.back().type));
   }
-  spec.where = where(call);
-  return emit(call, {Choice{embedKernel(spec), {{spec.ids * spec.columns, kItems}}, {parts}}});
+  return std::pair(spec, parts);
 }
 
 Result<void> Lowering::lowerPositions(PositionsOp op) {

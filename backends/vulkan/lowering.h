@@ -1,5 +1,6 @@
 // Inside of lowerToVulkan: what the lowering of each op works with, beside what all backends share
-// (backends/common/lowering.h). Ops: lower_ops.cpp, lower_matmul.cpp, lower_fused.cpp, lower_gradients.cpp.
+// (backends/common/lowering.h). Ops: lower_ops.cpp, lower_matmul.cpp, lower_fused.cpp, lower_gradients.cpp,
+// lower_groups.cpp.
 #pragma once
 #include "backends/common/lowering.h"
 #include "backends/vulkan/kernels.h"
@@ -35,17 +36,29 @@ struct Parts {
   uint8_t axis = 3; ///< workgroups along it count units; 3: none do
 };
 
+constexpr int64_t kAnyAmount = int64_t(1) << 56;
+
 /// One kernel that does the work, where a size is in [least, most].
 struct Choice {
   Kernel kernel;
   std::vector<Axis> groups = {};
   std::vector<Parts> parts = {};
   Extent amount = 1;
-  int64_t least = 0, most = int64_t(1) << 56;
+  int64_t least = 0, most = kAnyAmount;
   std::optional<Operands> where = {}; ///< how the kernel has its operands, if not as the others
   std::vector<uint32_t> args = {};    ///< the kernel's operands among the call's; empty: all, in order
   std::vector<Choice> then = {};      ///< kernels that go on with the work
+  std::string name = {};              ///< empty: the kernel's
+  const std::string &nameOf() const { return name.empty() ? kernel.name : name; }
 };
+
+/// A variant of the packed matmul and the numbers of rows that it is for.
+struct RankedMatmul {
+  MatmulVariant variant;
+  int64_t least = 0, most = kAnyAmount;
+};
+/// Of those that choose and normalize the rows of a themselves: few rows, as each workgroup does it again.
+extern const std::vector<RankedMatmul> kSelfReadingVariants;
 
 /// Words of a texel that has four elements (i4: two rows of four).
 uint8_t texelWords(Type type);
@@ -63,8 +76,27 @@ private:
   struct Call {
     mlir::Operation *op;
     std::vector<Arg> args = {};
-    std::optional<uint32_t> in_parts = {}; ///< an operand that choices may cut in Parts
+    std::optional<uint32_t> in_parts = {};     ///< an operand that choices may cut in Parts
+    std::vector<mlir::Operation *> group = {}; ///< empty: op alone
   };
+
+  // groups of ops as one command: lower_groups.cpp
+  struct Emitted {
+    Call call;
+    std::vector<Choice> choices;
+  };
+  struct Group {
+    std::vector<Emitted> emitted;              ///< by each op
+    std::vector<std::vector<uint32_t>> places; ///< of its operands among the call's
+    Call call;
+  };
+  Result<void> lowerGroup(const std::vector<mlir::Operation *> &ops) override;
+  std::vector<Choice> oneByOne(Group &group);
+  Result<std::vector<Choice>> asOne(Group &group, const std::vector<mlir::Operation *> &ops);
+  Result<std::vector<Choice>> readAndMultiply(Group &group, const std::vector<mlir::Operation *> &ops);
+  Result<std::vector<Choice>> appendAndAttend(Group &group, const std::vector<mlir::Operation *> &ops);
+  Result<std::vector<Choice>> embedBoth(Group &group, const std::vector<mlir::Operation *> &ops);
+
   Result<void> read(Call &call, mlir::Value value);
   Result<void> write(Call &call, mlir::Value value);
   Result<void> readPacked(Call &call, mlir::Value value);
@@ -84,6 +116,11 @@ private:
 
   Result<void> lowerMatmul(ir::MatmulOp op);
   Result<void> lowerPackedMatmul(ir::MatmulOp op);
+  /// The specification, and the operands {a, out, w, scale?, bias?, residual?}.
+  Result<PackedMatmulSpec> packedMatmulOf(ir::MatmulOp op, Call &call);
+  std::vector<Choice> packedMatmulChoices(const Call &call, PackedMatmulSpec spec,
+                                          const std::vector<uint32_t> &args,
+                                          const std::vector<RankedMatmul> &variants);
   Result<void> lowerPlainMatmul(ir::MatmulOp op);
   Result<void> emitPlainMatmul(Call &call, MatmulSpec spec);
   bool isLarge(const Extent &rows, const Extent &columns, Type type) const;
@@ -93,9 +130,13 @@ private:
   /// The sizes of heads that kernels of attention hold.
   static Result<void> checkHead(mlir::Operation *op, mlir::RankedTensorType q);
   Result<void> lowerAttention(ir::AttentionOp op);
+  Result<AttentionSpec> attentionOf(ir::AttentionOp op, Call &call);
+  std::vector<Choice> attentionChoices(const Call &call, AttentionSpec spec,
+                                       const std::vector<uint32_t> &args);
   Result<void> lowerMask(ir::MaskOp op);
   Result<void> lowerCacheAppend(ir::CacheAppendOp op);
   Result<void> lowerEmbed(ir::EmbedOp op);
+  Result<std::pair<EmbedSpec, Parts>> embedOf(ir::EmbedOp op, Call &call);
   Result<void> lowerPositions(ir::PositionsOp op);
   Result<void> lowerLayerNorm(ir::LayerNormOp op);
   Result<void> lowerRows(mlir::Operation *op, Kernel (*make)(const RowSpec &));
@@ -129,6 +170,7 @@ private:
   const VulkanOptions &options;
   std::map<std::string, uint32_t> shaders;
   std::vector<Kernel> kernels;
+  std::vector<Emitted> *gathering = nullptr; ///< emit() only notes what it would emit
 };
 
 } // namespace linnet::vulkan

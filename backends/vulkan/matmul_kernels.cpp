@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <bit>
+
 namespace linnet::vulkan {
 namespace {
 
@@ -17,26 +19,108 @@ struct PackedMatmul {
   const PackedMatmulSpec &spec;
   const MatmulVariant &variant;
   Builder &b = e.b;
+  Shared scratch = {}; ///< of sums over a row
 
   uint32_t scaleOperand() const { return 3; }
   uint32_t biasOperand() const { return scaleOperand() + spec.scaled; }
   uint32_t residualOperand() const { return biasOperand() + spec.bias; }
+  uint32_t gainOperand() const { return residualOperand() + spec.residual; }
+  uint32_t betaOperand() const { return gainOperand() + 1; }
+  uint32_t lengthOperand() const { return gainOperand() + (spec.norm ? 2 : 0); }
   static uint32_t operands(const PackedMatmulSpec &spec) {
-    return 3u + spec.scaled + spec.bias + spec.residual;
+    return 3u + spec.scaled + spec.bias + spec.residual + (spec.norm ? 2u : 0u) + spec.selects();
   }
+
+  /// A row of a: where it begins, and what normalizes it.
+  struct Row {
+    Value base, mean, inverse;
+  };
   /// Four elements of a row of a at once: only where every row begins at a multiple of four words.
   bool vectorRows() const { return spec.a_stride % 4 == 0 && !e.beginsInside(0); }
 
+  Value fourOf(const Row &row, Value k) { return e.load4(0, b.shiftRight(b.add(row.base, k), e.u(2))); }
+  Value oneOf(const Row &row, Value k) { return e.load(0, b.add(row.base, k), Type::f32); }
+
   /// a[row, k .. k + 4), the same for all of a workgroup's columns.
-  std::array<Value, 4> activations(Value row_base, Value k) {
+  std::array<Value, 4> activations(const Row &row, Value k) {
     std::array<Value, 4> a;
     if (vectorRows()) {
-      Value four = e.load4(0, b.shiftRight(b.add(row_base, k), e.u(2)));
+      Value four = normed4(fourOf(row, k), row, b.shiftRight(k, e.u(2)));
       for (int i = 0; i < 4; ++i) a[size_t(i)] = b.extract(four, i);
     } else {
-      for (uint32_t i = 0; i < 4; ++i) a[i] = e.load(0, b.add(b.add(row_base, k), e.u(i)), Type::f32);
+      for (uint32_t i = 0; i < 4; ++i) a[i] = activation(row, b.add(k, e.u(i)));
     }
     return a;
+  }
+  Value activation(const Row &row, Value k) {
+    Value x = oneOf(row, k);
+    if (!spec.norm) return x;
+    return b.fma(b.mul(b.sub(x, row.mean), row.inverse), e.load(gainOperand(), k, spec.norm->type),
+                 e.load(betaOperand(), k, spec.norm->type));
+  }
+  Value normed4(Value x, const Row &row, Value four) {
+    if (!spec.norm) return x;
+    Value gain = e.loadFour(gainOperand(), four, spec.norm->type);
+    Value beta = e.loadFour(betaOperand(), four, spec.norm->type);
+    return b.fma(b.mul(b.sub(x, b.splat(row.mean, 4)), b.splat(row.inverse, 4)), gain, beta);
+  }
+
+  // --- rows; each workgroup, or each subgroup, normalizes those that it reads
+
+  /// Of all rows the last of the sequence's.
+  Value lastOf(Value sequence) {
+    Value positions = e.extent(spec.positions);
+    Value length = b.bitcast(e.load(lengthOperand(), sequence, Type::i32), Builder::u32());
+    length = b.max(b.min(length, positions), e.u(1)); // must not lead out of the tensor
+    return b.add(b.mul(sequence, positions), b.sub(length, e.u(1)));
+  }
+
+  /// The sum of term(x) over the row's elements, x as a vector of four or alone. Two passes, as the variance
+  /// of a row with a few large numbers (GPT-2's have) cancels in one.
+  Value total(const Row &row, const std::function<Value(Value)> &term) {
+    const auto k = uint64_t(spec.w.k), fours = vectorRows() ? k / 4 : 0;
+    const uint32_t lanes = variant.subgroup ? variant.subgroup : e.invocations();
+    Value lane = variant.subgroup ? b.subgroupLane() : me();
+    Variable four = b.variable(b.splat(e.f(0), 4)), one = b.variable(e.f(0));
+    b.forRange(lane, e.u(fours), e.u(lanes),
+               [&](Value i) { b.set(four, b.add(b.get(four), term(fourOf(row, b.mul(i, e.u(4)))))); });
+    if (4 * fours < k)
+      b.forRange(b.add(lane, e.u(4 * fours)), e.u(k), e.u(lanes),
+                 [&](Value i) { b.set(one, b.add(b.get(one), term(oneOf(row, i)))); });
+    Value sums = b.get(four), sum = b.get(one);
+    for (int i = 0; i < 4; ++i) sum = b.add(sum, b.extract(sums, i));
+    if (!variant.subgroup) return reduceAll(sum);
+    Value all = b.subgroupBroadcast(sum, 0);
+    for (uint32_t i = 1; i < variant.subgroup; ++i) all = b.add(all, b.subgroupBroadcast(sum, i));
+    return all;
+  }
+  Value me() { return b.add(b.mul(b.localId(1), e.u(kQuads)), b.localId(0)); }
+  Value reduceAll(Value x) {
+    b.barrier(); // an earlier sum may still be read
+    b.store(scratch, me(), x);
+    for (uint32_t half = e.invocations() / 2; half; half /= 2) {
+      b.barrier();
+      b.ifThen(b.lt(me(), e.u(half)), [&] {
+        b.store(scratch, me(), b.add(b.load(scratch, me()), b.load(scratch, b.add(me(), e.u(half)))));
+      });
+    }
+    b.barrier();
+    return b.load(scratch, e.u(0));
+  }
+
+  Row rowOf(Value number) {
+    Row row{b.mul(spec.last ? lastOf(number) : number, e.u(uint64_t(spec.a_stride))), {}, {}};
+    if (!spec.norm) return row;
+    Value size = e.f(double(spec.w.k));
+    row.mean = b.div(total(row, [](Value x) { return x; }), size);
+    Value variance = b.div(total(row,
+                                 [&](Value x) {
+                                   Value d = b.sub(x, x.type.width == 4 ? b.splat(row.mean, 4) : row.mean);
+                                   return b.mul(d, d);
+                                 }),
+                           size);
+    row.inverse = b.div(e.f(1), b.sqrt(b.add(variance, e.f(spec.norm->epsilon))));
+    return row;
   }
 
   /// The scales of four columns for row k of w.
@@ -47,7 +131,7 @@ struct PackedMatmul {
     return e.load4(scaleOperand(), b.add(b.mul(line, e.u(uint64_t(spec.w.n_block) / 4)), quad));
   }
 
-  void multiplyAdd(std::span<Variable> sums, std::span<const Value> bases, PanelReader &w, Value panel,
+  void multiplyAdd(std::span<Variable> sums, std::span<const Row> rows_of_a, PanelReader &w, Value panel,
                    Value quad, Value k, uint32_t count) {
     std::array<Value, 4> rows = w.rows4(k);
     if (spec.scaled && spec.group) {
@@ -57,22 +141,23 @@ struct PackedMatmul {
     for (size_t r = 0; r < sums.size(); ++r) {
       Value sum = b.get(sums[r]);
       if (count == 4) {
-        const std::array<Value, 4> a = activations(bases[r], k);
+        const std::array<Value, 4> a = activations(rows_of_a[r], k);
         for (uint32_t i = 0; i < 4; ++i) sum = b.fma(b.splat(a[i], 4), rows[i], sum);
       } else {
         for (uint32_t i = 0; i < count; ++i)
-          sum = b.fma(b.splat(e.load(0, b.add(b.add(bases[r], k), e.u(i)), Type::f32), 4), rows[i], sum);
+          sum = b.fma(b.splat(activation(rows_of_a[r], b.add(k, e.u(i))), 4), rows[i], sum);
       }
       b.set(sums[r], sum);
     }
   }
 
   /// Rows of w and of a in fours, as many fours as the subgroup has invocations: each loads one of a.
-  void multiplyAddBySubgroup(std::span<Variable> sums, std::span<const Value> bases, PanelReader &w,
+  void multiplyAddBySubgroup(std::span<Variable> sums, std::span<const Row> rows_of_a, PanelReader &w,
                              Value panel, Value quad, Value k) {
     std::vector<Value> own, totals;
     for (size_t r = 0; r < sums.size(); ++r) {
-      own.push_back(e.load4(0, b.add(b.shiftRight(b.add(bases[r], k), e.u(2)), b.subgroupLane())));
+      Value four = b.add(b.shiftRight(k, e.u(2)), b.subgroupLane());
+      own.push_back(normed4(fourOf(rows_of_a[r], b.mul(four, e.u(4))), rows_of_a[r], four));
       totals.push_back(b.get(sums[r]));
     }
     Value scale;
@@ -92,18 +177,18 @@ struct PackedMatmul {
   }
 
   /// sums += a w over k = begin, begin + step, ... in fours, and the ragged end.
-  void walk(std::span<Variable> sums, std::span<const Value> bases, PanelReader &w, Value panel, Value quad,
+  void walk(std::span<Variable> sums, std::span<const Row> rows_of_a, PanelReader &w, Value panel, Value quad,
             Value begin, Value step) {
     const auto whole = uint64_t(spec.w.k / 4 * 4);
     if (variant.subgroup && vectorRows()) {
       const uint64_t unit = 4 * uint64_t(variant.subgroup), units = uint64_t(spec.w.k) / unit * unit;
       b.forRange(begin, e.u(units), e.u(unit),
-                 [&](Value k) { multiplyAddBySubgroup(sums, bases, w, panel, quad, k); });
+                 [&](Value k) { multiplyAddBySubgroup(sums, rows_of_a, w, panel, quad, k); });
       begin = e.u(units);
     }
-    b.forRange(begin, e.u(whole), step, [&](Value k) { multiplyAdd(sums, bases, w, panel, quad, k, 4); });
+    b.forRange(begin, e.u(whole), step, [&](Value k) { multiplyAdd(sums, rows_of_a, w, panel, quad, k, 4); });
     if (const auto rest = uint32_t(spec.w.k % 4)) {
-      auto tail = [&] { multiplyAdd(sums, bases, w, panel, quad, e.u(whole), rest); };
+      auto tail = [&] { multiplyAdd(sums, rows_of_a, w, panel, quad, e.u(whole), rest); };
       variant.split > 1 ? b.ifThen(b.eq(b.localId(1), e.u(0)), tail) : tail();
     }
   }
@@ -112,7 +197,7 @@ struct PackedMatmul {
   void store(Value row, Value panel, Value quad, Value sum) {
     const auto n = uint64_t(spec.w.n);
     Value first = b.add(b.mul(panel, e.u(uint64_t(spec.w.n_block))), b.mul(quad, e.u(4)));
-    Value base = b.mul(row, e.u(n));
+    Value base = b.mul(row, e.u(n)), residual = spec.last_residual ? b.mul(lastOf(row), e.u(n)) : base;
     if (spec.scaled && !spec.group) sum = b.mul(sum, scales(panel, quad, e.u(0)));
     for (int j = 0; j < 4; ++j) {
       Value column = b.add(first, e.u(uint64_t(j)));
@@ -120,7 +205,7 @@ struct PackedMatmul {
         Value x = b.extract(sum, j), at = b.add(base, column);
         if (spec.bias) x = b.add(x, e.load(biasOperand(), column, spec.bias_type));
         x = e.activation(spec.activation, x);
-        if (spec.residual) x = b.add(x, e.load(residualOperand(), at, Type::f32));
+        if (spec.residual) x = b.add(x, e.load(residualOperand(), b.add(residual, column), Type::f32));
         e.store(1, at, Type::f32, x);
       };
       n % uint64_t(spec.w.n_block) ? b.ifThen(b.lt(column, e.u(n)), one) : one();
@@ -149,18 +234,19 @@ struct PackedMatmul {
   void direct() {
     Value quad = b.localId(0);
     Shared partial;
+    if (spec.norm && !variant.subgroup) scratch = e.shared(Builder::f32(), e.invocations(), "scratch");
     if (variant.split > 1)
       partial = e.shared(Builder::f32(4), kQuads * variant.split * variant.rows, "partial");
     forTiles([&](Value panel, Value first) {
       std::vector<Variable> sums;
-      std::vector<Value> bases;
+      std::vector<Row> rows_of_a;
       for (uint32_t r = 0; r < variant.rows; ++r) {
         sums.push_back(b.variable(b.splat(e.f(0), 4)));
-        bases.push_back(b.mul(clampedRow(first, r), e.u(uint64_t(spec.a_stride))));
+        rows_of_a.push_back(rowOf(clampedRow(first, r)));
       }
       Value begin = variant.split > 1 ? b.mul(b.localId(1), e.u(4)) : e.u(0);
       PanelReader w(e, spec.w, 2, b.sub(panel, e.firstUnit()), quad);
-      walk(sums, bases, w, panel, quad, begin, e.u(4 * variant.split));
+      walk(sums, rows_of_a, w, panel, quad, begin, e.u(4 * variant.split));
       if (variant.split == 1) {
         for (uint32_t r = 0; r < variant.rows; ++r)
           storeInside(r ? b.add(first, e.u(r)) : first, panel, quad, b.get(sums[r]));
@@ -258,6 +344,13 @@ Kernel packedMatmulKernel(const PackedMatmulSpec &spec, const MatmulVariant &var
   if (spec.bias) name += fmt::format("_bias_{}", nameOf(spec.bias_type));
   name += suffixOf(spec.activation);
   if (spec.residual) name += "_residual";
+  if (spec.norm) {
+    name +=
+        fmt::format("_norm_{}_{:x}", nameOf(spec.norm->type), std::bit_cast<uint32_t>(spec.norm->epsilon));
+  }
+  if (spec.selects())
+    name += fmt::format("{}{}_t{}", spec.last ? "_last" : "", spec.last_residual ? "_last_residual" : "",
+                        spec.positions.text());
   const bool tiled = variant.kind == MatmulVariant::tiled;
   Emitter e(name, PackedMatmul::operands(spec), kQuads, spec.where,
             tiled ? uint32_t(PackedMatmul::kTileY) : variant.split);

@@ -26,33 +26,67 @@ Kernel maskKernel(const MaskSpec &spec) {
   return e.finish();
 }
 
-Kernel embedKernel(const EmbedSpec &spec) {
+namespace {
+
+/// The scale of column c of row `row` of a table that is not in panels, `groups` a row.
+Value rowScale(Emitter &e, uint32_t operand, Value row, Value c, int64_t group, int64_t groups) {
+  Builder &b = e.b;
+  Value number = group ? b.div(c, e.u(uint64_t(group))) : e.u(0);
+  return e.load(operand, b.add(b.mul(row, e.u(uint64_t(groups))), number), Type::f32);
+}
+
+/// What embedKernel adds for the id in place i of (b, t).
+Value placeOf(Emitter &e, const EmbedSpec &spec, Value i, Value c) {
+  Builder &b = e.b;
+  const EmbedSpec::Places &places = *spec.places;
+  const uint32_t past = 3u + spec.scaled, table = past + places.past;
+  Value positions = e.extent(places.positions), row = b.mod(i, positions);
+  if (places.past) row = b.add(b.bitcast(e.load(past, b.div(i, positions), Type::i32), Builder::u32()), row);
+  row = b.min(row, e.u(uint64_t(std::min(places.limit, places.rows) - 1)));
+  Value x = e.load(table, b.add(b.mul(row, e.extent(spec.columns)), c), places.table);
+  if (!places.scaled) return x;
+  Value scale = rowScale(e, table + 1, row, c, places.group, places.groups);
+  return b.mul(b.convert(x, Builder::f32()), scale);
+}
+
+std::string nameOf(const EmbedSpec &spec) {
+  using backend::nameOf;
   std::string name = fmt::format("embed_{}_to_{}_{}x{}_i{}", nameOf(spec.table), nameOf(spec.out), spec.rows,
                                  spec.columns.text(), spec.ids.text());
   if (spec.panel) name += "_" + spec.panel->text();
   if (spec.scaled) name += fmt::format("_scaled{}of{}", spec.group, spec.groups);
-  Emitter e(name, 3 + spec.scaled, kItems, spec.where);
+  if (!spec.places) return name;
+  const EmbedSpec::Places &places = *spec.places;
+  name += fmt::format("_places_{}_{}_t{}_limit{}{}", nameOf(places.table), places.rows,
+                      places.positions.text(), places.limit, places.past ? "_past" : "");
+  return places.scaled ? name + fmt::format("_scaled{}of{}", places.group, places.groups) : name;
+}
+
+} // namespace
+
+Kernel embedKernel(const EmbedSpec &spec) {
+  const uint32_t more = spec.places ? 1u + spec.places->past + spec.places->scaled : 0;
+  Emitter e(nameOf(spec), 3 + spec.scaled + more, kItems, spec.where);
   Builder &b = e.b;
   e.forItems(spec.ids * spec.columns, [&](Value i) {
-    Value columns = e.extent(spec.columns), c = b.mod(i, columns);
-    Value row =
-        b.bitcast(b.max(e.load(0, b.div(i, columns), Type::i32), b.constant(int32_t(0))), Builder::u32());
+    Value columns = e.extent(spec.columns), c = b.mod(i, columns), id = b.div(i, columns);
+    Value row = b.bitcast(b.max(e.load(0, id, Type::i32), b.constant(int32_t(0))), Builder::u32());
     row = b.min(row, e.u(uint64_t(spec.rows - 1)));
     Value unit = spec.panel ? b.div(row, e.u(uint64_t(spec.panel->n_block))) : row, first = e.firstUnit();
     // Of a table that is dispatched in parts, another part has the other rows.
     b.ifThen(b.lt(b.sub(unit, first), e.unitCount()), [&] {
       Value x = spec.panel ? panelElement(e, *spec.panel, 2, first, c, row)
                            : e.load(2, b.add(b.mul(b.sub(row, first), columns), c), spec.table);
-      if (spec.scaled) {
+      if (spec.scaled && !spec.panel) {
+        x = b.mul(b.convert(x, Builder::f32()), rowScale(e, 3, row, c, spec.group, spec.groups));
+      } else if (spec.scaled) {
         Value group = spec.group ? b.div(c, e.u(uint64_t(spec.group))) : e.u(0);
-        const auto wide = uint64_t(spec.panel ? spec.panel->n_block : 1);
-        Value at = spec.panel
-                       ? b.add(b.mul(b.add(b.mul(b.div(row, e.u(wide)), e.u(uint64_t(spec.groups))), group),
-                                     e.u(wide)),
-                               b.mod(row, e.u(wide)))
-                       : b.add(b.mul(row, e.u(uint64_t(spec.groups))), group);
-        x = b.mul(b.convert(x, Builder::f32()), e.load(3, at, Type::f32));
+        const auto wide = uint64_t(spec.panel->n_block);
+        Value line = b.add(b.mul(b.div(row, e.u(wide)), e.u(uint64_t(spec.groups))), group);
+        Value scale = e.load(3, b.add(b.mul(line, e.u(wide)), b.mod(row, e.u(wide))), Type::f32);
+        x = b.mul(b.convert(x, Builder::f32()), scale);
       }
+      if (spec.places) x = b.add(x, placeOf(e, spec, id, c));
       e.store(1, i, spec.out, x);
     });
   });

@@ -181,7 +181,8 @@ MemoryUse VulkanExecutable::memory() const { return use; }
 Result<void> VulkanExecutable::report(int entry, const Recording &recording, int64_t begin, int64_t end) {
   const fb::Entry &e = *program.entries()->Get(static_cast<uint32_t>(entry));
   LINNET_ASSIGN(std::vector<uint64_t> ticks, recording.stamps());
-  RunTiming run{e.name()->string_view(), profileDims(program, symbols), begin, end, {}};
+  RunTiming run{e.name()->string_view(), profileDims(program, symbols), begin, end, {}, recording.dispatches,
+                recording.barriers};
   std::vector<int64_t> extents = profileExtents(*profiler, run.dims);
   std::vector<CommandTiming> timings;
   auto at = [&](size_t i) {

@@ -1,5 +1,5 @@
 """Vulkan as a person chooses it: --target vulkan, --device vulkan; and what is said where that cannot be."""
-import functools, os, unittest
+import functools, json, os, unittest
 from harness import *
 
 
@@ -52,6 +52,17 @@ class Works(TestCase):
         shape, values = read_npy(out)
         self.assertEqual(shape, [seq, vocab])
         self.close_to(values, expected()["logits"][1][:seq * vocab])
+
+    def test_few_dispatches_a_token(self):
+        # 5 a layer (norm and qkv; caches and attention; projection; norm and mlp; projection), the embedding, the head,
+        # and the choice of the token; a wait before each but the first at most.
+        layers = json.loads((GOLDEN / "tiny" / "config.json").read_text())["n_layer"]
+        done = self.succeeds("profile", compiled("vulkan"), "-p", 5, "-n", 3, "-r", 1, "--json").json
+        decode = next(phase for phase in done["phases"] if phase["name"] == "decode")
+        self.assertEqual(decode["calls"], 3)
+        self.assertEqual(decode["dispatches"] / decode["calls"], 5 * layers + 3)
+        self.assertLess(decode["barriers"], decode["dispatches"])
+        self.assertIn(f"{5 * layers + 3} dispatches", self.succeeds("profile", compiled("vulkan"), "-p", 5, "-n", 3, "-r", 1).out)
 
     def test_bench(self):
         done = self.succeeds("bench", compiled("cpu,vulkan"), "-p", 16, "-n", 4, "-r", 1, "--device", "vulkan", "--json").json

@@ -263,6 +263,154 @@ func.func @main(%x: $row {linnet.name = "x"}, %past: $past {linnet.name = "past"
                   .repeats = 3});
 }
 
+TEST_CASE("one token appended to the caches that its attention reads") {
+  const auto [type, cache, head] =
+      GENERATE(table<std::string, std::string, std::string>({{"f32", "f32", "7"},
+                                                             {"f32", "f32", "20"},
+                                                             {"f32", "f32", "64"},
+                                                             {"f32", "f16", "20"},
+                                                             {"f32", "bf16", "7"},
+                                                             {"f32", "bf16", "64"},
+                                                             {"f16", "f16", "7"}}));
+  const int64_t size = std::stoll(head);
+  const std::string text =
+      replaced(R"(module attributes {linnet.bounds = {batch = 3, seq = 4, context = 75}} {
+func.func @main(%x: $row {linnet.name = "x"}, %past: $past {linnet.name = "past"}, %k: $cache {linnet.state = "k"}, %v: $cache {linnet.state = "v"})
+    -> ($part {linnet.name = "out"}, $cache {linnet.state = "k"}, $cache {linnet.state = "v"}) {
+  %qs = linnet.slice %x dim 2 offset 0 size <C> : $row
+  %ks = linnet.slice %x dim 2 offset <C> size <C> : $row
+  %vs = linnet.slice %x dim 2 offset <2C> size <C> : $row
+  %qh = linnet.reshape %qs : $part to $heads
+  %kh = linnet.reshape %ks : $part to $heads
+  %vh = linnet.reshape %vs : $part to $heads
+  %k1 = linnet.cache_append %k, %kh, %past : $cache, $heads, $past
+  %v1 = linnet.cache_append %v, %vh, %past : $cache, $heads, $past
+  %a = linnet.attention %qh, %k1, %v1 past %past {scale = 0.5 : f32} : $heads, $cache, $cache past $past
+  %r = linnet.reshape %a : $heads to $part
+  return %r, %k1, %v1 : $part, $cache, $cache
+}
+})",
+               {{"$row", fmt::format("tensor<?x?x{}x<T>, #linnet.dims<batch, seq>>", 9 * size)},
+                {"$part", "tensor<?x?x<C>x<T>, #linnet.dims<batch, seq>>"},
+                {"$heads", "tensor<?x?x3x<D>x<T>, #linnet.dims<batch, seq>>"},
+                {"$cache", "tensor<?x3x?x<D>x<S>, #linnet.dims<batch, context>>"},
+                {"$past", "tensor<?xi32, #linnet.dims<batch>>"},
+                {"<2C>", std::to_string(6 * size)},
+                {"<C>", std::to_string(3 * size)},
+                {"<D>", head},
+                {"<S>", cache},
+                {"<T>", type}});
+  // Some pasts reach beyond the caches: then there is no room for the new row.
+  checkAgreement({.text = text,
+                  .dims = {{"batch", 3}, {"seq", 1}},
+                  .integers = {{"past", 90}},
+                  .tolerance = type == "f32" ? (cache == "f32" ? 1e-5 : 1e-4) : 2e-3,
+                  .repeats = 6});
+}
+
+namespace {
+
+/// What reads %n, the norm of k columns: a matmul of weights of type `w` with everything behind it.
+std::string projection(const std::string &t, const std::string &k, const std::string &w = "f32") {
+  const bool scaled = w == "i8";
+  return replaced(R"(
+  %w = linnet.param "w" : tensor<$kx70x$w>
+  %scale = linnet.param "scale" : tensor<1x70xf32>
+  %bias = linnet.param "bias" : tensor<70xf32>
+  %0 = linnet.matmul %n, %w$S : $t, tensor<$kx70x$w>$T
+  %1 = linnet.add %0, %bias : $r, tensor<70xf32>
+  %r = linnet.gelu tanh %1 : $r)",
+                  {{"$S", scaled ? " scale %scale" : ""},
+                   {"$T", scaled ? " scale tensor<1x70xf32>" : ""},
+                   {"$t", t},
+                   {"$k", k},
+                   {"$w", w}});
+}
+
+} // namespace
+
+TEST_CASE("a layer norm and the matmul that reads it, at each number of rows") {
+  const int64_t rows = GENERATE(1, 2, 3, 7, 8, 9, 17);
+  const std::string k = GENERATE(std::string("37"), std::string("96"), std::string("100"));
+  const std::string w = GENERATE(std::string("f32"), std::string("bf16"), std::string("i8"));
+  const std::string t = "tensor<?x" + k + "xf32, #linnet.dims<seq>>",
+                    r = "tensor<?x70xf32, #linnet.dims<seq>>";
+  const std::string body =
+      replaced(
+          "  %g = linnet.param \"g\" : tensor<$kxf32>\n  %b = linnet.param \"b\" : tensor<$kxf32>\n"
+          "  %n = linnet.layer_norm %x, %g, %b {epsilon = 1.0e-5 : f32} : $t, tensor<$kxf32>, tensor<$kxf32>",
+          {{"$t", t}, {"$k", k}}) +
+      projection(t, k, w);
+  checkAgreement({.text = replaced(function({{"x", t}}, body, "r", r), {{"$r", r}}),
+                  .dims = {{"seq", rows}},
+                  .integers = {{"w", 128}},
+                  .tolerance = w == "i8" ? 1e-4 : 1e-5});
+}
+
+TEST_CASE("the last position of each sequence chosen, normalized and multiplied; a residual chosen alike") {
+  const int64_t batch = GENERATE(1, 2, 5), seq = GENERATE(1, 6);
+  const std::string k = GENERATE(std::string("37"), std::string("64"));
+  const std::string x = "tensor<?x?x" + k + "xf32, #linnet.dims<batch, seq>>",
+                    t = "tensor<?x" + k + "xf32, #linnet.dims<batch>>",
+                    r = "tensor<?x70xf32, #linnet.dims<batch>>",
+                    y = "tensor<?x?x70xf32, #linnet.dims<batch, seq>>",
+                    l = "tensor<?xi32, #linnet.dims<batch>>";
+  const std::string last = fmt::format("  %p = linnet.pool last %x, %l : {}, {}\n", x, l);
+  const bool norm = GENERATE(true, false);
+  std::string body = last;
+  if (norm)
+    body +=
+        replaced("  %g = linnet.param \"g\" : tensor<$kxf32>\n  %b = linnet.param \"b\" : tensor<$kxf32>\n"
+                 "  %n = linnet.layer_norm %p, %g, %b {epsilon = 1.0e-5 : f32} : $t, tensor<$kxf32>, "
+                 "tensor<$kxf32>",
+                 {{"$t", t}, {"$k", k}}) +
+        projection(t, k);
+  else
+    body += replaced(R"(  %q = linnet.pool last %y, %l : $y, $l
+  %w = linnet.param "w" : tensor<$kx70xf32>
+  %0 = linnet.matmul %p, %w : $t, tensor<$kx70xf32>
+  %r = linnet.add %0, %q : $r, $r)",
+                     {{"$y", y}, {"$l", l}, {"$t", t}, {"$k", k}});
+  // Lengths of 0 and beyond seq are for the kernels to bear; the interpreter refuses them.
+  checkAgreement(
+      {.text = replaced(function({{"x", x}, {"y", y}, {"len", l}},
+                                 fmt::format("  %f = linnet.cast %len : {0} to tensor<?xf32, "
+                                             "#linnet.dims<batch>>\n  %c = linnet.constant dense<1.0> : "
+                                             "tensor<1xf32>\n  %h = linnet.add %f, %c : tensor<?xf32, "
+                                             "#linnet.dims<batch>>, tensor<1xf32>\n  %l = linnet.cast "
+                                             "%h : tensor<?xf32, #linnet.dims<batch>> to {0}\n",
+                                             l) +
+                                     body,
+                                 "r", r),
+                        {{"$r", r}}),
+       .dims = {{"batch", batch}, {"seq", seq}},
+       .integers = {{"len", int32_t(seq)}}});
+}
+
+TEST_CASE("the embedding of tokens and of their positions") {
+  const bool tied = GENERATE(true, false);
+  const int64_t seq = GENERATE(1, 7);
+  const std::string text =
+      replaced(function({{"ids", "$i"}, {"past", "$p"}},
+                        std::string(R"(  %t = linnet.param "wte" : tensor<131x44xf32>
+  %u = linnet.param "wpe" : tensor<17x44xf32>
+  %0 = linnet.embed %t, %ids : tensor<131x44xf32>, $i
+  %1 = linnet.positions %past, %ids limit 17 : $p, $i
+  %2 = linnet.embed %u, %1 : tensor<17x44xf32>, $i
+  %3 = linnet.add %0, %2 : $x, $x
+)") + (tied ? "  %r = linnet.matmul %3, %t {transpose_rhs} : $x, tensor<131x44xf32>"
+            : "  %r = linnet.neg %3 : $x"),
+                        "r", tied ? "tensor<?x?x131xf32, #linnet.dims<batch, seq>>" : "$x"),
+               {{"$i", "tensor<?x?xi32, #linnet.dims<batch, seq>>"},
+                {"$p", "tensor<?xi32, #linnet.dims<batch>>"},
+                {"$x", "tensor<?x?x44xf32, #linnet.dims<batch, seq>>"}});
+  PipelineSpec pipeline;
+  if (!tied) pipeline.disabled.push_back("linnet-fuse-elementwise"); // which would take the sum as well
+  checkAgreement(
+      {.text = text, .dims = {{"batch", 2}, {"seq", seq}}, .integers = {{"ids", 131}, {"past", 16}}},
+      pipeline);
+}
+
 TEST_CASE("attention without a past or a mask") {
   const std::string causal = GENERATE(std::string("true"), std::string("false"));
   const std::string text = replaced(

@@ -77,6 +77,34 @@ TEST_CASE("attention is valid for heads of any size", "[vulkan]") {
                              true, true, where}));
 }
 
+TEST_CASE("attention that appends to the caches is valid", "[vulkan]") {
+  const int64_t head = GENERATE(1, 20, 64, 131);
+  const Type cache = GENERATE(Type::f32, Type::f16, Type::bf16);
+  for (Operands where : kPlaces) {
+    if (!where.bind.empty()) where.bind = {0, 1, 1, 0, 2, 0, 0, 1, 1}, where.inside = 0x61;
+    AttentionSpec spec{kBatch, kSeq, 3,    40,    head, Extent(3 * head), Type::f32, cache,
+                       0.3f,   true, true, false, where};
+    spec.append = true;
+    check(attentionKernel(spec));
+    if (head % 4 || head > 128 || !where.bind.empty()) continue;
+    const uint8_t words = cache == Type::f32 ? 4 : 2;
+    spec.where.texels = {4, words, words, 0, 0, 4, 4};
+    check(subgroupAttentionKernel(spec));
+  }
+}
+
+TEST_CASE("the embedding of tokens and places is valid", "[vulkan]") {
+  const Type type = GENERATE(Type::f32, Type::f16, Type::i8, Type::i4);
+  const bool scaled = !isFloat(type);
+  for (bool past : {false, true})
+    for (bool panels : {false, true}) {
+      EmbedSpec spec{kBatch * kSeq, 48, 101, {}, type, Type::f32, scaled, 0, 1, {}};
+      if (panels) spec.panel = PanelSpec{48, 101, 16, 64, type};
+      spec.places = EmbedSpec::Places{17, type, scaled, type == Type::i4 ? 32 : 0, 2, past, 17, kSeq};
+      check(embedKernel(spec));
+    }
+}
+
 TEST_CASE("attention by a subgroup is valid", "[vulkan]") {
   const int64_t head = GENERATE(4, 28, 64, 128);
   const Type cache = GENERATE(Type::f32, Type::f16, Type::bf16);
@@ -107,6 +135,24 @@ TEST_CASE("matmul is valid in each variant and weight type", "[vulkan]") {
     EmbedSpec embed{kBatch,     k, 70, PanelSpec{k, 70, 16, 64, type}, type, Type::f32, spec.scaled,
                     spec.group, 2, {}};
     check(embedKernel(embed));
+  }
+  for (const MatmulVariant &variant : variants) {
+    if (variant.kind == MatmulVariant::tiled || variant.rows > 4) continue;
+    for (Operands where : kPlaces) {
+      if (!where.bind.empty()) where.bind.resize(9, 0), where.inside = 2;
+      PackedMatmulSpec spec;
+      spec.w = {k, 70, 16, 64, type};
+      spec.m = kBatch, spec.a_stride = k, spec.bias = spec.residual = true;
+      spec.scaled = type == Type::i8 || type == Type::i4, spec.group = type == Type::i4 ? 32 : 0;
+      spec.norm = PackedMatmulSpec::Norm{isFloat(type) ? type : Type::f32, 1e-5f};
+      spec.positions = kSeq, spec.where = where;
+      for (bool last : {false, true}) {
+        spec.last = last;
+        check(packedMatmulKernel(spec, variant));
+      }
+      spec.norm.reset(), spec.last_residual = true;
+      check(packedMatmulKernel(spec, variant));
+    }
   }
   MatmulSpec plain{
       kBatch, kSeq, k, 9, true, true, false, true, true, Type::f32, Type::f32, type, Activation::gelu_erf,

@@ -46,6 +46,8 @@ struct ProfileCall {
   int64_t begin = 0, end = 0;
   int64_t overhead = 0; ///< that the profiler itself then took: between this call and the next, of neither
   size_t first_event = 0, events = 0; ///< its part of Profile::events, in the order of its commands
+  /// What a GPU was given for it: kernels started, and waits between them. 0: the device has no such things.
+  uint32_t dispatches = 0, barriers = 0;
 
   /// Value of a dimension, or -1.
   int64_t dim(std::string_view name) const {
@@ -84,6 +86,7 @@ struct RunTiming {
   std::vector<ProfileDim> dims;
   int64_t begin = 0, end = 0;
   std::span<const CommandTiming> commands; ///< in the entry's order
+  uint32_t dispatches = 0, barriers = 0;
 };
 
 /// Keeps what devices tell. Not for two threads at a time: one session or graph each.

@@ -25,7 +25,7 @@ using measure::Work;
 
 struct Options {
   std::string file;
-  int64_t prompt = 128, generated = 32;
+  int64_t prompt = 128, generated = 32, batch = 1;
   int repetitions = 3;
   int top = 10;
   DeviceOption device;
@@ -62,7 +62,7 @@ Result<Trace> record(const Options &options) {
                   config.n_positions);
   CancelOnSignal cancel(open.session);
   Progress progress;
-  auto prompts = measure::promptsFor(config, 1, options.prompt);
+  auto prompts = measure::promptsFor(config, options.batch, options.prompt);
   GenerateOptions generate;
   generate.max_new_tokens = options.generated + 1;
   generate.ignore_eos = true;
@@ -103,6 +103,8 @@ Json phaseJson(const PhaseSummary &phase, const Trace &trace) {
   Json out = {{"name", phase.name},
               {"calls", phase.calls},
               {"tokens", phase.tokens},
+              {"dispatches", phase.dispatches},
+              {"barriers", phase.barriers},
               {"wall_seconds", phase.wall},
               {"command_seconds", phase.commands},
               {"between_seconds", phase.between},
@@ -231,6 +233,9 @@ void print(const Trace &trace, const std::vector<PhaseSummary> &phases, size_t t
     if (phase.tokens)
       put(" of {:.4g} token{}, {:.1f} tokens/s", each, each == 1 ? "" : "s",
           phase.wall > 0 ? static_cast<double>(phase.tokens) / phase.wall : 0.0);
+    if (phase.dispatches)
+      put("; {:.4g} dispatches and {:.4g} barriers a call", static_cast<double>(phase.dispatches) / calls,
+          static_cast<double>(phase.barriers) / calls);
     put("\n");
     printOps(phase, limits);
     put("\n  by place in a layer, time of one command:\n");
@@ -270,6 +275,10 @@ void addProfile(CLI::App &app, Action &action) {
                ->capture_default_str());
   of_model(command->add_option("-n,--n-gen", options->generated, "tokens to generate behind it")
                ->check(CLI::Range(int64_t(0), int64_t(1) << 24).description(""))
+               ->type_name("N")
+               ->capture_default_str());
+  of_model(command->add_option("-b,--batch", options->batch, "sequences at a time")
+               ->check(CLI::Range(int64_t(1), int64_t(1) << 16).description(""))
                ->type_name("N")
                ->capture_default_str());
   of_model(command->add_option("-r,--repetitions", options->repetitions, "runs, after one to warm up")

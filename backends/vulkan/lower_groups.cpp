@@ -1,0 +1,190 @@
+// Groups of ops that linnet-join marked: one command whose first choices are kernels that do the work of all,
+// for calls with little to do; behind these the ops' own kernels, one after the other.
+#include "backends/vulkan/lowering.h"
+
+using namespace mlir;
+
+namespace linnet::vulkan {
+using namespace ir;
+namespace {
+
+bool sameMemory(const fb::RefT &a, const fb::RefT &b) {
+  return a.space == b.space && a.index == b.index && a.offset == b.offset && a.size == b.size;
+}
+
+/// The number of an operand among the group's: the one of the same memory that is used alike, or a new one.
+uint32_t numberOf(std::vector<Arg> &args, const Arg &arg) {
+  for (uint32_t i = 0; i < args.size(); ++i)
+    if (sameMemory(args[i].ref, arg.ref) && args[i].type == arg.type && args[i].written == arg.written &&
+        args[i].working == arg.working)
+      return i;
+  args.push_back(arg);
+  return uint32_t(args.size() - 1);
+}
+
+/// `step` done behind what `chain` does; at most one of the two is for some sizes only.
+Choice behind(const Choice *chain, Choice step) {
+  if (!chain) return step;
+  Choice longer = *chain;
+  if (step.least > 0 || step.most < kAnyAmount)
+    longer.amount = step.amount, longer.least = step.least, longer.most = step.most;
+  std::vector<Choice> rest = std::move(step.then);
+  step.then.clear();
+  longer.name = longer.nameOf() + " + " + step.nameOf();
+  longer.then.push_back(std::move(step));
+  for (Choice &next : rest) longer.then.push_back(std::move(next));
+  return longer;
+}
+
+} // namespace
+
+Result<void> Lowering::lowerGroup(const std::vector<Operation *> &ops) {
+  Group group;
+  gathering = &group.emitted;
+  for (Operation *op : ops)
+    if (auto done = lowerOp(op); !done) {
+      gathering = nullptr;
+      return done;
+    }
+  gathering = nullptr;
+  group.call.op = ops.back(), group.call.group = ops;
+  std::vector<Choice> apart = oneByOne(group);
+  LINNET_ASSIGN(std::vector<Choice> choices, asOne(group, ops));
+  for (Choice &choice : apart) choices.push_back(std::move(choice));
+  return emit(group.call, std::move(choices));
+}
+
+/// Every way to do the ops one after the other, the best first. What one op leaves to the next ones in the
+/// arena is working memory of the command.
+std::vector<Choice> Lowering::oneByOne(Group &group) {
+  std::vector<Choice> chains;
+  for (size_t i = 0; i < group.emitted.size(); ++i) {
+    const Emitted &emitted = group.emitted[i];
+    std::vector<uint32_t> &places = group.places.emplace_back();
+    for (Arg arg : emitted.call.args) {
+      arg.working |= arg.written && i + 1 < group.emitted.size() && arg.ref.space == fb::Space::arena;
+      places.push_back(numberOf(group.call.args, arg));
+    }
+    auto bound = [&](Choice choice) {
+      if (!choice.where) choice.where = where(emitted.call);
+      std::vector<uint32_t> args;
+      for (uint32_t j = 0; j < choice.kernel.operands; ++j)
+        args.push_back(places[choice.args.empty() ? j : choice.args[j]]);
+      choice.args = std::move(args);
+      return choice;
+    };
+    std::vector<Choice> longer;
+    for (size_t c = 0; c < std::max<size_t>(chains.size(), 1); ++c)
+      for (const Choice &choice : emitted.choices) {
+        Choice step = bound(choice);
+        for (Choice &next : step.then) next = bound(next);
+        longer.push_back(behind(chains.empty() ? nullptr : &chains[c], std::move(step)));
+      }
+    chains = std::move(longer);
+  }
+  return chains;
+}
+
+/// Choices of kernels that do the work of the whole group; none where there is no such kernel.
+Result<std::vector<Choice>> Lowering::asOne(Group &group, const std::vector<Operation *> &ops) {
+  if (group.emitted.size() != ops.size()) return std::vector<Choice>();
+  if (llvm::isa<AttentionOp>(ops.back())) return appendAndAttend(group, ops);
+  if (llvm::isa<FusedOp>(ops.back())) return embedBoth(group, ops);
+  if (llvm::isa<MatmulOp>(ops.back())) return readAndMultiply(group, ops);
+  return std::vector<Choice>();
+}
+
+/// {a, out, w, scale?, bias?, residual?, gain?, beta?, length?}
+Result<std::vector<Choice>> Lowering::readAndMultiply(Group &group, const std::vector<Operation *> &ops) {
+  auto matmul = llvm::cast<MatmulOp>(ops.back());
+  Call call{matmul};
+  LINNET_ASSIGN(PackedMatmulSpec spec, packedMatmulOf(matmul, call));
+  if (spec.a_stride != spec.w.k) return std::vector<Choice>();
+  std::vector<uint32_t> args = group.places.back(), more;
+  const size_t residual = args.size() - 1; // the last of the matmul's own operands, where there is one
+  std::optional<uint32_t> length;
+  for (size_t i = ops.size() - 1; i-- > 0;) {
+    LINNET_ASSIGN(const Type type, typeOf(ops[i], ops[i]->getOperand(0)));
+    if (type != Type::f32) return std::vector<Choice>();
+    const std::vector<uint32_t> &at = group.places[i];
+    if (auto norm = llvm::dyn_cast<LayerNormOp>(ops[i])) {
+      spec.norm = PackedMatmulSpec::Norm{.epsilon = norm.getEpsilon().convertToFloat()};
+      LINNET_ASSIGN(spec.norm->type, commonType(norm, ValueRange{norm.getGain(), norm.getBias()}));
+      args[0] = at[0], more = {at[1], at[2]};
+    } else if (auto pool = llvm::dyn_cast<PoolOp>(ops[i])) {
+      const bool of_residual = matmul.getResidual() == pool.getResult();
+      (of_residual ? spec.last_residual : spec.last) = true;
+      args[of_residual ? residual : 0] = at[0];
+      spec.positions = dimOf(pool.getOperand(), 1), length = at[1];
+    } else {
+      return std::vector<Choice>();
+    }
+  }
+  args.insert(args.end(), more.begin(), more.end());
+  if (length) args.push_back(*length);
+  Call whole = group.call;
+  whole.in_parts = args[*call.in_parts];
+  return packedMatmulChoices(whole, spec, args, kSelfReadingVariants);
+}
+
+/// {q, k, v, out, past, new k, new v, k, v}: the caches once as they are read, once as they are written.
+Result<std::vector<Choice>> Lowering::appendAndAttend(Group &group, const std::vector<Operation *> &ops) {
+  auto k = llvm::dyn_cast<CacheAppendOp>(ops[0]), v = llvm::dyn_cast<CacheAppendOp>(ops[1]);
+  auto op = llvm::cast<AttentionOp>(ops.back());
+  if (!k || !v || ops.size() != 3) return std::vector<Choice>();
+  Call call{op};
+  LINNET_ASSIGN(AttentionSpec spec, attentionOf(op, call));
+  for (CacheAppendOp append : {k, v}) {
+    LINNET_ASSIGN(const Extent stride, readRows(call, append.getEntries(), extentOf(append.getEntries(), 2)));
+    LINNET_ASSIGN(const Type type, typeOf(append, append.getEntries()));
+    if (stride != spec.q_stride || type != spec.type) return std::vector<Choice>();
+  }
+  spec.append = true;
+  std::vector<uint32_t> args = group.places[2];
+  args.insert(args.end(), {group.places[0][0], group.places[1][0], group.places[0][2], group.places[1][2]});
+  std::vector<Choice> choices = attentionChoices(group.call, spec, args);
+  for (Choice &choice : choices) choice.amount = spec.queries, choice.least = choice.most = 1;
+  return choices;
+}
+
+/// {ids, out, table, scale?, past?, places, scale of places?}
+Result<std::vector<Choice>> Lowering::embedBoth(Group &group, const std::vector<Operation *> &ops) {
+  auto tokens = llvm::dyn_cast<EmbedOp>(ops[0]), places = llvm::dyn_cast<EmbedOp>(ops[2]);
+  auto positions = llvm::dyn_cast<PositionsOp>(ops[1]);
+  if (!tokens || !positions || !places || ops.size() != 4) return std::vector<Choice>();
+  Call of_tokens{tokens}, of_places{places};
+  LINNET_ASSIGN(auto token_lookup, embedOf(tokens, of_tokens));
+  LINNET_ASSIGN(auto place_lookup, embedOf(places, of_places));
+  EmbedSpec spec = token_lookup.first;
+  const EmbedSpec &place = place_lookup.first;
+  LINNET_ASSIGN(spec.out, typeOf(ops.back(), ops.back()->getResult(0)));
+  auto exact = [](const EmbedSpec &lookup) { return lookup.out == Type::f32 || lookup.out == lookup.table; };
+  if (place.panel || spec.out != Type::f32 || !exact(token_lookup.first) || !exact(place))
+    return std::vector<Choice>();
+  spec.places = EmbedSpec::Places{place.rows,
+                                  place.table,
+                                  place.scaled,
+                                  place.group,
+                                  place.groups,
+                                  bool(positions.getPast()),
+                                  int64_t(positions.getLimit()),
+                                  dimOf(positions.getResult(), 1)};
+  std::vector<uint32_t> args = group.places[0];
+  args[1] = group.places[3].back(); // the sum
+  if (positions.getPast()) args.push_back(group.places[1][1]);
+  args.insert(args.end(), group.places[2].begin() + 2, group.places[2].end());
+  Call whole = group.call;
+  whole.in_parts = args[2];
+  std::vector<Choice> choices;
+  for (bool alone : {true, false}) {
+    spec.where = where(whole, args, alone);
+    choices.push_back({.kernel = embedKernel(spec),
+                       .groups = {{spec.ids * spec.columns, kItems}},
+                       .parts = {token_lookup.second},
+                       .where = spec.where,
+                       .args = args});
+  }
+  return choices;
+}
+
+} // namespace linnet::vulkan
