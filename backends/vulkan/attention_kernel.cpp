@@ -161,8 +161,9 @@ struct Attention {
 };
 
 /// A query by one subgroup, for drivers that run on a CPU: no shared memory, loads of four elements, eight
-/// keys at a time. Invocations own keys while scores are computed and fours of columns while values are
-/// summed.
+/// keys at a time. All have the whole query: to give a value to the other invocations, llvmpipe first looks
+/// for one that is active, in a loop. Invocations own keys while scores are computed and fours of columns
+/// while values are summed.
 struct SubgroupAttention {
   static constexpr uint32_t kLanes = 8;
   Emitter &e;
@@ -181,6 +182,10 @@ struct SubgroupAttention {
     Value four = i ? b.add(lane, e.u(i * kLanes)) : lane;
     return (i + 1) * kLanes > fours ? b.min(four, e.u(fours - 1)) : four;
   }
+  Value sumOf(Value four) {
+    return b.add(b.add(b.extract(four, 0), b.extract(four, 1)),
+                 b.add(b.extract(four, 2), b.extract(four, 3)));
+  }
   Value rowOf(const Query &at, Value key) {
     return b.mul(b.add(at.cache_row, b.min(key, b.sub(at.last, e.u(1)))), e.u(fours));
   }
@@ -190,10 +195,8 @@ struct SubgroupAttention {
     std::vector<Value> query;
     std::vector<Variable> sums;
     Value q = b.shiftRight(at.columns(), e.u(2));
-    for (uint32_t i = 0; i < each; ++i) {
-      query.push_back(e.load4(0, b.add(q, mine(i))));
-      sums.push_back(b.variable(b.splat(e.f(0), 4)));
-    }
+    for (uint32_t four = 0; four < fours; ++four) query.push_back(e.load4(0, b.add(q, e.u(four))));
+    for (uint32_t i = 0; i < each; ++i) sums.push_back(b.variable(b.splat(e.f(0), 4)));
     Softmax softmax{e};
     Variable top = softmax.top, total = softmax.total;
     b.forRange(e.u(0), at.last, e.u(kLanes), [&](Value first) { block(at, first, query, top, total, sums); });
@@ -213,15 +216,14 @@ struct SubgroupAttention {
               std::vector<Variable> &sums) {
     Value from = b.shiftRight(at.columns(), e.u(2)), to = b.mul(at.place, e.u(uint64_t(spec.head_size)));
     std::vector<Value> keys, values;
-    Value part = e.f(0); // of the dot product, this invocation's
     for (uint32_t i = 0; i < each; ++i) {
       keys.push_back(entry(kNewKey, b.add(from, mine(i))));
       values.push_back(entry(kNewValue, b.add(from, mine(i))));
-      Value product = b.dot(query[i], keys[i]);
-      part = b.add(part, owns(i) ? b.select(owns(i), product, e.f(0)) : product);
     }
-    Value score = e.f(0);
-    for (Value other : ofAll(part)) score = b.add(score, other);
+    Value dot = b.splat(e.f(0), 4);
+    for (uint32_t four = 0; four < fours; ++four)
+      dot = b.fma(entry(kNewKey, b.add(from, e.u(four))), query[four], dot);
+    Value score = sumOf(dot);
     score = b.select(at.fits, b.mul(score, e.f(spec.scale)), e.f(-HUGE_VAL));
     auto [weight, shrink] = softmax.add(score);
     for (uint32_t i = 0; i < each; ++i) {
@@ -252,13 +254,10 @@ struct SubgroupAttention {
              std::vector<Variable> &sums) {
     Value key = b.add(first, lane), row = rowOf(at, key), dot = b.splat(e.f(0), 4);
     for (uint32_t four = 0; four < fours; ++four)
-      dot = b.fma(e.loadFour(1, b.add(row, e.u(four)), spec.cache),
-                  b.subgroupBroadcast(query[four / kLanes], four % kLanes), dot);
-    Value score =
-        b.add(b.add(b.extract(dot, 0), b.extract(dot, 1)), b.add(b.extract(dot, 2), b.extract(dot, 3)));
+      dot = b.fma(e.loadFour(1, b.add(row, e.u(four)), spec.cache), query[four], dot);
+    Value score = sumOf(dot);
     score = b.select(b.lt(key, at.last), b.mul(score, e.f(spec.scale)), e.f(-HUGE_VAL));
-    Value before = b.get(top), now = before;
-    for (Value other : ofAll(score)) now = b.max(now, other);
+    Value before = b.get(top), now = b.max(before, b.subgroupReduce(spirv::SubgroupOp::max, score));
     Value weight = e.exp(b.sub(score, now)), shrink = e.exp(b.sub(before, now));
     const std::array<Value, kLanes> weights = ofAll(weight);
     Value sum = b.mul(b.get(total), shrink);
@@ -300,7 +299,7 @@ Kernel attentionKernel(const AttentionSpec &spec) {
 
 Kernel subgroupAttentionKernel(const AttentionSpec &spec) {
   Emitter e("subgroup_" + nameOf(spec), operands(spec), SubgroupAttention::kLanes, spec.where);
-  for (const char *feature : {"cpu", "subgroup_basic", "subgroup_ballot"}) e.require(feature);
+  for (const char *feature : {"cpu", "subgroup_ballot", "subgroup_arithmetic"}) e.require(feature);
   e.requireSubgroup(SubgroupAttention::kLanes);
   SubgroupAttention body{e, spec};
   e.forGroups(e.extent(spec.batch * spec.heads * spec.queries), [&](Value item) { body.one(item); });

@@ -230,8 +230,8 @@ struct MatmulVariant {
   Kind kind = direct;
   uint32_t rows = 1;  ///< of a, in one workgroup
   uint32_t split = 1; ///< invocations along k; 1: no shared memory, no barrier
-  /// For drivers that run on a CPU (llvmpipe): each invocation's load costs there, so activations are loaded
-  /// once a subgroup of this size and broadcast.
+  /// For drivers that run on a CPU with subgroups of this size (llvmpipe): operands are texels, and nothing
+  /// goes from one invocation to another, which is a loop over all of them there.
   uint32_t subgroup = 0;
 };
 Kernel packedMatmulKernel(const PackedMatmulSpec &spec, const MatmulVariant &variant);

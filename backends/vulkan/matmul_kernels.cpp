@@ -90,9 +90,7 @@ struct PackedMatmul {
     Value sums = b.get(four), sum = b.get(one);
     for (int i = 0; i < 4; ++i) sum = b.add(sum, b.extract(sums, i));
     if (!variant.subgroup) return reduceAll(sum);
-    Value all = b.subgroupBroadcast(sum, 0);
-    for (uint32_t i = 1; i < variant.subgroup; ++i) all = b.add(all, b.subgroupBroadcast(sum, i));
-    return all;
+    return b.subgroupReduce(spirv::SubgroupOp::add, sum);
   }
   Value me() { return b.add(b.mul(b.localId(1), e.u(kQuads)), b.localId(0)); }
   Value reduceAll(Value x) {
@@ -151,41 +149,10 @@ struct PackedMatmul {
     }
   }
 
-  /// Rows of w and of a in fours, as many fours as the subgroup has invocations: each loads one of a.
-  void multiplyAddBySubgroup(std::span<Variable> sums, std::span<const Row> rows_of_a, PanelReader &w,
-                             Value panel, Value quad, Value k) {
-    std::vector<Value> own, totals;
-    for (size_t r = 0; r < sums.size(); ++r) {
-      Value four = b.add(b.shiftRight(k, e.u(2)), b.subgroupLane());
-      own.push_back(normed4(fourOf(rows_of_a[r], b.mul(four, e.u(4))), rows_of_a[r], four));
-      totals.push_back(b.get(sums[r]));
-    }
-    Value scale;
-    for (uint32_t lane = 0; lane < variant.subgroup; ++lane) {
-      Value k4 = lane ? b.add(k, e.u(4 * lane)) : k;
-      std::array<Value, 4> rows = w.rows4(k4);
-      if (spec.scaled && spec.group) {
-        if (lane == 0 || spec.group % (4 * variant.subgroup)) scale = scales(panel, quad, k4);
-        for (Value &row : rows) row = b.mul(row, scale);
-      }
-      for (size_t r = 0; r < sums.size(); ++r)
-        for (uint32_t i = 0; i < 4; ++i)
-          totals[r] =
-              b.fma(b.splat(b.subgroupBroadcast(b.extract(own[r], int(i)), lane), 4), rows[i], totals[r]);
-    }
-    for (size_t r = 0; r < sums.size(); ++r) b.set(sums[r], totals[r]);
-  }
-
   /// sums += a w over k = begin, begin + step, ... in fours, and the ragged end.
   void walk(std::span<Variable> sums, std::span<const Row> rows_of_a, PanelReader &w, Value panel, Value quad,
             Value begin, Value step) {
     const auto whole = uint64_t(spec.w.k / 4 * 4);
-    if (variant.subgroup && vectorRows()) {
-      const uint64_t unit = 4 * uint64_t(variant.subgroup), units = uint64_t(spec.w.k) / unit * unit;
-      b.forRange(begin, e.u(units), e.u(unit),
-                 [&](Value k) { multiplyAddBySubgroup(sums, rows_of_a, w, panel, quad, k); });
-      begin = e.u(units);
-    }
     b.forRange(begin, e.u(whole), step, [&](Value k) { multiplyAdd(sums, rows_of_a, w, panel, quad, k, 4); });
     if (const auto rest = uint32_t(spec.w.k % 4)) {
       auto tail = [&] { multiplyAdd(sums, rows_of_a, w, panel, quad, e.u(whole), rest); };
@@ -355,8 +322,9 @@ Kernel packedMatmulKernel(const PackedMatmulSpec &spec, const MatmulVariant &var
   Emitter e(name, PackedMatmul::operands(spec), kQuads, spec.where,
             tiled ? uint32_t(PackedMatmul::kTileY) : variant.split);
   if (variant.subgroup) {
-    for (const char *feature : {"cpu", "subgroup_basic", "subgroup_ballot"}) e.require(feature);
+    e.require("cpu");
     e.requireSubgroup(variant.subgroup);
+    if (spec.norm) e.require("subgroup_arithmetic");
   }
   PackedMatmul body{e, spec, variant};
   tiled ? body.tiled() : body.direct();
