@@ -11,6 +11,7 @@
 #include "compiler/reference_program.h"
 #include "compiler/training_graph.h"
 #include "compiler/weights.h"
+#include "frontend/gpt2/sampler.h"
 #include "ir/Linnet.h"
 #include "ir/Shapes.h"
 #include "linnet/version.h"
@@ -168,6 +169,8 @@ private:
   Result<void> addProgram(const TargetSpec &target, fb::MetadataT &metadata, ArtifactWriter &writer) {
     progress("optimizing for " + target.name, 0);
     mlir::OwningOpRef<mlir::ModuleOp> module(graph->clone());
+    if (findTarget(target.name)->decodes && input.generates() && !training)
+      addSampleEntry(*module, input.checkpoint->config().vocab_size, std::max<int64_t>(options.max_batch, 1));
     LINNET_TRY(runPipeline(*module, target.name, options, *input.weights, report, dump.get()));
     if (dump) LINNET_TRY(dump->planned(*module));
     CountingSink sink(writer, weightBytes(*module), options);

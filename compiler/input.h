@@ -25,6 +25,8 @@ struct ModelInput {
   /// The graph for these options.
   Result<mlir::OwningOpRef<mlir::ModuleOp>> build(mlir::MLIRContext &context,
                                                   const CompileOptions &options) const;
+  /// Whether there is something to decode: logits of a language model.
+  bool generates() const { return checkpoint && !checkpoint->config().classifies(); }
   /// "gpt2", or "" for a graph.
   std::string kind() const { return checkpoint ? "gpt2" : ""; }
 };

@@ -285,6 +285,23 @@ LogicalResult ArgmaxOp::inferReturnTypes(MLIRContext *context, std::optional<Loc
 }
 LogicalResult ArgmaxOp::verify() { return success(); }
 
+LogicalResult SampleOp::inferReturnTypes(MLIRContext *context, std::optional<Location> loc, Adaptor a,
+                                         SmallVectorImpl<Type> &inferred) {
+  auto type = llvm::cast<RankedTensorType>(a.getLogits().getType());
+  if (type.getRank() != 2)
+    return emitOptionalError(loc, "'linnet.sample' op logits is ", describe(type), ", expected 2 dimensions");
+  inferred.push_back(makeType(ArrayRef<Dim>{shapeOf(type)[0]}, IntegerType::get(context, 32)));
+  return success();
+}
+LogicalResult SampleOp::verify() {
+  const Dim rows = shapeOf(tensor(getLogits()))[0];
+  for (auto [name, value] :
+       {std::pair("temperature", getTemperature()), std::pair("top_k", getTopK()),
+        std::pair("top_p", getTopP()), std::pair("position", getPosition()), std::pair("copy", getCopy())})
+    if (failed(expectShape(*this, name, value, {rows}))) return failure();
+  return expectShape(*this, "seed", getSeed(), {Dim{2, {}}});
+}
+
 LogicalResult PoolOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc, Adaptor a,
                                        SmallVectorImpl<Type> &inferred) {
   auto type = llvm::cast<RankedTensorType>(a.getOperand().getType());

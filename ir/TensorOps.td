@@ -226,6 +226,32 @@ def Linnet_ArgmaxOp : Linnet_Op<"argmax", [Pure, InferTypeOpAdaptor]> {
   let hasVerifier = 1;
 }
 
+def Linnet_SampleOp : Linnet_Op<"sample", [Pure, InferTypeOpAdaptor]> {
+  let summary = "an index drawn from each row of logits";
+  let description = [{
+    x = logits (B, V), temperature, top_k, top_p, position, copy (B), seed (2), result (B) in i32. For row b:
+
+    - top_k: K = {i : x[i] >= the k-th largest of x} where 0 < k = top_k[b] < V, else all i. A NaN counts as -infinity and
+      is never in K.
+    - w[i] = e^((x[i] - max x) / temperature[b]) for i in K
+    - top_p: where p = top_p[b] < 1, the least likely i whose weights sum to at most (1 - p) sum w leave K, of equals
+      those with the highest i first; the likeliest stays.
+    - u in [0, 1) is the first word of Philox4x32-10 with the key (seed[0], seed[1]) and the counter
+      (position[b], 0, copy[b], 0), its upper 24 bits times 2^-24: the same on every device.
+    - result[b] = the first i in K, in order of i, with sum_(j in K, j <= i) w[j] > u sum_(j in K) w[j]
+
+    Where the largest x is infinite the result is the first i that has +infinity, and 0 where there is none or all are NaN.
+    That the temperature is above 0 is the caller's to see to.
+  }];
+  let arguments = (ins Linnet_FloatTensor:$logits, RankedTensorOf<[F32]>:$temperature, Linnet_IntTensor:$top_k,
+    RankedTensorOf<[F32]>:$top_p, Linnet_IntTensor:$seed, Linnet_IntTensor:$position, Linnet_IntTensor:$copy);
+  let results = (outs Linnet_IntTensor:$result);
+  let assemblyFormat = [{$logits `temperature` $temperature `top_k` $top_k `top_p` $top_p `seed` $seed
+    `position` $position `copy` $copy attr-dict `:` type($logits) `,` type($temperature) `,` type($top_k) `,`
+    type($top_p) `,` type($seed) `,` type($position) `,` type($copy)}];
+  let hasVerifier = 1;
+}
+
 def Linnet_PoolOp : Linnet_Op<"pool", [Pure, Linnet_Differentiable, InferTypeOpAdaptor]> {
   let summary = "one vector for each sequence";
   let description = [{

@@ -65,6 +65,7 @@ const TargetDescription kTargets[] = {
      .views = true,
      .in_place_caches = true,
      .joins = true,
+     .decodes = true,
      .panel = vulkanPanel,
      .embed_reads_panels = true,
      .accepts_strided_rows = stridedRows},

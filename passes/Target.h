@@ -32,6 +32,9 @@ struct TargetDescription {
   bool in_place_caches = false;
   /// Runs of ops that linnet-join marks are one command where they have little to do.
   bool joins = false;
+  /// Its device decodes many tokens without the host in between, so that language models get an entry that
+  /// draws tokens.
+  bool decodes = false;
   /// The layout that matmul wants its weights in, by element type; nothing: row-major.
   std::optional<PanelShape> (*panel)(mlir::Type element) = nullptr;
   /// Whether `embed` reads the rows of a table packed for a matmul with transpose_rhs.

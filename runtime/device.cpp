@@ -3,6 +3,7 @@
 #include "runtime/vulkan/vulkan_device.h"
 #include "support/error.h"
 
+#include <algorithm>
 #include <map>
 #include <mutex>
 
@@ -20,6 +21,13 @@ Registry &registry() {
 }
 
 } // namespace
+
+bool LoopSpec::isGiven(Port input) const {
+  return std::any_of(carries.begin(), carries.end(), [&](const Carry &carry) {
+    return carry.input.stage == input.stage && carry.input.number == input.number &&
+           carry.output.stage < input.stage;
+  });
+}
 
 Result<void> Executable::readState(std::string_view name, std::span<std::byte>) {
   return errorf("state \"{}\": this device does not give its states out", name);

@@ -22,15 +22,29 @@ struct DeviceOptions {
   int threads = 0; ///< 0: what OMP_NUM_THREADS or the machine says
 };
 
-/// An entry that is run again and again without the host in between, and what becomes of its ports.
+/// Entries that run in turn, again and again without the host in between, and what becomes of their ports.
 struct LoopSpec {
-  struct Carry {
-    int output = 0, input = 0;
+  /// Input or output `number` of the entry that a step runs at place `stage`.
+  struct Port {
+    int stage = 0, number = 0;
   };
-  int entry = 0;
-  std::vector<Carry> carries; ///< a step's output is the next step's input
-  std::vector<int> tables;    ///< inputs with a value for each step, known beforehand
-  std::vector<int> histories; ///< outputs that are kept of each step
+  struct Carry {
+    Port output, input;
+  };
+  std::vector<int> entries; ///< of a step, in order, each once
+  /// Outputs that become inputs: of the same step where the input's entry runs later, else of the next one.
+  std::vector<Carry> carries;
+  std::vector<Port> tables;    ///< inputs with a value for each step, known beforehand
+  std::vector<Port> histories; ///< outputs that are kept of each step
+
+  /// Whether the input is what an entry before it gives in the same step.
+  bool isGiven(Port input) const;
+};
+
+/// What an entry of a loop is given for the first step. Empty where LoopSpec::isGiven.
+struct LoopInputs {
+  std::span<const int64_t> symbols;
+  std::span<const std::span<const std::byte>> inputs;
 };
 
 /// What Executable::makeLoop gives, which it must not outlive. It takes no memory when it runs.
@@ -39,11 +53,10 @@ public:
   virtual ~Loop() = default;
   /// The most steps of one run.
   virtual int64_t mostSteps() const = 0;
-  /// Runs `steps` steps. `inputs` are those of the first one; `tables[i]` is what input LoopSpec::tables[i]
-  /// is in each step behind the first, one after the other. Inputs that are neither carried nor in a table
-  /// stay. Checks every size. Afterwards Executable::output gives the last step's.
-  virtual Result<void> run(int64_t steps, std::span<const int64_t> symbols,
-                           std::span<const std::span<const std::byte>> inputs,
+  /// Runs `steps` steps. `given` holds each entry's inputs; `tables[i]` is what input LoopSpec::tables[i] is
+  /// in each step behind the first, one after the other. Inputs that are neither carried nor in a table stay.
+  /// Checks every size. Afterwards Executable::output gives the last entry's of the last step.
+  virtual Result<void> run(int64_t steps, std::span<const LoopInputs> given,
                            std::span<const std::span<const std::byte>> tables) = 0;
   /// Output LoopSpec::histories[i] in each step of the last run, one after the other. Valid until the next
   /// run.

@@ -19,8 +19,12 @@ Result<void> Generation::run(std::vector<GenerationRow> &rows) {
   LINNET_ASSIGN(entry, runner.entry("generate"));
   read_token = entry->output("token") >= 0 && rows.front().sampler.isPlainArgmax();
   output = entry->output(read_token ? "token" : "logits");
+  const bool plain = options.repetition_penalty == 1.0f; // the device knows no tokens that were seen
+  draws = options.do_sample && plain && runner.canDraw();
+  on_device = draws || (read_token && runner.canDecode());
   start = now();
   chunks.reserve(rows.size());
+  copies.reserve(rows.size());
   LINNET_TRY(feedPrompts(rows));
   while (std::any_of(rows.begin(), rows.end(), [](const GenerationRow &row) { return !row.done; })) {
     if (cancelled.load(std::memory_order_relaxed)) {
@@ -28,7 +32,8 @@ Result<void> Generation::run(std::vector<GenerationRow> &rows) {
       break;
     }
     const int64_t steps = stepsAtOnce(rows);
-    LINNET_TRY(steps > 1 ? decode(rows, steps) : step(rows));
+    // What the device draws, it draws of each row but the first token: how long chunks are decides nothing.
+    LINNET_TRY(steps > 1 || draws ? decode(rows, steps) : step(rows));
   }
   return {};
 }
@@ -68,7 +73,7 @@ Result<void> Generation::feedPrompts(std::vector<GenerationRow> &rows) {
 // How many tokens the device may decode before the host looks at them: no more than the row nearest to its
 // end can take.
 int64_t Generation::stepsAtOnce(const std::vector<GenerationRow> &rows) const {
-  int64_t steps = read_token ? std::min(runner.mostAtOnce(), pace.steps()) : 1;
+  int64_t steps = on_device ? std::min(runner.mostAtOnce(), pace.steps()) : 1;
   for (const GenerationRow &row : rows)
     if (!row.done)
       steps = std::min(
@@ -110,8 +115,11 @@ Result<void> Generation::step(std::vector<GenerationRow> &rows) {
 // does not count it, so that the tokens of a next turn overwrite it.
 Result<void> Generation::decode(std::vector<GenerationRow> &rows, int64_t steps) {
   bindLast(rows);
+  copies.clear();
+  for (size_t i = 0; i < chunks.size(); ++i) copies.push_back(rows[i].copy);
+  const Draw draw{options.temperature, options.top_p, options.top_k, options.seed, copies};
   const double begin = now();
-  LINNET_ASSIGN(auto tokens, runner.decode(*entry, chunks, steps));
+  LINNET_ASSIGN(auto tokens, runner.decode(*entry, chunks, steps, draws ? &draw : nullptr));
   pace.note(steps, now() - begin);
   for (size_t first = 0; first < tokens.size(); first += chunks.size()) {
     if (first > 0 && cancelled.load(std::memory_order_relaxed)) return {};

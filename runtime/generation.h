@@ -59,7 +59,9 @@ private:
   int output = -1; // "token" where the likeliest is wanted, else "logits"
   bool read_token = false;
   double start = 0;
+  bool on_device = false, draws = false; // the device decodes many tokens at once; and draws them
   std::vector<RowChunk> chunks;
+  std::vector<uint32_t> copies; // of the chunks
   DecodePace pace;
 };
 

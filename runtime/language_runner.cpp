@@ -112,26 +112,11 @@ Result<void> LanguageRunner::run(const LanguageEntry &entry, std::span<const Row
   return executable->run(entry.index, symbols, inputs, wanted);
 }
 
-Result<void> LanguageRunner::prepareDecoding(const LanguageEntry &entry) {
-  int token = entry.output("token");
-  if (loop || token < 0 || entry.past < 0) return {};
-  LoopSpec spec{entry.index, {{token, entry.ids}}, {entry.past}, {token}};
-  LINNET_ASSIGN(loop, executable->makeLoop(spec));
-  if (loop) later_past.reserve(static_cast<size_t>(entry.max_batch * loop->mostSteps()));
-  return {};
-}
-
 Result<std::span<const int32_t>> LanguageRunner::decode(const LanguageEntry &entry,
-                                                        std::span<const RowChunk> rows, int64_t steps) {
+                                                        std::span<const RowChunk> rows, int64_t steps,
+                                                        const Draw *draw) {
   bindRows(entry, rows);
-  later_past.clear();
-  for (int64_t step = 1; step < steps; ++step)
-    for (const RowChunk &row : rows)
-      later_past.push_back(static_cast<int32_t>(std::min(row.past + step, entry.context - 1)));
-  auto table = std::as_bytes(std::span(later_past));
-  LINNET_TRY(loop->run(steps, symbols, inputs, std::span(&table, 1)));
-  LINNET_ASSIGN(auto bytes, loop->history(0));
-  return std::span(reinterpret_cast<const int32_t *>(bytes.data()), bytes.size() / sizeof(int32_t));
+  return decoder.run(entry, {symbols, inputs}, past, steps, draw);
 }
 
 void LanguageRunner::setProfiler(std::shared_ptr<Profiler> p) {

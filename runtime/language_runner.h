@@ -2,7 +2,7 @@
 // right. One runner is one KV cache.
 #pragma once
 #include "linnet/model.h"
-#include "runtime/device.h"
+#include "runtime/decoder.h"
 
 #include <map>
 #include <span>
@@ -41,19 +41,22 @@ Result<LanguageEntry> bindLanguageEntry(const Artifact &artifact, const fb::Prog
 class LanguageRunner {
 public:
   LanguageRunner(std::unique_ptr<Executable> executable, const Artifact &artifact, const fb::Program &program)
-      : executable(std::move(executable)), artifact(artifact), program(program) {}
+      : executable(std::move(executable)), artifact(artifact), program(program),
+        decoder(*this->executable, artifact, program) {}
   /// Binds an entry at its first use.
   Result<const LanguageEntry *> entry(std::string_view name);
   /// One run: row i of the batch is rows[i]; shorter rows are padded. `output`: the one that will be read.
   Result<void> run(const LanguageEntry &entry, std::span<const RowChunk> rows, int output);
-  /// Takes what decode() needs, where the device and `entry` can decode several tokens at once.
-  Result<void> prepareDecoding(const LanguageEntry &entry);
-  /// The most tokens of a row that come at once; 1: no decode(), they come one at a time from run().
-  int64_t mostAtOnce() const { return loop && !profiler ? loop->mostSteps() : 1; }
-  /// As `steps` runs with one token a row, each fed the "token" of the one before it in the next place of the
-  /// cache (the last place again where a row's cache is full). The tokens: `steps` times one of each row.
+  /// Takes what decode() needs, where the device and `entry` can decode many tokens at once.
+  Result<void> prepareDecoding(const LanguageEntry &entry) { return decoder.prepare(entry); }
+  /// Whether decode() gives the likeliest tokens, and drawn ones. A profiler wants tokens one at a time.
+  bool canDecode() const { return decoder.canTakeLikeliest() && !profiler; }
+  bool canDraw() const { return decoder.canDraw() && !profiler; }
+  int64_t mostAtOnce() const { return decoder.mostSteps(); }
+  /// The next `steps` tokens of each row, which have one token each: the likeliest, or as `draw` says. In the
+  /// order of steps, one of each row. See Decoder.
   Result<std::span<const int32_t>> decode(const LanguageEntry &entry, std::span<const RowChunk> rows,
-                                          int64_t steps);
+                                          int64_t steps, const Draw *draw = nullptr);
   /// Output of the last run.
   Result<std::span<const float>> floats(int output);
   Result<std::span<const int32_t>> ints(int output);
@@ -64,13 +67,13 @@ private:
   void bindRows(const LanguageEntry &entry, std::span<const RowChunk> rows);
 
   std::unique_ptr<Executable> executable;
-  std::unique_ptr<Loop> loop; // of one step of decoding; null: there is none
   const Artifact &artifact;
   const fb::Program &program;
+  Decoder decoder;
   std::shared_ptr<Profiler> profiler;
   std::map<std::string, LanguageEntry, std::less<>> bound;
   // Inputs of a run, kept so that decoding takes no memory.
-  std::vector<int32_t> ids, past, length, later_past;
+  std::vector<int32_t> ids, past, length;
   std::vector<int64_t> symbols;
   std::vector<std::span<const std::byte>> inputs;
   std::vector<bool> wanted;

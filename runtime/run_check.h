@@ -14,10 +14,10 @@ namespace linnet {
 LINNET_API uint64_t portBytes(const fb::Port &port, std::span<const int64_t> symbols);
 
 /// The entry exists, each symbol is from 1 to its bound, each input has its port's size for these symbols,
-/// and `wanted` is empty or has an element for each output.
+/// and `wanted` is empty or has an element for each output. Inputs that are `filled` already are given empty.
 LINNET_API Result<void> checkRun(const Artifact &artifact, const fb::Program &program, int entry,
                                  std::span<const int64_t> symbols,
                                  std::span<const std::span<const std::byte>> inputs,
-                                 const std::vector<bool> &wanted);
+                                 const std::vector<bool> &wanted, const std::vector<bool> &filled = {});
 
 } // namespace linnet

@@ -389,7 +389,7 @@ void ModuleLowering::addCost(Operation *op, Cost &cost) {
     for (Operation &inner : fused.getBody().front().without_terminator())
       ops += !llvm::isa<ConstantOp>(inner);
     if (ops) flops.push_back(extentOf(result) * Extent(ops));
-  } else if (llvm::isa<LayerNormOp, SoftmaxOp, ReduceOp, ArgmaxOp, PoolOp>(op)) {
+  } else if (llvm::isa<LayerNormOp, SoftmaxOp, ReduceOp, ArgmaxOp, SampleOp, PoolOp>(op)) {
     const int64_t per_element = llvm::isa<LayerNormOp>(op) ? 8 : llvm::isa<SoftmaxOp>(op) ? 4 : 1;
     flops.push_back(extentOf(op->getOperand(0)) * Extent(per_element));
   }

@@ -171,6 +171,7 @@ static Results evaluateOp(Operation *op, std::span<const Tensor> x, const Weight
       .Case([&](ir::SoftmaxOp) { return one(softmax(x[0])); })
       .Case([&](ir::ReduceOp o) { return one(reduce(o.getKind(), x[0], o.getDim())); })
       .Case([&](ir::ArgmaxOp) { return one(argmax(x[0])); })
+      .Case([&](ir::SampleOp) { return one(sample(x)); })
       .Case([&](ir::PoolOp o) { return one(pool(o.getMode(), x[0], x[1])); })
       .Case([&](ir::ReshapeOp o) {
         return one(reshaped(x[0], tensorType(o.getOperand()), tensorType(o.getResult())));

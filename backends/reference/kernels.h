@@ -29,6 +29,8 @@ Tensor layerNorm(const Tensor &x, const Tensor &gain, const Tensor &bias, double
 Tensor softmax(const Tensor &x);
 Tensor reduce(ir::ReduceKind kind, const Tensor &x, int64_t dim);
 Tensor argmax(const Tensor &x);
+/// The operands of linnet.sample in its order.
+Tensor sample(std::span<const Tensor> operands);
 Result<Tensor> pool(ir::PoolMode mode, const Tensor &x, const Tensor &length);
 Tensor slice(const Tensor &x, int64_t dim, int64_t offset, int64_t size);
 Tensor transpose(const Tensor &x, std::span<const int64_t> permutation);

@@ -1,8 +1,8 @@
 // Kernels of training but attention's: see gradient_kernels.h for what each computes, docs/ir.md for the
 // formulas.
 #include "backends/vulkan/gradient_kernels.h"
+#include "backends/vulkan/philox.h"
 #include "backends/vulkan/row.h"
-#include "runtime/philox.h"
 
 #include <bit>
 #include <fmt/format.h>
@@ -39,34 +39,6 @@ struct Logits {
   }
   Value weight(Value c) { return e.exp(e.b.sub(row.x(c), largest)); }
 };
-
-/// The high word of x * factor, from products of halves.
-Value highProduct(Emitter &e, Value x, uint32_t factor) {
-  Builder &b = e.b;
-  Value mask = e.u(0xffff), half = e.u(16), low = b.bitAnd(x, mask), high = b.shiftRight(x, half);
-  Value f_low = e.u(factor & 0xffff), f_high = e.u(factor >> 16);
-  Value cross = b.mul(low, f_high), other = b.mul(high, f_low);
-  Value middle =
-      b.add(b.shiftRight(b.mul(low, f_low), half), b.add(b.bitAnd(cross, mask), b.bitAnd(other, mask)));
-  return b.add(b.add(b.mul(high, f_high), b.shiftRight(middle, half)),
-               b.add(b.shiftRight(cross, half), b.shiftRight(other, half)));
-}
-
-/// The first word of philox4x32 (runtime/philox.h) with counter (at, 0, stream, 0).
-Value philox(Emitter &e, Value at, uint32_t stream, Value key0, Value key1) {
-  Builder &b = e.b;
-  Value c[] = {at, e.u(0), e.u(stream), e.u(0)};
-  for (int round = 0; round < kPhiloxRounds; ++round) {
-    Value high0 = highProduct(e, c[0], kPhiloxFactors[0]), low0 = b.mul(c[0], e.u(kPhiloxFactors[0]));
-    Value high1 = highProduct(e, c[2], kPhiloxFactors[1]), low1 = b.mul(c[2], e.u(kPhiloxFactors[1]));
-    c[0] = b.bitXor(b.bitXor(high1, c[1]), key0);
-    c[2] = b.bitXor(b.bitXor(high0, c[3]), key1);
-    c[1] = low1, c[3] = low0;
-    key0 = b.add(key0, e.u(kPhiloxSteps[0]));
-    key1 = b.add(key1, e.u(kPhiloxSteps[1]));
-  }
-  return c[0];
-}
 
 } // namespace
 
@@ -135,7 +107,8 @@ Kernel dropoutKernel(const VulkanDropoutSpec &spec) {
   Value key0 = b.bitcast(e.load(1, e.u(0), Type::i32), Builder::u32());
   Value key1 = b.bitcast(e.load(1, e.u(1), Type::i32), Builder::u32());
   e.forUnits(spec.in_parts, [&](Emitter::Unit unit) {
-    Value drawn = b.shiftRight(philox(e, unit.number, spec.stream, key0, key1), e.u(8));
+    Value drawn =
+        b.shiftRight(philox(e, {unit.number, e.u(0), e.u(spec.stream), e.u(0)}, {key0, key1}), e.u(8));
     Value scaled = b.mul(e.load(0, unit.at, kFloat), e.f(spec.factor()));
     e.store(2, unit.at, kFloat, b.select(b.lt(drawn, e.u(spec.threshold())), e.f(0), scaled));
   });

@@ -49,6 +49,16 @@ Kernel softmaxKernel(const RowSpec &spec);
 /// out is i32.
 Kernel argmaxKernel(const RowSpec &spec);
 
+/// linnet.sample: a workgroup a row. Operands {logits, temperature, top_k, top_p, seed, position, copy, out}.
+/// At most kMostSampled columns.
+struct SampleSpec {
+  Extent rows, columns;
+  Type type = Type::f32;
+  Operands where = {};
+};
+constexpr int64_t kMostSampled = 1 << 24; // that f32 counts exactly
+Kernel sampleKernel(const SampleSpec &spec);
+
 /// x (outer, size, inner) -> out (outer, inner). Operands {x, out}; items are elements of out.
 struct ReduceSpec {
   Reduction kind;

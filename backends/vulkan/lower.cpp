@@ -37,6 +37,7 @@ Result<void> Lowering::lowerOp(Operation *op) {
       .Case<LayerNormOp>([&](auto o) { return lowerLayerNorm(o); })
       .Case<SoftmaxOp>([&](auto o) { return lowerRows(o, softmaxKernel); })
       .Case<ArgmaxOp>([&](auto o) { return lowerRows(o, argmaxKernel); })
+      .Case<SampleOp>([&](auto o) { return lowerSample(o); })
       .Case<ReduceOp>([&](auto o) { return lowerReduce(o); })
       .Case<PoolOp>([&](auto o) { return lowerPool(o); })
       .Case<TransposeOp>([&](auto o) { return lowerTranspose(o); })

@@ -186,6 +186,20 @@ Result<void> Lowering::lowerRows(Operation *op, Kernel (*make)(const RowSpec &))
   return emit(call, make(spec), spec.rows, 1);
 }
 
+Result<void> Lowering::lowerSample(SampleOp op) {
+  const RankedTensorType logits = tensorOf(op.getLogits());
+  if (logits.isDynamicDim(1) || logits.getDimSize(1) > kMostSampled)
+    return errorAt(op, "target vulkan samples from a static number of logits up to {}, found {}",
+                   kMostSampled, describe(logits));
+  SampleSpec spec{dimOf(op.getLogits(), 0), dimOf(op.getLogits(), 1)};
+  LINNET_ASSIGN(spec.type, typeOf(op, op.getLogits()));
+  Call call{op};
+  for (mlir::Value operand : op->getOperands()) LINNET_TRY(read(call, operand));
+  LINNET_TRY(write(call, op.getResult()));
+  spec.where = where(call);
+  return emit(call, sampleKernel(spec), spec.rows, 1);
+}
+
 Result<void> Lowering::lowerReduce(ReduceOp op) {
   const int64_t dim = int64_t(op.getDim());
   ReduceSpec spec;

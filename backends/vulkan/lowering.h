@@ -140,6 +140,7 @@ private:
   Result<void> lowerPositions(ir::PositionsOp op);
   Result<void> lowerLayerNorm(ir::LayerNormOp op);
   Result<void> lowerRows(mlir::Operation *op, Kernel (*make)(const RowSpec &));
+  Result<void> lowerSample(ir::SampleOp op);
   Result<void> lowerReduce(ir::ReduceOp op);
   Result<void> lowerPool(ir::PoolOp op);
   Result<void> lowerTranspose(ir::TransposeOp op);

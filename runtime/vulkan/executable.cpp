@@ -40,19 +40,9 @@ Result<void> VulkanExecutable::allocate() {
   for (uint64_t bytes : weight_bytes) use.weights += bytes;
   for (uint64_t bytes : state_bytes) use.states += aligned(bytes);
   use.arena = program.arena_bytes();
-  for (const fb::Entry *entry : *program.entries()) {
-    uint64_t end = 0;
-    auto lay = [&](auto &ports, std::vector<std::vector<Range>> &to) {
-      to.emplace_back();
-      for (const fb::Port *port : ports) {
-        to.back().push_back({0, end, port->bytes()});
-        end += std::max(aligned(port->bytes()), kBufferAlignment);
-      }
-    };
-    lay(*entry->inputs(), inputs);
-    lay(*entry->outputs(), outputs);
-    use.io = std::max(use.io, end);
-  }
+  inputs.resize(program.entries()->size()), outputs.resize(inputs.size());
+  for (int entry = 0; entry < static_cast<int>(inputs.size()); ++entry)
+    use.io = std::max(use.io, layPorts(entry));
   LINNET_ASSIGN(weights, buffers.allocate(weight_bytes, false, "weights"));
   LINNET_ASSIGN(states, buffers.allocate(state_bytes, false, "states"));
   LINNET_ASSIGN(std::vector<Range> areas, buffers.allocate({use.arena}, false, "activations"));
@@ -64,6 +54,39 @@ Result<void> VulkanExecutable::allocate() {
       for (Range &range : ranges) range.buffer = io.buffer;
   symbols.resize(program.symbols()->size());
   return {};
+}
+
+/// One behind the other from 0 on; gives the end.
+uint64_t VulkanExecutable::layPorts(int entry) {
+  const fb::Entry &e = *program.entries()->Get(static_cast<uint32_t>(entry));
+  uint64_t end = 0;
+  auto lay = [&](auto &ports, std::vector<Range> &to) {
+    to.clear();
+    for (const fb::Port *port : ports) {
+      to.push_back({0, end, port->bytes()});
+      end += std::max(aligned(port->bytes()), kBufferAlignment);
+    }
+  };
+  lay(*e.inputs(), inputs[static_cast<size_t>(entry)]);
+  lay(*e.outputs(), outputs[static_cast<size_t>(entry)]);
+  return end;
+}
+
+Result<void> VulkanExecutable::moveApart(int entry) {
+  if (apart.count(entry)) return {};
+  uint64_t bytes = 0;
+  for (const auto *list : {&inputs, &outputs})
+    for (const Range &range : (*list)[static_cast<size_t>(entry)])
+      bytes += std::max(aligned(range.size), kBufferAlignment);
+  LINNET_ASSIGN(std::vector<Range> areas, buffers.allocate({bytes}, false, "inputs and outputs of a loop"));
+  use.scratch += bytes;
+  apart.insert(entry);
+  layPorts(entry);
+  for (auto *list : {&inputs, &outputs})
+    for (Range &range : (*list)[static_cast<size_t>(entry)])
+      range.buffer = areas[0].buffer, range.offset += areas[0].offset;
+  recordings.remove_if([&](const Kept &kept) { return kept.entry == entry; });
+  return buffers.zero(areas);
 }
 
 Result<void> VulkanExecutable::upload() {
@@ -121,9 +144,10 @@ Result<Recording *> VulkanExecutable::recordingOf(int entry, std::span<const int
 
 Result<Recording *> VulkanExecutable::ready(int entry, std::span<const int64_t> values,
                                             std::span<const std::span<const std::byte>> given,
-                                            const std::vector<bool> &wanted) {
+                                            const std::vector<bool> &wanted,
+                                            const std::vector<bool> &filled) {
   last_entry = -1;
-  LINNET_TRY(checkRun(artifact, program, entry, values, given, wanted));
+  LINNET_TRY(checkRun(artifact, program, entry, values, given, wanted, filled));
   if (!failure.empty()) return Error{failure};
   for (size_t i = 0; i < given.size(); ++i)
     if (!given[i].empty()) LINNET_TRY(buffers.write(inputs[static_cast<size_t>(entry)][i], given[i]));

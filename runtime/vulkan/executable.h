@@ -5,6 +5,7 @@
 
 #include <list>
 #include <memory>
+#include <set>
 
 namespace linnet::vulkan {
 
@@ -41,7 +42,10 @@ private:
   /// Checks what a run is given, puts its inputs in place, and finds its recording.
   Result<Recording *> ready(int entry, std::span<const int64_t> symbols,
                             std::span<const std::span<const std::byte>> inputs,
-                            const std::vector<bool> &wanted);
+                            const std::vector<bool> &wanted, const std::vector<bool> &filled = {});
+  /// Gives an entry's ports memory of their own, on the device: other entries run beside it.
+  Result<void> moveApart(int entry);
+  uint64_t layPorts(int entry);
   Result<Recording *> recordingOf(int entry, std::span<const int64_t> symbols);
   Result<void> report(int entry, const Recording &recording, int64_t begin, int64_t end);
 
@@ -61,6 +65,7 @@ private:
   std::vector<Range> weights, states;
   Range arena, io;
   std::vector<std::vector<Range>> inputs, outputs; // of each entry
+  std::set<int> apart;                             // entries that were moved
   std::list<Kept> recordings;
   RecordingCounts made;
   std::vector<int64_t> symbols; // of the last run

@@ -1,8 +1,9 @@
-// Steps of an entry in one submission: its recording once a step, small recorded copies in between.
+// Steps of entries in one submission: their recordings once a step, small recorded copies in between.
 #pragma once
 #include "runtime/device.h"
-#include "runtime/vulkan/memory.h"
+#include "runtime/vulkan/recording.h"
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -18,16 +19,24 @@ public:
   ~VulkanLoop() override;
 
   int64_t mostSteps() const override;
-  Result<void> run(int64_t steps, std::span<const int64_t> symbols,
-                   std::span<const std::span<const std::byte>> inputs,
+  Result<void> run(int64_t steps, std::span<const LoopInputs> given,
                    std::span<const std::span<const std::byte>> tables) override;
   Result<std::span<const std::byte>> history(int i) override;
   /// Of its tables and histories.
   uint64_t bytes() const { return buffers.bytes(); }
 
 private:
+  struct Stage {
+    int entry = 0;
+    const fb::Entry *ports = nullptr;
+    std::vector<bool> given;          // inputs that come from an entry before it
+    VkCommandBuffer onward = nullptr; // copies to the entries behind it; null: none
+    Recording *recording = nullptr;   // of the run that is made ready
+    std::span<const int64_t> symbols;
+  };
   // A port's values in each step, one row behind the other: row i begins at i times the port's size.
   struct Rows {
+    LoopSpec::Port which;
     const fb::Port *port = nullptr;
     Range range, place; // of all rows; of the port itself
     uint64_t used = 0;  // bytes of a row in the last run
@@ -36,20 +45,26 @@ private:
   };
 
   VulkanLoop(VulkanExecutable &executable, const LoopSpec &spec);
-  Result<void> checkSpec() const;
-  Result<void> checkSizes(int64_t count, std::span<const int64_t> symbols,
-                          std::span<const std::span<const std::byte>> given) const;
+  Result<void> check() const;
+  Result<void> checkSizes(int64_t count, std::span<const std::span<const std::byte>> given) const;
+  Result<void> makeStages();
   Result<void> allocate();
   Result<void> recordCopies();
-  Result<void> record(VkCommandBuffer commands, uint64_t step) const;
-  void barrier(VkCommandBuffer commands, VkPipelineStageFlags from, VkAccessFlags written,
-               VkPipelineStageFlags to, VkAccessFlags access) const;
-  Result<void> writeTable(Rows &rows, std::span<const std::byte> given, uint64_t row_bytes);
+  Result<void> record(VkCommandBuffer &commands, const std::function<void(VkCommandBuffer)> &copies) const;
+  void copyCarries(VkCommandBuffer commands, const std::function<bool(const LoopSpec::Carry &)> &which) const;
+  void copy(VkCommandBuffer commands, const Buffers &from_list, const Range &from, const Buffers &to_list,
+            const Range &to) const;
+  Result<void> writeTable(Rows &rows, std::span<const std::byte> given);
+  const fb::Port &input(LoopSpec::Port port) const;
+  const fb::Port &output(LoopSpec::Port port) const;
+  const Range &inputPlace(LoopSpec::Port port) const;
+  const Range &outputPlace(LoopSpec::Port port) const;
+  uint64_t bytesOf(const fb::Port &port, int stage) const;
 
   VulkanExecutable &executable;
   std::shared_ptr<Context> context;
-  const fb::Entry &entry;
   LoopSpec spec;
+  std::vector<Stage> stages;
   Buffers buffers;
   std::vector<Rows> tables, histories;
   std::vector<VkCommandBuffer> copies;   // number i stands behind step i

@@ -10,6 +10,7 @@ namespace linnet::vulkan {
 struct RecordingCounts {
   uint64_t recordings = 0, descriptor_sets = 0;
   uint64_t copies = 0; ///< recorded for loops
+  bool operator==(const RecordingCounts &) const = default;
 };
 
 class Recording {

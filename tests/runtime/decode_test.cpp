@@ -163,16 +163,59 @@ TEST_CASE("many at once: a callback that ends or cancels hears of no token more"
     });
 }
 
-TEST_CASE("sampling and penalties look at logits, one token at a time") {
+TEST_CASE("many at once: drawn on the device, in batches with copies, with the host's numbers") {
+  ToyModel toy;
+  toy.sample_entry = true;
+  toy.max_batch = 3;
+  everyWay(toy, [](Session session) {
+    GenerateOptions options{.max_new_tokens = 18, .do_sample = true, .temperature = 1.3f, .top_k = 40};
+    options.top_p = 0.9f, options.seed = (uint64_t(77) << 32) | 5;
+    Seen seen = turn(session, prompt(4), options);
+    append(seen, turn(session, prompt(2), options));
+    CHECK(seen.results[0].ids != seen.results[1].ids);
+    auto results = session.generateBatch(std::vector{prompt(9), prompt(3), prompt(9), prompt(31)}, options,
+                                         seen.callback());
+    REQUIRE(results.ok());
+    CHECK((*results)[0].ids != (*results)[2].ids);
+    seen.results.insert(seen.results.end(), results->begin(), results->end());
+    return seen;
+  });
+}
+
+namespace {
+
+/// The most steps of a loop that generating so takes; 0: no loop was run.
+int64_t largestLoop(bool sample_entry, const GenerateOptions &options) {
+  ToyModel toy;
+  toy.sample_entry = sample_entry;
   TemporaryDirectory directory;
   useFakeDevice();
-  writeToyModel(directory / "toy.linnet");
+  writeToyModel(directory / "toy.linnet", toy);
   fake().loop_steps = 64;
   auto model = Model::load(directory / "toy.linnet");
   auto session = Session::open(*model);
-  REQUIRE(session->generate(prompt(3), {.max_new_tokens = 20, .do_sample = true, .ignore_eos = true}).ok());
-  REQUIRE(session->generate({}, {.max_new_tokens = 20, .repetition_penalty = 1.1f, .ignore_eos = true}).ok());
-  CHECK(fake().largest_loop == 0);
+  REQUIRE(session->generate(prompt(3), options).ok());
+  return fake().largest_loop;
+}
+
+} // namespace
+
+TEST_CASE(
+    "what the device draws does not depend on how long chunks are: single tokens are drawn there, too") {
+  GenerateOptions options{.max_new_tokens = 2, .do_sample = true, .ignore_eos = true};
+  CHECK(largestLoop(true, options) == 1); // the first token is the host's, of the prompt's logits
+}
+
+TEST_CASE("penalties, and drawing where the program has no entry for it, look at logits one at a time") {
+  GenerateOptions options{.max_new_tokens = 20, .ignore_eos = true};
+  CHECK(largestLoop(true, options) > 1);
+  options.repetition_penalty = 1.1f;
+  CHECK(largestLoop(true, options) == 0);
+  options.do_sample = true;
+  CHECK(largestLoop(true, options) == 0);
+  options.repetition_penalty = 1;
+  CHECK(largestLoop(true, options) > 1);
+  CHECK(largestLoop(false, options) == 0);
 }
 
 TEST_CASE("a chunk grows at most twofold, to what takes a twentieth of a second, and shrinks at once") {

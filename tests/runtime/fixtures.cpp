@@ -1,6 +1,7 @@
 #include "tests/runtime/fixtures.h"
 #include "runtime/format.h"
 #include "runtime/run_check.h"
+#include "runtime/sampler.h"
 #include "support/error.h"
 #include "tests/catch.h"
 
@@ -134,6 +135,27 @@ std::unique_ptr<fb::EntryT> makeEntry(const std::string &name, const ToyModel &t
   return entry;
 }
 
+std::unique_ptr<fb::EntryT> makeSampleEntry(const ToyModel &toy) {
+  auto entry = std::make_unique<fb::EntryT>();
+  entry->name = "sample";
+  entry->bounds = {toy.max_batch, 1, 1};
+  PortList list;
+  auto row = [&](const char *name, fb::DType type) {
+    list.add(entry->inputs, name, type, shape(symbol(kBatch)), toy.max_batch);
+  };
+  list.add(entry->inputs, "logits", fb::DType::f32, shape(symbol(kBatch), constant(toy.vocab)),
+           toy.max_batch * toy.vocab);
+  row("temperature", fb::DType::f32);
+  row("top_k", fb::DType::i32);
+  row("top_p", fb::DType::f32);
+  list.add(entry->inputs, "seed", fb::DType::i32, shape(constant(2)), 2);
+  row("position", fb::DType::i32);
+  row("copy", fb::DType::i32);
+  list.add(entry->outputs, "token", fb::DType::i32, shape(symbol(kBatch)), toy.max_batch);
+  entry->io_bytes = list.offset;
+  return entry;
+}
+
 } // namespace
 
 void writeToyModel(const std::string &path, const ToyModel &toy) {
@@ -163,6 +185,7 @@ void writeToyModel(const std::string &path, const ToyModel &toy) {
   program->entries.push_back(makeEntry("generate", toy, toy.max_seq));
   program->entries.push_back(makeEntry("score", toy, toy.score_seq));
   program->entries.push_back(makeEntry("hidden", toy, toy.max_seq));
+  if (toy.sample_entry) program->entries.push_back(makeSampleEntry(toy));
   metadata.programs.push_back(std::move(program));
   auto written = writer->finish(metadata);
   INFO((written ? "" : written.error().message));
@@ -205,6 +228,7 @@ public:
     LINNET_TRY(checkRun(artifact, program, number, symbols, inputs, wanted));
     if (fake().on_run) fake().on_run();
     entry = program.entries()->Get(static_cast<uint32_t>(number));
+    if (entry->name()->string_view() == "sample") return sample(inputs);
     batch = symbols[kBatch], seq = symbols[kSeq], context = symbols[kContext];
     if (context != bounds[kContext])
       return Error{"the context must be its bound: rows of the cache lie that far apart"};
@@ -238,6 +262,24 @@ public:
   Result<std::unique_ptr<Loop>> makeLoop(const LoopSpec &spec) override;
 
 private:
+  Result<void> sample(std::span<const std::span<const std::byte>> inputs) {
+    auto floats = [&](size_t i) {
+      return std::span(reinterpret_cast<const float *>(inputs[i].data()), inputs[i].size() / 4);
+    };
+    std::vector<int32_t> tokens;
+    for (size_t b = 0; b < floats(1).size(); ++b) {
+      GenerateOptions options{.do_sample = true, .temperature = floats(1)[b], .top_k = words(inputs[2])[b]};
+      options.top_p = floats(3)[b];
+      options.seed = uint64_t(uint32_t(words(inputs[4])[1])) << 32 | uint32_t(words(inputs[4])[0]);
+      Sampler sampler(static_cast<int64_t>(vocabulary()), options);
+      tokens.push_back(sampler.sample(floats(0).subspan(b * vocabulary(), vocabulary()),
+                                      static_cast<uint32_t>(words(inputs[5])[b]),
+                                      static_cast<uint32_t>(words(inputs[6])[b])));
+    }
+    auto bytes = std::as_bytes(std::span(tokens));
+    results.assign(1, {bytes.begin(), bytes.end()});
+    return {};
+  }
   static std::span<const int32_t> words(std::span<const std::byte> bytes) {
     return {reinterpret_cast<const int32_t *>(bytes.data()), bytes.size() / 4};
   }
@@ -293,27 +335,21 @@ class FakeLoop : public Loop {
 public:
   FakeLoop(FakeExecutable &executable, LoopSpec spec) : executable(executable), spec(std::move(spec)) {}
   int64_t mostSteps() const override { return fake().loop_steps; }
-  Result<void> run(int64_t steps, std::span<const int64_t> symbols,
-                   std::span<const std::span<const std::byte>> given,
+  Result<void> run(int64_t steps, std::span<const LoopInputs> given,
                    std::span<const std::span<const std::byte>> tables) override {
-    if (steps < 1 || steps > mostSteps() || tables.size() != spec.tables.size()) return Error{"a bad loop"};
+    if (steps < 1 || steps > mostSteps() || tables.size() != spec.tables.size() ||
+        given.size() != spec.entries.size())
+      return Error{"a bad loop"};
     fake().largest_loop = std::max<int64_t>(fake().largest_loop, steps);
     kept.assign(spec.histories.size(), {});
-    std::vector<std::vector<std::byte>> values;
-    for (auto bytes : given) values.emplace_back(bytes.begin(), bytes.end());
+    values.assign(given.size(), {});
+    for (size_t stage = 0; stage < given.size(); ++stage)
+      for (auto bytes : given[stage].inputs) values[stage].emplace_back(bytes.begin(), bytes.end());
     for (int64_t step = 0; step < steps; ++step) {
-      std::vector<std::span<const std::byte>> inputs(values.begin(), values.end());
-      LINNET_TRY(executable.run(spec.entry, symbols, inputs, {}));
-      for (size_t i = 0; i < kept.size(); ++i) {
-        auto value = *executable.output(spec.histories[i]);
-        kept[i].insert(kept[i].end(), value.begin(), value.end());
-      }
-      for (const LoopSpec::Carry &carry : spec.carries) {
-        auto value = *executable.output(carry.output);
-        values[static_cast<size_t>(carry.input)].assign(value.begin(), value.end());
-      }
+      for (size_t stage = 0; stage < given.size(); ++stage)
+        LINNET_TRY(runStage(static_cast<int>(stage), given[stage].symbols));
       for (size_t i = 0; i < tables.size() && step + 1 < steps; ++i) {
-        auto &value = values[static_cast<size_t>(spec.tables[i])];
+        auto &value = valueOf(spec.tables[i]);
         auto next = tables[i].subspan(static_cast<size_t>(step) * value.size(), value.size());
         value.assign(next.begin(), next.end());
       }
@@ -325,8 +361,29 @@ public:
   }
 
 private:
+  std::vector<std::byte> &valueOf(LoopSpec::Port input) {
+    return values[static_cast<size_t>(input.stage)][static_cast<size_t>(input.number)];
+  }
+  Result<void> runStage(int stage, std::span<const int64_t> symbols) {
+    const auto &own = values[static_cast<size_t>(stage)];
+    std::vector<std::span<const std::byte>> inputs(own.begin(), own.end());
+    LINNET_TRY(executable.run(spec.entries[static_cast<size_t>(stage)], symbols, inputs, {}));
+    for (size_t i = 0; i < kept.size(); ++i) {
+      if (spec.histories[i].stage != stage) continue;
+      auto value = *executable.output(spec.histories[i].number);
+      kept[i].insert(kept[i].end(), value.begin(), value.end());
+    }
+    for (const LoopSpec::Carry &carry : spec.carries) {
+      if (carry.output.stage != stage) continue;
+      auto value = *executable.output(carry.output.number);
+      valueOf(carry.input).assign(value.begin(), value.end());
+    }
+    return {};
+  }
+
   FakeExecutable &executable;
   LoopSpec spec;
+  std::vector<std::vector<std::vector<std::byte>>> values; // of each stage's inputs
   std::vector<std::vector<std::byte>> kept;
 };
 

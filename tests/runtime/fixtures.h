@@ -44,7 +44,7 @@ Tokenizer byteTokenizer();
 
 struct ToyModel {
   int64_t vocab = 300, n_embd = 6, n_layer = 2, context = 48, max_batch = 4, max_seq = 5, score_seq = 3;
-  bool tokenizer = true, token_output = true;
+  bool tokenizer = true, token_output = true, sample_entry = false;
   int64_t eos = 256;
 };
 /// A language model for the device "fake" with the three entries of a compiled GPT-2 and no commands.

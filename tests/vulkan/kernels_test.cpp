@@ -63,6 +63,8 @@ TEST_CASE("kernels of rows and reductions are valid", "[vulkan]") {
   const Type type = GENERATE(Type::f32, Type::f16, Type::bf16);
   for (const auto &make : {layerNormKernel, softmaxKernel, argmaxKernel})
     check(make({kBatch * kSeq, 37, type, type, 1e-5f, {}}));
+  for (Operands where : {Operands(), Operands{{0, 0, 0, 0, 0, 0, 0, 1}, 0x7f}})
+    check(sampleKernel({kBatch, 50257, type, where}));
   for (Reduction kind : {Reduction::sum, Reduction::mean, Reduction::max})
     check(reduceKernel({kind, kBatch, 37, kSeq, type, {}}));
   for (Pooling mode : {Pooling::last, Pooling::first, Pooling::mean})

@@ -44,6 +44,10 @@ func.func @transformer(%ids: !ids {linnet.name = "ids"}, %past: !row {linnet.nam
   %l = linnet.matmul %last, %wte {transpose_rhs} : tensor<?x8xf32, #linnet.dims<batch>>, tensor<11x8xf32, #linnet.panel<16x64, transposed>>
   // CHECK: linnet.argmax
   %t = linnet.argmax %l : tensor<?x11xf32, #linnet.dims<batch>>
+  // CHECK: linnet.sample {{.*}} temperature {{.*}} top_k {{.*}} top_p {{.*}} seed {{.*}} position {{.*}} copy
+  %seed = linnet.constant dense<[1, 2]> : tensor<2xi32>
+  %warm = linnet.cast %past : !row to tensor<?xf32, #linnet.dims<batch>>
+  %drawn = linnet.sample %l temperature %warm top_k %length top_p %warm seed %seed position %past copy %length : tensor<?x11xf32, #linnet.dims<batch>>, tensor<?xf32, #linnet.dims<batch>>, !row, tensor<?xf32, #linnet.dims<batch>>, tensor<2xi32>, !row, !row
   return %t, %k1 : tensor<?xi32, #linnet.dims<batch>>, !cache
 }
 
