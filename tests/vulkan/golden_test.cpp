@@ -44,27 +44,32 @@ std::vector<std::string> profiles() {
 }
 
 /// Turns of a session, one ended by its listener in the middle of a chunk, and a batch of rows with different
-/// lengths. With `one_by_one` something watches every command, so that tokens are decoded one at a time.
-std::vector<std::vector<TokenId>> told(const std::string &path, const std::string &device, bool one_by_one) {
+/// lengths, two of them copies. With `one_by_one` something watches every command, so that tokens are decoded
+/// one at a time.
+std::vector<std::vector<TokenId>> told(const std::string &path, const std::string &device, bool sampled,
+                                       bool one_by_one) {
   auto model = Model::load(path, {.device = device});
   if (!model) FAIL(model.error().message);
   auto session = Session::open(*model);
   if (!session) FAIL(session.error().message);
   if (one_by_one) session->setProfiler(std::make_shared<Profiler>());
   std::vector<std::vector<TokenId>> all;
+  GenerateOptions options{.ignore_eos = true};
+  if (sampled)
+    options.do_sample = true, options.temperature = 0.8f, options.top_k = 20, options.top_p = 0.95f;
   auto turn = [&](std::vector<TokenId> prompt, int64_t most, size_t stop) {
     size_t heard = 0;
-    auto made = session->generate(prompt, {.max_new_tokens = most, .ignore_eos = true},
-                                  [&](TokenId, std::string_view) { return ++heard < stop; });
+    options.max_new_tokens = most;
+    auto made = session->generate(prompt, options, [&](TokenId, std::string_view) { return ++heard < stop; });
     if (!made) FAIL(made.error().message);
     all.push_back(made->ids);
   };
   turn({1, 2, 3, 4, 5}, 30, 11);
   turn({7, 8}, 9, 100);
   turn({}, 100, 100); // to the end of the context
-  auto batch = session->generateBatch(
-      std::vector<std::vector<TokenId>>{{1, 2, 3}, {4}, {5, 6, 7, 8, 9, 10, 11}, {12, 13}},
-      {.max_new_tokens = 21});
+  options.max_new_tokens = 21, options.ignore_eos = false;
+  const std::vector<std::vector<TokenId>> prompts = {{1, 2, 3}, {4}, {5, 6, 7, 8, 9, 10, 11}, {4}};
+  auto batch = session->generateBatch(prompts, options);
   if (!batch) FAIL(batch.error().message);
   for (GenerateResult &result : *batch) all.push_back(std::move(result.ids));
   return all;
@@ -98,9 +103,12 @@ TEST_CASE("golden checkpoints give the same tokens many at once, one by one, and
   Case one(name, {"vulkan", "cpu"});
   one.options.max_batch = 3;
   compiled(one.options);
-  const auto cpu = told(one.options.output, "cpu", false);
-  CHECK(told(one.options.output, "vulkan", true) == cpu);
-  CHECK(told(one.options.output, "vulkan", false) == cpu);
+  for (bool sampled : {false, true}) {
+    CAPTURE(sampled);
+    const auto cpu = told(one.options.output, "cpu", sampled, false);
+    CHECK(told(one.options.output, "vulkan", sampled, true) == cpu);
+    CHECK(told(one.options.output, "vulkan", sampled, false) == cpu);
+  }
   one.checkQuiet();
 }
 
