@@ -23,7 +23,7 @@ struct CompileOptions {
   /// The artifact to write. Ignored by compileCached.
   std::string output;
   /// One program each: "cpu" (every instruction-set level), "cpu:native" (this machine's), "vulkan",
-  /// "reference".
+  /// "vulkan:native" (for the device that --device vulkan takes here), "reference".
   std::vector<std::string> targets = {"cpu"};
   /// Largest number of positions (prompt and continuation) and of sequences at a time. 0: the model's
   /// n_positions and 1. For .mlir: linnet.bounds in the file say it, and these must stay 0.

@@ -18,6 +18,7 @@
 #include "passes/Plan.h"
 #include "passes/Target.h"
 #include "runtime/artifact_writer.h"
+#include "runtime/vulkan/vulkan_device.h"
 #include "support/error.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -67,8 +68,10 @@ Result<std::vector<TargetSpec>> targetsOf(const CompileOptions &options) {
     size_t colon = spec.find(':');
     TargetSpec target{spec.substr(0, colon), colon == spec.npos ? "" : spec.substr(colon + 1)};
     if (!findTarget(target.name)) return errorf("unknown target '{}', expected {}", spec, targetNames());
-    if (!target.argument.empty() && target.name != "cpu")
-      return errorf("target '{}' takes nothing behind a colon, found '{}'", target.name, target.argument);
+    const bool native = target.name == "vulkan" && target.argument == "native";
+    if (!target.argument.empty() && target.name != "cpu" && !native)
+      return errorf("target '{}' takes {} behind a colon, found '{}'", target.name,
+                    target.name == "vulkan" ? "'native'" : "nothing", target.argument);
     if (!names.insert(target.name).second) return errorf("target '{}' is given twice", target.name);
     targets.push_back(std::move(target));
   }
@@ -187,6 +190,9 @@ private:
     if (target.name == "reference") return makeReferenceProgram(module, *weights, sink);
     if (target.name == "vulkan") {
       VulkanOptions vulkan;
+      if (!target.argument.empty()) {
+        LINNET_ASSIGN(vulkan.runs, vulkan::shaderFilter(""));
+      }
       if (dump) vulkan.dump = dump->shaderDump();
       return lowerToVulkan(module, *weights, sink, vulkan);
     }

@@ -19,6 +19,7 @@ class Emitter {
 public:
   Emitter(std::string name, uint32_t operands, uint32_t local_x, const Operands &where, uint32_t local_y = 1);
   Kernel finish();
+  void enableMatrices() { b.enableMatrices(); }
   void require(std::string feature) { kernel.features.push_back(std::move(feature)); }
   void requireSubgroup(uint32_t size) { kernel.subgroup = size; }
 
@@ -81,6 +82,7 @@ public:
 
   // --- a workgroup
   Shared shared(spirv::Type element, uint32_t count, std::string_view name);
+  void addShared(uint32_t bytes) { kernel.shared_bytes += bytes; } ///< of arrays that the builder made
   using Combine = std::function<Value(Value, Value)>;
   /// The combination of every invocation's x, known to all; `scratch` holds one element an invocation. All
   /// invocations must get here together.

@@ -230,12 +230,19 @@ struct PackedMatmulSpec {
   Extent positions = 1;
   bool selects() const { return last || last_residual; }
 };
+/// A product that a device's subgroups of `subgroup` invocations compute at once, f16 factors and f32 sums
+/// (VK_KHR_cooperative_matrix).
+struct MatrixShape {
+  uint32_t m = 16, n = 16, k = 16, subgroup = 32;
+};
+
 /// How a packed matmul is cut up.
 struct MatmulVariant {
   enum Kind {
     direct, ///< an invocation owns four columns of `rows` rows; sums over k cut in `split` meet in shared
             ///< memory
     tiled,  ///< both operands through shared memory, `rows` (a multiple of 8) by a panel a workgroup
+    matrix, ///< as tiled, 64 rows; four subgroups multiply matrices in f16. For a k of a multiple of 4
   };
   Kind kind = direct;
   uint32_t rows = 1;  ///< of a, in one workgroup
@@ -243,6 +250,7 @@ struct MatmulVariant {
   /// For drivers that run on a CPU with subgroups of this size (llvmpipe): operands are texels, and nothing
   /// goes from one invocation to another, which is a loop over all of them there.
   uint32_t subgroup = 0;
+  MatrixShape shape = {}; ///< of a matrix variant
 };
 Kernel packedMatmulKernel(const PackedMatmulSpec &spec, const MatmulVariant &variant);
 

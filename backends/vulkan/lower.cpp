@@ -16,6 +16,21 @@ namespace {
 constexpr size_t kBindings = 4;
 constexpr uint64_t kAlign = 256;
 
+/// All but the words.
+fb::ShaderT shaderOf(const Kernel &kernel) {
+  fb::ShaderT shader;
+  shader.name = kernel.name;
+  shader.bindings = kernel.bindings;
+  shader.push_words = kernel.push_words;
+  shader.local_x = kernel.local_size[0], shader.local_y = kernel.local_size[1];
+  shader.local_z = kernel.local_size[2];
+  shader.shared_bytes = kernel.shared_bytes;
+  shader.features = kernel.features;
+  shader.texels = kernel.texels;
+  shader.subgroup_min = shader.subgroup_max = kernel.subgroup;
+  return shader;
+}
+
 int64_t elementsIn(uint64_t bytes, Type type) {
   return type == Type::i4 ? int64_t(bytes) * 2 : int64_t(bytes) / backend::sizeOf(type);
 }
@@ -163,6 +178,22 @@ fb::StepT Lowering::step(const Call &call, const Operands &where, const Choice &
   return step;
 }
 
+/// What VulkanOptions::runs leaves.
+std::vector<Choice> Lowering::possible(std::vector<Choice> choices) const {
+  if (!options.runs) return choices;
+  std::vector<Choice> kept;
+  bool complete = false;
+  for (size_t i = 0; i < choices.size(); ++i) {
+    Choice &choice = choices[i];
+    bool runs = options.runs(shaderOf(choice.kernel));
+    for (const Choice &next : choice.then) runs &= options.runs(shaderOf(next.kernel));
+    if (i + 1 < choices.size() && (complete || !runs)) continue;
+    complete |= choice.least <= 0 && choice.most >= kAnyAmount;
+    kept.push_back(std::move(choice));
+  }
+  return kept;
+}
+
 Result<void> Lowering::emit(const Call &call, std::vector<Choice> choices) {
   if (call.args.size() > kMaxOperands)
     return errorAt(call.op, "target vulkan takes at most {} operands, found {}", kMaxOperands,
@@ -171,6 +202,7 @@ Result<void> Lowering::emit(const Call &call, std::vector<Choice> choices) {
     gathering->push_back({call, std::move(choices)});
     return {};
   }
+  choices = possible(std::move(choices));
   fb::DispatchT body;
   const Operands where = Lowering::where(call);
   for (uint32_t i = 0; i < call.args.size(); ++i) {
@@ -195,6 +227,7 @@ Result<void> Lowering::emit(const Call &call, std::vector<Choice> choices) {
     for (const Choice &next : choice.then) LINNET_TRY(add(next));
     made->amount = expression({choice.amount});
     made->least = choice.least, made->most = choice.most;
+    made->tolerance = choice.tolerance;
     body.choices.push_back(std::move(made));
   }
   auto made = call.group.empty() ? command(call.op) : command(call.group);
@@ -212,16 +245,7 @@ Result<void> Lowering::emitAloneOrShared(const Call &call, const std::function<C
 
 Result<void> Lowering::addCode(fb::ProgramT &program) {
   for (const Kernel &kernel : kernels) {
-    auto shader = std::make_unique<fb::ShaderT>();
-    shader->name = kernel.name;
-    shader->bindings = kernel.bindings;
-    shader->push_words = kernel.push_words;
-    shader->local_x = kernel.local_size[0], shader->local_y = kernel.local_size[1];
-    shader->local_z = kernel.local_size[2];
-    shader->shared_bytes = kernel.shared_bytes;
-    shader->features = kernel.features;
-    shader->texels = kernel.texels;
-    shader->subgroup_min = shader->subgroup_max = kernel.subgroup;
+    auto shader = std::make_unique<fb::ShaderT>(shaderOf(kernel));
     LINNET_TRY(blobs.begin());
     LINNET_TRY(blobs.append(std::as_bytes(std::span(kernel.words))));
     LINNET_ASSIGN(fb::BlobT blob, blobs.end());

@@ -12,6 +12,7 @@
 
 #include "mlir/IR/BuiltinOps.h"
 
+#include <array>
 #include <functional>
 #include <string>
 
@@ -20,6 +21,13 @@ namespace linnet {
 struct VulkanOptions {
   /// What each device binds at once, in bytes: matmuls of larger matrices are cut up.
   uint64_t binding = uint64_t(1) << 27;
+  /// Products in f16 that prompts of models with weights in fewer bits than f32 may use: {M, N, K, the size
+  /// of subgroups}. NVIDIA's and AMD's; a test asks for others.
+  std::vector<std::array<uint32_t, 4>> matrices = {{16, 16, 16, 32}, {16, 16, 16, 64}};
+  /// When set, says whether a shader (its words are not there yet) can run: for one device's own artifact.
+  /// Left out are choices with a shader that cannot, and those behind one that is for all sizes, but for the
+  /// last.
+  std::function<bool(const fb::ShaderT &)> runs;
   /// When set, receives each kernel's name and words.
   std::function<void(const std::string &name, std::span<const uint32_t> words)> dump;
 };

@@ -30,6 +30,7 @@ Choice behind(const Choice *chain, Choice step) {
     longer.amount = step.amount, longer.least = step.least, longer.most = step.most;
   std::vector<Choice> rest = std::move(step.then);
   step.then.clear();
+  longer.tolerance = std::max(longer.tolerance, step.tolerance);
   longer.name = longer.nameOf() + " + " + step.nameOf();
   longer.then.push_back(std::move(step));
   for (Choice &next : rest) longer.then.push_back(std::move(next));

@@ -41,6 +41,9 @@ Operands texelsOf(const PackedMatmulSpec &spec) {
 
 } // namespace
 
+/// Activations in f16, with 11 bits: 2^-12 of each product at most, less of their sum.
+constexpr float kHalfTolerance = 2e-3f;
+
 const std::vector<RankedMatmul> kSelfReadingVariants = {
     {{.kind = MatmulVariant::direct, .rows = 1, .subgroup = 8}, 0, 1},
     {{.kind = MatmulVariant::direct, .rows = 4, .subgroup = 8}, 2, 7},
@@ -56,7 +59,13 @@ Result<void> Lowering::lowerMatmul(MatmulOp op) {
 Result<void> Lowering::lowerPackedMatmul(MatmulOp op) {
   Call call{op};
   LINNET_ASSIGN(const PackedMatmulSpec spec, packedMatmulOf(op, call));
-  return emit(call, packedMatmulChoices(call, spec, {}, kVariants));
+  std::vector<RankedMatmul> variants = kVariants;
+  // f16 holds 11 bits of each activation: where weights have no more. Fewer rows are left to direct variants.
+  if (spec.w.type != Type::f32 && spec.w.k % 4 == 0)
+    for (const auto &[m, n, k, subgroup] : options.matrices)
+      variants.insert(variants.end() - 1,
+                      {{.kind = MatmulVariant::matrix, .rows = 64, .shape = {m, n, k, subgroup}}, 9});
+  return emit(call, packedMatmulChoices(call, spec, {}, variants));
 }
 
 Result<PackedMatmulSpec> Lowering::packedMatmulOf(MatmulOp op, Call &call) {
@@ -130,6 +139,7 @@ std::vector<Choice> Lowering::packedMatmulChoices(const Call &call, PackedMatmul
                        .most = ranked.most,
                        .where = where,
                        .args = args});
+    if (ranked.variant.kind == MatmulVariant::matrix) choices.back().tolerance = kHalfTolerance;
   };
   // A group has more operands than some devices bind: alone where they can be.
   if (!args.empty() && !plain.bind.empty())
@@ -138,8 +148,9 @@ std::vector<Choice> Lowering::packedMatmulChoices(const Call &call, PackedMatmul
     }
   for (const RankedMatmul &ranked : variants) add(ranked, ranked.variant.subgroup ? texels : plain);
   // Those for CPUs first.
-  std::stable_partition(choices.begin(), choices.end(),
-                        [](const Choice &choice) { return choice.kernel.subgroup != 0; });
+  std::stable_partition(choices.begin(), choices.end(), [](const Choice &choice) {
+    return std::ranges::count(choice.kernel.features, "cpu");
+  });
   return choices;
 }
 

@@ -48,6 +48,7 @@ struct Choice {
   std::optional<Operands> where = {}; ///< how the kernel has its operands, if not as the others
   std::vector<uint32_t> args = {};    ///< the kernel's operands among the call's; empty: all, in order
   std::vector<Choice> then = {};      ///< kernels that go on with the work
+  float tolerance = 1e-4f;            ///< see artifact.fbs
   std::string name = {};              ///< empty: the kernel's
   const std::string &nameOf() const { return name.empty() ? kernel.name : name; }
 };
@@ -106,6 +107,7 @@ private:
   /// however many they are.
   static Operands where(const Call &call, const std::vector<uint32_t> &args = {}, bool alone = false);
   Result<void> emit(const Call &call, std::vector<Choice> choices);
+  std::vector<Choice> possible(std::vector<Choice> choices) const;
   Result<void> emit(const Call &call, Kernel kernel, const Extent &items, uint32_t per = kItems) {
     return emit(call, {Choice{std::move(kernel), {{items, per}}}});
   }

@@ -284,6 +284,101 @@ struct PackedMatmul {
     });
   }
 
+  // --- matrix: kMatrixK rows of w and the same columns of a in shared memory, in f16; each of four subgroups
+  // computes a quarter of 64 x 64.
+  static constexpr uint32_t kMatrixK = 32, kMatrixRows = 64, kQuarter = 32, kSubgroups = 4;
+  static constexpr uint32_t kStrideA = kMatrixK + 8, kStrideW = 64 + 8; // rows begin in different banks
+
+  void matrix() {
+    using spirv::MatrixUse;
+    const MatrixShape &shape = variant.shape;
+    e.enableMatrices();
+    const spirv::Type half{spirv::Kind::f16, 1};
+    Shared a = b.shared(half, kMatrixRows * kStrideA, "a"), w = b.shared(half, kMatrixK * kStrideW, "w");
+    Shared out = e.shared(Builder::f32(), kSubgroups * shape.m * shape.n, "out");
+    e.addShared(2 * (kMatrixRows * kStrideA + kMatrixK * kStrideW));
+    const spirv::MatrixType of_a{spirv::Kind::f16, shape.m, shape.k, MatrixUse::a},
+        of_w{spirv::Kind::f16, shape.k, shape.n, MatrixUse::b},
+        of_sum{spirv::Kind::f32, shape.m, shape.n, MatrixUse::sum};
+    const uint32_t down = kQuarter / shape.m, across = kQuarter / shape.n;
+    Value subgroup = b.subgroupId();
+    Value first_row = b.mul(b.shiftRight(subgroup, e.u(1)), e.u(kQuarter)),
+          first_column = b.mul(b.bitAnd(subgroup, e.u(1)), e.u(kQuarter));
+    forTiles([&](Value panel, Value first) {
+      std::vector<spirv::MatrixVariable> sums;
+      for (uint32_t i = 0; i < down * across; ++i) sums.push_back(b.zeroMatrix(of_sum));
+      b.forRange(e.u(0), e.u(uint64_t(spec.w.k)), e.u(kMatrixK), [&](Value k0) {
+        b.barrier(); // the step before is done with both
+        fillHalves(a, first, k0);
+        fillHalfWeights(w, panel, k0);
+        b.barrier();
+        for (uint32_t k = 0; k < kMatrixK; k += shape.k) {
+          std::vector<spirv::Matrix> rows, columns;
+          for (uint32_t i = 0; i < down; ++i)
+            rows.push_back(b.loadMatrix(
+                a, b.add(b.mul(first_row, e.u(kStrideA)), e.u(i * shape.m * kStrideA + k)), kStrideA, of_a));
+          for (uint32_t j = 0; j < across; ++j)
+            columns.push_back(
+                b.loadMatrix(w, b.add(first_column, e.u(k * kStrideW + j * shape.n)), kStrideW, of_w));
+          for (uint32_t i = 0; i < down; ++i)
+            for (uint32_t j = 0; j < across; ++j) {
+              const spirv::MatrixVariable &sum = sums[i * across + j];
+              b.set(sum, b.multiplyAdd(rows[i], columns[j], b.get(sum)));
+            }
+        }
+      });
+      // One matrix of each subgroup at a time: by way of shared memory to the invocations.
+      Value own = b.mul(subgroup, e.u(shape.m * shape.n)), lane = b.subgroupLane();
+      for (uint32_t i = 0; i < down; ++i)
+        for (uint32_t j = 0; j < across; ++j) {
+          b.barrier();
+          b.storeMatrix(out, own, shape.n, b.get(sums[i * across + j]));
+          b.barrier();
+          b.forRange(lane, e.u(shape.m * shape.n / 4), e.u(shape.subgroup), [&](Value four) {
+            Value from = b.add(own, b.mul(four, e.u(4))), quads = e.u(shape.n / 4), parts[4];
+            for (uint32_t c = 0; c < 4; ++c) parts[c] = b.load(out, b.add(from, e.u(c)));
+            Value row = b.add(b.add(first, first_row), b.add(e.u(i * shape.m), b.div(four, quads)));
+            Value quad =
+                b.add(b.shiftRight(b.add(first_column, e.u(j * shape.n)), e.u(2)), b.mod(four, quads));
+            storeInside(row, panel, quad, b.vector({parts[0], parts[1], parts[2], parts[3]}));
+          });
+        }
+    });
+  }
+
+  void storeHalves(Shared to, Value at, Value four) {
+    Value halves = b.convert(four, {spirv::Kind::f16, 4});
+    for (int c = 0; c < 4; ++c) b.store(to, b.add(at, e.u(uint64_t(c))), b.extract(halves, c));
+  }
+  void fillHalves(Shared a, Value first, Value k0) {
+    constexpr uint32_t kFours = kMatrixK / 4;
+    b.forRange(b.localId(0), e.u(kMatrixRows * kFours), e.u(e.invocations()), [&](Value i) {
+      Value k = b.mul(b.bitAnd(i, e.u(kFours - 1)), e.u(4)), row = b.div(i, e.u(kFours));
+      Value x = b.add(k0, k), y = b.add(first, row);
+      Variable four = b.variable(b.splat(e.f(0), 4));
+      b.ifThen(b.logicalAnd(b.lt(x, e.u(uint64_t(spec.w.k))), b.lt(y, e.extent(spec.m))), [&] {
+        const auto parts = activations({b.mul(y, e.u(uint64_t(spec.a_stride))), {}, {}}, x);
+        b.set(four, b.vector({parts[0], parts[1], parts[2], parts[3]}));
+      });
+      storeHalves(a, b.add(b.mul(row, e.u(kStrideA)), k), b.get(four));
+    });
+  }
+  void fillHalfWeights(Shared w, Value panel, Value k0) {
+    b.forRange(b.localId(0), e.u(kMatrixK / 4 * kQuads), e.u(e.invocations()), [&](Value i) {
+      Value quad = b.mod(i, e.u(kQuads)), k = b.mul(b.div(i, e.u(kQuads)), e.u(4)), at = b.add(k0, k);
+      Variable rows[4];
+      for (Variable &row : rows) row = b.variable(b.splat(e.f(0), 4));
+      b.ifThen(b.lt(at, e.u(uint64_t(spec.w.k))), [&] {
+        PanelReader reader(e, spec.w, 2, b.sub(panel, e.firstUnit()), quad);
+        std::array<Value, 4> four = reader.rows4(at);
+        Value scale = spec.scaled && spec.group ? scales(panel, quad, at) : Value();
+        for (size_t r = 0; r < 4; ++r) b.set(rows[r], scale ? b.mul(four[r], scale) : four[r]);
+      });
+      for (uint32_t r = 0; r < 4; ++r)
+        storeHalves(w, b.add(b.mul(b.add(k, e.u(r)), e.u(kStrideW)), b.mul(quad, e.u(4))), b.get(rows[r]));
+    });
+  }
+
   /// Invocation number i brings elements i, i + 128, ... of the tile, k fastest.
   void fillActivations(Shared a, Value first, Value k0) {
     Value me = b.add(b.mul(b.localId(1), e.u(kQuads)), b.localId(0));
@@ -301,7 +396,7 @@ struct PackedMatmul {
 } // namespace
 
 Kernel packedMatmulKernel(const PackedMatmulSpec &spec, const MatmulVariant &variant) {
-  static const char *const kKinds[] = {"direct", "tiled"};
+  static const char *const kKinds[] = {"direct", "tiled", "matrix"};
   std::string name = fmt::format("matmul_{}{}_{}_m{}", kKinds[int(variant.kind)], variant.rows, spec.w.text(),
                                  spec.m.text());
   if (variant.subgroup) name += fmt::format("_subgroup{}", variant.subgroup);
@@ -318,16 +413,27 @@ Kernel packedMatmulKernel(const PackedMatmulSpec &spec, const MatmulVariant &var
   if (spec.selects())
     name += fmt::format("{}{}_t{}", spec.last ? "_last" : "", spec.last_residual ? "_last_residual" : "",
                         spec.positions.text());
-  const bool tiled = variant.kind == MatmulVariant::tiled;
-  Emitter e(name, PackedMatmul::operands(spec), kQuads, spec.where,
-            tiled ? uint32_t(PackedMatmul::kTileY) : variant.split);
+  const bool tiled = variant.kind == MatmulVariant::tiled, matrix = variant.kind == MatmulVariant::matrix;
+  const MatrixShape &shape = variant.shape;
+  if (matrix) name += fmt::format("_{}x{}x{}_subgroup{}", shape.m, shape.n, shape.k, shape.subgroup);
+  Emitter e(name, PackedMatmul::operands(spec), matrix ? PackedMatmul::kSubgroups * shape.subgroup : kQuads,
+            spec.where,
+            matrix  ? 1
+            : tiled ? uint32_t(PackedMatmul::kTileY)
+                    : variant.split);
+  if (matrix) {
+    for (const char *feature : {"vulkan_memory_model", "shader_float16", "subgroup_basic"})
+      e.require(feature);
+    e.require(fmt::format("cooperative_matrix/{}x{}x{}/f16/f32", shape.m, shape.n, shape.k));
+    e.requireSubgroup(shape.subgroup);
+  }
   if (variant.subgroup) {
     e.require("cpu");
     e.requireSubgroup(variant.subgroup);
     if (spec.norm) e.require("subgroup_arithmetic");
   }
   PackedMatmul body{e, spec, variant};
-  tiled ? body.tiled() : body.direct();
+  matrix ? body.matrix() : tiled ? body.tiled() : body.direct();
   return e.finish();
 }
 

@@ -1,5 +1,6 @@
 #include "runtime/vulkan/vulkan_device.h"
 #include "runtime/vulkan/executable.h"
+#include "runtime/vulkan/plan.h"
 #include "support/error.h"
 
 namespace linnet::vulkan {
@@ -37,6 +38,19 @@ Result<std::unique_ptr<Device>> openVulkanDevice(std::string_view argument) {
   LINNET_ASSIGN(std::shared_ptr<Instance> instance, Instance::create());
   LINNET_ASSIGN(size_t number, chooseDevice(inventories(*instance), std::string(argument)));
   return std::unique_ptr<Device>(std::make_unique<VulkanDevice>(std::move(instance), number));
+}
+
+Result<std::function<bool(const fb::ShaderT &)>> shaderFilter(std::string_view argument) {
+  LINNET_ASSIGN(std::shared_ptr<Instance> instance, Instance::create());
+  LINNET_ASSIGN(size_t number, chooseDevice(inventories(*instance), std::string(argument)));
+  Inventory inventory = instance->devices()[number].inventory;
+  return std::function([inventory](const fb::ShaderT &described) {
+    fb::ShaderT shader(described);
+    shader.words = std::make_unique<fb::BlobT>();
+    flatbuffers::FlatBufferBuilder builder;
+    builder.Finish(fb::Shader::Pack(builder, &shader));
+    return refusal(inventory, *flatbuffers::GetRoot<fb::Shader>(builder.GetBufferPointer())).empty();
+  });
 }
 
 Result<std::vector<ListedDevice>> listDevices(const std::string &emulated) {

@@ -3,6 +3,7 @@
 #include "runtime/device.h"
 #include "runtime/vulkan/inventory.h"
 
+#include <functional>
 #include <vector>
 
 namespace linnet::vulkan {
@@ -19,5 +20,8 @@ struct ListedDevice {
 /// All of them, in the order of their numbers; as poor as the profile in the file `emulated`, if not empty.
 /// An error where there is no loader.
 LINNET_API Result<std::vector<ListedDevice>> listDevices(const std::string &emulated = "");
+
+/// Says whether the device that `argument` means (as for openVulkanDevice) can run a shader, its words aside.
+LINNET_API Result<std::function<bool(const fb::ShaderT &)>> shaderFilter(std::string_view argument);
 
 } // namespace linnet::vulkan

@@ -44,6 +44,19 @@ class Works(TestCase):
         done = self.succeeds("run", compiled("vulkan"), "--ids", "1,2,3", "--max-new-tokens", 2, "--json").json
         self.assertTrue(done["device"].startswith("vulkan:"), done["device"])
 
+    def test_an_artifact_for_this_device_alone(self):
+        ids = expected()["greedy_from_first_5"][1]
+        portable, sizes = compiled("vulkan").stat().st_size, {}
+        for profile in ("", str(ROOT / "docs" / "devices" / "vulkan-1.1-minimum.json")):
+            with self.subTest(profile=profile):
+                path = FOLDER / f"native-{bool(profile)}.linnet"
+                self.succeeds("compile", GOLDEN / "tiny", "--target", "vulkan:native", "-o", path, env=environment(LINNET_EMULATE_LIMITS=profile))
+                sizes[profile] = path.stat().st_size
+                self.assertLess(sizes[profile], portable)
+                # As the last choices are there, other devices run it, too.
+                self.assertEqual(self.succeeds(*greedy(path, "vulkan")).json["ids"], ids)
+        self.assertEqual(len(set(sizes.values())), 2)
+
     def test_logits_of_all_positions(self):
         (_, seq), ids = expected()["input_ids"]
         vocab = expected()["logits"][0][2]
@@ -94,6 +107,8 @@ class Refused(TestCase):
         for command in (greedy(compiled("cpu,vulkan"), "vulkan"), greedy(compiled("vulkan"), "vulkan:0"),
                         ("bench", compiled("vulkan"), "-p", 16, "-n", 4, "--device", "vulkan")):
             self.fails(*command, env=env, says="Vulkan")
+        self.fails("compile", GOLDEN / "tiny", "--target", "vulkan:native", "-o", FOLDER / "nowhere.linnet", env=env, says="Vulkan")
+        self.assertFalse((FOLDER / "nowhere.linnet").exists())
         listed = self.succeeds("devices", "--json", env=env).json
         self.assertEqual(listed["vulkan"], [])
         self.assertIn("Vulkan", listed["vulkan_error"])

@@ -115,7 +115,7 @@ struct Comparison {
       if (!found) FAIL(found.error().message);
       for (const auto &[name, tensor] : *expected) {
         REQUIRE(found->count(name) == 1);
-        compare(name, found->at(name), tensor, agreement.tolerance);
+        compare(name, found->at(name), tensor, std::max(agreement.tolerance, runner.tolerance));
       }
     }
   }

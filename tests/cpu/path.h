@@ -40,6 +40,7 @@ struct Runner {
   std::function<Result<Run>(mlir::ModuleOp module, const reference::WeightProvider &weights,
                             const PipelineSpec &)>
       load;
+  double tolerance = 0; ///< at least, where it rounds more than the others
 };
 std::vector<Runner> runnersUnderTest();
 

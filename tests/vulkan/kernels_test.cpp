@@ -5,7 +5,9 @@
 
 #include <spirv-tools/libspirv.h>
 
+#include <algorithm>
 #include <functional>
+#include <string>
 
 using namespace linnet::vulkan;
 using linnet::spirv::Words;
@@ -77,6 +79,29 @@ TEST_CASE("attention is valid for heads of any size", "[vulkan]") {
     for (bool causal : {false, true})
       check(attentionKernel({kBatch, kSeq, 3, 40, head, Extent(3 * head), Type::f32, Type::f16, 0.3f, causal,
                              true, true, where}));
+}
+
+TEST_CASE("products of matrices ask for what they need and fit the baseline's shared memory", "[vulkan]") {
+  // The validator of Debian 12 does not know the extension; tests/vulkan/runners.cpp runs these kernels where
+  // a device has it.
+  const auto [m, n, k, subgroup] = GENERATE(table<uint32_t, uint32_t, uint32_t, uint32_t>(
+      {{16, 16, 16, 32}, {16, 16, 16, 64}, {8, 8, 8, 8}, {8, 16, 16, 16}}));
+  for (const Type type : {Type::f16, Type::bf16, Type::i8, Type::i4}) {
+    PackedMatmulSpec spec;
+    spec.w = {100, 70, 16, 64, type};
+    spec.m = kBatch * kSeq, spec.a_stride = 100, spec.bias = spec.residual = true;
+    spec.scaled = type == Type::i8 || type == Type::i4, spec.group = type == Type::i4 ? 32 : 0;
+    const Kernel kernel =
+        packedMatmulKernel(spec, {.kind = MatmulVariant::matrix, .rows = 64, .shape = {m, n, k, subgroup}});
+    INFO(kernel.name);
+    CHECK(std::ranges::count(kernel.features, "cooperative_matrix/" + std::to_string(m) + "x" +
+                                                  std::to_string(n) + "x" + std::to_string(k) + "/f16/f32") ==
+          1);
+    CHECK(std::ranges::count(kernel.features, "vulkan_memory_model") == 1);
+    CHECK(kernel.local_size[0] == 4 * subgroup);
+    CHECK(kernel.subgroup == subgroup);
+    CHECK(kernel.shared_bytes <= 16384);
+  }
 }
 
 TEST_CASE("attention that appends to the caches is valid", "[vulkan]") {

@@ -4,6 +4,7 @@
 // failure.
 #include "backends/vulkan/lower.h"
 #include "runtime/vulkan/context.h"
+#include "runtime/vulkan/vulkan_device.h"
 #include "support/error.h"
 #include "support/file.h"
 #include "support/scratch_directory.h"
@@ -13,13 +14,15 @@
 #include "mlir/IR/OwningOpRef.h"
 #include "mlir/Pass/PassManager.h"
 
+#include <algorithm>
+#include <cstdio>
 #include <optional>
 #include <stdexcept>
 
 namespace linnet::cpu::testing {
 namespace {
 
-enum class Take { first, last, few_workgroups };
+enum class Take { first, last, few_workgroups, matrices };
 
 /// What the validation layers have said since it was asked last.
 class Messages {
@@ -73,6 +76,32 @@ void keepLastChoices(fb::ProgramT &program) {
     }
 }
 
+/// The device's products of f16 with sums in f32, with the size of its subgroups.
+std::vector<std::array<uint32_t, 4>> matrices() {
+  std::vector<std::array<uint32_t, 4>> found;
+  auto devices = vulkan::listDevices();
+  if (!devices) return found;
+  for (const vulkan::ListedDevice &device : *devices)
+    for (const std::string &feature : device.inventory.features) {
+      unsigned m = 0, n = 0, k = 0;
+      if (device.chosen && feature.ends_with("/f16/f32") &&
+          std::sscanf(feature.c_str(), "cooperative_matrix/%ux%ux%u/", &m, &n, &k) == 3 && 32 % m == 0 &&
+          32 % n == 0 && 32 % k == 0)
+        found.push_back({m, n, k, device.inventory.limits.subgroup});
+    }
+  return found;
+}
+
+void dropKernelsForCpus(fb::ProgramT &program) {
+  auto forCpus = [&](const std::unique_ptr<fb::ChoiceT> &choice) {
+    return std::ranges::any_of(choice->steps, [&](const std::unique_ptr<fb::StepT> &step) {
+      return std::ranges::count(program.shaders[step->shader]->features, "cpu") > 0;
+    });
+  };
+  for (auto &entry : program.entries)
+    for (auto &command : entry->commands) std::erase_if(command->body.AsDispatch()->choices, forCpus);
+}
+
 Result<Runner::Run> load(Take take, mlir::ModuleOp module, const reference::WeightProvider &weights,
                          const PipelineSpec &pipeline) {
   registerPasses();
@@ -85,8 +114,10 @@ Result<Runner::Run> load(Take take, mlir::ModuleOp module, const reference::Weig
   auto lower = [&](BlobSink &blobs) -> Result<fb::ProgramT> {
     VulkanOptions options;
     if (take == Take::few_workgroups) options.binding = 16384;
+    if (take == Take::matrices) options.matrices = matrices();
     LINNET_ASSIGN(fb::ProgramT program, lowerToVulkan(*planned, source, blobs, options));
     if (take == Take::last) keepLastChoices(program);
+    if (take == Take::matrices) dropKernelsForCpus(program);
     if (take == Take::few_workgroups) keepLastOfLarge(program);
     return program;
   };
@@ -106,9 +137,13 @@ Result<Runner::Run> load(Take take, mlir::ModuleOp module, const reference::Weig
 
 std::vector<Runner> runnersUnderTest() {
   using namespace std::placeholders;
-  return {{"first choices", "vulkan", std::bind(load, Take::first, _1, _2, _3)},
-          {"last choices", "vulkan", std::bind(load, Take::last, _1, _2, _3)},
-          {"few workgroups", "vulkan", std::bind(load, Take::few_workgroups, _1, _2, _3)}};
+  std::vector<Runner> runners = {
+      {"first choices", "vulkan", std::bind(load, Take::first, _1, _2, _3)},
+      {"last choices", "vulkan", std::bind(load, Take::last, _1, _2, _3)},
+      {"few workgroups", "vulkan", std::bind(load, Take::few_workgroups, _1, _2, _3)}};
+  if (!matrices().empty())
+    runners.push_back({"matrices", "vulkan", std::bind(load, Take::matrices, _1, _2, _3), 2e-3});
+  return runners;
 }
 
 } // namespace linnet::cpu::testing

@@ -347,16 +347,24 @@ Shared Builder::shared(Type element, uint32_t count, std::string_view name) {
   return {id, element};
 }
 
-Value Builder::load(Shared array, Value index) {
+Id Builder::elementPointer(Shared array, Value index) {
   Id type = pointerType(spv::StorageClass::Workgroup, typeId(array.element)), pointer = m.newId();
   emit(body, spv::Op::OpAccessChain, {type, pointer, array.id, index.id});
+  return pointer;
+}
+
+Value Builder::load(Shared array, Value index) {
+  Id pointer = elementPointer(array, index);
+  if (vulkan_memory) return op(spv::Op::OpLoad, array.element, {pointer, kNonPrivate});
   return op(spv::Op::OpLoad, array.element, {pointer});
 }
 
 void Builder::store(Shared array, Value index, Value value) {
-  Id type = pointerType(spv::StorageClass::Workgroup, typeId(array.element)), pointer = m.newId();
-  emit(body, spv::Op::OpAccessChain, {type, pointer, array.id, index.id});
-  emit(body, spv::Op::OpStore, {pointer, value.id});
+  Id pointer = elementPointer(array, index);
+  if (vulkan_memory)
+    emit(body, spv::Op::OpStore, {pointer, value.id, kNonPrivate});
+  else
+    emit(body, spv::Op::OpStore, {pointer, value.id});
 }
 
 Variable Builder::variable(Value initial, std::string_view name) {
@@ -422,6 +430,8 @@ void Builder::barrier() {
   Id workgroup = constant(word(spv::Scope::Workgroup)).id;
   uint32_t semantics =
       word(spv::MemorySemanticsMask::WorkgroupMemory) | word(spv::MemorySemanticsMask::AcquireRelease);
+  if (vulkan_memory)
+    semantics |= word(spv::MemorySemanticsMask::MakeAvailable) | word(spv::MemorySemanticsMask::MakeVisible);
   emit(body, spv::Op::OpControlBarrier, {workgroup, workgroup, constant(semantics).id});
 }
 

@@ -47,6 +47,22 @@ struct Shared {
   Type element;
 };
 
+/// A matrix that the invocations of a subgroup hold together.
+enum class MatrixUse : uint8_t { a, b, sum };
+struct MatrixType {
+  Kind kind = Kind::f32;
+  uint32_t rows = 0, columns = 0;
+  MatrixUse use = MatrixUse::sum;
+};
+struct Matrix {
+  Id id = 0;
+  MatrixType type;
+};
+struct MatrixVariable {
+  Id id = 0;
+  MatrixType type;
+};
+
 struct KernelInfo {
   std::string name;
   std::array<uint32_t, 3> local_size = {64, 1, 1};
@@ -165,7 +181,22 @@ public:
   Value subgroupBroadcast(Value value, uint32_t lane);
   Value subgroupShuffleXor(Value value, Value mask);
 
+  // Matrices of a subgroup; row-major in shared memory, `stride` elements a row. Every invocation of the
+  // subgroup gets there. enableMatrices comes before any use of shared memory: the module then has Vulkan's
+  // memory model.
+  void enableMatrices();
+  Matrix loadMatrix(Shared from, Value index, uint32_t stride, const MatrixType &type);
+  void storeMatrix(Shared to, Value index, uint32_t stride, const Matrix &matrix);
+  Matrix multiplyAdd(const Matrix &a, const Matrix &b, const Matrix &sum);
+  MatrixVariable zeroMatrix(const MatrixType &type);
+  Matrix get(const MatrixVariable &variable);
+  void set(const MatrixVariable &variable, const Matrix &value);
+
 private:
+  static constexpr uint32_t kNonPrivate = 0x20; ///< a memory operand: other invocations see it
+  Id matrixType(const MatrixType &type);
+  Id zeroOf(Kind kind);
+  Id elementPointer(Shared array, Value index);
   void declarePush();
   Id typeId(Type type);
   Id imageType();
@@ -185,6 +216,7 @@ private:
   Module m;
   Words body;      // the function's instructions behind its variables
   Words variables; // OpVariable must come first in the first block
+  bool vulkan_memory = false;
   Id function = 0, block_type = 0, push_variable = 0;
   std::vector<Id> buffers, interface;
   std::map<std::pair<uint32_t, uint32_t>, Id> vector_views; ///< by buffer and width, 0 for 64 bits

@@ -114,8 +114,7 @@ Words Module::finish(uint32_t version) const {
   Words words = {spv::MagicNumber, version, 0, next_id, 0};
   Words memory_model;
   emit(memory_model, spv::Op::OpMemoryModel,
-       {static_cast<uint32_t>(spv::AddressingModel::Logical),
-        static_cast<uint32_t>(spv::MemoryModel::GLSL450)});
+       {static_cast<uint32_t>(spv::AddressingModel::Logical), static_cast<uint32_t>(memory)});
   const Words *sections[] = {&capabilities,    &extensions, &imports,     &memory_model, &entry_points,
                              &execution_modes, &names,      &decorations, &globals,      &functions};
   for (const Words *section : sections) words.insert(words.end(), section->begin(), section->end());

@@ -54,6 +54,8 @@ public:
   /// With an id that newId gave earlier.
   void variable(Id id, Id pointer_type, spv::StorageClass storage);
 
+  void setMemoryModel(spv::MemoryModel model) { memory = model; }
+
   /// Function bodies go here.
   Words functions;
 
@@ -67,6 +69,7 @@ private:
   std::vector<uint32_t> declared;
   std::vector<std::string> declared_extensions;
   Id glsl_id = 0;
+  spv::MemoryModel memory = spv::MemoryModel::GLSL450;
 };
 
 } // namespace linnet::spirv

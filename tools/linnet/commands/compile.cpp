@@ -139,7 +139,9 @@ void addCompile(CLI::App &app, Action &action) {
   command->add_option("-o,--output", compile.output, "artifact to write")
       ->required()
       ->type_name("FILE.linnet");
-  command->add_option("--target", options->target, "cpu, cpu:native, vulkan, reference; several with commas")
+  command
+      ->add_option("--target", options->target,
+                   "cpu, cpu:native, vulkan, vulkan:native, reference; several with commas")
       ->type_name("T")
       ->capture_default_str();
   command->add_flag("--verify-passes", compile.verify_passes,
@@ -154,8 +156,10 @@ void addCompile(CLI::App &app, Action &action) {
   command->callback([options, &action] {
     options->compile.targets = splitCommas(options->target, "--target");
     for (const std::string &target : options->compile.targets)
-      if (target != "cpu" && target != "cpu:native" && target != "vulkan" && target != "reference")
-        usageError("--target: expected cpu, cpu:native, vulkan or reference, found '" + target + "'");
+      if (target != "cpu" && target != "cpu:native" && target != "vulkan" && target != "vulkan:native" &&
+          target != "reference")
+        usageError("--target: expected cpu, cpu:native, vulkan, vulkan:native or reference, found '" +
+                   target + "'");
     action = [options] { return execute(*options); };
   });
 }
