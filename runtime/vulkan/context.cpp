@@ -3,11 +3,6 @@
 #include "support/error.h"
 
 namespace linnet::vulkan {
-namespace {
-// A submission that takes longer than this is reported as hanging. Prefill of a large model on a CPU driver
-// takes minutes at most.
-constexpr uint64_t kHangNanoseconds = uint64_t(30) * 60 * 1'000'000'000;
-} // namespace
 
 Result<std::shared_ptr<Context>> Context::open(std::shared_ptr<Instance> instance, size_t number) {
   const Instance::Found &found = instance->devices()[number];
@@ -92,9 +87,18 @@ Result<void> Context::submit(std::span<const VkCommandBuffer> buffers) {
   info.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO;
   info.commandBufferCount = static_cast<uint32_t>(buffers.size());
   info.pCommandBuffers = buffers.data();
-  LINNET_TRY(check(api.ResetFences(device, 1, &fence), "cannot reset a fence"));
-  LINNET_TRY(check(api.QueueSubmit(queue, 1, &info, fence), "cannot submit"));
-  return check(api.WaitForFences(device, 1, &fence, VK_TRUE, kHangNanoseconds), "waiting for the device");
+  LINNET_TRY(check(outcome = api.ResetFences(device, 1, &fence), "cannot reset a fence"));
+  LINNET_TRY(check(outcome = api.QueueSubmit(queue, 1, &info, fence), "cannot submit"));
+  return check(outcome = patience ? wait(patience) : VK_TIMEOUT, "waiting for the device");
+}
+
+// Second by second: a process that is stopped for a while, and a driver's threads in it, is not hanging.
+VkResult Context::wait(uint32_t seconds) const {
+  constexpr uint64_t kSecond = 1'000'000'000;
+  VkResult result = VK_TIMEOUT;
+  do result = api.WaitForFences(device, 1, &fence, VK_TRUE, seconds ? kSecond : 0);
+  while (result == VK_TIMEOUT && seconds-- > 1);
+  return result;
 }
 
 } // namespace linnet::vulkan

@@ -58,11 +58,19 @@ public:
   VkDevice device = nullptr;
   VkQueue queue = nullptr;
   VkCommandPool commands = nullptr;
+  /// Seconds that a submission may take; 0: none is waited for. Prefill of a large model on a CPU driver
+  /// takes minutes at most.
+  uint32_t patience = 30 * 60;
+  /// What became of the last submission. VK_TIMEOUT: it is still under way, and nothing that it touches may
+  /// be destroyed (abandoned.h).
+  VkResult outcome = VK_SUCCESS;
 
   /// Number of a memory type among `allowed` bits that has what is asked for; -1: none.
   int memoryType(uint32_t allowed, bool device_local, bool host_visible) const;
   /// Submits, to be executed in this order, and waits.
   Result<void> submit(std::span<const VkCommandBuffer> buffers);
+  /// Waits for what was submitted, `seconds` at most; 0: looks. VK_TIMEOUT: it is still under way.
+  VkResult wait(uint32_t seconds) const;
   Result<VkCommandBuffer> newCommands();
 
 private:

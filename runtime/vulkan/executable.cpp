@@ -92,8 +92,22 @@ Result<void> VulkanExecutable::moveApart(int entry) {
 Result<void> VulkanExecutable::upload() {
   for (uint32_t i = 0; i < weights.size(); ++i)
     LINNET_TRY(buffers.write(weights[i], artifact.blob(*program.weights()->Get(i)->blob())));
+  return clear();
+}
+
+Result<void> VulkanExecutable::clear() {
   LINNET_TRY(buffers.zero(std::span(&arena, 1)));
   return buffers.zero(states);
+}
+
+Result<Fate> VulkanExecutable::qualify(Qualification &qualification) {
+  Workbench bench{
+      context, program, buffers, pipelines, [&](int entry, const fb::Ref &ref) { return place(entry, ref); },
+      trial};
+  LINNET_ASSIGN(Fate fate, qualification.run(bench));
+  aside = qualification.aside();
+  if (fate == Fate::sound && qualification.trials()) LINNET_TRY(clear());
+  return fate;
 }
 
 Range VulkanExecutable::place(int entry, const fb::Ref &ref) const {
@@ -127,7 +141,7 @@ Result<Recording *> VulkanExecutable::recordingOf(int entry, std::span<const int
   Place where = [&](const fb::Ref &ref) { return place(entry, ref); };
   for (uint32_t i = 0; i < e.commands()->size(); ++i) {
     const fb::Command &command = *e.commands()->Get(i);
-    auto plan = planDispatch(context->inventory, program, *command.body_as_Dispatch(), values, where);
+    auto plan = planDispatch(context->inventory, program, *command.body_as_Dispatch(), values, where, aside);
     if (!plan)
       return errorf("{}: entry '{}': command {} ({}): {}", artifact.path(), e.name()->string_view(), i,
                     command.op()->string_view(), plan.error().message);

@@ -1,7 +1,7 @@
 // A program on a Vulkan device.
 #pragma once
 #include "runtime/device.h"
-#include "runtime/vulkan/recording.h"
+#include "runtime/vulkan/qualification.h"
 
 #include <list>
 #include <memory>
@@ -16,6 +16,8 @@ public:
   static Result<std::unique_ptr<Executable>> load(std::shared_ptr<Context> context, const Artifact &artifact,
                                                   const fb::Program &program);
 
+  /// Tries kernel variants, before the first run; unless the device stays sound, it is of no more use.
+  Result<Fate> qualify(Qualification &qualification);
   Result<void> run(int entry, std::span<const int64_t> symbols,
                    std::span<const std::span<const std::byte>> inputs,
                    const std::vector<bool> &wanted) override;
@@ -38,6 +40,7 @@ private:
         pipelines(context, artifact, program) {}
   Result<void> allocate();
   Result<void> upload();
+  Result<void> clear();
   Range place(int entry, const fb::Ref &ref) const;
   /// Checks what a run is given, puts its inputs in place, and finds its recording.
   Result<Recording *> ready(int entry, std::span<const int64_t> symbols,
@@ -67,6 +70,8 @@ private:
   std::vector<std::vector<Range>> inputs, outputs; // of each entry
   std::set<int> apart;                             // entries that were moved
   std::list<Kept> recordings;
+  std::unique_ptr<Recording> trial;
+  PutAside aside;
   RecordingCounts made;
   std::vector<int64_t> symbols; // of the last run
   std::vector<std::byte> copy;  // of an output that the host does not reach

@@ -1,75 +1,33 @@
 #include "runtime/vulkan/pipelines.h"
-#include "runtime/format.h"
+#include "runtime/vulkan/device_file.h"
+#include "runtime/vulkan/fault.h"
 #include "support/error.h"
-#include "support/file.h"
 
 #include <algorithm>
 #include <cstdlib>
-#include <cstring>
-#include <filesystem>
 
 namespace linnet::vulkan {
 namespace {
 
-// What stands before a driver's cache data. Drivers check their own header; some crash on what lies behind
-// it, so the bytes are hashed.
-struct CacheHeader {
-  char magic[8] = {'L', 'N', 'T', 'P', 'I', 'P', 'E', '1'};
-  uint32_t vendor = 0, device = 0, driver_version = 0, api = 0;
-  uint8_t uuid[16] = {};
-  uint64_t bytes = 0, hash = 0;
+/// Words that a fault made on purpose changes, and a failure that it is.
+struct Faulty {
+  std::vector<uint32_t> words;
+  bool refused = false;
 };
-
-CacheHeader headerFor(const Inventory &inventory, std::span<const std::byte> data) {
-  CacheHeader header;
-  header.vendor = inventory.vendor, header.device = inventory.device;
-  header.driver_version = inventory.driver_version, header.api = inventory.api;
-  std::copy(inventory.cache_uuid.begin(), inventory.cache_uuid.end(), header.uuid);
-  header.bytes = data.size();
-  header.hash = format::hashBytes(data);
-  return header;
-}
-
-std::string cachePath(const Inventory &inventory) {
-  std::string directory = cacheDirectory(), name;
-  if (directory.empty()) return "";
-  for (uint8_t byte : inventory.cache_uuid) name += fmt::format("{:02x}", byte);
-  return fmt::format("{}/vulkan/{:x}-{:x}-{}.pipelines", directory, inventory.vendor, inventory.device, name);
-}
-
-// Nothing where the file is missing, another device's or driver's, or damaged: it is then made anew.
-std::span<const std::byte> usable(const MappedFile &file, const Inventory &inventory) {
-  auto bytes = file.bytes();
-  if (bytes.size() < sizeof(CacheHeader)) return {};
-  auto data = bytes.subspan(sizeof(CacheHeader));
-  CacheHeader expected = headerFor(inventory, data);
-  return std::memcmp(bytes.data(), &expected, sizeof expected) == 0 ? data : std::span<const std::byte>();
-}
-
-// A cache that cannot be written costs time at the next start and nothing else.
-Result<void> save(const std::string &path, const Inventory &inventory, std::span<const std::byte> data) {
-  std::error_code error;
-  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), error);
-  if (error) return errorf("{}: {}", path, error.message());
-  LINNET_ASSIGN(AtomicFile file, AtomicFile::create(path));
-  CacheHeader header = headerFor(inventory, data);
-  LINNET_TRY(file.write(std::as_bytes(std::span(&header, 1))));
-  LINNET_TRY(file.write(data));
-  return file.commit();
+Faulty faulty(const fb::Shader &shader, std::span<const std::byte> words) {
+  switch (faultOf(shader.name()->string_view())) {
+  case Fault::crashes:
+    std::abort();
+  case Fault::refused:
+    return {{}, true};
+  case Fault::wrong:
+    return {madeWrong(words), false};
+  default:
+    return {};
+  }
 }
 
 } // namespace
-
-std::string cacheDirectory() {
-  auto variable = [](const char *name) -> std::string {
-    const char *value = std::getenv(name);
-    return value ? value : "";
-  };
-  if (std::string chosen = variable("LINNET_CACHE_DIR"); !chosen.empty()) return chosen;
-  if (std::string cache = variable("XDG_CACHE_HOME"); !cache.empty()) return cache + "/linnet";
-  if (std::string home = variable("HOME"); !home.empty()) return home + "/.cache/linnet";
-  return "";
-}
 
 PipelineKey keyOf(const fb::Step &step) {
   return {step.shader(), {step.constants()->begin(), step.constants()->end()}};
@@ -118,18 +76,21 @@ Result<void> Pipelines::layOut(uint32_t number, Pipeline &pipeline) {
   return {};
 }
 
-Result<VkPipeline> Pipelines::compile(const PipelineKey &key, const Pipeline &pipeline,
-                                      VkPipelineCache cache) const {
+PipelineFailure Pipelines::compile(const PipelineKey &key, Pipeline &pipeline, VkPipelineCache cache) const {
   const fb::Shader &shader = *program.shaders()->Get(key.shader);
   const Limits &limits = context->inventory.limits;
+  std::string what = fmt::format("cannot compile shader '{}'", shader.name()->string_view());
   auto words = artifact.blob(*shader.words());
+  const Faulty fault = faulty(shader, words);
+  if (fault.refused) return {VK_ERROR_UNKNOWN, what + ": refused on purpose"};
+  if (!fault.words.empty()) words = std::as_bytes(std::span(fault.words));
   VkShaderModuleCreateInfo code = {};
   code.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO;
   code.codeSize = words.size();
   code.pCode = reinterpret_cast<const uint32_t *>(words.data());
-  std::string what = fmt::format("cannot compile shader '{}'", shader.name()->string_view());
   VkShaderModule module = nullptr;
-  LINNET_TRY(check(context->api.CreateShaderModule(context->device, &code, nullptr, &module), what));
+  VkResult result = context->api.CreateShaderModule(context->device, &code, nullptr, &module);
+  if (result != VK_SUCCESS) return {result, check(result, what).error().message};
   std::vector<VkSpecializationMapEntry> entries;
   for (uint32_t i = 0; i < key.constants.size(); ++i) entries.push_back({i, i * 4, 4});
   VkSpecializationInfo constants{static_cast<uint32_t>(entries.size()), entries.data(), entries.size() * 4,
@@ -147,26 +108,29 @@ Result<VkPipeline> Pipelines::compile(const PipelineKey &key, const Pipeline &pi
   bool fits = limits.subgroup >= shader.subgroup_min() && limits.subgroup <= shader.subgroup_max();
   if (shader.subgroup_max() && !fits) info.stage.pNext = &size;
   info.layout = pipeline.layout;
-  VkPipeline handle = nullptr;
-  auto result =
-      check(context->api.CreateComputePipelines(context->device, cache, 1, &info, nullptr, &handle), what);
+  result = context->api.CreateComputePipelines(context->device, cache, 1, &info, nullptr, &pipeline.handle);
   context->api.DestroyShaderModule(context->device, module, nullptr);
-  if (!result) return result.error();
-  return handle;
+  if (result == VK_SUCCESS) return {};
+  pipeline.handle = nullptr;
+  // A result above 0 is no success either: there is no pipeline.
+  return {result, result < 0 ? check(result, what).error().message : what};
 }
 
 Result<void> Pipelines::make(std::span<const PipelineKey> keys) {
+  LINNET_ASSIGN(PipelineFailures failures, attempt(keys));
+  for (const auto &[key, failure] : failures) return Error{failure.message};
+  return {};
+}
+
+Result<PipelineFailures> Pipelines::attempt(std::span<const PipelineKey> keys) {
   std::vector<PipelineKey> missing;
   for (const PipelineKey &key : keys)
     if (!made.count(key)) missing.push_back(key);
   std::sort(missing.begin(), missing.end());
   missing.erase(std::unique(missing.begin(), missing.end()), missing.end());
-  if (missing.empty()) return {};
-  std::string path = cachePath(context->inventory);
-  MappedFile file;
-  if (!path.empty() && fileExists(path))
-    if (auto opened = MappedFile::open(path)) file = std::move(*opened);
-  auto before = usable(file, context->inventory);
+  if (missing.empty()) return PipelineFailures();
+  DeviceFile file(context->inventory, "pipelines");
+  auto before = file.data();
   VkPipelineCacheCreateInfo info = {};
   info.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO;
   info.initialDataSize = before.size();
@@ -175,33 +139,29 @@ Result<void> Pipelines::make(std::span<const PipelineKey> keys) {
   LINNET_TRY(check(context->api.CreatePipelineCache(context->device, &info, nullptr, &cache),
                    "cannot make a pipeline cache"));
   std::vector<Pipeline> pipelines(missing.size());
-  std::vector<std::string> errors(missing.size());
+  std::vector<PipelineFailure> failed(missing.size());
   Result<void> result;
   for (size_t i = 0; i < missing.size() && result; ++i) result = layOut(missing[i].shader, pipelines[i]);
   if (result) {
 #pragma omp parallel for schedule(dynamic)
-    for (size_t i = 0; i < missing.size(); ++i) {
-      auto compiled = compile(missing[i], pipelines[i], cache);
-      if (compiled)
-        pipelines[i].handle = *compiled;
-      else
-        errors[i] = compiled.error().message;
-    }
+    for (size_t i = 0; i < missing.size(); ++i) failed[i] = compile(missing[i], pipelines[i], cache);
   }
+  PipelineFailures failures;
   for (size_t i = 0; i < missing.size(); ++i) {
     if (pipelines[i].handle) made.emplace(missing[i], pipelines[i]);
-    if (result && !errors[i].empty()) result = Error{errors[i]};
+    if (!failed[i].message.empty()) failures.emplace(missing[i], failed[i]);
   }
+  // A cache that cannot be written costs time at the next start and nothing else.
   size_t bytes = 0;
-  if (result && !path.empty() &&
-      context->api.GetPipelineCacheData(context->device, cache, &bytes, nullptr) == VK_SUCCESS &&
+  if (result && context->api.GetPipelineCacheData(context->device, cache, &bytes, nullptr) == VK_SUCCESS &&
       bytes > before.size()) {
     std::vector<std::byte> data(bytes);
     if (context->api.GetPipelineCacheData(context->device, cache, &bytes, data.data()) == VK_SUCCESS)
-      (void)save(path, context->inventory, std::span(data).first(bytes));
+      (void)file.write(std::span(data).first(bytes));
   }
   context->api.DestroyPipelineCache(context->device, cache, nullptr);
-  return result;
+  if (!result) return result.error();
+  return failures;
 }
 
 } // namespace linnet::vulkan

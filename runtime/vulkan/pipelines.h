@@ -25,6 +25,13 @@ struct Pipeline {
   VkDescriptorSetLayout sets = nullptr;
 };
 
+/// Why a pipeline could not be made. An empty message: it could.
+struct PipelineFailure {
+  VkResult code = VK_SUCCESS;
+  std::string message;
+};
+using PipelineFailures = std::map<PipelineKey, PipelineFailure>;
+
 class Pipelines {
 public:
   Pipelines(std::shared_ptr<Context> context, const Artifact &artifact, const fb::Program &program)
@@ -35,11 +42,13 @@ public:
   /// Makes those of `keys` that there are not, with the cache file's help, and writes the file if it has
   /// grown.
   Result<void> make(std::span<const PipelineKey> keys);
+  /// The same, but that a shader which does not compile is no error: what failed is returned.
+  Result<PipelineFailures> attempt(std::span<const PipelineKey> keys);
   const Pipeline &operator[](const PipelineKey &key) const { return made.at(key); }
 
 private:
   Result<void> layOut(uint32_t shader, Pipeline &pipeline);
-  Result<VkPipeline> compile(const PipelineKey &key, const Pipeline &pipeline, VkPipelineCache cache) const;
+  PipelineFailure compile(const PipelineKey &key, Pipeline &pipeline, VkPipelineCache cache) const;
 
   std::shared_ptr<Context> context;
   const Artifact &artifact;
@@ -50,9 +59,5 @@ private:
 };
 
 VkDescriptorType bindingType(const fb::Shader &shader, uint32_t binding);
-
-/// Where drivers' compiled pipelines are kept: LINNET_CACHE_DIR, or linnet under XDG_CACHE_HOME or ~/.cache;
-/// "" where there is none.
-std::string cacheDirectory();
 
 } // namespace linnet::vulkan

@@ -1,4 +1,5 @@
 #include "runtime/vulkan/vulkan_device.h"
+#include "runtime/vulkan/abandoned.h"
 #include "runtime/vulkan/executable.h"
 #include "runtime/vulkan/plan.h"
 #include "support/error.h"
@@ -23,11 +24,21 @@ public:
   }
   Result<std::unique_ptr<Executable>> load(const Artifact &artifact, const fb::Program &program,
                                            const DeviceOptions &) override {
-    LINNET_ASSIGN(std::shared_ptr<Context> context, Context::open(instance, number));
-    return VulkanExecutable::load(std::move(context), artifact, program);
+    reclaimAbandoned();
+    const Inventory &inventory = instance->devices()[number].inventory;
+    Qualification qualification(inventory, artifact, program);
+    for (size_t lost = 0; lost < kMostLost; ++lost) {
+      LINNET_ASSIGN(std::shared_ptr<Context> context, Context::open(instance, number));
+      LINNET_ASSIGN(std::unique_ptr<Executable> made, VulkanExecutable::load(context, artifact, program));
+      LINNET_ASSIGN(Fate fate, static_cast<VulkanExecutable &>(*made).qualify(qualification));
+      if (fate == Fate::sound) return made;
+      if (fate == Fate::hangs) abandon(std::move(context), std::shared_ptr<Executable>(std::move(made)));
+    }
+    return errorf("device {} was lost {} times by kernels that were tried", inventory.name, kMostLost);
   }
 
 private:
+  static constexpr size_t kMostLost = 16;
   std::shared_ptr<Instance> instance;
   size_t number;
 };
@@ -57,8 +68,14 @@ Result<std::vector<ListedDevice>> listDevices(const std::string &emulated) {
   if (!emulated.empty()) emulateLimits(emulated);
   LINNET_ASSIGN(std::shared_ptr<Instance> instance, Instance::create());
   std::vector<ListedDevice> list;
-  for (Inventory &inventory : inventories(*instance))
-    list.push_back({inventory, kindName(inventory.kind), inventory.refusal()});
+  for (Inventory &inventory : inventories(*instance)) {
+    list.push_back({inventory, kindName(inventory.kind), inventory.refusal(), {}, 0});
+    const Verdicts verdicts = Verdicts::read(inventory);
+    for (const auto &[hash, found] : verdicts.all()) {
+      ++list.back().tried;
+      if (found.verdict != Verdict::ok) list.back().put_aside.push_back(found);
+    }
+  }
   if (auto best = chooseDevice(inventories(*instance), "")) list[*best].chosen = true;
   return list;
 }

@@ -1,7 +1,7 @@
 // The device "vulkan".
 #pragma once
 #include "runtime/device.h"
-#include "runtime/vulkan/inventory.h"
+#include "runtime/vulkan/verdicts.h"
 
 #include <functional>
 #include <vector>
@@ -13,9 +13,11 @@ Result<std::unique_ptr<Device>> openVulkanDevice(std::string_view argument);
 /// A device that the loader knows, and what Linnet makes of it.
 struct ListedDevice {
   Inventory inventory;
-  std::string kind;    ///< "CPU", "discrete GPU"
-  std::string refusal; ///< why it cannot be used; empty: it can
-  bool chosen = false; ///< for --device vulkan
+  std::string kind;             ///< "CPU", "discrete GPU"
+  std::string refusal;          ///< why it cannot be used; empty: it can
+  std::vector<Tried> put_aside; ///< kernel variants that are not used, and why
+  size_t tried = 0;             ///< kernel variants that are known, those put aside included
+  bool chosen = false;          ///< for --device vulkan
 };
 /// All of them, in the order of their numbers; as poor as the profile in the file `emulated`, if not empty.
 /// An error where there is no loader.

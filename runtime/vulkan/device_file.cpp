@@ -1,0 +1,80 @@
+#include "runtime/vulkan/device_file.h"
+#include "runtime/format.h"
+#include "support/error.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+
+namespace linnet::vulkan {
+namespace {
+
+// What stands before the data. Drivers check a header of their own; some crash on what lies behind it, so the
+// bytes are hashed.
+struct Header {
+  char magic[8] = {'L', 'N', 'T', 'V', 'K', 'D', 'V', '1'};
+  char kind[16] = {};
+  uint32_t vendor = 0, device = 0, driver_version = 0, api = 0;
+  uint8_t uuid[16] = {};
+  uint64_t bytes = 0, hash = 0;
+};
+
+Header headerFor(const Inventory &inventory, const std::string &kind, std::span<const std::byte> data) {
+  Header header;
+  std::copy_n(kind.begin(), std::min(kind.size(), sizeof header.kind), header.kind);
+  header.vendor = inventory.vendor, header.device = inventory.device;
+  header.driver_version = inventory.driver_version, header.api = inventory.api;
+  std::copy(inventory.cache_uuid.begin(), inventory.cache_uuid.end(), header.uuid);
+  header.bytes = data.size();
+  header.hash = format::hashBytes(data);
+  return header;
+}
+
+} // namespace
+
+std::string cacheDirectory() {
+  auto variable = [](const char *name) -> std::string {
+    const char *value = std::getenv(name);
+    return value ? value : "";
+  };
+  if (std::string chosen = variable("LINNET_CACHE_DIR"); !chosen.empty()) return chosen;
+  if (std::string cache = variable("XDG_CACHE_HOME"); !cache.empty()) return cache + "/linnet";
+  if (std::string home = variable("HOME"); !home.empty()) return home + "/.cache/linnet";
+  return "";
+}
+
+std::string DeviceFile::path(const Inventory &inventory, std::string_view kind) {
+  std::string directory = cacheDirectory(), name;
+  if (directory.empty()) return "";
+  for (uint8_t byte : inventory.cache_uuid) name += fmt::format("{:02x}", byte);
+  return fmt::format("{}/vulkan/{:x}-{:x}-{}.{}", directory, inventory.vendor, inventory.device, name, kind);
+}
+
+DeviceFile::DeviceFile(const Inventory &inventory, std::string_view kind)
+    : inventory(inventory), kind(kind), place(path(inventory, kind)) {
+  if (place.empty() || !fileExists(place)) return;
+  if (auto opened = MappedFile::open(place)) file = std::move(*opened);
+}
+
+std::span<const std::byte> DeviceFile::data() const {
+  auto bytes = file.bytes();
+  if (bytes.size() < sizeof(Header)) return {};
+  auto data = bytes.subspan(sizeof(Header));
+  Header expected = headerFor(inventory, kind, data);
+  return std::memcmp(bytes.data(), &expected, sizeof expected) == 0 ? data : std::span<const std::byte>();
+}
+
+Result<void> DeviceFile::write(std::span<const std::byte> data) const {
+  if (place.empty()) return Error{"there is no cache folder"};
+  std::error_code error;
+  std::filesystem::create_directories(std::filesystem::path(place).parent_path(), error);
+  if (error) return errorf("{}: {}", place, error.message());
+  LINNET_ASSIGN(AtomicFile to, AtomicFile::create(place));
+  Header header = headerFor(inventory, kind, data);
+  LINNET_TRY(to.write(std::as_bytes(std::span(&header, 1))));
+  LINNET_TRY(to.write(data));
+  return to.commit();
+}
+
+} // namespace linnet::vulkan

@@ -1,0 +1,49 @@
+#include "runtime/vulkan/fault.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+namespace linnet::vulkan {
+namespace {
+
+constexpr std::pair<std::string_view, Fault> kFaults[] = {{"wrong", Fault::wrong},
+                                                          {"refused", Fault::refused},
+                                                          {"crashes", Fault::crashes},
+                                                          {"hangs", Fault::hangs},
+                                                          {"loses", Fault::loses}};
+
+} // namespace
+
+Fault faultOf(std::string_view shader) {
+  const char *variable = std::getenv("LINNET_VULKAN_FAULT");
+  for (std::string_view rest = variable ? variable : ""; !rest.empty();) {
+    std::string_view one = rest.substr(0, rest.find(','));
+    rest.remove_prefix(std::min(one.size() + 1, rest.size()));
+    size_t colon = one.find(':');
+    if (colon == std::string_view::npos || shader.find(one.substr(colon + 1)) == std::string_view::npos)
+      continue;
+    for (const auto &[name, fault] : kFaults)
+      if (one.substr(0, colon) == name) return fault;
+  }
+  return Fault::none;
+}
+
+std::vector<uint32_t> madeWrong(std::span<const std::byte> bytes) {
+  constexpr uint32_t kExtInst = 12, kFAdd = 129, kFSub = 131; // opcodes
+  constexpr uint32_t kFMix = 46, kFma = 50;                   // of GLSL.std.450: three operands each
+  constexpr size_t kHeaderWords = 5;
+  std::vector<uint32_t> words(bytes.size() / 4);
+  std::memcpy(words.data(), bytes.data(), words.size() * 4);
+  for (size_t i = kHeaderWords; i < words.size();) {
+    uint32_t length = words[i] >> 16, opcode = words[i] & 0xffff;
+    if (length == 0) break;
+    if (opcode == kFAdd) words[i] = length << 16 | kFSub;
+    if (opcode == kExtInst && length == 8 && words[i + 4] == kFma) words[i + 4] = kFMix;
+    i += length;
+  }
+  return words;
+}
+
+} // namespace linnet::vulkan

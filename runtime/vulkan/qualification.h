@@ -1,0 +1,72 @@
+// Which kernel variants a program may use on a device that it meets for the first time. Drivers say that they
+// have a feature and then compute something else, fail to compile, or hang; so each shader that is not in the
+// last choice of its dispatch, which any device runs, is tried once against a poorer choice (trial.h), and put
+// aside where its answer is wrong or there is none. What was found is remembered for the device and driver
+// (verdicts.h), so that the next start tries nothing.
+//
+// All of this happens while a program is loaded. States hold nothing yet, so a device that is lost or hangs
+// costs no more than to open it anew, and no trial comes between a person and the next token. The price is that
+// variants are compiled that this run may not come to use.
+#pragma once
+#include "linnet/api.h"
+#include "runtime/vulkan/trial.h"
+#include "runtime/vulkan/trial_lock.h"
+#include "runtime/vulkan/verdicts.h"
+
+#include <set>
+
+namespace linnet::vulkan {
+
+/// What trials did to the device.
+enum class Fate : uint8_t {
+  sound,
+  lost,  ///< it must be opened anew
+  hangs, ///< the same, and what was made on it must stay (abandoned.h)
+};
+
+class LINNET_API Qualification {
+public:
+  /// The variable LINNET_VULKAN_TRIALS may say "off" (nothing is tried, nothing put aside) or "all" (whatever
+  /// time it takes).
+  Qualification(const Inventory &inventory, const Artifact &artifact, const fb::Program &program);
+
+  /// Tries what nothing is known of. Unless the device is sound, it is to be called again with a new one: a
+  /// variant is known more. An error where a choice that variants are compared with does not run.
+  ///
+  /// No more than a budget of time is spent; what is left is used as it is, and tried at the next start.
+  Result<Fate> run(Workbench &bench);
+  /// Names of shaders that are not to be used.
+  PutAside aside() const;
+  /// How often a variant has been run or compiled to see what it does.
+  uint32_t trials() const { return tried; }
+
+private:
+  bool isKnown(const PipelineKey &key) const;
+  std::optional<Trial> trialOf(Workbench &bench, int entry, const fb::Command &command, uint32_t choice,
+                               const PutAside &aside) const;
+  std::vector<Trial> unknown(Workbench &bench) const;
+  bool isSuspect(const Trial &trial) const;
+  void takeOver(const TrialMark &left);
+  Result<Fate> tryAll(Workbench &bench, TrialLock *lock);
+  Result<std::vector<Answer>> answersOf(Workbench &bench, std::vector<Trial> &trials);
+  Result<Fate> tryGroup(Workbench &bench, std::vector<Trial> trials, bool alone, TrialLock *lock);
+  Result<Fate> tryCandidate(Workbench &bench, const Trial &trial, const Answer &expected);
+  Result<Answer> timed(Workbench &bench, const Trial &trial, const PlannedDispatch &planned,
+                       uint32_t patience);
+  bool compiles(const Trial &trial, const PipelineFailures &failures);
+  void conclude(std::span<const PipelineKey> keys, Verdict verdict, const std::string &detail = "");
+  void skip(const Trial &trial);
+
+  const Inventory &inventory;
+  const fb::Program &program;
+  bool off = false;
+  std::map<PipelineKey, Variant> variants; ///< of the program
+  Verdicts verdicts;
+  Verdicts passing;            ///< what is not remembered: the device had no memory left
+  std::set<uint64_t> skipped;  ///< nothing to compare with
+  std::set<uint64_t> suspects; ///< a process died while it tried them together
+  double budget, seconds = 0;  ///< for running, and spent so far
+  uint32_t tried = 0;
+};
+
+} // namespace linnet::vulkan
