@@ -1,10 +1,10 @@
-// Devices whose work does not end. A driver may touch the memory, the pipelines and the descriptors of what was
-// submitted for as long as it runs, on a CPU in threads of its own, so nothing of it is destroyed: it is put
-// here and looked at again. No thread of ours waits for it.
+// Devices whose work does not end. A driver may touch the memory, the pipelines and the descriptors of what
+// was submitted for as long as it runs, on a CPU in threads of its own, so nothing of it is destroyed: it is
+// put here and looked at again. No thread of ours waits for it.
 //
-// When the process ends, work that was only slow is waited for (a moment) and then taken down in order, before
-// the driver's own exit handlers run: they were registered earlier, when it was loaded. Work that truly hangs
-// is left as it is.
+// When the process ends, work that was only slow is waited for (a moment) and then taken down in order,
+// before the driver's own exit handlers run: they were registered earlier, when it was loaded. Work that
+// truly hangs is left as it is.
 #pragma once
 #include "linnet/api.h"
 #include "runtime/vulkan/context.h"

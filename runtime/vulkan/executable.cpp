@@ -106,7 +106,8 @@ Result<Fate> VulkanExecutable::qualify(Qualification &qualification) {
       trial};
   LINNET_ASSIGN(Fate fate, qualification.run(bench));
   aside = qualification.aside();
-  if (fate == Fate::sound && qualification.trials()) LINNET_TRY(clear());
+  tried = qualification.trials();
+  if (fate == Fate::sound && tried) LINNET_TRY(clear());
   return fate;
 }
 

@@ -30,6 +30,8 @@ public:
   void setProfiler(std::shared_ptr<Profiler> p) override { profiler = std::move(p); }
 
   const RecordingCounts &counts() const { return made; }
+  /// Variants that qualify() has tried.
+  uint32_t trials() const { return tried; }
   /// The recording of the last run.
   const Recording &lastRecording() const { return *recordings.front().recording; }
 
@@ -72,6 +74,7 @@ private:
   std::list<Kept> recordings;
   std::unique_ptr<Recording> trial;
   PutAside aside;
+  uint32_t tried = 0;
   RecordingCounts made;
   std::vector<int64_t> symbols; // of the last run
   std::vector<std::byte> copy;  // of an output that the host does not reach

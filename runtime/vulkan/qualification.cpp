@@ -12,8 +12,8 @@
 namespace linnet::vulkan {
 namespace {
 
-// Of running, in one load. Compiling is not counted: a variant that is used must be compiled anyway. A CPU takes
-// ten times as long, and lavapipe compiles when a shader first runs.
+// Of running, in one load. Compiling is not counted: a variant that is used must be compiled anyway. A CPU
+// takes ten times as long, and lavapipe compiles when a shader first runs.
 constexpr double kBudgetGpu = 0.2, kBudgetCpu = 2;
 // What is compiled side by side, and lost when the process dies of one.
 constexpr size_t kGroup = 8;
@@ -22,8 +22,9 @@ constexpr std::chrono::milliseconds kLockPatience(5000);
 // A GPU's driver ends what takes this long by itself, if it can. A CPU may have much else to do.
 constexpr uint32_t kPatienceGpu = 10, kPatienceCpu = 120;
 
-uint64_t hashOf(std::span<const std::byte> words, std::span<const uint32_t> constants) {
-  std::vector<uint64_t> parts = {format::hashBytes(words)};
+uint64_t hashOf(std::string_view name, std::span<const std::byte> words,
+                std::span<const uint32_t> constants) {
+  std::vector<uint64_t> parts = {format::hashBytes(words), format::hashBytes(std::as_bytes(std::span(name)))};
   parts.insert(parts.end(), constants.begin(), constants.end());
   return format::hashBytes(std::as_bytes(std::span(parts)));
 }
@@ -54,7 +55,9 @@ Qualification::Qualification(const Inventory &inventory, const Artifact &artifac
       auto [found, fresh] = variants.try_emplace(keyOf(*step));
       if (!fresh) continue;
       const fb::Shader &shader = *program.shaders()->Get(step->shader());
-      found->second = {hashOf(artifact.blob(*shader.words()), found->first.constants), shader.name()->str()};
+      found->second = {
+          hashOf(shader.name()->string_view(), artifact.blob(*shader.words()), found->first.constants),
+          shader.name()->str()};
     }
   });
   verdicts = Verdicts::read(inventory);

@@ -1,12 +1,12 @@
 // Which kernel variants a program may use on a device that it meets for the first time. Drivers say that they
 // have a feature and then compute something else, fail to compile, or hang; so each shader that is not in the
-// last choice of its dispatch, which any device runs, is tried once against a poorer choice (trial.h), and put
-// aside where its answer is wrong or there is none. What was found is remembered for the device and driver
-// (verdicts.h), so that the next start tries nothing.
+// last choice of its dispatch, which any device runs, is tried once against a poorer choice (trial.h), and
+// put aside where its answer is wrong or there is none. What was found is remembered for the device and
+// driver (verdicts.h), so that the next start tries nothing.
 //
 // All of this happens while a program is loaded. States hold nothing yet, so a device that is lost or hangs
-// costs no more than to open it anew, and no trial comes between a person and the next token. The price is that
-// variants are compiled that this run may not come to use.
+// costs no more than to open it anew, and no trial comes between a person and the next token. The price is
+// that variants are compiled that this run may not come to use.
 #pragma once
 #include "linnet/api.h"
 #include "runtime/vulkan/trial.h"

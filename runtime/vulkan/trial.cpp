@@ -57,8 +57,8 @@ void fill(std::span<std::byte> bytes, fb::DType type, uint32_t seed) {
 }
 
 // The part of an operand that is filled and compared: about twice what a problem of this size touches, if the
-// operand grows with every symbol. An operand's shape is not known here; the rest of it is the same before each
-// run, so a guess that is too small makes a weaker test and no wrong one.
+// operand grows with every symbol. An operand's shape is not known here; the rest of it is the same before
+// each run, so a guess that is too small makes a weaker test and no wrong one.
 uint64_t extentOf(const Workbench &bench, const Trial &trial, const fb::Ref &ref) {
   const uint64_t most = std::min(ref.size(), kMaxBytes);
   if (ref.space() == fb::Space::state) return most;
@@ -69,8 +69,8 @@ uint64_t extentOf(const Workbench &bench, const Trial &trial, const fb::Ref &ref
   return std::min(most, std::max(kMinBytes, static_cast<uint64_t>(bytes)));
 }
 
-// All operands that are no weights. Of one that is filled in part, what else the run before may have written is
-// made the same again: it may be read.
+// All operands that are no weights. Of one that is filled in part, what else the run before may have written
+// is made the same again: it may be read.
 Result<void> fillOperands(Workbench &bench, const Trial &trial) {
   const fb::Dispatch &dispatch = *trial.command->body_as_Dispatch();
   std::vector<std::byte> bytes;

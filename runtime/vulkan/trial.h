@@ -2,7 +2,8 @@
 // trial, on the same pseudo-random operands, and the results compared.
 //
 // It happens while a program is loaded, when its activations, states and ports hold nothing yet: they are the
-// operands' memory, so a trial needs no more of the device. Weights are the real ones; nothing writes to them.
+// operands' memory, so a trial needs no more of the device. Weights are the real ones; nothing writes to
+// them.
 #pragma once
 #include "runtime/vulkan/recording.h"
 #include "runtime/vulkan/trial_plan.h"

@@ -49,7 +49,8 @@ TrialMark readMark(int file) {
 
 } // namespace
 
-Result<std::optional<TrialLock>> TrialLock::take(const Inventory &inventory, std::chrono::milliseconds patience) {
+Result<std::optional<TrialLock>> TrialLock::take(const Inventory &inventory,
+                                                 std::chrono::milliseconds patience) {
   const std::string path = DeviceFile::path(inventory, "trying");
   if (path.empty()) return Error{"there is no cache folder"};
   std::error_code error;

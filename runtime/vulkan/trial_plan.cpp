@@ -52,8 +52,8 @@ std::optional<Units> unitsOf(const PlannedDispatch &planned, const Symbols &symb
   return Units{evaluate(split.units(), symbols), step.parts.front().push[split.count()]};
 }
 
-// Of a large matrix only so much as a device would do at once that counts to few workgroups, where that is the
-// same part of the work for both: else a vocabulary's matmul would take most of the time.
+// Of a large matrix only so much as a device would do at once that counts to few workgroups, where that is
+// the same part of the work for both: else a vocabulary's matmul would take most of the time.
 void shorten(TrialPlan &plan, Inventory inventory, const fb::Program &program, const fb::Dispatch &dispatch,
              const Place &place, const PutAside &aside) {
   constexpr uint32_t kWorkgroups = 32;

@@ -14,8 +14,8 @@ constexpr const char *kKind = "verdicts";
 constexpr size_t kMaxTried = 1 << 14;
 // As they stand in the file, and for people.
 constexpr const char *kNames[] = {"ok", "wrong", "refused", "hangs", "loses", "crashes"};
-constexpr const char *kTexts[] = {"right", "wrong answer", "does not compile", "hangs", "loses the device",
-                                  "crashes the process"};
+constexpr const char *kTexts[] = {"right", "wrong answer",     "does not compile",
+                                  "hangs", "loses the device", "crashes the process"};
 
 std::optional<Verdict> verdictOf(const std::string &name) {
   for (size_t i = 0; i < std::size(kNames); ++i)

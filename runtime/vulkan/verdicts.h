@@ -16,8 +16,8 @@ enum class Verdict : uint8_t { ok, wrong, refused, hangs, loses, crashes };
 /// "wrong answer", "does not compile", ...
 LINNET_API const char *verdictText(Verdict verdict);
 
-/// A variant: a shader with the values of its specialization constants. The hash is of words and values, so
-/// that the verdict of an older compiler's shader of that name is not taken for this one's.
+/// A variant: a shader with the values of its specialization constants. The hash is of name, words and
+/// values, so that the verdict of an older compiler's shader of that name is not taken for this one's.
 struct Variant {
   uint64_t hash = 0;
   std::string shader;
@@ -42,7 +42,7 @@ public:
   void add(Tried tried) { list[tried.variant.hash] = std::move(tried); }
   /// By hash.
   const std::map<uint64_t, Tried> &all() const & { return list; }
-  const std::map<uint64_t, Tried> &all() && = delete; // a loop over it would outlive it
+  std::map<uint64_t, Tried> all() && { return std::move(list); }
   /// Takes over what `other` knows.
   void merge(const Verdicts &other);
 

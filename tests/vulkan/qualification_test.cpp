@@ -1,0 +1,394 @@
+// Variants that answer wrongly, do not compile, hang, lose the device or crash the process, made so on purpose
+// (runtime/vulkan/fault.h): each is put aside, the poorer choice gives the right numbers, and the next start
+// tries nothing. The validation layers say nothing.
+#include "backends/vulkan/spirv/builder.h"
+#include "runtime/vulkan/abandoned.h"
+#include "runtime/vulkan/device_file.h"
+#include "runtime/vulkan/executable.h"
+#include "runtime/vulkan/vulkan_device.h"
+#include "support/error.h"
+#include "tests/catch.h"
+#include "tests/runtime/gpu_artifact.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <sys/wait.h>
+#include <unistd.h>
+
+using namespace fixtures;
+using namespace linnet::vulkan;
+
+namespace {
+
+using linnet::spirv::Builder;
+
+// y[i] = 2 x[i] + w[i] for i < push 0.
+linnet::spirv::Words affine() {
+  Builder b({.name = "main", .local_size = {64, 1, 1}, .n_buffers = 3, .n_push = 1});
+  auto i = b.globalId(0);
+  b.ifThen(b.lt(i, b.push(0)), [&] {
+    b.store(2, i, b.add(b.mul(b.load(0, i, Builder::f32()), b.constant(2.0f)), b.load(1, i, Builder::f32())));
+  });
+  return b.finish();
+}
+
+// counter[0] += x[0]; y[0] = counter[0], to be sure that trials leave states as they were.
+linnet::spirv::Words sum() {
+  Builder b({.name = "main", .local_size = {64, 1, 1}, .n_buffers = 3, .n_push = 1});
+  auto zero = b.constant(0u);
+  b.ifThen(b.eq(b.globalId(0), zero), [&] {
+    auto next = b.add(b.load(1, zero, Builder::f32()), b.load(0, zero, Builder::f32()));
+    b.store(1, zero, next);
+    b.store(2, zero, next);
+  });
+  return b.finish();
+}
+
+void addDispatch(fb::EntryT &entry, fb::DispatchT dispatch, std::vector<fb::Access> access, uint32_t shaders,
+                 std::vector<uint32_t> results) {
+  dispatch.types.assign(dispatch.args.size(), fb::DType::f32);
+  dispatch.results = std::move(results);
+  for (uint32_t s : {shaders, shaders + 1})
+    dispatch.choices.push_back(choice(s == shaders ? "fast" : "plain", step(s, access, symbol(0, 8))));
+  auto command = std::make_unique<fb::CommandT>();
+  command->op = "test.op";
+  command->body.Set(std::move(dispatch));
+  entry.commands.push_back(std::move(command));
+}
+
+// Entry main: x [batch, 8] -> y = 2 x + w, total = the sum of x[0] over all runs.
+void write(const std::string &path) {
+  auto writer = std::move(*ArtifactWriter::create(path));
+  auto program = std::make_unique<fb::ProgramT>();
+  program->target = "vulkan";
+  program->symbols = {"batch"};
+  program->arena_bytes = 256;
+  program->shaders.push_back(shader(writer, "affine_fast", affine(), 3, 1));
+  program->shaders.push_back(shader(writer, "affine_plain", affine(), 3, 1));
+  program->shaders.push_back(shader(writer, "sum_fast", sum(), 3, 1));
+  program->shaders.push_back(shader(writer, "sum_plain", sum(), 3, 1));
+  std::vector<float> values(512);
+  for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i) / 4;
+  auto weight = std::make_unique<fb::WeightT>();
+  weight->name = "w";
+  weight->shape = {512};
+  weight->blob = std::make_unique<fb::BlobT>(*writer.add(std::as_bytes(std::span(values))));
+  program->weights.push_back(std::move(weight));
+  auto state = std::make_unique<fb::StateT>();
+  state->name = "counter";
+  state->shape = shape(constant(1));
+  state->bytes = program->state_bytes = 4;
+  program->states.push_back(std::move(state));
+  auto entry = std::make_unique<fb::EntryT>();
+  entry->name = "main";
+  entry->bounds = {64};
+  entry->arena_bytes = 256;
+  entry->io_bytes = 4352;
+  entry->inputs.push_back(port("x", fb::DType::f32, shape(symbol(0), constant(8)), 0, 2048));
+  entry->outputs.push_back(port("y", fb::DType::f32, shape(symbol(0), constant(8)), 2048, 2048));
+  entry->outputs.push_back(port("total", fb::DType::f32, shape(constant(1)), 4096, 4));
+  using A = fb::Access;
+  fb::DispatchT affine, sum;
+  affine.args.push_back(ref(fb::Space::input, 0, 0, 2048));
+  affine.args.push_back(ref(fb::Space::weight, 0, 0, 2048));
+  affine.args.push_back(ref(fb::Space::output, 0, 0, 2048));
+  addDispatch(*entry, std::move(affine), {A::read, A::read, A::write}, 0, {2});
+  sum.args.push_back(ref(fb::Space::input, 0, 0, 2048));
+  sum.args.push_back(ref(fb::Space::state, 0, 0, 4));
+  sum.args.push_back(ref(fb::Space::output, 1, 0, 4));
+  addDispatch(*entry, std::move(sum), {A::read, A::read_write, A::write}, 2, {1, 2});
+  program->entries.push_back(std::move(entry));
+  fb::MetadataT metadata;
+  metadata.programs.push_back(std::move(program));
+  auto written = writer.finish(metadata);
+  INFO((written ? "" : written.error().message));
+  REQUIRE(written.ok());
+}
+
+/// The device with the layers on, an artifact, a cache folder of its own and a fault.
+struct Lab {
+  Lab() {
+    setenv("LINNET_CACHE_DIR", (directory / "cache").c_str(), 1);
+    setenv("LINNET_VULKAN_TRIALS", "all", 1);
+    setMessageHandler([this](const std::string &message) { messages.push_back(message); });
+    write(directory / "a.linnet");
+    artifact.emplace(std::move(*Artifact::open(directory / "a.linnet")));
+  }
+  ~Lab() {
+    fault("");
+    CHECK(reclaimAbandoned(10) == 0);
+    setMessageHandler(nullptr);
+    for (const std::string &message : messages) FAIL_CHECK(message);
+  }
+  void fault(const std::string &text) { setenv("LINNET_VULKAN_FAULT", text.c_str(), 1); }
+
+  /// Loads, runs twice, checks the numbers; returns which choices were taken and how much was tried.
+  struct Seen {
+    std::vector<uint32_t> choices;
+    uint32_t trials = 0;
+    bool operator==(const Seen &) const = default;
+  };
+  Seen start() {
+    auto device = openDevice("vulkan");
+    INFO((device ? "" : device.error().message));
+    REQUIRE(device.ok());
+    auto loaded = (*device)->load(*artifact, *artifact->program("vulkan"), {});
+    INFO((loaded ? "" : loaded.error().message));
+    REQUIRE(loaded.ok());
+    auto &executable = static_cast<VulkanExecutable &>(**loaded);
+    for (float run : {1.0f, 2.0f}) {
+      std::vector<float> x(40, run);
+      std::vector<std::span<const std::byte>> in = {std::as_bytes(std::span(x))};
+      REQUIRE(executable.run(0, std::vector<int64_t>{5}, in, {}).ok());
+      for (size_t i = 0; i < x.size(); ++i) x[i] = 2 * run + static_cast<float>(i) / 4;
+      CHECK(floats(executable, 0) == x);
+      CHECK(floats(executable, 1) == std::vector<float>{run == 1 ? 1.0f : 3.0f});
+    }
+    return {executable.lastRecording().choices, executable.trials()};
+  }
+  static std::vector<float> floats(Executable &executable, int i) {
+    auto bytes = executable.output(i);
+    REQUIRE(bytes.ok());
+    std::vector<float> values(bytes->size() / 4);
+    std::memcpy(values.data(), bytes->data(), bytes->size());
+    return values;
+  }
+  /// What `linnet devices` tells of the device.
+  ListedDevice listed() const {
+    auto list = listDevices();
+    REQUIRE(list.ok());
+    for (const ListedDevice &device : *list)
+      if (device.chosen) return device;
+    FAIL("no device");
+    return {};
+  }
+  std::string file(const std::string &kind) const { return DeviceFile::path(listed().inventory, kind); }
+
+  TemporaryDirectory directory;
+  std::vector<std::string> messages;
+  std::optional<Artifact> artifact;
+};
+
+using Seen = Lab::Seen;
+
+/// A process that notes what it tries, and dies of it.
+void dieTrying(const Inventory &inventory, const TrialMark &mark) {
+  const pid_t child = fork();
+  if (child == 0) {
+    auto lock = TrialLock::take(inventory, std::chrono::milliseconds(0));
+    _exit(lock && *lock && (*lock)->mark(mark).ok() ? 0 : 1);
+  }
+  int status = 1;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  REQUIRE(status == 0);
+}
+
+Inventory someInventory() {
+  Inventory inventory;
+  inventory.vendor = 7, inventory.device = 8, inventory.driver_version = 9;
+  return inventory;
+}
+
+} // namespace
+
+TEST_CASE("verdicts are what was written, or nothing") {
+  Verdicts verdicts;
+  verdicts.add({{1, "a"}, Verdict::ok, ""});
+  verdicts.add({{~uint64_t(0), "b \"quoted\""}, Verdict::wrong, "off by 0.5"});
+  auto again = Verdicts::parse(verdicts.text());
+  REQUIRE(again.ok());
+  CHECK(again->all() == verdicts.all());
+  for (const char *bad : {"", "{}", "[1]", "[{}]", R"([{"shader": "a", "hash": "xyz", "verdict": "ok"}])",
+                          R"([{"shader": "a", "hash": "12", "verdict": "fine"}])",
+                          R"([{"shader": 1, "hash": "12", "verdict": "ok"}])"}) {
+    CAPTURE(bad);
+    CHECK(!Verdicts::parse(bad).ok());
+  }
+  TemporaryDirectory directory;
+  setenv("LINNET_CACHE_DIR", (directory / "cache").c_str(), 1);
+  Inventory inventory = someInventory();
+  REQUIRE(verdicts.save(inventory).ok());
+  CHECK(Verdicts::read(inventory).all().size() == 2);
+  Inventory newer = inventory;
+  newer.driver_version = 10;
+  CHECK(Verdicts::read(newer).all().empty());
+  std::fstream file(DeviceFile::path(inventory, "verdicts"), std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(-3, std::ios::end);
+  file.put('x');
+  file.close();
+  CHECK(Verdicts::read(inventory).all().empty());
+}
+
+TEST_CASE("the mark of a process that died is found, of one that lives waited for") {
+  TemporaryDirectory directory;
+  setenv("LINNET_CACHE_DIR", (directory / "cache").c_str(), 1);
+  const Inventory inventory = someInventory();
+  const TrialMark mark{true, {{0x123, "one"}, {~uint64_t(0), "the other"}}};
+  using std::chrono::milliseconds;
+  {
+    auto lock = TrialLock::take(inventory, milliseconds(0));
+    REQUIRE((lock && *lock));
+    CHECK((*lock)->left == TrialMark());
+    auto second = TrialLock::take(inventory, milliseconds(30));
+    REQUIRE(second.ok());
+    CHECK(!*second);
+    REQUIRE((*lock)->mark(mark).ok());
+    (*lock)->clear();
+  }
+  CHECK((*TrialLock::take(inventory, milliseconds(0)))->left == TrialMark());
+  dieTrying(inventory, mark);
+  CHECK((*TrialLock::take(inventory, milliseconds(0)))->left == mark);
+  const std::string path = DeviceFile::path(inventory, "trying");
+  for (const char *bad : {"alone\n", "alone\n0123 short\nend\n", "neither\nend\n", "together\n0000000000000123 x\n"}) {
+    std::ofstream(path) << bad;
+    CHECK((*TrialLock::take(inventory, milliseconds(0)))->left == TrialMark());
+  }
+  std::filesystem::remove_all(directory / "cache");
+  std::ofstream(directory / "cache") << "a file, no folder";
+  CHECK(!TrialLock::take(inventory, milliseconds(0)).ok());
+}
+
+TEST_CASE("answers differ by more than the tolerance, or they do not") {
+  flatbuffers::FlatBufferBuilder builder;
+  auto differs = [&](fb::DType type, auto expected, auto found) {
+    fb::DispatchT dispatch;
+    dispatch.args.push_back(ref(fb::Space::output, 0, 0, 256));
+    dispatch.types = {type};
+    dispatch.results = {0};
+    builder.Clear();
+    builder.Finish(fb::Dispatch::Pack(builder, &dispatch));
+    auto bytes = [](const auto &values) {
+      auto span = std::as_bytes(std::span(values));
+      return Answer{{span.begin(), span.end()}};
+    };
+    return difference(*flatbuffers::GetRoot<fb::Dispatch>(builder.GetBufferPointer()), 1e-4, bytes(expected),
+                      bytes(found));
+  };
+  using Floats = std::vector<float>;
+  using Halves = std::vector<uint16_t>;
+  using Integers = std::vector<int32_t>;
+  CHECK(differs(fb::DType::f32, Floats{10, 1}, Floats{10, 1.0005f}) == "");
+  CHECK(differs(fb::DType::f32, Floats{10, 1}, Floats{10, 1.5f}) ==
+        "off by 0.05 of the largest number, 0.0001 allowed");
+  CHECK(differs(fb::DType::f32, Floats{NAN, 1}, Floats{3, 1}) == "");
+  CHECK(differs(fb::DType::f32, Floats{1, 1}, Floats{NAN, 1}) == "a number that is not finite");
+  CHECK(differs(fb::DType::f16, Halves{0x3c00}, Halves{0x3c01}) == "");
+  CHECK(differs(fb::DType::f16, Halves{0x3c00}, Halves{0x3c04}) != "");
+  CHECK(differs(fb::DType::bf16, Halves{0x3f80}, Halves{0x3f81}) == "");
+  CHECK(differs(fb::DType::bf16, Halves{0x3f80}, Halves{0xbf80}) != "");
+  CHECK(differs(fb::DType::i32, Integers{1000000, 5}, Integers{1000000, 6}) == "an integer is off by 1");
+}
+
+TEST_CASE("sizes of a trial are small, and those that the choice is for") {
+  TemporaryDirectory directory;
+  write(directory / "a.linnet");
+  auto artifact = Artifact::open(directory / "a.linnet");
+  REQUIRE(artifact.ok());
+  fb::DispatchT dispatch;
+  const fb::Program &program = *artifact->program("vulkan");
+  const fb::Entry &entry = *program.entries()->Get(0);
+  entry.commands()->Get(0)->body_as_Dispatch()->UnPackTo(&dispatch);
+  auto ranged = [&](int64_t least, int64_t most) {
+    dispatch.choices[0]->amount = symbol(0);
+    dispatch.choices[0]->least = least, dispatch.choices[0]->most = most;
+    flatbuffers::FlatBufferBuilder builder;
+    builder.Finish(fb::Dispatch::Pack(builder, &dispatch));
+    Place place = [](const fb::Ref &r) {
+      return Range{static_cast<uint32_t>(r.space()), r.offset(), r.size()};
+    };
+    auto plan = planTrial(Inventory(), program, entry,
+                          *flatbuffers::GetRoot<fb::Dispatch>(builder.GetBufferPointer()), 0, place, {});
+    if (plan) CHECK((plan->candidate.choice == 0 && plan->reference.choice == 1));
+    return plan ? plan->symbols : std::vector<int64_t>();
+  };
+  CHECK(ranged(0, 1000) == std::vector<int64_t>{2});
+  CHECK(ranged(0, 1) == std::vector<int64_t>{1});
+  CHECK(ranged(16, 1000) == std::vector<int64_t>{17});
+  CHECK(ranged(16, 16) == std::vector<int64_t>{16});
+  CHECK(ranged(64, 1000) == std::vector<int64_t>{64});
+  CHECK(ranged(65, 1000).empty());
+}
+
+TEST_CASE("right variants are used, and tried once") {
+  Lab lab;
+  CHECK(lab.start() == Seen{{0, 0}, 2});
+  CHECK(lab.start() == Seen{{0, 0}, 0});
+  CHECK(lab.listed().tried == 2);
+  CHECK(lab.listed().put_aside.empty());
+  std::ofstream(lab.file("verdicts"), std::ios::binary) << "damaged";
+  CHECK(lab.listed().tried == 0);
+  CHECK(lab.start() == Seen{{0, 0}, 2});
+  CHECK(lab.start() == Seen{{0, 0}, 0});
+}
+
+TEST_CASE("a variant with a fault is put aside, shown, and not tried again") {
+  struct Case {
+    const char *fault;
+    Verdict verdict;
+    const char *detail;
+  };
+  const Case one = GENERATE(Case{"wrong", Verdict::wrong, "of the largest number, 0.0001 allowed"},
+                            Case{"refused", Verdict::refused, "cannot compile shader 'affine_fast'"},
+                            Case{"hangs", Verdict::hangs, "no answer in 0 seconds"},
+                            Case{"loses", Verdict::loses, ""});
+  CAPTURE(one.fault);
+  Lab lab;
+  lab.fault(std::string(one.fault) + ":affine_fast");
+  CHECK(lab.start() == Seen{{1, 0}, 2});
+  CHECK(lab.start() == Seen{{1, 0}, 0});
+  const ListedDevice device = lab.listed();
+  REQUIRE(device.put_aside.size() == 1);
+  CHECK(device.put_aside[0].variant.shader == "affine_fast");
+  CHECK(device.put_aside[0].verdict == one.verdict);
+  CHECK(device.put_aside[0].detail.find(one.detail) != std::string::npos);
+  lab.fault("");
+  CHECK(lab.start() == Seen{{1, 0}, 0}); // until the file is gone
+  std::filesystem::remove(lab.file("verdicts"));
+  CHECK(lab.start() == Seen{{0, 0}, 2});
+}
+
+TEST_CASE("every variant may be put aside, but for the last choice") {
+  Lab lab;
+  lab.fault("hangs:affine_fast,wrong:sum_fast");
+  CHECK(lab.start() == Seen{{1, 1}, 2});
+  CHECK(lab.start() == Seen{{1, 1}, 0});
+  CHECK(lab.listed().put_aside.size() == 2);
+}
+
+TEST_CASE("what a process died of alone is put aside, what it died of together is tried alone") {
+  Lab lab;
+  CHECK(lab.start() == Seen{{0, 0}, 2});
+  const Inventory inventory = lab.listed().inventory;
+  const Verdicts verdicts = Verdicts::read(inventory);
+  std::vector<Variant> variants;
+  for (const auto &[hash, tried] : verdicts.all()) variants.push_back(tried.variant);
+  REQUIRE(variants.size() == 2);
+  std::filesystem::remove(lab.file("verdicts"));
+  dieTrying(inventory, {false, variants});
+  CHECK(lab.start() == Seen{{0, 0}, 2});
+  std::filesystem::remove(lab.file("verdicts"));
+  dieTrying(inventory, {true, {variants[0]}});
+  const bool affine = variants[0].shader == "affine_fast";
+  CHECK(lab.start() == Seen{{affine, !affine}, 1});
+  const ListedDevice device = lab.listed();
+  REQUIRE(device.put_aside.size() == 1);
+  CHECK(device.put_aside[0].verdict == Verdict::crashes);
+  CHECK(lab.start() == Seen{{affine, !affine}, 0});
+}
+
+TEST_CASE("with trials off nothing is tried and nothing put aside; without a cache folder nothing remembered") {
+  Lab lab;
+  lab.fault("wrong:affine_fast");
+  CHECK(lab.start() == Seen{{1, 0}, 2});
+  lab.fault("");
+  setenv("LINNET_VULKAN_TRIALS", "off", 1);
+  CHECK(lab.start() == Seen{{0, 0}, 0});
+  setenv("LINNET_VULKAN_TRIALS", "all", 1);
+  lab.fault("wrong:affine_fast");
+  std::ofstream(lab.directory / "file") << "no folder";
+  setenv("LINNET_CACHE_DIR", (lab.directory / "file").c_str(), 1);
+  CHECK(lab.start() == Seen{{1, 0}, 2});
+  CHECK(lab.start() == Seen{{1, 0}, 2});
+}
