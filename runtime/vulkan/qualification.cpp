@@ -19,8 +19,10 @@ constexpr double kBudgetGpu = 0.2, kBudgetCpu = 2;
 constexpr size_t kGroup = 8;
 // How long another process may take. One that is stopped in the middle must not stop this one.
 constexpr std::chrono::milliseconds kLockPatience(5000);
-// A GPU's driver ends what takes this long by itself, if it can. A CPU may have much else to do.
+// Seconds. A GPU's driver ends what takes this long by itself, if it can. A CPU may have much else to do.
 constexpr uint32_t kPatienceGpu = 10, kPatienceCpu = 120;
+// Hangs and lost devices in one start: each takes that long, and may take the screen with it.
+constexpr uint32_t kMostLosses = 2;
 
 uint64_t hashOf(std::string_view name, std::span<const std::byte> words,
                 std::span<const uint32_t> constants) {
@@ -143,7 +145,15 @@ Result<Fate> Qualification::run(Workbench &bench) {
   return tryAll(bench, &**lock);
 }
 
+void Qualification::giveUp(Workbench &bench) {
+  for (std::vector<Trial> rest = unknown(bench); !rest.empty(); rest = unknown(bench))
+    for (const Trial &trial : rest)
+      conclude(trial.suspects, Verdict::untried, "others hung or lost the device");
+  (void)verdicts.save(inventory);
+}
+
 Result<Fate> Qualification::tryAll(Workbench &bench, TrialLock *lock) {
+  if (losses >= kMostLosses) giveUp(bench);
   while (seconds < budget) {
     std::vector<Trial> trials = unknown(bench);
     if (trials.empty()) break;
@@ -152,7 +162,9 @@ Result<Fate> Qualification::tryAll(Workbench &bench, TrialLock *lock) {
     auto count = std::min<size_t>(kGroup, static_cast<size_t>(suspect - trials.begin()));
     trials.erase(trials.begin() + static_cast<ptrdiff_t>(alone ? 1 : count), trials.end());
     LINNET_ASSIGN(Fate fate, tryGroup(bench, std::move(trials), alone, lock));
-    if (fate != Fate::sound) return fate;
+    if (fate == Fate::sound) continue;
+    ++losses;
+    return fate;
   }
   return Fate::sound;
 }

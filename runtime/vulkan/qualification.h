@@ -30,8 +30,9 @@ public:
   /// time it takes).
   Qualification(const Inventory &inventory, const Artifact &artifact, const fb::Program &program);
 
-  /// Tries what nothing is known of. Unless the device is sound, it is to be called again with a new one: a
-  /// variant is known more. An error where a choice that variants are compared with does not run.
+  /// Tries what nothing is known of. Unless the device is sound, it is to be called again with a new one,
+  /// where it goes on; after the second it gives up and puts aside all that is left. An error where a choice
+  /// that variants are compared with does not run.
   ///
   /// No more than a budget of time is spent; what is left is used as it is, and tried at the next start.
   Result<Fate> run(Workbench &bench);
@@ -47,6 +48,7 @@ private:
   std::vector<Trial> unknown(Workbench &bench) const;
   bool isSuspect(const Trial &trial) const;
   void takeOver(const TrialMark &left);
+  void giveUp(Workbench &bench);
   Result<Fate> tryAll(Workbench &bench, TrialLock *lock);
   Result<std::vector<Answer>> answersOf(Workbench &bench, std::vector<Trial> &trials);
   Result<Fate> tryGroup(Workbench &bench, std::vector<Trial> trials, bool alone, TrialLock *lock);
@@ -66,7 +68,7 @@ private:
   std::set<uint64_t> skipped;  ///< nothing to compare with
   std::set<uint64_t> suspects; ///< a process died while it tried them together
   double budget, seconds = 0;  ///< for running, and spent so far
-  uint32_t tried = 0;
+  uint32_t tried = 0, losses = 0;
 };
 
 } // namespace linnet::vulkan

@@ -13,7 +13,7 @@ namespace {
 constexpr const char *kKind = "verdicts";
 constexpr size_t kMaxTried = 1 << 14;
 // As they stand in the file, and for people.
-constexpr const char *kNames[] = {"ok", "wrong", "refused", "hangs", "loses", "crashes"};
+constexpr const char *kNames[] = {"ok", "wrong", "refused", "hangs", "loses", "crashes", "untried"};
 constexpr const char *kTexts[] = {"right", "wrong answer",     "does not compile",
                                   "hangs", "loses the device", "crashes the process"};
 

@@ -12,7 +12,7 @@
 
 namespace linnet::vulkan {
 
-enum class Verdict : uint8_t { ok, wrong, refused, hangs, loses, crashes };
+enum class Verdict : uint8_t { ok, wrong, refused, hangs, loses, crashes, untried };
 /// "wrong answer", "does not compile", ...
 LINNET_API const char *verdictText(Verdict verdict);
 

@@ -27,18 +27,16 @@ public:
     reclaimAbandoned();
     const Inventory &inventory = instance->devices()[number].inventory;
     Qualification qualification(inventory, artifact, program);
-    for (size_t lost = 0; lost < kMostLost; ++lost) {
+    for (;;) {
       LINNET_ASSIGN(std::shared_ptr<Context> context, Context::open(instance, number));
       LINNET_ASSIGN(std::unique_ptr<Executable> made, VulkanExecutable::load(context, artifact, program));
       LINNET_ASSIGN(Fate fate, static_cast<VulkanExecutable &>(*made).qualify(qualification));
       if (fate == Fate::sound) return made;
       if (fate == Fate::hangs) abandon(std::move(context), std::shared_ptr<Executable>(std::move(made)));
     }
-    return errorf("device {} was lost {} times by kernels that were tried", inventory.name, kMostLost);
   }
 
 private:
-  static constexpr size_t kMostLost = 16;
   std::shared_ptr<Instance> instance;
   size_t number;
 };

@@ -1,6 +1,6 @@
-// Variants that answer wrongly, do not compile, hang, lose the device or crash the process, made so on purpose
-// (runtime/vulkan/fault.h): each is put aside, the poorer choice gives the right numbers, and the next start
-// tries nothing. The validation layers say nothing.
+// Variants that answer wrongly, do not compile, hang, lose the device or crash the process, made so on
+// purpose (runtime/vulkan/fault.h): each is put aside, the poorer choice gives the right numbers, and the
+// next start tries nothing. The validation layers say nothing.
 #include "backends/vulkan/spirv/builder.h"
 #include "runtime/vulkan/abandoned.h"
 #include "runtime/vulkan/device_file.h"
@@ -46,12 +46,11 @@ linnet::spirv::Words sum() {
   return b.finish();
 }
 
-void addDispatch(fb::EntryT &entry, fb::DispatchT dispatch, std::vector<fb::Access> access, uint32_t shaders,
-                 std::vector<uint32_t> results) {
+void addDispatch(fb::EntryT &entry, fb::DispatchT dispatch, std::vector<fb::Access> access,
+                 const std::vector<uint32_t> &shaders, std::vector<uint32_t> results) {
   dispatch.types.assign(dispatch.args.size(), fb::DType::f32);
   dispatch.results = std::move(results);
-  for (uint32_t s : {shaders, shaders + 1})
-    dispatch.choices.push_back(choice(s == shaders ? "fast" : "plain", step(s, access, symbol(0, 8))));
+  for (uint32_t s : shaders) dispatch.choices.push_back(choice("c", step(s, access, symbol(0, 8))));
   auto command = std::make_unique<fb::CommandT>();
   command->op = "test.op";
   command->body.Set(std::move(dispatch));
@@ -66,6 +65,7 @@ void write(const std::string &path) {
   program->symbols = {"batch"};
   program->arena_bytes = 256;
   program->shaders.push_back(shader(writer, "affine_fast", affine(), 3, 1));
+  program->shaders.push_back(shader(writer, "affine_middle", affine(), 3, 1));
   program->shaders.push_back(shader(writer, "affine_plain", affine(), 3, 1));
   program->shaders.push_back(shader(writer, "sum_fast", sum(), 3, 1));
   program->shaders.push_back(shader(writer, "sum_plain", sum(), 3, 1));
@@ -94,11 +94,11 @@ void write(const std::string &path) {
   affine.args.push_back(ref(fb::Space::input, 0, 0, 2048));
   affine.args.push_back(ref(fb::Space::weight, 0, 0, 2048));
   affine.args.push_back(ref(fb::Space::output, 0, 0, 2048));
-  addDispatch(*entry, std::move(affine), {A::read, A::read, A::write}, 0, {2});
+  addDispatch(*entry, std::move(affine), {A::read, A::read, A::write}, {0, 1, 2}, {2});
   sum.args.push_back(ref(fb::Space::input, 0, 0, 2048));
   sum.args.push_back(ref(fb::Space::state, 0, 0, 4));
   sum.args.push_back(ref(fb::Space::output, 1, 0, 4));
-  addDispatch(*entry, std::move(sum), {A::read, A::read_write, A::write}, 2, {1, 2});
+  addDispatch(*entry, std::move(sum), {A::read, A::read_write, A::write}, {3, 4}, {1, 2});
   program->entries.push_back(std::move(entry));
   fb::MetadataT metadata;
   metadata.programs.push_back(std::move(program));
@@ -241,7 +241,8 @@ TEST_CASE("the mark of a process that died is found, of one that lives waited fo
   dieTrying(inventory, mark);
   CHECK((*TrialLock::take(inventory, milliseconds(0)))->left == mark);
   const std::string path = DeviceFile::path(inventory, "trying");
-  for (const char *bad : {"alone\n", "alone\n0123 short\nend\n", "neither\nend\n", "together\n0000000000000123 x\n"}) {
+  for (const char *bad :
+       {"alone\n", "alone\n0123 short\nend\n", "neither\nend\n", "together\n0000000000000123 x\n"}) {
     std::ofstream(path) << bad;
     CHECK((*TrialLock::take(inventory, milliseconds(0)))->left == TrialMark());
   }
@@ -300,7 +301,7 @@ TEST_CASE("sizes of a trial are small, and those that the choice is for") {
     };
     auto plan = planTrial(Inventory(), program, entry,
                           *flatbuffers::GetRoot<fb::Dispatch>(builder.GetBufferPointer()), 0, place, {});
-    if (plan) CHECK((plan->candidate.choice == 0 && plan->reference.choice == 1));
+    if (plan) CHECK((plan->candidate.choice == 0 && plan->reference.choice == 2));
     return plan ? plan->symbols : std::vector<int64_t>();
   };
   CHECK(ranged(0, 1000) == std::vector<int64_t>{2});
@@ -329,14 +330,14 @@ TEST_CASE("a variant with a fault is put aside, shown, and not tried again") {
     Verdict verdict;
     const char *detail;
   };
-  const Case one = GENERATE(Case{"wrong", Verdict::wrong, "of the largest number, 0.0001 allowed"},
-                            Case{"refused", Verdict::refused, "cannot compile shader 'affine_fast'"},
-                            Case{"hangs", Verdict::hangs, "no answer in 0 seconds"},
-                            Case{"loses", Verdict::loses, ""});
+  const Case one =
+      GENERATE(Case{"wrong", Verdict::wrong, "of the largest number, 0.0001 allowed"},
+               Case{"refused", Verdict::refused, "cannot compile shader 'affine_fast'"},
+               Case{"hangs", Verdict::hangs, "no answer in 0 seconds"}, Case{"loses", Verdict::loses, ""});
   CAPTURE(one.fault);
   Lab lab;
   lab.fault(std::string(one.fault) + ":affine_fast");
-  CHECK(lab.start() == Seen{{1, 0}, 2});
+  CHECK(lab.start() == Seen{{1, 0}, 3});
   CHECK(lab.start() == Seen{{1, 0}, 0});
   const ListedDevice device = lab.listed();
   REQUIRE(device.put_aside.size() == 1);
@@ -352,9 +353,20 @@ TEST_CASE("a variant with a fault is put aside, shown, and not tried again") {
 TEST_CASE("every variant may be put aside, but for the last choice") {
   Lab lab;
   lab.fault("hangs:affine_fast,wrong:sum_fast");
-  CHECK(lab.start() == Seen{{1, 1}, 2});
+  CHECK(lab.start() == Seen{{1, 1}, 3});
   CHECK(lab.start() == Seen{{1, 1}, 0});
   CHECK(lab.listed().put_aside.size() == 2);
+}
+
+TEST_CASE("a driver that has hung twice is not tried further") {
+  Lab lab;
+  lab.fault("hangs:affine_fast,loses:affine_middle");
+  CHECK(lab.start() == Seen{{2, 1}, 2});
+  CHECK(lab.start() == Seen{{2, 1}, 0});
+  const std::vector<Tried> aside = lab.listed().put_aside;
+  REQUIRE(aside.size() == 3);
+  for (const Tried &tried : aside)
+    CHECK((tried.verdict == Verdict::untried) == (tried.variant.shader == "sum_fast"));
 }
 
 TEST_CASE("what a process died of alone is put aside, what it died of together is tried alone") {
@@ -371,17 +383,18 @@ TEST_CASE("what a process died of alone is put aside, what it died of together i
   std::filesystem::remove(lab.file("verdicts"));
   dieTrying(inventory, {true, {variants[0]}});
   const bool affine = variants[0].shader == "affine_fast";
-  CHECK(lab.start() == Seen{{affine, !affine}, 1});
+  CHECK(lab.start() == Seen{{affine, !affine}, affine ? 2u : 1u});
   const ListedDevice device = lab.listed();
   REQUIRE(device.put_aside.size() == 1);
   CHECK(device.put_aside[0].verdict == Verdict::crashes);
   CHECK(lab.start() == Seen{{affine, !affine}, 0});
 }
 
-TEST_CASE("with trials off nothing is tried and nothing put aside; without a cache folder nothing remembered") {
+TEST_CASE(
+    "with trials off nothing is tried and nothing put aside; without a cache folder nothing remembered") {
   Lab lab;
   lab.fault("wrong:affine_fast");
-  CHECK(lab.start() == Seen{{1, 0}, 2});
+  CHECK(lab.start() == Seen{{1, 0}, 3});
   lab.fault("");
   setenv("LINNET_VULKAN_TRIALS", "off", 1);
   CHECK(lab.start() == Seen{{0, 0}, 0});
@@ -389,6 +402,6 @@ TEST_CASE("with trials off nothing is tried and nothing put aside; without a cac
   lab.fault("wrong:affine_fast");
   std::ofstream(lab.directory / "file") << "no folder";
   setenv("LINNET_CACHE_DIR", (lab.directory / "file").c_str(), 1);
-  CHECK(lab.start() == Seen{{1, 0}, 2});
-  CHECK(lab.start() == Seen{{1, 0}, 2});
+  CHECK(lab.start() == Seen{{1, 0}, 3});
+  CHECK(lab.start() == Seen{{1, 0}, 3});
 }
