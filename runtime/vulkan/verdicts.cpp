@@ -12,14 +12,19 @@ namespace {
 
 constexpr const char *kKind = "verdicts";
 constexpr size_t kMaxTried = 1 << 14;
-// As they stand in the file, and for people.
-constexpr const char *kNames[] = {"ok", "wrong", "refused", "hangs", "loses", "crashes", "untried"};
-constexpr const char *kTexts[] = {"right", "wrong answer",     "does not compile",
-                                  "hangs", "loses the device", "crashes the process"};
+/// How each Verdict stands in the file, and what people read.
+struct Name {
+  const char *name, *text;
+};
+constexpr Name kNames[] = {
+    {"ok", "right"},         {"wrong", "wrong answer"},     {"refused", "does not compile"},
+    {"hangs", "hangs"},      {"loses", "loses the device"}, {"crashes", "crashes the process"},
+    {"untried", "not tried"}};
+static_assert(std::size(kNames) == static_cast<size_t>(Verdict::untried) + 1);
 
 std::optional<Verdict> verdictOf(const std::string &name) {
   for (size_t i = 0; i < std::size(kNames); ++i)
-    if (name == kNames[i]) return static_cast<Verdict>(i);
+    if (name == kNames[i].name) return static_cast<Verdict>(i);
   return {};
 }
 
@@ -47,7 +52,7 @@ std::optional<Tried> triedOf(const Json &json) {
 
 } // namespace
 
-const char *verdictText(Verdict verdict) { return kTexts[static_cast<size_t>(verdict)]; }
+const char *verdictText(Verdict verdict) { return kNames[static_cast<size_t>(verdict)].text; }
 
 const Tried *Verdicts::find(uint64_t hash) const {
   auto found = list.find(hash);
@@ -63,7 +68,7 @@ std::string Verdicts::text() const {
   for (const auto &[hash, tried] : list) {
     Json one = {{"shader", tried.variant.shader},
                 {"hash", fmt::format("{:016x}", hash)},
-                {"verdict", kNames[static_cast<size_t>(tried.verdict)]}};
+                {"verdict", kNames[static_cast<size_t>(tried.verdict)].name}};
     if (!tried.detail.empty()) one["detail"] = tried.detail;
     json.push_back(std::move(one));
   }

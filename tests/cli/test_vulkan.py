@@ -1,5 +1,5 @@
 """Vulkan as a person chooses it: --target vulkan, --device vulkan; and what is said where that cannot be."""
-import functools, json, os, unittest
+import functools, json, os, signal, unittest
 from harness import *
 
 
@@ -90,6 +90,68 @@ class Works(TestCase):
         self.assertIn(chosen[0]["name"], self.succeeds("devices").out)
         done = self.succeeds(*greedy(compiled("vulkan"), "vulkan:" + chosen[0]["name"])).json
         self.assertIn(chosen[0]["name"], done["device"])
+
+
+class PutAside(TestCase):
+    """Faults of a driver, made on purpose: the tokens are right all the same, and devices tells why."""
+
+    def setUp(self):
+        self.cache = fresh("cache")
+
+    def environment(self, trials, fault=""):
+        return environment(LINNET_CACHE_DIR=str(self.cache), LINNET_VULKAN_TRIALS=trials, LINNET_VULKAN_FAULT=fault)
+
+    @staticmethod
+    @functools.cache
+    def short():
+        """For so short a context that there are few variants."""
+        path = FOLDER / "short.linnet"
+        make("compile", GOLDEN / "tiny", "--target", "vulkan", "--max-context", 7, "-o", path)
+        return path
+
+    def command(self):
+        ids = expected()["greedy_from_first_5"][1]
+        return ("run", self.short(), "--ids", tokens(ids[:5]), "--max-new-tokens", 2, "--ignore-eos", "--json")
+
+    def right(self, trials, fault):
+        done = self.succeeds(*self.command(), env=self.environment(trials, fault)).json
+        return done["ids"] == expected()["greedy_from_first_5"][1][:7]
+
+    def put_aside(self):
+        listed = self.succeeds("devices", "--json", env=self.environment("all")).json["vulkan"]
+        chosen = next(device for device in listed if device["default"])
+        text = self.succeeds("devices", env=self.environment("all")).out
+        self.assertIn(f"{chosen['variants_tried']} tried, {len(chosen['put_aside'])} put aside", text)
+        for one in chosen["put_aside"]:
+            self.assertIn(f"{one['shader']}: {one['why']}", text)
+        return chosen["put_aside"]
+
+    def test_a_wrong_answer(self):
+        fault = "wrong:matmul_direct,wrong:subgroup_attention"
+        self.assertFalse(self.right("off", fault))  # the fault is one
+        self.assertTrue(self.right("all", fault))
+        aside = self.put_aside()
+        self.assertTrue(aside)
+        for one in aside:
+            self.assertRegex(one["shader"], "matmul_direct|subgroup_attention")
+            self.assertEqual(one["why"], "wrong answer")
+            self.assertRegex(one["detail"], "off by .* of the largest number|not finite")
+
+    def test_a_compile_that_crashes(self):
+        """Once among others, once alone; then it is known."""
+        width = json.loads((GOLDEN / "tiny" / "config.json").read_text())["n_embd"]
+        fault = f"matmul_direct1_f32_{width}x{3 * width}_"
+        for _ in range(2):
+            done = linnet(*self.command(), env=self.environment("all", "crashes:" + fault))
+            self.assertEqual(done.code, -signal.SIGABRT)
+        self.assertTrue(self.right("all", "crashes:" + fault))
+        aside, = self.put_aside()
+        self.assertIn(fault, aside["shader"])
+        self.assertEqual(aside["why"], "crashes the process")
+
+    def test_work_that_does_not_end(self):
+        self.assertTrue(self.right("all", "hangs:matmul_direct"))
+        self.assertEqual([one["why"] for one in self.put_aside()].count("hangs"), 2)
 
 
 class Refused(TestCase):

@@ -49,7 +49,20 @@ Json toJson(const vulkan::ListedDevice &listed, size_t number) {
                  {"maxComputeSharedMemorySize", limits.shared_bytes},
                  {"subgroupSize", limits.subgroup}}}};
   if (!device.emulates.empty()) json["emulates"] = device.emulates;
+  json["variants_tried"] = listed.tried;
+  json["put_aside"] = Json::array();
+  for (const vulkan::Tried &one : listed.put_aside)
+    json["put_aside"].push_back(
+        {{"shader", one.variant.shader}, {"why", vulkan::verdictText(one.verdict)}, {"detail", one.detail}});
   return json;
+}
+
+void printVariants(const vulkan::ListedDevice &listed) {
+  if (listed.tried == 0) return;
+  put("  kernel variants: {} tried, {} put aside\n", listed.tried, listed.put_aside.size());
+  for (const vulkan::Tried &one : listed.put_aside)
+    put("    {}: {}{}\n", one.variant.shader, vulkan::verdictText(one.verdict),
+        one.detail.empty() ? "" : ", " + one.detail);
 }
 
 void print(const vulkan::ListedDevice &listed, size_t number) {
@@ -70,6 +83,7 @@ void print(const vulkan::ListedDevice &listed, size_t number) {
   std::string features;
   for (const std::string &feature : device.features) features += (features.empty() ? "" : ", ") + feature;
   put("  features: {}\n", features.empty() ? "none" : features);
+  printVariants(listed);
 }
 
 Result<void> devices(const DevicesOptions &options) {
