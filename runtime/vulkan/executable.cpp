@@ -100,15 +100,15 @@ Result<void> VulkanExecutable::clear() {
   return buffers.zero(states);
 }
 
-Result<Fate> VulkanExecutable::qualify(Qualification &qualification) {
+Result<bool> VulkanExecutable::qualify(Qualification &qualification) {
   Workbench bench{
       context, program, buffers, pipelines, [&](int entry, const fb::Ref &ref) { return place(entry, ref); },
       trial};
-  LINNET_ASSIGN(Fate fate, qualification.run(bench));
+  LINNET_ASSIGN(bool sound, qualification.run(bench));
   aside = qualification.aside();
   tried = qualification.trials();
-  if (fate == Fate::sound && tried) LINNET_TRY(clear());
-  return fate;
+  if (sound && tried) LINNET_TRY(clear());
+  return sound;
 }
 
 Range VulkanExecutable::place(int entry, const fb::Ref &ref) const {

@@ -16,8 +16,8 @@ public:
   static Result<std::unique_ptr<Executable>> load(std::shared_ptr<Context> context, const Artifact &artifact,
                                                   const fb::Program &program);
 
-  /// Tries kernel variants, before the first run; unless the device stays sound, it is of no more use.
-  Result<Fate> qualify(Qualification &qualification);
+  /// Tries kernel variants, before the first run. False: the device is of no more use.
+  Result<bool> qualify(Qualification &qualification);
   Result<void> run(int entry, std::span<const int64_t> symbols,
                    std::span<const std::span<const std::byte>> inputs,
                    const std::vector<bool> &wanted) override;

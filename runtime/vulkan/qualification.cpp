@@ -47,7 +47,9 @@ template <class Visit> void forEachChoice(const fb::Program &program, const Visi
 } // namespace
 
 Qualification::Qualification(const Inventory &inventory, const Artifact &artifact, const fb::Program &program)
-    : inventory(inventory), program(program), budget(inventory.kind == Kind::cpu ? kBudgetCpu : kBudgetGpu) {
+    : inventory(inventory), program(program),
+      patience(inventory.kind == Kind::cpu ? kPatienceCpu : kPatienceGpu),
+      budget(inventory.kind == Kind::cpu ? kBudgetCpu : kBudgetGpu) {
   const char *variable = std::getenv("LINNET_VULKAN_TRIALS");
   off = variable && std::strcmp(variable, "off") == 0;
   if (variable && std::strcmp(variable, "all") == 0) budget = std::numeric_limits<double>::infinity();
@@ -135,11 +137,11 @@ void Qualification::takeOver(const TrialMark &left) {
   if (left.alone && !left.variants.empty()) (void)verdicts.save(inventory);
 }
 
-Result<Fate> Qualification::run(Workbench &bench) {
-  if (off || unknown(bench).empty()) return Fate::sound;
+Result<bool> Qualification::run(Workbench &bench) {
+  if (off || unknown(bench).empty()) return true;
   auto lock = TrialLock::take(inventory, kLockPatience);
   if (!lock) return tryAll(bench, nullptr); // nothing can be remembered
-  if (!*lock) return Fate::sound;           // busy: another time
+  if (!*lock) return true;                  // busy: another time
   verdicts.merge(Verdicts::read(inventory));
   takeOver((*lock)->left);
   return tryAll(bench, &**lock);
@@ -152,7 +154,7 @@ void Qualification::giveUp(Workbench &bench) {
   (void)verdicts.save(inventory);
 }
 
-Result<Fate> Qualification::tryAll(Workbench &bench, TrialLock *lock) {
+Result<bool> Qualification::tryAll(Workbench &bench, TrialLock *lock) {
   if (losses >= kMostLosses) giveUp(bench);
   while (seconds < budget) {
     std::vector<Trial> trials = unknown(bench);
@@ -161,18 +163,18 @@ Result<Fate> Qualification::tryAll(Workbench &bench, TrialLock *lock) {
     const bool alone = suspect == trials.begin();
     auto count = std::min<size_t>(kGroup, static_cast<size_t>(suspect - trials.begin()));
     trials.erase(trials.begin() + static_cast<ptrdiff_t>(alone ? 1 : count), trials.end());
-    LINNET_ASSIGN(Fate fate, tryGroup(bench, std::move(trials), alone, lock));
-    if (fate == Fate::sound) continue;
+    LINNET_ASSIGN(bool sound, tryGroup(bench, std::move(trials), alone, lock));
+    if (sound) continue;
     ++losses;
-    return fate;
+    return false;
   }
-  return Fate::sound;
+  return true;
 }
 
 Result<Answer> Qualification::timed(Workbench &bench, const Trial &trial, const PlannedDispatch &planned,
-                                    uint32_t patience) {
+                                    uint32_t seconds_at_most) {
   const auto begin = std::chrono::steady_clock::now();
-  auto answer = runTrial(bench, trial, planned, patience);
+  auto answer = runTrial(bench, trial, planned, seconds_at_most);
   seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   return answer;
 }
@@ -193,7 +195,7 @@ Result<std::vector<Answer>> Qualification::answersOf(Workbench &bench, std::vect
       skip(trial);
       continue;
     }
-    auto answer = timed(bench, trial, trial.plan.reference, bench.context->patience);
+    auto answer = timed(bench, trial, trial.plan.reference, patience);
     if (!answer)
       return errorf("shader '{}' does not run: {}", variants.at(own.front()).shader, answer.error().message);
     answers.push_back(std::move(*answer));
@@ -203,7 +205,7 @@ Result<std::vector<Answer>> Qualification::answersOf(Workbench &bench, std::vect
   return answers;
 }
 
-Result<Fate> Qualification::tryGroup(Workbench &bench, std::vector<Trial> trials, bool alone,
+Result<bool> Qualification::tryGroup(Workbench &bench, std::vector<Trial> trials, bool alone,
                                      TrialLock *lock) {
   LINNET_ASSIGN(std::vector<Answer> answers, answersOf(bench, trials));
   TrialMark mark{alone, {}};
@@ -212,19 +214,19 @@ Result<Fate> Qualification::tryGroup(Workbench &bench, std::vector<Trial> trials
     for (const PipelineKey &key : trial.suspects) mark.variants.push_back(variants.at(key));
     for (PipelineKey &key : keysOf(trial.plan.candidate)) keys.push_back(std::move(key));
   }
-  if (keys.empty()) return Fate::sound;
+  if (keys.empty()) return true;
   if (lock) (void)lock->mark(mark); // a full disk is no reason not to try
   LINNET_ASSIGN(PipelineFailures failures, bench.pipelines.attempt(keys));
-  Fate fate = Fate::sound;
-  for (size_t i = 0; i < trials.size() && fate == Fate::sound; ++i) {
+  bool sound = true;
+  for (size_t i = 0; i < trials.size() && sound; ++i) {
     if (!compiles(trials[i], failures)) continue;
-    LINNET_ASSIGN(fate, tryCandidate(bench, trials[i], answers[i]));
+    LINNET_ASSIGN(sound, tryCandidate(bench, trials[i], answers[i]));
   }
   if (lock) {
     (void)verdicts.save(inventory); // if not, it is done again
     lock->clear();
   }
-  return fate;
+  return sound;
 }
 
 bool Qualification::compiles(const Trial &trial, const PipelineFailures &failures) {
@@ -246,30 +248,30 @@ bool Qualification::compiles(const Trial &trial, const PipelineFailures &failure
   return all;
 }
 
-Result<Fate> Qualification::tryCandidate(Workbench &bench, const Trial &trial, const Answer &expected) {
+Result<bool> Qualification::tryCandidate(Workbench &bench, const Trial &trial, const Answer &expected) {
   ++tried;
-  uint32_t patience = inventory.kind == Kind::cpu ? kPatienceCpu : kPatienceGpu;
+  uint32_t seconds_at_most = patience;
   bool lose = false;
   for (const PipelineKey &key : trial.suspects) {
     const Fault fault = faultOf(variants.at(key).shader);
-    if (fault == Fault::hangs) patience = 0;
+    if (fault == Fault::hangs) seconds_at_most = 0;
     lose |= fault == Fault::loses;
   }
   const fb::Dispatch &dispatch = *trial.command->body_as_Dispatch();
   const double tolerance = dispatch.choices()->Get(trial.plan.candidate.choice)->tolerance();
-  auto found = timed(bench, trial, trial.plan.candidate, patience);
+  auto found = timed(bench, trial, trial.plan.candidate, seconds_at_most);
   if (lose || (!found && bench.context->outcome == VK_ERROR_DEVICE_LOST)) {
     conclude(trial.suspects, Verdict::loses);
-    return Fate::lost;
+    return false;
   }
   if (!found && bench.context->outcome == VK_TIMEOUT) {
-    conclude(trial.suspects, Verdict::hangs, fmt::format("no answer in {} seconds", patience));
-    return Fate::hangs;
+    conclude(trial.suspects, Verdict::hangs, fmt::format("no answer in {} seconds", seconds_at_most));
+    return false;
   }
   if (!found) return found.error();
   const std::string why = difference(dispatch, tolerance, expected, *found);
   conclude(trial.suspects, why.empty() ? Verdict::ok : Verdict::wrong, why);
-  return Fate::sound;
+  return true;
 }
 
 void Qualification::conclude(std::span<const PipelineKey> keys, Verdict verdict, const std::string &detail) {

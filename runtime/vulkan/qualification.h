@@ -17,13 +17,6 @@
 
 namespace linnet::vulkan {
 
-/// What trials did to the device.
-enum class Fate : uint8_t {
-  sound,
-  lost,  ///< it must be opened anew
-  hangs, ///< the same, and what was made on it must stay (abandoned.h)
-};
-
 class LINNET_API Qualification {
 public:
   /// The variable LINNET_VULKAN_TRIALS may say "off" (nothing is tried, nothing put aside) or "all" (whatever
@@ -35,7 +28,7 @@ public:
   /// that variants are compared with does not run.
   ///
   /// No more than a budget of time is spent; what is left is used as it is, and tried at the next start.
-  Result<Fate> run(Workbench &bench);
+  Result<bool> run(Workbench &bench);
   /// Names of shaders that are not to be used.
   PutAside aside() const;
   /// How often a variant has been run or compiled to see what it does.
@@ -49,12 +42,12 @@ private:
   bool isSuspect(const Trial &trial) const;
   void takeOver(const TrialMark &left);
   void giveUp(Workbench &bench);
-  Result<Fate> tryAll(Workbench &bench, TrialLock *lock);
+  Result<bool> tryAll(Workbench &bench, TrialLock *lock);
   Result<std::vector<Answer>> answersOf(Workbench &bench, std::vector<Trial> &trials);
-  Result<Fate> tryGroup(Workbench &bench, std::vector<Trial> trials, bool alone, TrialLock *lock);
-  Result<Fate> tryCandidate(Workbench &bench, const Trial &trial, const Answer &expected);
+  Result<bool> tryGroup(Workbench &bench, std::vector<Trial> trials, bool alone, TrialLock *lock);
+  Result<bool> tryCandidate(Workbench &bench, const Trial &trial, const Answer &expected);
   Result<Answer> timed(Workbench &bench, const Trial &trial, const PlannedDispatch &planned,
-                       uint32_t patience);
+                       uint32_t seconds_at_most);
   bool compiles(const Trial &trial, const PipelineFailures &failures);
   void conclude(std::span<const PipelineKey> keys, Verdict verdict, const std::string &detail = "");
   void skip(const Trial &trial);
@@ -67,6 +60,7 @@ private:
   Verdicts passing;            ///< what is not remembered: the device had no memory left
   std::set<uint64_t> skipped;  ///< nothing to compare with
   std::set<uint64_t> suspects; ///< a process died while it tried them together
+  uint32_t patience;           ///< seconds that one run may take
   double budget, seconds = 0;  ///< for running, and spent so far
   uint32_t tried = 0, losses = 0;
 };

@@ -30,9 +30,11 @@ public:
     for (;;) {
       LINNET_ASSIGN(std::shared_ptr<Context> context, Context::open(instance, number));
       LINNET_ASSIGN(std::unique_ptr<Executable> made, VulkanExecutable::load(context, artifact, program));
-      LINNET_ASSIGN(Fate fate, static_cast<VulkanExecutable &>(*made).qualify(qualification));
-      if (fate == Fate::sound) return made;
-      if (fate == Fate::hangs) abandon(std::move(context), std::shared_ptr<Executable>(std::move(made)));
+      auto sound = static_cast<VulkanExecutable &>(*made).qualify(qualification);
+      if (context->outcome == VK_TIMEOUT)
+        abandon(std::move(context), std::shared_ptr<Executable>(std::move(made)));
+      if (!sound) return errorf("{}: {}", artifact.path(), sound.error().message);
+      if (*sound) return made;
     }
   }
 
