@@ -103,16 +103,20 @@ std::optional<Trial> Qualification::trialOf(Workbench &bench, int number, const 
   return trial;
 }
 
-// One for each variant, though most are in many dispatches.
+// One for each variant, though most are in many dispatches: an entry's layers are alike.
 std::vector<Trial> Qualification::unknown(Workbench &bench) const {
   std::vector<Trial> trials;
   std::set<PipelineKey> seen;
+  std::set<std::pair<int, std::vector<PipelineKey>>> looked; // in each entry
   const PutAside names = aside();
   forEachChoice(program, [&](int entry, const fb::Command &command, uint32_t c) {
-    if (c + 1 == command.body_as_Dispatch()->choices()->size()) return;
-    const auto &steps = *command.body_as_Dispatch()->choices()->Get(c)->steps();
-    if (std::all_of(steps.begin(), steps.end(), [&](const fb::Step *s) { return seen.count(keyOf(*s)); }))
-      return;
+    const auto &choices = *command.body_as_Dispatch()->choices();
+    if (c + 1 == choices.size()) return;
+    std::vector<PipelineKey> keys;
+    for (const fb::Step *step : *choices.Get(c)->steps()) keys.push_back(keyOf(*step));
+    bool all_seen =
+        std::all_of(keys.begin(), keys.end(), [&](const PipelineKey &key) { return seen.count(key); });
+    if (all_seen || !looked.emplace(entry, std::move(keys)).second) return;
     auto trial = trialOf(bench, entry, command, c, names);
     if (!trial) return;
     seen.insert(trial->suspects.begin(), trial->suspects.end());
