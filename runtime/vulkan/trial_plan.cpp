@@ -38,15 +38,14 @@ std::vector<Symbols> smallSizes(const fb::Entry &entry, const fb::Choice &choice
   return sizes;
 }
 
-// A problem of one step that may be done in parts.
+// Of a problem whose last step, which gives the result, may be done in parts.
 struct Units {
   int64_t all = 0;   // that there are
   uint32_t part = 0; // in the first part
   bool operator==(const Units &) const = default;
 };
 std::optional<Units> unitsOf(const PlannedDispatch &planned, const Symbols &symbols) {
-  if (planned.steps.size() != 1) return {};
-  const PlannedStep &step = planned.steps.front();
+  const PlannedStep &step = planned.steps.back();
   if (step.step->splits()->size() != 1 || step.parts.empty()) return {};
   const fb::Split &split = *step.step->splits()->Get(0);
   return Units{evaluate(split.units(), symbols), step.parts.front().push[split.count()]};
@@ -65,7 +64,7 @@ void shorten(TrialPlan &plan, Inventory inventory, const fb::Program &program, c
     parts.push_back(std::move(*part));
   }
   if (unitsOf(parts[0], plan.symbols) != unitsOf(parts[1], plan.symbols)) return;
-  for (PlannedDispatch &part : parts) part.steps.front().parts.resize(1);
+  for (PlannedDispatch &part : parts) part.steps.back().parts.resize(1);
   plan.candidate = std::move(parts[0]), plan.reference = std::move(parts[1]);
 }
 
