@@ -21,8 +21,8 @@ constexpr size_t kGroup = 8;
 constexpr std::chrono::milliseconds kLockPatience(5000);
 // Seconds. A GPU's driver ends what takes this long by itself, if it can. A CPU may have much else to do.
 constexpr uint32_t kPatienceGpu = 10, kPatienceCpu = 120;
-// Hangs and lost devices in one start: each takes that long, and may take the screen with it.
-constexpr uint32_t kMostLosses = 2;
+// Variants of one program that hang, lose the device or crash: each costs so long, or two processes.
+constexpr ptrdiff_t kMostLosses = 2;
 
 uint64_t hashOf(std::string_view name, std::span<const std::byte> words,
                 std::span<const uint32_t> constants) {
@@ -151,15 +151,23 @@ Result<bool> Qualification::run(Workbench &bench) {
   return tryAll(bench, &**lock);
 }
 
+ptrdiff_t Qualification::losses() const {
+  return std::count_if(variants.begin(), variants.end(), [&](const auto &variant) {
+    const Tried *found = verdicts.find(variant.second.hash);
+    return found && (found->verdict == Verdict::hangs || found->verdict == Verdict::loses ||
+                     found->verdict == Verdict::crashes);
+  });
+}
+
 void Qualification::giveUp(Workbench &bench) {
   for (std::vector<Trial> rest = unknown(bench); !rest.empty(); rest = unknown(bench))
     for (const Trial &trial : rest)
-      conclude(trial.suspects, Verdict::untried, "others hung or lost the device");
+      conclude(trial.suspects, Verdict::untried, "others hung, lost the device or crashed");
   (void)verdicts.save(inventory);
 }
 
 Result<bool> Qualification::tryAll(Workbench &bench, TrialLock *lock) {
-  if (losses >= kMostLosses) giveUp(bench);
+  if (losses() >= kMostLosses) giveUp(bench);
   while (seconds < budget) {
     std::vector<Trial> trials = unknown(bench);
     if (trials.empty()) break;
@@ -168,9 +176,7 @@ Result<bool> Qualification::tryAll(Workbench &bench, TrialLock *lock) {
     auto count = std::min<size_t>(kGroup, static_cast<size_t>(suspect - trials.begin()));
     trials.erase(trials.begin() + static_cast<ptrdiff_t>(alone ? 1 : count), trials.end());
     LINNET_ASSIGN(bool sound, tryGroup(bench, std::move(trials), alone, lock));
-    if (sound) continue;
-    ++losses;
-    return false;
+    if (!sound) return false;
   }
   return true;
 }

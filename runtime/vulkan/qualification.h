@@ -41,6 +41,7 @@ private:
   std::vector<Trial> unknown(Workbench &bench) const;
   bool isSuspect(const Trial &trial) const;
   void takeOver(const TrialMark &left);
+  ptrdiff_t losses() const;
   void giveUp(Workbench &bench);
   Result<bool> tryAll(Workbench &bench, TrialLock *lock);
   Result<std::vector<Answer>> answersOf(Workbench &bench, std::vector<Trial> &trials);
@@ -62,7 +63,7 @@ private:
   std::set<uint64_t> suspects; ///< a process died while it tried them together
   uint32_t patience;           ///< seconds that one run may take
   double budget, seconds = 0;  ///< for running, and spent so far
-  uint32_t tried = 0, losses = 0;
+  uint32_t tried = 0;
 };
 
 } // namespace linnet::vulkan

@@ -138,21 +138,20 @@ class PutAside(TestCase):
             self.assertRegex(one["detail"], "off by .* of the largest number|not finite")
 
     def test_a_compile_that_crashes(self):
-        """Of each variant once among others and once alone; then it is known."""
+        """Of a variant once among others and once alone; then it is known. After two of them no other is tried."""
         width = json.loads((GOLDEN / "tiny" / "config.json").read_text())["n_embd"]
         fault = f"matmul_direct1_f32_{width}x{3 * width}_"
-        for crashes in range(8):
+        for crashes in range(5):
             done = linnet(*self.command(), env=self.environment("all", "crashes:" + fault))
             if done.code == 0:
                 break
             self.assertEqual(done.code, -signal.SIGABRT)
         self.assertEqual(done.json["ids"], expected()["greedy_from_first_5"][1][:7])
-        aside = self.put_aside()
-        self.assertGreater(len(aside), 0)
-        self.assertEqual(crashes, 2 * len(aside))
-        for one in aside:
-            self.assertIn(fault, one["shader"])
-            self.assertEqual(one["why"], "crashes the process")
+        crashed = [one["shader"] for one in self.put_aside() if one["why"] == "crashes the process"]
+        self.assertGreater(len(crashed), 0)
+        self.assertEqual(crashes, 2 * len(crashed))
+        for shader in crashed:
+            self.assertIn(fault, shader)
 
     def test_work_that_does_not_end(self):
         self.assertTrue(self.right("all", "hangs:matmul_direct"))
