@@ -1,0 +1,110 @@
+// A row of logits as keys: unsigned numbers of the same order. Where few of them can be among the largest k,
+// those alone, in shared memory.
+#pragma once
+#include "backends/vulkan/kernels.h"
+#include "backends/vulkan/wide.h"
+
+namespace linnet::vulkan {
+
+class Candidates {
+public:
+  static constexpr uint32_t kLanes = 128;
+  static constexpr uint32_t kMinusInfinity = ~0xff800000u, kInfinity = 0x7f800000u | (1u << 31);
+
+  Candidates(Emitter &e, const SampleSpec &spec, uint32_t operand)
+      : e(e), b(e.b), type(spec.type), operand(operand), keys(e.shared(Builder::u32(), kListed, "keys")),
+        places(e.shared(Builder::u32(), kListed, "places")), columns(e.extent(spec.columns)),
+        lane(b.localId(0)), size(b.variable(columns)), listed(b.variable(e.u(0))) {}
+
+  void begin(Value row) {
+    base = b.mul(row, columns);
+    b.set(size, columns);
+    b.set(listed, e.u(0));
+  }
+
+  /// Larger for what is larger, equal for both zeros; 0 for NaN.
+  Value keyOf(Value x) {
+    Value sign = e.u(1u << 31), bits = b.bitcast(x, Builder::u32());
+    bits = b.select(b.eq(bits, sign), e.u(0), bits);
+    Value key = b.select(b.le(sign, bits), b.bitNot(bits), b.bitOr(bits, sign));
+    return b.select(b.lt(e.u(0x7f800000u), b.bitAnd(bits, e.u(0x7fffffffu))), e.u(0), key);
+  }
+  Value floatOf(Value key) {
+    Value sign = e.u(1u << 31);
+    return b.bitcast(b.select(b.le(sign, key), b.bitXor(key, sign), b.bitNot(key)), Builder::f32());
+  }
+
+  using Body = std::function<void(Value key, Value number)>;
+  /// All candidates, neighbours by neighbouring invocations. Some calls are for none: their key is 0.
+  void forAll(const Body &body) {
+    b.forRange(lane, b.get(size), e.u(kAtOnce * kLanes),
+               [&](Value first) { some(first, kLanes, b.get(size), body); });
+  }
+  /// The invocation's own consecutive part, in the row's order.
+  void forSegment(const Body &body) {
+    Value part = b.div(b.add(b.get(size), e.u(kLanes - 1)), e.u(kLanes));
+    Value begin = b.mul(lane, part), end = b.min(b.add(begin, part), b.get(size));
+    b.forRange(begin, end, e.u(kAtOnce), [&](Value first) { some(first, 1, end, body); });
+  }
+  /// Where in the row candidate `number` is.
+  Value placeOf(Value number) {
+    return b.select(isListed(), b.load(places, b.min(number, e.u(kListed - 1))), number);
+  }
+  Value count() { return b.get(size); }
+  Value isListed() { return b.eq(b.get(listed), e.u(1)); }
+
+  /// From here on only keys from `least`, where they are few enough. `low`, `high`: for WideScan.
+  void narrow(Value least, Shared low, Shared high) {
+    Variable mine = b.variable(e.u(0));
+    forSegment([&](Value key, Value) {
+      b.set(mine, b.add(b.get(mine), b.select(b.le(least, key), e.u(1), e.u(0))));
+    });
+    const WideScan scan(e, low, high, {b.get(mine), e.u(0)});
+    b.ifThen(b.le(scan.total.low, e.u(kListed)), [&] {
+      Variable next = b.variable(scan.before.low);
+      forSegment([&](Value key, Value number) {
+        b.ifThen(b.le(least, key), [&] {
+          b.store(keys, b.get(next), key);
+          b.store(places, b.get(next), number);
+          b.set(next, b.add(b.get(next), e.u(1)));
+        });
+      });
+      b.set(size, scan.total.low);
+      b.set(listed, e.u(1));
+      b.barrier();
+    });
+  }
+
+private:
+  static constexpr uint32_t kListed = 512, kAtOnce = 4;
+
+  // Candidates first + j step with a number below `end`: several loads at once.
+  void some(Value first, uint32_t step, Value end, const Body &body) {
+    std::vector<Variable> loaded;
+    for (uint32_t j = 0; j < kAtOnce; ++j) loaded.push_back(b.variable(e.u(0)));
+    auto at = [&](uint32_t j) { return b.add(first, e.u(j * step)); };
+    b.ifElse(
+        isListed(),
+        [&] {
+          for (uint32_t j = 0; j < kAtOnce; ++j)
+            b.set(loaded[j], b.load(keys, b.min(at(j), e.u(kListed - 1))));
+        },
+        [&] {
+          for (uint32_t j = 0; j < kAtOnce; ++j) {
+            Value inside = b.add(base, b.min(at(j), b.sub(columns, e.u(1))));
+            b.set(loaded[j], keyOf(e.load(operand, inside, type)));
+          }
+        });
+    for (uint32_t j = 0; j < kAtOnce; ++j) body(b.select(b.lt(at(j), end), b.get(loaded[j]), e.u(0)), at(j));
+  }
+
+  Emitter &e;
+  Builder &b;
+  const Type type;
+  const uint32_t operand;
+  Shared keys, places;
+  Value columns, lane, base;
+  Variable size, listed;
+};
+
+} // namespace linnet::vulkan
