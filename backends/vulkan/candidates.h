@@ -8,6 +8,7 @@ namespace linnet::vulkan {
 
 class Candidates {
 public:
+  static constexpr uint32_t kListed = 512;
   static constexpr uint32_t kLanes = 128;
   static constexpr uint32_t kMinusInfinity = ~0xff800000u, kInfinity = 0x7f800000u | (1u << 31);
 
@@ -51,6 +52,8 @@ public:
     return b.select(isListed(), b.load(places, b.min(number, e.u(kListed - 1))), number);
   }
   Value count() { return b.get(size); }
+  /// Where few are listed: the key of candidate `number`, which there is.
+  Value keyAt(Value number) { return b.load(keys, number); }
   Value isListed() { return b.eq(b.get(listed), e.u(1)); }
 
   /// From here on only keys from `least`, where they are few enough. `low`, `high`: for WideScan.
@@ -76,7 +79,7 @@ public:
   }
 
 private:
-  static constexpr uint32_t kListed = 512, kAtOnce = 4;
+  static constexpr uint32_t kAtOnce = 4;
 
   // Candidates first + j step with a number below `end`: several loads at once.
   void some(Value first, uint32_t step, Value end, const Body &body) {

@@ -25,8 +25,9 @@ public:
           kOut + 1, kLanes, spec.where),
         b(e.b), math{e}, slots(e.shared(Builder::f32(), kLanes * kBins, "slots")),
         bins(e.shared(Builder::f32(), kBins, "bins")), words(e.shared(Builder::u32(), kLanes, "words")),
-        floats(e.shared(Builder::f32(), kLanes, "floats")), low(e.shared(Builder::u32(), kLanes, "low")),
-        high(e.shared(Builder::u32(), kLanes, "high")), candidates(e, spec, kLogits), lane(b.localId(0)) {}
+        floats(e.shared(Builder::f32(), kLanes, "floats")), low(e.shared(Builder::u32(), kLanes + 1, "low")),
+        high(e.shared(Builder::u32(), kLanes + 1, "high")), candidates(e, spec, kLogits), lane(b.localId(0)) {
+  }
 
   Kernel kernel() {
     e.forGroups(e.extent(spec.rows), [&](Value number) {
@@ -43,11 +44,16 @@ private:
     Value cut, gone;
   };
 
+  struct Top {
+    Value key, index, mine,
+        count; ///< of equals the lowest; this invocation's; of all that are no NaN, as f32
+  };
+
   void sampleRow() {
-    const Top top = findTop();
+    top = findTop();
     largest = candidates.floatOf(top.key);
     temperature = e.load(kTemperature, row, Type::f32);
-    const Kept kept = keepTopP(keepTopK(top));
+    const Kept kept = keepTopP(keepTopK());
     Value drawn = pick(kept);
     Value infinite = b.select(b.eq(top.key, e.u(Candidates::kInfinity)), top.index, e.u(0));
     Value finite = b.logicalAnd(b.lt(e.u(Candidates::kMinusInfinity), top.key),
@@ -66,10 +72,6 @@ private:
 
   // --- the largest
 
-  struct Top {
-    Value key, index, mine,
-        count; ///< of equals the lowest; this invocation's; of all that are no NaN, as f32
-  };
   Top findTop() {
     Variable key = b.variable(e.u(0)), index = b.variable(lane), count = b.variable(e.f(0));
     candidates.forAll([&](Value x, Value at) {
@@ -106,12 +108,58 @@ private:
 
   // --- thresholds
 
+  using Weigh = std::function<Value(Value key)>;
   struct Edge {
     Value key, below; ///< below: the sum over all smaller keys
   };
   /// The smallest key at which the sum of the weights of all keys from `least` to it exceeds `limit`, or the
   /// largest that has a weight.
-  Edge findEdge(Value least, Value limit, const std::function<Value(Value key)> &weigh) {
+  Edge findEdge(Value least, Value limit, const Weigh &weigh) {
+    Variable key = b.variable(e.u(0)), below = b.variable(e.f(0));
+    auto set = [&](const Edge &edge) {
+      b.set(key, edge.key);
+      b.set(below, edge.below);
+    };
+    b.ifElse(
+        candidates.isListed(), [&] { set(edgeOfFew(least, limit, weigh)); },
+        [&] { set(edgeByDigits(least, limit, weigh)); });
+    return {b.get(key), b.get(below)};
+  }
+  /// Every key beside every other.
+  Edge edgeOfFew(Value least, Value limit, const Weigh &weigh) {
+    static_assert(Candidates::kListed <= kLanes * kBins);
+    Shared weights = slots;
+    b.barrier(); // an earlier edge or sum may still be read
+    candidates.forAll([&](Value key, Value number) {
+      b.ifThen(b.lt(number, candidates.count()),
+               [&] { b.store(weights, number, b.select(b.le(least, key), weigh(key), e.f(0))); });
+    });
+    b.ifThen(b.eq(lane, e.u(0)), [&] {
+      b.store(words, e.u(0), top.key);
+      b.store(floats, e.u(0), e.f(0));
+    });
+    b.barrier();
+    candidates.forAll([&](Value key, Value number) {
+      b.ifThen(b.le(least, key), [&] {
+        Variable below = b.variable(e.f(0)), equal = b.variable(e.f(0)), before = b.variable(e.u(0));
+        b.forRange(e.u(0), candidates.count(), e.u(1), [&](Value i) {
+          Value other = candidates.keyAt(i), weight = b.load(weights, i), same = b.eq(other, key);
+          b.set(below, b.add(b.get(below), b.select(b.lt(other, key), weight, e.f(0))));
+          b.set(equal, b.add(b.get(equal), b.select(same, weight, e.f(0))));
+          Value twin = b.logicalAnd(same, b.lt(i, number));
+          b.set(before, b.select(twin, e.u(1), b.get(before)));
+        });
+        Value edge = b.logicalAnd(b.le(b.get(below), limit), b.lt(limit, b.add(b.get(below), b.get(equal))));
+        b.ifThen(b.logicalAnd(edge, b.eq(b.get(before), e.u(0))), [&] {
+          b.store(words, e.u(0), key);
+          b.store(floats, e.u(0), b.get(below));
+        });
+      });
+    });
+    b.barrier();
+    return {b.load(words, e.u(0)), b.load(floats, e.u(0))};
+  }
+  Edge edgeByDigits(Value least, Value limit, const Weigh &weigh) {
     Variable found = b.variable(e.u(0)), known = b.variable(e.u(0)), below = b.variable(e.f(0));
     b.forRange(e.u(0), e.u(8), e.u(1), [&](Value pass) {
       Value shift = b.sub(e.u(28), b.mul(pass, e.u(4)));
@@ -135,8 +183,7 @@ private:
     return {b.get(found), b.get(below)};
   }
   /// bins[d] = the sum of the weights of the keys that count and have the digit d at `shift`.
-  void sumDigits(Value shift, const std::function<Value(Value key)> &weigh,
-                 const std::function<Value(Value key)> &counts) {
+  void sumDigits(Value shift, const Weigh &weigh, const std::function<Value(Value key)> &counts) {
     for (uint32_t bin = 0; bin < kBins; ++bin) b.store(slots, b.add(lane, e.u(bin * kLanes)), e.f(0));
     candidates.forAll([&](Value key, Value) {
       b.ifThen(counts(key), [&] {
@@ -158,7 +205,7 @@ private:
   }
 
   /// The key that candidates have at least. The k-th largest of n is the first with more than n - k up to it.
-  Value keepTopK(const Top &top) {
+  Value keepTopK() {
     Value k = e.load(kTopK, row, Type::i32), k_word = b.bitcast(k, Builder::u32());
     Variable least = b.variable(e.u(1));
     b.ifThen(b.logicalAnd(b.lt(b.constant(int32_t(0)), k), b.lt(k_word, candidates.count())), [&] {
@@ -251,6 +298,7 @@ private:
   Shared slots, bins, words, floats, low, high;
   Candidates candidates;
   Value lane, row, largest, temperature;
+  Top top;
 };
 
 } // namespace

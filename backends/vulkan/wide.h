@@ -34,9 +34,6 @@ struct WideMath {
     return e.b.logicalOr(e.b.lt(x.high, y.high),
                          e.b.logicalAnd(e.b.eq(x.high, y.high), e.b.lt(x.low, y.low)));
   }
-  Wide select(Value condition, Wide x, Wide y) const {
-    return {e.b.select(condition, x.low, y.low), e.b.select(condition, x.high, y.high)};
-  }
   /// floor(x m / 2^24) for m < 2^24, x < 2^56: an integer exceeds x m / 2^24 where it exceeds this.
   Wide partOf(Wide x, Value m) const {
     const Wide lower = times(x.low, m), upper = times(x.high, m);
@@ -49,23 +46,33 @@ struct WideMath {
 };
 
 /// Sums over what the workgroup's invocations have: of those before this one, and of all. `low` and `high`
-/// hold one element an invocation.
+/// hold one element more than there are invocations. One of them adds: where many do, drivers that run on a
+/// CPU do it once for each.
 struct WideScan {
   Wide before, total;
   WideScan(Emitter &e, Shared low, Shared high, Wide mine) {
     Builder &b = e.b;
     const WideMath math{e};
-    Value lane = b.localId(0);
+    Value lane = b.localId(0), count = e.u(e.invocations());
+    auto load = [&](Value i) { return Wide{b.load(low, i), b.load(high, i)}; };
+    auto store = [&](Value i, Wide what) {
+      b.store(low, i, what.low);
+      b.store(high, i, what.high);
+    };
     b.barrier(); // an earlier scan may still be read
-    b.store(low, lane, mine.low);
-    b.store(high, lane, mine.high);
+    store(lane, mine);
     b.barrier();
-    WideVariable sum = math.variable(math.of(e.u(0))), first = math.variable(math.of(e.u(0)));
-    b.forRange(e.u(0), e.u(e.invocations()), e.u(1), [&](Value i) {
-      math.set(first, math.select(b.eq(i, lane), math.get(sum), math.get(first)));
-      math.add(sum, {b.load(low, i), b.load(high, i)});
+    b.ifThen(b.eq(lane, e.u(0)), [&] {
+      WideVariable sum = math.variable(math.of(e.u(0)));
+      b.forRange(e.u(0), count, e.u(1), [&](Value i) {
+        const Wide here = load(i);
+        store(i, math.get(sum));
+        math.add(sum, here);
+      });
+      store(count, math.get(sum));
     });
-    before = math.get(first), total = math.get(sum);
+    b.barrier();
+    before = load(lane), total = load(count);
   }
 };
 
