@@ -118,6 +118,7 @@ struct Api {
   LINNET_VULKAN_INSTANCE_CALLS(X)
   LINNET_VULKAN_DEVICE_CALLS(X)
 #undef X
+  PFN_vkGetMemoryHostPointerPropertiesEXT GetMemoryHostPointerPropertiesEXT = nullptr; ///< null: no extension
 
   /// Opens libvulkan.so.1, or what LINNET_VULKAN_LOADER names. An error says that there is none.
   static Result<Api> open();

@@ -20,6 +20,8 @@ Result<std::shared_ptr<Context>> Context::open(std::shared_ptr<Instance> instanc
   api.GetPhysicalDeviceFeatures2(found.handle, chain.head());
   chain.reduce();
   std::vector<const char *> extensions = chain.extensions();
+  const bool imports = offered.count(VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME);
+  if (imports) extensions.push_back(VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME);
   if (offered.count("VK_KHR_portability_subset")) extensions.push_back("VK_KHR_portability_subset");
   float priority = 1;
   VkDeviceQueueCreateInfo queue = {};
@@ -37,6 +39,9 @@ Result<std::shared_ptr<Context>> Context::open(std::shared_ptr<Instance> instanc
   LINNET_TRY(check(api.CreateDevice(found.handle, &info, nullptr, &made->device),
                    fmt::format("cannot open device {}", found.inventory.name)));
   LINNET_TRY(made->api.bindDevice(made->device));
+  if (imports)
+    made->api.GetMemoryHostPointerPropertiesEXT = reinterpret_cast<PFN_vkGetMemoryHostPointerPropertiesEXT>(
+        api.GetDeviceProcAddr(made->device, "vkGetMemoryHostPointerPropertiesEXT"));
   made->api.GetDeviceQueue(made->device, queue.queueFamilyIndex, 0, &made->queue);
   VkCommandPoolCreateInfo pool = {};
   pool.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO;

@@ -1,6 +1,7 @@
 #include "runtime/vulkan/executable.h"
 #include "runtime/dispatch_check.h"
 #include "runtime/expr.h"
+#include "runtime/format.h"
 #include "runtime/profiling.h"
 #include "runtime/run_check.h"
 #include "runtime/vulkan/loop.h"
@@ -8,6 +9,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <unistd.h>
 
 namespace linnet::vulkan {
 namespace {
@@ -43,7 +45,9 @@ Result<void> VulkanExecutable::allocate() {
   inputs.resize(program.entries()->size()), outputs.resize(inputs.size());
   for (int entry = 0; entry < static_cast<int>(inputs.size()); ++entry)
     use.io = std::max(use.io, layPorts(entry));
-  LINNET_ASSIGN(weights, buffers.allocate(weight_bytes, false, "weights"));
+  if (!shareWeights()) {
+    LINNET_ASSIGN(weights, buffers.allocate(weight_bytes, false, "weights"));
+  }
   LINNET_ASSIGN(states, buffers.allocate(state_bytes, false, "states"));
   LINNET_ASSIGN(std::vector<Range> areas, buffers.allocate({use.arena}, false, "activations"));
   arena = areas[0];
@@ -89,8 +93,34 @@ Result<void> VulkanExecutable::moveApart(int entry) {
   return buffers.zero(areas);
 }
 
+// The artifact's own pages where the device can bind them: nothing is copied, and memory has the weights
+// once.
+bool VulkanExecutable::shareWeights() {
+  const Limits &limits = context->inventory.limits;
+  const uint64_t page = limits.host_pointer;
+  if (!page || page > static_cast<uint64_t>(sysconf(_SC_PAGESIZE)) ||
+      limits.storage_alignment > format::kAlignment || limits.texel_alignment > format::kAlignment ||
+      program.weights()->size() == 0)
+    return false;
+  uintptr_t begin = UINTPTR_MAX, end = 0;
+  std::vector<uintptr_t> places;
+  for (const fb::Weight *weight : *program.weights()) {
+    std::span<const std::byte> blob = artifact.blob(*weight->blob());
+    places.push_back(reinterpret_cast<uintptr_t>(blob.data()));
+    begin = std::min(begin, places.back());
+    end = std::max(end, places.back() + blob.size());
+  }
+  begin = begin / page * page, end = (end + page - 1) / page * page;
+  auto buffer = buffers.share({reinterpret_cast<const std::byte *>(begin), end - begin});
+  if (!buffer) return false;
+  for (uint32_t i = 0; i < places.size(); ++i)
+    weights.push_back({*buffer, places[i] - begin, program.weights()->Get(i)->blob()->size()});
+  shared = true;
+  return true;
+}
+
 Result<void> VulkanExecutable::upload() {
-  for (uint32_t i = 0; i < weights.size(); ++i)
+  for (uint32_t i = 0; i < weights.size() && !shared; ++i)
     LINNET_TRY(buffers.write(weights[i], artifact.blob(*program.weights()->Get(i)->blob())));
   return clear();
 }

@@ -41,6 +41,7 @@ private:
       : context(context), artifact(artifact), program(program), buffers(context),
         pipelines(context, artifact, program) {}
   Result<void> allocate();
+  bool shareWeights();
   Result<void> upload();
   Result<void> clear();
   Range place(int entry, const fb::Ref &ref) const;
@@ -80,6 +81,7 @@ private:
   std::vector<std::byte> copy;  // of an output that the host does not reach
   std::shared_ptr<Profiler> profiler;
   MemoryUse use;
+  bool shared = false; ///< weights are the artifact's own memory
   std::string failure; // of resetStates(), told by the next run
   int last_entry = -1;
 };

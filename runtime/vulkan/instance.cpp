@@ -55,6 +55,7 @@ void readLimits(Inventory &to, const VkPhysicalDeviceLimits &from,
   Limits &limits = to.limits;
   limits.storage_range = from.maxStorageBufferRange;
   limits.storage_alignment = from.minStorageBufferOffsetAlignment;
+  limits.texel_alignment = from.minTexelBufferOffsetAlignment;
   limits.allocation = m.maxMemoryAllocationSize;
   limits.texels = from.maxTexelBufferElements;
   limits.push_bytes = from.maxPushConstantsSize;
@@ -181,10 +182,14 @@ Inventory readInventory(const Api &api, VkInstance instance, VkPhysicalDevice de
   properties.pNext = &subgroups;
   void **tail = &maintenance.pNext;
   if (has_sizes) *tail = &sizes, tail = &sizes.pNext;
-  if (has_driver) *tail = &driver;
+  if (has_driver) *tail = &driver, tail = &driver.pNext;
+  VkPhysicalDeviceExternalMemoryHostPropertiesEXT host = {};
+  host.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_MEMORY_HOST_PROPERTIES_EXT;
+  if (extensions.count(VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME)) *tail = &host;
   api.GetPhysicalDeviceProperties2(device, &properties);
   if (has_driver) to.driver = fmt::format("{} {}", driver.driverName, driver.driverInfo);
   readLimits(to, properties.properties.limits, maintenance);
+  to.limits.host_pointer = host.minImportedHostPointerAlignment;
   readSubgroups(to, subgroups);
   FeatureChain chain(plain.apiVersion, extensions);
   api.GetPhysicalDeviceFeatures2(device, chain.head());

@@ -15,9 +15,12 @@ enum class Kind : uint8_t { other, integrated, discrete, virtual_gpu, cpu };
 const char *kindName(Kind kind);
 
 struct Limits {
-  uint64_t storage_range = uint64_t(1) << 27;     ///< maxStorageBufferRange, bytes
-  uint64_t storage_alignment = 256;               ///< minStorageBufferOffsetAlignment, bytes
-  uint64_t allocation = uint64_t(1) << 30;        ///< maxMemoryAllocationSize, bytes
+  uint64_t storage_range = uint64_t(1) << 27; ///< maxStorageBufferRange, bytes
+  uint64_t storage_alignment = 256;           ///< minStorageBufferOffsetAlignment, bytes
+  uint64_t allocation = uint64_t(1) << 30;    ///< maxMemoryAllocationSize, bytes
+  uint64_t texel_alignment = 256;             ///< minTexelBufferOffsetAlignment, bytes
+  uint64_t host_pointer =
+      0; ///< minImportedHostPointerAlignment, bytes; 0: memory of the host cannot be the device's
   uint64_t texels = 65536;                        ///< maxTexelBufferElements
   uint32_t push_bytes = 128;                      ///< maxPushConstantsSize
   uint32_t bindings = 4;                          ///< storage buffers of a compute shader

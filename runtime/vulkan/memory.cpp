@@ -11,6 +11,14 @@ constexpr uint64_t kStagingBytes = uint64_t(16) << 20;
 uint64_t aligned(uint64_t bytes) {
   return (bytes + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment;
 }
+VkBufferCreateInfo bufferInfo(uint64_t bytes) {
+  VkBufferCreateInfo info = {};
+  info.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO;
+  info.size = bytes;
+  info.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT |
+               VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
+  return info;
+}
 } // namespace
 
 Buffers::~Buffers() {
@@ -25,11 +33,7 @@ Result<Buffer> Buffers::make(uint64_t bytes, bool host, const char *what) {
   const Api &api = context->api;
   Buffer buffer;
   buffer.bytes = bytes;
-  VkBufferCreateInfo info = {};
-  info.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO;
-  info.size = bytes;
-  info.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT |
-               VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
+  VkBufferCreateInfo info = bufferInfo(bytes);
   LINNET_TRY(check(api.CreateBuffer(context->device, &info, nullptr, &buffer.handle),
                    fmt::format("cannot make a buffer of {} bytes for {}", bytes, what)));
   VkMemoryRequirements needs;
@@ -68,6 +72,50 @@ Result<Buffer> Buffers::make(uint64_t bytes, bool host, const char *what) {
     buffer.mapped = static_cast<std::byte *>(mapped);
   }
   return buffer;
+}
+
+std::optional<uint32_t> Buffers::share(std::span<const std::byte> bytes) {
+  const Api &api = context->api;
+  const Limits &limits = context->inventory.limits;
+  const auto kHandle = VK_EXTERNAL_MEMORY_HANDLE_TYPE_HOST_ALLOCATION_BIT_EXT;
+  auto *begin = const_cast<std::byte *>(bytes.data());
+  if (context->inventory.kind != Kind::cpu || !limits.host_pointer ||
+      !api.GetMemoryHostPointerPropertiesEXT || reinterpret_cast<uintptr_t>(begin) % limits.host_pointer ||
+      bytes.size() % limits.host_pointer || bytes.size() > limits.allocation)
+    return std::nullopt;
+  VkMemoryHostPointerPropertiesEXT pointer = {};
+  pointer.sType = VK_STRUCTURE_TYPE_MEMORY_HOST_POINTER_PROPERTIES_EXT;
+  if (api.GetMemoryHostPointerPropertiesEXT(context->device, kHandle, begin, &pointer) != VK_SUCCESS)
+    return std::nullopt;
+  VkExternalMemoryBufferCreateInfo external = {};
+  external.sType = VK_STRUCTURE_TYPE_EXTERNAL_MEMORY_BUFFER_CREATE_INFO;
+  external.handleTypes = kHandle;
+  VkBufferCreateInfo info = bufferInfo(bytes.size());
+  info.pNext = &external;
+  Buffer buffer;
+  buffer.bytes = bytes.size(), buffer.mapped = begin;
+  if (api.CreateBuffer(context->device, &info, nullptr, &buffer.handle) != VK_SUCCESS) return std::nullopt;
+  VkMemoryRequirements needs;
+  api.GetBufferMemoryRequirements(context->device, buffer.handle, &needs);
+  int type = context->memoryType(needs.memoryTypeBits & pointer.memoryTypeBits, false, true);
+  VkImportMemoryHostPointerInfoEXT from = {};
+  from.sType = VK_STRUCTURE_TYPE_IMPORT_MEMORY_HOST_POINTER_INFO_EXT;
+  from.handleType = kHandle;
+  from.pHostPointer = begin;
+  VkMemoryAllocateInfo allocate = {};
+  allocate.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO;
+  allocate.pNext = &from;
+  allocate.allocationSize = bytes.size();
+  allocate.memoryTypeIndex = static_cast<uint32_t>(std::max(type, 0));
+  if (type < 0 || needs.size > bytes.size() ||
+      api.AllocateMemory(context->device, &allocate, nullptr, &buffer.memory) != VK_SUCCESS ||
+      api.BindBufferMemory(context->device, buffer.handle, buffer.memory, 0) != VK_SUCCESS) {
+    api.DestroyBuffer(context->device, buffer.handle, nullptr);
+    if (buffer.memory) api.FreeMemory(context->device, buffer.memory, nullptr);
+    return std::nullopt;
+  }
+  list.push_back(buffer);
+  return static_cast<uint32_t>(list.size() - 1);
 }
 
 Result<std::vector<Range>> Buffers::allocate(const std::vector<uint64_t> &sizes, bool host,

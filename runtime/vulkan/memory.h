@@ -3,6 +3,8 @@
 #include "runtime/vulkan/context.h"
 #include "runtime/vulkan/plan.h"
 
+#include <optional>
+
 namespace linnet::vulkan {
 
 struct Buffer {
@@ -22,6 +24,10 @@ public:
   /// Lays `sizes` out, each at a multiple of 256, in as few buffers as the device's allocation limit permits.
   /// `host`: in memory that the host reads and writes. `what` names it in errors.
   Result<std::vector<Range>> allocate(const std::vector<uint64_t> &sizes, bool host, const char *what);
+  /// A buffer over the host's own memory, which is only read and outlives this; nothing where the device
+  /// cannot: no error, bytes can still be copied. For drivers that run on a CPU: elsewhere a device may reach
+  /// such memory slowly, or not where it belongs to a file.
+  std::optional<uint32_t> share(std::span<const std::byte> bytes);
   const Buffer &operator[](uint32_t number) const { return list[number]; }
   /// Fills a range, through staging where the host does not reach it.
   Result<void> write(const Range &range, std::span<const std::byte> bytes);
