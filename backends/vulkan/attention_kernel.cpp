@@ -274,7 +274,13 @@ struct SubgroupAttention {
   }
 };
 
-std::string nameOf(const AttentionSpec &spec) {
+uint32_t operands(const AttentionSpec &spec) {
+  return 4u + spec.past + spec.length + (spec.append ? 4u : 0u);
+}
+
+} // namespace
+
+std::string attentionName(const AttentionSpec &spec) {
   using backend::nameOf;
   return fmt::format("attention_{}_cache_{}_b{}_t{}_h{}_s{}_d{}_ldq{}_scale{:x}{}{}{}", nameOf(spec.type),
                      nameOf(spec.cache), spec.batch.text(), spec.queries.text(), spec.heads.text(),
@@ -284,21 +290,15 @@ std::string nameOf(const AttentionSpec &spec) {
          (spec.append ? "_append" : "");
 }
 
-uint32_t operands(const AttentionSpec &spec) {
-  return 4u + spec.past + spec.length + (spec.append ? 4u : 0u);
-}
-
-} // namespace
-
 Kernel attentionKernel(const AttentionSpec &spec) {
-  Emitter e(nameOf(spec), operands(spec), kKeys, spec.where);
+  Emitter e(attentionName(spec), operands(spec), kKeys, spec.where);
   Attention body{e, spec};
   e.forGroups(e.extent(spec.batch * spec.heads * spec.queries), [&](Value item) { body.one(item); });
   return e.finish();
 }
 
 Kernel subgroupAttentionKernel(const AttentionSpec &spec) {
-  Emitter e("subgroup_" + nameOf(spec), operands(spec), SubgroupAttention::kLanes, spec.where);
+  Emitter e("subgroup_" + attentionName(spec), operands(spec), SubgroupAttention::kLanes, spec.where);
   for (const char *feature : {"cpu", "subgroup_ballot", "subgroup_arithmetic"}) e.require(feature);
   e.requireSubgroup(SubgroupAttention::kLanes);
   SubgroupAttention body{e, spec};

@@ -97,6 +97,12 @@ Kernel attentionKernel(const AttentionSpec &spec);
 /// The same for drivers that run on a CPU: q, k and v are texels of four, the head size and q_stride
 /// multiples of four.
 Kernel subgroupAttentionKernel(const AttentionSpec &spec);
+/// The same for prompts: a workgroup does kAttentionTile queries of a head. Workgroups: x counts tiles of
+/// queries, y heads of all sequences. f32, the head size a multiple of four up to 128, and so is q_stride; q,
+/// k and v begin at a multiple of four words.
+constexpr uint32_t kAttentionTile = 16;
+Kernel tiledAttentionKernel(const AttentionSpec &spec);
+std::string attentionName(const AttentionSpec &spec);
 
 /// Scores (B, H, T, S) with what a query does not see at -infinity. Operands {x, out, past?, length?}; items
 /// are elements.

@@ -263,18 +263,21 @@ func.func @main(%x: $row {linnet.name = "x"}, %past: $past {linnet.name = "past"
                   .repeats = 3});
 }
 
-TEST_CASE("one token appended to the caches that its attention reads") {
-  const auto [type, cache, head] =
-      GENERATE(table<std::string, std::string, std::string>({{"f32", "f32", "7"},
-                                                             {"f32", "f32", "20"},
-                                                             {"f32", "f32", "64"},
-                                                             {"f32", "f16", "20"},
-                                                             {"f32", "bf16", "7"},
-                                                             {"f32", "bf16", "64"},
-                                                             {"f16", "f16", "7"}}));
+TEST_CASE("tokens appended to the caches that their attention reads") {
+  const auto [type, cache, head, seq] =
+      GENERATE(table<std::string, std::string, std::string, int64_t>({{"f32", "f32", "7", 1},
+                                                                      {"f32", "f32", "20", 1},
+                                                                      {"f32", "f32", "64", 1},
+                                                                      {"f32", "f16", "20", 1},
+                                                                      {"f32", "bf16", "7", 1},
+                                                                      {"f32", "bf16", "64", 1},
+                                                                      {"f16", "f16", "7", 1},
+                                                                      {"f32", "f32", "20", 37},
+                                                                      {"f32", "f16", "64", 37},
+                                                                      {"f32", "f32", "100", 9}}));
   const int64_t size = std::stoll(head);
   const std::string text =
-      replaced(R"(module attributes {linnet.bounds = {batch = 3, seq = 4, context = 75}} {
+      replaced(R"(module attributes {linnet.bounds = {batch = 3, seq = 40, context = 75}} {
 func.func @main(%x: $row {linnet.name = "x"}, %past: $past {linnet.name = "past"}, %k: $cache {linnet.state = "k"}, %v: $cache {linnet.state = "v"})
     -> ($part {linnet.name = "out"}, $cache {linnet.state = "k"}, $cache {linnet.state = "v"}) {
   %qs = linnet.slice %x dim 2 offset 0 size <C> : $row
@@ -302,7 +305,7 @@ func.func @main(%x: $row {linnet.name = "x"}, %past: $past {linnet.name = "past"
                 {"<T>", type}});
   // Some pasts reach beyond the caches: then there is no room for the new row.
   checkAgreement({.text = text,
-                  .dims = {{"batch", 3}, {"seq", 1}},
+                  .dims = {{"batch", 3}, {"seq", seq}},
                   .integers = {{"past", 90}},
                   .tolerance = type == "f32" ? (cache == "f32" ? 1e-5 : 1e-4) : 2e-3,
                   .repeats = 6});

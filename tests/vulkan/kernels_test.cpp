@@ -104,6 +104,14 @@ TEST_CASE("products of matrices ask for what they need and fit the baseline's sh
   }
 }
 
+TEST_CASE("attention of many queries is valid", "[vulkan]") {
+  const int64_t head = GENERATE(4, 28, 64);
+  const Type cache = GENERATE(Type::f32, Type::f16, Type::bf16);
+  for (bool causal : {false, true})
+    check(tiledAttentionKernel(
+        {kBatch, kSeq, 3, 40, head, Extent(3 * head), Type::f32, cache, 0.3f, causal, true, true, {}}));
+}
+
 TEST_CASE("attention that appends to the caches is valid", "[vulkan]") {
   const int64_t head = GENERATE(1, 20, 64, 131);
   const Type cache = GENERATE(Type::f32, Type::f16, Type::bf16);

@@ -1,0 +1,149 @@
+// Attention for prompts on a GPU: sixteen queries of a head share the keys and values that a workgroup brings
+// into its shared memory, a block at a time, so that each is read once for all of them. Dao et al., 2022,
+// arXiv:2205.14135.
+#include "backends/vulkan/emitter.h"
+#include "backends/vulkan/kernels.h"
+
+#include <fmt/format.h>
+
+namespace linnet::vulkan {
+namespace {
+
+/// Invocation (lane, y) works for query y of the tile: scores of keys lane, lane + 8, ..., then columns.
+constexpr uint32_t kLanes = 8, kQueries = kAttentionTile;
+
+struct AttentionTile {
+  Emitter &e;
+  const AttentionSpec &spec;
+  Builder &b = e.b;
+  const uint32_t fours = uint32_t(spec.head_size / 4), keys = spec.head_size <= 64 ? 32 : 16;
+  const uint32_t stride = fours + 1;                     ///< of a row of keys: rows begin in different banks
+  const uint32_t each = (fours + kLanes - 1) / kLanes;   ///< fours of columns of an invocation
+  Shared query = e.shared(Builder::f32(4), kQueries *fours, "query");
+  Shared block = e.shared(Builder::f32(4), keys *stride, "block");
+  Shared weights = e.shared(Builder::f32(), kQueries *keys, "weights");
+  Value lane = b.localId(0), y = b.localId(1), me = b.add(b.mul(y, e.u(kLanes)), lane);
+  Value past = {}, cache_row = {}, end = {}; ///< end: behind the last key that this invocation's query sees
+
+  Value integer(uint32_t operand, Value sequence) {
+    return b.bitcast(e.load(operand, sequence, Type::i32), Builder::u32());
+  }
+  /// One past the last key that query t sees.
+  Value endOf(Value t, Value sequence) {
+    Value last = b.add(past, spec.causal ? b.add(t, e.u(1)) : e.extent(spec.queries));
+    if (spec.length) last = b.min(last, b.add(past, integer(4u + spec.past, sequence)));
+    return b.min(last, e.extent(spec.capacity));
+  }
+
+  void emit() {
+    Value heads = e.extent(spec.heads), queries = e.extent(spec.queries);
+    Value tiles = b.div(b.add(queries, e.u(kQueries - 1)), e.u(kQueries));
+    b.forRange(b.groupId(1), e.extent(spec.batch * spec.heads), b.groupCount(1), [&](Value number) {
+      e.forGroups(tiles, [&](Value tile) { one(b.div(number, heads), b.mod(number, heads), tile); });
+    });
+  }
+
+  void one(Value sequence, Value head, Value tile) {
+    Value queries = e.extent(spec.queries), first = b.mul(tile, e.u(kQueries)), t = b.add(first, y);
+    Value last_query = b.sub(queries, e.u(1));
+    past = spec.past ? integer(4, sequence) : e.u(0);
+    cache_row = b.mul(b.add(b.mul(sequence, e.extent(spec.heads)), head), e.extent(spec.capacity));
+    end = endOf(b.min(t, last_query), sequence);
+    Value all = endOf(b.min(b.add(first, e.u(kQueries - 1)), last_query), sequence);
+    auto rowOf = [&](Value at) { return b.add(b.mul(sequence, queries), b.min(at, last_query)); };
+    b.barrier(); // the tile before is done with the queries
+    b.forRange(me, e.u(kQueries * fours), e.u(e.invocations()), [&](Value i) {
+      Value row = rowOf(b.add(first, b.div(i, e.u(fours))));
+      Value q = b.add(b.mul(row, e.extent(spec.q_stride)), b.mul(head, e.u(uint64_t(spec.head_size))));
+      b.store(query, i, e.load4(0, b.add(b.shiftRight(q, e.u(2)), b.mod(i, e.u(fours)))));
+    });
+    Variable top = b.variable(e.f(-HUGE_VAL)), total = b.variable(e.f(0));
+    std::vector<Variable> sums;
+    for (uint32_t i = 0; i < each; ++i) sums.push_back(b.variable(b.splat(e.f(0), 4)));
+    b.forRange(e.u(0), all, e.u(keys), [&](Value key) { step(key, all, top, total, sums); });
+    b.ifThen(b.lt(t, queries), [&] { store(rowOf(t), head, b.get(total), sums); });
+  }
+
+  /// Rows of k (operand 1) or v (2); those behind the last key are the last one again, and count nothing.
+  void fill(uint32_t operand, Value first, Value all) {
+    b.forRange(me, e.u(keys * fours), e.u(e.invocations()), [&](Value i) {
+      Value j = b.div(i, e.u(fours)), four = b.mod(i, e.u(fours));
+      Value row = b.add(cache_row, b.min(b.add(first, j), b.sub(all, e.u(1))));
+      b.store(block, b.add(b.mul(j, e.u(stride)), four),
+              e.loadFour(operand, b.add(b.mul(row, e.u(fours)), four), spec.cache));
+    });
+  }
+
+  void step(Value first, Value all, Variable top, Variable total, std::vector<Variable> &sums) {
+    b.barrier(); // the step before is done with the block
+    fill(1, first, all);
+    b.barrier();
+    Value mine = b.mul(y, e.u(keys));
+    for (uint32_t i = 0; i < keys / kLanes; ++i) {
+      Value j = b.add(lane, e.u(i * kLanes));
+      b.store(weights, b.add(mine, j), b.select(b.lt(b.add(first, j), end), score(j), e.f(-HUGE_VAL)));
+    }
+    b.barrier(); // scores are there, keys are used
+    fill(2, first, all);
+    Variable largest = b.variable(b.get(top));
+    b.forRange(e.u(0), e.u(keys), e.u(1),
+               [&](Value j) { b.set(largest, b.max(b.get(largest), b.load(weights, b.add(mine, j)))); });
+    b.barrier(); // all know the largest score of their query
+    // A query that sees nothing yet has no largest: its weights are 0.
+    Value before = b.get(top), now = b.get(largest), nothing = b.eq(now, e.f(-HUGE_VAL));
+    Value shrink = b.select(nothing, e.f(0), e.exp(b.sub(before, now)));
+    for (uint32_t i = 0; i < keys / kLanes; ++i) {
+      Value at = b.add(mine, b.add(lane, e.u(i * kLanes)));
+      b.store(weights, at, b.select(nothing, e.f(0), e.exp(b.sub(b.load(weights, at), now))));
+    }
+    b.barrier(); // weights and values are there
+    for (Variable &sum : sums) b.set(sum, b.mul(b.get(sum), b.splat(shrink, 4)));
+    Variable added = b.variable(b.mul(b.get(total), shrink));
+    b.forRange(e.u(0), e.u(keys), e.u(1), [&](Value j) {
+      Value weight = b.load(weights, b.add(mine, j));
+      b.set(added, b.add(b.get(added), weight));
+      for (uint32_t i = 0; i < each; ++i) {
+        Value value = b.load(block, b.add(b.mul(j, e.u(stride)), fourOf(i)));
+        b.set(sums[i], b.fma(b.splat(weight, 4), value, b.get(sums[i])));
+      }
+    });
+    b.set(top, now), b.set(total, b.get(added));
+  }
+
+  Value score(Value j) {
+    Variable dot = b.variable(b.splat(e.f(0), 4));
+    b.forRange(e.u(0), e.u(fours), e.u(1), [&](Value four) {
+      Value q = b.load(query, b.add(b.mul(y, e.u(fours)), four));
+      b.set(dot, b.fma(q, b.load(block, b.add(b.mul(j, e.u(stride)), four)), b.get(dot)));
+    });
+    Value sums = b.get(dot);
+    Value sum = b.add(b.add(b.extract(sums, 0), b.extract(sums, 1)), b.add(b.extract(sums, 2), b.extract(sums, 3)));
+    return b.mul(sum, e.f(spec.scale));
+  }
+
+  /// Which four of the head's columns is this invocation's i-th: the last again where there are no more.
+  Value fourOf(uint32_t i) {
+    Value four = b.add(lane, e.u(i * kLanes));
+    return (i + 1) * kLanes > fours ? b.min(four, e.u(fours - 1)) : four;
+  }
+
+  void store(Value row, Value head, Value total, const std::vector<Variable> &sums) {
+    Value out = b.mul(b.add(b.mul(row, e.extent(spec.heads)), head), e.u(uint64_t(spec.head_size)));
+    Value none = b.eq(total, e.f(0)), scale = b.div(e.f(1), total);
+    for (uint32_t i = 0; i < each; ++i)
+      for (int c = 0; c < 4; ++c) {
+        Value x = b.select(none, e.f(0), b.mul(b.extract(b.get(sums[i]), c), scale));
+        e.store(3, b.add(out, b.add(b.mul(fourOf(i), e.u(4)), e.u(uint64_t(c)))), spec.type, x);
+      }
+  }
+};
+
+} // namespace
+
+Kernel tiledAttentionKernel(const AttentionSpec &spec) {
+  Emitter e("tiled_" + attentionName(spec), 4u + spec.past + spec.length, kLanes, spec.where, kQueries);
+  AttentionTile{e, spec}.emit();
+  return e.finish();
+}
+
+} // namespace linnet::vulkan
