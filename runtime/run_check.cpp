@@ -2,7 +2,14 @@
 #include "runtime/expr.h"
 #include "support/error.h"
 
+#include <algorithm>
+
 namespace linnet {
+
+bool serves(const flatbuffers::Vector<uint16_t> *only_for, const std::vector<bool> &wanted) {
+  if (!only_for || wanted.empty()) return true;
+  return std::any_of(only_for->begin(), only_for->end(), [&](uint16_t output) { return wanted[output]; });
+}
 
 uint64_t portBytes(const fb::Port &port, std::span<const int64_t> symbols) {
   uint64_t count = elementBytes(port.dtype());

@@ -10,6 +10,10 @@
 
 namespace linnet {
 
+/// Whether a command with this `only_for` (null: it is always run) has to run for the wanted outputs (empty:
+/// all).
+bool serves(const flatbuffers::Vector<uint16_t> *only_for, const std::vector<bool> &wanted);
+
 /// Bytes of a port's tensor for these symbols.
 LINNET_API uint64_t portBytes(const fb::Port &port, std::span<const int64_t> symbols);
 

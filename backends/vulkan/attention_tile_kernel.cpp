@@ -17,8 +17,8 @@ struct AttentionTile {
   const AttentionSpec &spec;
   Builder &b = e.b;
   const uint32_t fours = uint32_t(spec.head_size / 4), keys = spec.head_size <= 64 ? 32 : 16;
-  const uint32_t stride = fours + 1;                     ///< of a row of keys: rows begin in different banks
-  const uint32_t each = (fours + kLanes - 1) / kLanes;   ///< fours of columns of an invocation
+  const uint32_t stride = fours + 1;                   ///< of a row of keys: rows begin in different banks
+  const uint32_t each = (fours + kLanes - 1) / kLanes; ///< fours of columns of an invocation
   Shared query = e.shared(Builder::f32(4), kQueries *fours, "query");
   Shared block = e.shared(Builder::f32(4), keys *stride, "block");
   Shared weights = e.shared(Builder::f32(), kQueries *keys, "weights");
@@ -117,7 +117,8 @@ struct AttentionTile {
       b.set(dot, b.fma(q, b.load(block, b.add(b.mul(j, e.u(stride)), four)), b.get(dot)));
     });
     Value sums = b.get(dot);
-    Value sum = b.add(b.add(b.extract(sums, 0), b.extract(sums, 1)), b.add(b.extract(sums, 2), b.extract(sums, 3)));
+    Value sum =
+        b.add(b.add(b.extract(sums, 0), b.extract(sums, 1)), b.add(b.extract(sums, 2), b.extract(sums, 3)));
     return b.mul(sum, e.f(spec.scale));
   }
 

@@ -258,11 +258,6 @@ Result<std::span<const std::byte>> CpuExecutable::output(int i) {
   return std::span<const std::byte>(io.data() + port.offset(), portBytes(port, symbols));
 }
 
-static bool serves(const flatbuffers::Vector<uint16_t> *outputs, const std::vector<bool> &wanted) {
-  if (!outputs || wanted.empty()) return true;
-  return std::any_of(outputs->begin(), outputs->end(), [&](uint16_t output) { return wanted[output]; });
-}
-
 CpuExecutable::Task CpuExecutable::plan(const Step &step, std::span<const int64_t> values) {
   Task task;
   int64_t amount = evaluate(step.amount, values);

@@ -159,10 +159,13 @@ Range VulkanExecutable::place(int entry, const fb::Ref &ref) const {
   return at(arena);
 }
 
-Result<Recording *> VulkanExecutable::recordingOf(int entry, std::span<const int64_t> values) {
+Result<Recording *> VulkanExecutable::recordingOf(int entry, std::span<const int64_t> values,
+                                                  const std::vector<bool> &wanted) {
   bool timed = profiler && context->inventory.timestamp_ns > 0;
   for (auto kept = recordings.begin(); kept != recordings.end(); ++kept) {
-    if (kept->entry != entry || kept->timed != timed || !std::ranges::equal(kept->symbols, values)) continue;
+    if (kept->entry != entry || kept->timed != timed || !std::ranges::equal(kept->symbols, values) ||
+        kept->wanted != wanted)
+      continue;
     recordings.splice(recordings.begin(), recordings, kept);
     return recordings.front().recording.get();
   }
@@ -172,6 +175,10 @@ Result<Recording *> VulkanExecutable::recordingOf(int entry, std::span<const int
   Place where = [&](const fb::Ref &ref) { return place(entry, ref); };
   for (uint32_t i = 0; i < e.commands()->size(); ++i) {
     const fb::Command &command = *e.commands()->Get(i);
+    if (!serves(command.only_for(), wanted)) {
+      planned.emplace_back();
+      continue;
+    }
     auto plan = planDispatch(context->inventory, program, *command.body_as_Dispatch(), values, where, aside);
     if (!plan)
       return errorf("{}: entry '{}': command {} ({}): {}", artifact.path(), e.name()->string_view(), i,
@@ -180,7 +187,7 @@ Result<Recording *> VulkanExecutable::recordingOf(int entry, std::span<const int
     planned.push_back(std::move(*plan));
   }
   LINNET_TRY(pipelines.make(keys));
-  Kept fresh{entry, timed, {values.begin(), values.end()}, std::make_unique<Recording>(context)};
+  Kept fresh{entry, timed, wanted, {values.begin(), values.end()}, std::make_unique<Recording>(context)};
   LINNET_TRY(fresh.recording->record(planned, pipelines, program, buffers, timed, made));
   if (recordings.size() == kKeptRecordings) recordings.pop_back();
   recordings.push_front(std::move(fresh));
@@ -197,7 +204,7 @@ Result<Recording *> VulkanExecutable::ready(int entry, std::span<const int64_t> 
   for (size_t i = 0; i < given.size(); ++i)
     if (!given[i].empty()) LINNET_TRY(buffers.write(inputs[static_cast<size_t>(entry)][i], given[i]));
   std::copy(values.begin(), values.end(), symbols.begin());
-  return recordingOf(entry, symbols);
+  return recordingOf(entry, symbols, wanted);
 }
 
 Result<void> VulkanExecutable::run(int entry, std::span<const int64_t> values,
@@ -264,7 +271,8 @@ Result<void> VulkanExecutable::report(int entry, const Recording &recording, int
     const fb::Choice &choice = *command.body_as_Dispatch()->choices()->Get(recording.choices[i]);
     timings.push_back({command.op()->string_view(), command.location()->string_view(),
                        choice.name()->string_view(), at(2 * i), at(2 * i + 1),
-                       evaluate(command.flops(), extents), evaluate(command.bytes(), extents)});
+                       recording.skipped[i] ? 0 : evaluate(command.flops(), extents),
+                       recording.skipped[i] ? 0 : evaluate(command.bytes(), extents)});
   }
   run.commands = timings;
   profiler->add(run);

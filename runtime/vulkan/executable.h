@@ -52,13 +52,15 @@ private:
   /// Gives an entry's ports memory of their own, on the device: other entries run beside it.
   Result<void> moveApart(int entry);
   uint64_t layPorts(int entry);
-  Result<Recording *> recordingOf(int entry, std::span<const int64_t> symbols);
+  Result<Recording *> recordingOf(int entry, std::span<const int64_t> symbols,
+                                  const std::vector<bool> &wanted);
   Result<void> report(int entry, const Recording &recording, int64_t begin, int64_t end);
 
   // Shapes that have run, the last one first.
   struct Kept {
     int entry = 0;
     bool timed = false;
+    std::vector<bool> wanted; // outputs: what none of them needs is left out
     std::vector<int64_t> symbols;
     std::unique_ptr<Recording> recording;
   };

@@ -104,8 +104,21 @@ Result<void> VulkanLoop::allocate() {
   for (size_t stage = 0; stage < stages.size(); ++stage)
     for (uint32_t i = 0; i < stages[stage].ports->inputs()->size(); ++i)
       stages[stage].given.push_back(spec.isGiven({static_cast<int>(stage), static_cast<int>(i)}));
+  for (size_t stage = 0; stage + 1 < stages.size(); ++stage)
+    stages[stage].wanted = wantedOf(static_cast<int>(stage), stages[stage].ports->outputs()->size());
   sequence.reserve((2 * stages.size() + 1) * kMostSteps);
   return {};
+}
+
+// Outputs that other entries or the history take: the token of logits that are sampled from nobody wants.
+std::vector<bool> VulkanLoop::wantedOf(int stage, size_t outputs) const {
+  std::vector<bool> wanted(outputs);
+  auto want = [&](LoopSpec::Port port) {
+    if (port.stage == stage) wanted[static_cast<size_t>(port.number)] = true;
+  };
+  for (const LoopSpec::Carry &carry : spec.carries) want(carry.output);
+  for (LoopSpec::Port port : spec.histories) want(port);
+  return wanted;
 }
 
 // Sizes are those at the bounds: what a smaller run copies too much nobody reads, and one recording serves
@@ -218,7 +231,7 @@ Result<void> VulkanLoop::run(int64_t count, std::span<const LoopInputs> given,
     Stage &stage = stages[i];
     stage.symbols = given[i].symbols;
     LINNET_ASSIGN(stage.recording,
-                  executable.ready(stage.entry, stage.symbols, given[i].inputs, {}, stage.given));
+                  executable.ready(stage.entry, stage.symbols, given[i].inputs, stage.wanted, stage.given));
   }
   LINNET_TRY(checkSizes(count, in_tables));
   for (size_t i = 0; i < tables.size(); ++i) LINNET_TRY(writeTable(tables[i], in_tables[i]));

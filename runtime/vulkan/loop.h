@@ -30,6 +30,7 @@ private:
     int entry = 0;
     const fb::Entry *ports = nullptr;
     std::vector<bool> given;          // inputs that come from an entry before it
+    std::vector<bool> wanted;         // outputs that go on; empty, for the last entry: all
     VkCommandBuffer onward = nullptr; // copies to the entries behind it; null: none
     Recording *recording = nullptr;   // of the run that is made ready
     std::span<const int64_t> symbols;
@@ -54,6 +55,7 @@ private:
   void copyCarries(VkCommandBuffer commands, const std::function<bool(const LoopSpec::Carry &)> &which) const;
   void copy(VkCommandBuffer commands, const Buffers &from_list, const Range &from, const Buffers &to_list,
             const Range &to) const;
+  std::vector<bool> wantedOf(int stage, size_t outputs) const;
   Result<void> writeTable(Rows &rows, std::span<const std::byte> given);
   const fb::Port &input(LoopSpec::Port port) const;
   const fb::Port &output(LoopSpec::Port port) const;

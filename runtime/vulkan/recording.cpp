@@ -103,6 +103,7 @@ Result<void> Recording::record(std::span<const PlannedDispatch> planned, const P
   std::vector<const Part *> parts;
   for (const PlannedDispatch &dispatch : planned) {
     choices.push_back(dispatch.choice);
+    skipped.push_back(dispatch.steps.empty());
     for (const PlannedStep &step : dispatch.steps)
       for (const Part &part : step.parts) parts.push_back(&part);
   }

@@ -29,6 +29,7 @@ public:
   Result<std::vector<uint64_t>> stamps() const;
 
   std::vector<uint32_t> choices; ///< of each command
+  std::vector<bool> skipped;     ///< a command that has no steps
   uint32_t dispatches = 0, barriers = 0;
 
 private:

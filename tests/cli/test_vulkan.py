@@ -75,6 +75,12 @@ class Works(TestCase):
         self.assertEqual(decode["calls"], 3)
         self.assertEqual(decode["dispatches"] / decode["calls"], 5 * layers + 3)
         self.assertLess(decode["barriers"], decode["dispatches"])
+        # Where the logits are sampled from on the host, the choice of the likeliest is left out.
+        trace = FOLDER / "sampled.json"
+        self.succeeds("run", compiled("vulkan"), "--ids", "1,2,3", "--max-new-tokens", 3, "--ignore-eos", "--do-sample",
+                      "--seed", 5, "--profile", trace, "--json")
+        decode = next(phase for phase in self.succeeds("profile", trace, "--json").json["phases"] if phase["name"] == "decode")
+        self.assertEqual(decode["dispatches"] / decode["calls"], 5 * layers + 2)
         self.assertIn(f"{5 * layers + 3} dispatches", self.succeeds("profile", compiled("vulkan"), "-p", 5, "-n", 3, "-r", 1).out)
 
     def test_bench(self):
