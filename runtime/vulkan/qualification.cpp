@@ -55,7 +55,9 @@ Qualification::Qualification(const Inventory &inventory, const Artifact &artifac
   if (variable && std::strcmp(variable, "all") == 0) budget = std::numeric_limits<double>::infinity();
   if (off) return;
   forEachChoice(program, [&](int, const fb::Command &command, uint32_t c) {
-    for (const fb::Step *step : *command.body_as_Dispatch()->choices()->Get(c)->steps()) {
+    const auto &choices = *command.body_as_Dispatch()->choices();
+    for (const fb::Step *step : *choices.Get(c)->steps()) {
+      if (c + 1 == choices.size()) trusted.insert(step->shader());
       auto [found, fresh] = variants.try_emplace(keyOf(*step));
       if (!fresh) continue;
       const fb::Shader &shader = *program.shaders()->Get(step->shader());
@@ -86,14 +88,9 @@ bool Qualification::isKnown(const PipelineKey &key) const {
 std::optional<Trial> Qualification::trialOf(Workbench &bench, int number, const fb::Command &command,
                                             uint32_t choice, const PutAside &aside) const {
   const fb::Dispatch &dispatch = *command.body_as_Dispatch();
-  const auto &choices = *dispatch.choices();
-  const fb::Choice &last = *choices.Get(choices.size() - 1);
   Trial trial{number, &command, {}, {}};
-  for (const fb::Step *step : *choices.Get(choice)->steps()) {
-    bool trusted = std::any_of(last.steps()->begin(), last.steps()->end(),
-                               [&](const fb::Step *other) { return other->shader() == step->shader(); });
-    if (!trusted && !isKnown(keyOf(*step))) trial.suspects.push_back(keyOf(*step));
-  }
+  for (const fb::Step *step : *dispatch.choices()->Get(choice)->steps())
+    if (!trusted.count(step->shader()) && !isKnown(keyOf(*step))) trial.suspects.push_back(keyOf(*step));
   if (trial.suspects.empty()) return {};
   const fb::Entry &entry = *program.entries()->Get(static_cast<uint32_t>(number));
   Place place = [&](const fb::Ref &ref) { return bench.place(number, ref); };

@@ -1,6 +1,6 @@
 // Which kernel variants a program may use on a device that it meets for the first time. Drivers say that they
-// have a feature and then compute something else, fail to compile, or hang; so each shader that is not in the
-// last choice of its dispatch, which any device runs, is tried once against a poorer choice (trial.h), and
+// have a feature and then compute something else, fail to compile, or hang; so each shader that is in no
+// dispatch's last choice, which any device runs, is tried once against a poorer choice (trial.h), and
 // put aside where its answer is wrong or there is none. What was found is remembered for the device and
 // driver (verdicts.h), so that the next start tries nothing.
 //
@@ -57,6 +57,7 @@ private:
   const fb::Program &program;
   bool off = false;
   std::map<PipelineKey, Variant> variants; ///< of the program
+  std::set<uint32_t> trusted;              ///< shaders of last choices: put aside, they would leave nothing
   Verdicts verdicts;
   Verdicts passing;            ///< what is not remembered: the device had no memory left
   std::set<uint64_t> skipped;  ///< nothing to compare with

@@ -58,12 +58,13 @@ void addDispatch(fb::EntryT &entry, fb::DispatchT dispatch, std::vector<fb::Acce
 }
 
 // Entry main: x [batch, 8] -> y = 2 x + w, total = the sum of x[0] over all runs.
-void write(const std::string &path) {
+// With `shared`, affine_middle is also all that another dispatch has.
+void write(const std::string &path, bool shared = false) {
   auto writer = std::move(*ArtifactWriter::create(path));
   auto program = std::make_unique<fb::ProgramT>();
   program->target = "vulkan";
   program->symbols = {"batch"};
-  program->arena_bytes = 256;
+  program->arena_bytes = 2048;
   program->shaders.push_back(shader(writer, "affine_fast", affine(), 3, 1));
   program->shaders.push_back(shader(writer, "affine_middle", affine(), 3, 1));
   program->shaders.push_back(shader(writer, "affine_plain", affine(), 3, 1));
@@ -84,7 +85,7 @@ void write(const std::string &path) {
   auto entry = std::make_unique<fb::EntryT>();
   entry->name = "main";
   entry->bounds = {64};
-  entry->arena_bytes = 256;
+  entry->arena_bytes = 2048;
   entry->io_bytes = 4352;
   entry->inputs.push_back(port("x", fb::DType::f32, shape(symbol(0), constant(8)), 0, 2048));
   entry->outputs.push_back(port("y", fb::DType::f32, shape(symbol(0), constant(8)), 2048, 2048));
@@ -99,6 +100,11 @@ void write(const std::string &path) {
   sum.args.push_back(ref(fb::Space::state, 0, 0, 4));
   sum.args.push_back(ref(fb::Space::output, 1, 0, 4));
   addDispatch(*entry, std::move(sum), {A::read, A::read_write, A::write}, {3, 4}, {1, 2});
+  fb::DispatchT other;
+  other.args.push_back(ref(fb::Space::input, 0, 0, 2048));
+  other.args.push_back(ref(fb::Space::weight, 0, 0, 2048));
+  other.args.push_back(ref(fb::Space::arena, 0, 0, 2048));
+  if (shared) addDispatch(*entry, std::move(other), {A::read, A::read, A::write}, {1}, {2});
   program->entries.push_back(std::move(entry));
   fb::MetadataT metadata;
   metadata.programs.push_back(std::move(program));
@@ -109,11 +115,11 @@ void write(const std::string &path) {
 
 /// The device with the layers on, an artifact, a cache folder of its own and a fault.
 struct Lab {
-  Lab() {
+  explicit Lab(bool shared = false) {
     setenv("LINNET_CACHE_DIR", (directory / "cache").c_str(), 1);
     setenv("LINNET_VULKAN_TRIALS", "all", 1);
     setMessageHandler([this](const std::string &message) { messages.push_back(message); });
-    write(directory / "a.linnet");
+    write(directory / "a.linnet", shared);
     artifact.emplace(std::move(*Artifact::open(directory / "a.linnet")));
   }
   ~Lab() {
@@ -348,6 +354,15 @@ TEST_CASE("a variant with a fault is put aside, shown, and not tried again") {
   CHECK(lab.start() == Seen{{1, 0}, 0}); // until the file is gone
   std::filesystem::remove(lab.file("verdicts"));
   CHECK(lab.start() == Seen{{0, 0}, 2});
+}
+
+TEST_CASE("a shader that is some dispatch's last choice is not put aside") {
+  Lab lab(true);
+  lab.fault("refused:affine_fast");
+  CHECK(lab.start() == Seen{{1, 0, 0}, 2});
+  lab.fault("hangs:affine_middle");
+  std::filesystem::remove(lab.file("verdicts"));
+  CHECK(lab.start() == Seen{{0, 0, 0}, 2});
 }
 
 TEST_CASE("every variant may be put aside, but for the last choice") {
