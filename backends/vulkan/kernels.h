@@ -253,6 +253,9 @@ struct MatmulVariant {
   Kind kind = direct;
   uint32_t rows = 1;  ///< of a, in one workgroup
   uint32_t split = 1; ///< invocations along k; 1: no shared memory, no barrier
+  /// Of direct: workgroups along a panel, in z, and so many times the invocations along k: for matrices of
+  /// few panels, which fill no GPU.
+  uint32_t slices = 1;
   /// For drivers that run on a CPU with subgroups of this size (llvmpipe): operands are texels, and nothing
   /// goes from one invocation to another, which is a loop over all of them there.
   uint32_t subgroup = 0;

@@ -41,6 +41,10 @@ Operands texelsOf(const PackedMatmulSpec &spec) {
 
 } // namespace
 
+/// Matrices of at most so many panels are cut in slices: 64 workgroups of 128 invocations are half of what
+/// the largest GPUs run at once.
+constexpr int64_t kFewPanels = 64;
+
 /// Activations in f16, with 11 bits: 2^-12 of each product at most, less of their sum.
 constexpr float kHalfTolerance = 2e-3f;
 
@@ -129,16 +133,19 @@ std::vector<Choice> Lowering::packedMatmulChoices(const Call &call, PackedMatmul
   spec.where = where(call, args);
   const Operands plain = spec.where, texels = texelsOf(spec);
   std::vector<Choice> choices;
-  auto add = [&](const RankedMatmul &ranked, const Operands &where) {
+  auto add = [&](RankedMatmul ranked, const Operands &where) {
+    if (ranked.variant.split > 1 && spec.w.count() <= kFewPanels)
+      ranked.variant.slices = 4, ranked.variant.split *= 4;
     spec.where = where;
-    choices.push_back({.kernel = packedMatmulKernel(spec, ranked.variant),
-                       .groups = {{spec.w.count(), 1}, {spec.m, ranked.variant.rows}},
-                       .parts = {parts},
-                       .amount = spec.m,
-                       .least = ranked.least,
-                       .most = ranked.most,
-                       .where = where,
-                       .args = args});
+    choices.push_back(
+        {.kernel = packedMatmulKernel(spec, ranked.variant),
+         .groups = {{spec.w.count(), 1}, {spec.m, ranked.variant.rows}, {ranked.variant.slices, 1}},
+         .parts = {parts},
+         .amount = spec.m,
+         .least = ranked.least,
+         .most = ranked.most,
+         .where = where,
+         .args = args});
     if (ranked.variant.kind == MatmulVariant::matrix) choices.back().tolerance = kHalfTolerance;
   };
   // A group has more operands than some devices bind: alone where they can be.

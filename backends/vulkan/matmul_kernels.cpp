@@ -92,7 +92,8 @@ struct PackedMatmul {
     if (!variant.subgroup) return reduceAll(sum);
     return b.subgroupReduce(spirv::SubgroupOp::add, sum);
   }
-  Value me() { return b.add(b.mul(b.localId(1), e.u(kQuads)), b.localId(0)); }
+  uint32_t quads() const { return kQuads / variant.slices; } ///< of a direct variant's workgroup
+  Value me() { return b.add(b.mul(b.localId(1), e.u(quads())), b.localId(0)); }
   Value reduceAll(Value x) {
     b.barrier(); // an earlier sum may still be read
     b.store(scratch, me(), x);
@@ -199,11 +200,12 @@ struct PackedMatmul {
   }
 
   void direct() {
-    Value quad = b.localId(0);
+    Value lane = b.localId(0), quad = lane;
+    if (variant.slices > 1) quad = b.add(quad, b.mul(b.groupId(2), e.u(quads())));
     Shared partial;
     if (spec.norm && !variant.subgroup) scratch = e.shared(Builder::f32(), e.invocations(), "scratch");
     if (variant.split > 1)
-      partial = e.shared(Builder::f32(4), kQuads * variant.split * variant.rows, "partial");
+      partial = e.shared(Builder::f32(4), quads() * variant.split * variant.rows, "partial");
     forTiles([&](Value panel, Value first) {
       std::vector<Variable> sums;
       std::vector<Row> rows_of_a;
@@ -219,24 +221,23 @@ struct PackedMatmul {
           storeInside(r ? b.add(first, e.u(r)) : first, panel, quad, b.get(sums[r]));
         return;
       }
-      meet(sums, partial, quad);
+      meet(sums, partial, lane);
       for (uint32_t r = 0; r < variant.rows; ++r) { // invocation (x, r % split) stores row r
         Value row = r ? b.add(first, e.u(r)) : first;
         b.ifThen(b.eq(b.localId(1), e.u(r % variant.split)), [&] {
           Value sum = b.splat(e.f(0), 4);
           for (uint32_t s = 0; s < variant.split; ++s)
-            sum = b.add(sum, b.load(partial, b.add(quad, e.u(kQuads * (r * variant.split + s)))));
+            sum = b.add(sum, b.load(partial, b.add(lane, e.u(quads() * (r * variant.split + s)))));
           storeInside(row, panel, quad, sum);
         });
       }
     });
   }
 
-  void meet(std::span<const Variable> sums, Shared partial, Value quad) {
+  void meet(std::span<const Variable> sums, Shared partial, Value lane) {
     b.barrier(); // the sums of the tile before may still be read
     for (uint32_t r = 0; r < sums.size(); ++r)
-      b.store(partial, b.add(b.add(quad, e.u(kQuads * variant.split * r)), b.mul(b.localId(1), e.u(kQuads))),
-              b.get(sums[r]));
+      b.store(partial, b.add(me(), e.u(quads() * variant.split * r)), b.get(sums[r]));
     b.barrier();
   }
 
@@ -401,6 +402,7 @@ Kernel packedMatmulKernel(const PackedMatmulSpec &spec, const MatmulVariant &var
                                  spec.m.text());
   if (variant.subgroup) name += fmt::format("_subgroup{}", variant.subgroup);
   if (variant.split > 1) name += fmt::format("_split{}", variant.split);
+  if (variant.slices > 1) name += fmt::format("_slices{}", variant.slices);
   if (spec.a_stride != spec.w.k) name += fmt::format("_lda{}", spec.a_stride);
   if (spec.scaled) name += fmt::format("_scaled{}", spec.group);
   if (spec.bias) name += fmt::format("_bias_{}", nameOf(spec.bias_type));
@@ -416,8 +418,8 @@ Kernel packedMatmulKernel(const PackedMatmulSpec &spec, const MatmulVariant &var
   const bool tiled = variant.kind == MatmulVariant::tiled, matrix = variant.kind == MatmulVariant::matrix;
   const MatrixShape &shape = variant.shape;
   if (matrix) name += fmt::format("_{}x{}x{}_subgroup{}", shape.m, shape.n, shape.k, shape.subgroup);
-  Emitter e(name, PackedMatmul::operands(spec), matrix ? PackedMatmul::kSubgroups * shape.subgroup : kQuads,
-            spec.where,
+  Emitter e(name, PackedMatmul::operands(spec),
+            matrix ? PackedMatmul::kSubgroups * shape.subgroup : kQuads / variant.slices, spec.where,
             matrix  ? 1
             : tiled ? uint32_t(PackedMatmul::kTileY)
                     : variant.split);

@@ -159,6 +159,16 @@ TEST_CASE("matmul with a weight, its epilogue and rows with gaps") {
                   .dims = {{"batch", 2}, {"seq", 9}}});
 }
 
+TEST_CASE("a matmul of many panels, few rows") {
+  const int64_t rows = GENERATE(1, 3);
+  checkAgreement(
+      {.text = function({{"x", "tensor<?x13xf32, #linnet.dims<seq>>"}},
+                        "  %w = linnet.param \"w\" : tensor<13x4225xf32>\n  %r = linnet.matmul %x, %w : "
+                        "tensor<?x13xf32, #linnet.dims<seq>>, tensor<13x4225xf32>",
+                        "r", "tensor<?x4225xf32, #linnet.dims<seq>>"),
+       .dims = {{"seq", rows}}});
+}
+
 TEST_CASE("a vector times a matrix, and narrow types") {
   checkAgreement({.text = function({{"x", "tensor<31xf32>"}},
                                    "  %w = linnet.param \"w\" : tensor<31x70xf32>\n  %r = linnet.matmul %x, "

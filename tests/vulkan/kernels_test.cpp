@@ -153,11 +153,13 @@ TEST_CASE("attention by a subgroup is valid", "[vulkan]") {
 TEST_CASE("matmul is valid in each variant and weight type", "[vulkan]") {
   const Type type = GENERATE(Type::f32, Type::f16, Type::bf16, Type::i8, Type::i4);
   const int64_t k = GENERATE(64, 37);
-  const MatmulVariant variants[] = {{MatmulVariant::direct, 1, 1, 8},
-                                    {MatmulVariant::direct, 8, 1, 8},
-                                    {MatmulVariant::direct, 1, 8, 0},
-                                    {MatmulVariant::direct, 4, 8, 0},
-                                    {MatmulVariant::tiled, 64, 1, 0}};
+  const MatmulVariant variants[] = {{.rows = 1, .subgroup = 8},
+                                    {.rows = 8, .subgroup = 8},
+                                    {.rows = 1, .split = 8},
+                                    {.rows = 4, .split = 8},
+                                    {.kind = MatmulVariant::direct, .rows = 1, .split = 32, .slices = 4},
+                                    {.kind = MatmulVariant::direct, .rows = 4, .split = 32, .slices = 4},
+                                    {.kind = MatmulVariant::tiled, .rows = 64}};
   for (const MatmulVariant &variant : variants) {
     PackedMatmulSpec spec;
     spec.w = {k, 70, 16, 64, type};
