@@ -1,5 +1,4 @@
-#include "backends/vulkan/emitter.h"
-#include "backends/vulkan/kernels.h"
+#include "backends/vulkan/attention.h"
 
 #include <fmt/format.h>
 
@@ -43,25 +42,16 @@ struct Query {
     row = b.add(b.mul(sequence, queries), t);
     cache_row = b.mul(b.add(b.mul(sequence, heads), head), e.extent(spec.capacity));
     if (!spec.append) {
-      last = end();
+      last = endOfKeys(e, spec, sequence, t);
       return;
     }
-    Value past = integer(4), capacity = e.extent(spec.capacity);
+    Value past = ofSequence(e, 4, sequence), capacity = e.extent(spec.capacity);
     fits = b.lt(past, capacity), last = b.min(past, capacity), place = b.add(cache_row, past);
   }
 
   /// Where the head's columns begin in this query's row of q, new k and new v.
   Value columns() const {
     return b.add(b.mul(row, e.extent(spec.q_stride)), b.mul(head, e.u(uint64_t(spec.head_size))));
-  }
-
-private:
-  Value integer(uint32_t operand) { return b.bitcast(e.load(operand, sequence, Type::i32), Builder::u32()); }
-  Value end() {
-    Value past = spec.past ? integer(4) : e.u(0);
-    Value end = b.add(past, spec.causal ? b.add(t, e.u(1)) : e.extent(spec.queries));
-    if (spec.length) end = b.min(end, b.add(past, integer(4 + spec.past)));
-    return b.min(end, e.extent(spec.capacity));
   }
 };
 
@@ -182,10 +172,6 @@ struct SubgroupAttention {
     Value four = i ? b.add(lane, e.u(i * kLanes)) : lane;
     return (i + 1) * kLanes > fours ? b.min(four, e.u(fours - 1)) : four;
   }
-  Value sumOf(Value four) {
-    return b.add(b.add(b.extract(four, 0), b.extract(four, 1)),
-                 b.add(b.extract(four, 2), b.extract(four, 3)));
-  }
   Value rowOf(const Query &at, Value key) {
     return b.mul(b.add(at.cache_row, b.min(key, b.sub(at.last, e.u(1)))), e.u(fours));
   }
@@ -223,7 +209,7 @@ struct SubgroupAttention {
     Value dot = b.splat(e.f(0), 4);
     for (uint32_t four = 0; four < fours; ++four)
       dot = b.fma(entry(kNewKey, b.add(from, e.u(four))), query[four], dot);
-    Value score = sumOf(dot);
+    Value score = sumOfFour(b, dot);
     score = b.select(at.fits, b.mul(score, e.f(spec.scale)), e.f(-HUGE_VAL));
     auto [weight, shrink] = softmax.add(score);
     for (uint32_t i = 0; i < each; ++i) {
@@ -255,7 +241,7 @@ struct SubgroupAttention {
     Value key = b.add(first, lane), row = rowOf(at, key), dot = b.splat(e.f(0), 4);
     for (uint32_t four = 0; four < fours; ++four)
       dot = b.fma(e.loadFour(1, b.add(row, e.u(four)), spec.cache), query[four], dot);
-    Value score = sumOf(dot);
+    Value score = sumOfFour(b, dot);
     score = b.select(b.lt(key, at.last), b.mul(score, e.f(spec.scale)), e.f(-HUGE_VAL));
     Value before = b.get(top), now = b.max(before, b.subgroupReduce(spirv::SubgroupOp::max, score));
     Value weight = e.exp(b.sub(score, now)), shrink = e.exp(b.sub(before, now));

@@ -1,8 +1,7 @@
 // Attention for prompts on a GPU: sixteen queries of a head share the keys and values that a workgroup brings
 // into its shared memory, a block at a time, so that each is read once for all of them. Dao et al., 2022,
 // arXiv:2205.14135.
-#include "backends/vulkan/emitter.h"
-#include "backends/vulkan/kernels.h"
+#include "backends/vulkan/attention.h"
 
 #include <fmt/format.h>
 
@@ -23,17 +22,7 @@ struct AttentionTile {
   Shared block = e.shared(Builder::f32(4), keys *stride, "block");
   Shared weights = e.shared(Builder::f32(), kQueries *keys, "weights");
   Value lane = b.localId(0), y = b.localId(1), me = b.add(b.mul(y, e.u(kLanes)), lane);
-  Value past = {}, cache_row = {}, end = {}; ///< end: behind the last key that this invocation's query sees
-
-  Value integer(uint32_t operand, Value sequence) {
-    return b.bitcast(e.load(operand, sequence, Type::i32), Builder::u32());
-  }
-  /// One past the last key that query t sees.
-  Value endOf(Value t, Value sequence) {
-    Value last = b.add(past, spec.causal ? b.add(t, e.u(1)) : e.extent(spec.queries));
-    if (spec.length) last = b.min(last, b.add(past, integer(4u + spec.past, sequence)));
-    return b.min(last, e.extent(spec.capacity));
-  }
+  Value cache_row = {}, end = {}; ///< end: behind the last key that this invocation's query sees
 
   void emit() {
     Value heads = e.extent(spec.heads), queries = e.extent(spec.queries);
@@ -46,10 +35,9 @@ struct AttentionTile {
   void one(Value sequence, Value head, Value tile) {
     Value queries = e.extent(spec.queries), first = b.mul(tile, e.u(kQueries)), t = b.add(first, y);
     Value last_query = b.sub(queries, e.u(1));
-    past = spec.past ? integer(4, sequence) : e.u(0);
     cache_row = b.mul(b.add(b.mul(sequence, e.extent(spec.heads)), head), e.extent(spec.capacity));
-    end = endOf(b.min(t, last_query), sequence);
-    Value all = endOf(b.min(b.add(first, e.u(kQueries - 1)), last_query), sequence);
+    end = endOfKeys(e, spec, sequence, b.min(t, last_query));
+    Value all = endOfKeys(e, spec, sequence, b.min(b.add(first, e.u(kQueries - 1)), last_query));
     auto rowOf = [&](Value at) { return b.add(b.mul(sequence, queries), b.min(at, last_query)); };
     b.barrier(); // the tile before is done with the queries
     b.forRange(me, e.u(kQueries * fours), e.u(e.invocations()), [&](Value i) {
@@ -116,10 +104,7 @@ struct AttentionTile {
       Value q = b.load(query, b.add(b.mul(y, e.u(fours)), four));
       b.set(dot, b.fma(q, b.load(block, b.add(b.mul(j, e.u(stride)), four)), b.get(dot)));
     });
-    Value sums = b.get(dot);
-    Value sum =
-        b.add(b.add(b.extract(sums, 0), b.extract(sums, 1)), b.add(b.extract(sums, 2), b.extract(sums, 3)));
-    return b.mul(sum, e.f(spec.scale));
+    return b.mul(sumOfFour(b, b.get(dot)), e.f(spec.scale));
   }
 
   /// Which four of the head's columns is this invocation's i-th: the last again where there are no more.

@@ -357,9 +357,10 @@ Shared Emitter::shared(spirv::Type element, uint32_t count, std::string_view nam
 
 Value Emitter::reduce(Shared scratch, Value x, const Combine &combine) {
   Value lane = b.localId(0);
+  if (kernel.local_size[1] > 1) lane = b.add(b.mul(b.localId(1), u(kernel.local_size[0])), lane);
   b.barrier(); // an earlier reduction may still be read
   b.store(scratch, lane, x);
-  for (uint32_t half = kernel.local_size[0] / 2; half; half /= 2) {
+  for (uint32_t half = invocations() / 2; half; half /= 2) {
     b.barrier();
     b.ifThen(b.lt(lane, u(half)), [&] {
       b.store(scratch, lane, combine(b.load(scratch, lane), b.load(scratch, b.add(lane, u(half)))));

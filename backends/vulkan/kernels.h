@@ -102,7 +102,6 @@ Kernel subgroupAttentionKernel(const AttentionSpec &spec);
 /// k and v begin at a multiple of four words.
 constexpr uint32_t kAttentionTile = 16;
 Kernel tiledAttentionKernel(const AttentionSpec &spec);
-std::string attentionName(const AttentionSpec &spec);
 
 /// Scores (B, H, T, S) with what a query does not see at -infinity. Operands {x, out, past?, length?}; items
 /// are elements.

@@ -55,17 +55,14 @@ std::vector<Choice> Lowering::attentionChoices(const Call &call, AttentionSpec s
     if (spec.append) spec.where.texels.insert(spec.where.texels.end(), {0, 0, 4, 4});
     choices.push_back(
         {.kernel = subgroupAttentionKernel(spec), .groups = queries, .where = spec.where, .args = args});
-  }
-  const uint32_t in_fours = 0x7;
-  if (fours(spec.head_size) && fours(spec.q_stride) && spec.head_size <= 128 && spec.type == Type::f32 &&
-      !spec.append && !(plain.inside & in_fours)) {
     spec.where = plain;
-    choices.push_back({.kernel = tiledAttentionKernel(spec),
-                       .groups = {{spec.queries, kAttentionTile}, {spec.batch * spec.heads, 1}},
-                       .amount = spec.queries,
-                       .least = kAttentionTile / 2,
-                       .where = plain,
-                       .args = args});
+    if (!spec.append)
+      choices.push_back({.kernel = tiledAttentionKernel(spec),
+                         .groups = {{spec.queries, kAttentionTile}, {spec.batch * spec.heads, 1}},
+                         .amount = spec.queries,
+                         .least = kAttentionTile / 2,
+                         .where = plain,
+                         .args = args});
   }
   auto add = [&](const Operands &where) {
     spec.where = where;

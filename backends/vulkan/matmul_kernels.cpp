@@ -89,24 +89,11 @@ struct PackedMatmul {
                  [&](Value i) { b.set(one, b.add(b.get(one), term(oneOf(row, i)))); });
     Value sums = b.get(four), sum = b.get(one);
     for (int i = 0; i < 4; ++i) sum = b.add(sum, b.extract(sums, i));
-    if (!variant.subgroup) return reduceAll(sum);
+    if (!variant.subgroup) return e.reduce(scratch, sum, [&](Value x, Value y) { return b.add(x, y); });
     return b.subgroupReduce(spirv::SubgroupOp::add, sum);
   }
   uint32_t quads() const { return kQuads / variant.slices; } ///< of a direct variant's workgroup
   Value me() { return b.add(b.mul(b.localId(1), e.u(quads())), b.localId(0)); }
-  Value reduceAll(Value x) {
-    b.barrier(); // an earlier sum may still be read
-    b.store(scratch, me(), x);
-    for (uint32_t half = e.invocations() / 2; half; half /= 2) {
-      b.barrier();
-      b.ifThen(b.lt(me(), e.u(half)), [&] {
-        b.store(scratch, me(), b.add(b.load(scratch, me()), b.load(scratch, b.add(me(), e.u(half)))));
-      });
-    }
-    b.barrier();
-    return b.load(scratch, e.u(0));
-  }
-
   Row rowOf(Value number) {
     Row row{b.mul(spec.last ? lastOf(number) : number, e.u(uint64_t(spec.a_stride))), {}, {}};
     if (!spec.norm) return row;
@@ -382,8 +369,7 @@ struct PackedMatmul {
 
   /// Invocation number i brings elements i, i + 128, ... of the tile, k fastest.
   void fillActivations(Shared a, Value first, Value k0) {
-    Value me = b.add(b.mul(b.localId(1), e.u(kQuads)), b.localId(0));
-    b.forRange(me, e.u(kTileK * variant.rows), e.u(kQuads * kTileY), [&](Value i) {
+    b.forRange(me(), e.u(kTileK * variant.rows), e.u(kQuads * kTileY), [&](Value i) {
       Value k = b.bitAnd(i, e.u(kTileK - 1)), row = b.div(i, e.u(kTileK));
       Value x = b.add(k0, k), y = b.add(first, row);
       Variable value = b.variable(e.f(0));
