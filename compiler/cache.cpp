@@ -3,6 +3,7 @@
 #include "linnet/version.h"
 #include "runtime/artifact.h"
 #include "runtime/hash.h"
+#include "support/cache_directory.h"
 #include "support/error.h"
 #include "support/file.h"
 
@@ -11,7 +12,6 @@
 
 #include <cctype>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <dlfcn.h>
@@ -20,11 +20,6 @@
 
 namespace linnet {
 namespace {
-
-std::string environment(const char *name) {
-  const char *value = std::getenv(name);
-  return value ? value : "";
-}
 
 uint64_t hashOf(std::string_view text) {
   StreamingHash hash;
@@ -52,11 +47,7 @@ std::string ownPath() {
 
 Result<CompileCache> CompileCache::open() {
   CompileCache cache;
-  cache.directory = environment("LINNET_CACHE_DIR");
-  if (cache.directory.empty() && !environment("XDG_CACHE_HOME").empty())
-    cache.directory = environment("XDG_CACHE_HOME") + "/linnet";
-  if (cache.directory.empty() && !environment("HOME").empty())
-    cache.directory = environment("HOME") + "/.cache/linnet";
+  cache.directory = cacheDirectory();
   if (cache.directory.empty())
     return errorf("no place for compiled models: none of LINNET_CACHE_DIR, XDG_CACHE_HOME and HOME is set");
   for (const char *part : {"/compiled", "/hashes"}) {

@@ -1,9 +1,9 @@
 #include "runtime/vulkan/device_file.h"
 #include "runtime/format.h"
+#include "support/cache_directory.h"
 #include "support/error.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 
@@ -32,17 +32,6 @@ Header headerFor(const Inventory &inventory, const std::string &kind, std::span<
 }
 
 } // namespace
-
-std::string cacheDirectory() {
-  auto variable = [](const char *name) -> std::string {
-    const char *value = std::getenv(name);
-    return value ? value : "";
-  };
-  if (std::string chosen = variable("LINNET_CACHE_DIR"); !chosen.empty()) return chosen;
-  if (std::string cache = variable("XDG_CACHE_HOME"); !cache.empty()) return cache + "/linnet";
-  if (std::string home = variable("HOME"); !home.empty()) return home + "/.cache/linnet";
-  return "";
-}
 
 std::string DeviceFile::path(const Inventory &inventory, std::string_view kind) {
   std::string directory = cacheDirectory(), name;

@@ -12,10 +12,6 @@
 
 namespace linnet::vulkan {
 
-/// Where such files are kept: LINNET_CACHE_DIR, or linnet under XDG_CACHE_HOME or ~/.cache; "" where there is
-/// none.
-std::string cacheDirectory();
-
 class DeviceFile {
 public:
   /// `kind`: the end of its name, of at most 16 letters. Reads what is there.

@@ -37,6 +37,39 @@ PipelineSpec plainPipeline() {
   return spec;
 }
 
+/// Attention of three heads of `head` over caches that are states: q, k and v are cut from one matrix of
+/// `type`, k and v go into the caches, of type `cache`. `bounds`: "batch = 3, seq = 16, context = 37".
+std::string cachedAttention(const std::string &type, const std::string &cache, int64_t head,
+                            const std::string &bounds) {
+  return replaced(R"(module attributes {linnet.bounds = {$bounds}} {
+func.func @main(%x: $row {linnet.name = "x"}, %past: $past {linnet.name = "past"}, %k: $cache {linnet.state = "k"}, %v: $cache {linnet.state = "v"})
+    -> ($part {linnet.name = "out"}, $cache {linnet.state = "k"}, $cache {linnet.state = "v"}) {
+  %qs = linnet.slice %x dim 2 offset 0 size <C> : $row
+  %ks = linnet.slice %x dim 2 offset <C> size <C> : $row
+  %vs = linnet.slice %x dim 2 offset <2C> size <C> : $row
+  %qh = linnet.reshape %qs : $part to $heads
+  %kh = linnet.reshape %ks : $part to $heads
+  %vh = linnet.reshape %vs : $part to $heads
+  %k1 = linnet.cache_append %k, %kh, %past : $cache, $heads, $past
+  %v1 = linnet.cache_append %v, %vh, %past : $cache, $heads, $past
+  %a = linnet.attention %qh, %k1, %v1 past %past {scale = 0.5 : f32} : $heads, $cache, $cache past $past
+  %r = linnet.reshape %a : $heads to $part
+  return %r, %k1, %v1 : $part, $cache, $cache
+}
+})",
+                  {{"$bounds", bounds},
+                   {"$row", fmt::format("tensor<?x?x{}x<T>, #linnet.dims<batch, seq>>", 9 * head)},
+                   {"$part", "tensor<?x?x<C>x<T>, #linnet.dims<batch, seq>>"},
+                   {"$heads", "tensor<?x?x3x<D>x<T>, #linnet.dims<batch, seq>>"},
+                   {"$cache", "tensor<?x3x?x<D>x<S>, #linnet.dims<batch, context>>"},
+                   {"$past", "tensor<?xi32, #linnet.dims<batch>>"},
+                   {"<2C>", std::to_string(6 * head)},
+                   {"<C>", std::to_string(3 * head)},
+                   {"<D>", std::to_string(head)},
+                   {"<S>", cache},
+                   {"<T>", type}});
+}
+
 } // namespace
 
 TEST_CASE("elementwise ops, each alone") {
@@ -241,30 +274,7 @@ TEST_CASE("embed of plain tables, positions") {
 
 TEST_CASE("attention over caches that are states, q k and v cut from one matrix") {
   const std::string type = GENERATE(std::string("f32"), std::string("f16"), std::string("bf16"));
-  const std::string text =
-      replaced(R"(module attributes {linnet.bounds = {batch = 3, seq = 16, context = 37}} {
-func.func @main(%x: $row {linnet.name = "x"}, %past: $past {linnet.name = "past"}, %k: $cache {linnet.state = "k"}, %v: $cache {linnet.state = "v"})
-    -> ($part {linnet.name = "out"}, $cache {linnet.state = "k"}, $cache {linnet.state = "v"}) {
-  %qs = linnet.slice %x dim 2 offset 0 size 21 : $row
-  %ks = linnet.slice %x dim 2 offset 21 size 21 : $row
-  %vs = linnet.slice %x dim 2 offset 42 size 21 : $row
-  %qh = linnet.reshape %qs : $part to $heads
-  %kh = linnet.reshape %ks : $part to $heads
-  %vh = linnet.reshape %vs : $part to $heads
-  %k1 = linnet.cache_append %k, %kh, %past : $cache, $heads, $past
-  %v1 = linnet.cache_append %v, %vh, %past : $cache, $heads, $past
-  %a = linnet.attention %qh, %k1, %v1 past %past {scale = 0.5 : f32} : $heads, $cache, $cache past $past
-  %r = linnet.reshape %a : $heads to $part
-  return %r, %k1, %v1 : $part, $cache, $cache
-}
-})",
-               {{"$row", "tensor<?x?x63x$t, #linnet.dims<batch, seq>>"},
-                {"$part", "tensor<?x?x21x$t, #linnet.dims<batch, seq>>"},
-                {"$heads", "tensor<?x?x3x7x$t, #linnet.dims<batch, seq>>"},
-                {"$cache", "tensor<?x3x?x7x$t, #linnet.dims<batch, context>>"},
-                {"$past", "tensor<?xi32, #linnet.dims<batch>>"},
-                {"$t", type}});
-  checkAgreement({.text = text,
+  checkAgreement({.text = cachedAttention(type, type, 7, "batch = 3, seq = 16, context = 37"),
                   .dims = {{"batch", 3}, {"seq", 13}},
                   .integers = {{"past", 25}},
                   .tolerance = type == "f32"   ? 1e-5
@@ -275,46 +285,18 @@ func.func @main(%x: $row {linnet.name = "x"}, %past: $past {linnet.name = "past"
 
 TEST_CASE("tokens appended to the caches that their attention reads") {
   const auto [type, cache, head, seq] =
-      GENERATE(table<std::string, std::string, std::string, int64_t>({{"f32", "f32", "7", 1},
-                                                                      {"f32", "f32", "20", 1},
-                                                                      {"f32", "f32", "64", 1},
-                                                                      {"f32", "f16", "20", 1},
-                                                                      {"f32", "bf16", "7", 1},
-                                                                      {"f32", "bf16", "64", 1},
-                                                                      {"f16", "f16", "7", 1},
-                                                                      {"f32", "f32", "20", 37},
-                                                                      {"f32", "f16", "64", 37},
-                                                                      {"f32", "f32", "100", 9}}));
-  const int64_t size = std::stoll(head);
-  const std::string text =
-      replaced(R"(module attributes {linnet.bounds = {batch = 3, seq = 40, context = 75}} {
-func.func @main(%x: $row {linnet.name = "x"}, %past: $past {linnet.name = "past"}, %k: $cache {linnet.state = "k"}, %v: $cache {linnet.state = "v"})
-    -> ($part {linnet.name = "out"}, $cache {linnet.state = "k"}, $cache {linnet.state = "v"}) {
-  %qs = linnet.slice %x dim 2 offset 0 size <C> : $row
-  %ks = linnet.slice %x dim 2 offset <C> size <C> : $row
-  %vs = linnet.slice %x dim 2 offset <2C> size <C> : $row
-  %qh = linnet.reshape %qs : $part to $heads
-  %kh = linnet.reshape %ks : $part to $heads
-  %vh = linnet.reshape %vs : $part to $heads
-  %k1 = linnet.cache_append %k, %kh, %past : $cache, $heads, $past
-  %v1 = linnet.cache_append %v, %vh, %past : $cache, $heads, $past
-  %a = linnet.attention %qh, %k1, %v1 past %past {scale = 0.5 : f32} : $heads, $cache, $cache past $past
-  %r = linnet.reshape %a : $heads to $part
-  return %r, %k1, %v1 : $part, $cache, $cache
-}
-})",
-               {{"$row", fmt::format("tensor<?x?x{}x<T>, #linnet.dims<batch, seq>>", 9 * size)},
-                {"$part", "tensor<?x?x<C>x<T>, #linnet.dims<batch, seq>>"},
-                {"$heads", "tensor<?x?x3x<D>x<T>, #linnet.dims<batch, seq>>"},
-                {"$cache", "tensor<?x3x?x<D>x<S>, #linnet.dims<batch, context>>"},
-                {"$past", "tensor<?xi32, #linnet.dims<batch>>"},
-                {"<2C>", std::to_string(6 * size)},
-                {"<C>", std::to_string(3 * size)},
-                {"<D>", head},
-                {"<S>", cache},
-                {"<T>", type}});
+      GENERATE(table<std::string, std::string, int64_t, int64_t>({{"f32", "f32", 7, 1},
+                                                                  {"f32", "f32", 20, 1},
+                                                                  {"f32", "f32", 64, 1},
+                                                                  {"f32", "f16", 20, 1},
+                                                                  {"f32", "bf16", 7, 1},
+                                                                  {"f32", "bf16", 64, 1},
+                                                                  {"f16", "f16", 7, 1},
+                                                                  {"f32", "f32", 20, 37},
+                                                                  {"f32", "f16", 64, 37},
+                                                                  {"f32", "f32", 100, 9}}));
   // Some pasts reach beyond the caches: then there is no room for the new row.
-  checkAgreement({.text = text,
+  checkAgreement({.text = cachedAttention(type, cache, head, "batch = 3, seq = 40, context = 75"),
                   .dims = {{"batch", 3}, {"seq", seq}},
                   .integers = {{"past", 90}},
                   .tolerance = type == "f32" ? (cache == "f32" ? 1e-5 : 1e-4) : 2e-3,

@@ -8,13 +8,9 @@
 
 namespace fixtures {
 
-inline void finishCpu(const std::string &path, ArtifactWriter &writer,
-                      std::unique_ptr<fb::ProgramT> program) {
+inline void finishCpu(ArtifactWriter &writer, std::unique_ptr<fb::ProgramT> program) {
   program->target = "cpu";
-  fb::MetadataT metadata;
-  metadata.programs.push_back(std::move(program));
-  auto written = writer.finish(metadata);
-  if (!written) throw std::runtime_error(written.error().message);
+  finish(writer, std::move(program));
 }
 
 inline void addCode(ArtifactWriter &writer, fb::ProgramT &program,
@@ -76,7 +72,7 @@ inline void writeChain(const std::string &path, const ChainArtifact &chain) {
   addCall(*entry, "test.affine", 0, refs(arena(2048), ref(fb::Space::output, 0, 0, 2048)), symbol(0, 8), 1);
   if (chain.last_only_for_y) entry->commands.back()->only_for = {0};
   program->entries.push_back(std::move(entry));
-  finishCpu(path, writer, std::move(program));
+  finishCpu(writer, std::move(program));
 }
 
 inline std::vector<float> chainReference(const ChainArtifact &, std::vector<float> x) {
@@ -158,7 +154,7 @@ inline void writeMatmul(const std::string &path, const MatmulArtifact &options) 
   command->body.Set(std::move(matmul));
   entry->commands.push_back(std::move(command));
   program->entries.push_back(std::move(entry));
-  finishCpu(path, writer, std::move(program));
+  finishCpu(writer, std::move(program));
 }
 
 inline std::vector<float> matmulReference(const MatmulArtifact &options, const std::vector<float> &x) {
@@ -186,11 +182,7 @@ inline void writeCounter(const std::string &path) {
   auto program = std::make_unique<fb::ProgramT>();
   addCode(writer, *program, {{"any", {}}});
   program->kernels = {"test_count"};
-  auto state = std::make_unique<fb::StateT>();
-  state->name = "counter";
-  state->shape = shape(constant(1));
-  state->bytes = program->state_bytes = 4;
-  program->states.push_back(std::move(state));
+  addCounter(*program);
   auto entry = std::make_unique<fb::EntryT>();
   entry->name = "main";
   entry->io_bytes = 64;
@@ -198,7 +190,7 @@ inline void writeCounter(const std::string &path) {
   addCall(*entry, "test.count", 0, refs(ref(fb::Space::state, 0, 0, 4), ref(fb::Space::output, 0, 0, 4)),
           constant(1), 1);
   program->entries.push_back(std::move(entry));
-  finishCpu(path, writer, std::move(program));
+  finishCpu(writer, std::move(program));
 }
 
 } // namespace fixtures

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <stdexcept>
 
 namespace fixtures {
 
@@ -66,6 +67,29 @@ std::unique_ptr<fb::RefT> ref(fb::Space space, uint32_t index, uint64_t offset, 
   made->offset = offset;
   made->size = size;
   return made;
+}
+
+std::unique_ptr<fb::WeightT> weightOf(ArtifactWriter &writer, std::span<const float> values) {
+  auto weight = std::make_unique<fb::WeightT>();
+  weight->name = "w";
+  weight->shape = {static_cast<int64_t>(values.size())};
+  weight->blob = std::make_unique<fb::BlobT>(*writer.add(std::as_bytes(values)));
+  return weight;
+}
+
+void addCounter(fb::ProgramT &program) {
+  auto state = std::make_unique<fb::StateT>();
+  state->name = "counter";
+  state->shape = shape(constant(1));
+  state->bytes = program.state_bytes = 4;
+  program.states.push_back(std::move(state));
+}
+
+void finish(ArtifactWriter &writer, std::unique_ptr<fb::ProgramT> program) {
+  fb::MetadataT metadata;
+  metadata.programs.push_back(std::move(program));
+  auto written = writer.finish(metadata);
+  if (!written) throw std::runtime_error(written.error().message);
 }
 
 Tokenizer byteTokenizer() {

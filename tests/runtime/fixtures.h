@@ -39,6 +39,13 @@ template <class... Exprs> std::vector<std::unique_ptr<fb::ExprT>> shape(Exprs...
   return list;
 }
 
+/// A weight "w" of these numbers.
+std::unique_ptr<fb::WeightT> weightOf(ArtifactWriter &writer, std::span<const float> values);
+/// Gives the program, as its first state, one float "counter".
+void addCounter(fb::ProgramT &program);
+/// Writes an artifact of this program alone; throws where that fails.
+void finish(ArtifactWriter &writer, std::unique_ptr<fb::ProgramT> program);
+
 /// A tokenizer of the 256 bytes and "<|endoftext|>", id 256.
 Tokenizer byteTokenizer();
 

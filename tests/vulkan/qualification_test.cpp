@@ -1,14 +1,13 @@
 // Variants that answer wrongly, do not compile, hang, lose the device or crash the process, made so on
 // purpose (runtime/vulkan/fault.h): each is put aside, the poorer choice gives the right numbers, and the
 // next start tries nothing. The validation layers say nothing.
-#include "backends/vulkan/spirv/builder.h"
 #include "runtime/vulkan/abandoned.h"
 #include "runtime/vulkan/device_file.h"
 #include "runtime/vulkan/executable.h"
 #include "runtime/vulkan/vulkan_device.h"
 #include "support/error.h"
 #include "tests/catch.h"
-#include "tests/runtime/gpu_artifact.h"
+#include "tests/vulkan/toy_artifact.h"
 
 #include <cstdlib>
 #include <cstring>
@@ -21,18 +20,6 @@ using namespace fixtures;
 using namespace linnet::vulkan;
 
 namespace {
-
-using linnet::spirv::Builder;
-
-// y[i] = 2 x[i] + w[i] for i < push 0.
-linnet::spirv::Words affine() {
-  Builder b({.name = "main", .local_size = {64, 1, 1}, .n_buffers = 3, .n_push = 1});
-  auto i = b.globalId(0);
-  b.ifThen(b.lt(i, b.push(0)), [&] {
-    b.store(2, i, b.add(b.mul(b.load(0, i, Builder::f32()), b.constant(2.0f)), b.load(1, i, Builder::f32())));
-  });
-  return b.finish();
-}
 
 // counter[0] += x[0]; y[0] = counter[0], to be sure that trials leave states as they were.
 linnet::spirv::Words sum() {
@@ -48,18 +35,13 @@ linnet::spirv::Words sum() {
 
 void addDispatch(fb::EntryT &entry, fb::DispatchT dispatch, std::vector<fb::Access> access,
                  const std::vector<uint32_t> &shaders, std::vector<uint32_t> results) {
-  dispatch.types.assign(dispatch.args.size(), fb::DType::f32);
-  dispatch.results = std::move(results);
   for (uint32_t s : shaders) dispatch.choices.push_back(choice("c", step(s, access, symbol(0, 8))));
-  auto command = std::make_unique<fb::CommandT>();
-  command->op = "test.op";
-  command->body.Set(std::move(dispatch));
-  entry.commands.push_back(std::move(command));
+  fixtures::addDispatch(entry, std::move(dispatch), std::move(results));
 }
 
 // Entry main: x [batch, 8] -> y = 2 x + w, total = the sum of x[0] over all runs.
 // With `shared`, affine_middle is also all that another dispatch has.
-void write(const std::string &path, bool shared = false) {
+void writeVariants(const std::string &path, bool shared = false) {
   auto writer = std::move(*ArtifactWriter::create(path));
   auto program = std::make_unique<fb::ProgramT>();
   program->target = "vulkan";
@@ -72,16 +54,8 @@ void write(const std::string &path, bool shared = false) {
   program->shaders.push_back(shader(writer, "sum_plain", sum(), 3, 1));
   std::vector<float> values(512);
   for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i) / 4;
-  auto weight = std::make_unique<fb::WeightT>();
-  weight->name = "w";
-  weight->shape = {512};
-  weight->blob = std::make_unique<fb::BlobT>(*writer.add(std::as_bytes(std::span(values))));
-  program->weights.push_back(std::move(weight));
-  auto state = std::make_unique<fb::StateT>();
-  state->name = "counter";
-  state->shape = shape(constant(1));
-  state->bytes = program->state_bytes = 4;
-  program->states.push_back(std::move(state));
+  program->weights.push_back(weightOf(writer, values));
+  addCounter(*program);
   auto entry = std::make_unique<fb::EntryT>();
   entry->name = "main";
   entry->bounds = {64};
@@ -106,11 +80,7 @@ void write(const std::string &path, bool shared = false) {
   other.args.push_back(ref(fb::Space::arena, 0, 0, 2048));
   if (shared) addDispatch(*entry, std::move(other), {A::read, A::read, A::write}, {1}, {2});
   program->entries.push_back(std::move(entry));
-  fb::MetadataT metadata;
-  metadata.programs.push_back(std::move(program));
-  auto written = writer.finish(metadata);
-  INFO((written ? "" : written.error().message));
-  REQUIRE(written.ok());
+  finish(writer, std::move(program));
 }
 
 /// The device with the layers on, an artifact, a cache folder of its own and a fault.
@@ -119,7 +89,7 @@ struct Lab {
     setenv("LINNET_CACHE_DIR", (directory / "cache").c_str(), 1);
     setenv("LINNET_VULKAN_TRIALS", "all", 1);
     setMessageHandler([this](const std::string &message) { messages.push_back(message); });
-    write(directory / "a.linnet", shared);
+    writeVariants(directory / "a.linnet", shared);
     artifact.emplace(std::move(*Artifact::open(directory / "a.linnet")));
   }
   ~Lab() {
@@ -290,7 +260,7 @@ TEST_CASE("answers differ by more than the tolerance, or they do not") {
 
 TEST_CASE("sizes of a trial are small, and those that the choice is for") {
   TemporaryDirectory directory;
-  write(directory / "a.linnet");
+  writeVariants(directory / "a.linnet");
   auto artifact = Artifact::open(directory / "a.linnet");
   REQUIRE(artifact.ok());
   fb::DispatchT dispatch;

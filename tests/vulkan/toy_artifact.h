@@ -38,9 +38,11 @@ inline linnet::spirv::Words count() {
   return b.finish();
 }
 
-inline void addDispatch(fb::EntryT &entry, fb::DispatchT dispatch) {
+// Without `results` the last arg is the one result.
+inline void addDispatch(fb::EntryT &entry, fb::DispatchT dispatch, std::vector<uint32_t> results = {}) {
   dispatch.types.assign(dispatch.args.size(), fb::DType::f32);
-  dispatch.results = {static_cast<uint32_t>(dispatch.args.size() - 1)};
+  if (results.empty()) results = {static_cast<uint32_t>(dispatch.args.size() - 1)};
+  dispatch.results = std::move(results);
   auto command = std::make_unique<fb::CommandT>();
   command->op = "test.op";
   command->body.Set(std::move(dispatch));
@@ -82,16 +84,8 @@ inline void write(const std::string &path) {
   program->shaders.push_back(shader(writer, "count", count(), 2, 0, 1));
   std::vector<float> values(1000);
   for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i) / 4;
-  auto weight = std::make_unique<fb::WeightT>();
-  weight->name = "w";
-  weight->shape = {1000};
-  weight->blob = std::make_unique<fb::BlobT>(*writer.add(std::as_bytes(std::span(values))));
-  program->weights.push_back(std::move(weight));
-  auto state = std::make_unique<fb::StateT>();
-  state->name = "counter";
-  state->shape = shape(constant(1));
-  state->bytes = program->state_bytes = 4;
-  program->states.push_back(std::move(state));
+  program->weights.push_back(weightOf(writer, values));
+  addCounter(*program);
   auto entry = std::make_unique<fb::EntryT>();
   entry->name = "main";
   entry->bounds = {64};
@@ -132,11 +126,7 @@ inline void write(const std::string &path) {
   addDispatch(*entry, std::move(counter));
   program->entries.push_back(std::move(entry));
   program->entries.push_back(nextEntry());
-  fb::MetadataT metadata;
-  metadata.programs.push_back(std::move(program));
-  auto written = writer.finish(metadata);
-  INFO((written ? "" : written.error().message));
-  REQUIRE(written.ok());
+  finish(writer, std::move(program));
 }
 
 inline std::vector<float> floats(Executable &executable, int i) {
