@@ -4,7 +4,8 @@
 
 namespace linnet {
 
-/// LINNET_CACHE_DIR, or linnet under XDG_CACHE_HOME or ~/.cache; "" where none of these is set. Not made here.
+/// LINNET_CACHE_DIR, or linnet under XDG_CACHE_HOME or ~/.cache; "" where none of these is set. Not made
+/// here.
 std::string cacheDirectory();
 
 } // namespace linnet

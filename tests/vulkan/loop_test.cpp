@@ -7,18 +7,38 @@
 using namespace fixtures;
 using namespace linnet::vulkan;
 
-TEST_CASE("a loop carries outputs to inputs on the device, again without recording anew") {
+namespace {
+
+/// The toy program on the device, the layers on, which have to say nothing.
+struct LoadedToy {
+  LoadedToy() {
+    setenv("LINNET_CACHE_DIR", (directory / "cache").c_str(), 1);
+    write(path);
+    artifact = Artifact::open(path);
+    REQUIRE(artifact.ok());
+    device = openDevice("vulkan");
+    REQUIRE(device.ok());
+    executable = (*device)->load(*artifact, *artifact->program("vulkan"), {});
+    REQUIRE(executable.ok());
+  }
+  ~LoadedToy() {
+    for (const std::string &message : messages.list) FAIL_CHECK(message);
+  }
+  VulkanExecutable &vulkan() { return static_cast<VulkanExecutable &>(**executable); }
+
   TemporaryDirectory directory;
-  setenv("LINNET_CACHE_DIR", (directory / "cache").c_str(), 1);
-  write(directory / "a.linnet");
+  const std::string path = directory / "a.linnet";
   Messages messages;
-  auto artifact = Artifact::open(directory / "a.linnet");
-  REQUIRE(artifact.ok());
-  auto device = openDevice("vulkan");
-  REQUIRE(device.ok());
-  auto executable = (*device)->load(*artifact, *artifact->program("vulkan"), {});
-  REQUIRE(executable.ok());
-  auto &vulkan = static_cast<VulkanExecutable &>(**executable);
+  Result<Artifact> artifact = Error{};
+  Result<std::unique_ptr<Device>> device = Error{};
+  Result<std::unique_ptr<Executable>> executable = Error{};
+};
+
+} // namespace
+
+TEST_CASE("a loop carries outputs to inputs on the device, again without recording anew") {
+  LoadedToy toy;
+  VulkanExecutable &vulkan = toy.vulkan();
   const uint64_t before = vulkan.memory().total();
   auto loop = vulkan.makeLoop({{1}, {{{0, 0}, {0, 0}}}, {{0, 1}}, {{0, 0}}});
   INFO((loop ? "" : loop.error().message));
@@ -52,22 +72,17 @@ TEST_CASE("a loop carries outputs to inputs on the device, again without recordi
   for (int64_t batch : {64, 1, 5})
     for (int64_t steps : {int64_t(1), int64_t(2), (*loop)->mostSteps()}) once(batch, steps);
   CHECK(vulkan.counts() == steady);
-  for (const std::string &message : messages.list) FAIL_CHECK(message);
 }
 
 TEST_CASE("a loop that cannot be is refused in a line") {
-  TemporaryDirectory directory;
-  write(directory / "a.linnet");
-  auto artifact = Artifact::open(directory / "a.linnet");
-  auto device = openDevice("vulkan");
-  auto executable = (*device)->load(*artifact, *artifact->program("vulkan"), {});
-  REQUIRE(executable.ok());
+  LoadedToy toy;
+  VulkanExecutable &vulkan = toy.vulkan();
   auto refused = [&](const LoopSpec &spec) {
-    auto made = (*executable)->makeLoop(spec);
+    auto made = vulkan.makeLoop(spec);
     REQUIRE(!made.ok());
     return made.error().message;
   };
-  const std::string path = directory / "a.linnet";
+  const std::string &path = toy.path;
   CHECK(refused({{}, {}, {}, {}}) == path + ": a loop without an entry");
   CHECK(refused({{2}, {}, {}, {}}) == path + ": a loop's entry: number 2 of 2");
   CHECK(refused({{1, 1}, {}, {}, {}}) == path + ": a loop's entry: number 1 twice");
@@ -75,7 +90,7 @@ TEST_CASE("a loop that cannot be is refused in a line") {
   CHECK(refused({{1}, {{{1, 0}, {0, 0}}}, {}, {}}) == path + ": a loop's stage: number 1 of 1");
   CHECK(refused({{1}, {}, {{0, 2}}, {}}) == path + ": a loop's input: number 2 of 2");
   CHECK(refused({{1}, {}, {}, {{0, -1}}}) == path + ": a loop's output: number -1 of 1");
-  auto loop = std::move(*(*executable)->makeLoop({{0}, {{{0, 1}, {0, 0}}}, {}, {{0, 0}}}));
+  auto loop = std::move(*vulkan.makeLoop({{0}, {{{0, 1}, {0, 0}}}, {}, {{0, 0}}}));
   std::vector<float> x(8);
   std::vector<std::span<const std::byte>> in = {std::as_bytes(std::span(x))};
   std::vector<int64_t> one = {1};
@@ -91,26 +106,19 @@ TEST_CASE("a loop that cannot be is refused in a line") {
   CHECK(fails(*loop, 65, {{one, in}}) == "entry 'main': expected from 1 to 64 steps, found 65");
   CHECK(fails(*loop, 2, {{one, in}}) ==
         "entry 'main': output 'all' cannot become input 'x': 4000 bytes of f32, 32 of f32");
-  auto tables = std::move(*(*executable)->makeLoop({{1}, {}, {{0, 1}}, {}}));
+  auto tables = std::move(*vulkan.makeLoop({{1}, {}, {{0, 1}}, {}}));
   std::vector<std::span<const std::byte>> two = {in[0], in[0]};
   CHECK(fails(*tables, 3, {{one, two}}) == "entry 'next': expected 1 tables, found 0");
   CHECK(fails(*tables, 3, {{one, two}}, Tables(two).first(1)) ==
         "entry 'next': input 't' of the steps behind the first: expected 64 bytes, found 32");
   // What an entry gives another is not given from outside.
-  auto joined = std::move(*(*executable)->makeLoop({{0, 1}, {{{0, 0}, {1, 0}}}, {}, {}}));
+  auto joined = std::move(*vulkan.makeLoop({{0, 1}, {{{0, 0}, {1, 0}}}, {}, {}}));
   CHECK(fails(*joined, 1, {{one, in}, {one, two}}) == "entry 'next': input 'x': expected 0 bytes, found 32");
 }
 
 TEST_CASE("a loop of two entries: the one's output is the other's input, and back") {
-  TemporaryDirectory directory;
-  setenv("LINNET_CACHE_DIR", (directory / "cache").c_str(), 1);
-  write(directory / "a.linnet");
-  Messages messages;
-  auto artifact = Artifact::open(directory / "a.linnet");
-  auto device = openDevice("vulkan");
-  auto executable = (*device)->load(*artifact, *artifact->program("vulkan"), {});
-  REQUIRE(executable.ok());
-  auto &vulkan = static_cast<VulkanExecutable &>(**executable);
+  LoadedToy toy;
+  VulkanExecutable &vulkan = toy.vulkan();
   const int64_t batch = 5, steps = 6;
   const size_t n = batch * 8;
   std::vector<int64_t> symbols = {batch};
@@ -152,5 +160,4 @@ TEST_CASE("a loop of two entries: the one's output is the other's input, and bac
   of_next[0] = std::as_bytes(std::span(ys).first(n));
   REQUIRE(vulkan.run(1, symbols, of_next, {}).ok());
   CHECK(floats(vulkan, 0) == std::vector<float>(zs.begin(), zs.begin() + static_cast<ptrdiff_t>(n)));
-  for (const std::string &message : messages.list) FAIL_CHECK(message);
 }
