@@ -7,6 +7,8 @@ from . import logits
 from .process import BusyLoop, Failed, Server
 from .stats import Run, rotated
 
+SETTLE = 0.05  # seconds until threads that wait for more work by spinning, a peer's or the probe's, are asleep
+
 
 @dataclass
 class Turn(Run):
@@ -26,7 +28,7 @@ class Probe:
                               options.probe_seconds], greets=False)
 
     def __call__(self):
-        time.sleep(0.02)  # threads of the run before have gone to sleep
+        time.sleep(SETTLE)
         reply = self.server.ask(self.kind)
         return reply["read_bytes_per_s"], reply["ops_per_s"]
 
@@ -72,6 +74,7 @@ class Group:
         self.servers.pop(name).close()
 
     def turn(self, name, case, before):
+        time.sleep(SETTLE)
         seconds = self.servers[name].ask(case.request)["seconds"]
         after = self.probe()
         read, operations = ((a + b) / 2 for a, b in zip(before, after))
@@ -108,11 +111,11 @@ class Group:
         shares = {name: [] for name in self.servers}
         for index in range(rounds):
             for name in rotated(list(self.servers), index):
+                time.sleep(SETTLE)
                 alone = self.servers[name].ask(case.request)["seconds"]
                 with BusyLoop():
                     disturbed = self.servers[name].ask(case.request)["seconds"]
                 shares[name].append(alone / disturbed)
-                time.sleep(0.05)
         return shares
 
     def close(self):
