@@ -36,6 +36,9 @@ public:
   std::span<const std::byte> blob(const fb::Blob &blob) const {
     return file.subspan(blob.offset(), blob.size());
   }
+  /// What the blobs lie in, for those who read them longer than there is an artifact; empty after
+  /// fromBytes().
+  const MappedFile &mapped() const { return mapping; }
   /// The program for a target ("cpu"), or null.
   const fb::Program *program(std::string_view target) const;
   /// The same, or an error that lists the targets that there are.

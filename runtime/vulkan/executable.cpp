@@ -94,13 +94,13 @@ Result<void> VulkanExecutable::moveApart(int entry) {
 }
 
 // The artifact's own pages where the device can bind them: nothing is copied, and memory has the weights
-// once.
+// once. Only of a file that can be kept: a driver that hangs may read them when the artifact is gone.
 bool VulkanExecutable::shareWeights() {
   const Limits &limits = context->inventory.limits;
   const uint64_t page = limits.host_pointer;
   if (!page || page > static_cast<uint64_t>(sysconf(_SC_PAGESIZE)) ||
       limits.storage_alignment > format::kAlignment || limits.texel_alignment > format::kAlignment ||
-      program.weights()->size() == 0)
+      program.weights()->size() == 0 || artifact.mapped().bytes().empty())
     return false;
   uintptr_t begin = UINTPTR_MAX, end = 0;
   std::vector<uintptr_t> places;
@@ -111,7 +111,7 @@ bool VulkanExecutable::shareWeights() {
     end = std::max(end, places.back() + blob.size());
   }
   begin = begin / page * page, end = (end + page - 1) / page * page;
-  auto buffer = buffers.share({reinterpret_cast<const std::byte *>(begin), end - begin});
+  auto buffer = buffers.share(artifact.mapped(), {reinterpret_cast<const std::byte *>(begin), end - begin});
   if (!buffer) return false;
   for (uint32_t i = 0; i < places.size(); ++i)
     weights.push_back({*buffer, places[i] - begin, program.weights()->Get(i)->blob()->size()});

@@ -26,6 +26,8 @@ public:
   Result<void> readState(std::string_view name, std::span<std::byte> to) override;
   Result<void> writeState(std::string_view name, std::span<const std::byte> from) override;
   MemoryUse memory() const override;
+  /// Whether weights are the artifact's own pages.
+  bool sharesWeights() const { return shared; }
   Result<std::unique_ptr<Loop>> makeLoop(const LoopSpec &spec) override;
   void setProfiler(std::shared_ptr<Profiler> p) override { profiler = std::move(p); }
 

@@ -74,7 +74,7 @@ Result<Buffer> Buffers::make(uint64_t bytes, bool host, const char *what) {
   return buffer;
 }
 
-std::optional<uint32_t> Buffers::share(std::span<const std::byte> bytes) {
+std::optional<uint32_t> Buffers::share(const MappedFile &file, std::span<const std::byte> bytes) {
   const Api &api = context->api;
   const Limits &limits = context->inventory.limits;
   const auto kHandle = VK_EXTERNAL_MEMORY_HANDLE_TYPE_HOST_ALLOCATION_BIT_EXT;
@@ -114,6 +114,7 @@ std::optional<uint32_t> Buffers::share(std::span<const std::byte> bytes) {
     if (buffer.memory) api.FreeMemory(context->device, buffer.memory, nullptr);
     return std::nullopt;
   }
+  files.push_back(file);
   list.push_back(buffer);
   return static_cast<uint32_t>(list.size() - 1);
 }

@@ -2,6 +2,7 @@
 #pragma once
 #include "runtime/vulkan/context.h"
 #include "runtime/vulkan/plan.h"
+#include "support/file.h"
 
 #include <optional>
 
@@ -24,10 +25,10 @@ public:
   /// Lays `sizes` out, each at a multiple of 256, in as few buffers as the device's allocation limit permits.
   /// `host`: in memory that the host reads and writes. `what` names it in errors.
   Result<std::vector<Range>> allocate(const std::vector<uint64_t> &sizes, bool host, const char *what);
-  /// A buffer over the host's own memory, which is only read and outlives this; nothing where the device
+  /// A buffer over `bytes` of the file, which is only read and kept as long as this; nothing where the device
   /// cannot: no error, bytes can still be copied. For drivers that run on a CPU: elsewhere a device may reach
   /// such memory slowly, or not where it belongs to a file.
-  std::optional<uint32_t> share(std::span<const std::byte> bytes);
+  std::optional<uint32_t> share(const MappedFile &file, std::span<const std::byte> bytes);
   const Buffer &operator[](uint32_t number) const { return list[number]; }
   /// Fills a range, through staging where the host does not reach it.
   Result<void> write(const Range &range, std::span<const std::byte> bytes);
@@ -42,6 +43,7 @@ private:
 
   std::shared_ptr<Context> context;
   std::vector<Buffer> list;
+  std::vector<MappedFile> files; // those that are shared
   Buffer staging;
   uint64_t sum = 0;
 };
