@@ -11,6 +11,7 @@
 namespace linnet::vulkan {
 
 using spirv::Builder;
+using spirv::Private;
 using spirv::Shared;
 using spirv::Value;
 using spirv::Variable;

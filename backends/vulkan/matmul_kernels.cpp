@@ -19,7 +19,7 @@ struct PackedMatmul {
   const PackedMatmulSpec &spec;
   const MatmulVariant &variant;
   Builder &b = e.b;
-  Shared scratch = {}; ///< of sums over a row
+  Shared scratch = {}; ///< of sums over rows
 
   uint32_t scaleOperand() const { return 3; }
   uint32_t biasOperand() const { return scaleOperand() + spec.scaled; }
@@ -75,38 +75,60 @@ struct PackedMatmul {
     return b.add(b.mul(sequence, positions), b.sub(length, e.u(1)));
   }
 
-  /// The sum of term(x) over the row's elements, x as a vector of four or alone. Two passes, as the variance
-  /// of a row with a few large numbers (GPT-2's have) cancels in one.
-  Value total(const Row &row, const std::function<Value(Value)> &term) {
+  /// The sums of term(row, x) over each row's elements, x as a vector of four or alone. Two passes, as the
+  /// variance of a row with a few large numbers (GPT-2's have) cancels in one.
+  using Term = std::function<Value(const Row &, Value)>;
+  std::vector<Value> totals(std::span<const Row> rows, const Term &term) {
     const auto k = uint64_t(spec.w.k), fours = vectorRows() ? k / 4 : 0;
     const uint32_t lanes = variant.subgroup ? variant.subgroup : e.invocations();
     Value lane = variant.subgroup ? b.subgroupLane() : me();
-    Variable four = b.variable(b.splat(e.f(0), 4)), one = b.variable(e.f(0));
+    std::vector<Variable> four, one;
+    for (size_t r = 0; r < rows.size(); ++r)
+      four.push_back(b.variable(b.splat(e.f(0), 4))), one.push_back(b.variable(e.f(0)));
+    auto addAll = [&](std::span<const Variable> sums, const std::function<Value(const Row &)> &x) {
+      for (size_t r = 0; r < rows.size(); ++r)
+        b.set(sums[r], b.add(b.get(sums[r]), term(rows[r], x(rows[r]))));
+    };
     b.forRange(lane, e.u(fours), e.u(lanes),
-               [&](Value i) { b.set(four, b.add(b.get(four), term(fourOf(row, b.mul(i, e.u(4)))))); });
+               [&](Value i) { addAll(four, [&](const Row &row) { return fourOf(row, b.mul(i, e.u(4))); }); });
     if (4 * fours < k)
       b.forRange(b.add(lane, e.u(4 * fours)), e.u(k), e.u(lanes),
-                 [&](Value i) { b.set(one, b.add(b.get(one), term(oneOf(row, i)))); });
-    Value sums = b.get(four), sum = b.get(one);
-    for (int i = 0; i < 4; ++i) sum = b.add(sum, b.extract(sums, i));
-    if (!variant.subgroup) return e.reduce(scratch, sum, [&](Value x, Value y) { return b.add(x, y); });
-    return b.subgroupReduce(spirv::SubgroupOp::add, sum);
+                 [&](Value i) { addAll(one, [&](const Row &row) { return oneOf(row, i); }); });
+    std::vector<Value> sums;
+    for (size_t r = 0; r < rows.size(); ++r) {
+      Value parts = b.get(four[r]), sum = b.get(one[r]);
+      for (int i = 0; i < 4; ++i) sum = b.add(sum, b.extract(parts, i));
+      sums.push_back(variant.subgroup ? b.subgroupReduce(spirv::SubgroupOp::add, sum) : sum);
+    }
+    return variant.subgroup ? sums : reduced(sums);
+  }
+  /// The workgroup's sums, of all rows at once.
+  std::vector<Value> reduced(const std::vector<Value> &mine) {
+    Value sums = mine.size() > 1 ? b.vector(mine) : mine[0];
+    sums = e.reduce(scratch, sums, [&](Value x, Value y) { return b.add(x, y); });
+    std::vector<Value> all;
+    for (size_t r = 0; r < mine.size(); ++r) all.push_back(b.extract(sums, int(r)));
+    return all;
   }
   uint32_t quads() const { return kQuads / variant.slices; } ///< of a direct variant's workgroup
   Value me() { return b.add(b.mul(b.localId(1), e.u(quads())), b.localId(0)); }
-  Row rowOf(Value number) {
-    Row row{b.mul(spec.last ? lastOf(number) : number, e.u(uint64_t(spec.a_stride))), {}, {}};
-    if (!spec.norm) return row;
+  std::vector<Row> rowsOf(Value first) {
+    std::vector<Row> rows;
+    for (uint32_t r = 0; r < variant.rows; ++r) {
+      Value number = clampedRow(first, r);
+      rows.push_back({b.mul(spec.last ? lastOf(number) : number, e.u(uint64_t(spec.a_stride))), {}, {}});
+    }
+    if (!spec.norm) return rows;
     Value size = e.f(double(spec.w.k));
-    row.mean = b.div(total(row, [](Value x) { return x; }), size);
-    Value variance = b.div(total(row,
-                                 [&](Value x) {
-                                   Value d = b.sub(x, x.type.width == 4 ? b.splat(row.mean, 4) : row.mean);
-                                   return b.mul(d, d);
-                                 }),
-                           size);
-    row.inverse = b.div(e.f(1), b.sqrt(b.add(variance, e.f(spec.norm->epsilon))));
-    return row;
+    const std::vector<Value> sums = totals(rows, [](const Row &, Value x) { return x; });
+    for (size_t r = 0; r < rows.size(); ++r) rows[r].mean = b.div(sums[r], size);
+    const std::vector<Value> squares = totals(rows, [&](const Row &row, Value x) {
+      Value d = b.sub(x, b.splat(row.mean, x.type.width));
+      return b.mul(d, d);
+    });
+    for (size_t r = 0; r < rows.size(); ++r)
+      rows[r].inverse = b.div(e.f(1), b.sqrt(b.add(b.div(squares[r], size), e.f(spec.norm->epsilon))));
+    return rows;
   }
 
   /// The scales of four columns for row k of w.
@@ -128,10 +150,10 @@ struct PackedMatmul {
       Value sum = b.get(sums[r]);
       if (count == 4) {
         const std::array<Value, 4> a = activations(rows_of_a[r], k);
-        for (uint32_t i = 0; i < 4; ++i) sum = b.fma(b.splat(a[i], 4), rows[i], sum);
+        for (uint32_t i = 0; i < 4; ++i) sum = b.fmaScaled(a[i], rows[i], sum);
       } else {
         for (uint32_t i = 0; i < count; ++i)
-          sum = b.fma(b.splat(activation(rows_of_a[r], b.add(k, e.u(i))), 4), rows[i], sum);
+          sum = b.fmaScaled(activation(rows_of_a[r], b.add(k, e.u(i))), rows[i], sum);
       }
       b.set(sums[r], sum);
     }
@@ -148,23 +170,55 @@ struct PackedMatmul {
     }
   }
 
-  /// Bias, activation, residual, and the four elements stored where they are inside of the result.
-  void store(Value row, Value panel, Value quad, Value sum) {
-    const auto n = uint64_t(spec.w.n);
-    Value first = b.add(b.mul(panel, e.u(uint64_t(spec.w.n_block))), b.mul(quad, e.u(4)));
-    Value base = b.mul(row, e.u(n)), residual = spec.last_residual ? b.mul(lastOf(row), e.u(n)) : base;
-    if (spec.scaled && !spec.group) sum = b.mul(sum, scales(panel, quad, e.u(0)));
-    for (int j = 0; j < 4; ++j) {
-      Value column = b.add(first, e.u(uint64_t(j)));
-      auto one = [&] {
-        Value x = b.extract(sum, j), at = b.add(base, column);
-        if (spec.bias) x = b.add(x, e.load(biasOperand(), column, spec.bias_type));
-        x = e.activation(spec.activation, x);
-        if (spec.residual) x = b.add(x, e.load(residualOperand(), b.add(residual, column), Type::f32));
-        e.store(1, at, Type::f32, x);
-      };
-      n % uint64_t(spec.w.n_block) ? b.ifThen(b.lt(column, e.u(n)), one) : one();
+  // --- what comes behind the sums: always in loops, so that a driver compiles it once
+
+  /// A column of the result, and what all of its elements have.
+  struct Column {
+    Value number, scale, bias;
+  };
+  /// Column number `at` of the panel, if it is inside of the result.
+  void withColumn(Value panel, Value at, const std::function<void(const Column &)> &body) {
+    const auto n = uint64_t(spec.w.n), wide = uint64_t(spec.w.n_block);
+    Value first = b.mul(panel, e.u(wide));
+    Column column{b.add(first, at), {}, {}};
+    auto inside = [&] {
+      if (spec.scaled && !spec.group) column.scale = e.load(scaleOperand(), column.number, Type::f32);
+      if (spec.bias) column.bias = e.load(biasOperand(), column.number, spec.bias_type);
+      body(column);
+    };
+    n % wide ? b.ifThen(b.lt(column.number, e.u(n)), inside) : inside();
+  }
+  /// Scale, bias, activation, residual.
+  void store(Value row, const Column &column, Value x) {
+    Value n = e.u(uint64_t(spec.w.n));
+    if (column.scale) x = b.mul(x, column.scale);
+    if (column.bias) x = b.add(x, column.bias);
+    x = e.activation(spec.activation, x);
+    if (spec.residual) {
+      Value line = spec.last_residual ? lastOf(row) : row;
+      x = b.add(x, e.load(residualOperand(), b.add(b.mul(line, n), column.number), Type::f32));
     }
+    e.store(1, b.add(b.mul(row, n), column.number), Type::f32, x);
+  }
+  void storeInside(Value row, const Column &column, Value x) {
+    auto inside = [&] { store(row, column, x); };
+    variant.rows > 1 ? b.ifThen(b.lt(row, e.extent(spec.m)), inside) : inside();
+  }
+  /// Four columns of consecutive rows, by way of this invocation's own elements of `scratch`, from `own` on.
+  template <class Array>
+  void storeBlock(Array scratch, Value own, Value first, Value panel, Value quad,
+                  std::span<const Variable> sums) {
+    const auto rows = uint32_t(sums.size());
+    for (uint32_t r = 0; r < rows; ++r)
+      for (uint32_t j = 0; j < 4; ++j)
+        b.store(scratch, b.add(own, e.u(j * rows + r)), b.extract(b.get(sums[r]), int(j)));
+    b.forRange(e.u(0), e.u(4), e.u(1), [&](Value j) {
+      withColumn(panel, b.add(b.mul(quad, e.u(4)), j), [&](const Column &column) {
+        b.forRange(e.u(0), e.u(rows), e.u(1), [&](Value r) {
+          storeInside(b.add(first, r), column, b.load(scratch, b.add(own, b.add(b.mul(j, e.u(rows)), r))));
+        });
+      });
+    });
   }
 
   /// Panels over the workgroups in x, tiles of rows over those in y.
@@ -181,51 +235,51 @@ struct PackedMatmul {
     Value row = r ? b.add(first, e.u(r)) : first;
     return variant.rows > 1 ? b.min(row, b.sub(e.extent(spec.m), e.u(1))) : row;
   }
-  void storeInside(Value row, Value panel, Value quad, Value sum) {
-    auto inside = [&] { store(row, panel, quad, sum); };
-    variant.rows > 1 ? b.ifThen(b.lt(row, e.extent(spec.m)), inside) : inside();
-  }
 
   void direct() {
     Value lane = b.localId(0), quad = lane;
     if (variant.slices > 1) quad = b.add(quad, b.mul(b.groupId(2), e.u(quads())));
+    if (spec.norm && !variant.subgroup)
+      scratch = e.shared(Builder::f32(int(variant.rows)), e.invocations(), "scratch");
+    Private own;
     Shared partial;
-    if (spec.norm && !variant.subgroup) scratch = e.shared(Builder::f32(), e.invocations(), "scratch");
     if (variant.split > 1)
-      partial = e.shared(Builder::f32(4), quads() * variant.split * variant.rows, "partial");
+      partial = e.shared(Builder::f32(), 4 * e.invocations() * variant.rows, "partial");
+    else
+      own = b.privateArray(Builder::f32(), 4 * variant.rows, "own");
     forTiles([&](Value panel, Value first) {
       std::vector<Variable> sums;
-      std::vector<Row> rows_of_a;
-      for (uint32_t r = 0; r < variant.rows; ++r) {
-        sums.push_back(b.variable(b.splat(e.f(0), 4)));
-        rows_of_a.push_back(rowOf(clampedRow(first, r)));
-      }
+      for (uint32_t r = 0; r < variant.rows; ++r) sums.push_back(b.variable(b.splat(e.f(0), 4)));
+      const std::vector<Row> rows_of_a = rowsOf(first);
       Value begin = variant.split > 1 ? b.mul(b.localId(1), e.u(4)) : e.u(0);
       PanelReader w(e, spec.w, 2, b.sub(panel, e.firstUnit()), quad);
       walk(sums, rows_of_a, w, panel, quad, begin, e.u(4 * variant.split));
-      if (variant.split == 1) {
-        for (uint32_t r = 0; r < variant.rows; ++r)
-          storeInside(r ? b.add(first, e.u(r)) : first, panel, quad, b.get(sums[r]));
-        return;
-      }
-      meet(sums, partial, lane);
-      for (uint32_t r = 0; r < variant.rows; ++r) { // invocation (x, r % split) stores row r
-        Value row = r ? b.add(first, e.u(r)) : first;
-        b.ifThen(b.eq(b.localId(1), e.u(r % variant.split)), [&] {
-          Value sum = b.splat(e.f(0), 4);
-          for (uint32_t s = 0; s < variant.split; ++s)
-            sum = b.add(sum, b.load(partial, b.add(lane, e.u(quads() * (r * variant.split + s)))));
-          storeInside(row, panel, quad, sum);
-        });
-      }
+      if (variant.split > 1)
+        meet(sums, partial, first, panel);
+      else
+        storeBlock(own, e.u(0), first, panel, quad, sums);
     });
   }
 
-  void meet(std::span<const Variable> sums, Shared partial, Value lane) {
+  /// The parts of the sums over k are added up, an element an invocation.
+  void meet(std::span<const Variable> sums, Shared partial, Value first, Value panel) {
+    const uint32_t columns = 4 * quads();
     b.barrier(); // the sums of the tile before may still be read
     for (uint32_t r = 0; r < sums.size(); ++r)
-      b.store(partial, b.add(me(), e.u(quads() * variant.split * r)), b.get(sums[r]));
+      for (uint32_t j = 0; j < 4; ++j)
+        b.store(partial, b.add(b.mul(me(), e.u(4)), e.u(4 * e.invocations() * r + j)),
+                b.extract(b.get(sums[r]), int(j)));
     b.barrier();
+    b.forRange(me(), e.u(columns * sums.size()), e.u(e.invocations()), [&](Value i) {
+      Value r = b.div(i, e.u(columns)), column = b.mod(i, e.u(columns));
+      Value from = b.add(b.mul(r, e.u(4 * e.invocations())), column);
+      Variable sum = b.variable(e.f(0));
+      b.forRange(e.u(0), e.u(variant.split), e.u(1), [&](Value s) {
+        b.set(sum, b.add(b.get(sum), b.load(partial, b.add(from, b.mul(s, e.u(columns))))));
+      });
+      if (variant.slices > 1) column = b.add(column, b.mul(b.groupId(2), e.u(columns)));
+      withColumn(panel, column, [&](const Column &c) { storeInside(b.add(first, r), c, b.get(sum)); });
+    });
   }
 
   // --- tiled: kTileK rows of w and the same columns of a in shared memory, then 4 columns and `per` rows an
@@ -245,16 +299,21 @@ struct PackedMatmul {
         fillWeights(w, panel, quad, y, k0);
         fillActivations(a, first, k0);
         b.barrier();
-        for (uint32_t k = 0; k < kTileK; ++k) {
-          Value four = b.load(w, b.add(quad, e.u(k * kQuads)));
-          for (uint32_t r = 0; r < per; ++r) {
-            Value x = b.load(a, b.add(b.mul(y, e.u(per)), e.u(k * variant.rows + r)));
-            b.set(sums[r], b.fma(b.splat(x, 4), four, b.get(sums[r])));
-          }
-        }
+        b.forRange(
+            e.u(0), e.u(kTileK), e.u(1),
+            [&](Value k) {
+              Value four = b.load(w, b.add(quad, b.mul(k, e.u(kQuads))));
+              Value from = b.add(b.mul(y, e.u(per)), b.mul(k, e.u(variant.rows)));
+              for (uint32_t r = 0; r < per; ++r)
+                b.set(sums[r], b.fmaScaled(b.load(a, b.add(from, e.u(r))), four, b.get(sums[r])));
+            },
+            true);
       });
-      for (uint32_t r = 0; r < per; ++r)
-        storeInside(b.add(first, b.add(b.mul(y, e.u(per)), e.u(r))), panel, quad, b.get(sums[r]));
+      b.barrier(); // all are done with the tile of a, which takes the sums, some rows at a time
+      const uint32_t each = kTileK * variant.rows / (kQuads * kTileY) / 4;
+      for (uint32_t r = 0; r < per; r += each)
+        storeBlock(a, b.mul(me(), e.u(4 * each)), b.add(first, b.add(b.mul(y, e.u(per)), e.u(r))), panel,
+                   quad, std::span<const Variable>(sums).subspan(r, each));
     });
   }
 
@@ -322,13 +381,11 @@ struct PackedMatmul {
           b.barrier();
           b.storeMatrix(out, own, shape.n, b.get(sums[i * across + j]));
           b.barrier();
-          b.forRange(lane, e.u(shape.m * shape.n / 4), e.u(shape.subgroup), [&](Value four) {
-            Value from = b.add(own, b.mul(four, e.u(4))), quads = e.u(shape.n / 4), parts[4];
-            for (uint32_t c = 0; c < 4; ++c) parts[c] = b.load(out, b.add(from, e.u(c)));
-            Value row = b.add(b.add(first, first_row), b.add(e.u(i * shape.m), b.div(four, quads)));
-            Value quad =
-                b.add(b.shiftRight(b.add(first_column, e.u(j * shape.n)), e.u(2)), b.mod(four, quads));
-            storeInside(row, panel, quad, b.vector({parts[0], parts[1], parts[2], parts[3]}));
+          b.forRange(lane, e.u(shape.m * shape.n), e.u(shape.subgroup), [&](Value element) {
+            Value row = b.add(b.add(first, first_row), b.add(e.u(i * shape.m), b.div(element, e.u(shape.n))));
+            Value column = b.add(b.add(first_column, e.u(j * shape.n)), b.mod(element, e.u(shape.n)));
+            withColumn(panel, column,
+                       [&](const Column &c) { storeInside(row, c, b.load(out, b.add(own, element))); });
           });
         }
     });

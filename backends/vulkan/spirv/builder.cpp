@@ -194,6 +194,9 @@ Value Builder::neg(Value a) {
   return op(isFloat(a.type) ? spv::Op::OpFNegate : spv::Op::OpSNegate, a.type, {a.id});
 }
 Value Builder::fma(Value a, Value b, Value c) { return add(mul(a, b), c); }
+Value Builder::fmaScaled(Value a, Value b, Value c) {
+  return add(op(spv::Op::OpVectorTimesScalar, b.type, {b.id, a.id}), c);
+}
 Value Builder::exp(Value a) { return extended(GLSLstd450Exp, a.type, {a.id}); }
 Value Builder::exp2(Value a) { return extended(GLSLstd450Exp2, a.type, {a.id}); }
 Value Builder::floor(Value a) { return extended(GLSLstd450Floor, a.type, {a.id}); }
@@ -259,8 +262,8 @@ Value Builder::convert(Value a, Type to) {
 }
 Value Builder::bitcast(Value a, Type to) { return a.type == to ? a : op(spv::Op::OpBitcast, to, {a.id}); }
 
-Value Builder::vector(std::initializer_list<Value> scalars) {
-  Type type = {scalars.begin()->type.kind, static_cast<uint8_t>(scalars.size())};
+Value Builder::vector(std::span<const Value> scalars) {
+  Type type = {scalars[0].type.kind, static_cast<uint8_t>(scalars.size())};
   Words operands = {typeId(type), m.newId()};
   for (Value scalar : scalars) operands.push_back(scalar.id);
   emit(body, spv::Op::OpCompositeConstruct, operands);
@@ -347,31 +350,48 @@ Shared Builder::shared(Type element, uint32_t count, std::string_view name) {
   return {id, element};
 }
 
-Id Builder::elementPointer(Shared array, Value index) {
-  Id type = pointerType(spv::StorageClass::Workgroup, typeId(array.element)), pointer = m.newId();
-  emit(body, spv::Op::OpAccessChain, {type, pointer, array.id, index.id});
+Id Builder::elementPointer(spv::StorageClass storage, Id array, Type element, Value index) {
+  Id type = pointerType(storage, typeId(element)), pointer = m.newId();
+  emit(body, spv::Op::OpAccessChain, {type, pointer, array, index.id});
   return pointer;
 }
 
 Value Builder::load(Shared array, Value index) {
-  Id pointer = elementPointer(array, index);
+  Id pointer = elementPointer(spv::StorageClass::Workgroup, array.id, array.element, index);
   if (vulkan_memory) return op(spv::Op::OpLoad, array.element, {pointer, kNonPrivate});
   return op(spv::Op::OpLoad, array.element, {pointer});
 }
 
 void Builder::store(Shared array, Value index, Value value) {
-  Id pointer = elementPointer(array, index);
+  Id pointer = elementPointer(spv::StorageClass::Workgroup, array.id, array.element, index);
   if (vulkan_memory)
     emit(body, spv::Op::OpStore, {pointer, value.id, kNonPrivate});
   else
     emit(body, spv::Op::OpStore, {pointer, value.id});
 }
 
-Variable Builder::variable(Value initial, std::string_view name) {
-  Id id = m.newId();
-  Id type = pointerType(spv::StorageClass::Function, typeId(initial.type));
+Id Builder::functionVariable(Id of, std::string_view name) {
+  Id id = m.newId(), type = pointerType(spv::StorageClass::Function, of);
   emit(variables, spv::Op::OpVariable, {type, id, word(spv::StorageClass::Function)});
   if (!name.empty()) m.name(id, name);
+  return id;
+}
+
+Private Builder::privateArray(Type element, uint32_t count, std::string_view name) {
+  Id array = m.type(spv::Op::OpTypeArray, {typeId(element), constant(count).id});
+  return {functionVariable(array, name), element};
+}
+Value Builder::load(Private array, Value index) {
+  return op(spv::Op::OpLoad, array.element,
+            {elementPointer(spv::StorageClass::Function, array.id, array.element, index)});
+}
+void Builder::store(Private array, Value index, Value value) {
+  Id pointer = elementPointer(spv::StorageClass::Function, array.id, array.element, index);
+  emit(body, spv::Op::OpStore, {pointer, value.id});
+}
+
+Variable Builder::variable(Value initial, std::string_view name) {
+  Id id = functionVariable(typeId(initial.type), name);
   emit(body, spv::Op::OpStore, {id, initial.id});
   return {id, initial.type};
 }

@@ -16,6 +16,7 @@
 #include <array>
 #include <functional>
 #include <optional>
+#include <span>
 
 namespace linnet::spirv {
 
@@ -43,6 +44,12 @@ struct Variable {
 
 /// An array shared by the workgroup.
 struct Shared {
+  Id id = 0;
+  Type element;
+};
+
+/// An array of one invocation, for indices that are known only when it runs.
+struct Private {
   Id id = 0;
   Type element;
 };
@@ -115,6 +122,8 @@ public:
   Value neg(Value a);
   /// a b + c, which a driver may contract: on llvmpipe the explicit instruction is slower.
   Value fma(Value a, Value b, Value c);
+  /// The same of a scalar a with vectors b and c.
+  Value fmaScaled(Value a, Value b, Value c);
   Value exp(Value a);
   Value exp2(Value a);
   Value floor(Value a);
@@ -146,7 +155,10 @@ public:
 
   Value convert(Value a, Type to); ///< by value
   Value bitcast(Value a, Type to); ///< by bits
-  Value vector(std::initializer_list<Value> scalars);
+  Value vector(std::span<const Value> scalars);
+  Value vector(std::initializer_list<Value> scalars) {
+    return vector(std::span(scalars.begin(), scalars.size()));
+  }
   Value extract(Value a, int index);
 
   // Memory. Indices are u32 and count 32-bit words.
@@ -163,6 +175,9 @@ public:
   Shared shared(Type element, uint32_t count, std::string_view name = "");
   Value load(Shared array, Value index);
   void store(Shared array, Value index, Value value);
+  Private privateArray(Type element, uint32_t count, std::string_view name = "");
+  Value load(Private array, Value index);
+  void store(Private array, Value index, Value value);
   Variable variable(Value initial, std::string_view name = "");
   Value get(Variable variable);
   void set(Variable variable, Value value);
@@ -196,7 +211,8 @@ private:
   static constexpr uint32_t kNonPrivate = 0x20; ///< a memory operand: other invocations see it
   Id matrixType(const MatrixType &type);
   Id zeroOf(Kind kind);
-  Id elementPointer(Shared array, Value index);
+  Id elementPointer(spv::StorageClass storage, Id array, Type element, Value index);
+  Id functionVariable(Id of, std::string_view name);
   void declarePush();
   Id typeId(Type type);
   Id imageType();

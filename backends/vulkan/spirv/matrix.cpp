@@ -29,7 +29,7 @@ Id Builder::matrixType(const MatrixType &type) {
 }
 
 Matrix Builder::loadMatrix(Shared from, Value index, uint32_t stride, const MatrixType &type) {
-  Id pointer = elementPointer(from, index), result = m.newId();
+  Id pointer = elementPointer(spv::StorageClass::Workgroup, from.id, from.element, index), result = m.newId();
   emit(body, kLoad,
        {matrixType(type), result, pointer, constant(kRowMajor).id, constant(stride).id, kNonPrivate});
   return {result, type};
@@ -37,7 +37,8 @@ Matrix Builder::loadMatrix(Shared from, Value index, uint32_t stride, const Matr
 
 void Builder::storeMatrix(Shared to, Value index, uint32_t stride, const Matrix &matrix) {
   emit(body, kStore,
-       {elementPointer(to, index), matrix.id, constant(kRowMajor).id, constant(stride).id, kNonPrivate});
+       {elementPointer(spv::StorageClass::Workgroup, to.id, to.element, index), matrix.id,
+        constant(kRowMajor).id, constant(stride).id, kNonPrivate});
 }
 
 Matrix Builder::multiplyAdd(const Matrix &a, const Matrix &b, const Matrix &sum) {
