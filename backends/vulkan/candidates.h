@@ -83,22 +83,23 @@ private:
 
   // Candidates first + j step with a number below `end`: several loads at once.
   void some(Value first, uint32_t step, Value end, const Body &body) {
-    std::vector<Variable> loaded;
-    for (uint32_t j = 0; j < kAtOnce; ++j) loaded.push_back(b.variable(e.u(0)));
     auto at = [&](uint32_t j) { return b.add(first, e.u(j * step)); };
     b.ifElse(
         isListed(),
         [&] {
           for (uint32_t j = 0; j < kAtOnce; ++j)
-            b.set(loaded[j], b.load(keys, b.min(at(j), e.u(kListed - 1))));
+            b.store(loaded, e.u(j), b.load(keys, b.min(at(j), e.u(kListed - 1))));
         },
         [&] {
           for (uint32_t j = 0; j < kAtOnce; ++j) {
             Value inside = b.add(base, b.min(at(j), b.sub(columns, e.u(1))));
-            b.set(loaded[j], keyOf(e.load(operand, inside, type)));
+            b.store(loaded, e.u(j), keyOf(e.load(operand, inside, type)));
           }
         });
-    for (uint32_t j = 0; j < kAtOnce; ++j) body(b.select(b.lt(at(j), end), b.get(loaded[j]), e.u(0)), at(j));
+    b.forRange(e.u(0), e.u(kAtOnce), e.u(1), [&](Value j) {
+      Value number = b.add(first, b.mul(j, e.u(step)));
+      body(b.select(b.lt(number, end), b.load(loaded, j), e.u(0)), number);
+    });
   }
 
   Emitter &e;
@@ -108,6 +109,7 @@ private:
   Shared keys, places;
   Value columns, lane, base;
   Variable size, listed;
+  spirv::Private loaded = b.privateArray(Builder::u32(), kAtOnce);
 };
 
 } // namespace linnet::vulkan

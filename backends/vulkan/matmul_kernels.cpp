@@ -437,12 +437,17 @@ struct PackedMatmul {
   }
 };
 
+/// What a name says of a size. One that calls decide is a push constant, whichever it is.
+std::string sizeText(const char *what, const Extent &size) {
+  return size.isStatic() ? what + size.text() : "";
+}
+
 } // namespace
 
 Kernel packedMatmulKernel(const PackedMatmulSpec &spec, const MatmulVariant &variant) {
   static const char *const kKinds[] = {"direct", "tiled", "matrix"};
-  std::string name = fmt::format("matmul_{}{}_{}_m{}", kKinds[int(variant.kind)], variant.rows, spec.w.text(),
-                                 spec.m.text());
+  std::string name = fmt::format("matmul_{}{}_{}{}", kKinds[int(variant.kind)], variant.rows, spec.w.text(),
+                                 sizeText("_m", spec.m));
   if (variant.subgroup) name += fmt::format("_subgroup{}", variant.subgroup);
   if (variant.split > 1) name += fmt::format("_split{}", variant.split);
   if (variant.slices > 1) name += fmt::format("_slices{}", variant.slices);
@@ -456,8 +461,8 @@ Kernel packedMatmulKernel(const PackedMatmulSpec &spec, const MatmulVariant &var
         fmt::format("_norm_{}_{:x}", nameOf(spec.norm->type), std::bit_cast<uint32_t>(spec.norm->epsilon));
   }
   if (spec.selects())
-    name += fmt::format("{}{}_t{}", spec.last ? "_last" : "", spec.last_residual ? "_last_residual" : "",
-                        spec.positions.text());
+    name += fmt::format("{}{}{}{}", spec.last ? "_last" : "", spec.last_residual ? "_last_residual" : "",
+                        sizeText("_t", spec.positions), spec.positions == spec.m ? "_mt" : "");
   const bool tiled = variant.kind == MatmulVariant::tiled, matrix = variant.kind == MatmulVariant::matrix;
   const MatrixShape &shape = variant.shape;
   if (matrix) name += fmt::format("_{}x{}x{}_subgroup{}", shape.m, shape.n, shape.k, shape.subgroup);

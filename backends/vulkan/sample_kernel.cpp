@@ -169,14 +169,14 @@ private:
       });
       Variable digit = b.variable(e.u(0)), passed = b.variable(e.u(0));
       Variable running = b.variable(b.get(below));
-      for (uint32_t bin = 0; bin < kBins; ++bin) {
-        Value before = b.get(running), here = b.load(bins, e.u(bin)), after = b.add(before, here);
+      b.forRange(e.u(0), e.u(kBins), e.u(1), [&](Value bin) {
+        Value before = b.get(running), here = b.load(bins, bin), after = b.add(before, here);
         Value take = b.logicalAnd(b.eq(b.get(passed), e.u(0)), b.lt(e.f(0), here));
-        b.set(digit, b.select(take, e.u(bin), b.get(digit)));
+        b.set(digit, b.select(take, bin, b.get(digit)));
         b.set(below, b.select(take, before, b.get(below)));
         b.set(passed, b.select(b.logicalAnd(take, b.lt(limit, after)), e.u(1), b.get(passed)));
         b.set(running, after);
-      }
+      });
       b.set(found, b.bitOr(b.get(found), b.shiftLeft(b.get(digit), shift)));
       b.set(known, b.bitOr(b.get(known), b.shiftLeft(e.u(kBins - 1), shift)));
     });
@@ -184,7 +184,7 @@ private:
   }
   /// bins[d] = the sum of the weights of the keys that count and have the digit d at `shift`.
   void sumDigits(Value shift, const Weigh &weigh, const std::function<Value(Value key)> &counts) {
-    for (uint32_t bin = 0; bin < kBins; ++bin) b.store(slots, b.add(lane, e.u(bin * kLanes)), e.f(0));
+    b.forRange(lane, e.u(kBins * kLanes), e.u(kLanes), [&](Value i) { b.store(slots, i, e.f(0)); });
     candidates.forAll([&](Value key, Value) {
       b.ifThen(counts(key), [&] {
         Value digit = b.bitAnd(b.shiftRight(key, shift), e.u(kBins - 1));

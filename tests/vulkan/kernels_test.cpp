@@ -214,6 +214,32 @@ TEST_CASE("matmul is valid in each variant and weight type", "[vulkan]") {
   }
 }
 
+TEST_CASE("what comes behind a packed matmul's sums stands in its kernel once, with tiles four times") {
+  // Activations are the longest part: some 480 words.
+  auto wordsOf = [](const MatmulVariant &variant, Activation activation) {
+    PackedMatmulSpec spec{.w = {64, 70, 16, 64, Type::f32}, .m = kBatch, .a_stride = 64};
+    spec.activation = activation;
+    return packedMatmulKernel(spec, variant).words.size();
+  };
+  const std::pair<MatmulVariant, size_t> variants[] = {{{.rows = 1, .subgroup = 8}, 1},
+                                                       {{.rows = 16, .subgroup = 8}, 1},
+                                                       {{.rows = 4, .split = 8}, 1},
+                                                       {{.kind = MatmulVariant::tiled, .rows = 64}, 4}};
+  for (const auto &[variant, times] : variants)
+    CHECK(wordsOf(variant, Activation::gelu_tanh) - wordsOf(variant, Activation::none) < 600 * times);
+}
+
+TEST_CASE("packed matmuls of whatever rows a call decides are one kernel") {
+  auto kernelOf = [](const Extent &m) {
+    return packedMatmulKernel({.w = {64, 70, 16, 64, Type::f32}, .m = m, .a_stride = 64}, {.rows = 4});
+  };
+  const Kernel some = kernelOf(kBatch), more = kernelOf(kBatch * kSeq), fixed = kernelOf(68);
+  CHECK(some.name == more.name);
+  CHECK(some.words == more.words);
+  CHECK(some.push != more.push);
+  CHECK(fixed.name != some.name);
+}
+
 TEST_CASE("kernels of training are valid, operands alone, shared, in parts", "[vulkan]") {
   const bool in_parts = GENERATE(false, true);
   const Extent columns = GENERATE(Extent(37), Extent::symbol(2));
