@@ -20,8 +20,8 @@ namespace linnet {
 
 struct CpuOptions {
   std::string isas;             ///< see cpu::selectIsas: "" = every level, "native", or names
-  uint32_t crossover = 16;      ///< rows above which the runtime prefers its library's matmul
-  uint32_t bf16_crossover = 64; ///< the same beside weights in bf16
+  uint32_t crossover = UINT32_MAX; ///< rows above which the runtime prefers its library's matmul: never
+  uint32_t bf16_crossover = 64;    ///< the same beside weights in bf16, where the processor has AMX
   cpu::KernelDump dump = {};    ///< when set, receives each kernel's IR and the assembly
 };
 

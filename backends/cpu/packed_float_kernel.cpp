@@ -5,12 +5,13 @@
 namespace linnet::cpu {
 namespace {
 
-struct FloatTile : PackedItem {
-  int rows, vectors; ///< rows of a, vectors of columns: their accumulators stay in registers
-  Value *row0, *column;
+struct FloatTile : PackedItem, PackedTile {
+  FetchAhead ahead{};
 
   /// Rows of w that lie together: what one load brings.
   int depth() const { return int(spec.interleave()); }
+  /// Rows of w in one step of the loop.
+  int unroll() const { return depth() * (rows >= 4 ? 2 : 4); }
   bool multipliesPairs() const { return spec.w == Type::bf16 && spec.a == Type::bf16 && e.isa.bf16; }
   Value *aIndex(int r, Value *k) const {
     return e.muladd(e.b.CreateAdd(row0, e.i64(r)), e.i64(spec.a_stride), k);
@@ -63,11 +64,11 @@ struct FloatTile : PackedItem {
 
   void write() const {
     Values acc(rows * vectors, e.f32(0, e.lanes()));
-    const int unroll = depth() * (rows >= 4 ? 2 : 4);
-    const int64_t main = spec.k / unroll * unroll;
-    acc = e.loop(e.i64(0), e.i64(main), unroll, acc, [&](Value *k, const Values &current) {
+    const int64_t main = spec.k / unroll() * unroll();
+    acc = e.loop(e.i64(0), e.i64(main), unroll(), acc, [&](Value *k, const Values &current) {
       Values next = current;
-      for (int u = 0; u < unroll; u += depth()) next = step(next, e.b.CreateAdd(k, e.i64(u)), depth());
+      ahead.step(e, e.b.CreateUDiv(k, e.i64(unroll())));
+      for (int u = 0; u < unroll(); u += depth()) next = step(next, e.b.CreateAdd(k, e.i64(u)), depth());
       return next;
     });
     for (int64_t k = main; k < spec.k; k += depth())
@@ -81,15 +82,10 @@ struct FloatTile : PackedItem {
 
 } // namespace
 
-void floatSums(const PackedItem &item, int rows, Value *row0) {
-  Emitter &e = item.e;
-  // Accumulators, beside one vector of weights a column and a broadcast.
-  int vectors = int(item.spec.n_block) / e.lanes();
-  while (vectors > 1 && rows * vectors > e.isa.registers - 4) vectors /= 2;
-  const int columns = vectors * e.lanes();
-  auto write = [&](Value *column) { FloatTile{item, rows, vectors, row0, column}.write(); };
-  if (columns == item.spec.n_block) return write(e.i64(0));
-  e.loop(e.i64(0), e.i64(item.spec.n_block), columns, write);
+void floatSums(const PackedItem &item, const PackedTile &tile) {
+  FloatTile sums{item, tile};
+  sums.ahead = fetchAhead(item, tile, item.spec.k / sums.unroll());
+  sums.write();
 }
 
 } // namespace linnet::cpu

@@ -12,10 +12,9 @@ struct Quads {
 };
 using Weights = llvm::SmallVector<Quads, 8>;
 
-struct IntegerTile : PackedItem {
+struct IntegerTile : PackedItem, PackedTile {
   IntegerRows layout;
-  int bytes, rows, vectors; ///< bytes of a number of a: each has sums of its own
-  Value *row0, *column;
+  int bytes; ///< of a number of a: each has sums of its own
   FetchAhead ahead{};
 
   bool grouped() const { return spec.groups() > 1; }
@@ -170,7 +169,7 @@ void columnSums(const PackedItem &item) {
   Emitter &e = item.e;
   const int vectors = std::min<int>(4, int(item.spec.n_block) / e.lanes());
   e.loop(e.i64(0), e.i64(item.spec.n_block), vectors * e.lanes(), [&](Value *column) {
-    const IntegerTile tile{item, item.spec.integerRows(), 1, 1, vectors, nullptr, column};
+    const IntegerTile tile{item, {1, vectors, nullptr, column}, item.spec.integerRows(), 1};
     const Quads ones = tile.unsignedQuads(tile.constant(0x01010101));
     auto add = [&](Value *k, const Values &now) {
       const Weights w = tile.weights(k);
@@ -186,21 +185,10 @@ void columnSums(const PackedItem &item) {
   });
 }
 
-void integerSums(const PackedItem &item, int rows, Value *row0, int bytes) {
-  Emitter &e = item.e;
-  const PackedMatmulSpec &spec = item.spec;
-  // Registers: sums of bytes, those of groups beside them, weights, a broadcast and constants.
-  const int sums = rows * (bytes + (spec.groups() > 1)), quads = int(spec.interleave()) / 4;
-  int vectors = int(spec.n_block) / e.lanes();
-  while (vectors > 1 && (sums + quads) * vectors + 3 > e.isa.registers) vectors /= 2;
-  const int columns = vectors * e.lanes();
-  auto write = [&](Value *column) {
-    IntegerTile tile{item, spec.integerRows(), bytes, rows, vectors, row0, column};
-    if (rows == kTileRows) tile.ahead = fetchAhead(item, row0, spec.k / tile.unroll());
-    tile.write();
-  };
-  if (columns == spec.n_block) return write(e.i64(0));
-  e.loop(e.i64(0), e.i64(spec.n_block), columns, write);
+void integerSums(const PackedItem &item, const PackedTile &tile, int bytes) {
+  IntegerTile sums{item, tile, item.spec.integerRows(), bytes};
+  sums.ahead = fetchAhead(item, tile, item.spec.k / sums.unroll());
+  sums.write();
 }
 
 } // namespace linnet::cpu

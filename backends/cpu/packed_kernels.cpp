@@ -6,33 +6,108 @@
 namespace linnet::cpu {
 namespace {
 
-/// out = activation(scratch + bias) + residual for `rows` rows and the panel's columns that exist.
-void epilogue(const PackedItem &item, int rows, Value *row0, Value *column0) {
-  Emitter &e = item.e;
-  const PackedMatmulSpec &spec = item.spec;
-  Value *bias = spec.bias ? e.arg(2) : nullptr, *residual = spec.residual ? e.arg(3) : nullptr,
-        *out = e.arg(4);
-  Value *count = e.min(e.i64(spec.n_block), e.b.CreateSub(e.i64(spec.n), column0));
-  e.loop(e.i64(0), e.i64(rows), 1, [&](Value *r) {
-    Value *row = e.muladd(e.b.CreateAdd(row0, r), e.i64(spec.n), column0);
-    e.forVectors(e.i64(0), count, [&](Value *c, int lanes) {
-      Value *x = e.load(Type::f32, item.scratch, e.muladd(r, e.i64(spec.n_block), c), lanes);
-      if (bias) x = e.b.CreateFAdd(x, e.load(spec.bias_type, bias, e.b.CreateAdd(column0, c), lanes));
-      x = e.activate(spec.activation, x);
-      Value *at = e.b.CreateAdd(row, c);
-      if (residual) x = e.b.CreateFAdd(x, e.load(spec.out, residual, at, lanes));
-      e.store(spec.out, out, at, x);
-    });
-  });
+constexpr int kWideRows = 6;  ///< most of a tile as wide as a panel
+constexpr int kTallRows = 12; ///< most of a tile half as wide, which reads half as many bytes of w a product
+constexpr int64_t kLine = 64, kWord = 4; ///< bytes; rows of w that lie together are a word of each column
+
+/// Registers hold sums, those of groups beside them, weights, a broadcast and constants.
+bool fitsRegisters(const Emitter &e, const PackedMatmulSpec &spec, int rows, int vectors, int bytes) {
+  if (!spec.scaled()) return rows * vectors <= e.isa.registers - 4;
+  const int sums = rows * (bytes + (spec.groups() > 1)), quads = int(spec.interleave()) / 4;
+  return (sums + quads) * vectors + 3 <= e.isa.registers;
 }
 
-constexpr int64_t kLine = 64, kLinesOfAStep = 2;
+int vectorsOf(const Emitter &e, const PackedMatmulSpec &spec, int rows, int bytes) {
+  int vectors = int(spec.n_block) / e.lanes();
+  while (vectors > 1 && !fitsRegisters(e, spec, rows, vectors, bytes)) vectors /= 2;
+  return vectors;
+}
 
-using Sums = llvm::function_ref<void(const PackedItem &, int rows, Value *row0)>;
+/// All rows of a and one panel.
+struct PanelLoop {
+  const PackedItem &item;
+  Value *m, *column0; ///< column0: the panel's first, of w
+  int bytes;          ///< of a number of a, where w is of integers
+  Emitter &e = item.e;
+  const PackedMatmulSpec &spec = item.spec;
+
+  /// out = activation(scratch + bias) + residual for the columns of a tile that exist.
+  void epilogue(const PackedTile &tile) const {
+    Value *bias = spec.bias ? e.arg(2) : nullptr, *residual = spec.residual ? e.arg(3) : nullptr,
+          *out = e.arg(4);
+    Value *first = e.b.CreateAdd(column0, tile.column);
+    Value *exist = e.max(e.b.CreateSub(e.i64(spec.n), first), e.i64(0)); // none of a last panel's later parts
+    Value *count = e.min(e.i64(tile.vectors * e.lanes()), exist);
+    e.loop(e.i64(0), e.i64(tile.rows), 1, [&](Value *r) {
+      Value *row = e.muladd(e.b.CreateAdd(tile.row0, r), e.i64(spec.n), first);
+      e.forVectors(e.i64(0), count, [&](Value *c, int lanes) {
+        Value *in_scratch = e.muladd(r, e.i64(spec.n_block), e.b.CreateAdd(tile.column, c));
+        Value *x = e.load(Type::f32, item.scratch, in_scratch, lanes);
+        if (bias) x = e.b.CreateFAdd(x, e.load(spec.bias_type, bias, e.b.CreateAdd(first, c), lanes));
+        x = e.activate(spec.activation, x);
+        Value *at = e.b.CreateAdd(row, c);
+        if (residual) x = e.b.CreateFAdd(x, e.load(spec.out, residual, at, lanes));
+        e.store(spec.out, out, at, x);
+      });
+    });
+  }
+  void compute(const PackedTile &tile) const {
+    if (spec.scaled())
+      integerSums(item, tile, bytes);
+    else
+      floatSums(item, tile);
+    epilogue(tile);
+  }
+  void forColumns(int vectors, llvm::function_ref<void(Value *)> body) const {
+    if (vectors * e.lanes() == spec.n_block) return body(e.i64(0));
+    e.loop(e.i64(0), e.i64(spec.n_block), vectors * e.lanes(), body);
+  }
+  /// Up to six rows are one tile, which goes through the panel once if its sums fit.
+  void oneTile() const {
+    for (int rows = 1; rows <= kWideRows; ++rows) {
+      const int vectors = vectorsOf(e, spec, rows, bytes);
+      e.ifThen(e.b.CreateICmpEQ(m, e.i64(rows)), [&] {
+        forColumns(vectors, [&](Value *column) { compute({rows, vectors, e.i64(0), column}); });
+      });
+    }
+  }
+
+  /// All rows for one part of the panel after the other: as few tiles of up to `most` rows as can be, of
+  /// sizes that differ by one.
+  void manyTiles(int most, bool fetches) const {
+    const int vectors = vectorsOf(e, spec, most, bytes);
+    Value *tiles = e.b.CreateUDiv(e.b.CreateAdd(m, e.i64(most - 1)), e.i64(most));
+    Value *rows = e.b.CreateUDiv(m, tiles), *longer = e.b.CreateURem(m, tiles);
+    forColumns(vectors, [&](Value *column) {
+      for (int size = most / 2; size <= most; ++size) {
+        // The first `longer` tiles have a row more.
+        Value *among_longer = e.b.CreateICmpEQ(rows, e.i64(size - 1));
+        Value *among_rest = e.b.CreateICmpEQ(rows, e.i64(size));
+        Value *first = e.b.CreateSelect(among_longer, e.i64(0), longer);
+        Value *end = e.b.CreateSelect(among_longer, longer, e.b.CreateSelect(among_rest, tiles, first));
+        e.loop(first, end, 1, [&](Value *number) {
+          Value *row0 = e.muladd(number, e.i64(size), first);
+          compute({size, vectors, row0, column, fetches ? number : nullptr, tiles});
+        });
+      }
+    });
+  }
+
+  /// Few rows wait for w whatever is done with it, and read it best as it lies.
+  void wideOrTall() const {
+    if (spec.scaled() || vectorsOf(e, spec, kTallRows, bytes) == 1) return manyTiles(kWideRows, true);
+    e.ifElse(
+        e.b.CreateICmpSGT(m, e.i64(kTallRows)), [&] { manyTiles(kTallRows, true); },
+        [&] { manyTiles(kWideRows, false); });
+  }
+  void run() const {
+    e.ifElse(
+        e.b.CreateICmpSGT(m, e.i64(kWideRows)), [&] { wideOrTall(); }, [&] { oneTile(); });
+  }
+};
 
 /// All rows and the panels [begin, end). With `start`, sums begin with what columnSums puts there.
-void allTiles(Emitter &e, const PackedMatmulSpec &spec, Value *m, Value *scratch, Sums sums,
-              Value *start = nullptr) {
+void allPanels(Emitter &e, const PackedMatmulSpec &spec, int bytes, Value *m, Value *scratch, Value *start) {
   const int64_t panel_bytes = spec.panelBytes();
   e.loop(e.begin, e.end, 1, [&](Value *number) {
     Value *panel = e.address(Type::i8, e.arg(1), e.b.CreateMul(number, e.i64(panel_bytes)));
@@ -41,55 +116,45 @@ void allTiles(Emitter &e, const PackedMatmulSpec &spec, Value *m, Value *scratch
                                  : nullptr;
     const PackedItem item{e, spec, e.arg(0), panel, scale, scratch, start};
     if (start) columnSums(item);
-    auto tile = [&](int rows, Value *row0) {
-      sums(item, rows, row0);
-      epilogue(item, rows, row0, e.b.CreateMul(number, e.i64(spec.n_block)));
-    };
-    Value *rest = e.b.CreateURem(m, e.i64(kTileRows));
-    Value *main = e.b.CreateSub(m, rest);
-    e.loop(e.i64(0), main, kTileRows, [&](Value *row0) { tile(kTileRows, row0); });
-    for (int rows = 1; rows < kTileRows; ++rows)
-      e.ifThen(e.b.CreateICmpEQ(rest, e.i64(rows)), [&] { tile(rows, main); });
+    PanelLoop{item, m, e.b.CreateMul(number, e.i64(spec.n_block)), bytes}.run();
   });
 }
 
 void emitPackedMatmul(Emitter &e, const PackedMatmulSpec &spec) {
   Value *m = e.extent(Extent::symbol(0)); // dims {m}
-  Value *scratch = e.scratch(kTileRows * spec.n_block);
+  Value *scratch = e.scratch(kTallRows * spec.n_block);
   const bool swaps = spec.int8_rows && spec.integerRows().unsignedBytes();
   Value *start = swaps ? e.scratch(spec.n_block) : nullptr;
-  if (!spec.scaled()) return allTiles(e, spec, m, scratch, floatSums);
-  auto integers = [&](int bytes) {
-    allTiles(
-        e, spec, m, scratch,
-        [bytes](const PackedItem &item, int rows, Value *row0) { integerSums(item, rows, row0, bytes); },
-        bytes == 1 ? start : nullptr);
-  };
-  if (spec.int8_rows == 0) return integers(2);
+  auto all = [&](int bytes) { allPanels(e, spec, bytes, m, scratch, bytes == 1 ? start : nullptr); };
+  if (spec.int8_rows == 0) return all(2);
   Value *many = e.b.CreateICmpSGE(m, e.i64(spec.int8_rows));
   e.ifElse(
-      many, [&] { integers(1); }, [&] { integers(2); });
+      many, [&] { all(1); }, [&] { all(2); });
 }
 
 } // namespace
 
 void FetchAhead::step(Emitter &e, Value *number) const {
   if (!from) return;
-  Value *line = e.b.CreateMul(number, stride);
-  for (int64_t i = 0; i < kLinesOfAStep; ++i)
-    e.prefetch(e.address(Type::i8, from, e.b.CreateAdd(line, e.i64(i * kLine))));
+  Value *row = e.b.CreateLShr(e.b.CreateMul(number, rate), 16);
+  Value *at = e.address(Type::i8, from, e.b.CreateMul(row, e.i64(stride)));
+  for (int64_t line = 0; line < bytes; line += kLine) e.prefetch(e.address(Type::i8, at, e.i64(line)));
 }
 
-FetchAhead fetchAhead(const PackedItem &item, Value *row0, int64_t steps) {
+FetchAhead fetchAhead(const PackedItem &item, const PackedTile &tile, int64_t steps) {
   Emitter &e = item.e;
-  const int64_t panel = item.spec.panelBytes(), of_a_tile = steps * kLinesOfAStep * kLine;
-  if (of_a_tile == 0) return {};
-  Value *tile = e.b.CreateUDiv(row0, e.i64(kTileRows));
-  Value *first = e.b.CreateICmpULT(tile, e.i64((panel + of_a_tile - 1) / of_a_tile));
-  Value *next = e.muladd(tile, e.i64(of_a_tile), e.i64(panel));
-  // Later tiles fetch what is there: a test would cost more.
-  return {e.address(Type::i8, item.panel, e.b.CreateSelect(first, next, e.i64(0))),
-          e.b.CreateSelect(first, e.i64(kLinesOfAStep * kLine), e.i64(0))};
+  if (steps == 0 || !tile.number) return {};
+  const PackedMatmulSpec &spec = item.spec;
+  const int64_t stride = spec.n_block * kWord, bytes = int64_t(tile.vectors) * e.lanes() * kWord;
+  const int64_t rows = spec.panelBytes() / stride;
+  Value *share = e.b.CreateUDiv(e.b.CreateAdd(e.i64(rows - 1), tile.of), tile.of);
+  share = e.min(share, e.i64(steps)); // with few tiles not all of it
+  // The next part of this panel, or the first one of the next panel.
+  Value *next = e.b.CreateAdd(e.b.CreateMul(tile.column, e.i64(kWord)), e.i64(bytes));
+  next = e.b.CreateSelect(e.b.CreateICmpEQ(next, e.i64(stride)), e.i64(spec.panelBytes()), next);
+  Value *from = e.muladd(e.b.CreateMul(tile.number, share), e.i64(stride), next);
+  Value *rate = e.b.CreateUDiv(e.b.CreateShl(share, 16), e.i64(steps));
+  return {e.address(Type::i8, item.panel, from), rate, stride, bytes};
 }
 
 KernelSource packedMatmulKernel(const PackedMatmulSpec &spec) {

@@ -7,8 +7,6 @@
 
 namespace linnet::cpu {
 
-constexpr int kTileRows = 6; ///< of a full tile
-
 /// What a work item has at hand.
 struct PackedItem {
   Emitter &e;
@@ -18,20 +16,28 @@ struct PackedItem {
   Value *start = nullptr;   ///< (n_block) i32, where IntegerRows are unsigned: what sums begin with
 };
 
-/// With many rows a panel is read again and again, from the caches; meanwhile the next one comes from memory,
-/// some lines with each step of the first tiles: all at once would keep the loads of this one waiting.
+/// A tile of rows and columns: their sums stay in registers. While many tiles read a part of a panel again
+/// and again, from the caches, each fetches its share of the next one from memory.
+struct PackedTile {
+  int rows, vectors;                      ///< of a, of columns
+  Value *row0, *column;                   ///< where it begins
+  Value *number = nullptr, *of = nullptr; ///< among the tiles that share; null: nothing is fetched
+};
+
+/// The next part of the weight, spread evenly over the steps of a tile: a core waits for few lines at once,
+/// and faster than they come they would keep the loads of this part waiting.
 struct FetchAhead {
-  Value *from = nullptr,
-        *stride = nullptr; ///< where step 0 fetches, and bytes from step to step; null: nothing
+  Value *from = nullptr, *rate = nullptr; ///< where step 0 fetches; rows a step, times 2^16. Null: nothing
+  int64_t stride = 0, bytes = 0;          ///< from row to row; of a row
   void step(Emitter &e, Value *number) const;
 };
-/// For the full tile at row0, which takes `steps` of them.
-FetchAhead fetchAhead(const PackedItem &item, Value *row0, int64_t steps);
+/// For a tile that takes `steps` of them.
+FetchAhead fetchAhead(const PackedItem &item, const PackedTile &tile, int64_t steps);
 
-/// The sums of `rows` rows from row0 on, times their scales, into the item's scratch.
-void floatSums(const PackedItem &item, int rows, Value *row0);
+/// A tile's sums, times their scales, into the item's scratch.
+void floatSums(const PackedItem &item, const PackedTile &tile);
 /// `bytes`: of how many a number of a consists, 2 or, of int8_rows and more, 1.
-void integerSums(const PackedItem &item, int rows, Value *row0, int bytes);
+void integerSums(const PackedItem &item, const PackedTile &tile, int bytes);
 /// Fills item.start: -128 times the sums of the panel's columns.
 void columnSums(const PackedItem &item);
 

@@ -1,4 +1,5 @@
 #include "runtime/cpu/executable.h"
+#include "runtime/cpu/features.h"
 #include "runtime/expr.h"
 #include "runtime/format.h"
 #include "runtime/layout.h"
@@ -165,9 +166,10 @@ CpuExecutable::Step CpuExecutable::compileMatmul(const fb::PackedMatmul &call) c
   step.amount = call.m();
   step.crossover = call.crossover();
   step.panels = layout.panels(call.n());
-  // The library's own blocks of two rows end at 32.
+  // The library's own blocks of two rows end at 32; it is faster with them where it has AMX.
   const bool floats = weight.dtype() == fb::DType::f32 && layout.interleave == 1,
-             pairs = call.a_bf16() && layout.interleave == 2 && call.k() % 32 == 0;
+             pairs =
+                 call.a_bf16() && layout.interleave == 2 && call.k() % 32 == 0 && hostHasFeature("amx-bf16");
   step.library = (floats || pairs) && !call.scale() && layout.k_block == 16 && layout.n_block == 64;
   step.shape.bf16 = pairs;
   step.shape.k = call.k();

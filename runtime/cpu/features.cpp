@@ -41,6 +41,10 @@ bool hostHasFeature(std::string_view name) {
   // Clang's builtin does not know these. F16C works on registers of AVX, which the system must save.
   if (name == "f16c") return cpuidBit(1, 29) && __builtin_cpu_supports("avx");
   if (name == "movbe") return cpuidBit(1, 22);
+  if (name == "amx-bf16") { // whoever uses it asks the system for it
+    unsigned a, b, c, d;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 22 & 1);
+  }
   if (name == "lzcnt") return cpuidBit(0x80000001, 5);
   // Every x86-64 has these.
   return name == "sse" || name == "sse2" || name == "cmov" || name == "cx8" || name == "mmx" ||

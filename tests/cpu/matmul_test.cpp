@@ -60,7 +60,7 @@ TEST_CASE("packed matmul with every epilogue and any number of rows") {
   const std::vector<float> plain = numbers(c.k * c.n, 2);
   std::vector<std::byte> w = packed(plain, layout, c.k, c.n);
   onEachIsa(packedMatmulKernel(spec), [&](const Isa &isa, Kernel kernel) {
-    for (int64_t m : {1, 2, 3, 4, 5, 6, 7, 13, 29}) {
+    for (int64_t m : {1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 17, 29, 36}) { // one tile, wide ones, tall ones
       INFO(isa.name << " m " << m << " k " << c.k << " n " << c.n);
       std::vector<float> a = numbers(m * spec.a_stride, 3), bias = numbers(c.n, 4),
                          residual = numbers(m * c.n, 5), out(m * c.n);
@@ -221,7 +221,7 @@ TEST_CASE("packed matmul with integer and 16-bit weights, in groups and without"
     auto images = buildImages(kernels, {&isa, 1});
     REQUIRE(images.ok());
     const Image image(images->front());
-    for (int64_t m : {1, 2, 3, 4, 5, 6, 13}) {
+    for (int64_t m : {1, 2, 3, 4, 5, 6, 8, 13, 29}) {
       INFO(isa.name << " m " << m << " k " << c.k << " n " << c.n << " group " << c.group << " type "
                     << int(c.type) << " rounded " << c.round << " bytes from " << c.int8_rows);
       matmul.check(m, image.get(kernels[0].name), image.get(kernels[1].name));
