@@ -75,7 +75,9 @@ private:
     compile.max_batch = 1;
     compile.dump_dir.clear();
     compile.verify_passes = false;
-    if (!runsOnCpu()) compile.disabled_passes.push_back("linnet-quantize-rows"); // others do without it
+    if (!runsOnCpu()) // others do without these
+      compile.disabled_passes.insert(compile.disabled_passes.end(),
+                                     {"linnet-quantize-rows", "linnet-round-attention"});
     compile.progress = [&](const std::string &what, double fraction) {
       if (options.progress) options.progress("trying " + dtype + ": " + what, fraction);
     };

@@ -224,6 +224,8 @@ LogicalResult AttentionOp::inferReturnTypes(MLIRContext *, std::optional<Locatio
   return success();
 }
 LogicalResult AttentionOp::verify() {
+  const auto bf16_rows = static_cast<int64_t>(getBf16Rows());
+  if (bf16_rows < 0) return emitOpError("bf16_rows is ") << bf16_rows << ", expected at least 0";
   if (failed(expectRank(*this, "q", getQ(), 4)) || failed(expectRank(*this, "k", getK(), 4)))
     return failure();
   SmallVector<Dim> q = shapeOf(tensor(getQ())), k = shapeOf(tensor(getK()));

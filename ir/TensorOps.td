@@ -140,10 +140,13 @@ def Linnet_AttentionOp : Linnet_Op<"attention", [Pure, Linnet_Differentiable,
     over j <= past[b] + t when `causal`, else over j < past[b] + T; with `length` (B) also only over
     j < past[b] + length[b] (padding). Without `past` it is 0. S is the cache's capacity: entries beyond the
     range are not read. An empty range gives zeros. Vaswani et al., 2017, arXiv:1706.03762.
+
+    With `bf16_rows` R > 0, and at least R queries, T, both products are of numbers rounded to bf16: scale q, k, v, and
+    e^(s[j] - m), of which softmax's sum is, too; m is the largest s so far, or of all.
   }];
   let arguments = (ins Linnet_FloatTensor:$q, Linnet_FloatTensor:$k, Linnet_FloatTensor:$v,
     Optional<Linnet_IntTensor>:$past, Optional<Linnet_IntTensor>:$length, F32Attr:$scale,
-    DefaultValuedAttr<BoolAttr, "true">:$causal);
+    DefaultValuedAttr<BoolAttr, "true">:$causal, DefaultValuedAttr<I64Attr, "0">:$bf16_rows);
   let results = (outs Linnet_FloatTensor:$result);
   let assemblyFormat = [{$q `,` $k `,` $v (`past` $past^)? (`length` $length^)? attr-dict `:` type($q) `,` type($k)
     `,` type($v) (`past` type($past)^)? (`length` type($length)^)?}];

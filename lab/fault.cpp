@@ -8,7 +8,8 @@ using namespace mlir;
 namespace linnet::lab {
 
 bool isLossy(StringRef pass) {
-  return pass == "linnet-quantize" || pass == "linnet-quantize-rows" || pass == "linnet-mixed-precision";
+  return pass == "linnet-quantize" || pass == "linnet-quantize-rows" || pass == "linnet-round-attention" ||
+         pass == "linnet-mixed-precision";
 }
 
 std::string brokenPlan(ModuleOp module) {

@@ -17,8 +17,8 @@ struct Fault {
   std::string text; ///< one line: "changes the numbers: @main y[3]: ..."
 };
 
-/// Passes that round weights on purpose are not held to the tolerance: linnet-quantize,
-/// linnet-mixed-precision.
+/// Passes that round on purpose are not held to the tolerance: linnet-quantize, linnet-quantize-rows,
+/// linnet-round-attention, linnet-mixed-precision.
 bool isLossy(llvm::StringRef pass);
 
 /// Runs `after`, what `pass` left, and compares with what the module gave before it; `found`, if given, gets

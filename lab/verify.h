@@ -19,8 +19,7 @@ struct VerifyOptions {
   std::function<void(const std::string &pass, double difference)> progress;
 };
 
-/// What came of it. Passes that round weights on purpose (linnet-quantize, linnet-quantize-rows,
-/// linnet-mixed-precision) are compared and not held to the tolerance.
+/// What came of it. Passes that round on purpose (isLossy) are compared and not held to the tolerance.
 struct Verdict {
   std::string
       failed; ///< one line that names the first pass that changed the numbers, or was not to be run; empty

@@ -180,6 +180,22 @@ def QuantizeRows : Linnet_Pass<"linnet-quantize-rows"> {
   let statistics = [Statistic<"num_matmuls", "matmuls", "matmuls that round their lhs">];
 }
 
+def RoundAttention : Linnet_Pass<"linnet-round-attention"> {
+  let summary = "attention of several queries multiplies bf16";
+  let description = [{
+    Each `linnet.attention` gets `bf16_rows`, the number of queries from which on its products are of numbers rounded to
+    bf16; sums stay f32.
+
+    Reason to exist: a processor multiplies pairs of bf16 nearly twice as fast as f32, and beside weights of fewer bits
+    attention takes a third of a long prompt. One query is bound by reading the cache, and keeps its digits.
+
+    Does not preserve values where there are at least `from` queries: each factor moves by at most 1/512 of itself.
+    docs/performance.md has the error of whole models. Locations: kept.
+  }];
+  let options = [Option<"from", "from", "int64_t", "2", "queries from which on products are of bf16">];
+  let statistics = [Statistic<"num_attentions", "attentions", "attentions that round their factors">];
+}
+
 def MixedPrecision : Linnet_Pass<"linnet-mixed-precision"> {
   let summary = "weights of matmuls, and caches, in 16 bits";
   let description = [{

@@ -78,6 +78,8 @@ std::vector<Step> optimizing(const TargetDescription &target, const PipelineSpec
     if (target.panel) steps.push_back({"linnet-assign-layout", true});
     const bool integers = spec.dtype == "int8" || spec.dtype == "int4";
     if (integers && target.int8_rows) steps.push_back({"linnet-quantize-rows"});
+    if ((integers || spec.dtype == "bf16") && target.bf16_attention)
+      steps.push_back({"linnet-round-attention"});
     steps.insert(steps.end(), {{"canonicalize"}, {"cse"}});
   }
   if (opt_level >= 2 && plans(target)) steps.push_back({"linnet-schedule"});

@@ -51,6 +51,7 @@ const TargetDescription kTargets[] = {
      .fused_elementwise = true,
      .attention = true,
      .int8_rows = true,
+     .bf16_attention = true,
      .bf16_lhs = true,
      .views = true,
      .in_place_caches = true,

@@ -25,6 +25,8 @@ struct TargetDescription {
   bool attention = false;
   /// matmul multiplies many rows faster by integers when they are rounded to bytes (int8_rows).
   bool int8_rows = false;
+  /// attention of several queries multiplies bf16 faster (bf16_rows).
+  bool bf16_attention = false;
   /// matmul reads its lhs in bf16 beside weights in bf16.
   bool bf16_lhs = false;
   /// Slices stay views where their users allow it (acceptsStridedRows), and caches are updated in place.

@@ -45,7 +45,7 @@ private:
 
 /// Queries of one block in attention_blocks.cpp.
 int64_t attentionBlock(const Isa &isa);
-/// Queries [t, t + attentionBlock) of `group`, as many as there are.
-void emitAttentionBlock(const AttentionOperands &operands, Value *group, Value *t);
+/// Queries [t, t + attentionBlock) of `group`, as many as there are. `rounds`: factors to bf16.
+void emitAttentionBlock(const AttentionOperands &operands, Value *group, Value *t, bool rounds);
 
 } // namespace linnet::cpu

@@ -9,6 +9,10 @@
 // k[j, d] and v[j, d] are broadcast from memory; q, s, p and acc, transposed, live on the stack. Blocks of
 // keys that no query of the block sees are not visited; where only some of them see a key, the others' scores
 // are -infinity and their sums are left as they were, even beside a NaN.
+//
+// Factors that are rounded to bf16 lie in pairs, a word each, where the processor multiplies pairs: q and k
+// of two d, p and v of two keys. Elsewhere, and where a key of two may be one that a query does not see, they
+// are f32 with the same values.
 #include "backends/cpu/attention.h"
 
 #include <limits>
@@ -24,6 +28,7 @@ struct Blocks {
   const AttentionOperands &in;
   const int vectors;
   Value *group, *t;
+  const bool rounds; ///< factors to bf16
   Emitter &e = in.e;
   const AttentionSpec &spec = in.spec;
   const int lanes = e.lanes();
@@ -32,7 +37,9 @@ struct Blocks {
   const int tile = e.isa.registers >= 32 ? 8 : 4;
   Value *q = e.scratch(size * rows), *p = e.scratch(std::max(kKeys, roundUp(size)) * rows),
         *acc = e.scratch(size * rows);
-  Value *wide = spec.cache == Type::f32 ? nullptr : e.scratch(kKeys * size); ///< a block of k or v in f32
+  const bool pairs = rounds && e.isa.bf16 && size % 2 == 0;
+  /// A block of k or v as its factors are.
+  Value *wide = spec.cache == Type::f32 && !rounds ? nullptr : e.scratch(kKeys * size);
   Value *keys = in.keysAt(group);
   Values limits = {}; ///< i32, one a lane: keys that each query sees
 
@@ -44,6 +51,14 @@ struct Blocks {
   }
   Value *load(Value *from, Value *row, int vector) { return e.load(Type::f32, from, at(row, vector), lanes); }
   void store(Value *to, Value *row, int vector, Value *x) { e.store(Type::f32, to, at(row, vector), x); }
+  Value *loadPair(Value *from, Value *row, int vector) {
+    return e.load(Type::i32, from, at(row, vector), lanes);
+  }
+  void storePair(Value *to, Value *row, int vector, Value *x) { e.store(Type::i32, to, at(row, vector), x); }
+  Value *factor(Value *x) {
+    if (!rounds) return x;
+    return e.isa.bf16 && Emitter::lanesOf(x) == lanes ? e.roundToBfloatFast(x) : e.convert(x, Type::bf16);
+  }
 
   /// body(first, count) for the columns of a row in pieces of a vector.
   void forPieces(llvm::function_ref<void(Value *, int)> body) {
@@ -66,7 +81,11 @@ struct Blocks {
           piece.push_back(e.b.CreateFMul(e.loadPart(spec.type, in.q, e.b.CreateAdd(row, c), count),
                                          e.f32(spec.scale, lanes)));
         piece = e.transpose(piece);
-        for (int d = 0; d < count; ++d) store(q, e.b.CreateAdd(c, e.i64(d)), w, piece[size_t(d)]);
+        for (int d = 0; d < count && !pairs; ++d)
+          store(q, e.b.CreateAdd(c, e.i64(d)), w, factor(piece[size_t(d)]));
+        for (int d = 0; d < count && pairs; d += 2)
+          storePair(q, e.b.CreateLShr(e.b.CreateAdd(c, e.i64(d)), 1), w,
+                    e.bfloatPair(piece[size_t(d)], piece[size_t(d + 1)]));
       });
     }
   }
@@ -94,38 +113,74 @@ struct Blocks {
     });
   }
 
-  /// Rows [key0, key0 + count) of k or v in f32: where they begin.
-  std::pair<Value *, Value *> rowsOf(Value *cache, Value *key0, Value *count) {
+  /// Rows of k or v as factors: where the first begins. Elements are f32, or words of two bf16.
+  struct Rows {
+    Value *base, *first;
+  };
+  /// Rows [key0, key0 + count) of k or v in f32.
+  Rows rowsOf(Value *cache, Value *key0, Value *count) {
     Value *first = e.muladd(key0, e.i64(size), keys);
     if (!wide) return {cache, first};
     e.forVectors(e.i64(0), e.b.CreateMul(count, e.i64(size)), [&](Value *i, int n) {
-      e.store(Type::f32, wide, i, e.load(spec.cache, cache, e.b.CreateAdd(first, i), n));
+      e.store(Type::f32, wide, i, factor(e.load(spec.cache, cache, e.b.CreateAdd(first, i), n)));
+    });
+    return {wide, e.i64(0)};
+  }
+  /// The same of k, two columns to a word.
+  Rows columnPairsOf(Value *cache, Value *key0, Value *count) {
+    Value *first = e.muladd(key0, e.i64(size), keys);
+    if (spec.cache == Type::bf16) return {cache, e.b.CreateLShr(first, 1)};
+    e.forVectors(e.i64(0), e.b.CreateMul(count, e.i64(size)), [&](Value *i, int n) {
+      Value *x = e.load(spec.cache, cache, e.b.CreateAdd(first, i), n);
+      if (n == lanes)
+        e.b.CreateAlignedStore(e.toBfloatFast(x), e.address(Type::bf16, wide, i), llvm::Align(2));
+      else
+        e.store(Type::bf16, wide, i, x);
+    });
+    return {wide, e.i64(0)};
+  }
+  /// kKeys rows of v, two keys to a word: the columns of a pair of rows lie together.
+  Rows keyPairsOf(Value *cache, Value *key0) {
+    Value *first = e.muladd(key0, e.i64(size), keys);
+    e.loop(e.i64(0), e.i64(kKeys), 2, [&](Value *j) {
+      Value *row = e.muladd(j, e.i64(size), first), *to = e.b.CreateMul(e.b.CreateLShr(j, 1), e.i64(size));
+      forPieces([&](Value *c, int count) {
+        Value *x = e.loadPart(spec.cache, cache, e.b.CreateAdd(row, c), count);
+        Value *y = e.loadPart(spec.cache, cache, e.b.CreateAdd(row, e.b.CreateAdd(c, e.i64(size))), count);
+        e.storePart(Type::i32, wide, e.b.CreateAdd(to, c), e.bfloatPair(x, y), count);
+      });
     });
     return {wide, e.i64(0)};
   }
 
-  Value *broadcast(std::pair<Value *, Value *> from, Value *index) {
-    return e.splat(e.load(Type::f32, from.first, e.b.CreateAdd(from.second, index)), lanes);
+  Value *broadcast(const Rows &from, Value *index, Type type = Type::f32) {
+    return e.splat(e.load(type, from.base, e.b.CreateAdd(from.first, index)), lanes);
+  }
+  /// sum + the products of a vector of q or p and one of k or v.
+  Value *multiplyAdd(Value *vector, Value *scalar, Value *sum, bool of_pairs) {
+    return of_pairs ? e.dotBfloatPairs(sum, vector, scalar) : e.fma(vector, scalar, sum);
   }
   Value *sees(int w, Value *key) {
     return e.b.CreateICmpSLT(e.splat(e.b.CreateTrunc(key, e.b.getInt32Ty()), lanes), limits[size_t(w)]);
   }
 
   /// Scores of `count` keys, number `j` of the block the first; `largest` with them. key0: only where masked.
-  Values scoreTile(std::pair<Value *, Value *> k, Value *j, int count, const Values &largest, Value *key0) {
-    Value *first = e.b.CreateMul(j, e.i64(size));
+  Values scoreTile(const Rows &k, Value *j, int count, const Values &largest, Value *key0) {
+    const int64_t length = pairs ? size / 2 : size; ///< of a row, in elements of k
+    Value *first = e.b.CreateMul(j, e.i64(length));
     auto step = [&](Value *d, const Values &sums) {
       Values query, next;
-      for (int w = 0; w < vectors; ++w) query.push_back(load(q, d, w));
+      for (int w = 0; w < vectors; ++w) query.push_back(pairs ? loadPair(q, d, w) : load(q, d, w));
       for (int i = 0; i < count; ++i) {
-        Value *key = broadcast(k, e.b.CreateAdd(e.b.CreateAdd(first, d), e.i64(i * size)));
+        Value *at = e.b.CreateAdd(e.b.CreateAdd(first, d), e.i64(i * length));
+        Value *key = broadcast(k, at, pairs ? Type::i32 : Type::f32);
         for (int w = 0; w < vectors; ++w)
-          next.push_back(e.fma(query[size_t(w)], key, sums[size_t(i * vectors + w)]));
+          next.push_back(multiplyAdd(query[size_t(w)], key, sums[size_t(i * vectors + w)], pairs));
       }
       return next;
     };
     constexpr int64_t kUnroll = 4;
-    const int64_t whole = size / kUnroll * kUnroll;
+    const int64_t whole = length / kUnroll * kUnroll;
     Values sums = e.loop(e.i64(0), e.i64(whole), kUnroll, Values(size_t(count * vectors), e.f32(0, lanes)),
                          [&](Value *d, const Values &now) {
                            Values next = now;
@@ -133,7 +188,7 @@ struct Blocks {
                              next = step(e.b.CreateAdd(d, e.i64(u)), next);
                            return next;
                          });
-    for (int64_t d = whole; d < size; ++d) sums = step(e.i64(d), sums);
+    for (int64_t d = whole; d < length; ++d) sums = step(e.i64(d), sums);
     Values next = largest;
     for (int i = 0; i < count; ++i)
       for (int w = 0; w < vectors; ++w) {
@@ -145,23 +200,26 @@ struct Blocks {
     return next;
   }
 
-  /// acc[d, :] for `count` dimensions from d0 on.
-  void accumulateTile(std::pair<Value *, Value *> v, Value *d0, int count, Value *n, const Values &factor,
-                      Value *key0) {
+  /// acc[d, :] for `count` dimensions from d0 on. key0: only where masked, and then v is not in pairs.
+  void accumulateTile(const Rows &v, Value *d0, int count, Value *n, const Values &shrink, Value *key0) {
+    const bool of_pairs = pairs && !key0;
     Values sums;
     for (int d = 0; d < count; ++d)
       for (int w = 0; w < vectors; ++w)
-        sums.push_back(e.b.CreateFMul(load(acc, e.b.CreateAdd(d0, e.i64(d)), w), factor[size_t(w)]));
-    sums = e.loop(e.i64(0), n, 1, sums, [&](Value *j, const Values &now) {
+        sums.push_back(e.b.CreateFMul(load(acc, e.b.CreateAdd(d0, e.i64(d)), w), shrink[size_t(w)]));
+    Value *rows_of_v = of_pairs ? e.b.CreateLShr(n, 1) : n;
+    sums = e.loop(e.i64(0), rows_of_v, 1, sums, [&](Value *j, const Values &now) {
       Values weight, seen, next;
       for (int w = 0; w < vectors; ++w) {
-        weight.push_back(load(p, j, w));
+        weight.push_back(of_pairs ? loadPair(p, j, w) : load(p, j, w));
         seen.push_back(key0 ? sees(w, e.b.CreateAdd(key0, j)) : nullptr);
       }
       for (int d = 0; d < count; ++d) {
-        Value *value = broadcast(v, e.b.CreateAdd(e.muladd(j, e.i64(size), d0), e.i64(d)));
+        Value *at = e.b.CreateAdd(e.muladd(j, e.i64(size), d0), e.i64(d));
+        Value *value = broadcast(v, at, of_pairs ? Type::i32 : Type::f32);
         for (int w = 0; w < vectors; ++w) {
-          Value *old = now[size_t(d * vectors + w)], *sum = e.fma(weight[size_t(w)], value, old);
+          Value *old = now[size_t(d * vectors + w)];
+          Value *sum = multiplyAdd(weight[size_t(w)], value, old, of_pairs);
           next.push_back(key0 ? e.b.CreateSelect(seen[size_t(w)], sum, old) : sum);
         }
       }
@@ -172,10 +230,38 @@ struct Blocks {
         store(acc, e.b.CreateAdd(d0, e.i64(d)), w, sums[size_t(d * vectors + w)]);
   }
 
+  /// p[j, :] from s[j, :], and its sum over all keys: l of each vector.
+  Values weigh(Value *n, const Values &base, Values sums) {
+    return e.loop(e.i64(0), n, 1, std::move(sums), [&](Value *j, const Values &now) {
+      Values next;
+      for (int w = 0; w < vectors; ++w) {
+        Value *weight = factor(e.exp(e.b.CreateFSub(load(p, j, w), base[size_t(w)])));
+        store(p, j, w, weight);
+        next.push_back(e.b.CreateFAdd(now[size_t(w)], weight));
+      }
+      return next;
+    });
+  }
+  /// The same, two keys to a word.
+  Values weighPairs(Value *n, const Values &base, Values sums) {
+    return e.loop(e.i64(0), n, 2, std::move(sums), [&](Value *j, const Values &now) {
+      Values next;
+      for (int w = 0; w < vectors; ++w) {
+        Value *x = e.exp(e.b.CreateFSub(load(p, j, w), base[size_t(w)]));
+        Value *y = e.exp(e.b.CreateFSub(load(p, e.b.CreateAdd(j, e.i64(1)), w), base[size_t(w)]));
+        Value *pair = e.bfloatPair(x, y);
+        storePair(p, e.b.CreateLShr(j, 1), w, pair);
+        Value *sum = e.b.CreateFAdd(now[size_t(w)], e.lowBfloat(pair));
+        next.push_back(e.b.CreateFAdd(sum, e.highBfloat(pair)));
+      }
+      return next;
+    });
+  }
+
   /// One block of n keys. State: m of each vector of queries, then l of each.
   Values keyBlock(Value *key0, Value *n, const Values &state, bool masked) {
     Value *mask = masked ? key0 : nullptr;
-    auto k = rowsOf(in.k, key0, n);
+    const Rows k = pairs ? columnPairsOf(in.k, key0, n) : rowsOf(in.k, key0, n);
     Value *whole = e.b.CreateAnd(n, e.i64(-int64_t(tile)));
     Values largest(state.begin(), state.begin() + vectors);
     largest = e.loop(e.i64(0), whole, tile, largest,
@@ -183,27 +269,20 @@ struct Blocks {
     if (masked)
       largest = e.loop(whole, n, 1, largest,
                        [&](Value *j, const Values &now) { return scoreTile(k, j, 1, now, mask); });
-    Values base, factor, sums;
+    Values base, shrink, sums;
     for (int w = 0; w < vectors; ++w) {
       // Nothing but -inf so far: any finite maximum gives p = 0.
       Value *none = e.b.CreateFCmpOEQ(largest[size_t(w)], e.f32(-kInfinity, lanes));
       base.push_back(e.b.CreateSelect(none, e.f32(0, lanes), largest[size_t(w)]));
-      factor.push_back(e.exp(e.b.CreateFSub(state[size_t(w)], base.back())));
-      sums.push_back(e.b.CreateFMul(state[size_t(vectors + w)], factor.back()));
+      shrink.push_back(e.exp(e.b.CreateFSub(state[size_t(w)], base.back())));
+      sums.push_back(e.b.CreateFMul(state[size_t(vectors + w)], shrink.back()));
     }
-    sums = e.loop(e.i64(0), n, 1, sums, [&](Value *j, const Values &now) {
-      Values next;
-      for (int w = 0; w < vectors; ++w) {
-        Value *weight = e.exp(e.b.CreateFSub(load(p, j, w), base[size_t(w)]));
-        store(p, j, w, weight);
-        next.push_back(e.b.CreateFAdd(now[size_t(w)], weight));
-      }
-      return next;
-    });
-    auto v = rowsOf(in.v, key0, n);
+    const bool of_pairs = pairs && !masked; // n is kKeys then
+    sums = of_pairs ? weighPairs(n, base, sums) : weigh(n, base, sums);
+    const Rows v = of_pairs ? keyPairsOf(in.v, key0) : rowsOf(in.v, key0, n);
     const int64_t tiled = size / tile * tile;
-    e.loop(e.i64(0), e.i64(tiled), tile, [&](Value *d0) { accumulateTile(v, d0, tile, n, factor, mask); });
-    if (tiled < size) accumulateTile(v, e.i64(tiled), int(size - tiled), n, factor, mask);
+    e.loop(e.i64(0), e.i64(tiled), tile, [&](Value *d0) { accumulateTile(v, d0, tile, n, shrink, mask); });
+    if (tiled < size) accumulateTile(v, e.i64(tiled), int(size - tiled), n, shrink, mask);
     largest.append(sums);
     return largest;
   }
@@ -244,16 +323,16 @@ struct Blocks {
 
 int64_t attentionBlock(const Isa &isa) { return int64_t(kVectors) * isa.lanes; }
 
-void emitAttentionBlock(const AttentionOperands &operands, Value *group, Value *t) {
+void emitAttentionBlock(const AttentionOperands &operands, Value *group, Value *t, bool rounds) {
   Emitter &e = operands.e;
   Value *left = e.b.CreateSub(operands.queries, t);
   e.ifElse(
       e.b.CreateICmpSGT(left, e.i64(e.lanes())),
       [&] {
-        Blocks{operands, kVectors, group, t}.run();
+        Blocks{operands, kVectors, group, t, rounds}.run();
       },
       [&] {
-        Blocks{operands, 1, group, t}.run();
+        Blocks{operands, 1, group, t, rounds}.run();
       });
 }
 

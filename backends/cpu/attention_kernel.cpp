@@ -24,6 +24,8 @@ struct OneQuery {
   Value *weights = e.scratch(lanes);                            ///< p of a block
   Value *keys = in.keysAt(group);
   Values query = {};
+  Value *ahead =
+      nullptr; ///< bytes from a row to the same one of the next head; 0 where that is no one's here
 
   int pieceSize(int c) const { return int(std::min<int64_t>(lanes, spec.head_size - int64_t(c) * lanes)); }
   Value *piece(Type type, Value *base, Value *row0, int c) {
@@ -34,6 +36,7 @@ struct OneQuery {
   Value *scores(llvm::function_ref<Value *(int)> rowOf) {
     Value *sums = e.transposeSum([&](int j) {
       Value *key = rowOf(j);
+      fetchNextHead(in.k, key);
       Value *sum = e.b.CreateFMul(query[0], piece(spec.cache, in.k, key, 0));
       for (int c = 1; c < pieces; ++c) sum = e.fma(query[size_t(c)], piece(spec.cache, in.k, key, c), sum);
       return sum;
@@ -55,9 +58,19 @@ struct OneQuery {
   }
 
   void accumulate(Values &state, Value *j, Value *row) {
+    fetchNextHead(in.v, row);
     Value *p = e.splat(e.load(Type::f32, weights, j), lanes);
     for (int c = 0; c < pieces; ++c)
       state[size_t(2 + c)] = e.fma(p, piece(spec.cache, in.v, row, c), state[size_t(2 + c)]);
+  }
+
+  /// What is read next, while this is computed: the same key of the next head. Rows of one head are too few
+  /// for the processor to see them coming; all at once they would keep the loads of this head waiting.
+  void fetchNextHead(Value *cache, Value *row) {
+    const int64_t size = sizeOf(spec.cache), bytes = spec.head_size * size;
+    Value *next = e.b.CreateAdd(ahead, e.b.CreateMul(row, e.i64(size)));
+    for (int64_t line = 0; line < bytes; line += 64)
+      e.prefetch(e.address(Type::i8, cache, e.b.CreateAdd(next, e.i64(line))));
   }
 
   Value *keyRow(Value *key) { return e.muladd(key, e.i64(spec.head_size), keys); }
@@ -85,6 +98,9 @@ struct OneQuery {
   }
 
   void run() {
+    Value *of_head = e.b.CreateMul(in.capacity, e.i64(spec.head_size * sizeOf(spec.cache)));
+    Value *more = e.b.CreateICmpSLT(e.b.CreateAdd(group, e.i64(1)), e.end);
+    ahead = e.b.CreateSelect(more, of_head, e.i64(0));
     Value *limit = in.limit(group, e.i64(0)), *q0 = in.queryAt(group, e.i64(0));
     for (int c = 0; c < pieces; ++c) query.push_back(piece(spec.type, in.q, q0, c));
     Values state = {e.f32(-kInfinity)};
@@ -105,13 +121,22 @@ struct OneQuery {
 };
 
 /// Whoever holds a block's first query computes the block, so that no split makes blocks smaller.
-void emitBlocks(const AttentionOperands &in) {
+void emitBlocks(const AttentionOperands &in, bool rounds) {
   Emitter &e = in.e;
   const int64_t rows = attentionBlock(e.isa);
   e.forRuns(in.queries, [&](Value *group, Value *from, Value *to) {
     Value *first = e.b.CreateAnd(e.b.CreateAdd(from, e.i64(rows - 1)), e.i64(-rows));
-    e.loop(first, to, rows, [&](Value *t) { emitAttentionBlock(in, group, t); });
+    e.loop(first, to, rows, [&](Value *t) { emitAttentionBlock(in, group, t, rounds); });
   });
+}
+
+void emitAllBlocks(const AttentionOperands &in) {
+  Emitter &e = in.e;
+  const int64_t from = in.spec.bf16_rows;
+  if (from <= 2) return emitBlocks(in, from > 0); // there are two queries at least
+  e.ifElse(
+      e.b.CreateICmpSGE(in.queries, e.i64(from)), [&] { emitBlocks(in, true); },
+      [&] { emitBlocks(in, false); });
 }
 
 } // namespace
@@ -122,14 +147,16 @@ KernelSource attentionKernel(const AttentionSpec &spec) {
       spec.queries.text(), spec.heads.text(), spec.capacity.text(), spec.head_size, spec.q_stride.text(),
       std::bit_cast<uint32_t>(spec.scale), spec.causal ? "_causal" : "", spec.past ? "_past" : "");
   if (spec.length) name += "_length";
+  if (spec.bf16_rows) name += fmt::format("_bf16_from{}", spec.bf16_rows);
   return {name, [spec](Emitter &e) {
             const AttentionOperands operands(e, spec);
+            if (spec.bf16_rows == 1) return emitBlocks(operands, true);
             e.ifElse(
                 e.b.CreateICmpEQ(operands.queries, e.i64(1)),
                 [&] { e.loop(e.begin, e.end, 1, [&](Value *group) {
                         OneQuery{operands, group}.run();
                       }); },
-                [&] { emitBlocks(operands); });
+                [&] { emitAllBlocks(operands); });
           }};
 }
 

@@ -106,6 +106,10 @@ public:
   // --- sums of products of narrow numbers, a 32-bit word of each operand to a lane
   Value *lowBfloat(Value *pair);  ///< the first of each pair of bf16, as f32
   Value *highBfloat(Value *pair); ///< the second
+  /// f32 as bf16 in i16, and two of them in a word, x first; denormals become zeros. isa.bf16.
+  Value *toBfloatFast(Value *x);
+  Value *bfloatPair(Value *x, Value *y);
+  Value *roundToBfloatFast(Value *x); ///< f32
   /// acc + x0 y0 + x1 y1; isa.bf16.
   Value *dotBfloatPairs(Value *acc, Value *x, Value *y);
   /// acc + four products of unsigned bytes of x and signed ones of y; isa.vnni.

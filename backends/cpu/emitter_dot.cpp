@@ -17,6 +17,21 @@ Value *Emitter::dotBfloatPairs(Value *acc, Value *x, Value *y) {
                            {acc, b.CreateBitCast(x, pairs), b.CreateBitCast(y, pairs)});
 }
 
+Value *Emitter::toBfloatFast(Value *x) {
+  return b.CreateBitCast(b.CreateIntrinsic(llvm::Intrinsic::x86_avx512bf16_cvtneps2bf16_512, {}, {x}),
+                         intType(lanesOf(x), 16));
+}
+
+Value *Emitter::bfloatPair(Value *x, Value *y) {
+  llvm::Type *words = intType(lanesOf(x));
+  Value *high = b.CreateShl(b.CreateZExt(toBfloatFast(y), words), 16);
+  return b.CreateOr(b.CreateZExt(toBfloatFast(x), words), high);
+}
+
+Value *Emitter::roundToBfloatFast(Value *x) {
+  return real(b.CreateShl(b.CreateZExt(toBfloatFast(x), intType(lanesOf(x))), 16));
+}
+
 Value *Emitter::dotBytes(Value *acc, Value *x, Value *y) {
   return b.CreateIntrinsic(llvm::Intrinsic::x86_avx512_vpdpbusd_512, {}, {acc, x, y});
 }

@@ -135,7 +135,8 @@ KernelSource poolKernel(const PoolSpec &spec);
 /// args {q, k, v, past, out, length}; past and length are not read when !past and !length. Items are queries:
 /// ((b * H) + h) * T + t; several are computed as blocks by whoever holds a block's first. Flash attention:
 /// keys in blocks, one running maximum and sum a query, no T x S matrix. Rows (b, t) of q are q_stride
-/// elements apart. Dao et al., 2022, arXiv:2205.14135.
+/// elements apart. Dao et al., 2022, arXiv:2205.14135. With bf16_rows, and at least as many queries, the
+/// factors of both products are rounded to bf16.
 struct AttentionSpec {
   Extent queries, heads, capacity;
   int64_t head_size;
@@ -143,6 +144,7 @@ struct AttentionSpec {
   Type type = Type::f32, cache = Type::f32;
   float scale = 1;
   bool causal = true, past = true, length = false;
+  int64_t bf16_rows = 0;
 };
 KernelSource attentionKernel(const AttentionSpec &spec);
 

@@ -20,6 +20,7 @@ Result<void> Lowering::lowerAttention(AttentionOp op) {
   spec.head_size = q.getDimSize(3);
   spec.scale = op.getScale().convertToFloat();
   spec.causal = op.getCausal(), spec.past = bool(op.getPast()), spec.length = bool(op.getLength());
+  spec.bf16_rows = int64_t(op.getBf16Rows());
   LINNET_ASSIGN(const Operand query, rows(op, op.getQ()));
   spec.q_stride = query.dense ? extentOf(op.getQ(), 2) : Extent(query.stride);
   if (!query.dense && Extent(query.row) != extentOf(op.getQ(), 2))

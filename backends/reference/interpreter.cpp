@@ -149,7 +149,8 @@ static Results evaluateOp(Operation *op, std::span<const Tensor> x, const Weight
       .Case([&](ir::AttentionOp o) {
         Optionals optional(x.subspan(3));
         const Tensor *past = optional.take(o.getPast()), *length = optional.take(o.getLength());
-        return one(attention(x[0], x[1], x[2], o.getScale().convertToFloat(), {past, length, o.getCausal()}));
+        return one(attention(x[0], x[1], x[2], o.getScale().convertToFloat(), {past, length, o.getCausal()},
+                             static_cast<int64_t>(o.getBf16Rows())));
       })
       .Case([&](ir::MaskOp o) {
         Optionals optional(x.subspan(1));

@@ -22,7 +22,9 @@ struct Sight {
   /// Keys [0, result) for query t of `seq` in row b, or an error where past is negative.
   Result<int64_t> keys(int64_t b, int64_t t, int64_t seq, int64_t capacity) const;
 };
-Result<Tensor> attention(const Tensor &q, const Tensor &k, const Tensor &v, double scale, const Sight &sight);
+/// bf16_rows: from how many queries on both products are of numbers rounded to bf16; 0: never.
+Result<Tensor> attention(const Tensor &q, const Tensor &k, const Tensor &v, double scale, const Sight &sight,
+                         int64_t bf16_rows = 0);
 Result<Tensor> mask(const Tensor &scores, const Sight &sight);
 Result<Tensor> cacheAppend(const Tensor &cache, const Tensor &entries, const Tensor &past);
 Tensor layerNorm(const Tensor &x, const Tensor &gain, const Tensor &bias, double epsilon);

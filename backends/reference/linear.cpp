@@ -155,10 +155,12 @@ Result<Tensor> mask(const Tensor &scores, const Sight &sight) {
 }
 
 // q (B, T, H, D), k and v (B, H, S, D) -> (B, T, H, D)
-Result<Tensor> attention(const Tensor &q, const Tensor &k, const Tensor &v, double scale,
-                         const Sight &sight) {
+Result<Tensor> attention(const Tensor &q, const Tensor &k, const Tensor &v, double scale, const Sight &sight,
+                         int64_t bf16_rows) {
   int64_t batch = q.shape[0], seq = q.shape[1], heads = q.shape[2], d = q.shape[3], capacity = k.shape[2];
   Tensor out = Tensor::zeros(q.kind, q.shape);
+  const bool rounds = bf16_rows && seq >= bf16_rows;
+  auto factor = [&](double x) { return rounds ? double(rounded(Kind::bf16, x)) : x; };
   std::vector<double> scores(static_cast<size_t>(capacity)), sum(static_cast<size_t>(d));
   for (int64_t b = 0; b < batch; ++b) {
     for (int64_t t = 0; t < seq; ++t) {
@@ -170,15 +172,15 @@ Result<Tensor> attention(const Tensor &q, const Tensor &k, const Tensor &v, doub
         double largest = -HUGE_VAL, total = 0;
         for (int64_t j = 0; j < n; ++j) {
           double dot = 0;
-          for (int64_t i = 0; i < d; ++i) dot += double(x[i]) * keys[j * d + i];
-          scores[j] = scale * dot;
+          for (int64_t i = 0; i < d; ++i) dot += factor(scale * x[i]) * factor(keys[j * d + i]);
+          scores[j] = dot;
           largest = std::max(largest, scores[j]);
         }
         std::fill(sum.begin(), sum.end(), 0.0);
         for (int64_t j = 0; j < n; ++j) {
-          double weight = std::exp(scores[j] - largest);
+          double weight = factor(std::exp(scores[j] - largest));
           total += weight;
-          for (int64_t i = 0; i < d; ++i) sum[i] += weight * values[j * d + i];
+          for (int64_t i = 0; i < d; ++i) sum[i] += weight * factor(values[j * d + i]);
         }
         float *o = out.data() + ((b * seq + t) * heads + h) * d;
         for (int64_t i = 0; i < d; ++i) o[i] = rounded(out.kind, n > 0 ? sum[i] / total : 0.0);

@@ -21,6 +21,7 @@ Result<void> Lowering::lowerAttention(AttentionOp op) {
 }
 
 Result<AttentionSpec> Lowering::attentionOf(AttentionOp op, Call &call) {
+  if (op.getBf16Rows()) return errorAt(op, "target vulkan does not round attention's factors (bf16_rows)");
   const auto q = tensorOf(op.getQ());
   LINNET_TRY(checkHead(op, q));
   AttentionSpec spec;

@@ -178,3 +178,26 @@ func.func @main(%x: $x {linnet.name = "x"}) -> (tensor<?x?x130xf32, #linnet.dims
                                         .integers = {{"w", type == "i8" ? 128 : 8}},
                                         .tolerance = many ? 1e-5 : 1e-4}); // few: 16 bits, not all of them
 }
+
+TEST_CASE("attention rounds its factors where there are many queries, and only there") {
+  const int64_t seq = GENERATE(1, 4, 5, 23); // up to 37 keys are one block: their largest score is the row's
+  const std::string size = GENERATE(std::string("20"), std::string("7"));
+  std::string text = R"(module attributes {linnet.bounds = {batch = 2, seq = 40}} {
+func.func @main(%q: $q {linnet.name = "q"}, %k: $k {linnet.name = "k"}, %v: $k {linnet.name = "v"}, %p: $p {linnet.name = "p"}) -> ($q {linnet.name = "out"}) {
+  %r = linnet.attention %q, %k, %v past %p {scale = 0.25 : f32, bf16_rows = 5 : i64} : $q, $k, $k past $p
+  return %r : $q
+}
+})";
+  for (const auto &[name, value] :
+       {std::pair<std::string, std::string>{"$q", "tensor<?x?x3x$dxf32, #linnet.dims<batch, seq>>"},
+        {"$k", "tensor<?x3x37x$dxf32, #linnet.dims<batch>>"},
+        {"$p", "tensor<?xi32, #linnet.dims<batch>>"},
+        {"$d", size}})
+    for (size_t at = 0; (at = text.find(name, at)) != std::string::npos; at += value.size())
+      text.replace(at, name.size(), value);
+  linnet::cpu::testing::checkAgreement({.text = text,
+                                        .dims = {{"batch", 2}, {"seq", seq}},
+                                        .integers = {{"p", 15}},
+                                        // An exponential's last bit may round a weight of 20 the other way.
+                                        .tolerance = seq >= 5 ? 5e-4 : 1e-5});
+}

@@ -31,6 +31,12 @@ func.func @f(%x: tensor<2x8xf32>, %w: tensor<8x4xi8>, %s: tensor<1x4xf32>) {
   return
 }
 // -----
+func.func @f(%q: tensor<1x2x2x8xf32>, %k: tensor<1x2x4x8xf32>) {
+  // expected-error@+1 {{'linnet.attention' op bf16_rows is -2, expected at least 0}}
+  %0 = linnet.attention %q, %k, %k {scale = 1.0 : f32, bf16_rows = -2 : i64} : tensor<1x2x2x8xf32>, tensor<1x2x4x8xf32>, tensor<1x2x4x8xf32>
+  return
+}
+// -----
 func.func @f(%x: tensor<2x8xf32>, %w: tensor<8x4xf32, #linnet.panel<16x64, transposed>>) {
   // expected-error@+1 {{rhs's panel layout and transpose_rhs disagree}}
   %0 = linnet.matmul %x, %w : tensor<2x8xf32>, tensor<8x4xf32, #linnet.panel<16x64, transposed>>

@@ -1,0 +1,42 @@
+//===- linnet-round-attention --------------------------------------------------------------------------===//
+//
+// Attention of several queries multiplies numbers rounded to bf16.
+//
+// Changes the numbers, by a bounded rounding: docs/passes.md says by how much. Legal after it: `bf16_rows` on
+// attention.
+//
+//===---------------------------------------------------------------------------------------------------===//
+#include "passes/Counters.h"
+#include "passes/Passes.h"
+#include "passes/RewriteAction.h"
+
+using namespace mlir;
+
+namespace linnet {
+#define GEN_PASS_DEF_ROUNDATTENTION
+#include "passes/Passes.h.inc"
+
+namespace {
+using namespace ir;
+
+struct RoundAttention : impl::RoundAttentionBase<RoundAttention> {
+  using RoundAttentionBase::RoundAttentionBase;
+
+  void runOnOperation() override {
+    if (from < 1) {
+      getOperation().emitError("from is expected to be at least 1 query");
+      return signalPassFailure();
+    }
+    auto &counters = getAnalysis<Counters>();
+    getOperation().walk([&](AttentionOp attention) {
+      if (attention.getBf16Rows()) return;
+      rewrite(attention, "round attention", [&] {
+        attention.setBf16Rows(from);
+        counters.add("linnet-round-attention", "attentions");
+      });
+    });
+  }
+};
+
+} // namespace
+} // namespace linnet
