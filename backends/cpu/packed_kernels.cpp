@@ -8,6 +8,7 @@ namespace {
 
 constexpr int kWideRows = 6;  ///< most of a tile as wide as a panel
 constexpr int kTallRows = 12; ///< most of a tile half as wide, which reads half as many bytes of w a product
+constexpr int64_t kFarAhead = 4096;      ///< bytes; 1 and 2 KiB, 8 and 16 gain less
 constexpr int64_t kLine = 64, kWord = 4; ///< bytes; rows of w that lie together are a word of each column
 
 /// Registers hold sums, those of groups beside them, weights, a broadcast and constants.
@@ -66,8 +67,12 @@ struct PanelLoop {
   void oneTile() const {
     for (int rows = 1; rows <= kWideRows; ++rows) {
       const int vectors = vectorsOf(e, spec, rows, bytes);
+      // Of bytes, and for more rows, fetching gained nothing.
+      const bool alone = rows == 1 && vectors * e.lanes() == spec.n_block && spec.w != Type::i8;
       e.ifThen(e.b.CreateICmpEQ(m, e.i64(rows)), [&] {
-        forColumns(vectors, [&](Value *column) { compute({rows, vectors, e.i64(0), column}); });
+        forColumns(vectors, [&](Value *column) {
+          compute({rows, vectors, e.i64(0), column, nullptr, nullptr, alone});
+        });
       });
     }
   }
@@ -143,8 +148,12 @@ void FetchAhead::step(Emitter &e, Value *number) const {
 
 FetchAhead fetchAhead(const PackedItem &item, const PackedTile &tile, int64_t steps) {
   Emitter &e = item.e;
-  if (steps == 0 || !tile.number) return {};
   const PackedMatmulSpec &spec = item.spec;
+  if (steps && tile.alone) {
+    const int64_t step = spec.panelBytes() / steps / kLine * kLine;
+    return {e.address(Type::i8, item.panel, e.i64(kFarAhead)), e.i64(1 << 16), step, step};
+  }
+  if (steps == 0 || !tile.number) return {};
   const int64_t stride = spec.n_block * kWord, bytes = int64_t(tile.vectors) * e.lanes() * kWord;
   const int64_t rows = spec.panelBytes() / stride;
   Value *share = e.b.CreateUDiv(e.b.CreateAdd(e.i64(rows - 1), tile.of), tile.of);

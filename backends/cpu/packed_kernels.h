@@ -21,11 +21,13 @@ struct PackedItem {
 struct PackedTile {
   int rows, vectors;                      ///< of a, of columns
   Value *row0, *column;                   ///< where it begins
-  Value *number = nullptr, *of = nullptr; ///< among the tiles that share; null: nothing is fetched
+  Value *number = nullptr, *of = nullptr; ///< among the tiles that share; null: they do not
+  bool alone = false;                     ///< the only one, which reads the panel line by line
 };
 
 /// The next part of the weight, spread evenly over the steps of a tile: a core waits for few lines at once,
-/// and faster than they come they would keep the loads of this part waiting.
+/// and faster than they come they would keep the loads of this part waiting. Or, for a tile alone, what lies
+/// some way ahead: further than the processor fetches by itself.
 struct FetchAhead {
   Value *from = nullptr, *rate = nullptr; ///< where step 0 fetches; rows a step, times 2^16. Null: nothing
   int64_t stride = 0, bytes = 0;          ///< from row to row; of a row
