@@ -1,3 +1,4 @@
+#include "backends/vulkan/half_tile.h"
 #include "backends/vulkan/lowering.h"
 
 #include <algorithm>
@@ -47,6 +48,8 @@ constexpr int64_t kFewPanels = 64;
 
 /// Activations in f16, with 11 bits: 2^-12 of each product at most, less of their sum.
 constexpr float kHalfTolerance = 2e-3f;
+/// Sums of eight in f16, too: 2e-3 of a row's largest number where a driver cuts off rather than rounds.
+constexpr float kHalfSumTolerance = 5e-3f;
 
 const std::vector<RankedMatmul> kSelfReadingVariants = {
     {{.kind = MatmulVariant::direct, .rows = 1, .subgroup = 8}, 0, 1},
@@ -69,6 +72,9 @@ Result<void> Lowering::lowerPackedMatmul(MatmulOp op) {
     for (const auto &[m, n, k, subgroup] : options.matrices)
       variants.insert(variants.end() - 1,
                       {{.kind = MatmulVariant::matrix, .rows = 64, .shape = {m, n, k, subgroup}}, 9});
+  const bool narrow = spec.w.type != Type::f32 && spec.w.type != Type::bf16; // f16 does not hold all of bf16
+  if (narrow && spec.w.k % 4 == 0 && spec.group % HalfTile::kDepth == 0)
+    variants.insert(variants.end() - 1, {{.kind = MatmulVariant::half, .rows = HalfTile::kRows}, 9});
   return emit(call, packedMatmulChoices(call, spec, {}, variants));
 }
 
@@ -147,6 +153,7 @@ std::vector<Choice> Lowering::packedMatmulChoices(const Call &call, PackedMatmul
          .where = where,
          .args = args});
     if (ranked.variant.kind == MatmulVariant::matrix) choices.back().tolerance = kHalfTolerance;
+    if (ranked.variant.kind == MatmulVariant::half) choices.back().tolerance = kHalfSumTolerance;
   };
   // A group has more operands than some devices bind: alone where they can be.
   if (!args.empty() && !plain.bind.empty())

@@ -1,4 +1,5 @@
 #include "backends/vulkan/emitter.h"
+#include "backends/vulkan/half_tile.h"
 #include "backends/vulkan/kernels.h"
 #include "backends/vulkan/panel.h"
 
@@ -331,6 +332,39 @@ struct PackedMatmul {
     });
   }
 
+  // --- half: as tiled, in 16-bit arithmetic
+
+  Value insideFourOf(Value row, Value k) {
+    Variable four = b.variable(b.splat(e.f(0), 4));
+    b.ifThen(b.lt(k, e.u(uint64_t(spec.w.k))), [&] {
+      const auto parts = activations({b.mul(row, e.u(uint64_t(spec.a_stride))), {}, {}}, k);
+      b.set(four, b.vector(parts));
+    });
+    return b.get(four);
+  }
+
+  void half() {
+    HalfTile tile(e, !backend::isFloat(spec.w.type));
+    constexpr uint32_t kEach = 2;
+    Shared own = e.shared(Builder::f32(), 4 * kEach * e.invocations(), "own");
+    Value quad = b.localId(0), last = b.sub(e.extent(spec.m), e.u(1));
+    forTiles([&](Value panel, Value first) {
+      std::vector<Variable> sums;
+      for (uint32_t r = 0; r < HalfTile::kPer; ++r) sums.push_back(b.variable(b.splat(e.f(0), 4)));
+      PanelReader w(e, spec.w, 2, b.sub(panel, e.firstUnit()), quad);
+      b.forRange(e.u(0), e.u(uint64_t(spec.w.k)), e.u(HalfTile::kDepth), [&](Value k0) {
+        tile.load(
+            [&](Value row, Value k) { return insideFourOf(b.min(b.add(first, row), last), b.add(k0, k)); },
+            [&](Value k) { return w.rows4(b.add(k0, k)); });
+        tile.add(sums, spec.scaled && spec.group ? scales(panel, quad, k0) : Value());
+      });
+      Value row = b.add(first, b.mul(b.localId(1), e.u(HalfTile::kPer)));
+      for (uint32_t r = 0; r < HalfTile::kPer; r += kEach)
+        storeBlock(own, b.mul(me(), e.u(4 * kEach)), b.add(row, e.u(r)), panel, quad,
+                   std::span<const Variable>(sums).subspan(r, kEach));
+    });
+  }
+
   // --- matrix: kMatrixK rows of w and the same columns of a in shared memory, in f16; each of four subgroups
   // computes a quarter of 64 x 64.
   static constexpr uint32_t kMatrixK = 32, kMatrixRows = 64, kQuarter = 32, kSubgroups = 4;
@@ -445,7 +479,7 @@ std::string sizeText(const char *what, const Extent &size) {
 } // namespace
 
 Kernel packedMatmulKernel(const PackedMatmulSpec &spec, const MatmulVariant &variant) {
-  static const char *const kKinds[] = {"direct", "tiled", "matrix"};
+  static const char *const kKinds[] = {"direct", "tiled", "half", "matrix"};
   std::string name = fmt::format("matmul_{}{}_{}{}", kKinds[int(variant.kind)], variant.rows, spec.w.text(),
                                  sizeText("_m", spec.m));
   if (variant.subgroup) name += fmt::format("_subgroup{}", variant.subgroup);
@@ -463,14 +497,17 @@ Kernel packedMatmulKernel(const PackedMatmulSpec &spec, const MatmulVariant &var
   if (spec.selects())
     name += fmt::format("{}{}{}{}", spec.last ? "_last" : "", spec.last_residual ? "_last_residual" : "",
                         sizeText("_t", spec.positions), spec.positions == spec.m ? "_mt" : "");
-  const bool tiled = variant.kind == MatmulVariant::tiled, matrix = variant.kind == MatmulVariant::matrix;
+  const bool direct = variant.kind == MatmulVariant::direct, matrix = variant.kind == MatmulVariant::matrix,
+             half = variant.kind == MatmulVariant::half;
   const MatrixShape &shape = variant.shape;
   if (matrix) name += fmt::format("_{}x{}x{}_subgroup{}", shape.m, shape.n, shape.k, shape.subgroup);
   Emitter e(name, PackedMatmul::operands(spec),
             matrix ? PackedMatmul::kSubgroups * shape.subgroup : kQuads / variant.slices, spec.where,
-            matrix  ? 1
-            : tiled ? uint32_t(PackedMatmul::kTileY)
-                    : variant.split);
+            matrix   ? 1
+            : direct ? variant.split
+                     : uint32_t(PackedMatmul::kTileY));
+  if (half)
+    for (const char *feature : {"gpu", "shader_float16"}) e.require(feature);
   if (matrix) {
     for (const char *feature : {"vulkan_memory_model", "shader_float16", "subgroup_basic"})
       e.require(feature);
@@ -483,7 +520,7 @@ Kernel packedMatmulKernel(const PackedMatmulSpec &spec, const MatmulVariant &var
     if (spec.norm) e.require("subgroup_arithmetic");
   }
   PackedMatmul body{e, spec, variant};
-  matrix ? body.matrix() : tiled ? body.tiled() : body.direct();
+  matrix ? body.matrix() : half ? body.half() : direct ? body.direct() : body.tiled();
   return e.finish();
 }
 

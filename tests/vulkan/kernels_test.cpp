@@ -104,6 +104,20 @@ TEST_CASE("products of matrices ask for what they need and fit the baseline's sh
   }
 }
 
+TEST_CASE("products in 16-bit arithmetic are valid and ask for it", "[vulkan]") {
+  for (const Type type : {Type::f16, Type::i8, Type::i4})
+    for (const int64_t stride : {100, 103}) {
+      PackedMatmulSpec spec;
+      spec.w = {100, 70, 16, 64, type};
+      spec.m = kBatch * kSeq, spec.a_stride = stride, spec.bias = spec.residual = true;
+      spec.scaled = type != Type::f16, spec.group = type == Type::i4 ? 32 : 0;
+      spec.activation = Activation::gelu_tanh;
+      const Kernel kernel = packedMatmulKernel(spec, {.kind = MatmulVariant::half, .rows = 64});
+      check(kernel);
+      CHECK(kernel.features == std::vector<std::string>{"gpu", "shader_float16"});
+    }
+}
+
 TEST_CASE("attention of many queries is valid", "[vulkan]") {
   const int64_t head = GENERATE(4, 28, 64);
   const Type cache = GENERATE(Type::f32, Type::f16, Type::bf16);

@@ -10,6 +10,7 @@
 #include "support/scratch_directory.h"
 #include "tests/cpu/path.h"
 #include "tests/reference/provided_weights.h"
+#include "tests/vulkan/halves.h"
 
 #include "mlir/IR/OwningOpRef.h"
 #include "mlir/Pass/PassManager.h"
@@ -22,7 +23,7 @@
 namespace linnet::cpu::testing {
 namespace {
 
-enum class Take { first, last, few_workgroups, matrices };
+enum class Take { first, last, few_workgroups, matrices, halves };
 
 /// What the validation layers have said since it was asked last.
 class Messages {
@@ -102,6 +103,20 @@ void dropKernelsForCpus(fb::ProgramT &program) {
     for (auto &command : entry->commands) std::erase_if(command->body.AsDispatch()->choices, forCpus);
 }
 
+/// As if the device were no CPU: of what it then chooses among, the products in 16-bit arithmetic and the
+/// last.
+void keepHalves(fb::ProgramT &program) {
+  for (auto &shader : program.shaders) std::erase(shader->features, "gpu");
+  for (auto &entry : program.entries)
+    for (auto &command : entry->commands) {
+      auto &choices = command->body.AsDispatch()->choices;
+      const fb::ChoiceT *last = choices.back().get();
+      std::erase_if(choices, [&](const std::unique_ptr<fb::ChoiceT> &choice) {
+        return choice.get() != last && !choice->name.starts_with("matmul_half");
+      });
+    }
+}
+
 Result<Runner::Run> load(Take take, mlir::ModuleOp module, const reference::WeightProvider &weights,
                          const PipelineSpec &pipeline) {
   registerPasses();
@@ -119,6 +134,7 @@ Result<Runner::Run> load(Take take, mlir::ModuleOp module, const reference::Weig
     if (take == Take::last) keepLastChoices(program);
     if (take == Take::matrices) dropKernelsForCpus(program);
     if (take == Take::few_workgroups) keepLastOfLarge(program);
+    if (take == Take::halves) keepHalves(program);
     return program;
   };
   std::optional<FewWorkgroups> few;
@@ -134,6 +150,18 @@ Result<Runner::Run> load(Take take, mlir::ModuleOp module, const reference::Weig
 }
 
 } // namespace
+
+std::optional<Runner> halvesRunner() {
+  auto devices = vulkan::listDevices();
+  for (size_t i = 0; devices && i < devices->size(); ++i)
+    if ((*devices)[i].chosen && (*devices)[i].inventory.features.count("shader_float16"))
+      return Runner{
+          "halves", "vulkan",
+          [](mlir::ModuleOp module, const reference::WeightProvider &weights, const PipelineSpec &pipeline) {
+            return load(Take::halves, module, weights, pipeline);
+          }};
+  return {};
+}
 
 std::vector<Runner> runnersUnderTest() {
   using namespace std::placeholders;
