@@ -190,7 +190,7 @@ Kernel transposeKernel(const TransposeSpec &spec);
 /// out[g, m, n] = activation(sum_k a[g, m, k] w[g, k, n] + bias[n]) + residual[g, m, n], any layout of plain
 /// matrices. Operands {a, w, out, bias?, residual?, scale?}. As the cpu's MatmulSpec. matmulKernel: one
 /// element an item. The others: a tile a workgroup, x counts tiles of columns of all groups, y tiles of rows;
-/// by a subgroup for drivers that run on a CPU, through shared memory.
+/// for drivers that run on a CPU with subgroups of eight, through shared memory.
 struct MatmulSpec {
   Extent groups, m, k, n;
   bool transpose_a = false, transpose_w = false, shared_w = true, bias = false, residual = false;
@@ -208,9 +208,13 @@ struct MatmulSpec {
 Kernel matmulKernel(const MatmulSpec &spec);
 struct MatmulTile {
   uint32_t rows, columns;
+  int axis; ///< of workgroups that rows go along. On a CPU they are done one after the other, those in x
+            ///< first: with the same columns of w, which then are in a cache.
 };
-constexpr MatmulTile kSubgroupMatmulTile = {16, 32}, kTiledMatmulTile = {64, 64};
-Kernel subgroupMatmulKernel(const MatmulSpec &spec);
+constexpr MatmulTile kCpuMatmulTile = {16, 32, 0}, kTiledMatmulTile = {64, 64, 1};
+Kernel cpuMatmulKernel(const MatmulSpec &spec);
+/// How it has its operands: `alone`, with a and w as texels.
+Operands cpuMatmulOperands(const MatmulSpec &spec, Operands alone);
 Kernel tiledMatmulKernel(const MatmulSpec &spec);
 
 /// out = activation(a w + bias) + residual, w in panels, a and out f32. Operands {a, out, w, scale?,

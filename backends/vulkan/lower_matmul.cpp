@@ -213,21 +213,27 @@ namespace {
 struct TiledMatmul {
   Kernel (*kernel)(const MatmulSpec &);
   MatmulTile tile;
+  bool texels = false;
 };
-const TiledMatmul kTiledMatmuls[] = {{subgroupMatmulKernel, kSubgroupMatmulTile},
+const TiledMatmul kTiledMatmuls[] = {{cpuMatmulKernel, kCpuMatmulTile, true},
                                      {tiledMatmulKernel, kTiledMatmulTile}};
 
-Choice tiledMatmul(const TiledMatmul &how, const MatmulSpec &spec) {
+/// `alone`: operands with a binding each.
+Choice tiledMatmul(const TiledMatmul &how, MatmulSpec spec, const Operands &alone) {
+  if (how.texels) spec.where = cpuMatmulOperands(spec, alone);
   // Where it is known how many columns there are: as many workgroups as they fill.
   const uint32_t wide = how.tile.columns;
   const Axis across = spec.n.isStatic() && spec.cut != MatmulSpec::columns
                           ? Axis{spec.groups * Extent((spec.n.factor + wide - 1) / wide), 1}
                           : Axis{spec.groups * spec.n, wide};
-  Choice choice{.kernel = how.kernel(spec), .groups = {across, {spec.m, how.tile.rows}}, .where = spec.where};
+  Choice choice{.kernel = how.kernel(spec), .where = spec.where};
+  const Axis down{spec.m, how.tile.rows};
+  const auto axis = uint8_t(how.tile.axis);
+  choice.groups = {axis ? across : down, axis ? down : across};
   if (spec.cut == MatmulSpec::columns)
-    choice.parts = {{{1}, spec.n, uint64_t(spec.k.factor * sizeOf(spec.w)), 0}};
+    choice.parts = {{{1}, spec.n, uint64_t(spec.k.factor * sizeOf(spec.w)), uint8_t(1 - axis)}};
   if (spec.cut == MatmulSpec::rows)
-    choice.parts = {{{2, 3}, spec.m, uint64_t(spec.n.factor * sizeOf(spec.type)), 1}};
+    choice.parts = {{{2, 3}, spec.m, uint64_t(spec.n.factor * sizeOf(spec.type)), axis}};
   return choice;
 }
 
@@ -255,15 +261,16 @@ MatmulSpec::Cut Lowering::cutOf(const Call &call, const MatmulSpec &spec) const 
 }
 
 Result<void> Lowering::emitPlainMatmul(Call &call, MatmulSpec spec) {
+  const Operands alone = where(call, {}, true);
   spec.where = where(call);
   if (spec.scaled || !isFloat(spec.w)) return emit(call, matmulKernel(spec), spec.groups * spec.m * spec.n);
   const MatmulSpec::Cut cut = cutOf(call, spec);
   if (cut == MatmulSpec::columns || cut == MatmulSpec::rows) {
     spec.cut = cut;
-    spec.where = where(call, {}, true);
+    spec.where = alone;
   }
   std::vector<Choice> choices;
-  for (const TiledMatmul &how : kTiledMatmuls) choices.push_back(tiledMatmul(how, spec));
+  for (const TiledMatmul &how : kTiledMatmuls) choices.push_back(tiledMatmul(how, spec, alone));
   if (cut == MatmulSpec::depth)
     for (Choice &choice : inDepth(call, spec)) choices.push_back(std::move(choice));
   return emit(call, std::move(choices));
@@ -290,7 +297,7 @@ std::vector<Choice> Lowering::inDepth(Call &call, MatmulSpec spec) {
     if (spec.residual) args.push_back(first ? 2 : 3);
     spec.where = where(call, args, true);
     for (size_t i = 0; i < choices.size(); ++i) {
-      Choice step = tiledMatmul(kTiledMatmuls[i], spec);
+      Choice step = tiledMatmul(kTiledMatmuls[i], spec, spec.where);
       step.args = args;
       if (first)
         choices[i].then.push_back(std::move(step));

@@ -1,5 +1,5 @@
 // Matmuls of two row-major operands, each as it lies or transposed: what attention without a kernel of its
-// own and the backward pass have. One invocation an element; blocks by a subgroup, for drivers that run on a
+// own and the backward pass have. One invocation an element; blocks by eight, for drivers that run on a
 // CPU; tiles in shared memory.
 #include "backends/vulkan/emitter.h"
 #include "backends/vulkan/kernels.h"
@@ -28,10 +28,13 @@ bool fours(const MatmulSpec &spec, uint32_t operand, Type type, const Extent &fa
   return type == Type::f32 && !(spec.where.inside >> operand & 1) && fastest.isStatic() &&
          fastest.factor % 4 == 0;
 }
+/// In transposed matrices fours are of rows, else of k.
 bool foursOfA(const MatmulSpec &spec) {
-  return !spec.transpose_a && fours(spec, 0, spec.a, spec.cut == MatmulSpec::depth ? spec.depth_all : spec.k);
+  if (spec.transpose_a) return spec.cut != MatmulSpec::rows && fours(spec, 0, spec.a, spec.m);
+  return fours(spec, 0, spec.a, spec.cut == MatmulSpec::depth ? spec.depth_all : spec.k);
 }
 bool foursOfW(const MatmulSpec &spec) { return fours(spec, 1, spec.w, spec.transpose_w ? spec.k : spec.n); }
+bool foursOfK(const MatmulSpec &spec) { return spec.k.isStatic() && spec.k.factor % 4 == 0; }
 
 struct PlainMatmul {
   Emitter &e;
@@ -78,7 +81,8 @@ struct PlainMatmul {
   }
   /// Four columns of consecutive rows, what is inside. By way of this invocation's own part of `scratch`, one
   /// float an element from `own` on, so that a driver compiles what comes behind the sums once, not for each.
-  void storeBlock(Shared scratch, Value own, Value row, Value column, std::span<const Variable> sums) {
+  template <class Array>
+  void storeBlock(Array scratch, Value own, Value row, Value column, std::span<const Variable> sums) {
     for (uint32_t r = 0; r < sums.size(); ++r)
       for (uint32_t j = 0; j < 4; ++j)
         b.store(scratch, b.add(own, e.u(4 * r + j)), b.extract(b.get(sums[r]), int(j)));
@@ -88,12 +92,17 @@ struct PlainMatmul {
                [&] { store(at_row, at_column, b.load(scratch, b.add(own, i))); });
     });
   }
-  /// Tiles of `rows` by `columns` over the workgroups: columns in x with the groups, rows in y.
-  void forTiles(uint32_t rows, uint32_t columns, const std::function<void(Value row, Value column)> &body) {
+  /// Tiles of `rows` by `columns` over the workgroups: rows along `axis`, columns with the groups along the
+  /// other of x and y.
+  void forTiles(uint32_t rows, uint32_t columns, int axis,
+                const std::function<void(Value row, Value column)> &body) {
     auto tiles = [&](Value size, uint32_t tile) { return b.div(b.add(size, e.u(tile - 1)), e.u(tile)); };
+    auto along = [&](int which, Value end, const std::function<void(Value)> &each) {
+      b.forRange(b.groupId(which), end, b.groupCount(which), each);
+    };
     Value across = tiles(n_here, columns);
-    b.forRange(b.groupId(1), tiles(m_here, rows), b.groupCount(1), [&](Value down) {
-      e.forGroups(b.mul(across, groups), [&](Value number) {
+    along(axis, tiles(m_here, rows), [&](Value down) {
+      along(1 - axis, b.mul(across, groups), [&](Value number) {
         of(b.div(number, across));
         body(b.mul(down, e.u(rows)), b.mul(b.mod(number, across), e.u(columns)));
       });
@@ -109,78 +118,98 @@ private:
   }
 };
 
-/// Eight invocations own four columns each of sixteen rows. Each loads of two of the rows, and the subgroup
-/// knows them all.
-struct SubgroupBlocks : PlainMatmul {
+/// Eight invocations own four columns each of sixteen rows, and each fetches all of a: nothing goes from one
+/// to another, which is a loop over all of them on llvmpipe.
+struct CpuBlocks : PlainMatmul {
   static constexpr uint32_t kLanes = 8, kRows = 16, kColumns = 4 * kLanes;
+  using Four = std::array<Value, 4>;
+  using Sums = std::span<const Variable>;
 
   const bool a_fours = foursOfA(spec), w_fours = foursOfW(spec);
+  std::vector<Value> rows =
+      {}; ///< of this tile; what is beyond is computed from what is there, and not stored
+  std::vector<Value> starts = {}; ///< where in a each row begins, or each four of rows; in fours
+  Four columns = {};
 
-  using Four = std::array<Value, 4>;
-  Four parts(Value four) {
+  static Four parts(Builder &b, Value four) {
     return {b.extract(four, 0), b.extract(four, 1), b.extract(four, 2), b.extract(four, 3)};
   }
-  Four aFour(Value row, Value k) {
-    if (a_fours) return parts(e.load4(0, b.shiftRight(aAt(row, k), e.u(2))));
-    Four four;
-    for (uint32_t i = 0; i < 4; ++i) four[i] = a(row, b.add(k, e.u(i)));
-    return four;
+  void beginTile(Value row, Value first) {
+    rows.clear(), starts.clear();
+    Value last_row = b.sub(m_here, e.u(1)), last = b.sub(n_here, e.u(1));
+    for (uint32_t r = 0; r < kRows; ++r) rows.push_back(b.min(b.add(row, e.u(r)), last_row));
+    if (a_fours && spec.transpose_a)
+      for (uint32_t r = 0; r < kRows; r += 4)
+        starts.push_back(
+            b.shiftRight(b.add(a_base, b.min(b.add(row, e.u(r)), b.sub(m_here, e.u(4)))), e.u(2)));
+    else if (a_fours)
+      for (Value &number : rows) starts.push_back(b.shiftRight(aAt(number, e.u(0)), e.u(2)));
+    for (uint32_t j = 0; j < 4; ++j) // a four stays a four
+      columns[j] = w_fours && !spec.transpose_w ? b.add(b.min(first, b.sub(n_here, e.u(4))), e.u(j))
+                                                : b.min(b.add(first, e.u(j)), last);
   }
-  Value wRow(Value k, const Four &columns) {
+
+  Value wRow(Value k) {
     return b.vector({w(k, columns[0]), w(k, columns[1]), w(k, columns[2]), w(k, columns[3])});
   }
   /// Rows k .. k + 4 of w, this invocation's columns.
-  Four wFour(Value k, const Four &columns) {
-    Four rows;
+  Four wFour(Value k) {
+    Four found;
     if (!w_fours || !spec.transpose_w) {
       for (uint32_t i = 0; i < 4; ++i) {
         Value at = b.add(k, e.u(i));
-        rows[i] = w_fours ? e.load4(1, b.shiftRight(wAt(at, columns[0]), e.u(2))) : wRow(at, columns);
+        found[i] = w_fours ? e.load4(1, b.shiftRight(wAt(at, columns[0]), e.u(2))) : wRow(at);
       }
-      return rows;
+      return found;
     }
     Four lines;
     for (uint32_t j = 0; j < 4; ++j) lines[j] = e.load4(1, b.shiftRight(wAt(k, columns[j]), e.u(2)));
     for (int i = 0; i < 4; ++i)
-      rows[size_t(i)] = b.vector(
+      found[size_t(i)] = b.vector(
           {b.extract(lines[0], i), b.extract(lines[1], i), b.extract(lines[2], i), b.extract(lines[3], i)});
-    return rows;
+    return found;
+  }
+
+  void add(Variable sum, Value factor, Value row_of_w) {
+    b.set(sum, b.fmaScaled(factor, row_of_w, b.get(sum)));
+  }
+  /// sums += a[rows, k] w[k]
+  void addOne(Sums sums, Value k, Value row_of_w) {
+    if (!a_fours || !spec.transpose_a) {
+      for (uint32_t r = 0; r < kRows; ++r) add(sums[r], a(rows[r], k), row_of_w);
+      return;
+    }
+    Value line = b.mul(k, b.shiftRight(m, e.u(2)));
+    for (uint32_t r = 0; r < kRows; r += 4) {
+      const Four of_rows = parts(b, e.load4(0, b.add(starts[r / 4], line)));
+      for (uint32_t j = 0; j < 4; ++j) add(sums[r + j], of_rows[j], row_of_w);
+    }
+  }
+  /// sums += a[rows, k .. k + 4) w[k .. k + 4)
+  void addFour(Sums sums, Value k) {
+    const Four rows_of_w = wFour(k);
+    if (!a_fours || spec.transpose_a) {
+      for (uint32_t i = 0; i < 4; ++i) addOne(sums, b.add(k, e.u(i)), rows_of_w[i]);
+      return;
+    }
+    Value four = b.shiftRight(k, e.u(2));
+    for (uint32_t r = 0; r < kRows; ++r) {
+      const Four of_k = parts(b, e.load4(0, b.add(starts[r], four)));
+      for (uint32_t i = 0; i < 4; ++i) add(sums[r], of_k[i], rows_of_w[i]);
+    }
   }
 
   void emit() {
-    Value lane = b.subgroupLane();
-    Shared scratch = e.shared(Builder::f32(), kLanes * 4 * kRows, "sums");
-    forTiles(kRows, kColumns, [&](Value row, Value tile) {
-      Value first = b.add(tile, b.mul(lane, e.u(4))), last = b.sub(n_here, e.u(1));
-      // What is beyond is computed from what is there, and not stored. A four stays a four.
-      Four columns;
-      for (uint32_t j = 0; j < 4; ++j)
-        columns[j] = w_fours && !spec.transpose_w ? b.add(b.min(first, b.sub(n_here, e.u(4))), e.u(j))
-                                                  : b.min(b.add(first, e.u(j)), last);
-      Value mine = b.min(b.add(row, lane), b.sub(m_here, e.u(1)));
-      Value other = b.min(b.add(row, b.add(lane, e.u(kLanes))), b.sub(m_here, e.u(1)));
+    spirv::Private own = b.privateArray(Builder::f32(), 4 * kRows, "own");
+    forTiles(kRows, kColumns, kCpuMatmulTile.axis, [&](Value row, Value tile) {
+      Value first = b.add(tile, b.mul(b.localId(0), e.u(4)));
+      beginTile(row, first);
       std::vector<Variable> sums;
       for (uint32_t r = 0; r < kRows; ++r) sums.push_back(b.variable(b.splat(e.f(0), 4)));
-      auto step = [&](std::span<const Value> low, std::span<const Value> high, std::span<const Value> rows) {
-        for (uint32_t r = 0; r < kRows; ++r) {
-          Value sum = b.get(sums[r]);
-          for (size_t i = 0; i < rows.size(); ++i) {
-            Value x = b.subgroupBroadcast(r < kLanes ? low[i] : high[i], r % kLanes);
-            sum = b.fma(b.splat(x, 4), rows[i], sum);
-          }
-          b.set(sums[r], sum);
-        }
-      };
       Value whole = b.bitAnd(k_size, e.u(0xfffffffcu));
-      b.forRange(e.u(0), whole, e.u(4), [&](Value k) {
-        const Four low = aFour(mine, k), high = aFour(other, k), rows = wFour(k, columns);
-        step(low, high, rows);
-      });
-      b.forRange(whole, k_size, e.u(1), [&](Value k) {
-        const Value low = a(mine, k), high = a(other, k), line = wRow(k, columns);
-        step({&low, 1}, {&high, 1}, {&line, 1});
-      });
-      storeBlock(scratch, b.mul(lane, e.u(4 * kRows)), row, first, sums);
+      b.forRange(e.u(0), whole, e.u(4), [&](Value k) { addFour(sums, k); });
+      if (!foursOfK(spec)) b.forRange(whole, k_size, e.u(1), [&](Value k) { addOne(sums, k, wRow(k)); });
+      storeBlock(own, e.u(0), row, first, sums);
     });
   }
 };
@@ -232,7 +261,7 @@ struct Tiles : PlainMatmul {
   }
 
   void emit() {
-    forTiles(kTile, kTile, [&](Value row, Value column) {
+    forTiles(kTile, kTile, kTiledMatmulTile.axis, [&](Value row, Value column) {
       std::vector<Variable> sums;
       for (uint32_t r = 0; r < kRows; ++r) sums.push_back(b.variable(b.splat(e.f(0), 4)));
       b.forRange(e.u(0), k_size, e.u(kDepth), [&](Value k0) {
@@ -276,15 +305,19 @@ Kernel matmulKernel(const MatmulSpec &spec) {
   return e.finish();
 }
 
-Kernel subgroupMatmulKernel(const MatmulSpec &spec) {
-  static_assert(SubgroupBlocks::kRows == kSubgroupMatmulTile.rows &&
-                SubgroupBlocks::kColumns == kSubgroupMatmulTile.columns);
-  const std::string name =
-      fmt::format("subgroup{}{}", foursOfA(spec) ? "_a4" : "", foursOfW(spec) ? "_w4" : "");
-  Emitter e(nameOf(name, spec), PlainMatmul::operands(spec), SubgroupBlocks::kLanes, spec.where);
-  for (const char *feature : {"cpu", "subgroup_basic", "subgroup_ballot"}) e.require(feature);
-  e.requireSubgroup(SubgroupBlocks::kLanes);
-  SubgroupBlocks{{e, spec}}.emit();
+Operands cpuMatmulOperands(const MatmulSpec &spec, Operands alone) {
+  alone.texels = {uint8_t(foursOfA(spec) ? 4 : 1), uint8_t(foursOfW(spec) ? 4 : 1)};
+  return alone;
+}
+
+Kernel cpuMatmulKernel(const MatmulSpec &spec) {
+  static_assert(CpuBlocks::kRows == kCpuMatmulTile.rows && CpuBlocks::kColumns == kCpuMatmulTile.columns);
+  const std::string name = fmt::format("cpu{}{}{}", foursOfA(spec) ? "_a4" : "", foursOfW(spec) ? "_w4" : "",
+                                       foursOfK(spec) ? "_k4" : "");
+  Emitter e(nameOf(name, spec), PlainMatmul::operands(spec), CpuBlocks::kLanes, spec.where);
+  e.require("cpu");
+  e.requireSubgroup(CpuBlocks::kLanes);
+  CpuBlocks{{e, spec}}.emit();
   return e.finish();
 }
 
