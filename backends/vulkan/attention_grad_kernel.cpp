@@ -1,4 +1,5 @@
 // Gradients of attention without atomics: a workgroup a query, then a workgroup a key.
+#include "backends/vulkan/attention.h"
 #include "backends/vulkan/emitter.h"
 #include "backends/vulkan/gradient_kernels.h"
 
@@ -11,16 +12,20 @@ namespace {
 constexpr Type kFloat = Type::f32;
 constexpr uint32_t kLanes = 64; ///< keys of a query, or queries of a key, looked at at a time: one each
 
-/// What both kernels have: the owner's two rows in shared memory (a query and its gradient, or a key and its
-/// value), products with rows of the other side.
+/// What both kernels have: the owner's two rows (a query and its gradient, or a key and its value), products
+/// with rows of the other side. The owner's are in shared memory, but for drivers that run on a CPU: there
+/// rows are texels, four numbers a fetch, which is faster than a number from shared memory.
 struct AttentionGrad {
   enum Operand : uint32_t { q, k, v, gradient, statistics };
   Emitter &e;
   const AttentionGradSpec &spec;
   Builder &b = e.b;
   uint32_t head_size = uint32_t(spec.head_size);
-  Shared mine = e.shared(Builder::f32(), head_size, "mine");
-  Shared other = e.shared(Builder::f32(), head_size, "other");
+  const bool fetched = e.texelWords(q) == 4;
+  Shared mine = fetched ? Shared() : e.shared(Builder::f32(), head_size, "mine");
+  Shared other = fetched ? Shared() : e.shared(Builder::f32(), head_size, "other");
+  uint32_t of_mine = 0, of_other = 0;
+  Value owner = {}; ///< where its rows begin
   Value lane = b.localId(0), size = e.u(head_size);
   Value heads = e.extent(spec.heads), queries = e.extent(spec.queries), capacity = e.extent(spec.capacity);
   Value sequence = {}, head = {}, both = {}; ///< both: sequence * heads + head
@@ -44,6 +49,8 @@ struct AttentionGrad {
   }
 
   void load(uint32_t from, uint32_t other_from, Value row) {
+    of_mine = from, of_other = other_from, owner = row;
+    if (fetched) return;
     b.barrier(); // who owned it before is done with both
     e.forOwn(lane, kLanes, head_size, [&](uint32_t, Value d) {
       b.store(mine, d, e.load(from, b.add(row, d), kFloat));
@@ -53,6 +60,7 @@ struct AttentionGrad {
   }
   /// mine . x[row], other . y[row], each an operand's.
   std::pair<Value, Value> dots(uint32_t x, uint32_t y, Value row) {
+    if (fetched) return dotsOfFours(x, y, row);
     Variable sum = b.variable(e.f(0)), other_sum = b.variable(e.f(0));
     b.forRange(e.u(0), size, e.u(1), [&](Value d) {
       Value at = b.add(row, d);
@@ -61,23 +69,43 @@ struct AttentionGrad {
     });
     return {b.get(sum), b.get(other_sum)};
   }
+  std::pair<Value, Value> dotsOfFours(uint32_t x, uint32_t y, Value row) {
+    Variable sum = b.variable(b.splat(e.f(0), 4)), other_sum = b.variable(b.splat(e.f(0), 4));
+    Value from = b.shiftRight(row, e.u(2)), own_from = b.shiftRight(owner, e.u(2));
+    b.forRange(e.u(0), e.u(head_size / 4), e.u(1), [&](Value four) {
+      Value at = b.add(from, four), own = b.add(own_from, four);
+      b.set(sum, b.fma(e.load4(of_mine, own), e.load4(x, at), b.get(sum)));
+      b.set(other_sum, b.fma(e.load4(of_other, own), e.load4(y, at), b.get(other_sum)));
+    });
+    return {sumOfFour(b, b.get(sum)), sumOfFour(b, b.get(other_sum))};
+  }
+  // --- sums over rows: an invocation has its columns, or its fours of columns
+  uint32_t parts() const { return fetched ? head_size / 4 : head_size; }
+
   std::vector<Variable> zeros() {
     std::vector<Variable> sums;
-    for (uint32_t i = 0; i * kLanes < head_size; ++i) sums.push_back(b.variable(e.f(0)));
+    for (uint32_t i = 0; i * kLanes < parts(); ++i)
+      sums.push_back(b.variable(b.splat(e.f(0), fetched ? 4 : 1)));
     return sums;
   }
   /// sums[column] += sum over i < count of factors[i] x[row of i][column]
   void accumulate(std::vector<Variable> &sums, Shared factors, Value count, uint32_t x,
                   const std::function<Value(Value)> &row) {
-    e.forOwn(lane, kLanes, head_size, [&](uint32_t c, Value d) {
+    e.forOwn(lane, kLanes, parts(), [&](uint32_t c, Value part) {
       b.forRange(e.u(0), count, e.u(1), [&](Value i) {
-        b.set(sums[c], b.fma(b.load(factors, i), e.load(x, b.add(row(i), d), kFloat), b.get(sums[c])));
+        Value factor = b.load(factors, i), sum = b.get(sums[c]);
+        b.set(sums[c], fetched
+                           ? b.fmaScaled(factor, e.load4(x, b.add(b.shiftRight(row(i), e.u(2)), part)), sum)
+                           : b.fma(factor, e.load(x, b.add(row(i), part), kFloat), sum));
       });
     });
   }
   void store(uint32_t operand, Value row, const std::vector<Variable> &sums) {
-    e.forOwn(lane, kLanes, head_size,
-             [&](uint32_t c, Value d) { e.store(operand, b.add(row, d), kFloat, b.get(sums[c])); });
+    e.forOwn(lane, kLanes, parts(), [&](uint32_t c, Value part) {
+      Value at = b.add(row, fetched ? b.mul(part, e.u(4)) : part), sum = b.get(sums[c]);
+      for (uint32_t i = 0; i < sum.type.width; ++i)
+        e.store(operand, b.add(at, e.u(i)), kFloat, b.extract(sum, int(i)));
+    });
   }
 };
 
@@ -184,6 +212,7 @@ std::string nameOf(const char *side, const AttentionGradSpec &spec) {
 
 Kernel attentionQueryGradKernel(const AttentionGradSpec &spec) {
   Emitter e(nameOf("query", spec), 6u + spec.length, kLanes, spec.where);
+  if (e.texelWords(0)) e.require("cpu");
   QueryGrad body{{e, spec}};
   e.forGroups(e.extent(spec.batch * spec.heads * spec.queries), [&](Value item) { body.one(item); });
   return e.finish();
@@ -191,6 +220,7 @@ Kernel attentionQueryGradKernel(const AttentionGradSpec &spec) {
 
 Kernel attentionKeyGradKernel(const AttentionGradSpec &spec) {
   Emitter e(nameOf("key", spec), 7u + spec.length, kLanes, spec.where);
+  if (e.texelWords(0)) e.require("cpu");
   KeyGrad body{{e, spec}};
   e.forGroups(e.extent(spec.batch * spec.heads * spec.capacity), [&](Value item) { body.one(item); });
   return e.finish();

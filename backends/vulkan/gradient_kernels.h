@@ -55,7 +55,8 @@ Kernel scatterAddKernel(const ScatterAddSpec &spec);
 /// Gradients of attention without past, all dense, in two kernels: each query's row of dq, then each key's
 /// rows of dk and dv. Both compute the scores again; no T x S matrix. The first leaves what the second needs
 /// of each query (b, h, t): the largest score, the inverse of the sum of the weights, the mean of gradient .
-/// v.
+/// v. With the first four operands as texels, for a head size of a multiple of four, they are for drivers
+/// that run on a CPU.
 struct AttentionGradSpec {
   static constexpr int64_t kStatistics = 3; ///< f32, of a query
   Extent batch, queries, heads, capacity;

@@ -158,10 +158,11 @@ Result<void> Lowering::lowerAttentionGrad(AttentionGradOp op) {
   if (spec.length) LINNET_TRY(read(call, op.getLength()));
   std::vector<uint32_t> of_queries = {0, 1, 2, 3, 4, 5}, of_keys = {0, 1, 2, 3, 4, 6, 7};
   if (spec.length) of_queries.push_back(8), of_keys.push_back(8);
-  return emitAloneOrShared(call, [&](bool alone) {
+  auto choiceOf = [&](bool alone, bool texels) {
     auto side = [&](Kernel (*make)(const AttentionGradSpec &), const std::vector<uint32_t> &args,
                     const Extent &each) {
       spec.where = where(call, args, alone);
+      if (texels) spec.where.texels = {4, 4, 4, 4};
       return Choice{.kernel = make(spec),
                     .groups = {{spec.batch * spec.heads * each, 1}},
                     .where = spec.where,
@@ -170,7 +171,14 @@ Result<void> Lowering::lowerAttentionGrad(AttentionGradOp op) {
     Choice choice = side(attentionQueryGradKernel, of_queries, spec.queries);
     choice.then.push_back(side(attentionKeyGradKernel, of_keys, spec.capacity));
     return choice;
-  });
+  };
+  // Rows in fours, for drivers that run on a CPU.
+  const bool fours = spec.head_size % 4 == 0 && !(where(call, of_queries, true).inside & 15);
+  std::vector<Choice> choices;
+  if (fours) choices.push_back(choiceOf(true, true));
+  choices.push_back(choiceOf(true, false)); // more operands than some devices bind
+  choices.push_back(choiceOf(false, false));
+  return emit(call, std::move(choices));
 }
 
 Result<void> Lowering::lowerPoolGrad(PoolGradOp op) {

@@ -40,6 +40,11 @@ void check(const Kernel &kernel) {
   CHECK(kernel.push.size() <= kFirstUnit);
 }
 
+void checkOnCpu(MatmulSpec spec) {
+  spec.where = cpuMatmulOperands(spec, {});
+  check(cpuMatmulKernel(spec));
+}
+
 const Extent kBatch = Extent::symbol(0), kSeq = Extent::symbol(1);
 /// Operands where each has a binding, and where they share one and begin inside of it.
 const Operands kPlaces[] = {{}, {{0, 0, 0, 0, 0, 0}, 0x3f}};
@@ -214,7 +219,7 @@ TEST_CASE("matmul is valid in each variant and weight type", "[vulkan]") {
     for (const Extent &m : {kBatch * kSeq, Extent(68)}) {
       plain.m = m, plain.transpose_a = plain.transpose_w = transposed;
       plain.a = type, plain.n = transposed ? 9 : 8;
-      check(cpuMatmulKernel(plain));
+      checkOnCpu(plain);
       check(tiledMatmulKernel(plain));
     }
   plain = {.groups = 1, .m = kBatch * kSeq, .k = k, .n = 9, .a = type, .w = type};
@@ -223,7 +228,7 @@ TEST_CASE("matmul is valid in each variant and weight type", "[vulkan]") {
     plain.cut = cut;
     plain.transpose_w = cut == MatmulSpec::columns;
     plain.transpose_a = plain.residual = cut == MatmulSpec::rows;
-    check(cpuMatmulKernel(plain));
+    checkOnCpu(plain);
     check(tiledMatmulKernel(plain));
   }
 }
@@ -289,5 +294,9 @@ TEST_CASE("gradients of attention are valid for heads of any size", "[vulkan]") 
         check(attentionQueryGradKernel({kBatch, kSeq, 3, kSeq, head, 0.3f, causal, length, where}));
         if (!where.bind.empty()) where.bind.push_back(1);
         check(attentionKeyGradKernel({kBatch, kSeq, 3, kSeq, head, 0.3f, causal, length, where}));
+        if (head % 4 || !where.bind.empty()) continue;
+        const Operands texels{.texels = {4, 4, 4, 4}};
+        check(attentionQueryGradKernel({kBatch, kSeq, 3, kSeq, head, 0.3f, causal, length, texels}));
+        check(attentionKeyGradKernel({kBatch, kSeq, 3, kSeq, head, 0.3f, causal, length, texels}));
       }
 }
