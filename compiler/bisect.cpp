@@ -1,15 +1,14 @@
 #include "compiler/bisect.h"
 
-#include "backends/cpu/lower.h"
 #include "compiler/graph_file.h"
 #include "compiler/input.h"
 #include "compiler/pipeline.h"
+#include "compiler/target.h"
 #include "compiler/weights.h"
 #include "frontend/checkpoint/safetensors.h"
 #include "ir/Linnet.h"
 #include "lab/bisect.h"
 #include "lab/loaded_program.h"
-#include "passes/Target.h"
 #include "support/error.h"
 #include "support/file.h"
 
@@ -50,7 +49,7 @@ public:
     LINNET_ASSIGN(OwningOpRef<ModuleOp> graph, input.build(context, options));
     LINNET_TRY(checkGraph(*graph, *input.weights));
     PassManager manager(&context, ModuleOp::getOperationName());
-    LINNET_TRY(fillPipeline(manager, target, options));
+    LINNET_TRY(fillPipeline(manager, target.name, options));
     report.passes = manager.size();
     reference::WeightProvider weights = providerOf(*input.weights);
     lab::BisectOptions bisect{options.seed, options.tolerance, targetRun(), progress()};
@@ -66,10 +65,8 @@ public:
 private:
   Result<void> chooseTarget() {
     if (options.targets.size() != 1) return errorf("expected one target, found {}", options.targets.size());
-    size_t colon = options.targets[0].find(':');
-    target = options.targets[0].substr(0, colon);
-    isas = colon == std::string::npos ? "native" : options.targets[0].substr(colon + 1);
-    if (!findTarget(target)) return errorf("unknown target '{}', expected {}", target, targetNames());
+    LINNET_ASSIGN(target, parseTarget(options.targets[0]));
+    if (target.name == "cpu" && target.argument.empty()) target.argument = "native"; // what runs here
     return {};
   }
 
@@ -81,13 +78,10 @@ private:
 
   /// The interpreter needs no comparison with itself.
   lab::Target targetRun() {
-    if (target != "cpu") return {};
+    if (target.name == "reference") return {};
     return [this](ModuleOp planned,
                   const std::vector<std::vector<lab::Call>> &rounds) -> Result<lab::TargetRun> {
-      std::unique_ptr<WeightSource> computed = withComputed(planned, *input.weights);
-      CpuOptions cpu;
-      cpu.isas = isas;
-      auto lower = [&](BlobSink &blobs) { return lowerToCpu(planned, *computed, blobs, cpu); };
+      auto lower = [&](BlobSink &blobs) { return lowerTo(target, planned, *input.weights, blobs); };
       LINNET_ASSIGN(lab::LoadedProgram program, lab::LoadedProgram::make(lower));
       return lab::runRounds(program, rounds);
     };
@@ -173,7 +167,7 @@ private:
   }
 
   const CompileOptions &options;
-  std::string target, isas;
+  TargetSpec target;
   MLIRContext context;
   ModelInput input;
   BisectReport report;

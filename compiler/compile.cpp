@@ -1,14 +1,12 @@
 #include "compiler/compile.h"
 
-#include "backends/cpu/lower.h"
-#include "backends/vulkan/lower.h"
 #include "compiler/cache.h"
 #include "compiler/choose_dtype.h"
 #include "compiler/dump/dump.h"
 #include "compiler/graph_file.h"
 #include "compiler/input.h"
 #include "compiler/pipeline.h"
-#include "compiler/reference_program.h"
+#include "compiler/target.h"
 #include "compiler/training_graph.h"
 #include "compiler/weights.h"
 #include "frontend/gpt2/sampler.h"
@@ -18,7 +16,6 @@
 #include "passes/Plan.h"
 #include "passes/Target.h"
 #include "runtime/artifact_writer.h"
-#include "runtime/vulkan/vulkan_device.h"
 #include "support/error.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -57,21 +54,11 @@ private:
   const CompileOptions &options;
 };
 
-struct TargetSpec {
-  std::string name, argument; ///< "cpu", "native"
-};
-
 Result<std::vector<TargetSpec>> targetsOf(const CompileOptions &options) {
   std::vector<TargetSpec> targets;
   std::set<std::string> names;
   for (const std::string &spec : options.targets) {
-    size_t colon = spec.find(':');
-    TargetSpec target{spec.substr(0, colon), colon == spec.npos ? "" : spec.substr(colon + 1)};
-    if (!findTarget(target.name)) return errorf("unknown target '{}', expected {}", spec, targetNames());
-    const bool native = target.name == "vulkan" && target.argument == "native";
-    if (!target.argument.empty() && target.name != "cpu" && !native)
-      return errorf("target '{}' takes {} behind a colon, found '{}'", target.name,
-                    target.name == "vulkan" ? "'native'" : "nothing", target.argument);
+    LINNET_ASSIGN(TargetSpec target, parseTarget(spec));
     if (!names.insert(target.name).second) return errorf("target '{}' is given twice", target.name);
     targets.push_back(std::move(target));
   }
@@ -177,29 +164,13 @@ private:
     LINNET_TRY(runPipeline(*module, target.name, options, *input.weights, report, dump.get()));
     if (dump) LINNET_TRY(dump->planned(*module));
     CountingSink sink(writer, weightBytes(*module), options);
-    auto lowered = timed("lower to " + target.name, [&] { return lower(target, *module, sink); });
+    auto lowered = timed("lower to " + target.name,
+                         [&] { return lowerTo(target, *module, *input.weights, sink, dump.get()); });
     if (!lowered) return lowered.error();
     if (dump) dump->writeKernels(*lowered);
     addReport(*module, *lowered);
     metadata.programs.push_back(std::make_unique<fb::ProgramT>(std::move(*lowered)));
     return {};
-  }
-
-  Result<fb::ProgramT> lower(const TargetSpec &target, mlir::ModuleOp module, BlobSink &sink) {
-    std::unique_ptr<WeightSource> weights = withComputed(module, *input.weights);
-    if (target.name == "reference") return makeReferenceProgram(module, *weights, sink);
-    if (target.name == "vulkan") {
-      VulkanOptions vulkan;
-      if (!target.argument.empty()) {
-        LINNET_ASSIGN(vulkan.runs, vulkan::shaderFilter(""));
-      }
-      if (dump) vulkan.dump = dump->shaderDump();
-      return lowerToVulkan(module, *weights, sink, vulkan);
-    }
-    CpuOptions cpu;
-    cpu.isas = target.argument;
-    if (dump) cpu.dump = dump->kernelDump();
-    return lowerToCpu(module, *weights, sink, cpu);
   }
 
   /// Of all weights as stored, each once: what progress is measured against.

@@ -89,6 +89,15 @@ class Works(TestCase):
         self.assertEqual([test["test"] for test in done["tests"]], ["pp16", "tg4"])
         self.assertTrue(all(test["avg_ts"] > 0 for test in done["tests"]), done)
 
+    def test_the_laboratory(self):
+        done = self.succeeds("bisect", GOLDEN / "tiny", "--target", "vulkan", "--max-context", 7, "-o", FOLDER / "none.mlir", "--json").json
+        self.assertIs(done["found"], False)
+        done = self.succeeds("ablate", GOLDEN / "tiny", "--target", "vulkan", "-p", 5, "-n", 2, "-r", 1, "--pass", "linnet-join", "--json").json
+        self.assertEqual([(row["without"], row["tokens_differing"]) for row in done["rows"]], [(None, 0), ("linnet-join", 0)])
+        whole, apart = (row["commands"] for row in done["rows"])
+        self.assertLess(whole, apart)
+        self.assertTrue(all(row["logit_error"] < 1e-4 for row in done["rows"]), done)
+
     def test_the_device_by_name_as_devices_lists_it(self):
         listed = self.succeeds("devices", "--json").json["vulkan"]
         chosen = [device for device in listed if device["default"]]
@@ -109,6 +118,16 @@ class PutAside(TestCase):
 
     def environment(self, trials, fault=""):
         return environment(LINNET_CACHE_DIR=str(self.cache), LINNET_VULKAN_TRIALS=trials, LINNET_VULKAN_FAULT=fault)
+
+    def test_bisect_finds_what_the_driver_does_wrong(self):
+        out = FOLDER / "cut.mlir"
+        done = linnet("bisect", GOLDEN / "tiny", "--target", "vulkan", "--max-context", 7, "-o", out, "--json",
+                      env=self.environment("off", "wrong:matmul"))
+        self.assertEqual(done.code, 1, done.err)
+        report = json.loads(done.out)
+        self.assertEqual(report["kind"], "target")
+        self.assertTrue(any("matmul" in command for command in report["commands"]), report["commands"])
+        self.assertIn("--target vulkan", report["repeat"])
 
     @staticmethod
     @functools.cache

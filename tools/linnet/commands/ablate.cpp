@@ -239,7 +239,7 @@ void addAblate(CLI::App &app, Action &action) {
   command->add_option("MODEL", options->model, "checkpoint directory, FILE.gguf or FILE.safetensors")
       ->required()
       ->type_name("");
-  command->add_option("--target", options->target, "cpu, cpu:native or reference")
+  command->add_option("--target", options->target, "cpu, cpu:native, vulkan, vulkan:native or reference")
       ->type_name("T")
       ->capture_default_str();
   command->add_option("-p,--n-prompt", measured.prompt, "tokens of the prompt")

@@ -94,8 +94,8 @@ void addBisect(CLI::App &app, Action &action) {
   command->add_option("-o,--output", compile.output, "where to write the smallest graph that shows it")
       ->type_name("FILE.mlir")
       ->capture_default_str();
-  command->add_option("--target", options->target, "cpu, cpu:native or reference")
-      ->check(CLI::IsMember({"cpu", "cpu:native", "reference"}))
+  command->add_option("--target", options->target, "cpu, cpu:native, vulkan, vulkan:native or reference")
+      ->check(CLI::IsMember({"cpu", "cpu:native", "vulkan", "vulkan:native", "reference"}))
       ->type_name("T")
       ->capture_default_str();
   addPassOptions(*command, compile);
