@@ -1,9 +1,10 @@
 //===- linnet-join -------------------------------------------------------------------------------------===//
 //
 // Ops that follow each other and that a target runs as one command when they have little to do: a layer norm
-// (behind the choice of the last position) and the matmul that alone reads it; that choice for both operands
-// of a matmul that adds a residual; appending to two caches and the attention that reads them; the two
-// lookups of an embedding and their sum. Each but the first of a group is marked `linnet.joined`.
+// (behind the choice of the last position), the matmul that alone reads it and the argmax of its rows; that
+// choice for both operands of a matmul that adds a residual; appending to two caches and the attention that
+// reads them; the two lookups of an embedding and their sum. Each but the first of a group is marked
+// `linnet.joined`.
 //
 // Preserves every value: a group means what its ops mean, one after the other. Runs before
 // linnet-plan-memory, as what a group reads stays alive until its last op. Legal after it: `linnet.joined` on
@@ -51,6 +52,13 @@ size_t normedMatmul(Ops ops) {
     return 0;
   if (pool && (norm.getOperand() != pool.getResult() || !choosesLast(pool, norm))) return 0;
   return i + 2;
+}
+
+/// The same, and the argmax of the product's rows, whoever else reads them.
+size_t chosenMatmul(Ops ops) {
+  const size_t count = normedMatmul(ops);
+  auto argmax = count ? at<ArgmaxOp>(ops, count) : ArgmaxOp();
+  return argmax && argmax.getOperand() == ops[count - 1]->getResult(0) ? count + 1 : 0;
 }
 
 /// pool, pool, matmul of the one plus the other: what linnet-hoist-pool leaves in the last layer.
@@ -136,7 +144,7 @@ struct Join : impl::JoinBase<Join> {
       if (isCommand(&op)) commands.push_back(&op);
     for (Ops rest = commands; !rest.empty();) {
       size_t count = 1;
-      for (auto match : {normedMatmul, pooledMatmul, cachedAttention, embedding})
+      for (auto match : {normedMatmul, chosenMatmul, pooledMatmul, cachedAttention, embedding})
         count = std::max(count, match(rest));
       if (count > 1) mark(rest.take_front(count));
       rest = rest.drop_front(count);

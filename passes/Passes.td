@@ -304,13 +304,14 @@ def Join : Linnet_Pass<"linnet-join"> {
   let summary = "short runs of ops as one command";
   let description = [{
     Marks ops that follow each other and that the target runs as one command where there is little to do (one
-    token): a layer norm with the matmul that alone reads it, and the choice of the last position before it; that
-    choice for both a matmul's lhs and its residual; two cache_append and the attention that reads the caches; the lookups of tokens and positions and their sum.
+    token): a layer norm with the matmul that alone reads it, the choice of the last position before it and the
+    argmax of the product's rows behind it; that choice for both a matmul's lhs and its residual; two cache_append
+    and the attention that reads the caches; the lookups of tokens and positions and their sum.
     Each op of a group but the first carries `linnet.joined`; backends that do not know the mark lower them one by
     one, and so does a target that joins them for calls with more rows.
 
     Reason to exist: on a GPU a decoded token of GPT-2 is a chain of dispatches that each wait for the one before;
-    the waits of the short ones cost as much as their work. 117 dispatches become 63 at 12 layers.
+    the waits of the short ones cost as much as their work. 117 dispatches become 62 at 12 layers.
 
     Legal after it: `linnet.joined` on ops whose predecessor, views and weights left out, is of the same group. What
     a group reads is alive until its last op.

@@ -66,6 +66,11 @@ Result<void> ProgramCheck::check() {
   where = prefix;
   if (program.arena_bytes() > kMaxAreaBytes || program.state_bytes() > kMaxAreaBytes)
     return wrong("absurd sizes: arena {}, states {} bytes", program.arena_bytes(), program.state_bytes());
+  if (program.counter_bytes() > program.arena_bytes())
+    return wrong("{} bytes of counters in an arena of {}", program.counter_bytes(), program.arena_bytes());
+  if (const uint64_t begin = program.arena_bytes() - program.counter_bytes();
+      program.counter_bytes() && begin % kBufferAlignment)
+    return wrong("counters begin at {}, no multiple of {}", begin, kBufferAlignment);
   LINNET_TRY(checkSymbols());
   for (const fb::Weight *weight : *program.weights()) LINNET_TRY(checkWeight(*weight));
   LINNET_TRY(checkCode());
@@ -165,8 +170,8 @@ Result<int64_t> ProgramCheck::checkExpr(const fb::Expr *expr, const char *what) 
 Result<void> ProgramCheck::checkEntry(const fb::Entry &e) {
   entry = &e;
   bounds.assign(e.bounds()->begin(), e.bounds()->end());
-  if (e.arena_bytes() > program.arena_bytes())
-    return wrong("uses {} bytes of an arena of {}", e.arena_bytes(), program.arena_bytes());
+  if (const uint64_t room = program.arena_bytes() - program.counter_bytes(); e.arena_bytes() > room)
+    return wrong("uses {} bytes of an arena of {}", e.arena_bytes(), room);
   if (e.io_bytes() > kMaxAreaBytes) return wrong("absurd size of inputs and outputs");
   LINNET_TRY(checkPorts(*e.inputs(), "input"));
   LINNET_TRY(checkPorts(*e.outputs(), "output"));
@@ -214,6 +219,8 @@ Result<uint64_t> ProgramCheck::areaBytes(const fb::Ref &ref) const {
     return pick(entry->outputs(), [](const fb::Port &p) { return p.bytes(); });
   case fb::Space::arena:
     return entry->arena_bytes();
+  case fb::Space::counter:
+    return program.counter_bytes();
   }
   return wrong("unknown memory space");
 }

@@ -335,8 +335,10 @@ std::unique_ptr<fb::CommandT> ModuleLowering::command(Operation *op) { return co
 
 std::unique_ptr<fb::CommandT> ModuleLowering::command(const std::vector<Operation *> &group) {
   auto command = std::make_unique<fb::CommandT>();
-  command->op = group.back()->getName().stripDialect().str();
-  command->location = locationOf(group.back());
+  auto product = llvm::find_if(group, [](Operation *op) { return llvm::isa<MatmulOp>(op); });
+  Operation *chief = product == group.end() ? group.back() : *product;
+  command->op = chief->getName().stripDialect().str();
+  command->location = locationOf(chief);
   Cost cost;
   std::set<uint16_t> outputs;
   bool always = false; // a state needs one of them

@@ -87,7 +87,7 @@ protected:
   // --- commands
   /// A command with its op, location and cost; the caller sets the body and calls push.
   std::unique_ptr<fb::CommandT> command(mlir::Operation *op);
-  /// Of a group: the last op's, with the cost of all.
+  /// Of a group: its matmul's, else the last op's, with the cost of all.
   std::unique_ptr<fb::CommandT> command(const std::vector<mlir::Operation *> &group);
   /// The outputs of the entry that alone need what `op` computes; none: a state needs it, too.
   std::vector<uint16_t> servedBy(mlir::Operation *op) const { return served.lookup(op); }

@@ -7,6 +7,7 @@
 
 #include <cmath>
 #include <functional>
+#include <map>
 
 namespace linnet::vulkan {
 
@@ -52,6 +53,11 @@ public:
   void store(uint32_t operand, Value index, Type type, Value value);
   /// The index with the operand's offset added; load and store do it themselves.
   Value at(uint32_t operand, Value index);
+  /// From here on load, store and atomicAdd see what other workgroups write to the operand.
+  void acrossGroups(uint32_t operand) { coherent[operand] = b.coherent(binding(operand)); }
+  Value atomicAdd(uint32_t operand, Value index, Value what) {
+    return b.atomicAdd(binding(operand), word(operand, at(operand, index)), what);
+  }
   bool beginsInside(uint32_t operand) const { return where.inside >> operand & 1; }
   /// Words [4 index, 4 index + 4) of an operand as f32, [2 index, 2 index + 2) as u32, word `index` as i32.
   /// Not of one that this kernel writes, nor of one that begins inside its memory.
@@ -93,11 +99,15 @@ public:
 private:
   Value pushed(const Extent &extent);
   Value floatBits(Value x, Type type); ///< f16 or bf16 in the low half
-  uint32_t binding(uint32_t operand) const { return where.bind.empty() ? operand : where.bind[operand]; }
+  uint32_t binding(uint32_t operand) const {
+    if (auto found = coherent.find(operand); found != coherent.end()) return found->second;
+    return where.bind.empty() ? operand : where.bind[operand];
+  }
   Value word(uint32_t operand, Value index, uint32_t unit = 1); ///< behind the operand's place in its binding
   uint32_t insideCount(uint32_t operands) const;
   Kernel kernel;
   const Operands where;
+  std::map<uint32_t, uint32_t> coherent; ///< operands' buffers, see acrossGroups()
 };
 
 } // namespace linnet::vulkan

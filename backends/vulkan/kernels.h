@@ -218,8 +218,8 @@ Operands cpuMatmulOperands(const MatmulSpec &spec, Operands alone);
 Kernel tiledMatmulKernel(const MatmulSpec &spec);
 
 /// out = activation(a w + bias) + residual, w in panels, a and out f32. Operands {a, out, w, scale?,
-/// bias?, residual?, gain?, beta?, length?}. Rows of a are a_stride elements apart. Workgroups: x counts
-/// panels (cut in `slices` each), y tiles of tile_m rows.
+/// bias?, residual?, gain?, beta?, length?, token?, parts?, counters?}. Rows of a are a_stride elements
+/// apart. Workgroups: x counts panels (cut in `slices` each), y tiles of tile_m rows.
 struct PackedMatmulSpec {
   PanelSpec w;
   Extent m;
@@ -238,6 +238,10 @@ struct PackedMatmulSpec {
   bool last = false, last_residual = false;
   Extent positions = 1;
   bool selects() const { return last || last_residual; }
+  /// token[m] is the argmax of row m, too; of a direct variant by a subgroup or with a split. Working memory:
+  /// kMostPartsOfPanel pairs of words for each panel of each row, and a counter a row.
+  bool argmax = false;
+  static constexpr int64_t kMostPartsOfPanel = 4;
 };
 /// A product that a device's subgroups of `subgroup` invocations compute at once, f16 factors and f32 sums
 /// (VK_KHR_cooperative_matrix).

@@ -3,6 +3,7 @@
 #include "backends/vulkan/lowering.h"
 
 #include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/MathExtras.h"
 
 #include <set>
 
@@ -128,12 +129,28 @@ Operands Lowering::where(const Call &call, const std::vector<uint32_t> &chosen, 
     }
     return next;
   };
-  for (fb::Space space :
-       {fb::Space::arena, fb::Space::input, fb::Space::output, fb::Space::state, fb::Space::weight}) {
+  for (fb::Space space : {fb::Space::arena, fb::Space::input, fb::Space::output, fb::Space::state,
+                          fb::Space::weight, fb::Space::counter}) {
     shared.insert(space);
     if (assign() <= kBindings) break;
   }
   return where;
+}
+
+uint32_t Lowering::addWorking(Call &call, int64_t words) {
+  fb::RefT ref;
+  ref.space = fb::Space::arena, ref.size = uint64_t(words) * 4;
+  ref.offset = roomBehindPlan(ref.size);
+  call.args.push_back({ref, Type::i32, true, true});
+  return uint32_t(call.args.size() - 1);
+}
+
+uint32_t Lowering::addCounters(Call &call, int64_t count) {
+  fb::RefT ref;
+  ref.space = fb::Space::counter, ref.size = uint64_t(count) * 4;
+  program.counter_bytes = std::max(program.counter_bytes, llvm::alignTo(ref.size, kAlign));
+  call.args.push_back({ref, Type::i32, true, true});
+  return uint32_t(call.args.size() - 1);
 }
 
 //===- commands ----------------------------------------------------------------------------------------===//
@@ -244,6 +261,8 @@ Result<void> Lowering::emitAloneOrShared(const Call &call, const std::function<C
 }
 
 Result<void> Lowering::addCode(fb::ProgramT &program) {
+  if (program.counter_bytes)
+    program.arena_bytes = llvm::alignTo(program.arena_bytes, kAlign) + program.counter_bytes;
   for (const Kernel &kernel : kernels) {
     auto shader = std::make_unique<fb::ShaderT>(shaderOf(kernel));
     LINNET_TRY(blobs.begin());

@@ -91,20 +91,23 @@ Result<std::vector<Choice>> Lowering::asOne(Group &group, const std::vector<Oper
   if (group.emitted.size() != ops.size()) return std::vector<Choice>();
   if (llvm::isa<AttentionOp>(ops.back())) return appendAndAttend(group, ops);
   if (llvm::isa<FusedOp>(ops.back())) return embedBoth(group, ops);
-  if (llvm::isa<MatmulOp>(ops.back())) return readAndMultiply(group, ops);
+  if (llvm::isa<MatmulOp, ArgmaxOp>(ops.back())) return readAndMultiply(group, ops);
   return std::vector<Choice>();
 }
 
-/// {a, out, w, scale?, bias?, residual?, gain?, beta?, length?}
+/// {a, out, w, scale?, bias?, residual?, gain?, beta?, length?, token?, parts?, counters?}
 Result<std::vector<Choice>> Lowering::readAndMultiply(Group &group, const std::vector<Operation *> &ops) {
-  auto matmul = llvm::cast<MatmulOp>(ops.back());
+  const bool chooses = llvm::isa<ArgmaxOp>(ops.back());
+  const size_t product = ops.size() - 1 - chooses;
+  auto matmul = llvm::dyn_cast<MatmulOp>(ops[product]);
+  if (!matmul) return std::vector<Choice>();
   Call call{matmul};
   LINNET_ASSIGN(PackedMatmulSpec spec, packedMatmulOf(matmul, call));
   if (spec.a_stride != spec.w.k) return std::vector<Choice>();
-  std::vector<uint32_t> args = group.places.back(), more;
+  std::vector<uint32_t> args = group.places[product], more;
   const size_t residual = args.size() - 1; // the last of the matmul's own operands, where there is one
   std::optional<uint32_t> length;
-  for (size_t i = ops.size() - 1; i-- > 0;) {
+  for (size_t i = product; i-- > 0;) {
     LINNET_ASSIGN(const Type type, typeOf(ops[i], ops[i]->getOperand(0)));
     if (type != Type::f32) return std::vector<Choice>();
     const std::vector<uint32_t> &at = group.places[i];
@@ -123,9 +126,19 @@ Result<std::vector<Choice>> Lowering::readAndMultiply(Group &group, const std::v
   }
   args.insert(args.end(), more.begin(), more.end());
   if (length) args.push_back(*length);
+  if (chooses) spec.argmax = true, addArgmax(group, spec, args);
   Call whole = group.call;
   whole.in_parts = args[*call.in_parts];
   return packedMatmulChoices(whole, spec, args, kSelfReadingVariants);
+}
+
+/// The operands token, parts and counters. A counter a row is more than one a tile of rows.
+void Lowering::addArgmax(Group &group, const PackedMatmulSpec &spec, std::vector<uint32_t> &args) {
+  const uint32_t token = group.places.back()[1];
+  const auto rows = int64_t(group.call.args[token].ref.size / 4); // at the bounds
+  args.push_back(token);
+  args.push_back(addWorking(group.call, rows * spec.w.count() * PackedMatmulSpec::kMostPartsOfPanel * 2));
+  args.push_back(addCounters(group.call, rows));
 }
 
 /// {q, k, v, out, past, new k, new v, k, v}: the caches once as they are read, once as they are written.

@@ -40,6 +40,11 @@ Operands texelsOf(const PackedMatmulSpec &spec) {
   return where;
 }
 
+/// To bring together what workgroups have found costs little, but no little beside one panel by a CPU.
+uint32_t panelsOfGroup(const PackedMatmulSpec &spec, const MatmulVariant &variant) {
+  return spec.argmax && variant.subgroup ? 8 : 1;
+}
+
 } // namespace
 
 /// Matrices of at most so many panels are cut in slices: 64 workgroups of 128 invocations are half of what
@@ -143,15 +148,16 @@ std::vector<Choice> Lowering::packedMatmulChoices(const Call &call, PackedMatmul
     if (ranked.variant.split > 1 && spec.w.count() <= kFewPanels)
       ranked.variant.slices = 4, ranked.variant.split *= 4;
     spec.where = where;
-    choices.push_back(
-        {.kernel = packedMatmulKernel(spec, ranked.variant),
-         .groups = {{spec.w.count(), 1}, {spec.m, ranked.variant.rows}, {ranked.variant.slices, 1}},
-         .parts = {parts},
-         .amount = spec.m,
-         .least = ranked.least,
-         .most = ranked.most,
-         .where = where,
-         .args = args});
+    choices.push_back({.kernel = packedMatmulKernel(spec, ranked.variant),
+                       .groups = {{spec.w.count(), panelsOfGroup(spec, ranked.variant)},
+                                  {spec.m, ranked.variant.rows},
+                                  {ranked.variant.slices, 1}},
+                       .parts = {parts},
+                       .amount = spec.m,
+                       .least = ranked.least,
+                       .most = ranked.most,
+                       .where = where,
+                       .args = args});
     if (ranked.variant.kind == MatmulVariant::matrix) choices.back().tolerance = kHalfTolerance;
     if (ranked.variant.kind == MatmulVariant::half) choices.back().tolerance = kHalfSumTolerance;
   };

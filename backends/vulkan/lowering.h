@@ -95,6 +95,7 @@ private:
   std::vector<Choice> oneByOne(Group &group);
   Result<std::vector<Choice>> asOne(Group &group, const std::vector<mlir::Operation *> &ops);
   Result<std::vector<Choice>> readAndMultiply(Group &group, const std::vector<mlir::Operation *> &ops);
+  void addArgmax(Group &group, const PackedMatmulSpec &spec, std::vector<uint32_t> &args);
   Result<std::vector<Choice>> appendAndAttend(Group &group, const std::vector<mlir::Operation *> &ops);
   Result<std::vector<Choice>> embedBoth(Group &group, const std::vector<mlir::Operation *> &ops);
 
@@ -106,6 +107,9 @@ private:
   /// How the operands lie, or those of `args`: what the kernels must know of it. `alone`: a binding each,
   /// however many they are.
   static Operands where(const Call &call, const std::vector<uint32_t> &args = {}, bool alone = false);
+  /// Working memory of so many words; so many counters (fb::Space::counter). The operand's number.
+  uint32_t addWorking(Call &call, int64_t words);
+  uint32_t addCounters(Call &call, int64_t count);
   Result<void> emit(const Call &call, std::vector<Choice> choices);
   std::vector<Choice> possible(std::vector<Choice> choices) const;
   Result<void> emit(const Call &call, Kernel kernel, const Extent &items, uint32_t per = kItems) {

@@ -1,6 +1,7 @@
 #include "backends/vulkan/emitter.h"
 #include "backends/vulkan/half_tile.h"
 #include "backends/vulkan/kernels.h"
+#include "backends/vulkan/matmul_argmax.h"
 #include "backends/vulkan/panel.h"
 
 #include <fmt/format.h>
@@ -21,6 +22,7 @@ struct PackedMatmul {
   const MatmulVariant &variant;
   Builder &b = e.b;
   Shared scratch = {}; ///< of sums over rows
+  std::optional<MatmulArgmax> argmax = {};
 
   uint32_t scaleOperand() const { return 3; }
   uint32_t biasOperand() const { return scaleOperand() + spec.scaled; }
@@ -28,8 +30,10 @@ struct PackedMatmul {
   uint32_t gainOperand() const { return residualOperand() + spec.residual; }
   uint32_t betaOperand() const { return gainOperand() + 1; }
   uint32_t lengthOperand() const { return gainOperand() + (spec.norm ? 2 : 0); }
+  uint32_t tokenOperand() const { return lengthOperand() + spec.selects(); }
   static uint32_t operands(const PackedMatmulSpec &spec) {
-    return 3u + spec.scaled + spec.bias + spec.residual + (spec.norm ? 2u : 0u) + spec.selects();
+    return 3u + spec.scaled + spec.bias + spec.residual + (spec.norm ? 2u : 0u) + spec.selects() +
+           (spec.argmax ? 3u : 0u);
   }
 
   /// A row of a: where it begins, and what normalizes it.
@@ -200,6 +204,7 @@ struct PackedMatmul {
       x = b.add(x, e.load(residualOperand(), b.add(b.mul(line, n), column.number), Type::f32));
     }
     e.store(1, b.add(b.mul(row, n), column.number), Type::f32, x);
+    if (argmax) argmax->take(row, x, column.number);
   }
   void storeInside(Value row, const Column &column, Value x) {
     auto inside = [&] { store(row, column, x); };
@@ -224,12 +229,17 @@ struct PackedMatmul {
 
   /// Panels over the workgroups in x, tiles of rows over those in y.
   void forTiles(const std::function<void(Value panel, Value first_row)> &body) {
+    forRows([&](Value first) { forPanels([&](Value panel) { body(panel, first); }); });
+  }
+  void forRows(const std::function<void(Value first_row)> &body) {
     Value m = e.extent(spec.m);
     Value tiles = b.div(b.add(m, e.u(variant.rows - 1)), e.u(variant.rows));
-    b.forRange(b.groupId(1), tiles, b.groupCount(1), [&](Value tile) {
-      b.forRange(b.groupId(0), e.unitCount(), b.groupCount(0),
-                 [&](Value unit) { body(b.add(unit, e.firstUnit()), b.mul(tile, e.u(variant.rows))); });
-    });
+    b.forRange(b.groupId(1), tiles, b.groupCount(1),
+               [&](Value tile) { body(b.mul(tile, e.u(variant.rows))); });
+  }
+  void forPanels(const std::function<void(Value panel)> &body) {
+    b.forRange(b.groupId(0), e.unitCount(), b.groupCount(0),
+               [&](Value unit) { body(b.add(unit, e.firstUnit())); });
   }
 
   Value clampedRow(Value first, uint32_t r) {
@@ -238,7 +248,7 @@ struct PackedMatmul {
   }
 
   void direct() {
-    Value lane = b.localId(0), quad = lane;
+    Value quad = b.localId(0);
     if (variant.slices > 1) quad = b.add(quad, b.mul(b.groupId(2), e.u(quads())));
     if (spec.norm && !variant.subgroup)
       scratch = e.shared(Builder::f32(int(variant.rows)), e.invocations(), "scratch");
@@ -248,17 +258,23 @@ struct PackedMatmul {
       partial = e.shared(Builder::f32(), 4 * e.invocations() * variant.rows, "partial");
     else
       own = b.privateArray(Builder::f32(), 4 * variant.rows, "own");
-    forTiles([&](Value panel, Value first) {
-      std::vector<Variable> sums;
-      for (uint32_t r = 0; r < variant.rows; ++r) sums.push_back(b.variable(b.splat(e.f(0), 4)));
+    if (spec.argmax) argmax.emplace(e, spec, variant, quads(), tokenOperand());
+    forRows([&](Value first) {
       const std::vector<Row> rows_of_a = rowsOf(first);
-      Value begin = variant.split > 1 ? b.mul(b.localId(1), e.u(4)) : e.u(0);
-      PanelReader w(e, spec.w, 2, b.sub(panel, e.firstUnit()), quad);
-      walk(sums, rows_of_a, w, panel, quad, begin, e.u(4 * variant.split));
-      if (variant.split > 1)
-        meet(sums, partial, first, panel);
-      else
-        storeBlock(own, e.u(0), first, panel, quad, sums);
+      if (argmax) argmax->begin(first);
+      forPanels([&](Value panel) {
+        std::vector<Variable> sums;
+        for (uint32_t r = 0; r < variant.rows; ++r) sums.push_back(b.variable(b.splat(e.f(0), 4)));
+        Value begin = variant.split > 1 ? b.mul(b.localId(1), e.u(4)) : e.u(0);
+        PanelReader w(e, spec.w, 2, b.sub(panel, e.firstUnit()), quad);
+        walk(sums, rows_of_a, w, panel, quad, begin, e.u(4 * variant.split));
+        if (argmax) argmax->clear(panel);
+        if (variant.split > 1)
+          meet(sums, partial, first, panel);
+        else
+          storeBlock(own, e.u(0), first, panel, quad, sums);
+      });
+      if (argmax) argmax->end();
     });
   }
 
@@ -490,6 +506,7 @@ Kernel packedMatmulKernel(const PackedMatmulSpec &spec, const MatmulVariant &var
   if (spec.bias) name += fmt::format("_bias_{}", nameOf(spec.bias_type));
   name += suffixOf(spec.activation);
   if (spec.residual) name += "_residual";
+  if (spec.argmax) name += "_argmax";
   if (spec.norm) {
     name +=
         fmt::format("_norm_{}_{:x}", nameOf(spec.norm->type), std::bit_cast<uint32_t>(spec.norm->epsilon));
@@ -517,7 +534,8 @@ Kernel packedMatmulKernel(const PackedMatmulSpec &spec, const MatmulVariant &var
   if (variant.subgroup) {
     e.require("cpu");
     e.requireSubgroup(variant.subgroup);
-    if (spec.norm) e.require("subgroup_arithmetic");
+    if (spec.argmax) e.require("subgroup_basic");
+    if (spec.norm || spec.argmax) e.require("subgroup_arithmetic");
   }
   PackedMatmul body{e, spec, variant};
   matrix ? body.matrix() : half ? body.half() : direct ? body.direct() : body.tiled();

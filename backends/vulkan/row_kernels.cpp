@@ -1,4 +1,5 @@
 // Kernels whose unit is a row of the last dimension, and reductions along others.
+#include "backends/vulkan/best.h"
 #include "backends/vulkan/row.h"
 
 #include <fmt/format.h>
@@ -39,7 +40,6 @@ Kernel softmaxKernel(const RowSpec &spec) {
   return e.finish();
 }
 
-/// The lowest index among equals: an invocation's own come in order, between invocations the index decides.
 Kernel argmaxKernel(const RowSpec &spec) {
   Emitter e(fmt::format("argmax_{}_r{}_c{}", nameOf(spec.type), spec.rows.text(), spec.columns.text()), 2,
             kItems, spec.where);
@@ -47,16 +47,10 @@ Kernel argmaxKernel(const RowSpec &spec) {
   Row row{e, spec};
   Shared places = e.shared(Builder::u32(), kItems, "places");
   row.forRows([&](Value number) {
-    Variable top = b.variable(e.f(-HUGE_VAL)), place = b.variable(b.localId(0));
-    row.forColumns([&](Value c) {
-      Value x = row.x(c), better = b.lt(b.get(top), x);
-      b.set(place, b.select(better, c, b.get(place)));
-      b.set(top, b.select(better, x, b.get(top)));
-    });
-    Value mine = b.get(top);
-    Value largest = e.reduce(row.scratch, mine, [&](Value x, Value y) { return b.max(x, y); });
-    Value candidate = b.select(b.eq(mine, largest), b.get(place), b.sub(row.columns, e.u(1)));
-    Value lowest = e.reduce(places, candidate, [&](Value x, Value y) { return b.min(x, y); });
+    Best best{e};
+    row.forColumns([&](Value c) { best.take(row.x(c), c); });
+    best.meetGroup(row.scratch, places);
+    Value lowest = b.get(best.place);
     b.ifThen(b.eq(b.localId(0), e.u(0)),
              [&] { e.store(1, number, Type::i32, b.bitcast(lowest, Builder::i32())); });
   });

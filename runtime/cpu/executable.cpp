@@ -101,7 +101,8 @@ void *CpuExecutable::address(const fb::Ref *ref) const {
   case fb::Space::input:
   case fb::Space::output:
     base = io.data();
-    break; // the port's offset is added by the caller
+    break;                 // the port's offset is added by the caller
+  case fb::Space::counter: // no kernel of the cpu has any
   case fb::Space::arena:
     base = arena.data();
     break;

@@ -153,6 +153,10 @@ Range VulkanExecutable::place(int entry, const fb::Ref &ref) const {
     return at(inputs[e][ref.index()]);
   case fb::Space::output:
     return at(outputs[e][ref.index()]);
+  case fb::Space::counter: {
+    const uint64_t behind = arena.size - program.counter_bytes();
+    return at({arena.buffer, arena.offset + behind, program.counter_bytes()});
+  }
   case fb::Space::arena:
     break;
   }

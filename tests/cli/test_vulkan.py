@@ -67,21 +67,21 @@ class Works(TestCase):
         self.close_to(values, expected()["logits"][1][:seq * vocab])
 
     def test_few_dispatches_a_token(self):
-        # 5 a layer (norm and qkv; caches and attention; projection; norm and mlp; projection), the embedding, the head,
-        # and the choice of the token; a wait before each but the first at most.
+        # 5 a layer (norm and qkv; caches and attention; projection; norm and mlp; projection), the embedding, and the
+        # head, which chooses the token; a wait before each but the first at most.
         layers = json.loads((GOLDEN / "tiny" / "config.json").read_text())["n_layer"]
         done = self.succeeds("profile", compiled("vulkan"), "-p", 5, "-n", 3, "-r", 1, "--json").json
         decode = next(phase for phase in done["phases"] if phase["name"] == "decode")
         self.assertEqual(decode["calls"], 3)
-        self.assertEqual(decode["dispatches"] / decode["calls"], 5 * layers + 3)
+        self.assertEqual(decode["dispatches"] / decode["calls"], 5 * layers + 2)
         self.assertLess(decode["barriers"], decode["dispatches"])
-        # Where the logits are sampled from on the host, the choice of the likeliest is left out.
+        # As many where the logits are sampled from on the host.
         trace = FOLDER / "sampled.json"
         self.succeeds("run", compiled("vulkan"), "--ids", "1,2,3", "--max-new-tokens", 3, "--ignore-eos", "--do-sample",
                       "--seed", 5, "--profile", trace, "--json")
         decode = next(phase for phase in self.succeeds("profile", trace, "--json").json["phases"] if phase["name"] == "decode")
         self.assertEqual(decode["dispatches"] / decode["calls"], 5 * layers + 2)
-        self.assertIn(f"{5 * layers + 3} dispatches", self.succeeds("profile", compiled("vulkan"), "-p", 5, "-n", 3, "-r", 1).out)
+        self.assertIn(f"{5 * layers + 2} dispatches", self.succeeds("profile", compiled("vulkan"), "-p", 5, "-n", 3, "-r", 1).out)
 
     def test_bench(self):
         done = self.succeeds("bench", compiled("cpu,vulkan"), "-p", 16, "-n", 4, "-r", 1, "--device", "vulkan", "--json").json

@@ -206,6 +206,10 @@ TEST_CASE("matmul is valid in each variant and weight type", "[vulkan]") {
         spec.last = last;
         check(packedMatmulKernel(spec, variant));
       }
+      spec.argmax = true;
+      if (!where.bind.empty()) spec.where.bind.resize(12, 1);
+      check(packedMatmulKernel(spec, variant));
+      spec.argmax = false;
       spec.norm.reset(), spec.last_residual = true;
       check(packedMatmulKernel(spec, variant));
     }

@@ -90,6 +90,27 @@ TEST_CASE("subgroup operations declare the capabilities that they need", "[spirv
         5); // Shader, GroupNonUniform and its Arithmetic, Shuffle, Ballot
 }
 
+TEST_CASE("atomics and barriers between workgroups are valid, through a coherent view of the buffer") {
+  Builder b({.name = "count", .local_size = {32, 1, 1}, .n_buffers = 2});
+  const uint32_t parts = b.coherent(0), counter = b.coherent(1);
+  CHECK(parts == 2);
+  b.store(parts, b.groupId(0), b.constant(1.0f));
+  b.memoryBarrier();
+  Value before = b.atomicAdd(counter, b.constant(0u), b.constant(1u));
+  b.ifThen(b.eq(b.add(before, b.constant(1u)), b.groupCount(0)), [&] {
+    b.memoryBarrier();
+    b.store(parts, b.constant(0u), b.load(parts, before, Builder::f32()));
+  });
+  Words words = b.finish();
+  CHECK(validate(words) == "");
+  CHECK(countOp(words, spv::Op::OpCapability) == 1);
+  int coherent = 0;
+  for (size_t i = 5; i < words.size(); i += words[i] >> 16)
+    coherent += words[i] == (3u << 16 | static_cast<uint32_t>(spv::Op::OpDecorate)) &&
+                words[i + 2] == static_cast<uint32_t>(spv::Decoration::Coherent);
+  CHECK(coherent == 2);
+}
+
 TEST_CASE("the local size can come from a specialization constant", "[spirv]") {
   Builder b({.name = "any_size", .local_size = {16, 1, 1}, .n_buffers = 1, .local_size_spec = true});
   b.store(0, b.globalId(0), b.groupCount(0));

@@ -11,6 +11,8 @@ namespace {
 
 constexpr auto kUniform = spv::StorageClass::StorageBuffer;
 uint32_t word(auto value) { return static_cast<uint32_t>(value); }
+constexpr uint32_t kBuffersOrdered = static_cast<uint32_t>(spv::MemorySemanticsMask::AcquireRelease) |
+                                     static_cast<uint32_t>(spv::MemorySemanticsMask::UniformMemory);
 bool isFloat(Type type) { return type.kind == Kind::f32 || type.kind == Kind::f16; }
 
 } // namespace
@@ -343,6 +345,22 @@ void Builder::setBits(uint32_t buffer, Value index, Value keep, Value bits) {
   op(spv::Op::OpAtomicOr, u32(), {pointer, scope, relaxed, bits.id});
 }
 
+uint32_t Builder::coherent(uint32_t buffer) {
+  assert(!vulkan_memory);
+  Id again = m.variable(pointerType(kUniform, block_type), kUniform);
+  m.decorate(again, spv::Decoration::DescriptorSet, {0});
+  m.decorate(again, spv::Decoration::Binding, {buffer});
+  m.decorate(again, spv::Decoration::Coherent);
+  buffers.push_back(again);
+  return word(buffers.size() - 1);
+}
+
+Value Builder::atomicAdd(uint32_t buffer, Value index, Value what) {
+  Id pointer = bufferPointer(buffer, index).id;
+  return op(spv::Op::OpAtomicIAdd, u32(),
+            {pointer, constant(word(spv::Scope::Device)).id, constant(kBuffersOrdered).id, what.id});
+}
+
 Shared Builder::shared(Type element, uint32_t count, std::string_view name) {
   Id array = m.type(spv::Op::OpTypeArray, {typeId(element), constant(count).id});
   Id id = m.variable(pointerType(spv::StorageClass::Workgroup, array), spv::StorageClass::Workgroup);
@@ -444,6 +462,10 @@ void Builder::forRange(Value begin, Value end, Value step, const std::function<v
   set(counter, add(get(counter), step));
   branch(header);
   label(merge);
+}
+
+void Builder::memoryBarrier() {
+  emit(body, spv::Op::OpMemoryBarrier, {constant(word(spv::Scope::Device)).id, constant(kBuffersOrdered).id});
 }
 
 void Builder::barrier() {

@@ -172,6 +172,12 @@ public:
   Value fetch(uint32_t buffer, Value index);
   /// word = (word & keep) | bits, safe beside other invocations that set other bits of it.
   void setBits(uint32_t buffer, Value index, Value keep, Value bits);
+  /// The buffer again, under a number of its own: what other workgroups write to it while this one runs is
+  /// seen through that number, behind memoryBarrier() on both sides. Not in modules with Vulkan's memory
+  /// model.
+  uint32_t coherent(uint32_t buffer);
+  /// What the word was; what this invocation has written is seen by those who find it in the word.
+  Value atomicAdd(uint32_t buffer, Value index, Value what);
   Shared shared(Type element, uint32_t count, std::string_view name = "");
   Value load(Shared array, Value index);
   void store(Shared array, Value index, Value value);
@@ -191,6 +197,9 @@ public:
 
   /// Workgroup execution and memory barrier on shared memory.
   void barrier();
+  /// What this invocation has written to buffers before comes before what it does to them behind it, for all
+  /// of the device.
+  void memoryBarrier();
   Value subgroupReduce(SubgroupOp op, Value value);
   Value subgroupBroadcastFirst(Value value);
   Value subgroupBroadcast(Value value, uint32_t lane);

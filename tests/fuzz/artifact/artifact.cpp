@@ -55,7 +55,12 @@ static void use(const fb::Program &program, const fb::Entry &entry) {
       for (const fb::Choice *choice : *dispatch->choices())
         for (const fb::Step *step : *choice->steps()) {
           require(program.shaders()->Get(step->shader())->bindings() <= 64);
-          for (uint32_t arg : *step->args()) sum += dispatch->args()->Get(arg)->size();
+          for (uint32_t arg : *step->args()) {
+            const fb::Ref &ref = *dispatch->args()->Get(arg);
+            if (ref.space() == fb::Space::counter)
+              require(ref.offset() + ref.size() <= program.counter_bytes());
+            sum += ref.size();
+          }
           for (const fb::Expr *push : *step->push()) require(evaluate(push, bounds) >= evaluate(push, least));
         }
     } else {

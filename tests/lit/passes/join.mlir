@@ -6,7 +6,7 @@
 // RUN: not linnet-opt %s --linnet-join=target=abacus 2>&1 | FileCheck %s --check-prefix=TARGET
 
 // TARGET: unknown target 'abacus', expected cpu, vulkan, reference
-// COUNT: linnet-join groups 2
+// COUNT: linnet-join groups 3
 // NONE: linnet.layer_norm
 // NONE-NOT: linnet.joined
 
@@ -55,4 +55,21 @@ func.func @embedding(%ids: tensor<2x3xi32> {linnet.name = "ids"}, %past: tensor<
   %2 = linnet.embed %u, %1 : tensor<17x20xf32>, tensor<2x3xi32>
   %y = linnet.add %0, %2 : tensor<2x3x20xf32>, tensor<2x3x20xf32>
   return %y : tensor<2x3x20xf32>
+}
+
+// The argmax of the product's rows joins, though the product is a result, too; not that of other numbers.
+// CHECK-LABEL: func.func @token
+// CHECK: linnet.layer_norm
+// CHECK: linnet.matmul {{.*}}linnet.joined
+// CHECK-NEXT: linnet.argmax {{.*}}linnet.joined
+// CHECK-NEXT: linnet.argmax %arg0 :
+func.func @token(%x: tensor<3x20xf32> {linnet.name = "x"}) -> (tensor<3x70xf32> {linnet.name = "y"}, tensor<3xi32> {linnet.name = "t"}, tensor<3xi32> {linnet.name = "u"}) {
+  %w = linnet.param "w" : tensor<20x70xf32>
+  %g = linnet.param "g" : tensor<20xf32>
+  %b = linnet.param "b" : tensor<20xf32>
+  %n = linnet.layer_norm %x, %g, %b {epsilon = 1.0e-5 : f32} : tensor<3x20xf32>, tensor<20xf32>, tensor<20xf32>
+  %y = linnet.matmul %n, %w : tensor<3x20xf32>, tensor<20x70xf32>
+  %t = linnet.argmax %y : tensor<3x70xf32>
+  %u = linnet.argmax %x : tensor<3x20xf32>
+  return %y, %t, %u : tensor<3x70xf32>, tensor<3xi32>, tensor<3xi32>
 }
