@@ -8,6 +8,7 @@
 #include "support/error.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <omp.h>
 
@@ -44,6 +45,7 @@ Result<std::unique_ptr<Executable>> CpuExecutable::load(const Artifact &artifact
     return errorf("{}: its program for the cpu consists of shaders", artifact.path());
   std::unique_ptr<CpuExecutable> made(new CpuExecutable(artifact, program));
   made->threads = options.threads ? options.threads : omp_get_max_threads();
+  made->team = Team(made->threads);
   made->spins = Progress::spinsFor(made->threads, omp_get_num_procs());
   const char *forced = std::getenv(kIsaVariable);
   if (forced && *forced && program.code()->size()) {
@@ -324,9 +326,17 @@ Result<void> CpuExecutable::execute(int entry, std::span<const int64_t> values,
 void CpuExecutable::runKernels(const CompiledEntry &entry, size_t first, size_t last) {
   for (size_t i = first; i < last; ++i) progress[i].reset();
   auto share = profiler ? &CpuExecutable::runShare<true> : &CpuExecutable::runShare<false>;
-  if (threads == 1) return (this->*share)(entry, first, last, 0, 1);
-#pragma omp parallel num_threads(threads)
-  (this->*share)(entry, first, last, omp_get_thread_num(), omp_get_num_threads());
+  const int64_t begin = profileNow();
+  const int size = team.size(begin);
+  if (size == 1) return (this->*share)(entry, first, last, 0, 1);
+  std::atomic<int64_t> waited{0};
+#pragma omp parallel num_threads(size)
+  {
+    const int64_t before = Team::waited();
+    (this->*share)(entry, first, last, omp_get_thread_num(), omp_get_num_threads());
+    waited.fetch_add(Team::waited() - before, std::memory_order_relaxed);
+  }
+  team.worked(waited.load(std::memory_order_relaxed), begin, profileNow());
 }
 
 // Where piece number `piece` begins. The larger pieces come first: threads that take turns then end together,

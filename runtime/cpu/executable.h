@@ -4,6 +4,7 @@
 #include "runtime/cpu/onednn.h"
 #include "runtime/cpu/progress.h"
 #include "runtime/cpu/stamps.h"
+#include "runtime/cpu/team.h"
 #include "runtime/device.h"
 #include "runtime/memory.h"
 
@@ -75,6 +76,7 @@ private:
   const Artifact &artifact;
   const fb::Program &program;
   int threads = 1, spins = 0; // how often a thread looks before it sleeps
+  Team team{1};               // of them, those that work
   LoadedCode code;
   std::unique_ptr<MatmulLibrary> library;
   Reservation states, arena, io, scratch;
