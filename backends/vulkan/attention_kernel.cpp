@@ -1,4 +1,4 @@
-#include "backends/vulkan/attention.h"
+#include "backends/vulkan/attention_parts.h"
 
 #include <fmt/format.h>
 
@@ -64,6 +64,7 @@ struct Attention {
   Shared scratch = e.shared(Builder::f32(), kKeys, "scratch");
   Value size = e.u(uint64_t(spec.head_size)), lane = b.localId(0);
   Value head_base = {}; ///< of this sequence's and head's rows in k and v
+  std::optional<AttentionParts> parts = {};
 
   /// Columns of the head that an invocation sums values of.
   uint32_t columnsEach() const { return uint32_t((spec.head_size + kKeys - 1) / kKeys); }
@@ -79,8 +80,13 @@ struct Attention {
 
   void one(Value item) {
     const Query at(e, spec, item);
-    Value row = at.row, h = at.head, last = at.last;
     head_base = at.cache_row;
+    if (!parts) return some(item, at, e.u(0), at.last);
+    parts->ifNeeded(at.last, [&](Value first, Value end) { some(item, at, first, end); });
+  }
+
+  /// Keys [begin, end) of those that the query sees, and the result where it is known then.
+  void some(Value item, const Query &at, Value begin, Value end) {
     Value q = at.columns();
     b.barrier(); // the query before is done with it
     b.forRange(lane, size, e.u(kKeys),
@@ -90,9 +96,18 @@ struct Attention {
     Variable top = softmax.top, total = softmax.total;
     std::vector<Variable> sums;
     for (uint32_t i = 0; i < columnsEach(); ++i) sums.push_back(b.variable(e.f(0)));
-    b.forRange(e.u(0), last, e.u(kKeys), [&](Value first) { block(first, last, top, total, sums); });
-    if (spec.append) append(at, softmax, sums);
-    Value out = b.mul(b.add(b.mul(row, e.extent(spec.heads)), h), size);
+    b.forRange(begin, end, e.u(kKeys), [&](Value first) { block(first, end, top, total, sums); });
+    auto rest = [&] {
+      if (spec.append) append(at, softmax, sums);
+      store(at, total, sums);
+    };
+    if (!parts) return rest();
+    const AttentionParts::Share share{top, total, sums, [&](const auto &body) { forColumns(body); }};
+    parts->meet(lane, item, share, rest);
+  }
+
+  void store(const Query &at, Variable total, std::vector<Variable> &sums) {
+    Value out = b.mul(b.add(b.mul(at.row, e.extent(spec.heads)), at.head), size);
     forColumns([&](uint32_t i, Value d) {
       Value empty = b.eq(b.get(total), e.f(0));
       e.store(3, b.add(out, d), spec.type, b.select(empty, e.f(0), b.div(b.get(sums[i]), b.get(total))));
@@ -261,7 +276,7 @@ struct SubgroupAttention {
 };
 
 uint32_t operands(const AttentionSpec &spec) {
-  return 4u + spec.past + spec.length + (spec.append ? 4u : 0u);
+  return 4u + spec.past + spec.length + (spec.append ? 4u : 0u) + (spec.parts > 1 ? 2u : 0u);
 }
 
 } // namespace
@@ -273,12 +288,16 @@ std::string attentionName(const AttentionSpec &spec) {
                      spec.capacity.text(), spec.head_size, spec.q_stride.text(),
                      std::bit_cast<uint32_t>(spec.scale), spec.causal ? "_causal" : "",
                      spec.past ? "_past" : "", spec.length ? "_length" : "") +
-         (spec.append ? "_append" : "");
+         (spec.append ? "_append" : "") + (spec.parts > 1 ? fmt::format("_parts{}", spec.parts) : "");
 }
 
 Kernel attentionKernel(const AttentionSpec &spec) {
   Emitter e(attentionName(spec), operands(spec), kKeys, spec.where);
   Attention body{e, spec};
+  if (spec.parts > 1) {
+    e.require("gpu"); // a CPU has no use for more workgroups than it runs at once
+    body.parts.emplace(e, spec, kKeys, operands(spec) - 2);
+  }
   e.forGroups(e.extent(spec.batch * spec.heads * spec.queries), [&](Value item) { body.one(item); });
   return e.finish();
 }

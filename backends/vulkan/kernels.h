@@ -92,7 +92,15 @@ struct AttentionSpec {
   /// operands {q, k, v, out, past, new k, new v, k, v}, the last two as they are written. Rows of new k and v
   /// are q_stride apart, too.
   bool append = false;
+  /// Of append: workgroups that share a head's keys, for GPUs; 1: one has them all. Operands {..., parts,
+  /// counters}, wordsOfPart() of working memory for each part of a head, a counter for each head.
+  uint32_t parts = 1;
+  int64_t wordsOfPart() const { return head_size + 2; }
 };
+/// So many workgroups of 64 or 128 invocations give the largest GPUs enough to do.
+constexpr uint32_t kFillingGroups = 128;
+/// A workgroup more has to be worth its result's way through memory.
+constexpr uint32_t kLeastKeysOfPart = 128;
 Kernel attentionKernel(const AttentionSpec &spec);
 /// The same for drivers that run on a CPU: q, k and v are texels of four, the head size and q_stride
 /// multiples of four.

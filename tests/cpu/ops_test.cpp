@@ -303,6 +303,27 @@ TEST_CASE("tokens appended to the caches that their attention reads") {
                   .repeats = 6});
 }
 
+TEST_CASE("tokens appended to long caches, whose keys several workgroups share") {
+  // Pasts from `least` on, three of them: nothing, the edges of parts of 128 keys, a full cache and beyond
+  // it.
+  const auto [cache, head, batch, context, least] =
+      GENERATE(table<std::string, int64_t, int64_t, int64_t, int64_t>({{"f32", 20, 3, 300, 0},
+                                                                       {"f32", 7, 3, 300, 127},
+                                                                       {"f16", 64, 3, 300, 256},
+                                                                       {"f32", 64, 3, 300, 298},
+                                                                       {"bf16", 100, 1, 700, 640},
+                                                                       {"f32", 20, 20, 300, 290}}));
+  checkAgreement(
+      {.text = cachedAttention("f32", cache, head,
+                               fmt::format("batch = {}, seq = {}, context = {}", batch, context, context)),
+       .dims = {{"batch", batch}, {"seq", 1}},
+       .integers = {{"past", 3}},
+       .tolerance = cache == "f32" ? 1e-5 : 1e-4,
+       .repeats = 4,
+       .least = {{"past", int32_t(least)}},
+       .filling = {{"batch", batch}, {"seq", context}}});
+}
+
 namespace {
 
 /// What reads %n, the norm of k columns: a matmul of weights of type `w` with everything behind it.

@@ -36,18 +36,21 @@ Kind kindOf(mlir::Type type) {
 }
 
 Tensor draw(mlir::RankedTensorType type, const Agreement &agreement, const std::string &name,
-            std::minstd_rand &random) {
+            std::minstd_rand &random, bool filling = false) {
+  const auto &dims = filling ? agreement.filling : agreement.dims;
   std::vector<int64_t> shape;
-  for (const ir::Dim &dim : ir::shapeOf(type))
-    shape.push_back(dim.name ? agreement.dims.at(dim.name.str()) : dim.size);
+  for (const ir::Dim &dim : ir::shapeOf(type)) shape.push_back(dim.name ? dims.at(dim.name.str()) : dim.size);
   Tensor tensor = Tensor::zeros(kindOf(type.getElementType()), shape);
   std::uniform_real_distribution<float> uniform(-1, 1);
-  auto limit = agreement.integers.find(name);
+  auto limit = agreement.integers.find(name), least = agreement.least.find(name);
   for (int64_t i = 0; i < tensor.size(); ++i) {
     if (tensor.isFloat())
       tensor.data()[i] = reference::rounded(tensor.kind, uniform(random));
     else
-      tensor.ints()[i] = int32_t(random() % (limit == agreement.integers.end() ? 3 : limit->second));
+      tensor.ints()[i] =
+          filling ? 0
+                  : (least == agreement.least.end() ? 0 : least->second) +
+                        int32_t(random() % (limit == agreement.integers.end() ? 3 : limit->second));
   }
   return tensor;
 }
@@ -90,13 +93,13 @@ struct Comparison {
     });
   }
 
-  Named drawInputs() {
+  Named drawInputs(bool filling) {
     Named inputs;
     for (unsigned i = 0; i < function.getNumArguments(); ++i) {
       if (!ir::argState(function, i).empty()) continue;
       const std::string name = ir::argName(function, i).str();
       const auto type = llvm::cast<mlir::RankedTensorType>(function.getArgumentTypes()[i]);
-      inputs.emplace(name, draw(type, agreement, name, random));
+      inputs.emplace(name, draw(type, agreement, name, random, filling));
     }
     return inputs;
   }
@@ -107,8 +110,8 @@ struct Comparison {
     auto run = runner.load(module, weights, pipeline);
     if (!run) FAIL(run.error().message);
     Named states;
-    for (int repeat = 0; repeat < agreement.repeats; ++repeat) {
-      const Named inputs = drawInputs();
+    for (int repeat = agreement.filling.empty() ? 0 : -1; repeat < agreement.repeats; ++repeat) {
+      const Named inputs = drawInputs(repeat < 0);
       auto expected = reference::run(module, agreement.entry, inputs, states, weights);
       if (!expected) FAIL(expected.error().message);
       auto found = (*run)(agreement.entry, inputs);

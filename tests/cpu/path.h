@@ -47,8 +47,8 @@ std::vector<Runner> runnersUnderTest();
 /// Runs `entry` of the module's text by each runner under test and by the
 /// interpreter with the same numbers, and checks that outputs agree within `tolerance` of the largest value
 /// (integers: exactly). Inputs are drawn: floats in
-/// [-1, 1), the integers by `integers` (input's name -> one past the largest value, default 3). dims binds
-/// the names.
+/// [-1, 1), the integers by `integers` (input's name -> how many values, default 3) from `least` (default 0)
+/// on. dims binds the names.
 struct Agreement {
   std::string text;
   std::map<std::string, int64_t> dims = {};
@@ -56,6 +56,10 @@ struct Agreement {
   double tolerance = 1e-5;
   std::string entry = "main";
   int repeats = 1; ///< runs one after the other, states kept
+  std::map<std::string, int32_t> least = {};
+  /// Dimensions of a run more that comes first, with integers of 0: it fills the states. Empty: there is
+  /// none.
+  std::map<std::string, int64_t> filling = {};
 };
 void checkAgreement(const Agreement &agreement, const PipelineSpec &pipeline = {});
 

@@ -140,6 +140,12 @@ TEST_CASE("attention that appends to the caches is valid", "[vulkan]") {
                        0.3f,   true, true, false, where};
     spec.append = true;
     check(attentionKernel(spec));
+    AttentionSpec split = spec;
+    split.parts = 11;
+    if (!where.bind.empty()) split.where.bind.insert(split.where.bind.end(), {0, 2});
+    const Kernel kernel = attentionKernel(split);
+    check(kernel);
+    CHECK(kernel.features == std::vector<std::string>{"gpu"});
     if (head % 4 || head > 128 || !where.bind.empty()) continue;
     const uint8_t words = cache == Type::f32 ? 4 : 2;
     spec.where.texels = {4, words, words, 0, 0, 4, 4};

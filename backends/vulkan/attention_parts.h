@@ -1,0 +1,95 @@
+// The keys of one head among several workgroups: where heads are few, a GPU is otherwise empty while a token
+// is decoded. Each workgroup leaves its maximum, its total and its sums; the last one that is done goes on
+// with all of them. How many do work follows from the sequence's past, which the device alone knows: the
+// others end at once.
+#pragma once
+#include "backends/vulkan/attention.h"
+#include "backends/vulkan/last_done.h"
+
+namespace linnet::vulkan {
+
+/// Workgroups: x counts heads of all sequences, y parts.
+class AttentionParts {
+public:
+  /// `block`: keys that a workgroup looks at together. Operands {parts, counters} from `first_operand` on.
+  AttentionParts(Emitter &e, const AttentionSpec &spec, uint32_t block, uint32_t first_operand)
+      : e(e), spec(spec), block(block), parts(first_operand), last_done(e, parts, parts + 1) {}
+
+  /// `body` where the workgroup has some of the keys [0, last) to do, or is the first.
+  void ifNeeded(Value last, const std::function<void(Value first, Value end)> &body) {
+    Builder &b = e.b;
+    // No more workgroups than fill the device, nor a part for so few keys that it is not worth another one.
+    Value room = b.div(e.u(kFillingGroups), e.extent(spec.batch * spec.heads));
+    Value most = b.max(b.min(b.groupCount(1), room), e.u(1));
+    Value blocks = b.div(b.add(last, e.u(block - 1)), e.u(block));
+    Value each = b.div(b.add(blocks, b.sub(most, e.u(1))), most);
+    Value keys = b.mul(b.max(each, e.u(kLeastKeysOfPart / block)), e.u(block));
+    used = b.max(b.div(b.add(last, b.sub(keys, e.u(1))), keys), e.u(1));
+    Value part = b.groupId(1), first = b.mul(part, keys);
+    b.ifThen(b.lt(part, used), [&] { body(first, b.min(b.add(first, keys), last)); });
+  }
+
+  /// What an invocation has: all have the same top and total, each the sums of its columns.
+  struct Share {
+    Variable top, total;
+    std::vector<Variable> &sums;
+    std::function<void(const std::function<void(uint32_t i, Value column)> &)> for_columns;
+  };
+  /// `body` in one workgroup of the head `item`, where the share is then all parts'.
+  void meet(Value lane, Value item, const Share &share, const std::function<void()> &body) {
+    Builder &b = e.b;
+    Variable goes_on = b.variable(b.eq(used, e.u(1)));
+    b.ifThen(b.lt(e.u(1), used), [&] {
+      store(lane, baseOf(item, b.groupId(1)), share);
+      last_done.ofGroups(lane, {item, e.u(1), used}, [&] {
+        gather(item, share);
+        b.set(goes_on, b.constant(true));
+      });
+    });
+    b.ifThen(b.get(goes_on), body);
+  }
+
+private:
+  Value baseOf(Value item, Value part) {
+    Builder &b = e.b;
+    return b.mul(b.add(b.mul(item, e.u(spec.parts)), part), e.u(uint64_t(spec.wordsOfPart())));
+  }
+  Value topAt(Value base) { return e.b.add(base, e.u(uint64_t(spec.head_size))); }
+  Value totalAt(Value base) { return e.b.add(base, e.u(uint64_t(spec.head_size) + 1)); }
+
+  void store(Value lane, Value base, const Share &share) {
+    Builder &b = e.b;
+    share.for_columns([&](uint32_t i, Value column) {
+      e.store(parts, b.add(base, column), Type::f32, b.get(share.sums[i]));
+    });
+    b.ifThen(b.eq(lane, e.u(0)), [&] {
+      e.store(parts, topAt(base), Type::f32, b.get(share.top));
+      e.store(parts, totalAt(base), Type::f32, b.get(share.total));
+    });
+  }
+
+  void gather(Value item, const Share &share) {
+    Builder &b = e.b;
+    b.set(share.top, e.f(-HUGE_VAL)), b.set(share.total, e.f(0));
+    for (Variable sum : share.sums) b.set(sum, e.f(0));
+    b.forRange(e.u(0), used, e.u(1), [&](Value part) {
+      Value base = baseOf(item, part), before = b.get(share.top), top = e.load(parts, topAt(base), Type::f32);
+      Value now = b.max(before, top), shrink = e.exp(b.sub(before, now)), weight = e.exp(b.sub(top, now));
+      b.set(share.top, now);
+      b.set(share.total,
+            b.fma(b.get(share.total), shrink, b.mul(e.load(parts, totalAt(base), Type::f32), weight)));
+      share.for_columns([&](uint32_t i, Value column) {
+        Value sum = e.load(parts, b.add(base, column), Type::f32);
+        b.set(share.sums[i], b.fma(b.get(share.sums[i]), shrink, b.mul(sum, weight)));
+      });
+    });
+  }
+
+  Emitter &e;
+  const AttentionSpec &spec;
+  const uint32_t block, parts;
+  LastDone last_done;
+  Value used; ///< workgroups that have something to do
+};
+
+} // namespace linnet::vulkan
