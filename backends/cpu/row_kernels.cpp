@@ -71,12 +71,10 @@ void emitSoftmax(Emitter &e, const RowSpec &spec) {
   });
 }
 
-/// The larger of two (value, index) pairs; the lower index among equals; NaN above all.
+/// The larger of two (value, index) pairs; the lower index among equals. v0 is a number; NaN is never larger.
 Values larger(Emitter &e, Value *v0, Value *i0, Value *v1, Value *i1) {
-  Value *nan0 = e.b.CreateFCmpUNO(v0, v0), *nan1 = e.b.CreateFCmpUNO(v1, v1);
-  Value *above = e.b.CreateOr(e.b.CreateFCmpOGT(v1, v0), e.b.CreateAnd(nan1, e.b.CreateNot(nan0)));
-  Value *equal = e.b.CreateOr(e.b.CreateFCmpOEQ(v1, v0), e.b.CreateAnd(nan0, nan1));
-  Value *take = e.b.CreateOr(above, e.b.CreateAnd(equal, e.b.CreateICmpSLT(i1, i0)));
+  Value *equal = e.b.CreateFCmpOEQ(v1, v0);
+  Value *take = e.b.CreateOr(e.b.CreateFCmpOGT(v1, v0), e.b.CreateAnd(equal, e.b.CreateICmpSLT(i1, i0)));
   return {e.b.CreateSelect(take, v1, v0), e.b.CreateSelect(take, i1, i0)};
 }
 

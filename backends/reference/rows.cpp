@@ -102,7 +102,7 @@ Tensor argmax(const Tensor &x) {
     const float *in = x.data() + r * n;
     int64_t best = 0;
     for (int64_t i = 1; i < n; ++i)
-      if (in[i] > in[best]) best = i;
+      if (in[i] > in[best] || (std::isnan(in[best]) && !std::isnan(in[i]))) best = i;
     out.ints()[r] = static_cast<int32_t>(best);
   }
   return out;
