@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace linnet::reference {
 namespace {
@@ -100,9 +101,10 @@ Tensor argmax(const Tensor &x) {
   Tensor out = Tensor::zeros(Kind::i32, {x.shape.begin(), x.shape.end() - 1});
   for (int64_t r = 0; r < rowsOf(x); ++r) {
     const float *in = x.data() + r * n;
-    int64_t best = 0;
-    for (int64_t i = 1; i < n; ++i)
-      if (in[i] > in[best] || (std::isnan(in[best]) && !std::isnan(in[i]))) best = i;
+    int64_t best = 0; // where no number is above -infinity
+    float top = -std::numeric_limits<float>::infinity();
+    for (int64_t i = 0; i < n; ++i)
+      if (in[i] > top) top = in[i], best = i;
     out.ints()[r] = static_cast<int32_t>(best);
   }
   return out;
