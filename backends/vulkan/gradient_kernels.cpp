@@ -4,6 +4,7 @@
 #include "backends/vulkan/philox.h"
 #include "backends/vulkan/row.h"
 
+#include <algorithm>
 #include <bit>
 #include <fmt/format.h>
 
@@ -155,6 +156,27 @@ Kernel scatterAddKernel(const ScatterAddSpec &spec) {
     Value id = b.bitcast(b.max(e.load(0, i, Type::i32), b.constant(int32_t(0))), Builder::u32());
     return b.min(id, e.u(uint64_t(spec.table_rows - 1)));
   };
+  // An invocation looks at all ids for several of its columns at once: llvmpipe ends a kernel's loops after
+  // 65,535 steps in all, and a batch has some thousands of ids.
+  constexpr int64_t kMostOwn = 16;
+  const int64_t needed = spec.columns.isStatic() ? (spec.columns.factor + kItems - 1) / kItems : kMostOwn;
+  const auto own = uint32_t(std::min(needed, kMostOwn));
+  auto addOwn = [&](Emitter::Unit row, Value first, Value begin, Value end) {
+    Value base = b.mul(row.at, columns), last = b.sub(columns, e.u(1));
+    auto column = [&](uint32_t j) { return b.add(first, e.u(j * kItems)); };
+    std::vector<Variable> sums;
+    for (uint32_t j = 0; j < own; ++j)
+      sums.push_back(b.variable(e.load(2, b.add(base, b.min(column(j), last)), kFloat)));
+    b.forRange(begin, end, e.u(1), [&](Value i) {
+      b.ifThen(b.eq(id(i), row.number), [&] {
+        Value from = b.mul(i, columns);
+        for (uint32_t j = 0; j < own; ++j)
+          b.set(sums[j], b.add(b.get(sums[j]), e.load(1, b.add(from, b.min(column(j), last)), kFloat)));
+      });
+    });
+    for (uint32_t j = 0; j < own; ++j)
+      b.ifThen(b.lt(column(j), columns), [&] { e.store(2, b.add(base, column(j)), kFloat, b.get(sums[j])); });
+  };
   e.forUnitsByGroup(spec.in_parts, [&](Emitter::Unit row) {
     // Most rows of a table get nothing. [first, last): what there is for this one.
     Variable first = b.variable(count), last = b.variable(e.u(0));
@@ -167,15 +189,8 @@ Kernel scatterAddKernel(const ScatterAddSpec &spec) {
     Value begin = e.reduce(scratch, b.get(first), [&](Value x, Value y) { return b.min(x, y); });
     Value end = e.reduce(scratch, b.get(last), [&](Value x, Value y) { return b.max(x, y); });
     b.ifThen(b.lt(begin, end), [&] {
-      b.forRange(lane, columns, e.u(kItems), [&](Value c) {
-        Value at = b.add(b.mul(row.at, columns), c);
-        Variable sum = b.variable(e.load(2, at, kFloat));
-        b.forRange(begin, end, e.u(1), [&](Value i) {
-          b.ifThen(b.eq(id(i), row.number),
-                   [&] { b.set(sum, b.add(b.get(sum), e.load(1, b.add(b.mul(i, columns), c), kFloat))); });
-        });
-        e.store(2, at, kFloat, b.get(sum));
-      });
+      b.forRange(e.u(0), columns, e.u(kItems * own),
+                 [&](Value first_column) { addOwn(row, b.add(first_column, lane), begin, end); });
     });
   });
   return e.finish();

@@ -79,6 +79,17 @@ TEST_CASE("sums into accumulators") {
        .integers = {{"i", 101}}});
 }
 
+// llvmpipe ends a kernel's loops after 65,535 steps in all: fewer than twelve columns an invocation times
+// these ids.
+TEST_CASE("a row of a table that thousands of tokens have") {
+  checkAgreement(
+      {.text =
+           entry({{"a", "tensor<3x768xf32>"}, {"i", "tensor<2x3000xi32>"}, {"x", "tensor<2x3000x768xf32>"}},
+                 "%r0 = linnet.scatter_add %a, %i, %x : tensor<3x768xf32>, tensor<2x3000xi32>, "
+                 "tensor<2x3000x768xf32>",
+                 {"tensor<3x768xf32>"})});
+}
+
 TEST_CASE("matmuls of training large enough for the library: x w, dy w^T, dw += x^T dy") {
   std::string x = "tensor<?x?x67xf32, #linnet.dims<b, t>>", y = "tensor<?x?x131xf32, #linnet.dims<b, t>>",
               w = "tensor<67x131xf32>";
