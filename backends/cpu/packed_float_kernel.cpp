@@ -6,6 +6,7 @@ namespace linnet::cpu {
 namespace {
 
 struct FloatTile : PackedItem, PackedTile {
+  Values rows_of_a{}; ///< where they begin
   FetchAhead ahead{};
 
   /// Rows of w that lie together: what one load brings.
@@ -13,9 +14,7 @@ struct FloatTile : PackedItem, PackedTile {
   /// Rows of w in one step of the loop.
   int unroll() const { return depth() * (rows >= 4 ? 2 : 4); }
   bool multipliesPairs() const { return spec.w == Type::bf16 && spec.a == Type::bf16 && e.isa.bf16; }
-  Value *aIndex(int r, Value *k) const {
-    return e.muladd(e.b.CreateAdd(row0, e.i64(r)), e.i64(spec.a_stride), k);
-  }
+  Value *aIndex(int r, Value *k) const { return e.b.CreateAdd(rows_of_a[size_t(r)], k); }
 
   /// Vectors of row k of w (and then of row k + 1), from `column` on.
   Values weights(Value *k) const {
@@ -84,6 +83,8 @@ struct FloatTile : PackedItem, PackedTile {
 
 void floatSums(const PackedItem &item, const PackedTile &tile) {
   FloatTile sums{item, tile};
+  for (Value *row : rowsOf(item, tile))
+    sums.rows_of_a.push_back(item.e.b.CreateMul(row, item.e.i64(item.spec.a_stride)));
   sums.ahead = fetchAhead(item, tile, item.spec.k / sums.unroll());
   sums.write();
 }

@@ -14,7 +14,8 @@ using Weights = llvm::SmallVector<Quads, 8>;
 
 struct IntegerTile : PackedItem, PackedTile {
   IntegerRows layout;
-  int bytes; ///< of a number of a: each has sums of its own
+  int bytes;          ///< of a number of a: each has sums of its own
+  Values rows_of_a{}; ///< their addresses
   FetchAhead ahead{};
 
   bool grouped() const { return spec.groups() > 1; }
@@ -41,10 +42,6 @@ struct IntegerTile : PackedItem, PackedTile {
   Value *dot(Value *acc, const Quads &without, const Quads &with_sign) const {
     if (e.isa.vnni) return e.dotBytes(acc, without.bytes, with_sign.bytes);
     return e.dotWords(e.dotWords(acc, without.even, with_sign.even), without.odd, with_sign.odd);
-  }
-
-  Value *rowAddress(int r) const {
-    return e.address(Type::i8, a, e.b.CreateMul(e.b.CreateAdd(row0, e.i64(r)), e.i64(layout.bytes())));
   }
 
   /// Quadruples of row k of w, then, of i4, of the other half of its eight rows.
@@ -77,7 +74,7 @@ struct IntegerTile : PackedItem, PackedTile {
       for (int h = 0; h < bytes; ++h)
         for (int r = 0; r < rows; ++r) {
           Value *offset = e.b.CreateAdd(k, e.i64(h * layout.padded() + d));
-          Value *four = e.load(Type::i32, e.address(Type::i8, rowAddress(r), offset), e.i64(0));
+          Value *four = e.load(Type::i32, e.address(Type::i8, rows_of_a[size_t(r)], offset), e.i64(0));
           Value *spread = e.splat(four, e.lanes());
           const Quads x = unsignedRows() ? unsignedQuads(spread) : signedQuads(spread);
           for (int c = 0; c < vectors; ++c) {
@@ -98,7 +95,7 @@ struct IntegerTile : PackedItem, PackedTile {
     for (int h = 0; !unsignedRows() && h < bytes; ++h)
       for (int r = 0; r < rows; ++r) {
         Value *index = e.muladd(group, e.i64(2), e.i64(layout.sumsAt() / 4 + h));
-        Value *start = e.splat(e.load(Type::i32, rowAddress(r), index), e.lanes());
+        Value *start = e.splat(e.load(Type::i32, rows_of_a[size_t(r)], index), e.lanes());
         acc.append(vectors, start);
       }
     const int64_t main = count / unroll() * unroll();
@@ -155,7 +152,8 @@ struct IntegerTile : PackedItem, PackedTile {
   void write() const {
     const Values all = sums();
     for (int r = 0; r < rows; ++r) {
-      Value *factor = e.splat(e.load(Type::f32, rowAddress(r), e.i64(layout.factorAt() / 4)), e.lanes());
+      Value *factor =
+          e.splat(e.load(Type::f32, rows_of_a[size_t(r)], e.i64(layout.factorAt() / 4)), e.lanes());
       for (int c = 0; c < vectors; ++c)
         e.store(Type::f32, scratch, e.b.CreateAdd(column, e.i64(r * spec.n_block + c * e.lanes())),
                 e.b.CreateFMul(all[r * vectors + c], factor));
@@ -187,6 +185,9 @@ void columnSums(const PackedItem &item) {
 
 void integerSums(const PackedItem &item, const PackedTile &tile, int bytes) {
   IntegerTile sums{item, tile, item.spec.integerRows(), bytes};
+  Emitter &e = item.e;
+  for (Value *row : rowsOf(item, tile))
+    sums.rows_of_a.push_back(e.address(Type::i8, item.a, e.b.CreateMul(row, e.i64(sums.layout.bytes()))));
   sums.ahead = fetchAhead(item, tile, item.spec.k / sums.unroll());
   sums.write();
 }

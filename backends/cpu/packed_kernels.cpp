@@ -39,7 +39,7 @@ struct PanelLoop {
     Value *first = e.b.CreateAdd(column0, tile.column);
     Value *exist = e.max(e.b.CreateSub(e.i64(spec.n), first), e.i64(0)); // none of a last panel's later parts
     Value *count = e.min(e.i64(tile.vectors * e.lanes()), exist);
-    e.loop(e.i64(0), e.i64(tile.rows), 1, [&](Value *r) {
+    e.loop(e.i64(0), e.min(tile.exist, e.i64(tile.rows)), 1, [&](Value *r) {
       Value *row = e.muladd(e.b.CreateAdd(tile.row0, r), e.i64(spec.n), first);
       e.forVectors(e.i64(0), count, [&](Value *c, int lanes) {
         Value *in_scratch = e.muladd(r, e.i64(spec.n_block), e.b.CreateAdd(tile.column, c));
@@ -63,36 +63,34 @@ struct PanelLoop {
     if (vectors * e.lanes() == spec.n_block) return body(e.i64(0));
     e.loop(e.i64(0), e.i64(spec.n_block), vectors * e.lanes(), body);
   }
-  /// Up to six rows are one tile, which goes through the panel once if its sums fit.
-  void oneTile() const {
-    for (int rows = 1; rows <= kWideRows; ++rows) {
-      const int vectors = vectorsOf(e, spec, rows, bytes);
-      // Of bytes, and for more rows, fetching gained nothing.
-      const bool alone = rows == 1 && vectors * e.lanes() == spec.n_block && spec.w != Type::i8;
-      e.ifThen(e.b.CreateICmpEQ(m, e.i64(rows)), [&] {
-        forColumns(vectors, [&](Value *column) {
-          compute({rows, vectors, e.i64(0), column, nullptr, nullptr, alone});
-        });
-      });
-    }
+  /// One row or two are a tile of their own, which goes through the panel once if its sums fit.
+  void oneTile(int rows) const {
+    const int vectors = vectorsOf(e, spec, rows, bytes);
+    // Of bytes, and for more rows, fetching gained nothing.
+    const bool alone = rows == 1 && vectors * e.lanes() == spec.n_block && spec.w != Type::i8;
+    forColumns(vectors, [&](Value *column) {
+      compute({rows, vectors, e.i64(0), column, e.i64(rows), nullptr, nullptr, alone});
+    });
   }
 
   /// All rows for one part of the panel after the other: as few tiles of up to `most` rows as can be, of
-  /// sizes that differ by one.
+  /// sizes that differ by two, so that code for half as many sizes is made. The last may lack a row.
   void manyTiles(int most, bool fetches) const {
     const int vectors = vectorsOf(e, spec, most, bytes);
-    Value *tiles = e.b.CreateUDiv(e.b.CreateAdd(m, e.i64(most - 1)), e.i64(most));
-    Value *rows = e.b.CreateUDiv(m, tiles), *longer = e.b.CreateURem(m, tiles);
+    Value *pairs = e.b.CreateUDiv(e.b.CreateAdd(m, e.i64(1)), e.i64(2));
+    Value *tiles = e.b.CreateUDiv(e.b.CreateAdd(pairs, e.i64(most / 2 - 1)), e.i64(most / 2));
+    Value *each = e.b.CreateUDiv(pairs, tiles), *longer = e.b.CreateURem(pairs, tiles);
     forColumns(vectors, [&](Value *column) {
-      for (int size = most / 2; size <= most; ++size) {
-        // The first `longer` tiles have a row more.
-        Value *among_longer = e.b.CreateICmpEQ(rows, e.i64(size - 1));
-        Value *among_rest = e.b.CreateICmpEQ(rows, e.i64(size));
+      for (int size = (most / 2 + 1) / 2; size <= most / 2; ++size) {
+        // The first `longer` tiles have a pair more.
+        Value *among_longer = e.b.CreateICmpEQ(each, e.i64(size - 1));
+        Value *among_rest = e.b.CreateICmpEQ(each, e.i64(size));
         Value *first = e.b.CreateSelect(among_longer, e.i64(0), longer);
         Value *end = e.b.CreateSelect(among_longer, longer, e.b.CreateSelect(among_rest, tiles, first));
         e.loop(first, end, 1, [&](Value *number) {
-          Value *row0 = e.muladd(number, e.i64(size), first);
-          compute({size, vectors, row0, column, fetches ? number : nullptr, tiles});
+          Value *row0 = e.b.CreateMul(e.muladd(number, e.i64(size), first), e.i64(2));
+          Value *exist = e.b.CreateSub(m, row0);
+          compute({2 * size, vectors, row0, column, exist, fetches ? number : nullptr, tiles});
         });
       }
     });
@@ -106,8 +104,9 @@ struct PanelLoop {
         [&] { manyTiles(kWideRows, false); });
   }
   void run() const {
-    e.ifElse(
-        e.b.CreateICmpSGT(m, e.i64(kWideRows)), [&] { wideOrTall(); }, [&] { oneTile(); });
+    if (bytes == 1 && spec.int8_rows > 2) return wideOrTall();
+    for (int rows : {1, 2}) e.ifThen(e.b.CreateICmpEQ(m, e.i64(rows)), [&] { oneTile(rows); });
+    e.ifThen(e.b.CreateICmpSGT(m, e.i64(2)), [&] { wideOrTall(); });
   }
 };
 
@@ -138,6 +137,15 @@ void emitPackedMatmul(Emitter &e, const PackedMatmulSpec &spec) {
 }
 
 } // namespace
+
+Values rowsOf(const PackedItem &item, const PackedTile &tile) {
+  Emitter &e = item.e;
+  Values rows;
+  for (int r = 0; r + 1 < tile.rows; ++r) rows.push_back(e.b.CreateAdd(tile.row0, e.i64(r)));
+  Value *last = e.min(e.i64(tile.rows), tile.exist);
+  rows.push_back(e.b.CreateAdd(tile.row0, e.b.CreateSub(last, e.i64(1))));
+  return rows;
+}
 
 void FetchAhead::step(Emitter &e, Value *number) const {
   if (!from) return;

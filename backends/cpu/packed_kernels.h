@@ -21,9 +21,13 @@ struct PackedItem {
 struct PackedTile {
   int rows, vectors;                      ///< of a, of columns
   Value *row0, *column;                   ///< where it begins
+  Value *exist;                           ///< rows from row0 on; only the tile's last may be lacking
   Value *number = nullptr, *of = nullptr; ///< among the tiles that share; null: they do not
   bool alone = false;                     ///< the only one, which reads the panel line by line
 };
+
+/// The numbers of the rows of a that a tile reads: the one before once more where its last is lacking.
+Values rowsOf(const PackedItem &item, const PackedTile &tile);
 
 /// The next part of the weight, spread evenly over the steps of a tile: a core waits for few lines at once,
 /// and faster than they come they would keep the loads of this part waiting. Or, for a tile alone, what lies
