@@ -263,7 +263,8 @@ struct MatmulVariant {
     direct, ///< an invocation owns four columns of `rows` rows; sums over k cut in `split` meet in shared
             ///< memory
     tiled,  ///< both operands through shared memory, `rows` (a multiple of 8) by a panel a workgroup
-    half, ///< as tiled, 64 rows; in 16-bit arithmetic (half_tile.h). For a k of a multiple of 4, groups of 16
+    half,   ///< as tiled, 64 rows; in 16-bit arithmetic (matmul/half_tile.h). For a k of a multiple of 4,
+            ///< groups of 16
     matrix, ///< as tiled, 64 rows; four subgroups multiply matrices in f16. For a k of a multiple of 4
   };
   Kind kind = direct;

@@ -1,5 +1,5 @@
-#include "backends/vulkan/half_tile.h"
 #include "backends/vulkan/lowering.h"
+#include "backends/vulkan/matmul/half_tile.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "backends/vulkan/half_tile.h"
+#include "backends/vulkan/matmul/half_tile.h"
 
 namespace linnet::vulkan {
 namespace {

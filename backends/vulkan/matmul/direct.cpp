@@ -1,0 +1,105 @@
+// Few rows: an invocation walks down its own columns of a panel, or a part of them.
+#include "backends/vulkan/matmul/packed.h"
+
+namespace linnet::vulkan {
+namespace {
+
+struct Direct {
+  PackedMatmul &m;
+  Emitter &e = m.e;
+  Builder &b = m.b;
+  const PackedMatmulSpec &spec = m.spec;
+  const MatmulVariant &variant = m.variant;
+  Value quad = {};
+  Private own = {};    ///< without a split
+  Shared partial = {}; ///< with one
+
+  using Row = PackedMatmul::Row;
+
+  void emit() {
+    quad = b.localId(0);
+    if (variant.slices > 1) quad = b.add(quad, b.mul(b.groupId(2), e.u(m.quads())));
+    if (spec.norm && !variant.subgroup)
+      m.scratch = e.shared(Builder::f32(int(variant.rows)), e.invocations(), "scratch");
+    if (variant.split > 1)
+      partial = e.shared(Builder::f32(), 4 * e.invocations() * variant.rows, "partial");
+    else
+      own = b.privateArray(Builder::f32(), 4 * variant.rows, "own");
+    if (spec.argmax) m.argmax.emplace(e, spec, variant, m.quads(), m.tokenOperand());
+    m.forRows([&](Value first) {
+      const std::vector<Row> rows = m.rowsOf(first);
+      if (m.argmax) m.argmax->begin(first);
+      m.forPanels([&](Value panel) { multiply(rows, first, panel); });
+      if (m.argmax) m.argmax->end();
+    });
+  }
+
+  void multiply(std::span<const Row> rows, Value first, Value panel) {
+    std::vector<Variable> sums = m.zeros(variant.rows);
+    Value begin = variant.split > 1 ? b.mul(b.localId(1), e.u(4)) : e.u(0);
+    PanelReader w = m.weights(panel, quad);
+    walk(sums, rows, w, panel, begin, e.u(4 * variant.split));
+    if (m.argmax) m.argmax->clear(panel);
+    if (variant.split > 1)
+      meet(sums, first, panel);
+    else
+      m.storeBlock(own, e.u(0), first, panel, quad, sums);
+  }
+
+  /// sums += a w over k = begin, begin + step, ... in fours, and the ragged end.
+  void walk(std::span<Variable> sums, std::span<const Row> rows, PanelReader &w, Value panel, Value begin,
+            Value step) {
+    const auto whole = uint64_t(spec.w.k / 4 * 4);
+    b.forRange(begin, e.u(whole), step, [&](Value k) { multiplyAdd(sums, rows, w, panel, k, 4); });
+    if (const auto rest = uint32_t(spec.w.k % 4)) {
+      auto tail = [&] { multiplyAdd(sums, rows, w, panel, e.u(whole), rest); };
+      variant.split > 1 ? b.ifThen(b.eq(b.localId(1), e.u(0)), tail) : tail();
+    }
+  }
+
+  void multiplyAdd(std::span<Variable> sums, std::span<const Row> rows_of_a, PanelReader &w, Value panel,
+                   Value k, uint32_t count) {
+    std::array<Value, 4> rows = w.rows4(k);
+    if (Value scale = m.scalesInside(panel, quad, k)) // a group is a multiple of 4 rows
+      for (Value &row : rows) row = b.mul(row, scale);
+    for (size_t r = 0; r < sums.size(); ++r) {
+      Value sum = b.get(sums[r]);
+      if (count == 4) {
+        const std::array<Value, 4> a = m.activations(rows_of_a[r], k);
+        for (uint32_t i = 0; i < 4; ++i) sum = b.fmaScaled(a[i], rows[i], sum);
+      } else {
+        for (uint32_t i = 0; i < count; ++i)
+          sum = b.fmaScaled(m.activation(rows_of_a[r], b.add(k, e.u(i))), rows[i], sum);
+      }
+      b.set(sums[r], sum);
+    }
+  }
+
+  /// The parts of the sums over k are added up, an element an invocation.
+  void meet(std::span<const Variable> sums, Value first, Value panel) {
+    const uint32_t columns = 4 * m.quads();
+    b.barrier(); // the sums of the tile before may still be read
+    for (uint32_t r = 0; r < sums.size(); ++r)
+      for (uint32_t j = 0; j < 4; ++j)
+        b.store(partial, b.add(b.mul(m.me(), e.u(4)), e.u(4 * e.invocations() * r + j)),
+                b.extract(b.get(sums[r]), int(j)));
+    b.barrier();
+    b.forRange(m.me(), e.u(columns * sums.size()), e.u(e.invocations()), [&](Value i) {
+      Value r = b.div(i, e.u(columns)), column = b.mod(i, e.u(columns));
+      Value from = b.add(b.mul(r, e.u(4 * e.invocations())), column);
+      Variable sum = b.variable(e.f(0));
+      b.forRange(e.u(0), e.u(variant.split), e.u(1), [&](Value s) {
+        b.set(sum, b.add(b.get(sum), b.load(partial, b.add(from, b.mul(s, e.u(columns))))));
+      });
+      if (variant.slices > 1) column = b.add(column, b.mul(b.groupId(2), e.u(columns)));
+      m.withColumn(panel, column,
+                   [&](const PackedMatmul::Column &c) { m.storeInside(b.add(first, r), c, b.get(sum)); });
+    });
+  }
+};
+
+} // namespace
+
+void directMatmul(PackedMatmul &matmul) { Direct{matmul}.emit(); }
+
+} // namespace linnet::vulkan

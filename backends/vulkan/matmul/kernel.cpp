@@ -1,0 +1,85 @@
+// The packed matmul's kernels: what each is called and asks for, and which variant makes it.
+#include "backends/vulkan/matmul/packed.h"
+
+#include <fmt/format.h>
+
+#include <bit>
+
+namespace linnet::vulkan {
+namespace {
+
+using backend::nameOf;
+
+/// What a name says of a size. One that calls decide is a push constant, whichever it is.
+std::string sizeText(const char *what, const Extent &size) {
+  return size.isStatic() ? what + size.text() : "";
+}
+
+std::string nameOf(const PackedMatmulSpec &spec, const MatmulVariant &variant) {
+  static const char *const kKinds[] = {"direct", "tiled", "half", "matrix"};
+  std::string name = fmt::format("matmul_{}{}_{}{}", kKinds[int(variant.kind)], variant.rows, spec.w.text(),
+                                 sizeText("_m", spec.m));
+  if (variant.subgroup) name += fmt::format("_subgroup{}", variant.subgroup);
+  if (variant.split > 1) name += fmt::format("_split{}", variant.split);
+  if (variant.slices > 1) name += fmt::format("_slices{}", variant.slices);
+  if (spec.a_stride != spec.w.k) name += fmt::format("_lda{}", spec.a_stride);
+  if (spec.scaled) name += fmt::format("_scaled{}", spec.group);
+  if (spec.bias) name += fmt::format("_bias_{}", nameOf(spec.bias_type));
+  name += suffixOf(spec.activation);
+  if (spec.residual) name += "_residual";
+  if (spec.argmax) name += "_argmax";
+  if (spec.norm)
+    name +=
+        fmt::format("_norm_{}_{:x}", nameOf(spec.norm->type), std::bit_cast<uint32_t>(spec.norm->epsilon));
+  if (spec.selects())
+    name += fmt::format("{}{}{}{}", spec.last ? "_last" : "", spec.last_residual ? "_last_residual" : "",
+                        sizeText("_t", spec.positions), spec.positions == spec.m ? "_mt" : "");
+  const MatrixShape &shape = variant.shape;
+  if (variant.kind == MatmulVariant::matrix)
+    name += fmt::format("_{}x{}x{}_subgroup{}", shape.m, shape.n, shape.k, shape.subgroup);
+  return name;
+}
+
+std::array<uint32_t, 2> localSizeOf(const MatmulVariant &variant) {
+  switch (variant.kind) {
+  case MatmulVariant::direct:
+    return {PackedMatmul::quadsOf(variant), variant.split};
+  case MatmulVariant::matrix:
+    return {kMatrixSubgroups * variant.shape.subgroup, 1};
+  default:
+    return {PackedMatmul::quadsOf(variant), kMatmulTileY};
+  }
+}
+
+/// What a device must have or be.
+void require(Emitter &e, const PackedMatmulSpec &spec, const MatmulVariant &variant) {
+  const MatrixShape &shape = variant.shape;
+  if (variant.kind == MatmulVariant::half)
+    for (const char *feature : {"gpu", "shader_float16"}) e.require(feature);
+  if (variant.kind == MatmulVariant::matrix) {
+    for (const char *feature : {"vulkan_memory_model", "shader_float16", "subgroup_basic"})
+      e.require(feature);
+    e.require(fmt::format("cooperative_matrix/{}x{}x{}/f16/f32", shape.m, shape.n, shape.k));
+    e.requireSubgroup(shape.subgroup);
+  }
+  if (variant.subgroup) {
+    e.require("cpu");
+    e.requireSubgroup(variant.subgroup);
+    if (spec.argmax) e.require("subgroup_basic");
+    if (spec.norm || spec.argmax) e.require("subgroup_arithmetic");
+  }
+}
+
+} // namespace
+
+Kernel packedMatmulKernel(const PackedMatmulSpec &spec, const MatmulVariant &variant) {
+  const auto [local_x, local_y] = localSizeOf(variant);
+  Emitter e(nameOf(spec, variant), PackedMatmul::operands(spec), local_x, spec.where, local_y);
+  require(e, spec, variant);
+  PackedMatmul matmul{e, spec, variant};
+  static void (*const kEmit[])(PackedMatmul &) = {directMatmul, tiledMatmul, halfMatmul, matrixMatmul};
+  kEmit[int(variant.kind)](matmul);
+  return e.finish();
+}
+
+} // namespace linnet::vulkan
