@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <functional>
 #include <omp.h>
 
 namespace linnet::cpu {
@@ -294,15 +295,19 @@ MatmulShape CpuExecutable::shapeOf(const Step &step, const Task &task) {
   return shape;
 }
 
-// Runs of generated kernels share one parallel region; the library opens its own.
+// Runs of generated kernels share one piece of work for the threads. The library brings OpenMP's, which spin
+// for milliseconds behind its calls and would keep others from their processors: where it is called, they do
+// all. So they do where OpenMP was told which processors they are bound to.
 Result<void> CpuExecutable::execute(int entry, std::span<const int64_t> values,
                                     const std::vector<bool> &wanted) {
   const CompiledEntry &compiled = entries[static_cast<size_t>(entry)];
   size_t count = compiled.steps.size();
+  bool openmp = omp_get_proc_bind() != omp_proc_bind_false;
   for (size_t i = 0; i < count; ++i) {
     const Step &step = compiled.steps[i];
     tasks[i] = serves(step.only_for, wanted) ? plan(step, values) : Task(); // no items
     if (step.matmul) tasks[i].dims = &tasks[i].m;
+    openmp |= tasks[i].library;
   }
   int64_t start = profiler ? profileNow() : 0;
   if (profiler) stamps.clear();
@@ -316,25 +321,30 @@ Result<void> CpuExecutable::execute(int entry, std::span<const int64_t> values,
     }
     size_t last = i;
     while (last < count && !tasks[last].library) ++last;
-    runKernels(compiled, i, last);
+    runKernels(compiled, i, last, openmp);
     i = last;
   }
   if (profiler) report(compiled, values, start, profileNow());
   return {};
 }
 
-void CpuExecutable::runKernels(const CompiledEntry &entry, size_t first, size_t last) {
+void CpuExecutable::runKernels(const CompiledEntry &entry, size_t first, size_t last, bool openmp) {
   for (size_t i = first; i < last; ++i) progress[i].reset();
   auto share = profiler ? &CpuExecutable::runShare<true> : &CpuExecutable::runShare<false>;
   const int64_t begin = profileNow();
   const int size = team.size(begin);
   if (size == 1) return (this->*share)(entry, first, last, 0, 1);
   std::atomic<int64_t> waited{0};
-#pragma omp parallel num_threads(size)
-  {
+  auto work = [&](int thread) {
     const int64_t before = Team::waited();
-    (this->*share)(entry, first, last, omp_get_thread_num(), omp_get_num_threads());
+    (this->*share)(entry, first, last, thread, size);
     waited.fetch_add(Team::waited() - before, std::memory_order_relaxed);
+  };
+  if (openmp) {
+#pragma omp parallel num_threads(size)
+    work(omp_get_thread_num());
+  } else {
+    pool.run(size, spins, std::ref(work)); // by reference: no memory is taken for what it captures
   }
   team.worked(waited.load(std::memory_order_relaxed), begin, profileNow());
 }

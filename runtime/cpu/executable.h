@@ -5,6 +5,7 @@
 #include "runtime/cpu/progress.h"
 #include "runtime/cpu/stamps.h"
 #include "runtime/cpu/team.h"
+#include "runtime/cpu/thread_pool.h"
 #include "runtime/device.h"
 #include "runtime/memory.h"
 
@@ -66,7 +67,7 @@ private:
   Step compileMatmul(const fb::PackedMatmul &call) const;
   Result<void> execute(int entry, std::span<const int64_t> symbols, const std::vector<bool> &wanted);
   Task plan(const Step &step, std::span<const int64_t> symbols);
-  void runKernels(const CompiledEntry &entry, size_t first, size_t last);
+  void runKernels(const CompiledEntry &entry, size_t first, size_t last, bool openmp);
   template <bool kStamped>
   void runShare(const CompiledEntry &entry, size_t first, size_t last, int thread, int team);
   static MatmulShape shapeOf(const Step &step, const Task &task);
@@ -77,6 +78,7 @@ private:
   const fb::Program &program;
   int threads = 1, spins = 0; // how often a thread looks before it sleeps
   Team team{1};               // of them, those that work
+  ThreadPool pool;
   LoadedCode code;
   std::unique_ptr<MatmulLibrary> library;
   Reservation states, arena, io, scratch;

@@ -3,6 +3,8 @@
 // holds, and finds the work done when it is back. Waiting spins briefly, then sleeps, where OpenMP's barrier
 // would spin for milliseconds.
 #pragma once
+#include "runtime/cpu/spin.h"
+
 #include <atomic>
 #include <cstdint>
 
@@ -25,10 +27,7 @@ public:
   /// Returns when `pieces` are done. What they wrote is seen afterwards. `spins`: how often to look before
   /// sleeping.
   void wait(uint32_t pieces, int spins) const {
-    for (int i = 0; i < spins; ++i) {
-      if (done.load(std::memory_order_acquire) == pieces) return;
-      pause();
-    }
+    spinUntil(spins, [&] { return done.load(std::memory_order_acquire) == pieces; });
     for (uint32_t seen; (seen = done.load(std::memory_order_acquire)) != pieces;) done.wait(seen);
   }
 
@@ -37,11 +36,6 @@ public:
   static int spinsFor(int threads, int processors) { return threads > processors ? 0 : 4000; }
 
 private:
-  static void pause() {
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#endif
-  }
   alignas(64) std::atomic<uint32_t> next{0};
   alignas(64) std::atomic<uint32_t> done{0};
 };

@@ -14,7 +14,7 @@ public:
 
   /// Of the next piece of work, which begins at `time`.
   int size(int64_t time) {
-    if (now < most && time >= until) resize(now + 1, time);
+    if (now < most && time >= until) resize(now + 1, time, kHold), enlarged = time;
     return now;
   }
 
@@ -22,7 +22,10 @@ public:
   void worked(int64_t waited, int64_t begin, int64_t end) {
     lost += waited, busy += end - begin;
     if (busy < kLeast) return;
-    if (now > 1 && lost * kPart > busy) resize(now - 1, end);
+    if (now > 1 && lost * kPart > busy) {
+      hold = end - enlarged < kHold ? std::min(2 * hold, kLongestHold) : kHold; // tried in vain: less often
+      resize(now - 1, end, hold);
+    }
     if (busy >= kWindow) lost = busy = 0;
   }
 
@@ -35,11 +38,15 @@ private:
   static constexpr int64_t kWindow = 20 * kMillisecond;
   static constexpr int64_t kPart = 5;                  ///< a fifth of the time lost is too much
   static constexpr int64_t kHold = 100 * kMillisecond; ///< then one thread more is tried again
+  static constexpr int64_t kLongestHold = 800 * kMillisecond;
 
-  void resize(int threads, int64_t time) { now = threads, until = time + kHold, lost = busy = 0; }
+  void resize(int threads, int64_t time, int64_t quiet) {
+    now = threads, until = time + quiet, lost = busy = 0;
+  }
 
   int most, now;
-  int64_t until = 0, lost = 0, busy = 0;
+  int64_t until = 0, lost = 0, busy = 0, hold = kHold;
+  int64_t enlarged = -kLongestHold; ///< when
 };
 
 } // namespace linnet::cpu

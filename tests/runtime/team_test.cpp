@@ -34,6 +34,25 @@ TEST_CASE("a team whose threads wait for processors becomes smaller, and is trie
   CHECK(three.work(1, 0) == 3);
 }
 
+TEST_CASE("the longer another program works, the less often a larger team is tried") {
+  Worker two{Team(2)};
+  auto waitsAgain = [&] { // milliseconds until two threads work; then they lose much
+    const int64_t began = two.now;
+    while (two.work(1, 0) == 1) {
+    }
+    const int64_t ms = (two.now - began) / kMs - 1;
+    for (int i = 0; i < 4; ++i) CHECK(two.work(1, 2) == 2);
+    return ms;
+  };
+  CHECK(waitsAgain() == 0);
+  for (int64_t ms : {100, 200, 400, 800, 800}) CHECK(waitsAgain() == ms);
+  while (two.work(1, 0) == 1) {
+  }
+  for (int i = 0; i < 200; ++i) CHECK(two.work(1, 0) == 2); // all is well: as at the beginning
+  for (int i = 0; i < 4; ++i) CHECK(two.work(1, 2) == 2);
+  CHECK(waitsAgain() == 100);
+}
+
 TEST_CASE("what was lost long ago does not count") {
   Worker two{Team(2)};
   CHECK(two.work(4, 3) == 2); // too short to judge by

@@ -1,0 +1,76 @@
+#include "runtime/cpu/thread_pool.h"
+#include "tests/catch.h"
+
+#include <chrono>
+#include <memory>
+
+using linnet::cpu::ThreadPool;
+
+namespace {
+
+constexpr int kSpins = 1000;
+
+/// Waits until `done()`, at most ten seconds.
+template <class Done> bool comes(Done &&done) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (!done())
+    if (std::chrono::steady_clock::now() > end) return false;
+  return true;
+}
+
+} // namespace
+
+TEST_CASE("a pool's threads work together, each with its number") {
+  ThreadPool pool;
+  for (int threads : {1, 2, 5, 3}) {
+    std::atomic<int> begun{0};
+    std::atomic<bool> good{true};
+    std::vector<std::atomic<int>> calls(8);
+    pool.run(threads, kSpins, [&](int number) {
+      ++calls[size_t(number)];
+      ++begun;
+      if (!comes([&] { return begun == threads; })) good = false;
+    });
+    CHECK(good);
+    for (int i = 0; i < 8; ++i) CHECK(calls[size_t(i)] == (i < threads));
+  }
+}
+
+TEST_CASE("nobody waits for a helper that has not begun, and it finds nothing to do") {
+  for (int spins : {0, kSpins}) {
+    ThreadPool pool;
+    // What a run's threads may touch is gone when it has ended.
+    for (int run = 0; run < 20000; ++run) {
+      auto alive = std::make_unique<std::atomic<int>>(run);
+      std::atomic<int> *now = alive.get();
+      std::atomic<int> wrong{0};
+      pool.run(3, spins, [&wrong, now, run](int) { wrong += *now != run; });
+      *alive = -1;
+      REQUIRE(wrong == 0);
+    }
+  }
+}
+
+TEST_CASE("helpers that began are waited for, and what they wrote is seen") {
+  ThreadPool pool;
+  int joined = 0;
+  for (int run = 0; run < 200; ++run) {
+    std::atomic<bool> begun{false};
+    int written = 0;
+    pool.run(2, run % 2 ? kSpins : 0, [&](int number) {
+      if (number == 0) return void(comes([&] { return begun.load(); }));
+      begun = true;
+      if (run % 8 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+      written = run + 1;
+    });
+    joined += written == run + 1;
+  }
+  CHECK(joined == 200);
+}
+
+TEST_CASE("a pool that never ran, or whose helpers sleep, ends") {
+  { ThreadPool never; }
+  ThreadPool pool;
+  pool.run(4, 0, [](int) {});
+  std::this_thread::sleep_for(std::chrono::milliseconds(5));
+}
