@@ -23,7 +23,8 @@ public:
   Kernel finish();
   void enableMatrices() { b.enableMatrices(); }
   void require(std::string feature) { kernel.features.push_back(std::move(feature)); }
-  void requireSubgroup(uint32_t size) { kernel.subgroup = size; }
+  void requireSubgroup(SubgroupSizes sizes) { kernel.subgroups = sizes; }
+  void requireSubgroup(uint32_t size) { requireSubgroup({size, size}); }
 
   Builder b;
 

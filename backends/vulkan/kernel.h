@@ -45,6 +45,12 @@ struct Operands {
   std::string text() const; ///< for names
 };
 
+/// Invocations in a subgroup; none: any number.
+struct SubgroupSizes {
+  uint32_t least = 0, most = 0;
+  bool operator==(const SubgroupSizes &) const = default;
+};
+
 struct Kernel {
   std::string name;
   spirv::Words words;
@@ -55,7 +61,7 @@ struct Kernel {
   /// What a device must have beyond the baseline ("subgroup_arithmetic"), or be ("cpu").
   std::vector<std::string> features;
   std::vector<uint8_t> texels = {};
-  uint32_t subgroup = 0; ///< the size that subgroups must have; 0: any
+  SubgroupSizes subgroups = {}; ///< that the kernel may have
 };
 
 } // namespace linnet::vulkan

@@ -227,7 +227,7 @@ Kernel tiledMatmulKernel(const MatmulSpec &spec);
 
 /// out = activation(a w + bias) + residual, w in panels, a and out f32. Operands {a, out, w, scale?,
 /// bias?, residual?, gain?, beta?, length?, token?, parts?, counters?}. Rows of a are a_stride elements
-/// apart. Workgroups: x counts panels (cut in `slices` each), y tiles of tile_m rows.
+/// apart. Workgroups: x counts panels, y tiles of `rows` rows, z slices of a panel (and pieces of k).
 struct PackedMatmulSpec {
   PanelSpec w;
   Extent m;
@@ -236,7 +236,7 @@ struct PackedMatmulSpec {
   Activation activation = Activation::none;
   Type bias_type = Type::f32;
   Operands where = {};
-  /// layer_norm(a) takes a's place; of a direct variant only, as what follows.
+  /// layer_norm(a) takes a's place; of a direct or lanes variant only, as what follows.
   struct Norm {
     Type type = Type::f32; ///< of gain and beta
     float epsilon = 0;
@@ -246,8 +246,8 @@ struct PackedMatmulSpec {
   bool last = false, last_residual = false;
   Extent positions = 1;
   bool selects() const { return last || last_residual; }
-  /// token[m] is the argmax of row m, too; of a direct variant by a subgroup or with a split. Working memory:
-  /// kMostPartsOfPanel pairs of words for each panel of each row, and a counter a row.
+  /// token[m] is the argmax of row m, too; not of a direct variant without subgroup and split. Working
+  /// memory: kMostPartsOfPanel pairs of words for each panel of each row, and a counter a row.
   bool argmax = false;
   static constexpr int64_t kMostPartsOfPanel = 4;
 };
@@ -262,6 +262,7 @@ struct MatmulVariant {
   enum Kind {
     direct, ///< an invocation owns four columns of `rows` rows; sums over k cut in `split` meet in shared
             ///< memory
+    lanes,  ///< for GPUs: the lanes of a subgroup share out k (matmul/lanes.cpp), whatever size it has
     tiled,  ///< both operands through shared memory, `rows` (a multiple of 8) by a panel a workgroup
     half,   ///< as tiled, 64 rows; in 16-bit arithmetic (matmul/half_tile.h). For a k of a multiple of 4,
             ///< groups of 16
@@ -270,9 +271,13 @@ struct MatmulVariant {
   Kind kind = direct;
   uint32_t rows = 1;  ///< of a, in one workgroup
   uint32_t split = 1; ///< invocations along k; 1: no shared memory, no barrier
-  /// Of direct: workgroups along a panel, in z, and so many times the invocations along k: for matrices of
-  /// few panels, which fill no GPU.
+  /// Of direct and lanes: workgroups along a panel, in z, and so many times the invocations along k: for
+  /// matrices of few panels, which fill no GPU.
   uint32_t slices = 1;
+  /// Of lanes: workgroups along k, in z, too. Operands {..., parts, counters}: `pieces` words for each
+  /// element of whole panels and tiles of rows, a counter for each slice and tile.
+  uint32_t pieces = 1;
+  SubgroupSizes subgroups = {16, 64}; ///< of lanes
   /// For drivers that run on a CPU with subgroups of this size (llvmpipe): operands are texels, and nothing
   /// goes from one invocation to another, which is a loop over all of them there.
   uint32_t subgroup = 0;

@@ -28,7 +28,7 @@ fb::ShaderT shaderOf(const Kernel &kernel) {
   shader.shared_bytes = kernel.shared_bytes;
   shader.features = kernel.features;
   shader.texels = kernel.texels;
-  shader.subgroup_min = shader.subgroup_max = kernel.subgroup;
+  shader.subgroup_min = kernel.subgroups.least, shader.subgroup_max = kernel.subgroups.most;
   return shader;
 }
 

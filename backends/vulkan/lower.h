@@ -24,6 +24,9 @@ struct VulkanOptions {
   /// Products in f16 that prompts of models with weights in fewer bits than f32 may use: {M, N, K, the size
   /// of subgroups}. NVIDIA's and AMD's; a test asks for others.
   std::vector<std::array<uint32_t, 4>> matrices = {{16, 16, 16, 32}, {16, 16, 16, 64}};
+  /// Sizes of subgroups whose lanes share out the products of few rows on a GPU, the least and the most; a
+  /// test asks for others.
+  std::array<uint32_t, 2> lanes = {16, 64};
   /// When set, says whether a shader (its words are not there yet) can run: for one device's own artifact.
   /// Left out are choices with a shader that cannot, and those behind one that is for all sizes, but for the
   /// last.

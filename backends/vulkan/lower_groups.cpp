@@ -105,6 +105,7 @@ Result<std::vector<Choice>> Lowering::readAndMultiply(Group &group, const std::v
   LINNET_ASSIGN(PackedMatmulSpec spec, packedMatmulOf(matmul, call));
   if (spec.a_stride != spec.w.k) return std::vector<Choice>();
   std::vector<uint32_t> args = group.places[product], more;
+  args.resize(call.args.size());           // without working memory
   const size_t residual = args.size() - 1; // the last of the matmul's own operands, where there is one
   std::optional<uint32_t> length;
   for (size_t i = product; i-- > 0;) {
@@ -127,9 +128,8 @@ Result<std::vector<Choice>> Lowering::readAndMultiply(Group &group, const std::v
   args.insert(args.end(), more.begin(), more.end());
   if (length) args.push_back(*length);
   if (chooses) spec.argmax = true, addArgmax(group, spec, args);
-  Call whole = group.call;
-  whole.in_parts = args[*call.in_parts];
-  return packedMatmulChoices(whole, spec, args, kSelfReadingVariants);
+  group.call.in_parts = args[*call.in_parts];
+  return packedMatmulChoices(group.call, spec, args, kSelfReadingVariants);
 }
 
 /// The operands token, parts and counters. A counter a row is more than one a tile of rows.

@@ -2,6 +2,7 @@
 #include "backends/vulkan/matmul/half_tile.h"
 
 #include <algorithm>
+#include <numeric>
 
 using namespace mlir;
 
@@ -27,6 +28,13 @@ const std::vector<RankedMatmul> kVariants = {
     {{.kind = MatmulVariant::tiled, .rows = 64}},
 };
 
+/// For few rows on GPUs, before these.
+constexpr int64_t kMostRowsOfLanes = 8;
+constexpr RankedMatmul kLanes[] = {
+    {{.kind = MatmulVariant::lanes, .rows = 1, .slices = 4}, 0, 1},
+    {{.kind = MatmulVariant::lanes, .rows = 4, .slices = 4}, 2, kMostRowsOfLanes},
+};
+
 /// The operands of the variants for CPUs: a binding each, those that are read in fours as texels.
 Operands texelsOf(const PackedMatmulSpec &spec) {
   Operands where{.inside = spec.where.inside};
@@ -40,9 +48,21 @@ Operands texelsOf(const PackedMatmulSpec &spec) {
   return where;
 }
 
-/// To bring together what workgroups have found costs little, but no little beside one panel by a CPU.
+/// To bring together what workgroups have found costs little, but no little beside one panel by a CPU. Where
+/// each subgroup normalizes the rows again, that is for several panels.
 uint32_t panelsOfGroup(const PackedMatmulSpec &spec, const MatmulVariant &variant) {
-  return spec.argmax && variant.subgroup ? 8 : 1;
+  if (!spec.argmax) return 1;
+  return variant.subgroup ? 8 : variant.kind == MatmulVariant::lanes ? 4 : 1;
+}
+
+/// Workgroups along k: where columns are too few to fill a GPU and each has enough to do to be worth its
+/// result's way through memory.
+uint32_t piecesOf(const PackedMatmulSpec &spec, const MatmulVariant &variant) {
+  constexpr int64_t kLeastDepth = 1024;
+  if (spec.argmax || variant.kind != MatmulVariant::lanes) return 1;
+  const int64_t groups = spec.w.count() * variant.slices;
+  return uint32_t(
+      std::max<int64_t>(std::min((kFillingGroups + groups - 1) / groups, spec.w.k / kLeastDepth), 1));
 }
 
 } // namespace
@@ -131,46 +151,74 @@ Result<PackedMatmulSpec> Lowering::packedMatmulOf(MatmulOp op, Call &call) {
   return spec;
 }
 
-/// `args`: the kernel's operands among the call's.
-std::vector<Choice> Lowering::packedMatmulChoices(const Call &call, PackedMatmulSpec spec,
+namespace {
+
+Choice packedChoice(const PackedMatmulSpec &spec, const RankedMatmul &ranked,
+                    const std::vector<uint32_t> &args) {
+  constexpr uint32_t kWeight = 2;
+  const MatmulVariant &variant = ranked.variant;
+  const uint64_t of_two = spec.w.type == Type::i4 ? 1 : 2 * uint64_t(sizeOf(spec.w.type));
+  const Parts parts{{kWeight}, spec.w.count(), uint64_t(spec.w.panelElements()) * of_two / 2, 0};
+  Choice choice{.kernel = packedMatmulKernel(spec, variant),
+                .groups = {{spec.w.count(), panelsOfGroup(spec, variant)},
+                           {spec.m, variant.rows},
+                           {variant.slices * variant.pieces, 1}},
+                .parts = {parts},
+                .amount = spec.m,
+                .least = ranked.least,
+                .most = ranked.most,
+                .where = spec.where,
+                .args = args};
+  if (variant.kind == MatmulVariant::matrix) choice.tolerance = kHalfTolerance;
+  if (variant.kind == MatmulVariant::half) choice.tolerance = kHalfSumTolerance;
+  return choice;
+}
+
+} // namespace
+
+/// `args`: the kernel's operands among the call's; empty: all.
+std::vector<Choice> Lowering::packedMatmulChoices(Call &call, PackedMatmulSpec spec,
                                                   const std::vector<uint32_t> &args,
                                                   const std::vector<RankedMatmul> &variants) {
-  constexpr uint32_t kWeight = 2;
-  const Parts parts{{kWeight},
-                    spec.w.count(),
-                    uint64_t(spec.w.panelElements()) *
-                        (spec.w.type == Type::i4 ? 1 : 2 * uint64_t(sizeOf(spec.w.type))) / 2,
-                    0};
-  spec.where = where(call, args);
-  const Operands plain = spec.where, texels = texelsOf(spec);
+  const Operands plain = where(call, args), alone = where(call, args, true);
+  spec.where = plain;
+  const Operands texels = texelsOf(spec);
   std::vector<Choice> choices;
+  if (!gathering) choices = lanesChoices(call, spec, args); // a group has its own
   auto add = [&](RankedMatmul ranked, const Operands &where) {
     if (ranked.variant.split > 1 && spec.w.count() <= kFewPanels)
       ranked.variant.slices = 4, ranked.variant.split *= 4;
     spec.where = where;
-    choices.push_back({.kernel = packedMatmulKernel(spec, ranked.variant),
-                       .groups = {{spec.w.count(), panelsOfGroup(spec, ranked.variant)},
-                                  {spec.m, ranked.variant.rows},
-                                  {ranked.variant.slices, 1}},
-                       .parts = {parts},
-                       .amount = spec.m,
-                       .least = ranked.least,
-                       .most = ranked.most,
-                       .where = where,
-                       .args = args});
-    if (ranked.variant.kind == MatmulVariant::matrix) choices.back().tolerance = kHalfTolerance;
-    if (ranked.variant.kind == MatmulVariant::half) choices.back().tolerance = kHalfSumTolerance;
+    choices.push_back(packedChoice(spec, ranked, args));
   };
   // A group has more operands than some devices bind: alone where they can be.
   if (!args.empty() && !plain.bind.empty())
     for (const RankedMatmul &ranked : variants) {
-      if (!ranked.variant.subgroup) add(ranked, where(call, args, true));
+      if (!ranked.variant.subgroup) add(ranked, alone);
     }
   for (const RankedMatmul &ranked : variants) add(ranked, ranked.variant.subgroup ? texels : plain);
   // Those for CPUs first.
   std::stable_partition(choices.begin(), choices.end(), [](const Choice &choice) {
     return std::ranges::count(choice.kernel.features, "cpu");
   });
+  return choices;
+}
+
+/// Each operand has a binding: devices with subgroups bind many.
+std::vector<Choice> Lowering::lanesChoices(Call &call, PackedMatmulSpec spec, std::vector<uint32_t> args) {
+  if (args.empty()) args.resize(call.args.size()), std::iota(args.begin(), args.end(), 0);
+  std::vector<Choice> choices;
+  const uint32_t pieces = piecesOf(spec, kLanes[0].variant);
+  if (pieces > 1) {
+    args.push_back(addWorking(call, spec.w.count() * spec.w.n_block * kMostRowsOfLanes * pieces));
+    args.push_back(addCounters(call, spec.w.count() * kLanes[0].variant.slices * kMostRowsOfLanes));
+  }
+  spec.where = where(call, args, true);
+  for (RankedMatmul ranked : kLanes) {
+    ranked.variant.pieces = pieces;
+    ranked.variant.subgroups = {options.lanes[0], options.lanes[1]};
+    choices.push_back(packedChoice(spec, ranked, args));
+  }
   return choices;
 }
 

@@ -125,9 +125,10 @@ private:
   Result<void> lowerPackedMatmul(ir::MatmulOp op);
   /// The specification, and the operands {a, out, w, scale?, bias?, residual?}.
   Result<PackedMatmulSpec> packedMatmulOf(ir::MatmulOp op, Call &call);
-  std::vector<Choice> packedMatmulChoices(const Call &call, PackedMatmulSpec spec,
+  std::vector<Choice> packedMatmulChoices(Call &call, PackedMatmulSpec spec,
                                           const std::vector<uint32_t> &args,
                                           const std::vector<RankedMatmul> &variants);
+  std::vector<Choice> lanesChoices(Call &call, PackedMatmulSpec spec, std::vector<uint32_t> args);
   Result<void> lowerPlainMatmul(ir::MatmulOp op);
   Result<void> emitPlainMatmul(Call &call, MatmulSpec spec);
   bool isLarge(const Extent &rows, const Extent &columns, Type type) const;

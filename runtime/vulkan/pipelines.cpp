@@ -1,6 +1,7 @@
 #include "runtime/vulkan/pipelines.h"
 #include "runtime/vulkan/device_file.h"
 #include "runtime/vulkan/fault.h"
+#include "runtime/vulkan/plan.h"
 #include "support/error.h"
 
 #include <algorithm>
@@ -78,7 +79,6 @@ Result<void> Pipelines::layOut(uint32_t number, Pipeline &pipeline) {
 
 PipelineFailure Pipelines::compile(const PipelineKey &key, Pipeline &pipeline, VkPipelineCache cache) const {
   const fb::Shader &shader = *program.shaders()->Get(key.shader);
-  const Limits &limits = context->inventory.limits;
   std::string what = fmt::format("cannot compile shader '{}'", shader.name()->string_view());
   auto words = artifact.blob(*shader.words());
   const Faulty fault = faulty(shader, words);
@@ -97,7 +97,8 @@ PipelineFailure Pipelines::compile(const PipelineKey &key, Pipeline &pipeline, V
                                  key.constants.data()};
   VkPipelineShaderStageRequiredSubgroupSizeCreateInfo size = {};
   size.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO;
-  size.requiredSubgroupSize = std::max(limits.subgroup_min, shader.subgroup_min());
+  size.requiredSubgroupSize =
+      demandedSubgroup(context->inventory.limits, shader.subgroup_min(), shader.subgroup_max());
   VkComputePipelineCreateInfo info = {};
   info.sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO;
   info.stage.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO;
@@ -105,8 +106,7 @@ PipelineFailure Pipelines::compile(const PipelineKey &key, Pipeline &pipeline, V
   info.stage.module = module;
   info.stage.pName = "main";
   if (!entries.empty()) info.stage.pSpecializationInfo = &constants;
-  bool fits = limits.subgroup >= shader.subgroup_min() && limits.subgroup <= shader.subgroup_max();
-  if (shader.subgroup_max() && !fits) info.stage.pNext = &size;
+  if (size.requiredSubgroupSize) info.stage.pNext = &size;
   info.layout = pipeline.layout;
   result = context->api.CreateComputePipelines(context->device, cache, 1, &info, nullptr, &pipeline.handle);
   context->api.DestroyShaderModule(context->device, module, nullptr);

@@ -216,6 +216,12 @@ Result<PlannedDispatch> planDispatch(const Inventory &inventory, const fb::Progr
   return errorf("the device cannot do it: {}", reasons.empty() ? "no choice is for this size" : reasons);
 }
 
+uint32_t demandedSubgroup(const Limits &limits, uint32_t least, uint32_t most) {
+  if (most == 0 || limits.subgroup_min == limits.subgroup_max) return 0;
+  const bool fits = limits.subgroup >= least && limits.subgroup <= most;
+  return fits ? limits.subgroup : std::max(limits.subgroup_min, least);
+}
+
 bool Hazards::before(std::span<const Touch> touches) {
   bool due = std::any_of(touches.begin(), touches.end(), [&](const Touch &a) {
     return std::any_of(open.begin(), open.end(), [&](const Touch &b) {

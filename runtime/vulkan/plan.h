@@ -62,6 +62,10 @@ Result<PlannedDispatch> planDispatch(const Inventory &inventory, const fb::Progr
                                      const Place &place, const PutAside &aside = {},
                                      uint32_t first_choice = 0);
 
+/// The size of subgroups that a shader for `least` to `most` invocations is compiled for; 0: the device has
+/// but one, or the shader takes any. Unless asked, a driver with several may run another than it says.
+uint32_t demandedSubgroup(const Limits &limits, uint32_t least, uint32_t most);
+
 /// Tells when a step must wait for those before it.
 class Hazards {
 public:

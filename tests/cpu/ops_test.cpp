@@ -202,6 +202,28 @@ TEST_CASE("a matmul of many panels, few rows") {
        .dims = {{"seq", rows}}});
 }
 
+TEST_CASE("a matmul of long rows and few columns, again and again") {
+  const auto [rows, k, type] = GENERATE(table<int64_t, std::string, std::string>(
+      {{1, "2051", "f32"}, {3, "2048", "f32"}, {8, "3072", "f32"}, {1, "3072", "bf16"}, {5, "2050", "i8"}}));
+  const bool scaled = type == "i8";
+  const std::string text = function({{"x", "$x"}, {"y", "$y"}},
+                                    R"(  %w = linnet.param "w" : tensor<$kx70x$t>
+  %s = linnet.param "s" : tensor<1x70xf32>
+  %0 = linnet.matmul %x, %w$S : $x, tensor<$kx70x$t>$T
+  %r = linnet.add %0, %y : $y, $y)",
+                                    "r", "$y");
+  checkAgreement({.text = replaced(text, {{"$S", scaled ? " scale %s" : ""},
+                                          {"$T", scaled ? " scale tensor<1x70xf32>" : ""},
+                                          {"$x", "tensor<?x" + k + "xf32, #linnet.dims<seq>>"},
+                                          {"$y", "tensor<?x70xf32, #linnet.dims<seq>>"},
+                                          {"$t", type},
+                                          {"$k", k}}),
+                  .dims = {{"seq", rows}},
+                  .integers = {{"w", 128}},
+                  .tolerance = type == "f32" ? 1e-5 : 1e-4,
+                  .repeats = 3});
+}
+
 TEST_CASE("a vector times a matrix, and narrow types") {
   checkAgreement({.text = function({{"x", "tensor<31xf32>"}},
                                    "  %w = linnet.param \"w\" : tensor<31x70xf32>\n  %r = linnet.matmul %x, "

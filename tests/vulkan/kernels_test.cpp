@@ -104,7 +104,7 @@ TEST_CASE("products of matrices ask for what they need and fit the baseline's sh
           1);
     CHECK(std::ranges::count(kernel.features, "vulkan_memory_model") == 1);
     CHECK(kernel.local_size[0] == 4 * subgroup);
-    CHECK(kernel.subgroup == subgroup);
+    CHECK(kernel.subgroups == SubgroupSizes{subgroup, subgroup});
     CHECK(kernel.shared_bytes <= 16384);
   }
 }
@@ -184,6 +184,9 @@ TEST_CASE("matmul is valid in each variant and weight type", "[vulkan]") {
                                     {.rows = 4, .split = 8},
                                     {.kind = MatmulVariant::direct, .rows = 1, .split = 32, .slices = 4},
                                     {.kind = MatmulVariant::direct, .rows = 4, .split = 32, .slices = 4},
+                                    {.kind = MatmulVariant::lanes, .rows = 1, .slices = 4},
+                                    {.kind = MatmulVariant::lanes, .rows = 4, .slices = 4},
+                                    {.kind = MatmulVariant::lanes, .rows = 4, .slices = 4, .pieces = 3},
                                     {.kind = MatmulVariant::tiled, .rows = 64}};
   for (const MatmulVariant &variant : variants) {
     PackedMatmulSpec spec;
@@ -193,6 +196,7 @@ TEST_CASE("matmul is valid in each variant and weight type", "[vulkan]") {
     spec.scaled = type == Type::i8 || type == Type::i4, spec.group = type == Type::i4 ? 32 : 0;
     spec.bias = spec.residual = true, spec.activation = Activation::gelu_tanh;
     spec.where = {{0, 1, 2, 3, 0, 1}, 1};
+    if (variant.pieces > 1) spec.where.bind.insert(spec.where.bind.end(), {0, 3});
     check(packedMatmulKernel(spec, variant));
     EmbedSpec embed{kBatch,     k, 70, PanelSpec{k, 70, 16, 64, type}, type, Type::f32, spec.scaled,
                     spec.group, 2, {}};
@@ -201,7 +205,7 @@ TEST_CASE("matmul is valid in each variant and weight type", "[vulkan]") {
   for (const MatmulVariant &variant : variants) {
     if (variant.kind == MatmulVariant::tiled || variant.rows > 4) continue;
     for (Operands where : kPlaces) {
-      if (!where.bind.empty()) where.bind.resize(9, 0), where.inside = 2;
+      if (!where.bind.empty()) where.bind.resize(variant.pieces > 1 ? 11 : 9, 0), where.inside = 2;
       PackedMatmulSpec spec;
       spec.w = {k, 70, 16, 64, type};
       spec.m = kBatch, spec.a_stride = k, spec.bias = spec.residual = true;
@@ -212,7 +216,7 @@ TEST_CASE("matmul is valid in each variant and weight type", "[vulkan]") {
         spec.last = last;
         check(packedMatmulKernel(spec, variant));
       }
-      spec.argmax = true;
+      spec.argmax = variant.pieces == 1;
       if (!where.bind.empty()) spec.where.bind.resize(12, 1);
       check(packedMatmulKernel(spec, variant));
       spec.argmax = false;
@@ -250,12 +254,27 @@ TEST_CASE("what comes behind a packed matmul's sums stands in its kernel once, w
     spec.activation = activation;
     return packedMatmulKernel(spec, variant).words.size();
   };
-  const std::pair<MatmulVariant, size_t> variants[] = {{{.rows = 1, .subgroup = 8}, 1},
-                                                       {{.rows = 16, .subgroup = 8}, 1},
-                                                       {{.rows = 4, .split = 8}, 1},
-                                                       {{.kind = MatmulVariant::tiled, .rows = 64}, 4}};
+  const std::pair<MatmulVariant, size_t> variants[] = {
+      {{.rows = 1, .subgroup = 8}, 1},
+      {{.rows = 16, .subgroup = 8}, 1},
+      {{.rows = 4, .split = 8}, 1},
+      {{.kind = MatmulVariant::lanes, .rows = 4, .slices = 4}, 1},
+      {{.kind = MatmulVariant::tiled, .rows = 64}, 4}};
   for (const auto &[variant, times] : variants)
     CHECK(wordsOf(variant, Activation::gelu_tanh) - wordsOf(variant, Activation::none) < 600 * times);
+}
+
+TEST_CASE("products by the lanes of a subgroup are for GPUs that shuffle, of 16 to 64 lanes") {
+  PackedMatmulSpec spec{.w = {64, 70, 16, 64, Type::f32}, .m = kBatch, .a_stride = 64};
+  const MatmulVariant variant{.kind = MatmulVariant::lanes, .rows = 4, .slices = 4};
+  const std::vector<std::string> shuffles = {"gpu", "subgroup_basic", "subgroup_shuffle"};
+  Kernel kernel = packedMatmulKernel(spec, variant);
+  CHECK(kernel.features == shuffles);
+  CHECK(kernel.subgroups == SubgroupSizes{16, 64});
+  CHECK(kernel.local_size[0] % kernel.subgroups.most == 0);
+  CHECK(kernel.shared_bytes == 128 / 16 * 4 * 16 * 4); // of 8 subgroups, four rows of 16 columns
+  spec.norm = PackedMatmulSpec::Norm{};
+  CHECK(std::ranges::count(packedMatmulKernel(spec, variant).features, "subgroup_arithmetic") == 1);
 }
 
 TEST_CASE("packed matmuls of whatever rows a call decides are one kernel") {

@@ -119,18 +119,29 @@ void keepHalves(fb::ProgramT &program) {
     }
 }
 
-/// Where there is a kernel for GPUs that asks for nothing else, it is the one.
+/// Kernels for GPUs take the place of those for CPUs at their sizes; but for those in 16-bit arithmetic,
+/// which differ more.
 void takeKernelsForGpus(fb::ProgramT &program) {
-  const std::vector<std::string> gpu = {"gpu"};
-  auto isForGpus = [&](const fb::StepT &step) { return program.shaders[step.shader]->features == gpu; };
+  auto has = [&](const fb::ChoiceT &choice, const char *feature) {
+    return std::ranges::any_of(choice.steps, [&](const std::unique_ptr<fb::StepT> &step) {
+      return std::ranges::count(program.shaders[step->shader]->features, feature) > 0;
+    });
+  };
   for (auto &entry : program.entries)
     for (auto &command : entry->commands) {
       auto &choices = command->body.AsDispatch()->choices;
-      auto found = std::ranges::find_if(choices, [&](const auto &c) { return isForGpus(*c->steps[0]); });
-      if (found != choices.end()) choices.erase(choices.begin(), found);
+      std::vector<std::pair<int64_t, int64_t>> sizes;
+      for (const auto &choice : choices)
+        if (has(*choice, "gpu") && !has(*choice, "shader_float16"))
+          sizes.emplace_back(choice->least, choice->most);
+      std::erase_if(choices, [&](const std::unique_ptr<fb::ChoiceT> &choice) {
+        return has(*choice, "cpu") && std::ranges::any_of(sizes, [&](const auto &size) {
+                 return size.first <= choice->most && choice->least <= size.second;
+               });
+      });
     }
   for (auto &shader : program.shaders)
-    if (shader->features == gpu) shader->features.clear();
+    if (!std::ranges::count(shader->features, "shader_float16")) std::erase(shader->features, "gpu");
 }
 
 Result<Runner::Run> load(Take take, mlir::ModuleOp module, const reference::WeightProvider &weights,
@@ -145,6 +156,7 @@ Result<Runner::Run> load(Take take, mlir::ModuleOp module, const reference::Weig
   auto lower = [&](BlobSink &blobs) -> Result<fb::ProgramT> {
     VulkanOptions options;
     if (take == Take::few_workgroups) options.binding = 16384;
+    if (take == Take::few_workgroups) options.lanes = {4, 64};
     if (take == Take::matrices) options.matrices = matrices();
     LINNET_ASSIGN(fb::ProgramT program, lowerToVulkan(*planned, source, blobs, options));
     if (take == Take::last) keepLastChoices(program);

@@ -110,6 +110,16 @@ TEST_CASE("operands are dispatched in parts, with their places told, or refused"
   CHECK(none.error().message.find("'affine_plain' was put aside") != std::string::npos);
 }
 
+TEST_CASE("a size of subgroups is asked for where there are several") {
+  const Limits one{.subgroup = 8, .subgroup_min = 8, .subgroup_max = 8};
+  CHECK(demandedSubgroup(one, 8, 8) == 0);
+  const Limits several{.subgroup = 32, .subgroup_min = 8, .subgroup_max = 64};
+  CHECK(demandedSubgroup(several, 0, 0) == 0);
+  CHECK(demandedSubgroup(several, 16, 64) == 32); // what it has anyway, now for sure
+  CHECK(demandedSubgroup(several, 64, 64) == 64);
+  CHECK(demandedSubgroup(several, 4, 16) == 8);
+}
+
 TEST_CASE("a barrier is due where one writes what the other touches") {
   Hazards hazards;
   auto touch = [](uint64_t offset, bool write) { return std::vector<Touch>{{{0, offset, 256}, write}}; };

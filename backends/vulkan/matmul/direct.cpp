@@ -50,28 +50,10 @@ struct Direct {
   void walk(std::span<Variable> sums, std::span<const Row> rows, PanelReader &w, Value panel, Value begin,
             Value step) {
     const auto whole = uint64_t(spec.w.k / 4 * 4);
-    b.forRange(begin, e.u(whole), step, [&](Value k) { multiplyAdd(sums, rows, w, panel, k, 4); });
+    b.forRange(begin, e.u(whole), step, [&](Value k) { m.multiplyAdd(sums, rows, w, {panel, quad, k}, 4); });
     if (const auto rest = uint32_t(spec.w.k % 4)) {
-      auto tail = [&] { multiplyAdd(sums, rows, w, panel, e.u(whole), rest); };
+      auto tail = [&] { m.multiplyAdd(sums, rows, w, {panel, quad, e.u(whole)}, rest); };
       variant.split > 1 ? b.ifThen(b.eq(b.localId(1), e.u(0)), tail) : tail();
-    }
-  }
-
-  void multiplyAdd(std::span<Variable> sums, std::span<const Row> rows_of_a, PanelReader &w, Value panel,
-                   Value k, uint32_t count) {
-    std::array<Value, 4> rows = w.rows4(k);
-    if (Value scale = m.scalesInside(panel, quad, k)) // a group is a multiple of 4 rows
-      for (Value &row : rows) row = b.mul(row, scale);
-    for (size_t r = 0; r < sums.size(); ++r) {
-      Value sum = b.get(sums[r]);
-      if (count == 4) {
-        const std::array<Value, 4> a = m.activations(rows_of_a[r], k);
-        for (uint32_t i = 0; i < 4; ++i) sum = b.fmaScaled(a[i], rows[i], sum);
-      } else {
-        for (uint32_t i = 0; i < count; ++i)
-          sum = b.fmaScaled(m.activation(rows_of_a[r], b.add(k, e.u(i))), rows[i], sum);
-      }
-      b.set(sums[r], sum);
     }
   }
 

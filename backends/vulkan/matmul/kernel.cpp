@@ -16,12 +16,15 @@ std::string sizeText(const char *what, const Extent &size) {
 }
 
 std::string nameOf(const PackedMatmulSpec &spec, const MatmulVariant &variant) {
-  static const char *const kKinds[] = {"direct", "tiled", "half", "matrix"};
+  static const char *const kKinds[] = {"direct", "lanes", "tiled", "half", "matrix"};
   std::string name = fmt::format("matmul_{}{}_{}{}", kKinds[int(variant.kind)], variant.rows, spec.w.text(),
                                  sizeText("_m", spec.m));
   if (variant.subgroup) name += fmt::format("_subgroup{}", variant.subgroup);
   if (variant.split > 1) name += fmt::format("_split{}", variant.split);
   if (variant.slices > 1) name += fmt::format("_slices{}", variant.slices);
+  if (variant.pieces > 1) name += fmt::format("_pieces{}", variant.pieces);
+  if (variant.kind == MatmulVariant::lanes)
+    name += fmt::format("_subgroup{}to{}", variant.subgroups.least, variant.subgroups.most);
   if (spec.a_stride != spec.w.k) name += fmt::format("_lda{}", spec.a_stride);
   if (spec.scaled) name += fmt::format("_scaled{}", spec.group);
   if (spec.bias) name += fmt::format("_bias_{}", nameOf(spec.bias_type));
@@ -44,6 +47,8 @@ std::array<uint32_t, 2> localSizeOf(const MatmulVariant &variant) {
   switch (variant.kind) {
   case MatmulVariant::direct:
     return {PackedMatmul::quadsOf(variant), variant.split};
+  case MatmulVariant::lanes:
+    return {kLanesInvocations, 1};
   case MatmulVariant::matrix:
     return {kMatrixSubgroups * variant.shape.subgroup, 1};
   default:
@@ -54,6 +59,11 @@ std::array<uint32_t, 2> localSizeOf(const MatmulVariant &variant) {
 /// What a device must have or be.
 void require(Emitter &e, const PackedMatmulSpec &spec, const MatmulVariant &variant) {
   const MatrixShape &shape = variant.shape;
+  if (variant.kind == MatmulVariant::lanes) {
+    for (const char *feature : {"gpu", "subgroup_basic", "subgroup_shuffle"}) e.require(feature);
+    if (spec.norm) e.require("subgroup_arithmetic");
+    e.requireSubgroup(variant.subgroups);
+  }
   if (variant.kind == MatmulVariant::half)
     for (const char *feature : {"gpu", "shader_float16"}) e.require(feature);
   if (variant.kind == MatmulVariant::matrix) {
@@ -74,10 +84,11 @@ void require(Emitter &e, const PackedMatmulSpec &spec, const MatmulVariant &vari
 
 Kernel packedMatmulKernel(const PackedMatmulSpec &spec, const MatmulVariant &variant) {
   const auto [local_x, local_y] = localSizeOf(variant);
-  Emitter e(nameOf(spec, variant), PackedMatmul::operands(spec), local_x, spec.where, local_y);
+  Emitter e(nameOf(spec, variant), PackedMatmul::operands(spec, variant), local_x, spec.where, local_y);
   require(e, spec, variant);
   PackedMatmul matmul{e, spec, variant};
-  static void (*const kEmit[])(PackedMatmul &) = {directMatmul, tiledMatmul, halfMatmul, matrixMatmul};
+  static void (*const kEmit[])(PackedMatmul &) = {directMatmul, lanesMatmul, tiledMatmul, halfMatmul,
+                                                  matrixMatmul};
   kEmit[int(variant.kind)](matmul);
   return e.finish();
 }

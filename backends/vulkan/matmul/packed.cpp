@@ -9,6 +9,24 @@ Value PackedMatmul::scales(Value panel, Value quad, Value k) {
   return e.load4(scaleOperand(), b.add(b.mul(line, e.u(uint64_t(spec.w.n_block) / 4)), quad));
 }
 
+void PackedMatmul::multiplyAdd(std::span<const Variable> sums, std::span<const Row> rows, PanelReader &w,
+                               const Place &place, uint32_t count) {
+  std::array<Value, 4> lines = w.rows4(place.k);
+  if (Value scale = scalesInside(place.panel, place.quad, place.k)) // a group is a multiple of 4 rows
+    for (Value &line : lines) line = b.mul(line, scale);
+  for (size_t r = 0; r < sums.size(); ++r) {
+    Value sum = b.get(sums[r]);
+    if (count == 4) {
+      const std::array<Value, 4> a = activations(rows[r], place.k);
+      for (uint32_t i = 0; i < 4; ++i) sum = b.fmaScaled(a[i], lines[i], sum);
+    } else {
+      for (uint32_t i = 0; i < count; ++i)
+        sum = b.fmaScaled(activation(rows[r], b.add(place.k, e.u(i))), lines[i], sum);
+    }
+    b.set(sums[r], sum);
+  }
+}
+
 void PackedMatmul::forTiles(const std::function<void(Value panel, Value first_row)> &body) {
   forRows([&](Value first) { forPanels([&](Value panel) { body(panel, first); }); });
 }

@@ -1,6 +1,6 @@
 // What all variants of the packed matmul have in common. Each is a function of its own file: direct.cpp,
-// tiled.cpp, half.cpp, matrix.cpp. Rows and what normalizes them: rows.cpp; what comes behind the sums:
-// output.cpp.
+// lanes.cpp, tiled.cpp, half.cpp, matrix.cpp. Rows and what normalizes them: rows.cpp; what comes behind the
+// sums: output.cpp.
 #pragma once
 #include "backends/vulkan/emitter.h"
 #include "backends/vulkan/kernels.h"
@@ -23,7 +23,7 @@ struct PackedMatmul {
 
   /// 16 invocations in x own four columns each of a panel.
   static constexpr uint32_t kQuads = 16;
-  /// Of a direct variant's workgroup.
+  /// Of a workgroup of a direct or lanes variant.
   static uint32_t quadsOf(const MatmulVariant &variant) { return kQuads / variant.slices; }
   uint32_t quads() const { return quadsOf(variant); }
   Value me() { return b.add(b.mul(b.localId(1), e.u(quads())), b.localId(0)); }
@@ -35,9 +35,11 @@ struct PackedMatmul {
   uint32_t betaOperand() const { return gainOperand() + 1; }
   uint32_t lengthOperand() const { return gainOperand() + (spec.norm ? 2 : 0); }
   uint32_t tokenOperand() const { return lengthOperand() + spec.selects(); }
-  static uint32_t operands(const PackedMatmulSpec &spec) {
+  /// Of workgroups that share out k; where they do, there is no token.
+  uint32_t partsOperand() const { return tokenOperand(); }
+  static uint32_t operands(const PackedMatmulSpec &spec, const MatmulVariant &variant) {
     return 3u + spec.scaled + spec.bias + spec.residual + (spec.norm ? 2u : 0u) + spec.selects() +
-           (spec.argmax ? 3u : 0u);
+           (spec.argmax ? 3u : 0u) + (variant.pieces > 1 ? 2u : 0u);
   }
 
   // --- rows.cpp
@@ -85,6 +87,14 @@ struct PackedMatmul {
     return spec.scaled && spec.group ? scales(panel, quad, k) : Value();
   }
 
+  /// Rows [k, k + 4) of the quad's columns of a panel.
+  struct Place {
+    Value panel, quad, k;
+  };
+  /// sums += a[:, k .. k + count) w[k .. k + count, :], count at most 4.
+  void multiplyAdd(std::span<const Variable> sums, std::span<const Row> rows, PanelReader &w,
+                   const Place &place, uint32_t count);
+
   // --- what a workgroup does
 
   /// Panels over the workgroups in x, tiles of rows over those in y.
@@ -100,6 +110,8 @@ private:
   Value fourOf(const Row &row, Value k) { return e.load4(0, b.shiftRight(b.add(row.base, k), e.u(2))); }
   Value oneOf(const Row &row, Value k) { return e.load(0, b.add(row.base, k), Type::f32); }
   Value normed4(Value x, const Row &row, Value four);
+  /// Each subgroup normalizes the rows for itself.
+  bool bySubgroup() const { return variant.subgroup || variant.kind == MatmulVariant::lanes; }
   using Term = std::function<Value(const Row &, Value)>;
   std::vector<Value> totals(std::span<const Row> rows, const Term &term);
   std::vector<Value> reduced(const std::vector<Value> &mine);
@@ -107,6 +119,8 @@ private:
 };
 
 void directMatmul(PackedMatmul &matmul);
+constexpr uint32_t kLanesInvocations = 128; ///< of a workgroup
+void lanesMatmul(PackedMatmul &matmul);
 /// Rows of workgroups along y, each of 16 invocations: of the tiled and the half variant.
 constexpr uint32_t kMatmulTileY = 8;
 void tiledMatmul(PackedMatmul &matmul);

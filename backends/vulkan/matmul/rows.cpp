@@ -62,26 +62,28 @@ std::vector<PackedMatmul::Row> PackedMatmul::rowsOf(Value first) {
 /// variance of a row with a few large numbers (GPT-2's have) cancels in one.
 std::vector<Value> PackedMatmul::totals(std::span<const Row> rows, const Term &term) {
   const auto k = uint64_t(spec.w.k), fours = vectorRows() ? k / 4 : 0;
-  const uint32_t lanes = variant.subgroup ? variant.subgroup : e.invocations();
-  Value lane = variant.subgroup ? b.subgroupLane() : me();
+  Value lane = bySubgroup() ? b.subgroupLane() : me();
+  Value lanes = !bySubgroup()      ? e.u(e.invocations())
+                : variant.subgroup ? e.u(variant.subgroup)
+                                   : b.subgroupSize();
   std::vector<Variable> four, one;
   for (size_t r = 0; r < rows.size(); ++r)
     four.push_back(b.variable(b.splat(e.f(0), 4))), one.push_back(b.variable(e.f(0)));
   auto addAll = [&](std::span<const Variable> sums, const std::function<Value(const Row &)> &x) {
     for (size_t r = 0; r < rows.size(); ++r) b.set(sums[r], b.add(b.get(sums[r]), term(rows[r], x(rows[r]))));
   };
-  b.forRange(lane, e.u(fours), e.u(lanes),
+  b.forRange(lane, e.u(fours), lanes,
              [&](Value i) { addAll(four, [&](const Row &row) { return fourOf(row, b.mul(i, e.u(4))); }); });
   if (4 * fours < k)
-    b.forRange(b.add(lane, e.u(4 * fours)), e.u(k), e.u(lanes),
+    b.forRange(b.add(lane, e.u(4 * fours)), e.u(k), lanes,
                [&](Value i) { addAll(one, [&](const Row &row) { return oneOf(row, i); }); });
   std::vector<Value> sums;
   for (size_t r = 0; r < rows.size(); ++r) {
     Value parts = b.get(four[r]), sum = b.get(one[r]);
     for (int i = 0; i < 4; ++i) sum = b.add(sum, b.extract(parts, i));
-    sums.push_back(variant.subgroup ? b.subgroupReduce(spirv::SubgroupOp::add, sum) : sum);
+    sums.push_back(bySubgroup() ? b.subgroupReduce(spirv::SubgroupOp::add, sum) : sum);
   }
-  return variant.subgroup ? sums : reduced(sums);
+  return bySubgroup() ? sums : reduced(sums);
 }
 
 /// The workgroup's sums, of all rows at once.
