@@ -10,7 +10,8 @@
 namespace linnet {
 namespace {
 
-constexpr uint32_t kMaxBindings = 64, kMaxPushWords = 64, kMaxLocalSize = 65536, kMaxConstants = 64;
+constexpr uint32_t kMaxBindings = 64, kMaxPushWords = 64, kMaxLocalSize = 65536, kMaxConstants = 64,
+                   kMaxLoops = 256;
 constexpr uint32_t kMaxChoices = 64, kMaxSteps = 16, kMaxArgs = 64, kMaxSplits = 3, kAxes = 3;
 constexpr uint64_t kMaxShaderBytes = uint64_t(1) << 26;
 constexpr int64_t kMaxWord = std::numeric_limits<int32_t>::max();
@@ -147,6 +148,22 @@ Result<void> checkChoice(const fb::Program &program, const fb::Dispatch &dispatc
   return {};
 }
 
+Result<void> checkLoops(const fb::Shader &shader) {
+  auto name = shader.name()->string_view();
+  const uint32_t count = shader.loops() ? shader.loops()->size() : 0;
+  if (count > kMaxLoops) return errorf("shader '{}': {} loops", name, count);
+  if (count && reinterpret_cast<uintptr_t>(shader.loops()->Data()) % alignof(fb::Loop))
+    return errorf("shader '{}': its loops are not aligned", name);
+  for (uint32_t i = 0; i < count; ++i) {
+    const fb::Loop &loop = *shader.loops()->Get(i);
+    if (loop.in() < -1 || loop.in() >= static_cast<int64_t>(i) || loop.step() == 0 ||
+        loop.by() > fb::LoopBy::MAX || (loop.by() == fb::LoopBy::push && loop.most() >= shader.push_words()))
+      return errorf("shader '{}': loop {} is in loop {}, in steps of {}, by {} {}", name, i, loop.in(),
+                    loop.step(), static_cast<int>(loop.by()), loop.most());
+  }
+  return {};
+}
+
 } // namespace
 
 Result<void> checkShader(const fb::Shader &shader) {
@@ -168,7 +185,7 @@ Result<void> checkShader(const fb::Shader &shader) {
   for (uint32_t i = 0; shader.texels() && i < shader.bindings(); ++i)
     if (uint8_t words = shader.texels()->Get(i); words > 4 || words == 3)
       return errorf("shader '{}': texels of {} words", name, words);
-  return {};
+  return checkLoops(shader);
 }
 
 Result<void> checkSpirv(std::span<const std::byte> bytes) {

@@ -92,12 +92,13 @@ struct AttentionGrad {
   void accumulate(std::vector<Variable> &sums, Shared factors, Value count, uint32_t x,
                   const std::function<Value(Value)> &row) {
     e.forOwn(lane, kLanes, parts(), [&](uint32_t c, Value part) {
-      b.forRange(e.u(0), count, e.u(1), [&](Value i) {
+      auto one = [&](Value i) {
         Value factor = b.load(factors, i), sum = b.get(sums[c]);
         b.set(sums[c], fetched
                            ? b.fmaScaled(factor, e.load4(x, b.add(b.shiftRight(row(i), e.u(2)), part)), sum)
                            : b.fma(factor, e.load(x, b.add(row(i), part), kFloat), sum));
-      });
+      };
+      b.forRange(e.u(0), count, e.u(1), one, e.atMost(kLanes));
     });
   }
   void store(uint32_t operand, Value row, const std::vector<Variable> &sums) {
@@ -130,7 +131,7 @@ struct QueryGrad : AttentionGrad {
       for (uint32_t i = 0; i < 3; ++i) e.store(statistics, statistic(t, i), kFloat, values[i]);
     });
     std::vector<Variable> sums = zeros();
-    b.forRange(e.u(0), seen, e.u(kLanes), [&](Value first) {
+    auto block = [&](Value first) {
       Value j = b.add(first, lane);
       Variable slope = b.variable(e.f(0));
       b.ifThen(b.lt(j, seen), [&] {
@@ -143,21 +144,23 @@ struct QueryGrad : AttentionGrad {
       b.barrier();
       accumulate(sums, slopes, b.min(e.u(kLanes), b.sub(seen, first)), k,
                  [&](Value i) { return keyRow(b.add(first, i)); });
-    });
+    };
+    b.forRange(e.u(0), seen, e.u(kLanes), block, e.atMost(spec.capacity));
     store(dq, queryRow(t), sums);
   }
 
   /// Each invocation over the keys that are its, then all of them together.
   Softmax softmaxOf(Value seen) {
     Variable top = b.variable(e.f(-1e30)), total = b.variable(e.f(0)), mean = b.variable(e.f(0));
-    b.forRange(lane, seen, e.u(kLanes), [&](Value j) {
+    auto one = [&](Value j) {
       auto [s, d] = dots(k, v, keyRow(j));
       Value score = b.mul(s, e.f(spec.scale)), before = b.get(top), now = b.max(before, score);
       Value shrink = e.exp(b.sub(before, now)), p = e.exp(b.sub(score, now));
       b.set(top, now);
       b.set(total, b.fma(b.get(total), shrink, p));
       b.set(mean, b.fma(b.get(mean), shrink, b.mul(p, d)));
-    });
+    };
+    b.forRange(lane, seen, e.u(kLanes), one, e.atMost(spec.capacity));
     auto sum = [&](Value x) { return e.reduce(scratch, x, [&](Value a, Value c) { return b.add(a, c); }); };
     Value largest = e.reduce(scratch, b.get(top), [&](Value x, Value y) { return b.max(x, y); });
     Value shrink = e.exp(b.sub(b.get(top), largest));
@@ -177,7 +180,7 @@ struct KeyGrad : AttentionGrad {
     if (spec.length) end = b.select(b.lt(j, length(lengths)), queries, e.u(0));
     load(k, v, keyRow(j));
     std::vector<Variable> key_sums = zeros(), value_sums = zeros();
-    b.forRange(spec.causal ? j : e.u(0), end, e.u(kLanes), [&](Value first) {
+    auto block = [&](Value first) {
       Value t = b.add(first, lane);
       Variable weight = b.variable(e.f(0)), slope = b.variable(e.f(0));
       b.ifThen(b.lt(t, end), [&] {
@@ -195,7 +198,8 @@ struct KeyGrad : AttentionGrad {
       auto row = [&](Value i) { return queryRow(b.add(first, i)); };
       accumulate(key_sums, slopes, count, q, row);
       accumulate(value_sums, weights, count, gradient, row);
-    });
+    };
+    b.forRange(spec.causal ? j : e.u(0), end, e.u(kLanes), block, e.atMost(spec.queries));
     store(dk, keyRow(j), key_sums);
     store(dv, keyRow(j), value_sums);
   }

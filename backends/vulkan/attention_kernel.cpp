@@ -96,7 +96,9 @@ struct Attention {
     Variable top = softmax.top, total = softmax.total;
     std::vector<Variable> sums;
     for (uint32_t i = 0; i < columnsEach(); ++i) sums.push_back(b.variable(e.f(0)));
-    b.forRange(begin, end, e.u(kKeys), [&](Value first) { block(first, end, top, total, sums); });
+    b.forRange(
+        begin, end, e.u(kKeys), [&](Value first) { block(first, end, top, total, sums); },
+        e.atMost(spec.capacity));
     auto rest = [&] {
       if (spec.append) append(at, softmax, sums);
       store(at, total, sums);
@@ -156,10 +158,11 @@ struct Attention {
     forColumns([&](uint32_t i, Value d) {
       b.set(sums[i], b.mul(b.get(sums[i]), shrink));
       Value base = b.add(b.mul(b.add(head_base, first), size), d);
-      b.forRange(e.u(0), count, e.u(1), [&](Value j) {
+      auto one = [&](Value j) {
         Value v = e.load(2, b.add(base, b.mul(j, size)), spec.cache);
         b.set(sums[i], b.fma(b.load(weights, j), v, b.get(sums[i])));
-      });
+      };
+      b.forRange(e.u(0), count, e.u(1), one, e.atMost(kKeys));
     });
     b.barrier(); // weights are read
   }
@@ -200,7 +203,9 @@ struct SubgroupAttention {
     for (uint32_t i = 0; i < each; ++i) sums.push_back(b.variable(b.splat(e.f(0), 4)));
     Softmax softmax{e};
     Variable top = softmax.top, total = softmax.total;
-    b.forRange(e.u(0), at.last, e.u(kLanes), [&](Value first) { block(at, first, query, top, total, sums); });
+    b.forRange(
+        e.u(0), at.last, e.u(kLanes), [&](Value first) { block(at, first, query, top, total, sums); },
+        e.atMost(spec.capacity));
     if (spec.append) append(at, query, softmax, sums);
     Value out = b.mul(b.add(b.mul(at.row, e.extent(spec.heads)), at.head), e.u(uint64_t(spec.head_size)));
     Value none = b.eq(b.get(total), e.f(0)), scale = b.div(e.f(1), b.get(total));

@@ -72,7 +72,7 @@ private:
     Builder &b = e.b;
     b.set(share.top, e.f(-HUGE_VAL)), b.set(share.total, e.f(0));
     for (Variable sum : share.sums) b.set(sum, e.f(0));
-    b.forRange(e.u(0), used, e.u(1), [&](Value part) {
+    auto add = [&](Value part) {
       Value base = baseOf(item, part), before = b.get(share.top), top = e.load(parts, topAt(base), Type::f32);
       Value now = b.max(before, top), shrink = e.exp(b.sub(before, now)), weight = e.exp(b.sub(top, now));
       b.set(share.top, now);
@@ -82,7 +82,8 @@ private:
         Value sum = e.load(parts, b.add(base, column), Type::f32);
         b.set(share.sums[i], b.fma(b.get(share.sums[i]), shrink, b.mul(sum, weight)));
       });
-    });
+    };
+    b.forRange(e.u(0), used, e.u(1), add, e.atMost(spec.parts));
   }
 
   Emitter &e;

@@ -27,9 +27,10 @@ struct AttentionTile {
   void emit() {
     Value heads = e.extent(spec.heads), queries = e.extent(spec.queries);
     Value tiles = b.div(b.add(queries, e.u(kQueries - 1)), e.u(kQueries));
-    b.forRange(b.groupId(1), e.extent(spec.batch * spec.heads), b.groupCount(1), [&](Value number) {
+    auto row = [&](Value number) {
       e.forGroups(tiles, [&](Value tile) { one(b.div(number, heads), b.mod(number, heads), tile); });
-    });
+    };
+    e.forGroups(e.extent(spec.batch * spec.heads), row, 1);
   }
 
   void one(Value sequence, Value head, Value tile) {
@@ -48,7 +49,9 @@ struct AttentionTile {
     Variable top = b.variable(e.f(-HUGE_VAL)), total = b.variable(e.f(0));
     std::vector<Variable> sums;
     for (uint32_t i = 0; i < each; ++i) sums.push_back(b.variable(b.splat(e.f(0), 4)));
-    b.forRange(e.u(0), all, e.u(keys), [&](Value key) { step(key, all, top, total, sums); });
+    b.forRange(
+        e.u(0), all, e.u(keys), [&](Value key) { step(key, all, top, total, sums); },
+        e.atMost(spec.capacity));
     b.ifThen(b.lt(t, queries), [&] { store(rowOf(t), head, b.get(total), sums); });
   }
 

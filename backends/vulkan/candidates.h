@@ -15,7 +15,7 @@ public:
   Candidates(Emitter &e, const SampleSpec &spec, uint32_t operand)
       : e(e), b(e.b), type(spec.type), operand(operand), keys(e.shared(Builder::u32(), kListed, "keys")),
         places(e.shared(Builder::u32(), kListed, "places")), columns(e.extent(spec.columns)),
-        lane(b.localId(0)), size(b.variable(columns)), listed(b.variable(e.u(0))) {}
+        lane(b.localId(0)), all(spec.columns), size(b.variable(columns)), listed(b.variable(e.u(0))) {}
 
   void begin(Value row) {
     base = b.mul(row, columns);
@@ -37,15 +37,16 @@ public:
 
   using Body = std::function<void(Value key, Value number)>;
   /// All candidates, neighbours by neighbouring invocations. Some calls are for none: their key is 0.
-  void forAll(const Body &body) {
-    b.forRange(lane, b.get(size), e.u(kAtOnce * kLanes),
-               [&](Value first) { some(first, kLanes, b.get(size), body); });
-  }
+  void forAll(const Body &body) { forAll(all, body); }
+  /// The same where it is known that they are listed.
+  void forListed(const Body &body) { forAll(kListed, body); }
   /// The invocation's own consecutive part, in the row's order.
   void forSegment(const Body &body) {
     Value part = b.div(b.add(b.get(size), e.u(kLanes - 1)), e.u(kLanes));
     Value begin = b.mul(lane, part), end = b.min(b.add(begin, part), b.get(size));
-    b.forRange(begin, end, e.u(kAtOnce), [&](Value first) { some(first, 1, end, body); });
+    b.forRange(
+        begin, end, e.u(kAtOnce), [&](Value first) { some(first, 1, end, body); },
+        e.atMost((all.factor + kLanes - 1) / kLanes));
   }
   /// Where in the row candidate `number` is.
   Value placeOf(Value number) {
@@ -81,6 +82,11 @@ public:
 private:
   static constexpr uint32_t kAtOnce = 4;
 
+  void forAll(const Extent &most, const Body &body) {
+    b.forRange(
+        lane, b.get(size), e.u(kAtOnce * kLanes),
+        [&](Value first) { some(first, kLanes, b.get(size), body); }, e.atMost(most));
+  }
   // Candidates first + j step with a number below `end`: several loads at once.
   void some(Value first, uint32_t step, Value end, const Body &body) {
     auto at = [&](uint32_t j) { return b.add(first, e.u(j * step)); };
@@ -108,6 +114,7 @@ private:
   const uint32_t operand;
   Shared keys, places;
   Value columns, lane, base;
+  const Extent all; ///< static
   Variable size, listed;
   spirv::Private loaded = b.privateArray(Builder::u32(), kAtOnce);
 };

@@ -44,20 +44,27 @@ uint32_t Emitter::insideCount(uint32_t operands) const {
 Kernel Emitter::finish() {
   kernel.words = b.finish();
   kernel.push_words = b.pushWords();
+  kernel.loops = b.loops();
   return std::move(kernel);
 }
 
 //===- indices -----------------------------------------------------------------------------------------===//
 
-Value Emitter::pushed(const Extent &extent) {
+uint32_t Emitter::pushNumber(const Extent &extent) {
   const uint32_t first = insideCount(kernel.operands);
   auto found = std::find(kernel.push.begin() + first, kernel.push.end(), extent);
   if (found == kernel.push.end()) found = kernel.push.insert(found, extent);
-  return b.push(static_cast<uint32_t>(found - kernel.push.begin()));
+  return static_cast<uint32_t>(found - kernel.push.begin());
 }
 
 Value Emitter::extent(const Extent &extent) {
-  return extent.isStatic() ? u(static_cast<uint64_t>(extent.factor)) : pushed(extent);
+  return extent.isStatic() ? u(static_cast<uint64_t>(extent.factor)) : b.push(pushNumber(extent));
+}
+
+spirv::Most Emitter::mostOf(const Extent &extent) {
+  using By = spirv::Most::By;
+  if (extent.isStatic()) return {By::number, static_cast<uint32_t>(extent.factor)};
+  return {By::push, pushNumber(extent)};
 }
 
 Value Emitter::anySize(const Extent &extent) {
@@ -65,13 +72,14 @@ Value Emitter::anySize(const Extent &extent) {
   return b.push(static_cast<uint32_t>(kernel.push.size() - 1));
 }
 
-void Emitter::forGroups(Value end, const std::function<void(Value)> &body) {
-  b.forRange(b.groupId(0), end, b.groupCount(0), body);
+void Emitter::forGroups(Value end, const std::function<void(Value)> &body, int axis, uint32_t each) {
+  constexpr spirv::Most::By kBy[] = {spirv::Most::By::x, spirv::Most::By::y, spirv::Most::By::z};
+  b.forRange(b.groupId(axis), end, b.groupCount(axis), body, {.most = spirv::Most{kBy[axis], each}});
 }
 
-void Emitter::forItems(const Extent &items, const std::function<void(Value)> &body) {
+void Emitter::forItems(Value items, const std::function<void(Value)> &body) {
   Value step = b.mul(b.groupCount(0), u(kernel.local_size[0]));
-  b.forRange(b.globalId(0), extent(items), step, body);
+  b.forRange(b.globalId(0), items, step, body, {.most = spirv::Most{spirv::Most::By::x, 1}});
 }
 
 void Emitter::forOwn(Value lane, uint32_t lanes, uint32_t size,
@@ -86,8 +94,7 @@ void Emitter::forOwn(Value lane, uint32_t lanes, uint32_t size,
 }
 
 void Emitter::forUnits(bool in_parts, const std::function<void(Unit)> &body) {
-  Value step = b.mul(b.groupCount(0), u(kernel.local_size[0]));
-  b.forRange(b.globalId(0), unitCount(), step, [&](Value i) {
+  forItems(unitCount(), [&](Value i) {
     Value number = b.add(firstUnit(), i);
     body({in_parts ? i : number, number});
   });

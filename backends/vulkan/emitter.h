@@ -35,9 +35,15 @@ public:
   Value extent(const Extent &extent);
   /// A push constant of its own even where no call decides, so that one kernel serves every size.
   Value anySize(const Extent &extent);
-  /// for (i = first; i < end; i += step), the number of workgroups in x deciding the step.
-  void forItems(const Extent &items, const std::function<void(Value item)> &body);
-  void forGroups(Value end, const std::function<void(Value group)> &body);
+  /// The same of a loop's most steps, where the end that it has is computed.
+  spirv::LoopHint atMost(const Extent &extent) { return {.most = mostOf(extent)}; }
+  /// for (i = first; i < end; i += step), the number of workgroups deciding the step: where a device counts
+  /// to enough of them, one item for each invocation, `each` groups for each workgroup.
+  void forItems(Value items, const std::function<void(Value item)> &body);
+  void forItems(const Extent &items, const std::function<void(Value item)> &body) {
+    forItems(extent(items), body);
+  }
+  void forGroups(Value end, const std::function<void(Value group)> &body, int axis = 0, uint32_t each = 1);
   /// Of `size` elements those of number `lane`, lane + lanes, ...; i counts them for this invocation.
   void forOwn(Value lane, uint32_t lanes, uint32_t size,
               const std::function<void(uint32_t i, Value at)> &body);
@@ -98,7 +104,8 @@ public:
   uint32_t invocations() const { return kernel.local_size[0] * kernel.local_size[1]; }
 
 private:
-  Value pushed(const Extent &extent);
+  uint32_t pushNumber(const Extent &extent);
+  spirv::Most mostOf(const Extent &extent);
   Value floatBits(Value x, Type type); ///< f16 or bf16 in the low half
   uint32_t binding(uint32_t operand) const {
     if (auto found = coherent.find(operand); found != coherent.end()) return found->second;

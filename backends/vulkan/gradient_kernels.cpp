@@ -167,13 +167,14 @@ Kernel scatterAddKernel(const ScatterAddSpec &spec) {
     std::vector<Variable> sums;
     for (uint32_t j = 0; j < own; ++j)
       sums.push_back(b.variable(e.load(2, b.add(base, b.min(column(j), last)), kFloat)));
-    b.forRange(begin, end, e.u(1), [&](Value i) {
+    auto add = [&](Value i) {
       b.ifThen(b.eq(id(i), row.number), [&] {
         Value from = b.mul(i, columns);
         for (uint32_t j = 0; j < own; ++j)
           b.set(sums[j], b.add(b.get(sums[j]), e.load(1, b.add(from, b.min(column(j), last)), kFloat)));
       });
-    });
+    };
+    b.forRange(begin, end, e.u(1), add, e.atMost(spec.count));
     for (uint32_t j = 0; j < own; ++j)
       b.ifThen(b.lt(column(j), columns), [&] { e.store(2, b.add(base, column(j)), kFloat, b.get(sums[j])); });
   };

@@ -12,7 +12,7 @@
 // this dispatch computes; kOffsets + i is where operand i begins in a shared binding, in words.
 #pragma once
 #include "backends/common/kernel_types.h"
-#include "backends/vulkan/spirv/module.h"
+#include "backends/vulkan/spirv/builder.h"
 
 #include <array>
 #include <string>
@@ -61,7 +61,8 @@ struct Kernel {
   /// What a device must have beyond the baseline ("subgroup_arithmetic"), or be ("cpu").
   std::vector<std::string> features;
   std::vector<uint8_t> texels = {};
-  SubgroupSizes subgroups = {}; ///< that the kernel may have
+  std::vector<spirv::Loop> loops; ///< see spirv::Builder::loops()
+  SubgroupSizes subgroups = {};   ///< that the kernel may have
 };
 
 } // namespace linnet::vulkan

@@ -284,5 +284,7 @@ struct MatmulVariant {
   MatrixShape shape = {}; ///< of a matrix variant
 };
 Kernel packedMatmulKernel(const PackedMatmulSpec &spec, const MatmulVariant &variant);
+/// That a workgroup computes, one after the other.
+uint32_t panelsOfGroup(const PackedMatmulSpec &spec, const MatmulVariant &variant);
 
 } // namespace linnet::vulkan

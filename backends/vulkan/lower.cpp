@@ -29,6 +29,9 @@ fb::ShaderT shaderOf(const Kernel &kernel) {
   shader.features = kernel.features;
   shader.texels = kernel.texels;
   shader.subgroup_min = kernel.subgroups.least, shader.subgroup_max = kernel.subgroups.most;
+  for (const spirv::Loop &loop : kernel.loops)
+    shader.loops.emplace_back(loop.in, loop.step, loop.most.number, static_cast<fb::LoopBy>(loop.most.by),
+                              loop.inner);
   return shader;
 }
 

@@ -48,13 +48,6 @@ Operands texelsOf(const PackedMatmulSpec &spec) {
   return where;
 }
 
-/// To bring together what workgroups have found costs little, but no little beside one panel by a CPU. Where
-/// each subgroup normalizes the rows again, that is for several panels.
-uint32_t panelsOfGroup(const PackedMatmulSpec &spec, const MatmulVariant &variant) {
-  if (!spec.argmax) return 1;
-  return variant.subgroup ? 8 : variant.kind == MatmulVariant::lanes ? 4 : 1;
-}
-
 /// Workgroups along k: where columns are too few to fill a GPU and each has enough to do to be worth its
 /// result's way through memory.
 uint32_t piecesOf(const PackedMatmulSpec &spec, const MatmulVariant &variant) {

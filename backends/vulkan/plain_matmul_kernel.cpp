@@ -98,7 +98,7 @@ struct PlainMatmul {
                 const std::function<void(Value row, Value column)> &body) {
     auto tiles = [&](Value size, uint32_t tile) { return b.div(b.add(size, e.u(tile - 1)), e.u(tile)); };
     auto along = [&](int which, Value end, const std::function<void(Value)> &each) {
-      b.forRange(b.groupId(which), end, b.groupCount(which), each);
+      e.forGroups(end, each, which);
     };
     Value across = tiles(n_here, columns);
     along(axis, tiles(m_here, rows), [&](Value down) {
@@ -207,8 +207,10 @@ struct CpuBlocks : PlainMatmul {
       std::vector<Variable> sums;
       for (uint32_t r = 0; r < kRows; ++r) sums.push_back(b.variable(b.splat(e.f(0), 4)));
       Value whole = b.bitAnd(k_size, e.u(0xfffffffcu));
-      b.forRange(e.u(0), whole, e.u(4), [&](Value k) { addFour(sums, k); });
-      if (!foursOfK(spec)) b.forRange(whole, k_size, e.u(1), [&](Value k) { addOne(sums, k, wRow(k)); });
+      b.forRange(e.u(0), whole, e.u(4), [&](Value k) { addFour(sums, k); }, {.most = b.mostOf(k_size)});
+      if (!foursOfK(spec))
+        b.forRange(
+            whole, k_size, e.u(1), [&](Value k) { addOne(sums, k, wRow(k)); }, e.atMost(3));
       storeBlock(own, e.u(0), row, first, sums);
     });
   }
@@ -293,8 +295,7 @@ Kernel matmulKernel(const MatmulSpec &spec) {
   Emitter e(nameOf("each", spec), PlainMatmul::operands(spec), kItems, spec.where);
   Builder &b = e.b;
   PlainMatmul body{e, spec};
-  Value step = b.mul(b.groupCount(0), e.u(kItems));
-  b.forRange(b.globalId(0), b.mul(b.mul(body.groups, body.m), body.n), step, [&](Value i) {
+  e.forItems(b.mul(b.mul(body.groups, body.m), body.n), [&](Value i) {
     Value column = b.mod(i, body.n), line = b.div(i, body.n), row = b.mod(line, body.m);
     body.of(b.div(line, body.m));
     Variable sum = b.variable(e.f(0));

@@ -97,7 +97,9 @@ Kernel poolKernel(const PoolSpec &spec) {
     Value result;
     if (spec.mode == Pooling::mean) {
       Variable sum = b.variable(e.f(0));
-      b.forRange(e.u(0), length, e.u(1), [&](Value t) { b.set(sum, b.add(b.get(sum), x(t))); });
+      b.forRange(
+          e.u(0), length, e.u(1), [&](Value t) { b.set(sum, b.add(b.get(sum), x(t))); },
+          e.atMost(spec.positions));
       result = b.div(b.get(sum), b.convert(length, Builder::f32()));
     } else {
       result = x(spec.mode == Pooling::last ? b.sub(length, e.u(1)) : e.u(0));

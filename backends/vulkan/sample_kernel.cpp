@@ -130,7 +130,7 @@ private:
     static_assert(Candidates::kListed <= kLanes * kBins);
     Shared weights = slots;
     b.barrier(); // an earlier edge or sum may still be read
-    candidates.forAll([&](Value key, Value number) {
+    candidates.forListed([&](Value key, Value number) {
       b.ifThen(b.lt(number, candidates.count()),
                [&] { b.store(weights, number, b.select(b.le(least, key), weigh(key), e.f(0))); });
     });
@@ -139,16 +139,17 @@ private:
       b.store(floats, e.u(0), e.f(0));
     });
     b.barrier();
-    candidates.forAll([&](Value key, Value number) {
+    candidates.forListed([&](Value key, Value number) {
       b.ifThen(b.le(least, key), [&] {
         Variable below = b.variable(e.f(0)), equal = b.variable(e.f(0)), before = b.variable(e.u(0));
-        b.forRange(e.u(0), candidates.count(), e.u(1), [&](Value i) {
+        auto beside = [&](Value i) {
           Value other = candidates.keyAt(i), weight = b.load(weights, i), same = b.eq(other, key);
           b.set(below, b.add(b.get(below), b.select(b.lt(other, key), weight, e.f(0))));
           b.set(equal, b.add(b.get(equal), b.select(same, weight, e.f(0))));
           Value twin = b.logicalAnd(same, b.lt(i, number));
           b.set(before, b.select(twin, e.u(1), b.get(before)));
-        });
+        };
+        b.forRange(e.u(0), candidates.count(), e.u(1), beside, e.atMost(Candidates::kListed));
         Value edge = b.logicalAnd(b.le(b.get(below), limit), b.lt(limit, b.add(b.get(below), b.get(equal))));
         b.ifThen(b.logicalAnd(edge, b.eq(b.get(before), e.u(0))), [&] {
           b.store(words, e.u(0), key);

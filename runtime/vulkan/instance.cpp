@@ -190,6 +190,8 @@ Inventory readInventory(const Api &api, VkInstance instance, VkPhysicalDevice de
   if (has_driver) to.driver = fmt::format("{} {}", driver.driverName, driver.driverInfo);
   readLimits(to, properties.properties.limits, maintenance);
   to.limits.host_pointer = host.minImportedHostPointerAlignment;
+  // LP_MAX_TGSI_LOOP_ITERATIONS of Mesa's gallivm; one step early, as it counts down to 0.
+  if (to.name.starts_with("llvmpipe")) to.limits.loop_steps = 65534;
   readSubgroups(to, subgroups);
   FeatureChain chain(plain.apiVersion, extensions);
   api.GetPhysicalDeviceFeatures2(device, chain.head());

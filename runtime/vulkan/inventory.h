@@ -30,6 +30,8 @@ struct Limits {
   uint32_t shared_bytes = 16384; ///< maxComputeSharedMemorySize
   uint32_t subgroup = 1, subgroup_min = 1,
            subgroup_max = 1; ///< min and max differ where a size can be asked for
+  /// Steps of all loops of an invocation together, behind which the driver ends them without a word.
+  uint64_t loop_steps = UINT64_MAX;
 };
 
 struct Heap {

@@ -34,7 +34,7 @@ public:
       whole_part.push[i] = static_cast<uint32_t>(evaluate(step.push()->Get(i), symbols));
     for (uint32_t i = 0; i < step.groups()->size(); ++i) {
       const fb::Groups &g = *step.groups()->Get(i);
-      axis_groups[i] = ceilDivide(evaluate(g.amount(), symbols), g.per());
+      axis_groups[i] = ceilDivide(static_cast<uint64_t>(evaluate(g.amount(), symbols)), g.per());
     }
     sizes = whole;
     LINNET_TRY(split(0, whole_part, sizes, axis_groups));
@@ -42,9 +42,7 @@ public:
   }
 
 private:
-  static uint64_t ceilDivide(int64_t amount, uint32_t per) {
-    return (static_cast<uint64_t>(amount) + per - 1) / per;
-  }
+  static uint64_t ceilDivide(uint64_t amount, uint32_t per) { return (amount + per - 1) / per; }
 
   // The most bytes that the device binds there.
   uint64_t rangeOf(uint32_t arg) const {
@@ -89,8 +87,7 @@ private:
         range.size = count * bytes;
       }
       auto along = groups;
-      if (s.axis() < 3)
-        along[s.axis()] = ceilDivide(static_cast<int64_t>(count), step.groups()->Get(s.axis())->per());
+      if (s.axis() < 3) along[s.axis()] = ceilDivide(count, step.groups()->Get(s.axis())->per());
       LINNET_TRY(split(number + 1, smaller, cut, along));
     }
     return {};
@@ -102,6 +99,7 @@ private:
       if (groups[i] == 0) return {};
       part.groups[i] = static_cast<uint32_t>(std::min<uint64_t>(groups[i], limits.groups[i]));
     }
+    LINNET_TRY(checkLoops(part, groups));
     LINNET_TRY(bind(part, ranges));
     for (uint32_t i = 0; i < part.bindings.size(); ++i) {
       Range &range = part.bindings[i];
@@ -112,6 +110,27 @@ private:
     }
     planned.parts.push_back(std::move(part));
     return {};
+  }
+
+  // Of all loops together. In floating point: whatever an artifact says, nothing overflows.
+  Result<void> checkLoops(const Part &part, const std::array<uint64_t, 3> &groups) const {
+    if (!shader.loops()) return {};
+    double all = 0;
+    std::vector<double> rounds; // of each loop
+    for (const fb::Loop *loop : *shader.loops()) {
+      const double begun = loop->in() < 0 ? 1 : rounds[static_cast<size_t>(loop->in())];
+      double once = ceilDivide(loop->most(), loop->step());
+      if (loop->by() == fb::LoopBy::push) once = ceilDivide(part.push[loop->most()], loop->step());
+      if (loop->by() >= fb::LoopBy::x) {
+        const auto axis = static_cast<size_t>(loop->by()) - static_cast<size_t>(fb::LoopBy::x);
+        once = static_cast<double>(loop->most()) * ceilDivide(groups[axis], part.groups[axis]);
+      }
+      rounds.push_back(begun * once);
+      all += begun + rounds.back() * (1 + static_cast<double>(loop->inner()));
+    }
+    if (all <= static_cast<double>(limits.loop_steps)) return {};
+    return errorf("shader '{}' may take {} steps of loops, the driver ends them after {}",
+                  shader.name()->string_view(), all, limits.loop_steps);
   }
 
   Result<void> bind(Part &part, const std::vector<Range> &ranges) const {

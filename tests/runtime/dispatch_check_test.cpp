@@ -100,6 +100,26 @@ TEST_CASE("each claim of a GPU program is checked") {
        },
        "texels of 3 words"},
       {[](P &p) {
+         p.shaders[0]->loops = {{-1, 1, 2, fb::LoopBy::number, 0}, {1, 1, 2, fb::LoopBy::number, 0}};
+       },
+       "shader 'rows': loop 1 is in loop 1, in steps of 1, by 0 2"},
+      {[](P &p) {
+         p.shaders[0]->loops = {{-1, 0, 2, fb::LoopBy::x, 0}};
+       },
+       "loop 0 is in loop -1, in steps of 0"},
+      {[](P &p) {
+         p.shaders[0]->loops = {{-1, 1, 3, fb::LoopBy::push, 0}};
+       },
+       "in steps of 1, by 1 3"},
+      {[](P &p) {
+         p.shaders[0]->loops = {{-1, 1, 3, static_cast<fb::LoopBy>(9), 0}};
+       },
+       "in steps of 1, by 9 3"},
+      {[](P &p) {
+         p.shaders[0]->loops.assign(257, {-1, 1, 1, fb::LoopBy::number, 0});
+       },
+       "shader 'rows': 257 loops"},
+      {[](P &p) {
          p.shaders[0]->texels = {4, 1, 2};
        },
        "argument 2: writes to texels"},

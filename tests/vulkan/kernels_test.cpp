@@ -10,6 +10,7 @@
 #include <string>
 
 using namespace linnet::vulkan;
+namespace spirv = linnet::spirv;
 using linnet::spirv::Words;
 
 namespace {
@@ -38,6 +39,11 @@ void check(const Kernel &kernel) {
   CHECK(kernel.shared_bytes <= 16384);
   CHECK(kernel.push_words <= 32);
   CHECK(kernel.push.size() <= kFirstUnit);
+  // How far each loop goes is known: see spirv::Builder::loops().
+  for (const auto &loop : kernel.loops) {
+    CHECK((loop.most.by != spirv::Most::By::number || loop.most.number < UINT32_MAX));
+    CHECK(loop.inner < 65534);
+  }
 }
 
 void checkOnCpu(MatmulSpec spec) {

@@ -55,9 +55,8 @@ TEST_CASE("shared memory, loops, branches and extended instructions are valid", 
       b.eq(lane, b.constant(0u)),
       [&] {
         Variable total = b.variable(b.constant(0.0f));
-        b.forRange(
-            b.constant(0u), b.constant(32u), b.constant(1u),
-            [&](Value j) { b.set(total, b.add(b.get(total), b.load(partial, j))); }, /*unroll=*/true);
+        b.forRange(b.constant(0u), b.constant(32u), b.constant(1u),
+                   [&](Value j) { b.set(total, b.add(b.get(total), b.load(partial, j))); }, {.unroll = true});
         b.store(1, row, b.get(total));
       },
       [&] {});

@@ -83,15 +83,15 @@ void HalfTile::add(std::span<const Variable> sums, Value scale) {
   Value first = b.mul(y, e.u(kPer)), none = b.convert(b.splat(e.f(0), 4), kHalf4);
   std::vector<Variable> products(sums.size());
   for (Variable &product : products) product = b.variable(none);
-  b.forRange(
-      e.u(0), e.u(kDepth / kRun), e.u(1),
-      [&](Value run) {
-        for (const Variable &product : products) b.set(product, none);
-        for (uint32_t i = 0; i < kRun / 4; ++i)
-          multiply(products, first, b.add(b.mul(run, e.u(kRun / 4)), e.u(i)));
-        for (uint32_t r = 0; r < sums.size(); ++r) take(products[r], b.add(first, e.u(r)), scale, sums[r]);
-      },
-      true);
+  b.forRange(e.u(0), e.u(kDepth / kRun), e.u(1),
+             [&](Value run) {
+               for (const Variable &product : products) b.set(product, none);
+               for (uint32_t i = 0; i < kRun / 4; ++i)
+                 multiply(products, first, b.add(b.mul(run, e.u(kRun / 4)), e.u(i)));
+               for (uint32_t r = 0; r < sums.size(); ++r)
+                 take(products[r], b.add(first, e.u(r)), scale, sums[r]);
+             },
+             {.unroll = true});
 }
 
 void HalfTile::multiply(std::span<const Variable> products, Value first, Value four) {

@@ -82,6 +82,13 @@ void require(Emitter &e, const PackedMatmulSpec &spec, const MatmulVariant &vari
 
 } // namespace
 
+// To bring together what workgroups have found costs little, but no little beside one panel by a CPU. Where
+// each subgroup normalizes the rows again, that is for several panels.
+uint32_t panelsOfGroup(const PackedMatmulSpec &spec, const MatmulVariant &variant) {
+  if (!spec.argmax) return 1;
+  return variant.subgroup ? 8 : variant.kind == MatmulVariant::lanes ? 4 : 1;
+}
+
 Kernel packedMatmulKernel(const PackedMatmulSpec &spec, const MatmulVariant &variant) {
   const auto [local_x, local_y] = localSizeOf(variant);
   Emitter e(nameOf(spec, variant), PackedMatmul::operands(spec, variant), local_x, spec.where, local_y);

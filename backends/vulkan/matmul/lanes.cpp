@@ -3,6 +3,7 @@
 // one barrier; the workgroups that share a long k in working memory (last_done.h).
 #include "backends/vulkan/matmul/packed.h"
 
+#include <algorithm>
 #include <bit>
 
 namespace linnet::vulkan {
@@ -67,7 +68,7 @@ private:
         for (Variable sum : sums) b.set(sum, b.add(b.get(sum), b.subgroupShuffleXor(b.get(sum), apart)));
       });
     };
-    b.forRange(e.u(0), e.u(steps), e.u(1), step, true);
+    b.forRange(e.u(0), e.u(steps), e.u(1), step, {.unroll = true});
   }
 
   void meetSubgroups(std::span<const Variable> sums) {
@@ -108,7 +109,9 @@ private:
   }
   Value total(Value count, const std::function<Value(Value)> &term) {
     Variable sum = b.variable(e.f(0));
-    b.forRange(e.u(0), count, e.u(1), [&](Value i) { b.set(sum, b.add(b.get(sum), term(i))); });
+    const uint32_t most = std::max(variant.pieces, e.invocations() / variant.subgroups.least);
+    auto one = [&](Value i) { b.set(sum, b.add(b.get(sum), term(i))); };
+    b.forRange(e.u(0), count, e.u(1), one, e.atMost(most));
     return b.get(sum);
   }
   void store(Value first, Value panel, Value i, Value sum) {

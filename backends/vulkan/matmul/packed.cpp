@@ -34,12 +34,13 @@ void PackedMatmul::forTiles(const std::function<void(Value panel, Value first_ro
 void PackedMatmul::forRows(const std::function<void(Value first_row)> &body) {
   Value m = e.extent(spec.m);
   Value tiles = b.div(b.add(m, e.u(variant.rows - 1)), e.u(variant.rows));
-  b.forRange(b.groupId(1), tiles, b.groupCount(1), [&](Value tile) { body(b.mul(tile, e.u(variant.rows))); });
+  e.forGroups(
+      tiles, [&](Value tile) { body(b.mul(tile, e.u(variant.rows))); }, 1);
 }
 
 void PackedMatmul::forPanels(const std::function<void(Value panel)> &body) {
-  b.forRange(b.groupId(0), e.unitCount(), b.groupCount(0),
-             [&](Value unit) { body(b.add(unit, e.firstUnit())); });
+  auto one = [&](Value unit) { body(b.add(unit, e.firstUnit())); };
+  e.forGroups(e.unitCount(), one, 0, panelsOfGroup(spec, variant));
 }
 
 std::vector<Variable> PackedMatmul::zeros(uint32_t rows) {

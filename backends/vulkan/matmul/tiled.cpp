@@ -39,15 +39,14 @@ struct Tiled {
   }
 
   void multiply(std::span<const Variable> sums) {
-    b.forRange(
-        e.u(0), e.u(kTileK), e.u(1),
-        [&](Value k) {
-          Value four = b.load(w, b.add(quad, b.mul(k, e.u(kQuads))));
-          Value from = b.add(b.mul(y, e.u(per)), b.mul(k, e.u(variant.rows)));
-          for (uint32_t r = 0; r < per; ++r)
-            b.set(sums[r], b.fmaScaled(b.load(a, b.add(from, e.u(r))), four, b.get(sums[r])));
-        },
-        true);
+    b.forRange(e.u(0), e.u(kTileK), e.u(1),
+               [&](Value k) {
+                 Value four = b.load(w, b.add(quad, b.mul(k, e.u(kQuads))));
+                 Value from = b.add(b.mul(y, e.u(per)), b.mul(k, e.u(variant.rows)));
+                 for (uint32_t r = 0; r < per; ++r)
+                   b.set(sums[r], b.fmaScaled(b.load(a, b.add(from, e.u(r))), four, b.get(sums[r])));
+               },
+               {.unroll = true});
   }
 
   /// Invocation (quad, y) with y < 4 brings rows 4 y .. 4 y + 4. Panels are padded with zeros to k_block

@@ -112,7 +112,9 @@ Id Builder::pointerType(spv::StorageClass storage, Id pointee) {
 }
 
 Value Builder::constant(uint32_t value) {
-  return {m.constant(spv::Op::OpConstant, typeId(u32()), {value}), u32()};
+  Id id = m.constant(spv::Op::OpConstant, typeId(u32()), {value});
+  known[id] = {Most::By::number, value};
+  return {id, u32()};
 }
 Value Builder::constant(int32_t value) {
   return {m.constant(spv::Op::OpConstant, typeId(i32()), {word(value)}), i32()};
@@ -154,7 +156,9 @@ Value Builder::push(uint32_t index) {
   info.n_push = std::max(info.n_push, index + 1);
   Id type = pointerType(spv::StorageClass::PushConstant, typeId(u32())), pointer = m.newId();
   emit(body, spv::Op::OpAccessChain, {type, pointer, push_variable, constant(index).id});
-  return op(spv::Op::OpLoad, u32(), {pointer});
+  Value value = op(spv::Op::OpLoad, u32(), {pointer});
+  known[value.id] = {Most::By::push, index};
+  return value;
 }
 
 Value Builder::op(spv::Op opcode, Type type, std::initializer_list<uint32_t> operands) {
@@ -443,13 +447,39 @@ void Builder::ifElse(Value condition, const std::function<void()> &then,
   label(merge);
 }
 
+Most Builder::mostOf(Value end) const {
+  auto found = known.find(end.id);
+  return found == known.end() ? Most() : found->second;
+}
+
+size_t Builder::beginLoop(Value end, Value step, const LoopHint &hint) {
+  const Most most = hint.most ? *hint.most : mostOf(end), by = mostOf(step);
+  const bool shared = most.by != Most::By::number && most.by != Most::By::push; // among workgroups
+  const bool constant_step = !shared && by.by == Most::By::number && by.number != Most().number;
+  loop_list.push_back({loop, most, constant_step ? by.number : 1});
+  loop = int32_t(loop_list.size() - 1);
+  return size_t(loop);
+}
+
+/// One of constant size without others in it becomes steps of the one that it is in. The step that finds the
+/// end counts as well.
+void Builder::endLoop(size_t number) {
+  const Loop ended = loop_list[number];
+  loop = ended.in;
+  if (ended.most.by != Most::By::number || loop_list.size() > number + 1) return;
+  const uint64_t rounds = (uint64_t(ended.most.number) + ended.step - 1) / ended.step;
+  loop_list[size_t(loop)].inner += rounds * (1 + ended.inner) + 1;
+  loop_list.pop_back();
+}
+
 void Builder::forRange(Value begin, Value end, Value step, const std::function<void(Value)> &loop_body,
-                       bool unroll) {
+                       const LoopHint &hint) {
+  const size_t number = beginLoop(end, step, hint);
   Variable counter = variable(begin);
   Id header = m.newId(), test = m.newId(), inside = m.newId(), next = m.newId(), merge = m.newId();
   branch(header);
   label(header);
-  auto control = unroll ? spv::LoopControlMask::Unroll : spv::LoopControlMask::MaskNone;
+  auto control = hint.unroll ? spv::LoopControlMask::Unroll : spv::LoopControlMask::MaskNone;
   emit(body, spv::Op::OpLoopMerge, {merge, next, word(control)});
   branch(test);
   label(test);
@@ -462,6 +492,7 @@ void Builder::forRange(Value begin, Value end, Value step, const std::function<v
   set(counter, add(get(counter), step));
   branch(header);
   label(merge);
+  endLoop(number);
 }
 
 void Builder::memoryBarrier() {

@@ -70,6 +70,29 @@ struct MatrixVariable {
   MatrixType type;
 };
 
+/// How far a loop goes at most.
+struct Most {
+  /// A number; push constant `number`; or over the units that a workgroup takes along an axis, `number` for
+  /// each workgroup that there should be: where a device counts to fewer, some go round again.
+  enum class By : uint8_t { number, push, x, y, z };
+  By by = By::number;
+  uint32_t number = UINT32_MAX; ///< of By::number: unknown
+};
+/// What is to be known of a loop beside its range.
+struct LoopHint {
+  bool unroll = false; ///< ask the driver to
+  std::optional<Most> most =
+      {}; ///< from begin to end; without, the end says it: a constant or a push constant
+};
+
+/// A loop of the finished kernel: some drivers end an invocation's loops after so many steps.
+struct Loop {
+  int32_t in = -1; ///< number of the loop around it; -1: none
+  Most most;
+  uint32_t step = 1;
+  uint64_t inner = 0; ///< steps of loops of constant size in each of its own
+};
+
 struct KernelInfo {
   std::string name;
   std::array<uint32_t, 3> local_size = {64, 1, 1};
@@ -191,9 +214,13 @@ public:
   // Structured control flow.
   void ifThen(Value condition, const std::function<void()> &body);
   void ifElse(Value condition, const std::function<void()> &yes, const std::function<void()> &no);
-  /// for (i = begin; i < end; i += step), u32. `unroll` asks the driver to.
+  /// for (i = begin; i < end; i += step), u32.
   void forRange(Value begin, Value end, Value step, const std::function<void(Value i)> &body,
-                bool unroll = false);
+                const LoopHint &hint = {});
+  /// How far a loop goes that begins at 0 and ends there.
+  Most mostOf(Value end) const;
+  /// All loops, each behind the one that it is in. The first stands for the kernel itself.
+  const std::vector<Loop> &loops() const { return loop_list; }
 
   /// Workgroup execution and memory barrier on shared memory.
   void barrier();
@@ -236,6 +263,8 @@ private:
   Value loadVector(uint32_t buffer, Value index, Type type);
   void label(Id id);
   void branch(Id target);
+  size_t beginLoop(Value end, Value step, const LoopHint &hint);
+  void endLoop(size_t number);
 
   KernelInfo info;
   Module m;
@@ -246,6 +275,9 @@ private:
   std::vector<Id> buffers, interface;
   std::map<std::pair<uint32_t, uint32_t>, Id> vector_views; ///< by buffer and width, 0 for 64 bits
   std::map<uint32_t, Id> builtins;
+  std::map<Id, Most> known; ///< constants and push constants
+  std::vector<Loop> loop_list = {{.most = {Most::By::number, 1}}};
+  int32_t loop = 0; ///< the innermost that is open
 };
 
 } // namespace linnet::spirv
