@@ -4,17 +4,18 @@
 #include "support/error.h"
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cstdlib>
-#include <cstring>
 #include <limits>
 
 namespace linnet::vulkan {
 namespace {
 
 // Of running, in one load. Compiling is not counted: a variant that is used must be compiled anyway. A CPU
-// takes ten times as long, and lavapipe compiles when a shader first runs.
-constexpr double kBudgetGpu = 0.2, kBudgetCpu = 2;
+// takes ten times as long, and lavapipe compiles when a shader first runs; there the last choice, which is
+// used until a better one has been tried, may be a hundred times as slow, so it pays to wait for all.
+constexpr double kBudgetGpu = 0.2, kBudgetCpu = 20;
 // What is compiled side by side, and lost when the process dies of one.
 constexpr size_t kGroup = 8;
 // How long another process may take. One that is stopped in the middle must not stop this one.
@@ -50,9 +51,7 @@ Qualification::Qualification(const Inventory &inventory, const Artifact &artifac
     : inventory(inventory), program(program),
       patience(inventory.kind == Kind::cpu ? kPatienceCpu : kPatienceGpu),
       budget(inventory.kind == Kind::cpu ? kBudgetCpu : kBudgetGpu) {
-  const char *variable = std::getenv("LINNET_VULKAN_TRIALS");
-  off = variable && std::strcmp(variable, "off") == 0;
-  if (variable && std::strcmp(variable, "all") == 0) budget = std::numeric_limits<double>::infinity();
+  readVariable();
   if (off) return;
   forEachChoice(program, [&](int, const fb::Command &command, uint32_t c) {
     const auto &choices = *command.body_as_Dispatch()->choices();
@@ -69,12 +68,31 @@ Qualification::Qualification(const Inventory &inventory, const Artifact &artifac
   verdicts = Verdicts::read(inventory);
 }
 
-PutAside Qualification::aside() const {
+void Qualification::readVariable() {
+  const char *variable = std::getenv("LINNET_VULKAN_TRIALS");
+  const std::string_view text = variable ? variable : "";
+  off = text == "off";
+  if (text == "all") budget = std::numeric_limits<double>::infinity();
+  if (text.empty() || off || text == "all") return;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), budget);
+  if (error != std::errc() || end != text.data() + text.size() || !(budget >= 0))
+    complaint =
+        fmt::format("LINNET_VULKAN_TRIALS: expected 'off', 'all' or a number of seconds, found '{}'", text);
+}
+
+PutAside Qualification::failed() const {
   PutAside names;
   for (const auto &[key, variant] : variants)
     for (const Verdicts *from : {&verdicts, &passing})
       if (const Tried *found = from->find(variant.hash); found && found->verdict != Verdict::ok)
         names.insert(variant.shader);
+  return names;
+}
+
+PutAside Qualification::aside() const {
+  PutAside names = failed();
+  for (const auto &[key, variant] : variants)
+    if (!off && !trusted.count(key.shader) && !isKnown(key)) names.insert(variant.shader);
   return names;
 }
 
@@ -105,7 +123,7 @@ std::vector<Trial> Qualification::unknown(Workbench &bench) const {
   std::vector<Trial> trials;
   std::set<PipelineKey> seen;
   std::set<std::pair<int, std::vector<PipelineKey>>> looked; // in each entry
-  const PutAside names = aside();
+  const PutAside names = failed();
   forEachChoice(program, [&](int entry, const fb::Command &command, uint32_t c) {
     const auto &choices = *command.body_as_Dispatch()->choices();
     if (c + 1 == choices.size()) return;
@@ -139,10 +157,11 @@ void Qualification::takeOver(const TrialMark &left) {
 }
 
 Result<bool> Qualification::run(Workbench &bench) {
+  if (!complaint.empty()) return Error{complaint};
   if (off || unknown(bench).empty()) return true;
   auto lock = TrialLock::take(inventory, kLockPatience);
   if (!lock) return tryAll(bench, nullptr); // nothing can be remembered
-  if (!*lock) return true;                  // busy: another time
+  if (!*lock) return true;                  // busy: this start does without
   verdicts.merge(Verdicts::read(inventory));
   takeOver((*lock)->left);
   return tryAll(bench, &**lock);

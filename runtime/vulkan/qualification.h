@@ -19,23 +19,25 @@ namespace linnet::vulkan {
 
 class LINNET_API Qualification {
 public:
-  /// The variable LINNET_VULKAN_TRIALS may say "off" (nothing is tried, nothing put aside) or "all" (whatever
-  /// time it takes).
+  /// The variable LINNET_VULKAN_TRIALS may say "off" (nothing is tried, nothing put aside), "all" (whatever
+  /// time it takes), or how many seconds.
   Qualification(const Inventory &inventory, const Artifact &artifact, const fb::Program &program);
 
   /// Tries what nothing is known of. Unless the device is sound, it is to be called again with a new one,
   /// where it goes on; after the second it gives up and puts aside all that is left. An error where a choice
   /// that variants are compared with does not run.
   ///
-  /// No more than a budget of time is spent; what is left is used as it is, and tried at the next start.
+  /// No more than a budget of time is spent; what is left is not used before a later start has tried it.
   Result<bool> run(Workbench &bench);
-  /// Names of shaders that are not to be used.
+  /// Names of shaders that are not to be used: those that failed, and those that nothing is known of yet.
   PutAside aside() const;
   /// How often a variant has been run or compiled to see what it does.
   uint32_t trials() const { return tried; }
 
 private:
+  void readVariable();
   bool isKnown(const PipelineKey &key) const;
+  PutAside failed() const;
   std::optional<Trial> trialOf(Workbench &bench, int entry, const fb::Command &command, uint32_t choice,
                                const PutAside &aside) const;
   std::vector<Trial> unknown(Workbench &bench) const;
@@ -56,6 +58,7 @@ private:
   const Inventory &inventory;
   const fb::Program &program;
   bool off = false;
+  std::string complaint;                   ///< of the variable
   std::map<PipelineKey, Variant> variants; ///< of the program
   std::set<uint32_t> trusted;              ///< shaders of last choices: put aside, they would leave nothing
   Verdicts verdicts;

@@ -2,6 +2,7 @@
 #include "runtime/expr.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace linnet::vulkan {
 namespace {
@@ -27,14 +28,24 @@ std::optional<Symbols> reach(const fb::Expr *amount, int64_t target, const fb::E
 }
 
 // Several of everything, where that is a size for the choice: tiles that are full and one that is not, more
-// than one sequence. Else one more than the least that it is for, else the least.
-std::vector<Symbols> smallSizes(const fb::Entry &entry, const fb::Choice &choice) {
+// than one sequence. Else one more than the least that it is for, else the least; else what is just too much
+// for a choice before it; else the most that it is for.
+std::vector<Symbols> smallSizes(const fb::Entry &entry, const fb::Dispatch &dispatch, uint32_t number) {
+  const fb::Choice &choice = *dispatch.choices()->Get(number);
   Symbols few;
   for (int64_t bound : *entry.bounds()) few.push_back(std::min(bound, static_cast<int64_t>(few.size()) + 2));
   std::vector<Symbols> sizes = {few};
-  for (int64_t more : {1, 0})
-    if (auto symbols = reach(choice.amount(), choice.least() + more, entry)) sizes.push_back(*symbols);
+  auto add = [&](const fb::Expr *amount, int64_t target, int64_t more) {
+    if (target > std::numeric_limits<int64_t>::max() - more) return;
+    if (auto symbols = reach(amount, target + more, entry)) sizes.push_back(*symbols);
+  };
+  for (int64_t more : {1, 0}) add(choice.amount(), choice.least(), more);
   sizes.emplace_back(entry.bounds()->size(), 1);
+  for (uint32_t i = 0; i < number; ++i) {
+    const fb::Choice &before = *dispatch.choices()->Get(i);
+    add(before.amount(), before.most(), 1);
+  }
+  add(choice.amount(), choice.most(), 0);
   return sizes;
 }
 
@@ -74,7 +85,7 @@ std::optional<TrialPlan> planTrial(const Inventory &inventory, const fb::Program
                                    const fb::Entry &entry, const fb::Dispatch &dispatch, uint32_t number,
                                    const Place &place, const PutAside &aside) {
   const uint32_t choices = dispatch.choices()->size();
-  for (const Symbols &symbols : smallSizes(entry, *dispatch.choices()->Get(number))) {
+  for (const Symbols &symbols : smallSizes(entry, dispatch, number)) {
     auto candidate = planDispatch(inventory, program, dispatch, symbols, place, aside);
     if (!candidate || candidate->choice != number) continue;
     for (uint32_t other = choices - 1; other > number; --other) {

@@ -165,6 +165,14 @@ class PutAside(TestCase):
             self.assertEqual(one["why"], "wrong answer")
             self.assertRegex(one["detail"], "off by .* of the largest number|not finite")
 
+    def test_nothing_is_used_untried(self):
+        """Whatever a first start has time for: all of it, nothing, something."""
+        for trials in ("", "0", "0.05"):
+            with self.subTest(trials=trials):
+                self.cache = fresh("cache")
+                for start in range(2):
+                    self.assertTrue(self.right(trials, "wrong:matmul_direct,wrong:subgroup_attention"), start)
+
     def test_a_compile_that_crashes(self):
         """Of a variant once among others and once alone; then it is known. After two of them no other is tried."""
         width = json.loads((GOLDEN / "tiny" / "config.json").read_text())["n_embd"]

@@ -13,6 +13,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -316,6 +317,34 @@ TEST_CASE("sizes of a trial are small, and those that the choice is for") {
   CHECK(ranged(65, 1000).empty());
 }
 
+TEST_CASE("sizes of a trial reach what is left to a choice between two others") {
+  TemporaryDirectory directory;
+  writeVariants(directory / "a.linnet");
+  auto artifact = Artifact::open(directory / "a.linnet");
+  REQUIRE(artifact.ok());
+  fb::DispatchT dispatch;
+  const fb::Program &program = *artifact->program("vulkan");
+  const fb::Entry &entry = *program.entries()->Get(0);
+  entry.commands()->Get(0)->body_as_Dispatch()->UnPackTo(&dispatch);
+  for (auto &choice : dispatch.choices) choice->amount = symbol(0);
+  auto triedAt = [&](int64_t most_before, int64_t least, int64_t most) {
+    dispatch.choices[0]->most = most_before;
+    dispatch.choices[1]->least = least, dispatch.choices[1]->most = most;
+    flatbuffers::FlatBufferBuilder builder;
+    builder.Finish(fb::Dispatch::Pack(builder, &dispatch));
+    Place place = [](const fb::Ref &r) {
+      return Range{static_cast<uint32_t>(r.space()), r.offset(), r.size()};
+    };
+    auto plan = planTrial(Inventory(), program, entry,
+                          *flatbuffers::GetRoot<fb::Dispatch>(builder.GetBufferPointer()), 1, place, {});
+    return plan ? plan->symbols : std::vector<int64_t>();
+  };
+  CHECK(triedAt(7, 0, 1000) == std::vector<int64_t>{8});
+  CHECK(triedAt(7, 4, 8) == std::vector<int64_t>{8});
+  CHECK(triedAt(8, 4, 8).empty());
+  CHECK(triedAt(std::numeric_limits<int64_t>::max(), 0, 1000).empty());
+}
+
 TEST_CASE("right variants are used, and tried once") {
   Lab lab;
   CHECK(lab.start() == Seen{{0, 0}, 2});
@@ -352,6 +381,39 @@ TEST_CASE("a variant with a fault is put aside, shown, and not tried again") {
   CHECK(lab.start() == Seen{{1, 0}, 0}); // until the file is gone
   std::filesystem::remove(lab.file("verdicts"));
   CHECK(lab.start() == Seen{{0, 0}, 2});
+}
+
+TEST_CASE("what there is no time to try is not used, until a later start has tried it") {
+  Lab lab;
+  lab.fault("wrong:affine_fast");
+  setenv("LINNET_VULKAN_TRIALS", "0", 1);
+  CHECK(lab.start() == Seen{{2, 1}, 0});
+  CHECK(lab.start() == Seen{{2, 1}, 0});
+  CHECK(lab.listed().tried == 0);
+  setenv("LINNET_VULKAN_TRIALS", "100", 1);
+  CHECK(lab.start() == Seen{{1, 0}, 3});
+  setenv("LINNET_VULKAN_TRIALS", "0", 1);
+  CHECK(lab.start() == Seen{{1, 0}, 0});
+}
+
+TEST_CASE("what another process is busy trying is not used") {
+  Lab lab;
+  auto lock = TrialLock::take(lab.listed().inventory, std::chrono::milliseconds(0));
+  REQUIRE((lock && *lock));
+  CHECK(lab.start() == Seen{{2, 1}, 0});
+}
+
+TEST_CASE("a wrong LINNET_VULKAN_TRIALS is an error") {
+  Lab lab;
+  for (const char *bad : {"some", "-1", "1s", "nan"}) {
+    setenv("LINNET_VULKAN_TRIALS", bad, 1);
+    auto device = openDevice("vulkan");
+    REQUIRE(device.ok());
+    auto loaded = (*device)->load(*lab.artifact, *lab.artifact->program("vulkan"), {});
+    REQUIRE(!loaded.ok());
+    CHECK(loaded.error().message.find("expected 'off', 'all' or a number of seconds, found '" +
+                                      std::string(bad) + "'") != std::string::npos);
+  }
 }
 
 TEST_CASE("a shader that is some dispatch's last choice is not put aside") {
