@@ -64,7 +64,7 @@ struct MappedFile::Map {
 };
 
 Result<MappedFile> MappedFile::open(const std::string &path) {
-  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); // of a FIFO nobody may write to it
   if (fd < 0) return systemError(path, "cannot open");
   auto map = std::make_shared<Map>();
   map->path = path;

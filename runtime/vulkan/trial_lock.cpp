@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <sstream>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <thread>
 #include <unistd.h>
 
@@ -55,9 +56,12 @@ Result<std::optional<TrialLock>> TrialLock::take(const Inventory &inventory,
   if (path.empty()) return Error{"there is no cache folder"};
   std::error_code error;
   std::filesystem::create_directories(std::filesystem::path(path).parent_path(), error);
-  int file = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  int file = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0644);
   if (file < 0) return errorf("{}: {}", path, std::strerror(errno));
   TrialLock lock(file);
+  struct stat status;
+  if (fstat(file, &status) != 0 || !S_ISREG(status.st_mode))
+    return errorf("{}: expected a regular file", path);
   constexpr std::chrono::milliseconds kStep(20);
   for (std::chrono::milliseconds waited(0); flock(file, LOCK_EX | LOCK_NB) != 0; waited += kStep) {
     if (errno != EWOULDBLOCK && errno != EINTR) return errorf("{}: {}", path, std::strerror(errno));

@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <fstream>
 #include <limits>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -401,6 +402,19 @@ TEST_CASE("what another process is busy trying is not used") {
   auto lock = TrialLock::take(lab.listed().inventory, std::chrono::milliseconds(0));
   REQUIRE((lock && *lock));
   CHECK(lab.start() == Seen{{2, 1}, 0});
+}
+
+TEST_CASE("pipes in the place of remembered files stop no start") {
+  Lab lab;
+  const std::string files[] = {lab.file("verdicts"), lab.file("pipelines"), lab.file("trying")};
+  std::filesystem::create_directories(std::filesystem::path(files[0]).parent_path());
+  for (const std::string &file : files) REQUIRE(mkfifo(file.c_str(), 0600) == 0);
+  lab.fault("wrong:affine_fast");
+  CHECK(lab.start() == Seen{{1, 0}, 3});
+  CHECK(!TrialLock::take(lab.listed().inventory, std::chrono::milliseconds(0)).ok());
+  std::filesystem::remove(files[2]);
+  CHECK(lab.start() == Seen{{1, 0}, 3});
+  CHECK(lab.start() == Seen{{1, 0}, 0}); // the file of verdicts has taken the pipe's place
 }
 
 TEST_CASE("a wrong LINNET_VULKAN_TRIALS is an error") {
