@@ -1,14 +1,14 @@
-// The keys of one head among several workgroups: where heads are few, a GPU is otherwise empty while a token
-// is decoded. Each workgroup leaves its maximum, its total and its sums; the last one that is done goes on
-// with all of them. How many do work follows from the sequence's past, which the device alone knows: the
-// others end at once.
+// The keys of one query among several workgroups: where heads are few, a GPU is otherwise empty while a token
+// is decoded, or a few are read behind a long past. Each workgroup leaves its maximum, its total and its
+// sums; the last one that is done goes on with all of them. How many do work follows from the sequence's
+// past, which the device alone knows: the others end at once.
 #pragma once
 #include "backends/vulkan/attention.h"
 #include "backends/vulkan/last_done.h"
 
 namespace linnet::vulkan {
 
-/// Workgroups: x counts heads of all sequences, y parts.
+/// Workgroups: x counts queries of all heads and sequences, y parts.
 class AttentionParts {
 public:
   /// `block`: keys that a workgroup looks at together. Operands {parts, counters} from `first_operand` on.
@@ -19,7 +19,7 @@ public:
   void ifNeeded(Value last, const std::function<void(Value first, Value end)> &body) {
     Builder &b = e.b;
     // No more workgroups than fill the device, nor a part for so few keys that it is not worth another one.
-    Value room = b.div(e.u(kFillingGroups), e.extent(spec.batch * spec.heads));
+    Value room = b.div(e.u(kFillingGroups), e.extent(spec.batch * spec.heads * spec.queries));
     Value most = b.max(b.min(b.groupCount(1), room), e.u(1));
     Value blocks = b.div(b.add(last, e.u(block - 1)), e.u(block));
     Value each = b.div(b.add(blocks, b.sub(most, e.u(1))), most);
@@ -35,7 +35,7 @@ public:
     std::vector<Variable> &sums;
     std::function<void(const std::function<void(uint32_t i, Value column)> &)> for_columns;
   };
-  /// `body` in one workgroup of the head `item`, where the share is then all parts'.
+  /// `body` in one workgroup of the query `item`, where the share is then all parts'.
   void meet(Value lane, Value item, const Share &share, const std::function<void()> &body) {
     Builder &b = e.b;
     Variable goes_on = b.variable(b.eq(used, e.u(1)));

@@ -92,8 +92,8 @@ struct AttentionSpec {
   /// operands {q, k, v, out, past, new k, new v, k, v}, the last two as they are written. Rows of new k and v
   /// are q_stride apart, too.
   bool append = false;
-  /// Of append: workgroups that share a head's keys, for GPUs; 1: one has them all. Operands {..., parts,
-  /// counters}, wordsOfPart() of working memory for each part of a head, a counter for each head.
+  /// Workgroups that share a query's keys, for GPUs; 1: one has them all. Operands {..., parts, counters},
+  /// wordsOfPart() of working memory for each part of a query, a counter for each query.
   uint32_t parts = 1;
   int64_t wordsOfPart() const { return head_size + 2; }
 };

@@ -148,6 +148,7 @@ Result<std::vector<Choice>> Lowering::appendAndAttend(Group &group, const std::v
   if (!k || !v || ops.size() != 3) return std::vector<Choice>();
   Call call{op};
   LINNET_ASSIGN(AttentionSpec spec, attentionOf(op, call));
+  const size_t own = call.args.size();
   for (CacheAppendOp append : {k, v}) {
     LINNET_ASSIGN(const Extent stride, readRows(call, append.getEntries(), extentOf(append.getEntries(), 2)));
     LINNET_ASSIGN(const Type type, typeOf(append, append.getEntries()));
@@ -155,35 +156,12 @@ Result<std::vector<Choice>> Lowering::appendAndAttend(Group &group, const std::v
   }
   spec.append = true;
   std::vector<uint32_t> args = group.places[2];
+  args.resize(own); // without working memory
   args.insert(args.end(), {group.places[0][0], group.places[1][0], group.places[0][2], group.places[1][2]});
   std::vector<Choice> choices = attentionChoices(group.call, spec, args);
-  addInParts(group, spec, args, choices);
+  addInParts(group.call, op, spec, args, choices);
   for (Choice &choice : choices) choice.amount = spec.queries, choice.least = choice.most = 1;
   return choices;
-}
-
-/// Behind the choice for CPUs, if any: each head's keys among several workgroups, where heads are too few for
-/// a GPU.
-void Lowering::addInParts(Group &group, AttentionSpec spec, std::vector<uint32_t> args,
-                          std::vector<Choice> &choices) {
-  auto op = llvm::cast<AttentionOp>(group.call.op);
-  const auto cache = tensorOf(op.getK());
-  const int64_t heads = cache.getDimSize(1);
-  const auto room = cache.isDynamicDim(2) ? boundOf(entry, dimName(cache, 2)) : cache.getDimSize(2);
-  if (!room || cache.isDynamicDim(1)) return;
-  const auto parts = std::min((kFillingGroups + heads - 1) / heads, (*room - 1) / kLeastKeysOfPart + 1);
-  if (parts < 2) return;
-  const auto batch = int64_t(group.call.args[args[4]].ref.size / 4); // at the bounds, of past
-  spec.parts = uint32_t(parts);
-  args.push_back(addWorking(group.call, batch * heads * parts * spec.wordsOfPart()));
-  args.push_back(addCounters(group.call, batch * heads));
-  spec.where = where(group.call, args, true);
-  auto behind = std::ranges::find_if(
-      choices, [](const Choice &choice) { return !std::ranges::count(choice.kernel.features, "cpu"); });
-  choices.insert(behind, {.kernel = attentionKernel(spec),
-                          .groups = {{spec.batch * spec.heads, 1}, {parts, 1}},
-                          .where = spec.where,
-                          .args = args});
 }
 
 /// {ids, out, table, scale?, past?, places, scale of places?}

@@ -2,6 +2,9 @@
 // items.
 #include "backends/vulkan/lowering.h"
 
+#include <algorithm>
+#include <numeric>
+
 using namespace mlir;
 
 namespace linnet::vulkan {
@@ -17,7 +20,11 @@ Result<void> Lowering::checkHead(Operation *op, RankedTensorType q) {
 Result<void> Lowering::lowerAttention(AttentionOp op) {
   Call call{op};
   LINNET_ASSIGN(const AttentionSpec spec, attentionOf(op, call));
-  return emit(call, attentionChoices(call, spec, {}));
+  std::vector<uint32_t> args(call.args.size());
+  std::iota(args.begin(), args.end(), 0);
+  std::vector<Choice> choices = attentionChoices(call, spec, args);
+  addInParts(call, op, spec, args, choices);
+  return emit(call, std::move(choices));
 }
 
 Result<AttentionSpec> Lowering::attentionOf(AttentionOp op, Call &call) {
@@ -72,6 +79,32 @@ std::vector<Choice> Lowering::attentionChoices(const Call &call, AttentionSpec s
   if (spec.append) add(where(call, args, true)); // more operands than some devices bind
   add(plain);
   return choices;
+}
+
+/// Behind the choice for CPUs, if any: the keys of each query among several workgroups, where heads and
+/// queries are too few for a GPU. More queries are tiled.
+void Lowering::addInParts(Call &call, AttentionOp op, AttentionSpec spec, std::vector<uint32_t> args,
+                          std::vector<Choice> &choices) {
+  const auto cache = tensorOf(op.getK());
+  const int64_t heads = cache.getDimSize(1), queries = spec.append ? 1 : kAttentionTile / 2 - 1;
+  const auto room = cache.isDynamicDim(2) ? boundOf(entry, dimName(cache, 2)) : cache.getDimSize(2);
+  if (!spec.past || !room || cache.isDynamicDim(1)) return;
+  const auto parts = std::min((kFillingGroups + heads - 1) / heads, (*room - 1) / kLeastKeysOfPart + 1);
+  if (parts < 2) return;
+  const auto batch = int64_t(call.args[args[4]].ref.size / 4); // at the bounds, of past
+  const int64_t items = batch * heads * queries;
+  spec.parts = uint32_t(parts);
+  args.push_back(addWorking(call, items * parts * spec.wordsOfPart()));
+  args.push_back(addCounters(call, items));
+  spec.where = where(call, args, true);
+  auto behind = std::ranges::find_if(
+      choices, [](const Choice &choice) { return !std::ranges::count(choice.kernel.features, "cpu"); });
+  choices.insert(behind, {.kernel = attentionKernel(spec),
+                          .groups = {{spec.batch * spec.heads * spec.queries, 1}, {parts, 1}},
+                          .amount = spec.queries,
+                          .most = queries,
+                          .where = spec.where,
+                          .args = args});
 }
 
 Result<void> Lowering::lowerMask(MaskOp op) {

@@ -97,7 +97,8 @@ private:
   Result<std::vector<Choice>> readAndMultiply(Group &group, const std::vector<mlir::Operation *> &ops);
   void addArgmax(Group &group, const PackedMatmulSpec &spec, std::vector<uint32_t> &args);
   Result<std::vector<Choice>> appendAndAttend(Group &group, const std::vector<mlir::Operation *> &ops);
-  void addInParts(Group &group, AttentionSpec spec, std::vector<uint32_t> args, std::vector<Choice> &choices);
+  void addInParts(Call &call, ir::AttentionOp op, AttentionSpec spec, std::vector<uint32_t> args,
+                  std::vector<Choice> &choices);
   Result<std::vector<Choice>> embedBoth(Group &group, const std::vector<mlir::Operation *> &ops);
 
   Result<void> read(Call &call, mlir::Value value);

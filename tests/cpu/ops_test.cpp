@@ -328,17 +328,20 @@ TEST_CASE("tokens appended to the caches that their attention reads") {
 TEST_CASE("tokens appended to long caches, whose keys several workgroups share") {
   // Pasts from `least` on, three of them: nothing, the edges of parts of 128 keys, a full cache and beyond
   // it.
-  const auto [cache, head, batch, context, least] =
-      GENERATE(table<std::string, int64_t, int64_t, int64_t, int64_t>({{"f32", 20, 3, 300, 0},
-                                                                       {"f32", 7, 3, 300, 127},
-                                                                       {"f16", 64, 3, 300, 256},
-                                                                       {"f32", 64, 3, 300, 298},
-                                                                       {"bf16", 100, 1, 700, 640},
-                                                                       {"f32", 20, 20, 300, 290}}));
+  const auto [cache, head, batch, context, least, seq] = GENERATE(
+      table<std::string, int64_t, int64_t, int64_t, int64_t, int64_t>({{"f32", 20, 3, 300, 0, 1},
+                                                                       {"f32", 7, 3, 300, 127, 1},
+                                                                       {"f16", 64, 3, 300, 256, 1},
+                                                                       {"f32", 64, 3, 300, 298, 1},
+                                                                       {"bf16", 100, 1, 700, 640, 1},
+                                                                       {"f32", 20, 20, 300, 290, 1},
+                                                                       {"f32", 20, 1, 300, 126, 3},
+                                                                       {"bf16", 7, 1, 300, 254, 2},
+                                                                       {"f16", 64, 3, 700, 692, 7}}));
   checkAgreement(
       {.text = cachedAttention("f32", cache, head,
                                fmt::format("batch = {}, seq = {}, context = {}", batch, context, context)),
-       .dims = {{"batch", batch}, {"seq", 1}},
+       .dims = {{"batch", batch}, {"seq", seq}},
        .integers = {{"past", 3}},
        .tolerance = cache == "f32" ? 1e-5 : 1e-4,
        .repeats = 4,

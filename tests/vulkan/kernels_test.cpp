@@ -137,6 +137,20 @@ TEST_CASE("attention of many queries is valid", "[vulkan]") {
         {kBatch, kSeq, 3, 40, head, Extent(3 * head), Type::f32, cache, 0.3f, causal, true, true, {}}));
 }
 
+TEST_CASE("attention of a few queries whose keys workgroups share is valid", "[vulkan]") {
+  for (const bool length : {false, true})
+    for (Operands where : kPlaces) {
+      if (!where.bind.empty()) where.bind = {0, 1, 1, 0, 2, 2, 0, 3}, where.inside = 1;
+      AttentionSpec spec{kBatch,    kSeq, 3,    40,   64,     Extent(192), Type::f32,
+                         Type::f16, 0.3f, true, true, length, where};
+      spec.parts = 5;
+      const Kernel kernel = attentionKernel(spec);
+      check(kernel);
+      CHECK(kernel.features == std::vector<std::string>{"gpu"});
+      CHECK(kernel.operands == 7u + length);
+    }
+}
+
 TEST_CASE("attention that appends to the caches is valid", "[vulkan]") {
   const int64_t head = GENERATE(1, 20, 64, 131);
   const Type cache = GENERATE(Type::f32, Type::f16, Type::bf16);
