@@ -1,6 +1,7 @@
 #include "compiler/choose_dtype.h"
 
 #include "compiler/compile.h"
+#include "compiler/input.h"
 #include "linnet/session.h"
 #include "runtime/philox.h"
 #include "support/error.h"
@@ -128,6 +129,14 @@ private:
 } // namespace
 
 Result<std::string> chooseDtype(const CompileOptions &options, CompileReport &report) {
+  LINNET_ASSIGN(ModelInput input, ModelInput::open(options));
+  if (!input.generates())
+    return errorf(
+        "{}: --dtype auto compares what a model predicts next, which this one does not: expected f32, "
+        "bf16, f16, int8 or int4",
+        options.input);
+  if (!(options.max_divergence >= 0))
+    return errorf("--max-divergence is {}, expected 0 or more", options.max_divergence);
   LINNET_ASSIGN(ScratchDirectory scratch, ScratchDirectory::create("linnet-choose-dtype"));
   auto chosen = Choice(options, scratch.path()).make(report);
   if (!chosen) return errorf("--dtype auto: {}", chosen.error().message);

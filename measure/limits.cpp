@@ -213,4 +213,8 @@ Limits probeLimits(int threads) {
   return limits;
 }
 
+Limits limitsOf(std::string_view device, int threads) {
+  return device.starts_with("vulkan") ? Limits() : probeLimits(threads);
+}
+
 } // namespace linnet::measure

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <memory>
 #include <span>
+#include <string_view>
 #include <vector>
 
 namespace linnet::measure {
@@ -45,5 +46,7 @@ struct Limits {
 };
 /// About a quarter of a second. `threads` 0: what OMP_NUM_THREADS or the machine says.
 Limits probeLimits(int threads);
+/// Of what Profile::device names: a Vulkan device's are not known, and the processor's say nothing of it.
+Limits limitsOf(std::string_view device, int threads);
 
 } // namespace linnet::measure

@@ -40,7 +40,20 @@ Result<fb::BlobT> ArtifactWriter::end() {
   blob.offset = blob_offset;
   blob.size = file.size() - blob_offset;
   blob.hash = hash.digest();
-  return blob;
+  return shared(blob);
+}
+
+// Two targets often store the same weights in the same layout.
+Result<fb::BlobT> ArtifactWriter::shared(const fb::BlobT &blob) {
+  if (blob.size < kWorthSharing) return blob;
+  auto [before, is_new] = written.try_emplace({blob.hash, blob.size}, blob.offset);
+  if (is_new) return blob;
+  LINNET_ASSIGN(bool same, file.repeats(before->second, blob.offset, blob.size));
+  if (!same) return blob;
+  LINNET_TRY(file.truncate(blob.offset));
+  fb::BlobT first(blob);
+  first.offset = before->second;
+  return first;
 }
 
 Result<fb::BlobT> ArtifactWriter::add(std::span<const std::byte> bytes) {

@@ -12,8 +12,10 @@
 #include "support/result.h"
 
 #include <cstddef>
+#include <map>
 #include <span>
 #include <string>
+#include <utility>
 
 namespace linnet {
 
@@ -22,7 +24,8 @@ public:
   /// Starts a temporary file beside `path`; destroyed without finish(), it leaves nothing.
   static Result<ArtifactWriter> create(const std::string &path);
 
-  /// A blob, in pieces of any size. It starts at a multiple of 64. One at a time.
+  /// A blob, in pieces of any size. It starts at a multiple of 64. One at a time. A large one that there is
+  /// already is not written again: end() gives the range of the first.
   Result<void> begin();
   Result<void> append(std::span<const std::byte> bytes);
   Result<fb::BlobT> end();
@@ -34,10 +37,14 @@ public:
 
 private:
   ArtifactWriter(AtomicFile file, std::string path) : file(std::move(file)), path(std::move(path)) {}
+  static constexpr uint64_t kWorthSharing = 1 << 16;
   Result<void> align();
+  Result<fb::BlobT> shared(const fb::BlobT &blob);
 
   AtomicFile file;
   std::string path;
+  std::map<std::pair<uint64_t, uint64_t>, uint64_t>
+      written; ///< hash and size of large blobs: where they begin
   StreamingHash hash;
   uint64_t blob_offset = 0;
   bool open = false;

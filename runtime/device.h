@@ -95,7 +95,8 @@ LINNET_API Result<uint32_t> findState(const fb::Program &program, std::string_vi
 class LINNET_API Device {
 public:
   virtual ~Device() = default;
-  virtual std::string description() const = 0;
+  /// As it runs what was loaded with `options`.
+  virtual std::string description(const DeviceOptions &options) const = 0;
   /// `artifact` outlives the Executable.
   virtual Result<std::unique_ptr<Executable>> load(const Artifact &artifact, const fb::Program &program,
                                                    const DeviceOptions &options) = 0;

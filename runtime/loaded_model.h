@@ -18,6 +18,7 @@ struct LoadedArtifact {
 
   /// `spec` as in LoadOptions::device.
   static Result<LoadedArtifact> open(const std::string &path, const LoadOptions &options);
+  std::string deviceText() const { return device->description(options); }
   Result<std::unique_ptr<Executable>> load() { return device->load(artifact, *program, options); }
 };
 

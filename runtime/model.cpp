@@ -124,7 +124,7 @@ const std::string &Model::path() const { return state->file.artifact.path(); }
 const ModelConfig &Model::config() const { return state->config; }
 const std::string &Model::configJson() const { return state->config_json; }
 const std::optional<Tokenizer> &Model::tokenizer() const { return state->tokenizer; }
-std::string Model::device() const { return state->file.device->description(); }
+std::string Model::device() const { return state->file.deviceText(); }
 MemoryUse Model::memory() const { return state->memory; }
 
 std::vector<std::string> Model::targets() const {

@@ -188,7 +188,38 @@ Result<void> AtomicFile::put(uint64_t offset, std::span<const std::byte> data) {
   return {};
 }
 
+Result<void> AtomicFile::get(uint64_t offset, std::span<std::byte> data) {
+  while (!data.empty()) {
+    ssize_t n = pread(state->fd, data.data(), data.size(), static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return systemError(state->path, "cannot read back what was written");
+    offset += static_cast<uint64_t>(n);
+    data = data.subspan(static_cast<size_t>(n));
+  }
+  return {};
+}
+
 uint64_t AtomicFile::size() const { return state->size; }
+
+Result<bool> AtomicFile::repeats(uint64_t first, uint64_t second, uint64_t bytes) {
+  constexpr uint64_t kAtOnce = uint64_t(1) << 20;
+  LINNET_TRY(flush());
+  std::vector<std::byte> a(std::min(bytes, kAtOnce)), b(a.size());
+  for (uint64_t done = 0; done < bytes; done += a.size()) {
+    const auto part = static_cast<size_t>(std::min<uint64_t>(a.size(), bytes - done));
+    LINNET_TRY(get(first + done, std::span(a).first(part)));
+    LINNET_TRY(get(second + done, std::span(b).first(part)));
+    if (std::memcmp(a.data(), b.data(), part) != 0) return false;
+  }
+  return true;
+}
+
+Result<void> AtomicFile::truncate(uint64_t size) {
+  LINNET_TRY(flush());
+  if (ftruncate(state->fd, static_cast<off_t>(size)) != 0) return systemError(state->path, "cannot shorten");
+  state->size = size;
+  return {};
+}
 
 Result<void> AtomicFile::commit() {
   LINNET_TRY(flush());

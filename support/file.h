@@ -40,6 +40,10 @@ public:
   Result<void> writeAt(uint64_t offset, std::span<const std::byte> data);
   /// Bytes appended so far.
   uint64_t size() const;
+  /// Whether `bytes` bytes at two offsets, both of what was appended, are the same.
+  Result<bool> repeats(uint64_t first, uint64_t second, uint64_t bytes);
+  /// Takes back what was appended from `size` on.
+  Result<void> truncate(uint64_t size);
   Result<void> commit();
 
 private:
@@ -47,6 +51,7 @@ private:
   explicit AtomicFile(std::unique_ptr<State>);
   Result<void> flush();
   Result<void> put(uint64_t offset, std::span<const std::byte> data);
+  Result<void> get(uint64_t offset, std::span<std::byte> data);
   std::unique_ptr<State> state;
 };
 

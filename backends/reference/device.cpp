@@ -229,7 +229,9 @@ private:
 class ReferenceDevice : public Device {
 public:
   explicit ReferenceDevice(bool checks) : checks(checks) {}
-  std::string description() const override { return "reference: the interpreter (slow, exact)"; }
+  std::string description(const DeviceOptions &) const override {
+    return "reference: the interpreter (slow, exact)";
+  }
   Result<std::unique_ptr<Executable>> load(const Artifact &artifact, const fb::Program &program,
                                            const DeviceOptions &) override {
     auto executable = std::make_unique<ReferenceExecutable>(artifact, program, checks);

@@ -9,7 +9,10 @@ namespace {
 
 class CpuDevice : public Device {
 public:
-  std::string description() const override { return fmt::format("cpu, {} threads", omp_get_max_threads()); }
+  std::string description(const DeviceOptions &options) const override {
+    const int threads = options.threads ? options.threads : omp_get_max_threads();
+    return fmt::format("cpu, {} thread{}", threads, threads == 1 ? "" : "s");
+  }
   Result<std::unique_ptr<Executable>> load(const Artifact &artifact, const fb::Program &program,
                                            const DeviceOptions &options) override {
     return CpuExecutable::load(artifact, program, options);

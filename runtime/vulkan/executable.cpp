@@ -267,7 +267,8 @@ Result<void> VulkanExecutable::report(int entry, const Recording &recording, int
   std::vector<CommandTiming> timings;
   auto at = [&](size_t i) {
     if (ticks.empty()) return begin;
-    double ns = static_cast<double>(ticks[i] - ticks[0]) * context->inventory.timestamp_ns;
+    const Inventory &device = context->inventory;
+    double ns = static_cast<double>((ticks[i] - ticks[0]) & device.timestamp_mask) * device.timestamp_ns;
     return std::min(begin + static_cast<int64_t>(ns), end);
   };
   for (uint32_t i = 0; i < e.commands()->size(); ++i) {

@@ -148,7 +148,9 @@ void readQueues(const Api &api, VkPhysicalDevice device, double period, Inventor
   for (uint32_t i = 0; i < count && to.queue_family < 0; ++i) {
     if (!(families[i].queueFlags & VK_QUEUE_COMPUTE_BIT)) continue;
     to.queue_family = static_cast<int>(i);
-    to.timestamp_ns = families[i].timestampValidBits == 64 ? period : 0;
+    const uint32_t bits = families[i].timestampValidBits; // 0, or 36 to 64
+    to.timestamp_ns = bits ? period : 0;
+    to.timestamp_mask = bits >= 64 ? ~uint64_t(0) : (uint64_t(1) << bits) - 1;
   }
 }
 

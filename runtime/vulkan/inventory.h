@@ -53,9 +53,10 @@ struct Inventory {
   std::set<std::string> features; ///< names as in docs/artifact-format.md
   std::vector<Heap> heaps;
   std::vector<MemoryType> types;
-  double timestamp_ns = 0; ///< of a tick; 0: the queue has no time stamps
-  int queue_family = -1;   ///< that computes; -1: none
-  std::string emulates;    ///< name of the profile that made it poorer
+  double timestamp_ns = 0;     ///< of a tick; 0: the queue has no time stamps
+  uint64_t timestamp_mask = 0; ///< of the bits that count; they wrap around
+  int queue_family = -1;       ///< that computes; -1: none
+  std::string emulates;        ///< name of the profile that made it poorer
 
   /// Why Linnet cannot use it; empty: it can.
   std::string refusal() const;

@@ -17,7 +17,7 @@ class VulkanDevice : public Device {
 public:
   VulkanDevice(std::shared_ptr<Instance> instance, size_t number)
       : instance(std::move(instance)), number(number) {}
-  std::string description() const override {
+  std::string description(const DeviceOptions &) const override {
     const Inventory &device = instance->devices()[number].inventory;
     return fmt::format("vulkan:{}, {}, {}{}", number, device.name, kindName(device.kind),
                        device.emulates.empty() ? "" : ", as poor as " + device.emulates);

@@ -20,6 +20,7 @@ class Usage(TestCase):
                 (("run", model, "--ids", "1", "--temperature", "0"), "--temperature"),
                 (("run", model, "--ids", "1", "--top-p", "1.5"), "--top-p"),
                 (("run", model, "--ids", "1", "--top-k", "-1"), "--top-k"),
+                (("run", model, "--ids", "1", "--temperature", "2"), "--temperature requires --do-sample"),
                 (("run", model, "--ids", "1", "--seed", "1.5"), "--seed"),
                 (("run", model, "--ids", "1", "--stop", ""), "--stop"),
                 (("run", model, "--ids", "1", "-t", "0"), "--threads"),

@@ -159,7 +159,8 @@ class Compile(TestCase):
         self.fails("compile", tiny(), "--dtype", "auto", "--calibration", folder / "none", "-o", out, says=["none", "No such file"])
         graph, _ = perceptron()
         self.fails("compile", graph / "mlp.mlir", "--weights", graph / "mlp.safetensors", "--dtype", "auto", "-o", out,
-                   says="--dtype auto: ")
+                   says="--dtype auto compares what a model predicts next")
+        self.fails("compile", tiny(), "--dtype", "auto", "--max-divergence", "nan", "-o", out, says="--max-divergence is nan")
         self.fails("compile", tiny(), "--dtype", "auto", "--max-divergence", -1, "-o", out, code=2, says="--max-divergence")
 
 

@@ -94,6 +94,13 @@ module {
             self.leaves_nothing(folder)
 
 
+class Threads(TestCase):
+    def test_what_a_device_is_called(self):
+        for threads, name in ((1, "cpu, 1 thread"), (3, "cpu, 3 threads")):
+            done = self.succeeds("bench", golden("tiny"), "-p", 4, "-n", 0, "-r", 1, "-t", threads, "--json").json
+            self.assertEqual(done["device"], name)
+
+
 class Profile(TestCase):
     def test_an_artifact(self):
         report = self.succeeds("profile", golden("tiny"), "-p", 12, "-n", 5, "-r", 2, "--json").json

@@ -89,6 +89,26 @@ class Works(TestCase):
         self.assertEqual([test["test"] for test in done["tests"]], ["pp16", "tg4"])
         self.assertTrue(all(test["avg_ts"] > 0 for test in done["tests"]), done)
 
+    def test_the_processors_limits_are_not_the_devices(self):
+        done = self.succeeds("profile", compiled("vulkan"), "-p", 5, "-n", 1, "-r", 1, "--device", "vulkan", "--json").json
+        self.assertEqual((done["limits"]["read_bytes_per_second"], done["limits"]["f32_flops_per_second"]), (0, 0))
+
+    def test_a_processor_that_stands_in_for_a_gpu_is_named(self):
+        kind = next(device for device in self.succeeds("devices", "--json").json["vulkan"] if device["default"])["kind"]
+        said = self.succeeds("logits", compiled("vulkan"), "--ids", "1,2", "--device", "vulkan").err
+        self.assertEqual("no GPU that Linnet can use" in said, kind == "CPU", said)
+        self.assertNotIn("no GPU", self.succeeds("logits", compiled("vulkan"), "--ids", "1,2", "--device", "vulkan:0").err)
+
+    def test_equal_weights_of_two_targets_are_stored_once(self):
+        sizes = {}
+        for targets in ("cpu", "vulkan", "cpu,vulkan"):
+            path = FOLDER / f"size-{targets}.linnet"
+            self.succeeds("compile", GOLDEN / "tiny", "--target", targets, "-o", path)
+            sizes[targets] = path.stat().st_size
+        info = self.succeeds("inspect", FOLDER / "size-cpu,vulkan.linnet", "--verify").out
+        weights = (GOLDEN / "tiny" / "model.safetensors").stat().st_size
+        self.assertLess(sizes["cpu,vulkan"], sizes["cpu"] + sizes["vulkan"] - weights // 2, info)
+
     def test_the_laboratory(self):
         done = self.succeeds("bisect", GOLDEN / "tiny", "--target", "vulkan", "--max-context", 7, "-o", FOLDER / "none.mlir", "--json").json
         self.assertIs(done["found"], False)

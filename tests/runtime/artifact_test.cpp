@@ -372,6 +372,20 @@ TEST_CASE("the writer refuses what a reader would") {
   CHECK(writer->finish(metadata).ok() == false);
 }
 
+TEST_CASE("a large blob that there is already is not written again") {
+  TemporaryDirectory directory;
+  auto writer = ArtifactWriter::create(directory / "shared.linnet");
+  std::vector<std::byte> large(100000, std::byte(1)), other(large), small(1000, std::byte(3));
+  other[99999] = std::byte(2);
+  const fb::BlobT first = *writer->add(large), second = *writer->add(other), again = *writer->add(large);
+  CHECK(second.offset != first.offset);
+  CHECK(std::tuple(again.offset, again.size, again.hash) == std::tuple(first.offset, first.size, first.hash));
+  // What follows lies where the copy was; small ones, side by side in memory, are not looked for.
+  const fb::BlobT a = *writer->add(small), b = *writer->add(small);
+  CHECK(a.offset == (second.offset + second.size + 63) / 64 * 64);
+  CHECK(b.offset > a.offset);
+}
+
 TEST_CASE("a full disk while writing is an error that leaves nothing") {
   TemporaryDirectory directory;
   pid_t child = fork();

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <random>
+#include <sys/stat.h>
 #include <vector>
 
 using namespace linnet;
@@ -46,6 +47,40 @@ TEST_CASE("a file appended in pieces of any size holds them in order") {
   auto back = MappedFile::open(path);
   REQUIRE(back.ok());
   CHECK(std::vector<std::byte>(back->bytes().begin(), back->bytes().end()) == expected);
+}
+
+TEST_CASE("what was appended is compared with itself, and taken back") {
+  auto folder = ScratchDirectory::create("linnet-file-test");
+  REQUIRE(folder.ok());
+  const std::string path = folder->path() + "/shortened";
+  const auto piece = noise((3u << 20) + 5, 1), last = noise(100, 2);
+  auto file = AtomicFile::create(path);
+  REQUIRE(file.ok());
+  REQUIRE(file->write(piece).ok());
+  REQUIRE(file->write(piece).ok());
+  REQUIRE(file->write(last).ok());
+  CHECK(*file->repeats(0, piece.size(), piece.size()));
+  CHECK_FALSE(*file->repeats(0, piece.size() + 1, piece.size()));
+  CHECK_FALSE(*file->repeats(0, piece.size(), piece.size() + 1)); // the last byte of them
+  REQUIRE(file->truncate(piece.size()).ok());
+  CHECK(file->size() == piece.size());
+  REQUIRE(file->write(last).ok());
+  REQUIRE(file->commit().ok());
+  auto expected = piece;
+  expected.insert(expected.end(), last.begin(), last.end());
+  auto back = MappedFile::open(path);
+  REQUIRE(back.ok());
+  CHECK(std::vector<std::byte>(back->bytes().begin(), back->bytes().end()) == expected);
+}
+
+TEST_CASE("a pipe is refused, not waited for") {
+  auto folder = ScratchDirectory::create("linnet-file-test");
+  REQUIRE(folder.ok());
+  const std::string path = folder->path() + "/pipe";
+  REQUIRE(mkfifo(path.c_str(), 0600) == 0);
+  auto file = MappedFile::open(path);
+  REQUIRE_FALSE(file.ok());
+  CHECK(file.error().message == path + ": expected a regular file");
 }
 
 TEST_CASE("a file that is not committed leaves nothing") {

@@ -20,7 +20,7 @@ void addPassOptions(CLI::App &command, CompileOptions &options, bool may_choose)
     command
         .add_option("--max-divergence", options.max_divergence,
                     "auto: most nats a token that the type may be off f32")
-        ->check(CLI::NonNegativeNumber)
+        ->check(CLI::Range(0.0, 1e6).description(""))
         ->type_name("X")
         ->capture_default_str();
     command.add_option("--calibration", options.calibration, "auto: a text to compare types on")

@@ -58,6 +58,10 @@ Result<OpenModel> openModel(const std::string &path, const DeviceOption &device,
   LINNET_ASSIGN(Model model, Model::load(artifact, {.device = device.device, .threads = device.threads}));
   LINNET_ASSIGN(Session session, Session::open(model));
   double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  // Asked for by name it is what was wanted.
+  if (device.device == "vulkan" && model.device().find(", CPU") != std::string::npos)
+    note(
+        fmt::format("no GPU that Linnet can use ('linnet devices' says why): running on {}", model.device()));
   return OpenModel{std::move(model), std::move(session), seconds};
 }
 

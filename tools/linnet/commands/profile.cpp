@@ -74,7 +74,8 @@ Result<Trace> record(const Options &options) {
     if (interrupted()) return Error{"interrupted"};
   }
   progress.clear();
-  return Trace{options.file, measure::probeLimits(options.device.threads), profiler->profile()};
+  const measure::Limits limits = measure::limitsOf(profiler->profile().device, options.device.threads);
+  return Trace{options.file, limits, profiler->profile()};
 }
 
 Result<Trace> traceOf(const Options &options) {

@@ -133,17 +133,21 @@ void addGeneration(CLI::App &command, GenerateOptions &generate) {
       ->check(CLI::Range(int64_t(0), int64_t(1) << 30))
       ->type_name("N")
       ->capture_default_str();
-  command.add_flag("--do-sample", generate.do_sample, "draw tokens at random; else the likeliest each time");
+  CLI::Option *draws = command.add_flag("--do-sample", generate.do_sample,
+                                        "draw tokens at random; else the likeliest each time");
   command.add_option("--temperature", generate.temperature, "below 1: safer, above: wilder")
       ->check(CLI::Range(1e-6, 1e6).description(""))
+      ->needs(draws)
       ->type_name("X")
       ->capture_default_str();
   command.add_option("--top-k", generate.top_k, "draw among the K likeliest; 0: among all")
       ->check(CLI::Range(int64_t(0), int64_t(1) << 31).description(""))
+      ->needs(draws)
       ->type_name("K")
       ->capture_default_str();
   command.add_option("--top-p", generate.top_p, "draw among the likeliest that make up P together")
       ->check(CLI::Range(1e-6, 1.0).description(""))
+      ->needs(draws)
       ->type_name("P")
       ->capture_default_str();
   command
