@@ -1,5 +1,6 @@
 #include "runtime/vulkan/abandoned.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <mutex>
 #include <vector>
@@ -11,7 +12,7 @@ constexpr uint32_t kSecondsAtExit = 2;
 
 struct Abandoned {
   std::shared_ptr<Context> context;
-  std::shared_ptr<void> users;
+  std::vector<std::shared_ptr<void>> users;
 };
 
 // Never destroyed: what is in it at the end must stay.
@@ -32,7 +33,9 @@ void abandon(std::shared_ptr<Context> context, std::shared_ptr<void> users) {
   (void)registered;
   Registry &all = registry();
   std::lock_guard lock(all.mutex);
-  all.list.push_back({std::move(context), std::move(users)});
+  auto found = std::ranges::find(all.list, context, &Abandoned::context);
+  if (found == all.list.end()) found = all.list.insert(found, {std::move(context), {}});
+  found->users.push_back(std::move(users));
 }
 
 size_t reclaimAbandoned(uint32_t seconds) {
@@ -40,7 +43,7 @@ size_t reclaimAbandoned(uint32_t seconds) {
   std::lock_guard lock(all.mutex);
   std::erase_if(all.list, [&](Abandoned &one) {
     if (one.context->wait(seconds) == VK_TIMEOUT) return false;
-    one.users.reset(); // before the device
+    one.users.clear(); // before the device
     return true;
   });
   return all.list.size();

@@ -13,7 +13,7 @@
 
 namespace linnet::vulkan {
 
-/// `users`: all that was made on `context`'s device. It is destroyed when the work has ended, perhaps after
+/// `users`: what was made on `context`'s device. It is destroyed when the work has ended, perhaps after
 /// everything else that it was made from; so its destructor may use the context and nothing else.
 void abandon(std::shared_ptr<Context> context, std::shared_ptr<void> users);
 /// Destroys what has come to an end within `seconds` after all; returns how many devices have not.

@@ -2,13 +2,35 @@
 #include "runtime/vulkan/features.h"
 #include "support/error.h"
 
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+
 namespace linnet::vulkan {
+namespace {
+
+// Seconds. What a GPU has not done by then its driver ends by itself, if it can. On two cores GPT-2 takes
+// seconds for a prompt of 1,024 tokens, its largest sister some minutes for several.
+constexpr uint32_t kPatienceGpu = 2 * 60, kPatienceCpu = 10 * 60;
+
+Result<uint32_t> patienceFor(Kind kind) {
+  const char *variable = std::getenv("LINNET_VULKAN_PATIENCE");
+  if (!variable || !*variable) return kind == Kind::cpu ? kPatienceCpu : kPatienceGpu;
+  uint32_t seconds = 0;
+  const char *end = variable + std::strlen(variable);
+  if (auto read = std::from_chars(variable, end, seconds); read.ec != std::errc() || read.ptr != end)
+    return errorf("LINNET_VULKAN_PATIENCE: expected a number of seconds, found '{}'", variable);
+  return seconds;
+}
+
+} // namespace
 
 Result<std::shared_ptr<Context>> Context::open(std::shared_ptr<Instance> instance, size_t number) {
   const Instance::Found &found = instance->devices()[number];
   std::shared_ptr<Context> made(new Context(std::move(instance)));
   made->api = made->instance->functions();
   made->inventory = found.inventory;
+  LINNET_ASSIGN(made->patience, patienceFor(found.inventory.kind));
   const Api &api = made->api;
   uint32_t count = 0;
   api.EnumerateDeviceExtensionProperties(found.handle, nullptr, &count, nullptr);
@@ -92,9 +114,19 @@ Result<void> Context::submit(std::span<const VkCommandBuffer> buffers) {
   info.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO;
   info.commandBufferCount = static_cast<uint32_t>(buffers.size());
   info.pCommandBuffers = buffers.data();
+  LINNET_TRY(ready());
   LINNET_TRY(check(outcome = api.ResetFences(device, 1, &fence), "cannot reset a fence"));
   LINNET_TRY(check(outcome = api.QueueSubmit(queue, 1, &info, fence), "cannot submit"));
-  return check(outcome = patience ? wait(patience) : VK_TIMEOUT, "waiting for the device");
+  outcome = patience ? wait(patience) : VK_TIMEOUT;
+  if (outcome != VK_TIMEOUT) return check(outcome, "waiting for the device");
+  return errorf("{} has not finished in {} seconds: its driver or a shader hangs, or it needs longer "
+                "(LINNET_VULKAN_PATIENCE=SECONDS)",
+                inventory.name, patience);
+}
+
+Result<void> Context::ready() const {
+  if (outcome != VK_TIMEOUT) return {};
+  return errorf("{} has not finished an earlier run; the model has to be loaded anew", inventory.name);
 }
 
 // Second by second: a process that is stopped for a while, and a driver's threads in it, is not hanging.

@@ -58,12 +58,13 @@ public:
   VkDevice device = nullptr;
   VkQueue queue = nullptr;
   VkCommandPool commands = nullptr;
-  /// Seconds that a submission may take; 0: none is waited for. Prefill of a large model on a CPU driver
-  /// takes minutes at most.
-  uint32_t patience = 30 * 60;
+  /// Seconds that a submission may take; 0: none is waited for.
+  uint32_t patience = 0;
   /// What became of the last submission. VK_TIMEOUT: it is still under way, and nothing that it touches may
   /// be destroyed (abandoned.h).
   VkResult outcome = VK_SUCCESS;
+  /// An error where a submission is still under way: what it touches is not to be read or written either.
+  Result<void> ready() const;
 
   /// Number of a memory type among `allowed` bits that has what is asked for; -1: none.
   int memoryType(uint32_t allowed, bool device_local, bool host_visible) const;

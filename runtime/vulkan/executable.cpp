@@ -4,6 +4,7 @@
 #include "runtime/format.h"
 #include "runtime/profiling.h"
 #include "runtime/run_check.h"
+#include "runtime/vulkan/abandoned.h"
 #include "runtime/vulkan/loop.h"
 #include "support/error.h"
 
@@ -22,6 +23,10 @@ uint64_t aligned(uint64_t bytes) {
 }
 
 } // namespace
+
+VulkanExecutable::~VulkanExecutable() {
+  if (!context->ready()) abandon(context, std::move(touched));
+}
 
 Result<std::unique_ptr<Executable>> VulkanExecutable::load(std::shared_ptr<Context> context,
                                                            const Artifact &artifact,
@@ -131,9 +136,12 @@ Result<void> VulkanExecutable::clear() {
 }
 
 Result<bool> VulkanExecutable::qualify(Qualification &qualification) {
-  Workbench bench{
-      context, program, buffers, pipelines, [&](int entry, const fb::Ref &ref) { return place(entry, ref); },
-      trial};
+  Workbench bench{context,
+                  program,
+                  buffers,
+                  pipelines,
+                  [&](int entry, const fb::Ref &ref) { return place(entry, ref); },
+                  touched->trial};
   LINNET_ASSIGN(bool sound, qualification.run(bench));
   aside = qualification.aside();
   tried = qualification.trials();

@@ -13,6 +13,8 @@ namespace linnet::vulkan {
 /// has run before submits its recording again and does no more.
 class VulkanExecutable : public Executable {
 public:
+  /// What the device has not finished goes on with what it touches: see abandoned.h.
+  ~VulkanExecutable() override;
   static Result<std::unique_ptr<Executable>> load(std::shared_ptr<Context> context, const Artifact &artifact,
                                                   const fb::Program &program);
 
@@ -40,8 +42,8 @@ public:
 private:
   friend class VulkanLoop;
   VulkanExecutable(std::shared_ptr<Context> context, const Artifact &artifact, const fb::Program &program)
-      : context(context), artifact(artifact), program(program), buffers(context),
-        pipelines(context, artifact, program) {}
+      : context(context), artifact(artifact), program(program),
+        touched(std::make_shared<Touched>(context, artifact, program)) {}
   Result<void> allocate();
   bool shareWeights();
   Result<void> upload();
@@ -67,17 +69,27 @@ private:
     std::unique_ptr<Recording> recording;
   };
 
+  // By the device, while it runs.
+  struct Touched {
+    Touched(const std::shared_ptr<Context> &context, const Artifact &artifact, const fb::Program &program)
+        : buffers(context), pipelines(context, artifact, program) {}
+    Buffers buffers;
+    Pipelines pipelines;
+    std::list<Kept> recordings;
+    std::unique_ptr<Recording> trial;
+  };
+
   std::shared_ptr<Context> context;
   const Artifact &artifact;
   const fb::Program &program;
-  Buffers buffers;
-  Pipelines pipelines;
+  std::shared_ptr<Touched> touched;
+  Buffers &buffers = touched->buffers;
+  Pipelines &pipelines = touched->pipelines;
+  std::list<Kept> &recordings = touched->recordings;
   std::vector<Range> weights, states;
   Range arena, io;
   std::vector<std::vector<Range>> inputs, outputs; // of each entry
   std::set<int> apart;                             // entries that were moved
-  std::list<Kept> recordings;
-  std::unique_ptr<Recording> trial;
   PutAside aside;
   uint32_t tried = 0;
   RecordingCounts made;

@@ -1,5 +1,6 @@
 #include "runtime/vulkan/loop.h"
 #include "runtime/run_check.h"
+#include "runtime/vulkan/abandoned.h"
 #include "runtime/vulkan/executable.h"
 #include "support/error.h"
 
@@ -20,14 +21,17 @@ Result<void> checkNumber(const char *what, int number, size_t count) {
 } // namespace
 
 VulkanLoop::VulkanLoop(VulkanExecutable &executable, const LoopSpec &spec)
-    : executable(executable), context(executable.context), spec(spec), buffers(context) {}
+    : executable(executable), context(executable.context), touched(std::make_shared<Touched>(context)),
+      spec(spec) {}
 
 VulkanLoop::~VulkanLoop() {
-  for (const Stage &stage : stages)
-    if (stage.onward) copies.push_back(stage.onward);
-  if (copies.empty()) return;
-  context->api.FreeCommandBuffers(context->device, context->commands, static_cast<uint32_t>(copies.size()),
-                                  copies.data());
+  if (!context->ready()) abandon(context, std::move(touched));
+}
+
+VulkanLoop::Touched::~Touched() {
+  if (commands.empty()) return;
+  context->api.FreeCommandBuffers(context->device, context->commands, static_cast<uint32_t>(commands.size()),
+                                  commands.data());
 }
 
 Result<std::unique_ptr<VulkanLoop>> VulkanLoop::make(VulkanExecutable &executable, const LoopSpec &spec) {
@@ -161,9 +165,10 @@ void VulkanLoop::copy(VkCommandBuffer commands, const Buffers &from_list, const 
 
 // Behind what an entry did and before what the next one, or the host, does.
 Result<void> VulkanLoop::record(VkCommandBuffer &commands,
-                                const std::function<void(VkCommandBuffer)> &copies) const {
+                                const std::function<void(VkCommandBuffer)> &copies) {
   const Api &api = context->api;
   LINNET_ASSIGN(commands, context->newCommands());
+  touched->commands.push_back(commands);
   VkCommandBufferBeginInfo begin = {};
   begin.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO;
   begin.flags = VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT;

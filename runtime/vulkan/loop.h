@@ -23,7 +23,7 @@ public:
                    std::span<const std::span<const std::byte>> tables) override;
   Result<std::span<const std::byte>> history(int i) override;
   /// Of its tables and histories.
-  uint64_t bytes() const { return buffers.bytes(); }
+  uint64_t bytes() const { return touched->buffers.bytes(); }
 
 private:
   struct Stage {
@@ -51,7 +51,7 @@ private:
   Result<void> makeStages();
   Result<void> allocate();
   Result<void> recordCopies();
-  Result<void> record(VkCommandBuffer &commands, const std::function<void(VkCommandBuffer)> &copies) const;
+  Result<void> record(VkCommandBuffer &commands, const std::function<void(VkCommandBuffer)> &copies);
   void copyCarries(VkCommandBuffer commands, const std::function<bool(const LoopSpec::Carry &)> &which) const;
   void copy(VkCommandBuffer commands, const Buffers &from_list, const Range &from, const Buffers &to_list,
             const Range &to) const;
@@ -63,11 +63,21 @@ private:
   const Range &outputPlace(LoopSpec::Port port) const;
   uint64_t bytesOf(const fb::Port &port, int stage) const;
 
+  // By the device, while it runs.
+  struct Touched {
+    explicit Touched(const std::shared_ptr<Context> &context) : context(context), buffers(context) {}
+    ~Touched();
+    std::shared_ptr<Context> context;
+    Buffers buffers;
+    std::vector<VkCommandBuffer> commands; // all that were recorded
+  };
+
   VulkanExecutable &executable;
   std::shared_ptr<Context> context;
+  std::shared_ptr<Touched> touched;
+  Buffers &buffers = touched->buffers;
   LoopSpec spec;
   std::vector<Stage> stages;
-  Buffers buffers;
   std::vector<Rows> tables, histories;
   std::vector<VkCommandBuffer> copies;   // number i stands behind step i
   std::vector<VkCommandBuffer> sequence; // of a submission

@@ -151,6 +151,7 @@ Result<void> Buffers::needStaging() {
 
 Result<void> Buffers::once(const std::function<void(VkCommandBuffer)> &record) {
   const Api &api = context->api;
+  LINNET_TRY(context->ready());
   LINNET_ASSIGN(VkCommandBuffer commands, context->newCommands());
   VkCommandBufferBeginInfo begin = {};
   begin.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO;
@@ -169,11 +170,14 @@ Result<void> Buffers::once(const std::function<void(VkCommandBuffer)> &record) {
   all(VK_PIPELINE_STAGE_ALL_COMMANDS_BIT | VK_PIPELINE_STAGE_HOST_BIT);
   if (result) result = check(api.EndCommandBuffer(commands), "cannot record");
   if (result) result = context->submit(std::span(&commands, 1));
-  api.FreeCommandBuffers(context->device, context->commands, 1, &commands);
+  // What does not end goes with its pool.
+  if (context->outcome != VK_TIMEOUT)
+    api.FreeCommandBuffers(context->device, context->commands, 1, &commands);
   return result;
 }
 
 Result<void> Buffers::write(const Range &range, std::span<const std::byte> bytes) {
+  LINNET_TRY(context->ready());
   const Buffer &buffer = list[range.buffer];
   if (buffer.mapped) {
     std::memcpy(buffer.mapped + range.offset, bytes.data(), bytes.size());
@@ -192,6 +196,7 @@ Result<void> Buffers::write(const Range &range, std::span<const std::byte> bytes
 }
 
 Result<void> Buffers::read(const Range &range, std::span<std::byte> bytes) {
+  LINNET_TRY(context->ready());
   const Buffer &buffer = list[range.buffer];
   if (buffer.mapped) {
     std::memcpy(bytes.data(), buffer.mapped + range.offset, bytes.size());

@@ -31,8 +31,6 @@ public:
       LINNET_ASSIGN(std::shared_ptr<Context> context, Context::open(instance, number));
       LINNET_ASSIGN(std::unique_ptr<Executable> made, VulkanExecutable::load(context, artifact, program));
       auto sound = static_cast<VulkanExecutable &>(*made).qualify(qualification);
-      if (context->outcome == VK_TIMEOUT)
-        abandon(std::move(context), std::shared_ptr<Executable>(std::move(made)));
       if (!sound) return errorf("{}: {}", artifact.path(), sound.error().message);
       if (*sound) return made;
     }

@@ -66,6 +66,12 @@ class Works(TestCase):
         self.assertEqual(shape, [seq, vocab])
         self.close_to(values, expected()["logits"][1][:seq * vocab])
 
+    def test_a_device_that_does_not_answer(self):
+        self.fails("run", compiled("vulkan"), "--ids", "1,2,3", "--max-new-tokens", 1, says="has not finished in 0 seconds",
+                   env=environment(LINNET_VULKAN_PATIENCE="0"))
+        self.fails("run", compiled("vulkan"), "--ids", "1,2,3", "--max-new-tokens", 1, says="LINNET_VULKAN_PATIENCE: expected a number",
+                   env=environment(LINNET_VULKAN_PATIENCE="long"))
+
     def test_few_dispatches_a_token(self):
         # 5 a layer (norm and qkv; caches and attention; projection; norm and mlp; projection), the embedding, and the
         # head, which chooses the token; a wait before each but the first at most.

@@ -27,35 +27,9 @@ linnet::spirv::Words nested() {
   return b.finish();
 }
 
-std::vector<fb::Loop> loopsOfNested() {
-  return {{-1, 1, 2, fb::LoopBy::push, 0}, {0, 1, 1, fb::LoopBy::push, 0}};
-}
-
-/// Entry main: x [batch, 8] -> y = kOuter kInner. `told`: the shader says which loops it has.
-void writeLoops(const std::string &path, bool told) {
-  auto writer = std::move(*ArtifactWriter::create(path));
-  auto program = std::make_unique<fb::ProgramT>();
-  program->target = "vulkan";
-  program->symbols = {"batch"};
-  program->shaders.push_back(shader(writer, "loops", nested(), 2, 3));
-  if (told) program->shaders[0]->loops = loopsOfNested();
-  auto entry = std::make_unique<fb::EntryT>();
-  entry->name = "main";
-  entry->bounds = {64};
-  entry->io_bytes = 4096;
-  entry->inputs.push_back(port("x", fb::DType::f32, shape(symbol(0), constant(8)), 0, 2048));
-  entry->outputs.push_back(port("y", fb::DType::f32, shape(symbol(0), constant(8)), 2048, 2048));
-  fb::DispatchT dispatch;
-  dispatch.args.push_back(ref(fb::Space::input, 0, 0, 2048));
-  dispatch.args.push_back(ref(fb::Space::output, 0, 0, 2048));
-  using A = fb::Access;
-  auto loops = step(0, {A::read, A::write}, symbol(0, 8));
-  for (float size : {kInner, kOuter}) loops->push.push_back(constant(static_cast<int64_t>(size)));
-  dispatch.choices.push_back(choice("loops", std::move(loops)));
-  addDispatch(*entry, std::move(dispatch));
-  program->entries.push_back(std::move(entry));
-  finish(writer, std::move(program));
-}
+const std::vector<fb::Loop> kLoopsOfNested = {{-1, 1, 2, fb::LoopBy::push, 0},
+                                              {0, 1, 1, fb::LoopBy::push, 0}};
+const std::vector<int64_t> kSizes = {int64_t(kInner), int64_t(kOuter)};
 
 /// What the device has for y[0], or why it does not run.
 Result<float> counted(const std::string &path) {
@@ -84,12 +58,12 @@ TEST_CASE("loops of more steps than the driver takes are refused, others run to 
   setenv("LINNET_CACHE_DIR", (directory / "cache").c_str(), 1);
   const uint64_t limit = limitOfDevice();
   constexpr float kAll = kOuter * kInner;
-  writeLoops(directory / "untold.linnet", false);
+  writeOne(directory / "untold.linnet", {nested(), kSizes});
   auto untold = counted(directory / "untold.linnet");
   REQUIRE(untold.ok());
   // That is what the limit is for: a driver without one takes them all.
   CHECK((*untold == kAll) == (limit > 100'000));
-  writeLoops(directory / "told.linnet", true);
+  writeOne(directory / "told.linnet", {nested(), kSizes, kLoopsOfNested});
   auto told = counted(directory / "told.linnet");
   if (limit > 100'000) {
     REQUIRE(told.ok());
@@ -97,7 +71,7 @@ TEST_CASE("loops of more steps than the driver takes are refused, others run to 
   } else {
     REQUIRE(!told.ok());
     CHECK(told.error().message.find(
-              "entry 'main': command 0 (test.op): the device cannot do it: shader 'loops' may "
+              "entry 'main': command 0 (test.op): the device cannot do it: shader 'one' may "
               "take 100009 steps of loops, the driver ends them after 65534") != std::string::npos);
   }
 }

@@ -35,22 +35,6 @@ linnet::spirv::Words sum() {
   return b.finish();
 }
 
-// y[i] = the sum of w[(i + k) mod 512] over three million k: a driver is at it for a while. In 48,000 steps,
-// as llvmpipe ends a loop after 65,536.
-linnet::spirv::Words slow() {
-  Builder b({.name = "main", .local_size = {64, 1, 1}, .n_buffers = 3, .n_push = 1});
-  auto i = b.globalId(0);
-  auto total = b.variable(b.constant(0.0f));
-  b.forRange(b.constant(0u), b.constant(48000u), b.constant(1u), [&](auto k) {
-    for (uint32_t part = 0; part < 64; ++part) {
-      auto at = b.bitAnd(b.add(i, b.add(k, b.constant(part))), b.constant(511u));
-      b.set(total, b.add(b.get(total), b.load(1, at, Builder::f32())));
-    }
-  });
-  b.ifThen(b.lt(i, b.push(0)), [&] { b.store(2, i, b.get(total)); });
-  return b.finish();
-}
-
 void addDispatch(fb::EntryT &entry, fb::DispatchT dispatch, std::vector<fb::Access> access,
                  const std::vector<uint32_t> &shaders, std::vector<uint32_t> results) {
   for (uint32_t s : shaders) dispatch.choices.push_back(choice("c", step(s, access, symbol(0, 8))));
@@ -440,7 +424,7 @@ TEST_CASE("a shader that is some dispatch's last choice is not put aside") {
 }
 
 TEST_CASE("a driver that hangs may go on reading weights when their file is closed") {
-  Lab lab(false, slow());
+  Lab lab(false, slow(3));
   lab.fault("hangs:affine_fast");
   std::unique_ptr<Executable> executable = lab.load();
   const bool shares = static_cast<VulkanExecutable &>(*executable).sharesWeights();

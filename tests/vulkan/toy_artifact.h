@@ -38,6 +38,22 @@ inline linnet::spirv::Words count() {
   return b.finish();
 }
 
+// The last of `buffers`: y[i] = the sum of x[(i + k) mod 8] over 64 k for each of `steps`, x being buffer 0.
+// By 48,000 steps a driver is at it for a second or so; llvmpipe ends a loop after 65,535.
+inline linnet::spirv::Words slow(uint32_t buffers, uint32_t steps = 48'000) {
+  Builder b({.name = "main", .local_size = {64, 1, 1}, .n_buffers = buffers, .n_push = 1});
+  auto i = b.globalId(0);
+  auto total = b.variable(b.constant(0.0f));
+  b.forRange(b.constant(0u), b.constant(steps), b.constant(1u), [&](auto k) {
+    for (uint32_t part = 0; part < 64; ++part) {
+      auto at = b.bitAnd(b.add(i, b.add(k, b.constant(part))), b.constant(7u));
+      b.set(total, b.add(b.get(total), b.load(0, at, Builder::f32())));
+    }
+  });
+  b.ifThen(b.lt(i, b.push(0)), [&] { b.store(buffers - 1, i, b.get(total)); });
+  return b.finish();
+}
+
 // Without `results` the last arg is the one result.
 inline void addDispatch(fb::EntryT &entry, fb::DispatchT dispatch, std::vector<uint32_t> results = {}) {
   dispatch.types.assign(dispatch.args.size(), fb::DType::f32);
@@ -47,6 +63,39 @@ inline void addDispatch(fb::EntryT &entry, fb::DispatchT dispatch, std::vector<u
   command->op = "test.op";
   command->body.Set(std::move(dispatch));
   entry.commands.push_back(std::move(command));
+}
+
+// Entry main: x [batch, 8] -> y [batch, 8] by one shader that binds both. Its push words are how many numbers
+// y has, and `more`. `invocations`: 0: as many as there are numbers.
+struct OneShader {
+  linnet::spirv::Words words;
+  std::vector<int64_t> more = {};
+  std::vector<fb::Loop> loops = {};
+  int64_t invocations = 0;
+};
+inline void writeOne(const std::string &path, const OneShader &one) {
+  auto writer = std::move(*ArtifactWriter::create(path));
+  auto program = std::make_unique<fb::ProgramT>();
+  program->target = "vulkan";
+  program->symbols = {"batch"};
+  program->shaders.push_back(shader(writer, "one", one.words, 2, static_cast<uint32_t>(1 + one.more.size())));
+  program->shaders[0]->loops = one.loops;
+  auto entry = std::make_unique<fb::EntryT>();
+  entry->name = "main";
+  entry->bounds = {64};
+  entry->io_bytes = 4096;
+  entry->inputs.push_back(port("x", fb::DType::f32, shape(symbol(0), constant(8)), 0, 2048));
+  entry->outputs.push_back(port("y", fb::DType::f32, shape(symbol(0), constant(8)), 2048, 2048));
+  fb::DispatchT dispatch;
+  dispatch.args.push_back(ref(fb::Space::input, 0, 0, 2048));
+  dispatch.args.push_back(ref(fb::Space::output, 0, 0, 2048));
+  auto does = step(0, {fb::Access::read, fb::Access::write}, symbol(0, 8));
+  for (int64_t word : one.more) does->push.push_back(constant(word));
+  if (one.invocations) does->groups[0] = groups(constant(one.invocations), 64);
+  dispatch.choices.push_back(choice("one", std::move(does)));
+  addDispatch(*entry, std::move(dispatch));
+  program->entries.push_back(std::move(entry));
+  finish(writer, std::move(program));
 }
 
 // Entry next: x, t [batch, 8] -> y = 2 x + t.
