@@ -1,6 +1,6 @@
 // Few rows on a GPU: the lanes of a subgroup share out k, four columns each, neighbours side by side in
-// memory, and add up by shuffles what they have. The subgroups of a workgroup meet in shared memory, behind
-// one barrier; the workgroups that share a long k in working memory (last_done.h).
+// memory, and add up by shuffles what they have. The subgroups of a workgroup meet in shared memory, the
+// workgroups that share a long k in working memory (last_done.h).
 #include "backends/vulkan/matmul/packed.h"
 
 #include <algorithm>
