@@ -25,7 +25,7 @@ struct AttentionGrad {
   Shared mine = fetched ? Shared() : e.shared(Builder::f32(), head_size, "mine");
   Shared other = fetched ? Shared() : e.shared(Builder::f32(), head_size, "other");
   uint32_t of_mine = 0, of_other = 0;
-  Value owner = {}; ///< where its rows begin
+  Value owner = {}; ///< where its rows begin, in parts
   Value lane = b.localId(0), size = e.u(head_size);
   Value heads = e.extent(spec.heads), queries = e.extent(spec.queries), capacity = e.extent(spec.capacity);
   Value sequence = {}, head = {}, both = {}; ///< both: sequence * heads + head
@@ -49,7 +49,7 @@ struct AttentionGrad {
   }
 
   void load(uint32_t from, uint32_t other_from, Value row) {
-    of_mine = from, of_other = other_from, owner = row;
+    of_mine = from, of_other = other_from, owner = inParts(row);
     if (fetched) return;
     b.barrier(); // who owned it before is done with both
     e.forOwn(lane, kLanes, head_size, [&](uint32_t, Value d) {
@@ -58,54 +58,53 @@ struct AttentionGrad {
     });
     b.barrier();
   }
+  // --- rows in parts of `width` numbers: texels, or one by one
+  const int width = fetched ? 4 : 1;
+  const uint32_t parts = head_size / uint32_t(width);
+
+  Value inParts(Value row) { return fetched ? b.shiftRight(row, e.u(2)) : row; }
+  Value partOf(uint32_t x, Value at) { return fetched ? e.load4(x, at) : e.load(x, at, kFloat); }
+  Value partOfMine(Value part) { return fetched ? partOf(of_mine, b.add(owner, part)) : b.load(mine, part); }
+  Value partOfOther(Value part) {
+    return fetched ? partOf(of_other, b.add(owner, part)) : b.load(other, part);
+  }
+  Variable zero() { return b.variable(b.splat(e.f(0), width)); }
+  Value total(Variable sum) { return fetched ? sumOfFour(b, b.get(sum)) : b.get(sum); }
+
   /// mine . x[row], other . y[row], each an operand's.
   std::pair<Value, Value> dots(uint32_t x, uint32_t y, Value row) {
-    if (fetched) return dotsOfFours(x, y, row);
-    Variable sum = b.variable(e.f(0)), other_sum = b.variable(e.f(0));
-    b.forRange(e.u(0), size, e.u(1), [&](Value d) {
-      Value at = b.add(row, d);
-      b.set(sum, b.fma(b.load(mine, d), e.load(x, at, kFloat), b.get(sum)));
-      b.set(other_sum, b.fma(b.load(other, d), e.load(y, at, kFloat), b.get(other_sum)));
+    Variable sum = zero(), other_sum = zero();
+    Value first = inParts(row);
+    b.forRange(e.u(0), e.u(parts), e.u(1), [&](Value part) {
+      Value at = b.add(first, part);
+      b.set(sum, b.fma(partOfMine(part), partOf(x, at), b.get(sum)));
+      b.set(other_sum, b.fma(partOfOther(part), partOf(y, at), b.get(other_sum)));
     });
-    return {b.get(sum), b.get(other_sum)};
+    return {total(sum), total(other_sum)};
   }
-  std::pair<Value, Value> dotsOfFours(uint32_t x, uint32_t y, Value row) {
-    Variable sum = b.variable(b.splat(e.f(0), 4)), other_sum = b.variable(b.splat(e.f(0), 4));
-    Value from = b.shiftRight(row, e.u(2)), own_from = b.shiftRight(owner, e.u(2));
-    b.forRange(e.u(0), e.u(head_size / 4), e.u(1), [&](Value four) {
-      Value at = b.add(from, four), own = b.add(own_from, four);
-      b.set(sum, b.fma(e.load4(of_mine, own), e.load4(x, at), b.get(sum)));
-      b.set(other_sum, b.fma(e.load4(of_other, own), e.load4(y, at), b.get(other_sum)));
-    });
-    return {sumOfFour(b, b.get(sum)), sumOfFour(b, b.get(other_sum))};
-  }
-  // --- sums over rows: an invocation has its columns, or its fours of columns
-  uint32_t parts() const { return fetched ? head_size / 4 : head_size; }
 
+  // --- sums over rows: an invocation has its parts of the columns
   std::vector<Variable> zeros() {
     std::vector<Variable> sums;
-    for (uint32_t i = 0; i * kLanes < parts(); ++i)
-      sums.push_back(b.variable(b.splat(e.f(0), fetched ? 4 : 1)));
+    for (uint32_t i = 0; i * kLanes < parts; ++i) sums.push_back(zero());
     return sums;
   }
   /// sums[column] += sum over i < count of factors[i] x[row of i][column]
   void accumulate(std::vector<Variable> &sums, Shared factors, Value count, uint32_t x,
                   const std::function<Value(Value)> &row) {
-    e.forOwn(lane, kLanes, parts(), [&](uint32_t c, Value part) {
+    e.forOwn(lane, kLanes, parts, [&](uint32_t c, Value part) {
       auto one = [&](Value i) {
-        Value factor = b.load(factors, i), sum = b.get(sums[c]);
-        b.set(sums[c], fetched
-                           ? b.fmaScaled(factor, e.load4(x, b.add(b.shiftRight(row(i), e.u(2)), part)), sum)
-                           : b.fma(factor, e.load(x, b.add(row(i), part), kFloat), sum));
+        Value factor = b.splat(b.load(factors, i), width);
+        b.set(sums[c], b.fma(factor, partOf(x, b.add(inParts(row(i)), part)), b.get(sums[c])));
       };
       b.forRange(e.u(0), count, e.u(1), one, e.atMost(kLanes));
     });
   }
   void store(uint32_t operand, Value row, const std::vector<Variable> &sums) {
-    e.forOwn(lane, kLanes, parts(), [&](uint32_t c, Value part) {
-      Value at = b.add(row, fetched ? b.mul(part, e.u(4)) : part), sum = b.get(sums[c]);
-      for (uint32_t i = 0; i < sum.type.width; ++i)
-        e.store(operand, b.add(at, e.u(i)), kFloat, b.extract(sum, int(i)));
+    e.forOwn(lane, kLanes, parts, [&](uint32_t c, Value part) {
+      Value at = b.add(row, b.mul(part, e.u(uint64_t(width)))), sum = b.get(sums[c]);
+      for (int i = 0; i < width; ++i)
+        e.store(operand, b.add(at, e.u(uint64_t(i))), kFloat, b.extract(sum, i));
     });
   }
 };

@@ -15,7 +15,7 @@ constexpr uint64_t kMaxBytes = uint64_t(4) << 20, kMinBytes = uint64_t(256) << 1
 // Behind that a small problem writes no more than this.
 constexpr uint64_t kMaxCleared = uint64_t(64) << 20;
 
-// Of sums in f32 that differ in their order. What rounds more may choose another one of nearly equal numbers.
+// Of sums in f32 that differ in their order.
 constexpr double kUsualTolerance = 1e-4;
 
 uint32_t next(uint32_t &state) { // xorshift32
@@ -150,6 +150,36 @@ double roundingOf(fb::DType type, double largest) {
   }
 }
 
+// What rounds more than usual may choose another one of nearly equal numbers. Such tokens are the best of
+// each row of a result of floats, as many columns as it has more elements: what was chosen is as good as the
+// best but for the tolerance, which both numbers have. Without such a result nothing is known.
+std::string worseToken(const fb::Dispatch &dispatch, double tolerance, const Answer &expected,
+                       std::span<const double> want, std::span<const double> is, uint64_t token_bytes) {
+  for (uint32_t r = 0; r < expected.size(); ++r) {
+    const uint32_t arg = dispatch.results()->Get(r);
+    const uint64_t bytes = dispatch.args()->Get(arg)->size();
+    if (dispatch.types()->Get(arg) != fb::DType::f32 || bytes % token_bytes) continue;
+    const auto columns = static_cast<double>(bytes / token_bytes);
+    const std::vector<double> floats = numbers(expected[r], fb::DType::f32);
+    for (size_t row = 0; row < want.size(); ++row) {
+      const double first = static_cast<double>(row) * columns;
+      if (is[row] == want[row] || want[row] < 0 || want[row] >= columns ||
+          first + columns > double(floats.size()))
+        continue;
+      if (is[row] < 0 || is[row] >= columns) return fmt::format("token {:g} of {:g}", is[row], columns);
+      const std::span<const double> all =
+          std::span(floats).subspan(static_cast<size_t>(first), static_cast<size_t>(columns));
+      double largest = 0;
+      for (double x : all) largest = std::isfinite(x) ? std::max(largest, std::fabs(x)) : largest;
+      const double less = all[static_cast<size_t>(want[row])] - all[static_cast<size_t>(is[row])];
+      if (less > 2 * tolerance * largest)
+        return fmt::format("token {:g} where {:g} is the best by {:.3g} of the largest number", is[row],
+                           want[row], less / largest);
+    }
+  }
+  return "";
+}
+
 } // namespace
 
 Result<Answer> runTrial(Workbench &bench, const Trial &trial, const PlannedDispatch &planned,
@@ -190,6 +220,8 @@ std::string difference(const fb::Dispatch &dispatch, double tolerance, const Ans
     }
     if (type == fb::DType::i32) {
       if (tolerance <= kUsualTolerance) return fmt::format("an integer is off by {:g}", apart);
+      const uint64_t bytes = dispatch.args()->Get(dispatch.results()->Get(r))->size();
+      if (auto why = worseToken(dispatch, tolerance, expected, want, is, bytes); !why.empty()) return why;
       continue;
     }
     if (apart > tolerance * largest + roundingOf(type, largest))

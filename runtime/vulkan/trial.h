@@ -42,7 +42,8 @@ Result<Answer> runTrial(Workbench &bench, const Trial &trial, const PlannedDispa
                         uint32_t patience);
 
 /// How `found` differs from `expected` by more than the candidate's tolerance allows, in a line; empty: it
-/// does not. Numbers of 16 bits may also be rounded to the other side, i32 are the same. Where the expected
+/// does not. Numbers of 16 bits may also be rounded to the other side. i32 are the same; behind products of a
+/// larger tolerance than usual they are tokens, each as good as the best but for it. Where the expected
 /// number is not finite any will do.
 std::string difference(const fb::Dispatch &dispatch, double tolerance, const Answer &expected,
                        const Answer &found);

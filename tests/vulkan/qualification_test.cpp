@@ -272,6 +272,37 @@ TEST_CASE("answers differ by more than the tolerance, or they do not") {
   CHECK(differs(fb::DType::i32, Integers{1000000, 5}, Integers{1000000, 6}) == "an integer is off by 1");
 }
 
+TEST_CASE("a token behind products of a larger tolerance is as good as the best but for that") {
+  fb::DispatchT dispatch; // two rows of four numbers, and the best of each
+  dispatch.args.push_back(ref(fb::Space::output, 0, 0, 8));
+  dispatch.args.push_back(ref(fb::Space::output, 1, 0, 32));
+  dispatch.types = {fb::DType::i32, fb::DType::f32};
+  dispatch.results = {0, 1};
+  std::vector<float> logits = {1, 9.99f, 10, -20, 5, 3, 5, 5};
+  auto bytes = [](const auto &values) {
+    auto span = std::as_bytes(std::span(values));
+    return std::vector<std::byte>(span.begin(), span.end());
+  };
+  auto differs = [&](std::vector<int32_t> tokens, float tolerance) {
+    flatbuffers::FlatBufferBuilder builder;
+    builder.Finish(fb::Dispatch::Pack(builder, &dispatch));
+    return difference(*flatbuffers::GetRoot<fb::Dispatch>(builder.GetBufferPointer()), tolerance,
+                      {bytes(std::vector<int32_t>{2, 0}), bytes(logits)}, {bytes(tokens), bytes(logits)});
+  };
+  CHECK(differs({2, 0}, 2e-3f) == "");
+  CHECK(differs({1, 0}, 2e-3f) == ""); // 0.01 less, 0.08 allowed
+  CHECK(differs({2, 3}, 2e-3f) == "");
+  CHECK(differs({1, 0}, 1e-4f) == "an integer is off by 1");
+  CHECK(differs({0, 0}, 2e-3f) == "token 0 where 2 is the best by 0.45 of the largest number");
+  CHECK(differs({2, 1}, 2e-3f) == "token 1 where 0 is the best by 0.4 of the largest number");
+  CHECK(differs({4, 0}, 2e-3f) == "token 4 of 4");
+  CHECK(differs({-1, 0}, 2e-3f) == "token -1 of 4");
+  logits[0] = NAN;
+  CHECK(differs({0, 0}, 2e-3f) == ""); // nothing is known of it
+  dispatch.types[1] = fb::DType::i32, logits[0] = 1;
+  CHECK(differs({0, 0}, 2e-3f) == "");
+}
+
 TEST_CASE("sizes of a trial are small, and those that the choice is for") {
   TemporaryDirectory directory;
   writeVariants(directory / "a.linnet");
