@@ -40,12 +40,15 @@ void limitLibraryTo(const fb::Code *code) {
 
 Result<std::unique_ptr<Executable>> CpuExecutable::load(const Artifact &artifact, const fb::Program &program,
                                                         const DeviceOptions &options) {
-  if (options.threads < 0 || options.threads > 4096)
-    return errorf("expected from 1 to 4096 threads, found {}", options.threads);
+  constexpr int kMostThreads = 4096;
+  if (options.threads < 0 || options.threads > kMostThreads)
+    return errorf("expected from 1 to {} threads, found {}", kMostThreads, options.threads);
   if (program.shaders() && program.shaders()->size())
     return errorf("{}: its program for the cpu consists of shaders", artifact.path());
   std::unique_ptr<CpuExecutable> made(new CpuExecutable(artifact, program));
   made->threads = options.threads ? options.threads : omp_get_max_threads();
+  if (made->threads > kMostThreads)
+    return errorf("OMP_NUM_THREADS: expected from 1 to {} threads, found {}", kMostThreads, made->threads);
   made->team = Team(made->threads);
   made->spins = Progress::spinsFor(made->threads, omp_get_num_procs());
   const char *forced = std::getenv(kIsaVariable);
