@@ -99,10 +99,14 @@ Result<void> emulate(Inventory &inventory, const std::string &text, const std::s
       inventory.features = std::move(kept);
     } else if (key == "name" && value.is_string()) {
       inventory.emulates = value.get<std::string>();
+    } else if (key == "kind" && value == "gpu") {
+      inventory.features.erase("cpu"),
+          inventory.features.insert("gpu"); // behind "features", as keys are sorted
     } else if (key != "source" && key != "note") {
-      return errorf("{}: unknown or ill-typed key '{}', expected name, source, note, limits (an object), "
-                    "features (an array)",
-                    where, key);
+      return errorf(
+          "{}: unknown or ill-typed key '{}', expected name, source, note, kind (\"gpu\"), limits (an "
+          "object), features (an array)",
+          where, key);
     }
   }
   return {};

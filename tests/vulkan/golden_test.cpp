@@ -33,12 +33,13 @@ struct Case {
   std::vector<std::string> messages;
 };
 
-/// "", the device as it is, and the profiles.
+/// "", the device as it is, the profiles, and as if it were a GPU.
 std::vector<std::string> profiles() {
   std::vector<std::string> paths = {""};
   for (const auto &entry :
        std::filesystem::directory_iterator(std::string(LINNET_SOURCE_DIR) + "/docs/devices"))
     if (entry.path().extension() == ".json") paths.push_back(entry.path());
+  paths.push_back(std::string(LINNET_SOURCE_DIR) + "/tests/vulkan/devices/as-a-gpu.json");
   std::sort(paths.begin(), paths.end());
   return paths;
 }
@@ -108,6 +109,9 @@ TEST_CASE("golden checkpoints give the same tokens many at once, one by one, and
     const auto cpu = told(one.options.output, "cpu", sampled, false);
     CHECK(told(one.options.output, "vulkan", sampled, true) == cpu);
     CHECK(told(one.options.output, "vulkan", sampled, false) == cpu);
+    vulkan::emulateLimits(std::string(LINNET_SOURCE_DIR) + "/tests/vulkan/devices/as-a-gpu.json");
+    CHECK(told(one.options.output, "vulkan", sampled, false) == cpu);
+    vulkan::emulateLimits("");
   }
   one.checkQuiet();
 }

@@ -160,6 +160,9 @@ TEST_CASE("a profile takes away and never adds") {
   CHECK(inventory.limits.texels == 1000);
   CHECK(inventory.limits.local == std::array<uint32_t, 3>{64, 128, 1});
   CHECK(inventory.features == std::set<std::string>{"cpu"});
+  CHECK(emulate(inventory, R"({"kind": "gpu", "features": ["cpu", "gpu"]})", "f").ok());
+  CHECK(inventory.features == std::set<std::string>{"gpu"});
+  CHECK_FALSE(emulate(inventory, R"({"kind": "quantum"})", "f").ok());
   CHECK(emulate(inventory, R"({"limits": {"maxFoo": 3}})", "f").error().message ==
         "f: unknown limit 'maxFoo'");
   CHECK(emulate(inventory, "[]", "f").error().message == "f: no JSON object");
