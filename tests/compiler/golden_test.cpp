@@ -182,7 +182,7 @@ TEST_CASE("weights and caches in fewer bits: cpu gives the interpreter's numbers
     /// On the worst logit of cpu against the interpreter. Beside integers the cpu's activations have 16 bits:
     /// a two-hundredth of what rounding the weights changes. In bf16 the last bit of an f32 sum decides now
     /// and then to which side a number is rounded; one such step was seen to move tiny's logits by half of
-    /// `bound`'s measure. That ops agree to 1e-5 where the same numbers are rounded, tests/cpu/ops_test.cpp
+    /// `bound`'s measure. That ops agree to 1e-5 where the same numbers are rounded, tests/ops
     /// checks.
     double between;
   };

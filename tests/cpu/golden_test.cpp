@@ -1,7 +1,7 @@
 // GPT-2 through the whole path, against what PyTorch computed.
 #include "frontend/gpt2/builder.h"
 #include "tests/catch.h"
-#include "tests/cpu/path.h"
+#include "tests/cpu/compiled_module.h"
 #include "tests/reference/fixtures.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"

@@ -1,7 +1,8 @@
 // What lowering makes of a module: commands, kernels, machine code, and the one line when it cannot.
 #include "backends/cpu/kernels.h"
 #include "tests/catch.h"
-#include "tests/cpu/path.h"
+#include "tests/cpu/compiled_module.h"
+#include "tests/ops/agreement.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/MLIRContext.h"
@@ -173,10 +174,10 @@ func.func @main(%x: $x {linnet.name = "x"}) -> (tensor<?x?x130xf32, #linnet.dims
     for (size_t at = 0; (at = text.find(name, at)) != std::string::npos; at += value.size())
       text.replace(at, name.size(), value);
   const bool many = 2 * seq >= 6;
-  linnet::cpu::testing::checkAgreement({.text = text,
-                                        .dims = {{"batch", 2}, {"seq", seq}},
-                                        .integers = {{"w", type == "i8" ? 128 : 8}},
-                                        .tolerance = many ? 1e-5 : 1e-4}); // few: 16 bits, not all of them
+  linnet::testing::checkAgreement({.text = text,
+                                   .dims = {{"batch", 2}, {"seq", seq}},
+                                   .integers = {{"w", type == "i8" ? 128 : 8}},
+                                   .tolerance = many ? 1e-5 : 1e-4}); // few: 16 bits, not all of them
 }
 
 TEST_CASE("attention rounds its factors where there are many queries, and only there") {
@@ -195,9 +196,9 @@ func.func @main(%q: $q {linnet.name = "q"}, %k: $k {linnet.name = "k"}, %v: $k {
         {"$d", size}})
     for (size_t at = 0; (at = text.find(name, at)) != std::string::npos; at += value.size())
       text.replace(at, name.size(), value);
-  linnet::cpu::testing::checkAgreement({.text = text,
-                                        .dims = {{"batch", 2}, {"seq", seq}},
-                                        .integers = {{"p", 15}},
-                                        // An exponential's last bit may round a weight of 20 the other way.
-                                        .tolerance = seq >= 5 ? 5e-4 : 1e-5});
+  linnet::testing::checkAgreement({.text = text,
+                                   .dims = {{"batch", 2}, {"seq", seq}},
+                                   .integers = {{"p", 15}},
+                                   // An exponential's last bit may round a weight of 20 the other way.
+                                   .tolerance = seq >= 5 ? 5e-4 : 1e-5});
 }

@@ -1,32 +1,16 @@
-#include "support/error.h"
-#include "tests/cpu/path.h"
-#include "tests/reference/provided_weights.h"
+// The conformance cases (tests/ops) on the cpu: with each instruction set that the machine has.
+#include "tests/cpu/compiled_module.h"
+#include "tests/ops/agreement.h"
 
-#include "mlir/IR/OwningOpRef.h"
-#include "mlir/Pass/PassManager.h"
-
-namespace linnet::cpu::testing {
-
-Result<CompiledModule> CompiledModule::compile(mlir::ModuleOp module,
-                                               const reference::WeightProvider &weights,
-                                               const CpuOptions &options, const PipelineSpec &pipeline,
-                                               int threads) {
-  registerPasses();
-  mlir::OwningOpRef<mlir::ModuleOp> planned(module.clone());
-  mlir::PassManager manager(module.getContext());
-  LINNET_TRY(buildPipeline(manager, pipeline));
-  if (mlir::failed(manager.run(*planned))) return Error{"the passes failed"};
-  linnet::testing::ProvidedWeights source(weights);
-  auto lower = [&](BlobSink &blobs) { return lowerToCpu(*planned, source, blobs, options); };
-  LINNET_ASSIGN(lab::LoadedProgram program, lab::LoadedProgram::make(lower, threads));
-  return CompiledModule(std::move(program));
-}
+namespace linnet::testing {
+using cpu::Isa;
+using cpu::testing::CompiledModule;
 
 std::vector<Runner> runnersUnderTest() {
   std::vector<Runner> runners;
-  const std::vector<Isa> isas = *selectIsas("");
+  const std::vector<Isa> isas = *cpu::selectIsas("");
   for (const Isa &isa : isas) {
-    if (!hostRuns(isa)) continue;
+    if (!cpu::hostRuns(isa)) continue;
     auto load = [isas = isa.name](mlir::ModuleOp module, const reference::WeightProvider &weights,
                                   const PipelineSpec &pipeline) -> Result<Runner::Run> {
       LINNET_ASSIGN(CompiledModule compiled,
@@ -40,4 +24,4 @@ std::vector<Runner> runnersUnderTest() {
   return runners;
 }
 
-} // namespace linnet::cpu::testing
+} // namespace linnet::testing

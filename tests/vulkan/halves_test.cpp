@@ -1,12 +1,7 @@
 // Matmuls in 16-bit arithmetic beside the interpreter: how far off they are, and that no finite numbers
 // become infinite.
-#include "tests/catch.h"
 #include "tests/vulkan/halves.h"
-
-#include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/IR/MLIRContext.h"
-#include "mlir/IR/OwningOpRef.h"
-#include "mlir/Parser/Parser.h"
+#include "tests/vulkan/subject.h"
 
 #include <fmt/format.h>
 
@@ -15,7 +10,7 @@
 #include <random>
 
 using namespace linnet;
-using namespace linnet::cpu::testing;
+using namespace linnet::testing;
 using reference::Kind;
 using reference::Named;
 using reference::Tensor;
@@ -85,23 +80,11 @@ double apart(const Tensor &expected, const Tensor &found) {
 
 double errorOf(const Runner &runner, const Matmul &matmul, const Tensor &x, const Tensor &w,
                const Tensor &s) {
-  mlir::MLIRContext context;
-  context.loadDialect<ir::LinnetDialect, mlir::func::FuncDialect>();
-  auto module = mlir::parseSourceString<mlir::ModuleOp>(matmul.text(), &context);
-  REQUIRE(module);
-  reference::WeightProvider weights = [&](std::string_view name) -> Result<Tensor> {
-    return name == "w" ? w : s;
-  };
-  Named states;
-  auto expected = reference::run(*module, "main", {{"x", x}}, states, weights);
-  if (!expected) FAIL(expected.error().message);
-  PipelineSpec pipeline;
-  pipeline.target = runner.target;
-  auto run = runner.load(*module, weights, pipeline);
-  if (!run) FAIL(run.error().message);
-  auto found = (*run)("main", {{"x", x}});
-  if (!found) FAIL(found.error().message);
-  return apart(expected->at("out"), found->at("out"));
+  Subject subject(matmul.text(),
+                  [&](std::string_view name) -> Result<Tensor> { return name == "w" ? w : s; });
+  const Named expected = subject.interpreted({{"x", x}});
+  const Named found = Subject::ran(subject.load(runner), {{"x", x}});
+  return apart(expected.at("out"), found.at("out"));
 }
 
 } // namespace

@@ -48,11 +48,11 @@ TEST_CASE("a run that does not end is an error, and so is every later one; nothi
   Messages messages;
   const bool in_loop = GENERATE(false, true);
   writeOne(directory / "a.linnet", {slow(2)});
-  std::optional<Artifact> artifact(std::move(*Artifact::open(directory / "a.linnet")));
+  std::optional<Artifact> artifact(opened(directory / "a.linnet"));
   std::shared_ptr<Context> context = openContext();
-  auto loaded = VulkanExecutable::load(context, *artifact, *artifact->program("vulkan"));
-  REQUIRE(loaded.ok());
-  std::unique_ptr<Executable> executable = std::move(*loaded);
+  auto made = VulkanExecutable::load(context, *artifact, *artifact->program("vulkan"));
+  REQUIRE(made.ok());
+  std::unique_ptr<Executable> executable = std::move(*made);
   auto loop = executable->makeLoop({.entries = {0}});
   REQUIRE(loop.ok());
   context->patience = 0;
@@ -77,14 +77,10 @@ TEST_CASE("a run that does not end is an error, and so is every later one; nothi
 TEST_CASE("hangs", "[.]") {
   TemporaryDirectory directory;
   writeOne(directory / "a.linnet", {.words = slow(2, UINT32_MAX), .invocations = 65535 * 64});
-  auto artifact = Artifact::open(directory / "a.linnet");
-  REQUIRE(artifact.ok());
-  auto device = openDevice("vulkan");
-  REQUIRE(device.ok());
-  auto executable = (*device)->load(*artifact, *artifact->program("vulkan"), {});
-  REQUIRE(executable.ok());
+  const Artifact artifact = opened(directory / "a.linnet");
+  const std::unique_ptr<Executable> executable = loaded(artifact);
   alarm(120);
-  fails(runOnce(**executable), "has not finished in 1 seconds");
+  fails(runOnce(*executable), "has not finished in 1 seconds");
 }
 
 TEST_CASE("a process with a run that hangs comes to its end") {

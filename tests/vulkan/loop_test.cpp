@@ -14,24 +14,19 @@ struct LoadedToy {
   LoadedToy() {
     setenv("LINNET_CACHE_DIR", (directory / "cache").c_str(), 1);
     write(path);
-    artifact = Artifact::open(path);
-    REQUIRE(artifact.ok());
-    device = openDevice("vulkan");
-    REQUIRE(device.ok());
-    executable = (*device)->load(*artifact, *artifact->program("vulkan"), {});
-    REQUIRE(executable.ok());
+    artifact.emplace(opened(path));
+    executable = loaded(*artifact);
   }
   ~LoadedToy() {
     for (const std::string &message : messages.list) FAIL_CHECK(message);
   }
-  VulkanExecutable &vulkan() { return static_cast<VulkanExecutable &>(**executable); }
+  VulkanExecutable &vulkan() { return static_cast<VulkanExecutable &>(*executable); }
 
   TemporaryDirectory directory;
   const std::string path = directory / "a.linnet";
   Messages messages;
-  Result<Artifact> artifact = Error{};
-  Result<std::unique_ptr<Device>> device = Error{};
-  Result<std::unique_ptr<Executable>> executable = Error{};
+  std::optional<Artifact> artifact;
+  std::unique_ptr<Executable> executable;
 };
 
 } // namespace

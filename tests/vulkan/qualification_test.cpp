@@ -91,15 +91,13 @@ struct Lab {
   explicit Lab(bool shared = false, const linnet::spirv::Words &fast = affine()) {
     setenv("LINNET_CACHE_DIR", (directory / "cache").c_str(), 1);
     setenv("LINNET_VULKAN_TRIALS", "all", 1);
-    setMessageHandler([this](const std::string &message) { messages.push_back(message); });
     writeVariants(directory / "a.linnet", shared, fast);
-    artifact.emplace(std::move(*Artifact::open(directory / "a.linnet")));
+    artifact.emplace(opened(directory / "a.linnet"));
   }
   ~Lab() {
     fault("");
     CHECK(reclaimAbandoned(10) == 0);
-    setMessageHandler(nullptr);
-    for (const std::string &message : messages) FAIL_CHECK(message);
+    for (const std::string &message : messages.list) FAIL_CHECK(message);
   }
   void fault(const std::string &text) { setenv("LINNET_VULKAN_FAULT", text.c_str(), 1); }
 
@@ -122,22 +120,7 @@ struct Lab {
     }
     return {executable.lastRecording().choices, executable.trials()};
   }
-  std::unique_ptr<Executable> load() {
-    auto device = openDevice("vulkan");
-    INFO((device ? "" : device.error().message));
-    REQUIRE(device.ok());
-    auto loaded = (*device)->load(*artifact, *artifact->program("vulkan"), {});
-    INFO((loaded ? "" : loaded.error().message));
-    REQUIRE(loaded.ok());
-    return std::move(*loaded);
-  }
-  static std::vector<float> floats(Executable &executable, int i) {
-    auto bytes = executable.output(i);
-    REQUIRE(bytes.ok());
-    std::vector<float> values(bytes->size() / 4);
-    std::memcpy(values.data(), bytes->data(), bytes->size());
-    return values;
-  }
+  std::unique_ptr<Executable> load() { return loaded(*artifact); }
   /// What `linnet devices` tells of the device.
   ListedDevice listed() const {
     auto list = listDevices();
@@ -150,7 +133,7 @@ struct Lab {
   std::string file(const std::string &kind) const { return DeviceFile::path(listed().inventory, kind); }
 
   TemporaryDirectory directory;
-  std::vector<std::string> messages;
+  Messages messages;
   std::optional<Artifact> artifact;
 };
 
@@ -306,10 +289,9 @@ TEST_CASE("a token behind products of a larger tolerance is as good as the best 
 TEST_CASE("sizes of a trial are small, and those that the choice is for") {
   TemporaryDirectory directory;
   writeVariants(directory / "a.linnet");
-  auto artifact = Artifact::open(directory / "a.linnet");
-  REQUIRE(artifact.ok());
+  const Artifact artifact = opened(directory / "a.linnet");
   fb::DispatchT dispatch;
-  const fb::Program &program = *artifact->program("vulkan");
+  const fb::Program &program = *artifact.program("vulkan");
   const fb::Entry &entry = *program.entries()->Get(0);
   entry.commands()->Get(0)->body_as_Dispatch()->UnPackTo(&dispatch);
   auto ranged = [&](int64_t least, int64_t most) {
@@ -336,10 +318,9 @@ TEST_CASE("sizes of a trial are small, and those that the choice is for") {
 TEST_CASE("sizes of a trial reach what is left to a choice between two others") {
   TemporaryDirectory directory;
   writeVariants(directory / "a.linnet");
-  auto artifact = Artifact::open(directory / "a.linnet");
-  REQUIRE(artifact.ok());
+  const Artifact artifact = opened(directory / "a.linnet");
   fb::DispatchT dispatch;
-  const fb::Program &program = *artifact->program("vulkan");
+  const fb::Program &program = *artifact.program("vulkan");
   const fb::Entry &entry = *program.entries()->Get(0);
   entry.commands()->Get(0)->body_as_Dispatch()->UnPackTo(&dispatch);
   for (auto &choice : dispatch.choices) choice->amount = symbol(0);

@@ -1,14 +1,15 @@
-// The conformance cases (tests/cpu/ops_test.cpp, gradients_test.cpp) on Vulkan: with the choices that the
+// The conformance cases (tests/ops) on Vulkan: with the choices that the
 // device takes first, with those that any device can run, and as on a device that counts to few workgroups,
 // so that large operands are bound in parts and kernels walk; there with kernels that are for GPUs alone. The
 // validation layers watch; what they say is a failure.
 #include "backends/vulkan/lower.h"
+#include "lab/loaded_program.h"
 #include "runtime/vulkan/context.h"
 #include "runtime/vulkan/vulkan_device.h"
 #include "support/error.h"
 #include "support/file.h"
 #include "support/scratch_directory.h"
-#include "tests/cpu/path.h"
+#include "tests/ops/agreement.h"
 #include "tests/reference/provided_weights.h"
 #include "tests/vulkan/halves.h"
 
@@ -20,7 +21,7 @@
 #include <optional>
 #include <stdexcept>
 
-namespace linnet::cpu::testing {
+namespace linnet::testing {
 namespace {
 
 enum class Take { first, last, few_workgroups, matrices, halves };
@@ -202,4 +203,4 @@ std::vector<Runner> runnersUnderTest() {
   return runners;
 }
 
-} // namespace linnet::cpu::testing
+} // namespace linnet::testing

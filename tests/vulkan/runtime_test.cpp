@@ -39,21 +39,14 @@ TEST_CASE("a program runs on the device, again without recording anew, and layer
   setenv("LINNET_CACHE_DIR", (directory / "cache").c_str(), 1);
   write(directory / "a.linnet");
   Messages messages;
-  auto artifact = Artifact::open(directory / "a.linnet");
-  INFO((artifact ? "" : artifact.error().message));
-  REQUIRE(artifact.ok());
+  const Artifact artifact = opened(directory / "a.linnet");
   std::string profile = directory / "poor.json";
   for (bool poor : {false, true}) {
     const char *limits = R"({"name": "poor", "limits": {"maxStorageBufferRange": 2048}, "features": []})";
     REQUIRE(writeTextFile(profile, limits).ok());
     emulateLimits(poor ? profile : "");
-    auto device = openDevice("vulkan");
-    INFO((device ? "" : device.error().message));
-    REQUIRE(device.ok());
-    auto executable = (*device)->load(*artifact, *artifact->program("vulkan"), {});
-    INFO((executable ? "" : executable.error().message));
-    REQUIRE(executable.ok());
-    auto &vulkan = static_cast<VulkanExecutable &>(**executable);
+    const std::unique_ptr<Executable> executable = loaded(artifact);
+    auto &vulkan = static_cast<VulkanExecutable &>(*executable);
     if (poor) { // 4000 bytes written in one binding of at most 2048
       std::vector<float> x(8);
       std::vector<std::span<const std::byte>> in = {std::as_bytes(std::span(x))};
@@ -81,9 +74,8 @@ TEST_CASE("a program runs on the device, again without recording anew, and layer
 TEST_CASE("operands are dispatched in parts, with their places told, or refused") {
   TemporaryDirectory directory;
   write(directory / "a.linnet");
-  auto artifact = Artifact::open(directory / "a.linnet");
-  REQUIRE(artifact.ok());
-  const fb::Program &program = *artifact->program("vulkan");
+  const Artifact artifact = opened(directory / "a.linnet");
+  const fb::Program &program = *artifact.program("vulkan");
   const fb::Dispatch &copy = *program.entries()->Get(0)->commands()->Get(2)->body_as_Dispatch();
   Place place = [](const fb::Ref &r) {
     return Range{static_cast<uint32_t>(r.space()), r.offset(), r.size()};

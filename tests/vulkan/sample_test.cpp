@@ -1,12 +1,7 @@
 // linnet.sample on a Vulkan device: the interpreter's draws, and the host sampler's.
 #include "runtime/sampler.h"
 #include "tests/catch.h"
-#include "tests/cpu/path.h"
-
-#include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/IR/MLIRContext.h"
-#include "mlir/IR/OwningOpRef.h"
-#include "mlir/Parser/Parser.h"
+#include "tests/vulkan/subject.h"
 
 #include <fmt/format.h>
 
@@ -14,7 +9,7 @@
 #include <random>
 
 using namespace linnet;
-using namespace linnet::cpu::testing;
+using namespace linnet::testing;
 using reference::Kind;
 using reference::Named;
 using reference::Tensor;
@@ -47,7 +42,9 @@ struct Draws {
   std::span<float> row(int64_t b) { return std::span(logits).subspan(size_t(b * columns), size_t(columns)); }
 
   std::string text(const char *type = "f32") const {
-    return fmt::format(R"(module attributes {{linnet.bounds = {{batch = {}}}}} {{
+    return fmt::format(R"(!f = tensor<?xf32, #linnet.dims<batch>>
+!i = tensor<?xi32, #linnet.dims<batch>>
+module attributes {{linnet.bounds = {{batch = {}}}}} {{
 func.func @main(%x: tensor<?x{}x{}, #linnet.dims<batch>> {{linnet.name = "x"}}, %t: !f {{linnet.name = "t"}}, %k: !i {{linnet.name = "k"}},
     %p: !f {{linnet.name = "p"}}, %s: tensor<2xi32> {{linnet.name = "s"}}, %n: !i {{linnet.name = "n"}}, %c: !i {{linnet.name = "c"}})
     -> (!i {{linnet.name = "out"}}) {{
@@ -94,38 +91,8 @@ std::vector<TokenId> tokens(const Named &outputs) {
   return {out.ints(), out.ints() + out.size()};
 }
 
-/// A module, compiled for the device as it is and as poor ones.
-struct Subject {
-  mlir::MLIRContext context;
-  mlir::OwningOpRef<mlir::ModuleOp> module;
-  reference::WeightProvider none = [](std::string_view) -> Result<Tensor> { return Error{"no weights"}; };
-
-  explicit Subject(const std::string &text) {
-    context.loadDialect<ir::LinnetDialect, mlir::func::FuncDialect>();
-    const std::string aliases =
-        "!f = tensor<?xf32, #linnet.dims<batch>>\n!i = tensor<?xi32, #linnet.dims<batch>>\n";
-    module = mlir::parseSourceString<mlir::ModuleOp>(aliases + text, &context);
-    REQUIRE(module);
-  }
-  std::vector<TokenId> interpreted(const Named &inputs) {
-    Named states;
-    auto found = reference::run(*module, "main", inputs, states, none);
-    if (!found) FAIL(found.error().message);
-    return tokens(*found);
-  }
-  Runner::Run load(const Runner &runner) {
-    PipelineSpec pipeline;
-    pipeline.target = runner.target;
-    auto run = runner.load(*module, none, pipeline);
-    if (!run) FAIL(run.error().message);
-    return *run;
-  }
-};
-
-std::vector<TokenId> ran(const Runner::Run &run, const Named &inputs) {
-  auto found = run("main", inputs);
-  if (!found) FAIL(found.error().message);
-  return tokens(*found);
+std::vector<TokenId> tokensOf(const Runner::Run &run, const Named &inputs) {
+  return tokens(Subject::ran(run, inputs));
 }
 
 const GenerateOptions kOptions[] = {
@@ -158,8 +125,8 @@ TEST_CASE("drawn tokens are the interpreter's and the host sampler's") {
     for (const GenerateOptions &options : kOptions) {
       CAPTURE(options.temperature, options.top_k, options.top_p);
       Draws draws(columns, options, seed++);
-      const auto found = ran(run, draws.inputs());
-      CHECK(found == subject.interpreted(draws.inputs()));
+      const auto found = tokensOf(run, draws.inputs());
+      CHECK(found == tokens(subject.interpreted(draws.inputs())));
       CHECK(found == draws.host());
     }
   }
@@ -170,7 +137,7 @@ TEST_CASE("drawn tokens of logits in 16 bits") {
     Draws draws(131, {.temperature = 0.8f, .top_k = 30, .top_p = 0.9f}, 5);
     Subject subject(draws.text(type));
     auto run = subject.load(runnersUnderTest().front());
-    CHECK(ran(run, draws.inputs(kind)) == subject.interpreted(draws.inputs(kind)));
+    CHECK(tokensOf(run, draws.inputs(kind)) == tokens(subject.interpreted(draws.inputs(kind))));
   }
 }
 
@@ -198,8 +165,8 @@ TEST_CASE("logits that are infinite, equal, or no numbers are drawn from as the 
       for (int64_t b = 0; b < kRows; ++b)
         std::ranges::copy(rows[size_t(b) % rows.size()], draws.row(b).begin());
       CAPTURE(k, p);
-      const auto found = ran(run, draws.inputs());
-      CHECK(found == subject.interpreted(draws.inputs()));
+      const auto found = tokensOf(run, draws.inputs());
+      CHECK(found == tokens(subject.interpreted(draws.inputs())));
       CHECK(found == draws.host());
     }
 }
@@ -210,8 +177,8 @@ TEST_CASE("more equals than the device lists of the largest k") {
     for (size_t i = 0; float &x : draws.row(b)) x = i++ % 4 ? 1.f : static_cast<float>(b % 3);
   Subject subject(draws.text());
   auto run = subject.load(runnersUnderTest().front());
-  const auto found = ran(run, draws.inputs());
-  CHECK(found == subject.interpreted(draws.inputs()));
+  const auto found = tokensOf(run, draws.inputs());
+  CHECK(found == tokens(subject.interpreted(draws.inputs())));
   CHECK(found == draws.host());
 }
 
@@ -221,12 +188,12 @@ TEST_CASE("of GPT-2's vocabulary nearly all drawn tokens are the host sampler's"
   Subject subject(Draws(50257, {}, 0).text());
   auto run = subject.load(runnersUnderTest().front());
   Draws again(50257, {}, 99);
-  CHECK(ran(run, again.inputs()) == ran(run, again.inputs()));
+  CHECK(tokensOf(run, again.inputs()) == tokensOf(run, again.inputs()));
   int64_t differ = 0, all = 0;
   unsigned seed = 100;
   for (const GenerateOptions &options : kOptions) {
     Draws draws(50257, options, seed++);
-    const auto found = ran(run, draws.inputs()), expected = draws.host();
+    const auto found = tokensOf(run, draws.inputs()), expected = draws.host();
     for (size_t b = 0; b < found.size(); ++b) differ += found[b] != expected[b];
     all += kRows;
   }

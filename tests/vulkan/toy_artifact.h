@@ -186,6 +186,25 @@ inline std::vector<float> floats(Executable &executable, int i) {
   return values;
 }
 
+inline Artifact opened(const std::string &path) {
+  auto artifact = Artifact::open(path);
+  INFO((artifact ? "" : artifact.error().message));
+  REQUIRE(artifact.ok());
+  return std::move(*artifact);
+}
+
+/// On the device, which must take it.
+inline std::unique_ptr<Executable> loaded(const Artifact &artifact) {
+  auto device = openDevice("vulkan");
+  INFO((device ? "" : device.error().message));
+  REQUIRE(device.ok());
+  auto executable = (*device)->load(artifact, *artifact.program("vulkan"), {});
+  INFO((executable ? "" : executable.error().message));
+  REQUIRE(executable.ok());
+  return std::move(*executable);
+}
+
+/// What the validation layers say from here on.
 struct Messages {
   Messages() {
     linnet::vulkan::setMessageHandler([this](const std::string &m) { list.push_back(m); });

@@ -1,4 +1,4 @@
-#include "tests/cpu/path.h"
+#include "tests/ops/agreement.h"
 
 #include "ir/Shapes.h"
 #include "support/error.h"
@@ -16,16 +16,12 @@
 #include <cstring>
 #include <random>
 
-namespace linnet::cpu::testing {
+namespace linnet::testing {
 namespace {
 
 using reference::Kind;
 using reference::Named;
 using reference::Tensor;
-
-} // namespace
-
-namespace {
 
 Kind kindOf(mlir::Type type) {
   if (type.isF16()) return Kind::f16;
@@ -141,4 +137,4 @@ void checkAgreement(const Agreement &agreement, const PipelineSpec &pipeline) {
   for (const Runner &runner : runners) comparison.check(runner, pipeline);
 }
 
-} // namespace linnet::cpu::testing
+} // namespace linnet::testing

@@ -1,11 +1,11 @@
 // The ops of training by every runner under test (an instruction set of the cpu, a choice of a gpu), beside
 // the interpreter.
 #include "tests/catch.h"
-#include "tests/cpu/path.h"
+#include "tests/ops/agreement.h"
 
 #include <fmt/format.h>
 
-using namespace linnet::cpu::testing;
+using namespace linnet::testing;
 
 namespace {
 

@@ -1,35 +1,14 @@
-// For tests: a module goes the whole way, passes, lowering, artifact file, the runtime's cpu device, and
-// runs.
+// For tests: a module on each of a backend's runners, beside the interpreter.
 #pragma once
-#include "backends/cpu/lower.h"
 #include "backends/reference/interpreter.h"
-#include "lab/loaded_program.h"
 #include "passes/Passes.h"
 
-#include <memory>
+#include <functional>
+#include <map>
 #include <string>
+#include <vector>
 
-namespace linnet::cpu::testing {
-
-class CompiledModule {
-public:
-  CompiledModule() = default;
-  /// The module is copied. `weights` gives what its params name.
-  static Result<CompiledModule> compile(mlir::ModuleOp module, const reference::WeightProvider &weights,
-                                        const CpuOptions &options = {}, const PipelineSpec &pipeline = {},
-                                        int threads = 0);
-  /// Inputs by name to outputs by name. States are kept from run to run. Dimensions that no input has are at
-  /// their bound.
-  Result<reference::Named> run(std::string_view entry, const reference::Named &inputs) {
-    return loaded.run(entry, inputs);
-  }
-  void resetStates() { loaded.resetStates(); }
-  const fb::Program &program() const { return loaded.program(); }
-
-private:
-  explicit CompiledModule(lab::LoadedProgram program) : loaded(std::move(program)) {}
-  lab::LoadedProgram loaded;
-};
+namespace linnet::testing {
 
 /// Something that runs a planned module, and that must agree with the interpreter: an instruction set of the
 /// cpu, a way to take a gpu's choices. Each program that runs the cases links one definition of
@@ -63,4 +42,4 @@ struct Agreement {
 };
 void checkAgreement(const Agreement &agreement, const PipelineSpec &pipeline = {});
 
-} // namespace linnet::cpu::testing
+} // namespace linnet::testing
