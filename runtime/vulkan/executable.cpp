@@ -136,11 +136,8 @@ Result<void> VulkanExecutable::clear() {
 }
 
 Result<bool> VulkanExecutable::qualify(Qualification &qualification) {
-  Workbench bench{context,
-                  program,
-                  buffers,
-                  pipelines,
-                  [&](int entry, const fb::Ref &ref) { return place(entry, ref); },
+  Workbench bench{context,       artifact,  program,
+                  buffers,       pipelines, [&](int entry, const fb::Ref &ref) { return place(entry, ref); },
                   touched->trial};
   LINNET_ASSIGN(bool sound, qualification.run(bench));
   aside = qualification.aside();

@@ -178,8 +178,8 @@ Result<PlannedDispatch> planChoice(const Inventory &inventory, const fb::Program
   for (const fb::Step *step : *choice.steps()) {
     const fb::Shader &shader = *program.shaders()->Get(step->shader());
     if (std::string why = refusal(inventory, shader); !why.empty()) return Error{why};
-    if (aside.count(shader.name()->str()))
-      return errorf("shader '{}' was put aside", shader.name()->string_view());
+    if (auto found = aside.find(shader.name()->str()); found != aside.end())
+      return errorf("shader '{}' was put aside: {}", found->first, found->second);
     LINNET_ASSIGN(PlannedStep made, StepPlan(inventory, shader, dispatch, *step, symbols, place).plan());
     planned.steps.push_back(std::move(made));
   }
@@ -220,7 +220,7 @@ std::string refusal(const Inventory &inventory, const fb::Shader &shader) {
 Result<PlannedDispatch> planDispatch(const Inventory &inventory, const fb::Program &program,
                                      const fb::Dispatch &dispatch, std::span<const int64_t> symbols,
                                      const Place &place, const PutAside &aside, uint32_t first_choice) {
-  std::string reasons;
+  std::string reason = "no choice is for this size";
   for (uint32_t i = first_choice; i < dispatch.choices()->size(); ++i) {
     const fb::Choice &choice = *dispatch.choices()->Get(i);
     int64_t amount = evaluate(choice.amount(), symbols);
@@ -230,9 +230,9 @@ Result<PlannedDispatch> planDispatch(const Inventory &inventory, const fb::Progr
       planned->choice = i;
       return planned;
     }
-    reasons += (reasons.empty() ? "" : "; ") + planned.error().message;
+    reason = planned.error().message;
   }
-  return errorf("the device cannot do it: {}", reasons.empty() ? "no choice is for this size" : reasons);
+  return errorf("the device {} cannot do it: {}", inventory.name, reason);
 }
 
 uint32_t demandedSubgroup(const Limits &limits, uint32_t least, uint32_t most) {

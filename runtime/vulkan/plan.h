@@ -7,8 +7,8 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
-#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -50,13 +50,13 @@ struct PlannedDispatch {
   std::vector<PlannedStep> steps;
 };
 
-/// A choice put aside, as "SHADER" or what refusal() cannot know.
-using PutAside = std::set<std::string>;
+/// Shaders that are not to be used, by name, and why: what refusal() cannot know.
+using PutAside = std::map<std::string, std::string>;
 /// Where an operand lies.
 using Place = std::function<Range(const fb::Ref &)>;
 
-/// The first possible choice of `dispatch`, at most from `first_choice` on. An error says why none is
-/// possible.
+/// The first possible choice of `dispatch`, at most from `first_choice` on. An error says why the poorest is
+/// not possible either.
 Result<PlannedDispatch> planDispatch(const Inventory &inventory, const fb::Program &program,
                                      const fb::Dispatch &dispatch, std::span<const int64_t> symbols,
                                      const Place &place, const PutAside &aside = {},

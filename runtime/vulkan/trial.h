@@ -1,15 +1,18 @@
-// One known-answer test: a dispatch is done in a poorer way, known to be right, and in the way that is on
-// trial, on the same pseudo-random operands, and the results compared.
+// One known-answer test: a dispatch is done on the device in the way that is on trial, on pseudo-random
+// operands, and the results compared with those that the host has worked out (host/host_answer.h), or with a
+// poorer way's.
 //
 // It happens while a program is loaded, when its activations, states and ports hold nothing yet: they are the
 // operands' memory, so a trial needs no more of the device. Weights are the real ones; nothing writes to
 // them.
 #pragma once
+#include "runtime/vulkan/answer.h"
 #include "runtime/vulkan/recording.h"
 #include "runtime/vulkan/trial_plan.h"
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -18,6 +21,7 @@ namespace linnet::vulkan {
 /// A loaded program that has not run.
 struct Workbench {
   std::shared_ptr<Context> context;
+  const Artifact &artifact;
   const fb::Program &program;
   Buffers &buffers;
   Pipelines &pipelines;
@@ -32,20 +36,18 @@ struct Trial {
   const fb::Command *command = nullptr;
   TrialPlan plan;
   std::vector<PipelineKey> suspects; ///< of the candidate's shaders those that nothing is known of
+  bool positive = false;             ///< operands are: of others there is a root, say, that is no number
 };
 
-/// The first bytes of each of a dispatch's results.
-using Answer = std::vector<std::vector<std::byte>>;
-/// Does it one way or the other; the operands hold the same before either. After an error the context's
-/// outcome tells what became of the submission. `patience`: see Context.
-Result<Answer> runTrial(Workbench &bench, const Trial &trial, const PlannedDispatch &planned,
-                        uint32_t patience);
+/// The dispatch's operands that steps write.
+std::set<uint32_t> writtenBy(const PlannedStep &step);
+std::set<uint32_t> writtenBy(const PlannedDispatch &planned);
+/// Of each step.
+std::vector<PipelineKey> keysOf(const PlannedDispatch &planned);
 
-/// How `found` differs from `expected` by more than the candidate's tolerance allows, in a line; empty: it
-/// does not. Numbers of 16 bits may also be rounded to the other side. i32 are the same; behind products of a
-/// larger tolerance than usual they are tokens, each as good as the best but for it. Where the expected
-/// number is not finite any will do.
-std::string difference(const fb::Dispatch &dispatch, double tolerance, const Answer &expected,
-                       const Answer &found);
+/// Does it on the device one way or the other; the operands hold the same before either. After an error the
+/// context's outcome tells what became of the submission. `args`: what is read; `patience`: see Context.
+Result<Answer> runTrial(Workbench &bench, const Trial &trial, const PlannedDispatch &planned,
+                        std::span<const uint32_t> args, uint32_t patience);
 
 } // namespace linnet::vulkan

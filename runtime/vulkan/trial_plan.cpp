@@ -88,7 +88,7 @@ std::optional<TrialPlan> planTrial(const Inventory &inventory, const fb::Program
   for (const Symbols &symbols : smallSizes(entry, dispatch, number)) {
     auto candidate = planDispatch(inventory, program, dispatch, symbols, place, aside);
     if (!candidate || candidate->choice != number) continue;
-    for (uint32_t other = choices - 1; other > number; --other) {
+    for (uint32_t other = choices; other-- > number;) {
       auto reference = planDispatch(inventory, program, dispatch, symbols, place, aside, other);
       if (!reference || reference->choice != other) continue;
       TrialPlan plan{symbols, std::move(*candidate), std::move(*reference)};

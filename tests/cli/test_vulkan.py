@@ -199,6 +199,21 @@ class PutAside(TestCase):
                 for start in range(2):
                     self.assertTrue(self.right(trials, "wrong:matmul_direct,wrong:subgroup_attention"), start)
 
+    def test_a_wrong_last_choice_is_not_what_others_are_judged_by(self):
+        self.assertTrue(self.right("all", "wrong:matmul_tiled"))
+        self.assertEqual(self.put_aside(), [])
+
+    def test_nothing_left(self):
+        """All ways of an operation alike wrong, those of one way included: an error, at this start and the next."""
+        for fault, kernel in (("wrong:matmul", "matmul_tiled"), ("wrong:attention", "attention"), ("refused:matmul", "matmul_tiled")):
+            with self.subTest(fault=fault):
+                self.cache = fresh("cache")
+                for start in range(2):
+                    done = linnet(*self.command(), env=self.environment("", fault))
+                    self.assertEqual(done.code, 1, done.err)
+                    self.assertEqual(done.err.count("\n"), 1, done.err)
+                    self.assertRegex(done.err, f"error: .*the device .* cannot do it: shader '{kernel}.* was put aside: ")
+
     def test_a_compile_that_crashes(self):
         """Of a variant once among others and once alone; then it is known. After two of them no other is tried."""
         width = json.loads((GOLDEN / "tiny" / "config.json").read_text())["n_embd"]
