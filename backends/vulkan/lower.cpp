@@ -1,6 +1,7 @@
 #include "backends/vulkan/lower.h"
 
 #include "backends/vulkan/lowering.h"
+#include "backends/vulkan/shader.h"
 
 #include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/MathExtras.h"
@@ -16,24 +17,6 @@ namespace {
 /// Storage buffers that every device binds in a compute shader.
 constexpr size_t kBindings = 4;
 constexpr uint64_t kAlign = 256;
-
-/// All but the words.
-fb::ShaderT shaderOf(const Kernel &kernel) {
-  fb::ShaderT shader;
-  shader.name = kernel.name;
-  shader.bindings = kernel.bindings;
-  shader.push_words = kernel.push_words;
-  shader.local_x = kernel.local_size[0], shader.local_y = kernel.local_size[1];
-  shader.local_z = kernel.local_size[2];
-  shader.shared_bytes = kernel.shared_bytes;
-  shader.features = kernel.features;
-  shader.texels = kernel.texels;
-  shader.subgroup_min = kernel.subgroups.least, shader.subgroup_max = kernel.subgroups.most;
-  for (const spirv::Loop &loop : kernel.loops)
-    shader.loops.emplace_back(loop.in, loop.step, loop.most.number, static_cast<fb::LoopBy>(loop.most.by),
-                              loop.inner);
-  return shader;
-}
 
 int64_t elementsIn(uint64_t bytes, Type type) {
   return type == Type::i4 ? int64_t(bytes) * 2 : int64_t(bytes) / backend::sizeOf(type);

@@ -5,8 +5,12 @@ DTYPES = ("f32", "bf16", "int8", "int4")  # what is compared unless told otherwi
 ALL_DTYPES = (*DTYPES, "f16")
 # Bytes a weight takes as it streams from memory: int8 with a scale a column, int4 with a 16-bit scale for 32 of them.
 WEIGHT_BYTES = {"f32": 4, "bf16": 2, "f16": 2, "int8": 1, "int4": 4.5 / 8}
-# Whose multiply-add is the limit: 4-bit weights are multiplied as 8-bit ones, f16 ones as f32.
+# Of the cache, beside weights of each type.
+CACHE_BYTES = {"f32": 4, "bf16": 2, "f16": 2, "int8": 2, "int4": 2}
+# Whose multiply-add is the limit. On a CPU 4-bit weights are multiplied as 8-bit ones, f16 ones as f32; on Vulkan all that have
+# fewer bits than f32 become f16, which matrix units multiply.
 PEAK = {"f32": "f32", "bf16": "bf16", "f16": "f32", "int8": "int8", "int4": "int8"}
+PEAK_VULKAN = {"f32": "f32", "bf16": "f16", "f16": "f16", "int8": "f16", "int4": "f16"}
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ class Shape:
 
 def ceiling(case, shape, dtype, read_bytes_per_s, ops_per_s):
     """Tokens a second where either memory or arithmetic does its most and nothing else takes time; the weights are read
-    once a step, the cache once a token (f32), attention counts as multiply-adds of the same type."""
+    once a step, the cache once a token, attention counts as multiply-adds of the same type."""
     weights = shape.weight_bytes(dtype)
     if case.kind == "prefill":
         rows = case.past * case.batch
@@ -81,7 +85,7 @@ def ceiling(case, shape, dtype, read_bytes_per_s, ops_per_s):
         operations += 2 * shape.layers * shape.width * rows * (case.past + 1)  # q.k and p.v over half the square
         seconds = max(weights / read_bytes_per_s, operations / ops_per_s if ops_per_s else 0)
         return rows / seconds
-    cache = 2 * shape.layers * shape.width * 4 * (case.past + case.count / 2) * case.batch
+    cache = 2 * shape.layers * shape.width * CACHE_BYTES[dtype] * (case.past + case.count / 2) * case.batch
     operations = 2 * (shape.block_weights + shape.head_weights) * case.batch
     seconds = max((weights + cache) / read_bytes_per_s, operations / ops_per_s if ops_per_s else 0)
     return case.batch / seconds

@@ -23,8 +23,11 @@ class Probe:
 
     def __init__(self, options, shape, dtype, threads):
         mib = max(8, round(shape.weight_bytes(dtype) / (1 << 20)))
-        self.kind = known.PEAK[dtype]
-        self.server = Server([options.build / "bin" / "limits", "--serve", "--threads", threads, "--mib", mib, "--seconds",
+        if options.vulkan:
+            self.kind, probe = known.PEAK_VULKAN[dtype], ["limits_vulkan", "--device", options.vulkan["number"]]
+        else:
+            self.kind, probe = known.PEAK[dtype], ["limits", "--threads", threads]
+        self.server = Server([options.build / "bin" / probe[0], "--serve", *probe[1:], "--mib", mib, "--seconds",
                               options.probe_seconds], greets=False)
 
     def __call__(self):

@@ -2,6 +2,7 @@
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 
 from .cases import ALL_DTYPES
@@ -31,6 +32,19 @@ def beside(path, make):
     make(part)
     os.replace(part, path)
     return path
+
+
+def built(options, program):
+    """A program of Linnet's build."""
+    path = options.build / "bin" / program
+    if not path.exists():
+        raise Failed(f"{path} is not there: build first, or name the build with --build")
+    return path
+
+
+def vulkan_device(options):
+    """What --target vulkan runs on, with its limits as of now: a JSON object of limits_vulkan."""
+    return json.loads(run(built(options, "limits_vulkan"), "--json", "--mib", 8, "--seconds", 0.01))
 
 
 class Peer:
@@ -78,8 +92,7 @@ class Linnet(Peer):
 
     def tools(self):
         for program in ("linnet", "bench_linnet", "limits"):
-            if not (self.options.build / "bin" / program).exists():
-                raise Failed(f"{self.options.build}/bin/{program} is not there: build first, or name the build with --build")
+            built(self.options, program)
 
     def artifact(self, model, dtype, batch, context):
         path = self.work / f"{model.name}-{dtype}-b{batch}-c{context}-{self.options.target.replace(':', '-')}.linnet"
@@ -153,8 +166,11 @@ class LlamaVulkan(Llama):
     """The library that npm's node-llama-cpp brings ready for Vulkan, with headers and models of the one from sources."""
     name, usual = "llama.cpp-vulkan", False
     PACKAGE = "@node-llama-cpp/linux-x64-vulkan"
-    # Without it a device that is a CPU underneath is passed over.
-    environment = {"GGML_VK_VISIBLE_DEVICES": "0"}
+
+    @property
+    def environment(self):
+        """Linnet's device. Without the variable one that is a CPU underneath is passed over."""
+        return {"GGML_VK_VISIBLE_DEVICES": str(self.options.vulkan["number"] if self.options.vulkan else 0)}
 
     def tools(self):
         super().tools()
@@ -194,8 +210,31 @@ class OnnxRuntime(Peer):
 class PyTorch(Peer):
     name, dtypes = "pytorch", ("f32", "bf16")
     environment = {"OMP_WAIT_POLICY": "passive"}
+    CUDA = "import numpy, torch; print(torch.cuda.is_available())"
+
+    def __init__(self, options):
+        super().__init__(options)
+        self.python, self.device = DEBIAN_PYTHON, "cpu"
+        if options.vulkan:
+            self.device, self.dtypes = "cuda", ("f32", "f16")
 
     def tools(self):
+        if self.device == "cuda":
+            self.tools_of_cuda()
+        else:
+            self.tools_of_cpu()
+
+    def tools_of_cuda(self):
+        for python in dict.fromkeys((sys.executable, DEBIAN_PYTHON)):
+            try:
+                if run(python, "-c", self.CUDA).strip() == "True":
+                    self.python = python
+                    return
+            except (Failed, OSError):
+                continue  # it has no torch, or is not there
+        raise Missing(f"no PyTorch that finds a CUDA device: on a machine with one, pip install torch numpy for {sys.executable}")
+
+    def tools_of_cpu(self):
         if not Path(DEBIAN_PYTHON).exists() or run(
                 DEBIAN_PYTHON, "-c", "import importlib.util as u; print(bool(u.find_spec('torch')))").strip() != "True":
             raise Missing("apt-get install python3-torch libopenblas0-openmp")
@@ -204,7 +243,7 @@ class PyTorch(Peer):
             raise Missing("OpenBLAS's pthreads flavour fights with OpenMP: apt-get install libopenblas0-openmp")
 
     def command(self, model, dtype, threads, batch, context):
-        return [DEBIAN_PYTHON, "-B", DRIVERS / "pytorch.py", model, dtype, threads, batch, context]
+        return [self.python, "-B", DRIVERS / "pytorch.py", model, dtype, threads, batch, context, self.device]
 
 
 PEERS = {peer.name: peer for peer in (Linnet, Llama, LlamaVulkan, OnnxRuntime, PyTorch)}

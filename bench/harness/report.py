@@ -94,12 +94,20 @@ def onednn_table(report):
     return table([f"oneDNN {report['version']} alone, Gop/s", *shapes], rows)
 
 
+def device_line(device):
+    """A device as limits_vulkan tells of it, and what its peaks are."""
+    peaks = ", ".join(f"{kind} by {device[kind + '_kernel']}" for kind in ("f32", "f16"))
+    return f"of vulkan:{device['number']}, {device['device']}, {device['driver'].strip()}; peak {peaks}"
+
+
 def print_all(report):
     peers = report["peers"]
     print(f"{report['model']}, medians of {report['rounds']} alternating rounds ± half the quartile distance; runs and pairs whose "
           f"probes differ by more than {100 * report['allowed_drift']:.0f} % are discarded")
     for name in peers:
         print(f"- {name}: {report['versions'].get(name, '')}")
+    if "device" in report:
+        print(f"- limits: {device_line(report['device'])}")
     sections = [limits_table(report["rows"])]
     sections += [rates_table(report["rows"], peers, threads) for threads in report["threads"]]
     sections.append(shares_table("one core stolen: share of the undisturbed speed", report["stolen"], peers, "{:.2f}"))

@@ -49,11 +49,15 @@ Result<std::unique_ptr<Device>> openVulkanDevice(std::string_view argument) {
   return std::unique_ptr<Device>(std::make_unique<VulkanDevice>(std::move(instance), number));
 }
 
-Result<std::function<bool(const fb::ShaderT &)>> shaderFilter(std::string_view argument) {
+Result<FoundDevice> findDevice(std::string_view argument) {
   LINNET_ASSIGN(std::shared_ptr<Instance> instance, Instance::create());
   LINNET_ASSIGN(size_t number, chooseDevice(inventories(*instance), std::string(argument)));
-  Inventory inventory = instance->devices()[number].inventory;
-  return std::function([inventory](const fb::ShaderT &described) {
+  return FoundDevice{number, instance->devices()[number].inventory};
+}
+
+Result<std::function<bool(const fb::ShaderT &)>> shaderFilter(std::string_view argument) {
+  LINNET_ASSIGN(FoundDevice found, findDevice(argument));
+  return std::function([inventory = std::move(found.inventory)](const fb::ShaderT &described) {
     fb::ShaderT shader(described);
     shader.words = std::make_unique<fb::BlobT>();
     flatbuffers::FlatBufferBuilder builder;

@@ -23,6 +23,13 @@ struct ListedDevice {
 /// An error where there is no loader.
 LINNET_API Result<std::vector<ListedDevice>> listDevices(const std::string &emulated = "");
 
+/// What the device that `argument` means (as for openVulkanDevice) has, and its number.
+struct FoundDevice {
+  size_t number = 0;
+  Inventory inventory;
+};
+LINNET_API Result<FoundDevice> findDevice(std::string_view argument);
+
 /// Says whether the device that `argument` means (as for openVulkanDevice) can run a shader, its words aside.
 LINNET_API Result<std::function<bool(const fb::ShaderT &)>> shaderFilter(std::string_view argument);
 

@@ -57,6 +57,11 @@ class Ceilings(unittest.TestCase):
         case = cases.CASES["decode"]
         self.assertEqual(cases.ceiling(case, GPT2, "bf16", 31e9, 0), cases.ceiling(case, GPT2, "bf16", 31e9, 1e18))
 
+    def test_on_vulkan_what_is_not_f32_becomes_f16(self):
+        self.assertEqual([cases.PEAK_VULKAN[d] for d in cases.ALL_DTYPES], ["f32", "f16", "f16", "f16", "f16"])
+        rate = cases.ceiling(cases.CASES["past1000"], GPT2, "f16", 1e12, 1e15)
+        self.assertAlmostEqual(rate, 1e12 / (2 * 123_532_032 + 2 * 12 * 768 * 2 * 1010), places=6)
+
     def test_types_shrink_weights(self):
         sizes = [GPT2.weight_bytes(d) for d in cases.DTYPES]
         self.assertEqual(sizes, [494_128_128, 247_064_064, 123_532_032, 69_486_768])
@@ -87,6 +92,11 @@ class Reports(unittest.TestCase):
         table = report.rates_table([row], ["linnet", "a", "b", "c"], 2)
         self.assertIn("| decode, f32 | 91.0 ± 0.5 | 45.0 ± 0.2 | 30.0 ± 0.0 | - | 100 | 91 % | 2.00 (a, 2) |", table)
         self.assertEqual(report.discarded([row]), {"runs": 8, "runs_discarded": 1, "pairs": 5, "pairs_discarded": 1})
+
+    def test_the_device_and_its_driver_are_named(self):
+        line = report.device_line({"number": 1, "device": "Some GPU", "driver": "radv 23.1 ", "f32_kernel": "limits_f32",
+                                   "f16_kernel": "limits_matrix_16x16x16"})
+        self.assertEqual(line, "of vulkan:1, Some GPU, radv 23.1; peak f32 by limits_f32, f16 by limits_matrix_16x16x16")
 
     def test_nothing_kept(self):
         row = report.case_row(cases.CASES["decode"], "f32", 1, {"linnet": [self.turn(9, 1, 2)]}, 0.15)

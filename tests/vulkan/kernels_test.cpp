@@ -1,6 +1,7 @@
 // Every kernel generator: valid for Vulkan 1.1, and within what each device must offer.
 #include "backends/vulkan/gradient_kernels.h"
 #include "backends/vulkan/kernels.h"
+#include "bench/limits/vulkan_kernels.h"
 #include "tests/catch.h"
 
 #include <spirv-tools/libspirv.h>
@@ -127,6 +128,24 @@ TEST_CASE("products in 16-bit arithmetic are valid and ask for it", "[vulkan]") 
       check(kernel);
       CHECK(kernel.features == std::vector<std::string>{"gpu", "shader_float16"});
     }
+}
+
+TEST_CASE("kernels that measure a device's limits are valid", "[vulkan]") {
+  check(bench::fillKernel());
+  for (bool texels : {false, true}) check(bench::readKernel(texels));
+  check(bench::floatPeak().kernel);
+  check(bench::halfPeak().kernel);
+  // Not validated: see above. Of what one multiplies, 2 m n k, it does eight in each of 1,024 steps, in four
+  // subgroups.
+  for (const uint32_t subgroup : {32, 64}) {
+    const bench::PeakKernel peak = bench::matrixPeak({16, 16, 16, subgroup});
+    CHECK(std::ranges::count(peak.kernel.features, "cooperative_matrix/16x16x16/f16/f32") == 1);
+    CHECK(peak.kernel.subgroups == SubgroupSizes{subgroup, subgroup});
+    CHECK(peak.kernel.local_size[0] == 4 * subgroup);
+    CHECK(peak.kernel.shared_bytes <= 16384);
+    CHECK(peak.operations == 4.0 * 8 * 1024 * 2 * 16 * 16 * 16);
+    CHECK(peak.result == 8 * 1024 * 16 / 65536.0f);
+  }
 }
 
 TEST_CASE("attention of many queries is valid", "[vulkan]") {
