@@ -14,6 +14,9 @@ using spirv::MatrixUse;
 
 constexpr uint32_t kLoads = kChunk / kInvocations / 16;
 
+/// Invocations that read side by side: all of a workgroup, or a CPU's vector.
+uint32_t besides(bool on_cpu) { return on_cpu ? 8 : kInvocations; }
+
 /// Of an invocation's number. Nothing says that `unlikely` never happens: all invocations have to compute.
 void tell(Emitter &e, uint32_t operand, Value invocation, Value told, Value unlikely, Value bits) {
   Builder &b = e.b;
@@ -126,12 +129,13 @@ struct MatrixPeak {
 
 } // namespace
 
-uint32_t sumOf(uint32_t invocation) {
-  const uint32_t chunk = invocation / kInvocations, lane = invocation % kInvocations;
+uint32_t sumOf(uint32_t invocation, bool on_cpu) {
+  const uint32_t together = besides(on_cpu), chunk = invocation / kInvocations,
+                 lane = invocation % kInvocations;
+  const uint32_t first = chunk * (kChunk / 16) + lane / together * together * kLoads + lane % together;
   uint32_t sum = 0;
   for (uint32_t i = 0; i < kLoads; ++i)
-    for (uint32_t word = 0; word < 4; ++word)
-      sum += wordOf((chunk * (kChunk / 16) + i * kInvocations + lane) * 4 + word);
+    for (uint32_t word = 0; word < 4; ++word) sum += wordOf((first + i * together) * 4 + word);
   return sum;
 }
 
@@ -149,16 +153,19 @@ Kernel fillKernel() {
   return e.finish();
 }
 
-Kernel readKernel(bool texels) {
+Kernel readKernel(bool on_cpu) {
+  const uint32_t together = besides(on_cpu);
   Operands where;
-  if (texels) where.texels = {4, 0};
+  if (on_cpu) where.texels = {4, 0};
   Emitter e("limits_read", 2, kInvocations, where);
-  if (texels) e.require("cpu");
+  if (on_cpu) e.require("cpu");
   Builder &b = e.b;
+  Value lane = b.localId(0), vector = b.div(lane, e.u(together));
+  Value begin = b.add(b.mul(vector, e.u(together * kLoads)), b.mod(lane, e.u(together)));
   e.forUnitsByGroup(true, [&](Emitter::Unit unit) {
-    Value first = b.add(b.mul(unit.at, e.u(kChunk / 16)), b.localId(0)), sum = {};
+    Value first = b.add(b.mul(unit.at, e.u(kChunk / 16)), begin), sum = {};
     for (uint32_t i = 0; i < kLoads; ++i) {
-      Value four = b.bitcast(e.load4(0, b.add(first, e.u(i * kInvocations))), Builder::u32(4));
+      Value four = b.bitcast(e.load4(0, b.add(first, e.u(i * together))), Builder::u32(4));
       sum = sum ? b.add(sum, four) : four;
     }
     Value all = total(b, sum), invocation = b.add(b.mul(unit.number, e.u(kInvocations)), b.localId(0));

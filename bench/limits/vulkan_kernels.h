@@ -18,13 +18,14 @@ constexpr uint32_t kChunk = 32768;
 /// What fill kernels write into word `index`: odd.
 constexpr uint32_t wordOf(uint32_t index) { return index * 2654435761u | 1; }
 /// What the read kernel's invocation finds: the sum of its words.
-uint32_t sumOf(uint32_t invocation);
+uint32_t sumOf(uint32_t invocation, bool on_cpu);
 
 /// Operand 0: the buffer, in chunks of kChunk bytes, one a workgroup in x (vulkan::kFirstUnit).
 Kernel fillKernel();
-/// The same, and operand 1: kChecked sums. Workgroups in y read all of it again. `texels`: as Linnet's
-/// kernels for drivers that are a CPU read.
-Kernel readKernel(bool texels);
+/// The same, and operand 1: kChecked sums. Workgroups in y read all of it again. `on_cpu`: texels,
+/// as Linnet's kernels for such drivers read, and each vector of invocations bytes that lie together: it is
+/// done with them before the next one begins.
+Kernel readKernel(bool on_cpu);
 
 /// Operand 0: kChecked results, each of them `result` but for rounding.
 struct PeakKernel {

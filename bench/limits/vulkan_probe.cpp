@@ -53,7 +53,8 @@ Result<VulkanProbe> VulkanProbe::open(std::string_view argument, long mib) {
   LINNET_ASSIGN(vulkan::FoundDevice found, vulkan::findDevice(argument));
   probe.number = found.number, probe.device = found.inventory.name, probe.driver = found.inventory.driver;
   LINNET_ASSIGN(auto runs, vulkan::shaderFilter(argument));
-  probe.kernels = {fillKernel(), readKernel(found.inventory.kind == vulkan::Kind::cpu), peaksOf(runs)};
+  probe.on_cpu = found.inventory.kind == vulkan::Kind::cpu;
+  probe.kernels = {fillKernel(), readKernel(probe.on_cpu), peaksOf(runs)};
   LINNET_TRY(probe.load(static_cast<uint64_t>(mib) << 20));
   LINNET_TRY(probe.run(kFill, 1));
   return probe;
@@ -103,9 +104,9 @@ Result<double> VulkanProbe::rate(int entry, double work, double seconds) {
 Result<void> VulkanProbe::checkSums() {
   LINNET_ASSIGN(std::vector<uint32_t> sums, told<uint32_t>(*executable));
   for (uint32_t i = 0; i < kChecked; ++i)
-    if (sums[i] != sumOf(i))
+    if (sums[i] != sumOf(i, on_cpu))
       return errorf("{}: invocation {} of the reading kernel found {}, expected {}", device, i, sums[i],
-                    sumOf(i));
+                    sumOf(i, on_cpu));
   return {};
 }
 

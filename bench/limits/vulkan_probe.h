@@ -38,6 +38,7 @@ private:
   linnet::Result<void> checkResults(const PeakKernel &peak, int64_t groups);
 
   Kernels kernels;
+  bool on_cpu = false; ///< the driver
   uint64_t bytes = 0;
   std::map<int, int64_t> usual; ///< an entry's symbol in the last measurement
   // In the order of their dependence: the last goes first.

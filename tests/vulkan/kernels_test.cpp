@@ -132,7 +132,7 @@ TEST_CASE("products in 16-bit arithmetic are valid and ask for it", "[vulkan]") 
 
 TEST_CASE("kernels that measure a device's limits are valid", "[vulkan]") {
   check(bench::fillKernel());
-  for (bool texels : {false, true}) check(bench::readKernel(texels));
+  for (bool on_cpu : {false, true}) check(bench::readKernel(on_cpu));
   check(bench::floatPeak().kernel);
   check(bench::halfPeak().kernel);
   // Not validated: see above. Of what one multiplies, 2 m n k, it does eight in each of 1,024 steps, in four
