@@ -17,8 +17,8 @@ def call(*command):
 class Limits(unittest.TestCase):
     SIZE = ("--mib", 64, "--seconds", 0.1)
 
-    def server(self, program):
-        return Server([f"{BUILD}/bin/{program}", "--serve", *self.SIZE], greets=False)
+    def server(self, program, *args):
+        return Server([f"{BUILD}/bin/{program}", "--serve", *self.SIZE, *args], greets=False)
 
     def test_beside_the_cpu(self):
         with self.server("limits_vulkan") as server:
@@ -34,13 +34,16 @@ class Limits(unittest.TestCase):
         self.assert_possible(read, peak)
 
     def assert_possible(self, read, peak):
-        """Others may keep the CPU from showing what it can: it is asked until it has."""
-        with self.server("limits") as server:
-            for _ in range(50):
+        """Others may keep the CPU from showing what it can: one core is asked until it has."""
+        cores, best_read, best_peak = len(os.sched_getaffinity(0)), 0, 0
+        with self.server("limits", "--threads", 1) as server:
+            for _ in range(100):
                 reply = server.ask("f32")
-                if read < 3 * reply["read_bytes_per_s"] and (peak < 1.5 * reply["ops_per_s"] or not reply["ops_per_s"]):
+                best_read = max(best_read, cores * reply["read_bytes_per_s"])
+                best_peak = max(best_peak, cores * reply["ops_per_s"])
+                if read < 3 * best_read and (peak < 1.5 * best_peak or not best_peak):
                     return
-        self.fail(f"{read} bytes/s and {peak} operations/s, the CPU does {reply}")
+        self.fail(f"{read} bytes/s and {peak} operations/s, the CPU does {best_read} and {best_peak}")
 
     def test_once(self):
         done = call(f"{BUILD}/bin/limits_vulkan", "--device", "llvmpipe", "--mib", 1, "--seconds", 0.01, "--json")
