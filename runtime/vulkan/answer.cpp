@@ -188,15 +188,16 @@ Answer resultsOf(const fb::Dispatch &dispatch, Answer answer) {
   return answer;
 }
 
-bool hasAnswer(const fb::Dispatch &dispatch, const Answer &answer) {
-  return std::ranges::any_of(resultsOf(dispatch, answer), [&](const Output &output) {
+size_t knownResults(const fb::Dispatch &dispatch, const Answer &answer) {
+  auto is_known = [&](const Output &output) {
     const fb::DType type = dispatch.types()->Get(output.arg);
     const std::vector<double> values = numbers(output.bytes, type);
     for (size_t i = 0; i < values.size(); ++i)
       if (counts(output.marks[wordOf(i, type, output.bytes.size())], 0) && std::isfinite(values[i]))
         return true;
     return false;
-  });
+  };
+  return static_cast<size_t>(std::ranges::count_if(resultsOf(dispatch, answer), is_known));
 }
 
 std::string difference(const fb::Dispatch &dispatch, double tolerance, const Answer &expected,

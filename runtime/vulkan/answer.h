@@ -18,8 +18,8 @@ using Answer = std::vector<Output>;
 
 /// Without working memory.
 Answer resultsOf(const fb::Dispatch &dispatch, Answer answer);
-/// Whether marks say that some finite number of the results is known.
-bool hasAnswer(const fb::Dispatch &dispatch, const Answer &answer);
+/// Of how many results marks say that some finite number is known.
+size_t knownResults(const fb::Dispatch &dispatch, const Answer &answer);
 
 /// How `found`, outputs of the same operands, differs from `expected` by more than `tolerance` of the largest
 /// number, in a line; empty: it does not. Numbers of 16 bits may also be rounded to the other side. i32 are

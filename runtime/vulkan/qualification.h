@@ -53,6 +53,7 @@ private:
   void giveUp(Workbench &bench);
   Result<bool> tryAll(Workbench &bench, TrialLock *lock);
   std::vector<std::optional<Answer>> hostAnswers(Workbench &bench, std::vector<Trial> &trials);
+  std::optional<Answer> hostAnswerOf(Workbench &bench, Trial &trial, const PutAside &aside) const;
   Result<std::vector<Answer>> answersOf(Workbench &bench, std::vector<Trial> &trials);
   Result<std::optional<Answer>> deviceAnswer(Workbench &bench, const Trial &trial);
   Result<bool> tryGroup(Workbench &bench, std::vector<Trial> trials, bool alone, TrialLock *lock);

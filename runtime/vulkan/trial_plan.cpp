@@ -83,8 +83,8 @@ void shorten(TrialPlan &plan, Inventory inventory, const fb::Program &program, c
 
 std::optional<TrialPlan> planTrial(const Inventory &inventory, const fb::Program &program,
                                    const fb::Entry &entry, const fb::Dispatch &dispatch, uint32_t number,
-                                   const Place &place, const PutAside &aside) {
-  const uint32_t choices = dispatch.choices()->size();
+                                   const Place &place, const PutAside &aside, uint32_t poorest) {
+  const uint32_t choices = std::min(dispatch.choices()->size(), poorest < ~0u ? poorest + 1 : poorest);
   for (const Symbols &symbols : smallSizes(entry, dispatch, number)) {
     auto candidate = planDispatch(inventory, program, dispatch, symbols, place, aside);
     if (!candidate || candidate->choice != number) continue;

@@ -13,9 +13,9 @@ struct TrialPlan {
 
 /// A small problem for which the device takes choice `number` of the dispatch, and the poorest choice that it
 /// can do the same in, which may be that choice itself. Nothing where it takes another choice at all sizes
-/// looked at.
+/// looked at. `poorest`: what may be compared with at most.
 std::optional<TrialPlan> planTrial(const Inventory &inventory, const fb::Program &program,
                                    const fb::Entry &entry, const fb::Dispatch &dispatch, uint32_t number,
-                                   const Place &place, const PutAside &aside);
+                                   const Place &place, const PutAside &aside, uint32_t poorest = ~0u);
 
 } // namespace linnet::vulkan

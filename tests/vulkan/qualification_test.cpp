@@ -323,6 +323,13 @@ TEST_CASE("sizes of a trial are small, and those that the choice is for") {
     auto plan = planTrial(Inventory(), program, entry,
                           *flatbuffers::GetRoot<fb::Dispatch>(builder.GetBufferPointer()), 0, place, {});
     if (plan) CHECK((plan->candidate.choice == 0 && plan->reference.choice == 2));
+    for (uint32_t poorest = 0; plan && poorest < 2; ++poorest) {
+      auto better =
+          planTrial(Inventory(), program, entry,
+                    *flatbuffers::GetRoot<fb::Dispatch>(builder.GetBufferPointer()), 0, place, {}, poorest);
+      REQUIRE(better);
+      CHECK((better->reference.choice == poorest && better->symbols == plan->symbols));
+    }
     return plan ? plan->symbols : std::vector<int64_t>();
   };
   CHECK(ranged(0, 1000) == std::vector<int64_t>{2});

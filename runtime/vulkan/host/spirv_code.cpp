@@ -408,7 +408,7 @@ private:
 
 Result<SpirvCode> SpirvCode::parse(std::span<const std::byte> bytes) {
   std::vector<uint32_t> words(bytes.size() / 4);
-  std::memcpy(words.data(), bytes.data(), words.size() * 4);
+  if (!words.empty()) std::memcpy(words.data(), bytes.data(), words.size() * 4);
   return Parser(std::move(words)).parse();
 }
 
