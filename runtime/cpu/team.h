@@ -38,7 +38,7 @@ private:
   static constexpr int64_t kWindow = 20 * kMillisecond;
   static constexpr int64_t kPart = 5;                  ///< a fifth of the time lost is too much
   static constexpr int64_t kHold = 100 * kMillisecond; ///< then one thread more is tried again
-  static constexpr int64_t kLongestHold = 800 * kMillisecond;
+  static constexpr int64_t kLongestHold = 200 * kMillisecond;
 
   void resize(int threads, int64_t time, int64_t quiet) {
     now = threads, until = time + quiet, lost = busy = 0;
