@@ -2,7 +2,6 @@
 // others waiting for milliseconds, until the scheduler gives it back. Where another program wants a processor
 // too, fewer threads are faster: the one that stays out leaves a whole processor to the others.
 #pragma once
-#include <algorithm>
 #include <cstdint>
 
 namespace linnet::cpu {
@@ -22,10 +21,8 @@ public:
   void worked(int64_t waited, int64_t begin, int64_t end) {
     lost += waited, busy += end - begin;
     if (busy < kLeast) return;
-    if (now > 1 && lost * kPart > busy) {
-      hold = end - enlarged < kHold ? std::min(2 * hold, kLongestHold) : kHold; // tried in vain: less often
-      resize(now - 1, end, hold);
-    }
+    if (now > 1 && lost * kPart > busy)
+      resize(now - 1, end, end - enlarged < kHold ? kLongHold : kHold); // tried in vain: less often
     if (busy >= kWindow) lost = busy = 0;
   }
 
@@ -38,15 +35,15 @@ private:
   static constexpr int64_t kWindow = 20 * kMillisecond;
   static constexpr int64_t kPart = 5;                  ///< a fifth of the time lost is too much
   static constexpr int64_t kHold = 100 * kMillisecond; ///< then one thread more is tried again
-  static constexpr int64_t kLongestHold = 200 * kMillisecond;
+  static constexpr int64_t kLongHold = 200 * kMillisecond;
 
   void resize(int threads, int64_t time, int64_t quiet) {
     now = threads, until = time + quiet, lost = busy = 0;
   }
 
   int most, now;
-  int64_t until = 0, lost = 0, busy = 0, hold = kHold;
-  int64_t enlarged = -kLongestHold; ///< when
+  int64_t until = 0, lost = 0, busy = 0;
+  int64_t enlarged = -kHold; ///< when
 };
 
 } // namespace linnet::cpu

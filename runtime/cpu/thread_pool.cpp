@@ -46,12 +46,8 @@ void ThreadPool::help(int number) {
     if (seen % 2 == 0) continue;
     ++inside;
     if (turn.load() == seen && number < threads) (*work)(number);
-    leave();
+    if (--inside == 0) inside.notify_one();
   }
-}
-
-void ThreadPool::leave() {
-  if (--inside == 0) inside.notify_one();
 }
 
 } // namespace linnet::cpu

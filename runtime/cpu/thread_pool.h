@@ -26,7 +26,6 @@ public:
 private:
   void grow(int threads);
   void help(int number);
-  void leave();
 
   std::vector<std::thread> helpers;
   bool refused = false;

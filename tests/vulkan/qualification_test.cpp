@@ -164,6 +164,31 @@ Inventory someInventory() {
   return inventory;
 }
 
+/// Trials of the first command of an artifact with variants, as `dispatch` is changed to be.
+struct Planned {
+  Planned() {
+    writeVariants(directory / "a.linnet");
+    artifact.emplace(opened(directory / "a.linnet"));
+    entry().commands()->Get(0)->body_as_Dispatch()->UnPackTo(&dispatch);
+  }
+  const fb::Program &program() const { return *artifact->program("vulkan"); }
+  const fb::Entry &entry() const { return *program().entries()->Get(0); }
+  std::optional<TrialPlan> trial(uint32_t choice, uint32_t poorest = ~0u) {
+    flatbuffers::FlatBufferBuilder builder;
+    builder.Finish(fb::Dispatch::Pack(builder, &dispatch));
+    Place place = [](const fb::Ref &r) {
+      return Range{static_cast<uint32_t>(r.space()), r.offset(), r.size()};
+    };
+    return planTrial(Inventory(), program(), entry(),
+                     *flatbuffers::GetRoot<fb::Dispatch>(builder.GetBufferPointer()), choice, place, {},
+                     poorest);
+  }
+
+  TemporaryDirectory directory;
+  std::optional<Artifact> artifact;
+  fb::DispatchT dispatch;
+};
+
 } // namespace
 
 TEST_CASE("verdicts are what was written, or nothing") {
@@ -305,28 +330,15 @@ TEST_CASE("a token behind products of a larger tolerance is as good as the best 
 }
 
 TEST_CASE("sizes of a trial are small, and those that the choice is for") {
-  TemporaryDirectory directory;
-  writeVariants(directory / "a.linnet");
-  const Artifact artifact = opened(directory / "a.linnet");
-  fb::DispatchT dispatch;
-  const fb::Program &program = *artifact.program("vulkan");
-  const fb::Entry &entry = *program.entries()->Get(0);
-  entry.commands()->Get(0)->body_as_Dispatch()->UnPackTo(&dispatch);
+  Planned planned;
+  fb::DispatchT &dispatch = planned.dispatch;
   auto ranged = [&](int64_t least, int64_t most) {
     dispatch.choices[0]->amount = symbol(0);
     dispatch.choices[0]->least = least, dispatch.choices[0]->most = most;
-    flatbuffers::FlatBufferBuilder builder;
-    builder.Finish(fb::Dispatch::Pack(builder, &dispatch));
-    Place place = [](const fb::Ref &r) {
-      return Range{static_cast<uint32_t>(r.space()), r.offset(), r.size()};
-    };
-    auto plan = planTrial(Inventory(), program, entry,
-                          *flatbuffers::GetRoot<fb::Dispatch>(builder.GetBufferPointer()), 0, place, {});
+    auto plan = planned.trial(0);
     if (plan) CHECK((plan->candidate.choice == 0 && plan->reference.choice == 2));
     for (uint32_t poorest = 0; plan && poorest < 2; ++poorest) {
-      auto better =
-          planTrial(Inventory(), program, entry,
-                    *flatbuffers::GetRoot<fb::Dispatch>(builder.GetBufferPointer()), 0, place, {}, poorest);
+      auto better = planned.trial(0, poorest);
       REQUIRE(better);
       CHECK((better->reference.choice == poorest && better->symbols == plan->symbols));
     }
@@ -341,24 +353,13 @@ TEST_CASE("sizes of a trial are small, and those that the choice is for") {
 }
 
 TEST_CASE("sizes of a trial reach what is left to a choice between two others") {
-  TemporaryDirectory directory;
-  writeVariants(directory / "a.linnet");
-  const Artifact artifact = opened(directory / "a.linnet");
-  fb::DispatchT dispatch;
-  const fb::Program &program = *artifact.program("vulkan");
-  const fb::Entry &entry = *program.entries()->Get(0);
-  entry.commands()->Get(0)->body_as_Dispatch()->UnPackTo(&dispatch);
+  Planned planned;
+  fb::DispatchT &dispatch = planned.dispatch;
   for (auto &choice : dispatch.choices) choice->amount = symbol(0);
   auto triedAt = [&](int64_t most_before, int64_t least, int64_t most) {
     dispatch.choices[0]->most = most_before;
     dispatch.choices[1]->least = least, dispatch.choices[1]->most = most;
-    flatbuffers::FlatBufferBuilder builder;
-    builder.Finish(fb::Dispatch::Pack(builder, &dispatch));
-    Place place = [](const fb::Ref &r) {
-      return Range{static_cast<uint32_t>(r.space()), r.offset(), r.size()};
-    };
-    auto plan = planTrial(Inventory(), program, entry,
-                          *flatbuffers::GetRoot<fb::Dispatch>(builder.GetBufferPointer()), 1, place, {});
+    auto plan = planned.trial(1);
     return plan ? plan->symbols : std::vector<int64_t>();
   };
   CHECK(triedAt(7, 0, 1000) == std::vector<int64_t>{8});

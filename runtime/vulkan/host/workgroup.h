@@ -42,6 +42,7 @@ private:
   void atomic(const CodeInstruction &i, const CodeVariable &v, const uint32_t *index);
   void loadLocal(const CodeInstruction &i, const CodeVariable &v, const uint32_t *index);
   void storeLocal(const CodeInstruction &i, const CodeVariable &v, const uint32_t *index);
+  template <class F> void forWords(const CodeVariable &v, uint32_t width, const uint32_t *index, F f);
   bool loadInput(const CodeInstruction &i, const CodeVariable &v);
   const HostBinding *bindingOf(const CodeVariable &v) const;
   void taint(uint32_t lane) { tainted[lane] = 1, sure = false; }

@@ -121,40 +121,36 @@ void Workgroup::atomic(const CodeInstruction &i, const CodeVariable &v, const ui
   }
 }
 
-void Workgroup::loadLocal(const CodeInstruction &i, const CodeVariable &v, const uint32_t *index) {
-  uint32_t *r = reg(i.result);
+/// Calls f(lane, k, word) for each word of the element that a lane means. One outside of the variable taints.
+template <class F>
+void Workgroup::forWords(const CodeVariable &v, uint32_t width, const uint32_t *index, F f) {
   for (uint32_t l = 0; l < lanes; ++l) {
-    const uint32_t element = index ? index[l] : 0;
     if (!mask[l]) continue;
+    const uint32_t element = index ? index[l] : 0;
     if (element >= v.count) {
       taint(l);
       continue;
     }
-    for (uint32_t k = 0; k < i.width; ++k) {
-      const size_t word = v.at + size_t(element) * v.width + k;
-      if (v.storage == Storage::workgroup && !workgroup_known[word]) taint(l);
-      r[k * lanes + l] = v.storage == Storage::workgroup ? workgroup[word] : function[word * lanes + l];
-    }
+    for (uint32_t k = 0; k < width; ++k) f(l, k, v.at + size_t(element) * v.width + k);
   }
+}
+
+void Workgroup::loadLocal(const CodeInstruction &i, const CodeVariable &v, const uint32_t *index) {
+  uint32_t *r = reg(i.result);
+  forWords(v, i.width, index, [&](uint32_t l, uint32_t k, size_t word) {
+    if (v.storage == Storage::workgroup && !workgroup_known[word]) taint(l);
+    r[k * lanes + l] = v.storage == Storage::workgroup ? workgroup[word] : function[word * lanes + l];
+  });
 }
 
 void Workgroup::storeLocal(const CodeInstruction &i, const CodeVariable &v, const uint32_t *index) {
   const uint32_t *from = reg(i.in[1]);
-  for (uint32_t l = 0; l < lanes; ++l) {
-    const uint32_t element = index ? index[l] : 0;
-    if (!mask[l]) continue;
-    if (element >= v.count) {
-      taint(l);
-      continue;
-    }
-    for (uint32_t k = 0; k < v.width; ++k) {
-      const size_t word = v.at + size_t(element) * v.width + k;
-      if (v.storage == Storage::workgroup)
-        workgroup[word] = from[k * lanes + l], workgroup_known[word] = !tainted[l];
-      else
-        function[word * lanes + l] = from[k * lanes + l];
-    }
-  }
+  forWords(v, v.width, index, [&](uint32_t l, uint32_t k, size_t word) {
+    if (v.storage == Storage::workgroup)
+      workgroup[word] = from[k * lanes + l], workgroup_known[word] = !tainted[l];
+    else
+      function[word * lanes + l] = from[k * lanes + l];
+  });
 }
 
 } // namespace linnet::vulkan
