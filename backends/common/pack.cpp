@@ -1,39 +1,13 @@
 #include "backends/common/pack.h"
 
 #include "support/error.h"
+#include "support/half.h"
 
 #include <algorithm>
-#include <bit>
-#include <cmath>
 #include <cstring>
 
 namespace linnet {
 namespace {
-
-uint16_t toBfloat(float value) {
-  const uint32_t bits = std::bit_cast<uint32_t>(value);
-  if (std::isnan(value)) return uint16_t(bits >> 16 | 0x40);
-  return uint16_t((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-
-uint16_t toHalf(float value) {
-  const uint32_t bits = std::bit_cast<uint32_t>(value);
-  const uint16_t sign = uint16_t(bits >> 16 & 0x8000);
-  const uint32_t magnitude = bits & 0x7fffffff;
-  if (magnitude > 0x7f800000) return sign | 0x7e00;
-  if (magnitude >= 0x47800000) return sign | 0x7c00;
-  if (magnitude < 0x38800000) { // denormal: adding 1/2 rounds at the right bit
-    const float shifted = std::bit_cast<float>(magnitude) + 0.5f;
-    return uint16_t(sign | (std::bit_cast<uint32_t>(shifted) - std::bit_cast<uint32_t>(0.5f)));
-  }
-  return uint16_t(sign | ((magnitude - (112u << 23) + 0xfff + (magnitude >> 13 & 1)) >> 13));
-}
-
-float fromHalf(uint16_t half) {
-  const uint32_t sign = uint32_t(half & 0x8000) << 16, rest = uint32_t(half & 0x7fff) << 13;
-  if ((half & 0x7c00) == 0x7c00) return std::bit_cast<float>(sign | rest | 0x7f800000);
-  return std::bit_cast<float>(sign | std::bit_cast<uint32_t>(std::bit_cast<float>(rest) * 0x1p112f));
-}
 
 /// Elements of one panel from its columns [n0, n0 + columns) of a plain block: element (k, c) at
 /// block[k * row_stride + c * column_stride].
@@ -141,7 +115,7 @@ void convertBack(PackedType type, const std::byte *from, std::span<float> to) {
   for (size_t i = 0; i < to.size(); ++i) {
     uint16_t value;
     std::memcpy(&value, from + 2 * i, 2);
-    to[i] = type == PackedType::f16 ? fromHalf(value) : std::bit_cast<float>(uint32_t(value) << 16);
+    to[i] = type == PackedType::f16 ? fromHalf(value) : fromBfloat(value);
   }
 }
 

@@ -1,8 +1,8 @@
 #include "frontend/checkpoint/tensor.h"
 #include "support/error.h"
+#include "support/half.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstring>
 
@@ -25,38 +25,10 @@ template <class T> T at(const std::byte *bytes) {
   return value;
 }
 
-// The four conversions have no branches, so that loops over them become vector code on any machine.
-
-/// A half's exponent and mantissa, shifted into place, are 2^112 too small: a multiplication mends that, for
-/// subnormals too.
-inline float halfToFloat(uint16_t bits) {
-  uint32_t magnitude = bits & 0x7fffu, sign = uint32_t(bits & 0x8000u) << 16;
-  float value = std::bit_cast<float>(magnitude << 13) * 0x1p112f;
-  uint32_t special = magnitude >= 0x7c00 ? 0x7f800000u : 0; // infinity and NaN
-  return std::bit_cast<float>(std::bit_cast<uint32_t>(value) | special | sign);
-}
-
-/// Normal halves round in integers; subnormal ones by adding a number whose last place is 2^-24.
-inline uint16_t floatToHalf(float value) {
-  uint32_t bits = std::bit_cast<uint32_t>(value), sign = bits >> 16 & 0x8000, magnitude = bits & 0x7fffffff;
-  uint32_t normal = (magnitude - 0x38000000u + 0xfff + (magnitude >> 13 & 1)) >> 13;
-  uint32_t small = std::bit_cast<uint32_t>(std::bit_cast<float>(magnitude) + 0.5f) - 0x3f000000u;
-  uint32_t half = magnitude < 0x38800000 ? small : normal;
-  half = magnitude >= 0x47800000 ? 0x7c00 : half; // 65536 and more; what is rounded up to it carries there
-  half = magnitude > 0x7f800000 ? 0x7e00 : half;
-  return static_cast<uint16_t>(sign | half);
-}
-
-inline uint16_t floatToBfloat(float value) {
-  uint32_t bits = std::bit_cast<uint32_t>(value), rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-  return static_cast<uint16_t>((bits & 0x7fffffff) > 0x7f800000 ? bits >> 16 | 0x40 : rounded);
-}
-inline float bfloatToFloat(uint16_t bits) { return std::bit_cast<float>(uint32_t(bits) << 16); }
-
 // Block formats of GGML: q8_0 is a scale and 32 signed bytes; q4_0 a scale and 16 bytes whose low nibbles are
 // elements 0-15 and high nibbles elements 16-31, each offset by 8.
 void decodeBlock(StorageType type, const std::byte *block, float *out) {
-  float scale = halfToFloat(at<uint16_t>(block));
+  float scale = fromHalf(at<uint16_t>(block));
   const std::byte *data = block + 2;
   if (type == StorageType::q8_0) {
     for (uint32_t i = 0; i < kBlock; ++i) out[i] = scale * static_cast<float>(static_cast<int8_t>(data[i]));
@@ -154,10 +126,10 @@ Result<void> readStored(const TensorView &tensor, uint64_t first, std::span<floa
     for (size_t i = 0; i < out.size(); ++i) out[i] = static_cast<float>(at<double>(data + 8 * (first + i)));
     return {};
   case StorageType::f16:
-    for (size_t i = 0; i < out.size(); ++i) out[i] = halfToFloat(at<uint16_t>(data + 2 * (first + i)));
+    for (size_t i = 0; i < out.size(); ++i) out[i] = fromHalf(at<uint16_t>(data + 2 * (first + i)));
     return {};
   case StorageType::bf16:
-    for (size_t i = 0; i < out.size(); ++i) out[i] = bfloatToFloat(at<uint16_t>(data + 2 * (first + i)));
+    for (size_t i = 0; i < out.size(); ++i) out[i] = fromBfloat(at<uint16_t>(data + 2 * (first + i)));
     return {};
   case StorageType::q8_0:
   case StorageType::q4_0:
@@ -196,11 +168,6 @@ Result<void> readF32(const TensorView &tensor, uint64_t first, std::span<float> 
   return tensor.transposed ? readTransposed(tensor, first, out) : readStored(tensor, first, out);
 }
 
-uint16_t toHalf(float value) { return floatToHalf(value); }
-float fromHalf(uint16_t bits) { return halfToFloat(bits); }
-uint16_t toBfloat(float value) { return floatToBfloat(value); }
-float fromBfloat(uint16_t bits) { return bfloatToFloat(bits); }
-
 void encode(StorageType type, std::span<const float> values, std::vector<std::byte> &out) {
   // Grown first and filled in place: appending one by one would be several times slower.
   auto grow = [&](size_t bytes) {
@@ -216,9 +183,9 @@ void encode(StorageType type, std::span<const float> values, std::vector<std::by
   };
   switch (type) {
   case StorageType::f16:
-    return each(floatToHalf);
+    return each(toHalf);
   case StorageType::bf16:
-    return each(floatToBfloat);
+    return each(toBfloat);
   case StorageType::q8_0:
     for (size_t i = 0; i + kBlock <= values.size(); i += kBlock) encodeQ8(values.data() + i, out);
     return;

@@ -41,11 +41,6 @@ struct TensorView {
 /// Elements [first, first + out.size()) as f32. Integers are refused. Safe from several threads.
 Result<void> readF32(const TensorView &tensor, uint64_t first, std::span<float> out);
 
-/// IEEE half and bfloat16, round to nearest even; overflow gives infinity, NaN stays NaN.
-uint16_t toHalf(float value);
-float fromHalf(uint16_t bits);
-uint16_t toBfloat(float value);
-float fromBfloat(uint16_t bits);
 /// `values` encoded as `type` (f32, f16, bf16, q8_0, q4_0; blocks are whole), appended to `out`.
 void encode(StorageType type, std::span<const float> values, std::vector<std::byte> &out);
 

@@ -1,8 +1,8 @@
 #include "runtime/vulkan/answer.h"
 #include "support/error.h"
+#include "support/half.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstring>
 #include <span>
@@ -12,13 +12,6 @@ namespace {
 
 // Of sums in f32 that differ in their order.
 constexpr double kUsualTolerance = 1e-4;
-
-double halfValue(uint16_t bits) {
-  const int exponent = bits >> 10 & 31, mantissa = bits & 1023;
-  const double sign = bits >> 15 ? -1 : 1;
-  if (exponent == 31) return mantissa ? std::nan("") : sign * HUGE_VAL;
-  return sign * (exponent ? std::ldexp(1024 + mantissa, exponent - 25) : std::ldexp(mantissa, -24));
-}
 
 std::vector<double> numbers(std::span<const std::byte> bytes, fb::DType type) {
   std::vector<double> values;
@@ -33,10 +26,10 @@ std::vector<double> numbers(std::span<const std::byte> bytes, fb::DType type) {
     each(float(), [](float x) { return double(x); });
     break;
   case fb::DType::f16:
-    each(uint16_t(), halfValue);
+    each(uint16_t(), [](uint16_t x) { return double(fromHalf(x)); });
     break;
   case fb::DType::bf16:
-    each(uint16_t(), [](uint16_t x) { return double(std::bit_cast<float>(uint32_t(x) << 16)); });
+    each(uint16_t(), [](uint16_t x) { return double(fromBfloat(x)); });
     break;
   case fb::DType::i32:
     each(int32_t(), [](int32_t x) { return double(x); });

@@ -5,6 +5,7 @@
 #include "frontend/checkpoint/safetensors.h"
 #include "frontend/checkpoint/staging.h"
 #include "support/error.h"
+#include "support/half.h"
 #include "support/json.h"
 #include "support/scratch_directory.h"
 #include "tests/checkpoint/common.h"

@@ -1,3 +1,4 @@
+#include "support/half.h"
 #include "tests/checkpoint/common.h"
 
 #include <bit>

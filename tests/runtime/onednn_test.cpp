@@ -2,9 +2,9 @@
 #include "runtime/cpu/features.h"
 #include "runtime/cpu/onednn.h"
 #include "runtime/layout.h"
+#include "support/half.h"
 #include "tests/catch.h"
 
-#include <bit>
 #include <cmath>
 #include <random>
 #include <string>
@@ -23,16 +23,12 @@ std::vector<float> randomValues(size_t n, unsigned seed) {
   return values;
 }
 
-uint16_t toBfloat(float x) { // to nearest even
-  const auto bits = std::bit_cast<uint32_t>(x);
-  return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
 /// What is left of each value in bf16, which is given back.
 std::vector<uint16_t> narrowed(std::vector<float> &values) {
   std::vector<uint16_t> out;
   for (float &x : values) {
     out.push_back(toBfloat(x));
-    x = std::bit_cast<float>(static_cast<uint32_t>(out.back()) << 16);
+    x = fromBfloat(out.back());
   }
   return out;
 }

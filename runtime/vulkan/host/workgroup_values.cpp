@@ -1,6 +1,7 @@
 // What instructions make of values. Every lane computes, whatever the mask: who is not meant does not use the
 // result.
 #include "runtime/vulkan/host/workgroup.h"
+#include "support/half.h"
 
 #include <algorithm>
 #include <bit>
@@ -32,25 +33,6 @@ uint32_t bitsOf(uint32_t value, uint32_t offset, uint32_t count, bool with_sign)
   count = std::min(count, 32 - offset);
   value = value >> offset << (32 - count);
   return with_sign ? static_cast<uint32_t>(s(value) >> (32 - count)) : value >> (32 - count);
-}
-
-float ofHalf(uint32_t bits) {
-  const uint32_t exponent = bits >> 10 & 31, mantissa = bits & 1023;
-  const float sign = bits >> 15 & 1 ? -1.0f : 1.0f;
-  if (exponent == 31) return mantissa ? NAN : sign * HUGE_VALF;
-  return sign * (exponent ? std::ldexp(float(1024 + mantissa), int(exponent) - 25)
-                          : std::ldexp(float(mantissa), -24));
-}
-
-// To the nearest, of two the even one.
-uint32_t halfOf(float value) {
-  const uint32_t sign = u(value) >> 16 & 0x8000u;
-  const float size = std::fabs(value);
-  if (std::isnan(value)) return sign | 0x7e00u;
-  if (size >= 65520.0f) return sign | 0x7c00u;
-  if (size < 0x1p-14f) return sign | static_cast<uint32_t>(std::nearbyint(size * 0x1p24f));
-  const uint32_t bits = u(size);
-  return sign | ((bits + 0xfffu + (bits >> 13 & 1)) >> 13) - (112u << 10);
 }
 
 } // namespace
@@ -323,9 +305,10 @@ void Workgroup::halves(const CodeInstruction &i) {
   const uint32_t *a = reg(i.in[0]);
   for (uint32_t l = 0; l < lanes; ++l) {
     if (i.extended == Extended::pack_half)
-      r[l] = halfOf(f(a[l])) | halfOf(f(a[lanes + l])) << 16;
+      r[l] = toHalf(f(a[l])) | uint32_t(toHalf(f(a[lanes + l]))) << 16;
     else
-      r[l] = u(ofHalf(a[l] & 0xffff)), r[lanes + l] = u(ofHalf(a[l] >> 16));
+      r[l] = u(fromHalf(static_cast<uint16_t>(a[l]))),
+      r[lanes + l] = u(fromHalf(static_cast<uint16_t>(a[l] >> 16)));
   }
 }
 
