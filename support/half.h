@@ -1,5 +1,5 @@
-// Floats of 16 bits: IEEE half and bfloat16, rounded to the nearest, of two the even one; overflow gives infinity,
-// NaN stays NaN.
+// Floats of 16 bits: IEEE half and bfloat16, rounded to the nearest, of two the even one; overflow gives
+// infinity, NaN stays NaN.
 #pragma once
 #include <bit>
 #include <cstdint>
