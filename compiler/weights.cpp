@@ -3,6 +3,8 @@
 #include "backends/reference/weights.h"
 #include "support/error.h"
 
+#include <bit>
+#include <cmath>
 #include <map>
 
 namespace linnet {
@@ -29,11 +31,34 @@ WeightTensor weightOf(const TensorView &view) {
   return {storedAs(view.type), view.shape, read};
 }
 
+/// Whether all are numbers, and none is infinite: without a branch, as a model has millions.
+bool allFinite(std::span<const float> values) {
+  constexpr uint32_t kExponent = 0x7f800000;
+  uint32_t bad = 0;
+  for (float value : values) bad |= (std::bit_cast<uint32_t>(value) & kExponent) == kExponent;
+  return !bad;
+}
+
+/// A trained model has no weight that is infinite or no number; one makes noise of all that it touches. A
+/// graph's constants may be infinite: masks are.
+WeightTensor finiteOnly(WeightTensor weight, const std::string &where) {
+  auto read = [inner = std::move(weight.read), where](int64_t first, std::span<float> out) -> Result<void> {
+    LINNET_TRY(inner(first, out));
+    if (allFinite(out)) return {};
+    size_t i = 0;
+    while (std::isfinite(out[i])) ++i;
+    return errorf("{}: element {} is {}, expected a finite number", where, static_cast<size_t>(first) + i,
+                  out[i]);
+  };
+  return {weight.dtype, std::move(weight.shape), std::move(read)};
+}
+
 class CheckpointWeights : public WeightSource {
 public:
   explicit CheckpointWeights(const Checkpoint &from) : checkpoint(from) {}
   Result<WeightTensor> open(std::string_view name) override {
-    if (const TensorView *view = checkpoint.find(name)) return weightOf(*view);
+    if (const TensorView *view = checkpoint.find(name))
+      return finiteOnly(weightOf(*view), fmt::format("{}: tensor '{}'", checkpoint.path(), name));
     return errorf("{}: no tensor '{}'", checkpoint.path(), name);
   }
 

@@ -12,7 +12,8 @@
 
 namespace linnet {
 
-/// By canonical name; keeps a copy of the checkpoint's tables, not of its data.
+/// By canonical name; keeps a copy of the checkpoint's tables, not of its data. Reading what is infinite or
+/// no number is an error.
 std::unique_ptr<WeightSource> weightsOf(const Checkpoint &checkpoint);
 /// By the names in the file. Without a file there are none: open() says that --weights is missing.
 std::unique_ptr<WeightSource> weightsOf(std::optional<SafetensorsFile> file, const std::string &path);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 
 namespace linnet {
 
@@ -18,7 +19,7 @@ bool Generation::isEos(TokenId id) const {
 Result<void> Generation::run(std::vector<GenerationRow> &rows) {
   LINNET_ASSIGN(entry, runner.entry("generate"));
   read_token = entry->output("token") >= 0 && rows.front().sampler.isPlainArgmax();
-  output = entry->output(read_token ? "token" : "logits");
+  logits = entry->output("logits");
   const bool plain = options.repetition_penalty == 1.0f; // the device knows no tokens that were seen
   draws = options.do_sample && plain && runner.canDraw();
   on_device = draws || (read_token && runner.canDecode());
@@ -58,14 +59,14 @@ Result<void> Generation::feedPrompts(std::vector<GenerationRow> &rows) {
     bool last = false;
     for (size_t i = 0; i < chunks.size(); ++i)
       last |= rows[i].remaining() == static_cast<int64_t>(chunks[i].ids.size());
-    LINNET_TRY(runner.run(*entry, chunks, last ? output : -1));
+    LINNET_TRY(runner.run(*entry, chunks, last ? logits : -1));
     for (size_t i = 0; i < chunks.size(); ++i) {
       rows[i].cached += static_cast<int64_t>(chunks[i].ids.size());
       if (rows[i].remaining() > 0) continue;
       if (options.max_new_tokens == 0)
         finish(rows[i], FinishReason::Length);
       else
-        LINNET_TRY(pick(rows, i));
+        LINNET_TRY(pickFromLogits(rows, i));
     }
   }
 }
@@ -101,7 +102,7 @@ void Generation::bindLast(const std::vector<GenerationRow> &rows) {
 Result<void> Generation::step(std::vector<GenerationRow> &rows) {
   bindLast(rows);
   const double begin = now();
-  LINNET_TRY(runner.run(*entry, chunks, output));
+  LINNET_TRY(runner.run(*entry, chunks, read_token ? entry->output("token") : logits));
   pace.note(1, now() - begin);
   for (size_t i = 0; i < chunks.size(); ++i) {
     if (rows[i].done) continue;
@@ -134,17 +135,24 @@ Result<void> Generation::decode(std::vector<GenerationRow> &rows, int64_t steps)
 
 // The new token of a row out of the last run.
 Result<void> Generation::pick(std::vector<GenerationRow> &rows, size_t i) {
+  if (!read_token) return pickFromLogits(rows, i);
+  LINNET_ASSIGN(auto tokens, runner.ints(entry->output("token")));
+  return take(rows[i], tokens[i]);
+}
+
+// The host looks at the logits of each prompt, whoever chooses the tokens behind it: a model that makes no
+// numbers of it would otherwise go on with token 0 for ever, and nobody would be told.
+Result<void> Generation::pickFromLogits(std::vector<GenerationRow> &rows, size_t i) {
   GenerationRow &row = rows[i];
-  TokenId id = -1;
-  if (read_token) {
-    LINNET_ASSIGN(auto tokens, runner.ints(output));
-    id = tokens[i];
-  } else {
-    LINNET_ASSIGN(auto logits, runner.floats(output));
-    size_t vocab = static_cast<size_t>(config.vocab_size);
-    id =
-        row.sampler.sample(logits.subspan(i * vocab, vocab), static_cast<uint32_t>(row.ids.size()), row.copy);
-  }
+  LINNET_ASSIGN(auto all, runner.floats(logits));
+  const size_t vocab = static_cast<size_t>(config.vocab_size);
+  const auto mine = all.subspan(i * vocab, vocab);
+  const TokenId id = row.sampler.sample(mine, static_cast<uint32_t>(row.ids.size()), row.copy);
+  if (const float logit = mine[static_cast<size_t>(id)]; !std::isfinite(logit))
+    return errorf(
+        "the model's best logit behind {} tokens is {}, expected a finite number: a weight, or a sum "
+        "of products, is none",
+        row.ids.size(), logit);
   return take(row, id);
 }
 

@@ -43,6 +43,7 @@ private:
   Result<void> step(std::vector<GenerationRow> &rows);
   Result<void> decode(std::vector<GenerationRow> &rows, int64_t steps);
   Result<void> pick(std::vector<GenerationRow> &rows, size_t row);
+  Result<void> pickFromLogits(std::vector<GenerationRow> &rows, size_t row);
   Result<void> take(GenerationRow &row, TokenId id);
   void accept(GenerationRow &row, TokenId id);
   void finish(GenerationRow &row, FinishReason reason);
@@ -56,7 +57,7 @@ private:
   const Session::BatchCallback &callback;
   const std::atomic<bool> &cancelled;
   const LanguageEntry *entry = nullptr;
-  int output = -1; // "token" where the likeliest is wanted, else "logits"
+  int logits = -1; // the output
   bool read_token = false;
   double start = 0;
   bool on_device = false, draws = false; // the device decodes many tokens at once; and draws them

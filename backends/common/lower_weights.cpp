@@ -5,6 +5,8 @@
 
 #include "mlir/IR/DialectResourceBlobManager.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 
 using namespace mlir;
@@ -14,6 +16,7 @@ using namespace ir;
 namespace {
 
 constexpr int64_t kChunkElements = 1 << 18;
+constexpr float kTooLargeForHalf = 65520; ///< the least that is rounded to infinity
 
 PackedLayout layoutOf(PanelAttr panel) {
   return {panel.getKBlock(), panel.getNBlock(), panel.getInterleave(), panel.getTransposed()};
@@ -32,6 +35,17 @@ std::string shapeText(llvm::ArrayRef<int64_t> shape) {
   std::string text;
   for (int64_t size : shape) text += (text.empty() ? "" : "x") + std::to_string(size);
   return "(" + text + ")";
+}
+
+/// Rounding to f16 must not make an infinity: halves end at 65,504.
+ReadElements withinHalf(ReadElements read, const std::string &name) {
+  return [read = std::move(read), name](int64_t first, std::span<float> out) -> Result<void> {
+    LINNET_TRY(read(first, out));
+    float largest = 0;
+    for (float value : out) largest = std::max(largest, std::isinf(value) ? 0.f : std::fabs(value));
+    if (largest < kTooLargeForHalf) return {};
+    return errorf("{}: {} is beyond the range of f16, up to 65504; expected another --dtype", name, largest);
+  };
 }
 
 /// Elements of a float matrix or tensor, stored as `stored` says, into the open blob.
@@ -74,7 +88,8 @@ Result<fb::BlobT> ModuleLowering::storeParam(Operation *op, ParamOp param, Ranke
     return errorAt(param, "{}: expected shape {}, the checkpoint has {}", name, shapeText(stored.getShape()),
                    shapeText(tensor.shape));
   LINNET_TRY(blobs.begin());
-  LINNET_TRY(streamFloats(op, stored, tensor.read, blobs));
+  const bool half = stored.getElementType().isF16();
+  LINNET_TRY(streamFloats(op, stored, half ? withinHalf(tensor.read, name) : tensor.read, blobs));
   return blobs.end();
 }
 

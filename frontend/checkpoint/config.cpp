@@ -69,11 +69,13 @@ public:
     out = value->get<int64_t>();
     if (out < low || out > high) range(key, low, high);
   }
-  void id(const char *key, std::optional<int64_t> &out, int64_t high) {
+  /// None where it is -1, or the id that transformers writes where nobody named one, and no token has it.
+  void id(const char *key, std::optional<int64_t> &out, int64_t vocab_size) {
+    constexpr int64_t kDefault = 50256;
     const Json *value = get(key);
-    if (!value) return;
+    if (!value || (*value == kDefault && vocab_size <= kDefault)) return;
     int64_t number = 0;
-    integer(key, number, -1, high);
+    integer(key, number, -1, vocab_size - 1);
     if (number >= 0) out = number;
   }
   void boolean(const char *key, bool &out) {
@@ -222,9 +224,9 @@ Result<Gpt2Config> Gpt2Config::parse(std::string_view text, const std::string &w
   reader.boolean("scale_attn_weights", config.scale_attn_weights);
   reader.boolean("scale_attn_by_inverse_layer_idx", config.scale_attn_by_inverse_layer_idx);
   reader.boolean("tie_word_embeddings", config.tie_word_embeddings);
-  reader.id("bos_token_id", config.bos_token_id, 64 * kLarge);
-  reader.id("eos_token_id", config.eos_token_id, 64 * kLarge);
-  reader.id("pad_token_id", config.pad_token_id, 64 * kLarge);
+  reader.id("bos_token_id", config.bos_token_id, config.vocab_size);
+  reader.id("eos_token_id", config.eos_token_id, config.vocab_size);
+  reader.id("pad_token_id", config.pad_token_id, config.vocab_size);
   if (reader.error()) return *reader.error();
   if (!config.n_inner) config.n_inner = 4 * config.n_embd;
   if (config.n_embd % config.n_head)

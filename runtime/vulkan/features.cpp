@@ -1,5 +1,8 @@
 #include "runtime/vulkan/features.h"
 
+#include <algorithm>
+#include <cstdio>
+
 namespace linnet::vulkan {
 
 FeatureChain::FeatureChain(uint32_t api, const std::set<std::string> &extensions) {
@@ -32,20 +35,39 @@ void FeatureChain::reduce() {
   matrix.cooperativeMatrixRobustBufferAccess = 0;
 }
 
+std::array<FeatureChain::Named, 8> FeatureChain::table() const {
+  return {{{core.features.shaderInt16, "shader_int16"},
+           {core.features.shaderInt64, "shader_int64"},
+           {storage16.storageBuffer16BitAccess, "storage_16bit"},
+           {storage8.storageBuffer8BitAccess, "storage_8bit"},
+           {half.shaderFloat16, "shader_float16"},
+           {half.shaderInt8, "shader_int8"},
+           {memory_model.vulkanMemoryModel, "vulkan_memory_model"},
+           {dot.shaderIntegerDotProduct, "integer_dot_product"}}};
+}
+
 std::set<std::string> FeatureChain::names() const {
   std::set<std::string> names;
-  auto add = [&](bool there, const char *name) {
+  for (auto [there, name] : table())
     if (there) names.insert(name);
-  };
-  add(core.features.shaderInt16, "shader_int16");
-  add(core.features.shaderInt64, "shader_int64");
-  add(storage16.storageBuffer16BitAccess, "storage_16bit");
-  add(storage8.storageBuffer8BitAccess, "storage_8bit");
-  add(half.shaderFloat16, "shader_float16");
-  add(half.shaderInt8, "shader_int8");
-  add(memory_model.vulkanMemoryModel, "vulkan_memory_model");
-  add(dot.shaderIntegerDotProduct, "integer_dot_product");
   return names;
+}
+
+std::vector<std::string> featureNames() {
+  std::vector<std::string> names = {"cpu", "gpu"};
+  for (auto [bit, name] : kSubgroupFeatures) names.push_back(name);
+  for (auto [there, name] : FeatureChain(VK_API_VERSION_1_3, {}).table()) names.push_back(name);
+  return names;
+}
+
+bool isFeatureName(const std::string &name) {
+  const std::vector<std::string> names = featureNames();
+  if (std::find(names.begin(), names.end(), name) != names.end()) return true;
+  unsigned m, n, k;
+  char a[4], c[4];
+  int end = 0; // how far the text was as expected
+  std::sscanf(name.c_str(), "cooperative_matrix/%ux%ux%u/%3[fi0-9]/%3[fi0-9]%n", &m, &n, &k, a, c, &end);
+  return end > 0 && static_cast<size_t>(end) == name.size();
 }
 
 } // namespace linnet::vulkan

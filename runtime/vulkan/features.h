@@ -2,11 +2,29 @@
 #pragma once
 #include "runtime/vulkan/api.h"
 
+#include <array>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace linnet::vulkan {
+
+/// What subgroups may do, by the names of docs/artifact-format.md.
+inline constexpr std::pair<VkSubgroupFeatureFlagBits, const char *> kSubgroupFeatures[] = {
+    {VK_SUBGROUP_FEATURE_BASIC_BIT, "subgroup_basic"},
+    {VK_SUBGROUP_FEATURE_VOTE_BIT, "subgroup_vote"},
+    {VK_SUBGROUP_FEATURE_ARITHMETIC_BIT, "subgroup_arithmetic"},
+    {VK_SUBGROUP_FEATURE_BALLOT_BIT, "subgroup_ballot"},
+    {VK_SUBGROUP_FEATURE_SHUFFLE_BIT, "subgroup_shuffle"},
+    {VK_SUBGROUP_FEATURE_SHUFFLE_RELATIVE_BIT, "subgroup_shuffle_relative"},
+    {VK_SUBGROUP_FEATURE_CLUSTERED_BIT, "subgroup_clustered"},
+    {VK_SUBGROUP_FEATURE_QUAD_BIT, "subgroup_quad"}};
+
+/// All names that a device may have, but for those of cooperative matrices, which have sizes in them.
+std::vector<std::string> featureNames();
+/// Whether it is one of them, or one of a cooperative matrix.
+bool isFeatureName(const std::string &name);
 
 class FeatureChain {
 public:
@@ -18,6 +36,9 @@ public:
   void reduce();
   /// Names as in docs/artifact-format.md, after vkGetPhysicalDeviceFeatures2.
   std::set<std::string> names() const;
+  using Named = std::pair<VkBool32, const char *>;
+  /// Every name, and whether the feature is there.
+  std::array<Named, 8> table() const;
   /// Extensions that the chained structures need.
   const std::vector<const char *> &extensions() const { return needed; }
 

@@ -70,16 +70,7 @@ void readLimits(Inventory &to, const VkPhysicalDeviceLimits &from,
 void readSubgroups(Inventory &to, const VkPhysicalDeviceSubgroupProperties &from) {
   to.limits.subgroup = to.limits.subgroup_min = to.limits.subgroup_max = std::max(1u, from.subgroupSize);
   if (!(from.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT)) return;
-  const std::pair<VkSubgroupFeatureFlagBits, const char *> names[] = {
-      {VK_SUBGROUP_FEATURE_BASIC_BIT, "subgroup_basic"},
-      {VK_SUBGROUP_FEATURE_VOTE_BIT, "subgroup_vote"},
-      {VK_SUBGROUP_FEATURE_ARITHMETIC_BIT, "subgroup_arithmetic"},
-      {VK_SUBGROUP_FEATURE_BALLOT_BIT, "subgroup_ballot"},
-      {VK_SUBGROUP_FEATURE_SHUFFLE_BIT, "subgroup_shuffle"},
-      {VK_SUBGROUP_FEATURE_SHUFFLE_RELATIVE_BIT, "subgroup_shuffle_relative"},
-      {VK_SUBGROUP_FEATURE_CLUSTERED_BIT, "subgroup_clustered"},
-      {VK_SUBGROUP_FEATURE_QUAD_BIT, "subgroup_quad"}};
-  for (auto [bit, name] : names)
+  for (auto [bit, name] : kSubgroupFeatures)
     if (from.supportedOperations & bit) to.features.insert(name);
 }
 

@@ -1,6 +1,8 @@
 #include "runtime/vulkan/inventory.h"
+#include "runtime/vulkan/features.h"
 #include "support/error.h"
 #include "support/json.h"
+#include "support/suggestion.h"
 
 #include <algorithm>
 
@@ -58,6 +60,23 @@ Result<void> emulateLimit(Inventory &inventory, const std::string &key, const Js
   return {};
 }
 
+Result<void> keepFeatures(Inventory &inventory, const Json &named, const std::string &where) {
+  std::set<std::string> kept;
+  for (const Json &feature : named) {
+    if (!feature.is_string()) return errorf("{}: a feature that is no text: {}", where, feature.dump());
+    const std::string name = feature.get<std::string>();
+    if (!isFeatureName(name)) {
+      const std::string meant = suggestion(name, featureNames());
+      return errorf("{}: unknown feature '{}'{}", where, name,
+                    meant.empty() ? fmt::format(", expected some of: {}", fmt::join(featureNames(), ", "))
+                                  : meant);
+    }
+    if (inventory.features.count(name)) kept.insert(name);
+  }
+  inventory.features = std::move(kept);
+  return {};
+}
+
 } // namespace
 
 const char *kindName(Kind kind) {
@@ -91,12 +110,7 @@ Result<void> emulate(Inventory &inventory, const std::string &text, const std::s
     if (key == "limits" && value.is_object()) {
       for (auto &[limit, to] : value.items()) LINNET_TRY(emulateLimit(inventory, limit, to, where));
     } else if (key == "features" && value.is_array()) {
-      std::set<std::string> kept;
-      for (const Json &feature : value) {
-        if (!feature.is_string()) return errorf("{}: a feature that is no text: {}", where, feature.dump());
-        if (inventory.features.count(feature.get<std::string>())) kept.insert(feature.get<std::string>());
-      }
-      inventory.features = std::move(kept);
+      LINNET_TRY(keepFeatures(inventory, value, where));
     } else if (key == "name" && value.is_string()) {
       inventory.emulates = value.get<std::string>();
     } else if (key == "kind" && value == "gpu") {

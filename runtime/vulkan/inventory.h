@@ -63,7 +63,8 @@ struct Inventory {
 };
 
 /// Takes away from `inventory` what the profile lacks; never adds. `text` is JSON as in docs/devices: "name",
-/// "limits" by their Vulkan names, "features" by those of the artifact format. Unknown keys are errors.
+/// "limits" by their Vulkan names, "features" by those of the artifact format. Unknown keys and names are
+/// errors.
 Result<void> emulate(Inventory &inventory, const std::string &text, const std::string &where);
 
 } // namespace linnet::vulkan

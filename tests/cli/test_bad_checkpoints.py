@@ -137,6 +137,43 @@ class Safetensors(BadInput):
         self.refused(copy, "model.safetensors")
 
 
+def with_numbers(name, value, element=None):
+    """A copy of a golden checkpoint, one element of a tensor or all of them replaced."""
+    def change(header, body):
+        begin, end = header[name]["data_offsets"]
+        values = array.array("f", body[begin:end])
+        for i in range(len(values)) if element is None else [element]:
+            values[i] = value
+        return header, body[:begin] + values.tobytes() + body[end:]
+    return rewritten(change)
+
+
+class Numbers(BadInput):
+    def test_weights_that_are_no_numbers(self):
+        for value, says in ((float("nan"), "nan"), (float("inf"), "inf"), (-float("inf"), "-inf")):
+            for dtype in ("f32", "bf16", "int8", "auto"):
+                with self.subTest(value=value, dtype=dtype):
+                    model = with_numbers("h.1.mlp.c_fc.weight", value, 77)
+                    self.refused(model, ["tensor 'h.1.mlp.c_fc.weight'", f"element 77 is {says}, expected a finite number"],
+                                 *(() if dtype == "f32" else ("--dtype", dtype)))
+
+    def test_weights_beyond_f16(self):
+        model, out = with_numbers("h.0.mlp.c_fc.weight", -65520.0, 5), fresh("out")
+        self.fails("compile", model, "--dtype", "f16", "-o", out / "x.linnet", says=["h.0.mlp.c_fc.weight", "65520 is beyond the range of f16"])
+        self.leaves_nothing(out)
+        self.succeeds("compile", with_numbers("h.0.mlp.c_fc.weight", -65519.0, 5), "--dtype", "f16", "-o", out / "x.linnet")
+
+    def test_sums_that_overflow(self):
+        """Every weight is a number, no logit is: no token, whichever way it would be chosen."""
+        out = fresh("out") / "x.linnet"
+        self.succeeds("compile", with_numbers("wte.weight", 3e38), "-o", out)
+        for options in ((), ("--do-sample",), ("--do-sample", "--top-k", "0"), ("--do-sample", "--top-p", "0.5"), ("--repetition-penalty", "1.3")):
+            with self.subTest(options=options):
+                self.fails("run", out, "--ids", "1,2,3", *options, says="the model's best logit behind 3 tokens is")
+        listed = self.succeeds("logits", out, "--ids", "1,2,3", "--top", "3", "--json").json
+        self.assertEqual([one["id"] for one in listed["positions"][0]["top"]], [0, 1, 2])
+
+
 class Config(BadInput):
     def test_contradictions(self):
         for changes, says in (({"vocab_size": 102}, "wte.weight"), ({"n_embd": 45}, "45"), ({"n_layer": 3}, "h.2."),
@@ -145,9 +182,17 @@ class Config(BadInput):
                               ({"n_embd": 1e18}, "n_embd"), ({"n_inner": 100}, "c_fc"),
                               ({"activation_function": "swish"}, "swish"), ({"layer_norm_epsilon": "small"}, "layer_norm"),
                               ({"layer_norm_epsilon": -1}, "layer_norm"), ({"n_embd": None}, "wte.weight"),
-                              ({"model_type": "llama"}, "llama"), ({"vocab_size": 2 ** 40}, "vocab_size")):
+                              ({"model_type": "llama"}, "llama"), ({"vocab_size": 2 ** 40}, "vocab_size"),
+                              ({"eos_token_id": 101}, "eos_token_id is expected to be from -1 to 100, found 101"),
+                              ({"eos_token_id": -2}, "eos_token_id"), ({"bos_token_id": 50257}, "bos_token_id"),
+                              ({"pad_token_id": 103}, "pad_token_id")):
             with self.subTest(changes=changes):
                 self.refused(configured(**changes), says)
+
+    def test_special_ids_that_no_token_has(self):
+        """What transformers' GPT2Config writes where nobody named one; and none."""
+        for number in (50256, -1):
+            self.succeeds("inspect", configured(eos_token_id=number, bos_token_id=number))
 
     def test_settings_that_change_the_numbers(self):
         for changes, name in (({"add_cross_attention": True}, "add_cross_attention"),

@@ -1,5 +1,5 @@
 """Vulkan as a person chooses it: --target vulkan, --device vulkan; and what is said where that cannot be."""
-import functools, json, os, signal, unittest
+import array, functools, json, os, signal, unittest
 from harness import *
 
 
@@ -239,6 +239,29 @@ class Refused(TestCase):
     def test_devices_that_are_not_there(self):
         self.fails(*greedy(compiled("vulkan"), "vulkan:99"), says="no Vulkan device 99, there are: 0 ")
         self.fails(*greedy(compiled("vulkan"), "vulkan:nothing"), says="no Vulkan device is called 'nothing', there are: 0 ")
+
+    def test_devices_that_are_not_named(self):
+        for device in ("vulkan:", "cpu:"):
+            self.fails(*greedy(compiled("cpu,vulkan"), device), says=f"device '{device}': expected which one behind the colon")
+
+    def test_profiles_with_names_that_no_device_has(self):
+        profile = FOLDER / "misspelled.json"
+        profile.write_text('{"features": ["cpu", "subgroup_suffle"]}')
+        says = f"{profile}: unknown feature 'subgroup_suffle'; did you mean subgroup_shuffle?"
+        self.fails(*greedy(compiled("vulkan"), "vulkan"), "--emulate-limits", profile, says=says)
+        self.fails("devices", "--emulate-limits", profile, says=says)
+
+    def test_sums_that_overflow(self):
+        """No logit is a number: no token, though the device would choose one."""
+        model = copy_of(GOLDEN / "tiny", "overflow")
+        header, body = read_header(model / "model.safetensors")
+        begin, end = header["wte.weight"]["data_offsets"]
+        weights = array.array("f", [3e38] * ((end - begin) // 4)).tobytes()
+        write_safetensors(model / "model.safetensors", header, body[:begin] + weights + body[end:])
+        path = FOLDER / "overflow.linnet"
+        self.succeeds("compile", model, "--target", "vulkan", "-o", path)
+        for options in ((), ("--do-sample",)):
+            self.fails("run", path, "--ids", "1,2,3", "--device", "vulkan:0", *options, says="the model's best logit behind 3 tokens is")
 
     def test_artifacts_without_a_program_for_the_device(self):
         self.fails(*greedy(compiled("cpu"), "vulkan"), says="has no program for target 'vulkan', only for: cpu")

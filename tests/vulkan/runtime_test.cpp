@@ -134,6 +134,7 @@ TEST_CASE("devices are chosen by number and name, a CPU last") {
   devices[2].api = VK_MAKE_API_VERSION(0, 1, 0, 3);
   CHECK(*chooseDevice(devices, "") == 1);
   CHECK(*chooseDevice(devices, "LLVM") == 0);
+  CHECK(*chooseDevice(devices, "l") == 1); // of several that a text is part of, as where nothing is said
   CHECK(*chooseDevice(devices, "0") == 0);
   CHECK(*chooseDevice(std::span(devices).first(1), "") == 0);
   CHECK(chooseDevice(devices, "2").error().message ==
@@ -159,6 +160,13 @@ TEST_CASE("a profile takes away and never adds") {
   CHECK_FALSE(emulate(inventory, R"({"kind": "quantum"})", "f").ok());
   CHECK(emulate(inventory, R"({"limits": {"maxFoo": 3}})", "f").error().message ==
         "f: unknown limit 'maxFoo'");
+  CHECK(emulate(inventory, R"({"features": ["shader_int8", "subgroup_suffle"]})", "f").error().message ==
+        "f: unknown feature 'subgroup_suffle'; did you mean subgroup_shuffle?");
+  CHECK(emulate(inventory, R"({"features": ["cooperative_matrix/16x16/f16/f32"]})", "f")
+            .error()
+            .message.starts_with(
+                "f: unknown feature 'cooperative_matrix/16x16/f16/f32', expected some of: cpu, "));
+  CHECK(emulate(inventory, R"({"features": ["cooperative_matrix/16x16x16/f16/f32", "gpu"]})", "f").ok());
   CHECK(emulate(inventory, "[]", "f").error().message == "f: no JSON object");
 }
 

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <limits>
 #include <unistd.h>
 
 namespace linnet::cli {
@@ -113,6 +114,17 @@ void DeviceOption::add(CLI::App &command) {
           "a Vulkan device looks as poor as this profile says (docs/devices)")
       ->check(CLI::ExistingFile)
       ->type_name("FILE");
+}
+
+CLI::Validator isSeed() {
+  auto check = [](const std::string &text) -> std::string {
+    uint64_t seed = 0;
+    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seed);
+    if (error == std::errc() && end == text.data() + text.size()) return "";
+    return fmt::format("expected a whole number from 0 to {}, found {}", std::numeric_limits<uint64_t>::max(),
+                       text);
+  };
+  return CLI::Validator(check, "");
 }
 
 } // namespace linnet::cli

@@ -52,6 +52,9 @@ std::vector<int64_t> parseList(const std::string &text, const std::string &optio
 std::vector<std::string> splitCommas(const std::string &text, const std::string &option);
 std::string joinIds(const std::vector<TokenId> &ids);
 
+/// For --seed: CLI11 would take a number beyond 64 bits as the largest one, and -1, too.
+CLI::Validator isSeed();
+
 /// All of standard input.
 Result<std::string> readStdin();
 /// `text`, or standard input if it is "-".

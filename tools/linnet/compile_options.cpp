@@ -50,7 +50,9 @@ void addPassOptions(CLI::App &command, CompileOptions &options, bool may_choose)
   command.add_option("--load-pass-plugin", options.pass_plugins, "a shared library with passes; repeatable")
       ->allow_extra_args(false)
       ->type_name("FILE.so");
-  command.add_option("--seed", options.seed, "of the inputs that verifying draws")->type_name("N");
+  command.add_option("--seed", options.seed, "of the inputs that verifying draws")
+      ->check(isSeed())
+      ->type_name("N");
   command
       .add_option("--tolerance", options.tolerance, "largest difference that verifying takes for rounding")
       ->check(CLI::PositiveNumber)

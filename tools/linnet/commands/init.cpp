@@ -48,6 +48,7 @@ void addInit(CLI::App &app, Action &action) {
                   .description(""))
       ->type_name("NAME");
   command->add_option("--seed", options->init.seed, "same seed, same bytes")
+      ->check(isSeed())
       ->type_name("N")
       ->capture_default_str();
   command

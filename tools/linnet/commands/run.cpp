@@ -156,7 +156,10 @@ void addGeneration(CLI::App &command, GenerateOptions &generate) {
       ->check(CLI::Range(1e-3, 1e3).description(""))
       ->type_name("X")
       ->capture_default_str();
-  command.add_option("--seed", generate.seed, "same seed, same text")->type_name("N")->capture_default_str();
+  command.add_option("--seed", generate.seed, "same seed, same text")
+      ->check(isSeed())
+      ->type_name("N")
+      ->capture_default_str();
   command.add_option("--stop", generate.stop, "end before this text; repeatable")
       ->allow_extra_args(false)
       ->type_name("TEXT");
