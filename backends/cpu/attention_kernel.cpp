@@ -24,8 +24,7 @@ struct OneQuery {
   Value *weights = e.scratch(lanes);                            ///< p of a block
   Value *keys = in.keysAt(group);
   Values query = {};
-  Value *ahead =
-      nullptr; ///< bytes from a row to the same one of the next head; 0 where that is no one's here
+  Value *ahead = nullptr; ///< bytes from a row to the same one of the next head
 
   int pieceSize(int c) const { return int(std::min<int64_t>(lanes, spec.head_size - int64_t(c) * lanes)); }
   Value *piece(Type type, Value *base, Value *row0, int c) {
@@ -99,8 +98,7 @@ struct OneQuery {
 
   void run() {
     Value *of_head = e.b.CreateMul(in.capacity, e.i64(spec.head_size * sizeOf(spec.cache)));
-    Value *more = e.b.CreateICmpSLT(e.b.CreateAdd(group, e.i64(1)), e.end);
-    ahead = e.b.CreateSelect(more, of_head, e.i64(0));
+    ahead = of_head;
     Value *limit = in.limit(group, e.i64(0)), *q0 = in.queryAt(group, e.i64(0));
     for (int c = 0; c < pieces; ++c) query.push_back(piece(spec.type, in.q, q0, c));
     Values state = {e.f32(-kInfinity)};

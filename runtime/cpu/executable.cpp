@@ -84,6 +84,7 @@ Result<void> CpuExecutable::allocate() {
   LINNET_ASSIGN(io, Reservation::allocate(io_bytes, "inputs and outputs"));
   tasks.resize(commands);
   progress = std::make_unique<Progress[]>(commands);
+  for (size_t i = 0; i < commands; ++i) progress[i].allot(threads);
   symbols.resize(program.symbols()->size());
   entries.resize(program.entries()->size());
   for (size_t i = 0; i < entries.size(); ++i) {
@@ -332,10 +333,10 @@ Result<void> CpuExecutable::execute(int entry, std::span<const int64_t> values,
 }
 
 void CpuExecutable::runKernels(const CompiledEntry &entry, size_t first, size_t last, bool openmp) {
-  for (size_t i = first; i < last; ++i) progress[i].reset();
   auto share = profiler ? &CpuExecutable::runShare<true> : &CpuExecutable::runShare<false>;
   const int64_t begin = profileNow();
   const int size = team.size(begin);
+  for (size_t i = first; i < last; ++i) progress[i].reset(size);
   if (size == 1) return (this->*share)(entry, first, last, 0, 1);
   std::atomic<int64_t> waited{0};
   auto work = [&](int thread) {
@@ -352,11 +353,8 @@ void CpuExecutable::runKernels(const CompiledEntry &entry, size_t first, size_t 
   team.worked(waited.load(std::memory_order_relaxed), begin, profileNow());
 }
 
-// Where piece number `piece` begins. The larger pieces come first: threads that take turns then end together,
-// where large and small ones in turn would all give the large ones to the same thread.
-static int64_t split(int64_t grains, int64_t pieces, int64_t piece) {
-  return grains / pieces * piece + std::min(piece, grains % pieces);
-}
+// Where piece number `piece` begins, in grains.
+static int64_t split(int64_t grains, int64_t pieces, int64_t piece) { return grains * piece / pieces; }
 
 // One thread's part of commands [first, last): of each it claims pieces, contiguous items in multiples of the
 // grain, until none is left. A few pieces a thread, so that a slower one takes fewer. Stamped, it notes when
@@ -370,9 +368,10 @@ void CpuExecutable::runShare(const CompiledEntry &entry, size_t first, size_t la
     int64_t grains = task.items / task.grain + (task.items % task.grain != 0);
     int64_t pieces = team == 1 ? std::min<int64_t>(grains, 1) : std::min(grains, team * kPiecesPerThread);
     auto count = static_cast<uint32_t>(pieces);
+    auto self = static_cast<uint32_t>(thread), all = static_cast<uint32_t>(team);
     int64_t started = kStamped ? profileNow() : 0;
     int64_t ended = 0;
-    for (uint32_t piece; (piece = progress[i].claim()) < count;) {
+    for (uint32_t piece; (piece = progress[i].claim(self, all, count)) < count;) {
       int64_t begin = split(grains, pieces, piece) * task.grain;
       int64_t end = std::min(split(grains, pieces, piece + 1) * task.grain, task.items);
       step.kernel(task.dims, step.args.data(), begin, end);

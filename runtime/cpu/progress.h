@@ -1,24 +1,41 @@
 // How far the team is with one command. Threads claim pieces of it and go on when all pieces are done, not
 // when all threads have come by: one that has lost its core delays the others only by the piece that it
-// holds, and finds the work done when it is back. Waiting spins briefly, then sleeps, where OpenMP's barrier
-// would spin for milliseconds.
+// holds, and finds the work done when it is back. Each begins with pieces of its own, one behind the other,
+// so that what it reads is one stream, and then takes those that others have not begun. Waiting spins
+// briefly, then sleeps, where OpenMP's barrier would spin for milliseconds.
 #pragma once
 #include "runtime/cpu/spin.h"
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 
 namespace linnet::cpu {
 
 class Progress {
 public:
-  /// Before the team starts.
-  void reset() {
-    next.store(0, std::memory_order_relaxed);
+  /// Before anything else: for teams of up to `threads`.
+  void allot(int threads) { begun = std::make_unique<std::atomic<uint32_t>[]>(static_cast<size_t>(threads)); }
+  /// Before a team of `threads` starts.
+  void reset(int threads) {
+    for (int i = 0; i < threads; ++i) begun[static_cast<size_t>(i)].store(0, std::memory_order_relaxed);
     done.store(0, std::memory_order_relaxed);
   }
-  /// The next piece of `pieces`, or `pieces` and more: there is none left.
-  uint32_t claim() { return next.fetch_add(1, std::memory_order_relaxed); }
+  /// The first of the pieces that are thread number `thread`'s own.
+  static uint32_t firstOf(uint32_t thread, uint32_t threads, uint32_t pieces) {
+    return static_cast<uint32_t>(uint64_t(pieces) * thread / threads);
+  }
+  /// A piece of `pieces` for a thread of so many, or `pieces`: there is none left.
+  uint32_t claim(uint32_t thread, uint32_t threads, uint32_t pieces) {
+    for (uint32_t i = 0; i < threads; ++i) {
+      uint32_t owner = (thread + i) % threads;
+      uint32_t first = firstOf(owner, threads, pieces), end = firstOf(owner + 1, threads, pieces);
+      if (begun[owner].load(std::memory_order_relaxed) >= end - first) continue;
+      uint32_t piece = first + begun[owner].fetch_add(1, std::memory_order_relaxed);
+      if (piece < end) return piece;
+    }
+    return pieces;
+  }
   /// A claimed piece of `pieces` is done.
   void finish(uint32_t pieces) {
     if (done.fetch_add(1, std::memory_order_acq_rel) + 1 == pieces)
@@ -36,7 +53,7 @@ public:
   static int spinsFor(int threads, int processors) { return threads > processors ? 0 : 4000; }
 
 private:
-  alignas(64) std::atomic<uint32_t> next{0};
+  std::unique_ptr<std::atomic<uint32_t>[]> begun; ///< of each thread's own pieces
   alignas(64) std::atomic<uint32_t> done{0};
 };
 
