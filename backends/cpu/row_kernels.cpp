@@ -78,23 +78,48 @@ Values larger(Emitter &e, Value *v0, Value *i0, Value *v1, Value *i1) {
   return {e.b.CreateSelect(take, v1, v0), e.b.CreateSelect(take, i1, i0)};
 }
 
+/// The same where i1 is behind i0.
+Values largerBehind(Emitter &e, Value *v0, Value *i0, Value *v1, Value *i1) {
+  Value *take = e.b.CreateFCmpOGT(v1, v0);
+  return {e.b.CreateSelect(take, v1, v0), e.b.CreateSelect(take, i1, i0)};
+}
+
+/// Four independent bests a lane hide the latency of comparing.
 void emitArgmax(Emitter &e, const RowSpec &spec) {
+  constexpr int kBests = 4;
   Value *x = e.arg(0), *out = e.arg(1), *columns = e.extent(spec.columns);
-  const int lanes = e.lanes();
+  const int lanes = e.lanes(), wide = kBests * lanes;
   llvm::SmallVector<llvm::Constant *, 16> ids;
   for (int i = 0; i < lanes; ++i) ids.push_back(e.b.getInt32(i));
   Value *lane_ids = llvm::ConstantVector::get(ids);
-  Value *main = e.b.CreateAnd(columns, e.i64(-int64_t(lanes)));
+  Value *end_wide = e.b.CreateAnd(columns, e.i64(-int64_t(wide)));
+  Value *end_vector = e.b.CreateAnd(columns, e.i64(-int64_t(lanes)));
   auto index = [&](Value *i, int n) {
     Value *first = e.splat(e.b.CreateTrunc(i, e.b.getInt32Ty()), n);
     return n == 1 ? first : e.b.CreateAdd(first, lane_ids);
   };
   e.loop(e.begin, e.end, 1, [&](Value *row) {
     Value *base = e.b.CreateMul(row, columns);
-    Values best{e.f32(-kInfinity, lanes), lane_ids};
-    best = e.loop(e.i64(0), main, lanes, best, [&](Value *i, const Values &now) {
-      return larger(e, now[0], now[1], e.load(spec.type, x, e.b.CreateAdd(base, i), lanes), index(i, lanes));
+    auto next = [&](Value *v, Value *at, Value *i, int n) {
+      return largerBehind(e, v, at, e.load(spec.type, x, e.b.CreateAdd(base, i), n), index(i, n));
+    };
+    Values bests;
+    for (int u = 0; u < kBests; ++u) {
+      bests.push_back(e.f32(-kInfinity, lanes));
+      bests.push_back(index(e.i64(u * lanes), lanes));
+    }
+    bests = e.loop(e.i64(0), end_wide, wide, bests, [&](Value *i, const Values &now) {
+      Values then;
+      for (int u = 0; u < kBests; ++u)
+        then.append(
+            next(now[size_t(2 * u)], now[size_t(2 * u + 1)], e.b.CreateAdd(i, e.i64(u * lanes)), lanes));
+      return then;
     });
+    Values best{bests[0], bests[1]};
+    for (int u = 1; u < kBests; ++u)
+      best = larger(e, best[0], best[1], bests[size_t(2 * u)], bests[size_t(2 * u + 1)]);
+    best = e.loop(end_wide, end_vector, lanes, best,
+                  [&](Value *i, const Values &now) { return next(now[0], now[1], i, lanes); });
     for (int count = lanes; count > 1; count /= 2) {
       llvm::SmallVector<int, 16> low, high;
       for (int i = 0; i < count / 2; ++i) low.push_back(i), high.push_back(i + count / 2);
@@ -102,9 +127,8 @@ void emitArgmax(Emitter &e, const RowSpec &spec) {
       best = larger(e, part(best[0], low), part(best[1], low), part(best[0], high), part(best[1], high));
     }
     best = {e.b.CreateExtractElement(best[0], uint64_t(0)), e.b.CreateExtractElement(best[1], uint64_t(0))};
-    best = e.loop(main, columns, 1, best, [&](Value *i, const Values &now) {
-      return larger(e, now[0], now[1], e.load(spec.type, x, e.b.CreateAdd(base, i)), index(i, 1));
-    });
+    best = e.loop(end_vector, columns, 1, best,
+                  [&](Value *i, const Values &now) { return next(now[0], now[1], i, 1); });
     e.store(Type::i32, out, row, best[1]);
   });
 }
