@@ -11,6 +11,10 @@ constexpr int kTallRows = 12; ///< most of a tile half as wide, which reads half
 constexpr int64_t kFarAhead = 4096;      ///< bytes; 1 and 2 KiB, 8 and 16 gain less
 constexpr int64_t kLine = 64, kWord = 4; ///< bytes; rows of w that lie together are a word of each column
 
+/// Of the next part of the weight one line in so many is fetched; 0: none. Where memory is what is waited
+/// for, fetching each line is slower than the processor, which brings those between by itself.
+enum Fetched : int64_t { kNone = 0, kEach = 1, kFourth = 4 };
+
 /// Registers hold sums, those of groups beside them, weights, a broadcast and constants.
 bool fitsRegisters(const Emitter &e, const PackedMatmulSpec &spec, int rows, int vectors, int bytes) {
   if (!spec.scaled()) return rows * vectors <= e.isa.registers - 4;
@@ -75,7 +79,7 @@ struct PanelLoop {
 
   /// All rows for one part of the panel after the other: as few tiles of up to `most` rows as can be, of
   /// sizes that differ by two, so that code for half as many sizes is made. The last may lack a row.
-  void manyTiles(int most, bool fetches) const {
+  void manyTiles(int most, Fetched lines) const {
     const int vectors = vectorsOf(e, spec, most, bytes);
     Value *pairs = e.b.CreateUDiv(e.b.CreateAdd(m, e.i64(1)), e.i64(2));
     Value *tiles = e.b.CreateUDiv(e.b.CreateAdd(pairs, e.i64(most / 2 - 1)), e.i64(most / 2));
@@ -90,7 +94,7 @@ struct PanelLoop {
         e.loop(first, end, 1, [&](Value *number) {
           Value *row0 = e.b.CreateMul(e.muladd(number, e.i64(size), first), e.i64(2));
           Value *exist = e.b.CreateSub(m, row0);
-          compute({2 * size, vectors, row0, column, exist, fetches ? number : nullptr, tiles});
+          compute({2 * size, vectors, row0, column, exist, lines ? number : nullptr, tiles, false, lines});
         });
       }
     });
@@ -98,10 +102,11 @@ struct PanelLoop {
 
   /// Few rows wait for w whatever is done with it, and read it best as it lies.
   void wideOrTall() const {
-    if (spec.scaled() || vectorsOf(e, spec, kTallRows, bytes) == 1) return manyTiles(kWideRows, true);
+    if (spec.scaled() || vectorsOf(e, spec, kTallRows, bytes) == 1) return manyTiles(kWideRows, kEach);
+    const Fetched few = spec.w == Type::f32 ? kFourth : kNone; // narrower types gain nothing or lose
     e.ifElse(
-        e.b.CreateICmpSGT(m, e.i64(kTallRows)), [&] { manyTiles(kTallRows, true); },
-        [&] { manyTiles(kWideRows, false); });
+        e.b.CreateICmpSGT(m, e.i64(kTallRows)), [&] { manyTiles(kTallRows, kEach); },
+        [&] { manyTiles(kWideRows, few); });
   }
   void run() const {
     if (bytes == 1 && spec.int8_rows > 2) return wideOrTall();
@@ -151,7 +156,8 @@ void FetchAhead::step(Emitter &e, Value *number) const {
   if (!from) return;
   Value *row = e.b.CreateLShr(e.b.CreateMul(number, rate), 16);
   Value *at = e.address(Type::i8, from, e.b.CreateMul(row, e.i64(stride)));
-  for (int64_t line = 0; line < bytes; line += kLine) e.prefetch(e.address(Type::i8, at, e.i64(line)));
+  for (int64_t line = 0; line < bytes; line += lines * kLine)
+    e.prefetch(e.address(Type::i8, at, e.i64(line)));
 }
 
 FetchAhead fetchAhead(const PackedItem &item, const PackedTile &tile, int64_t steps) {
@@ -171,7 +177,7 @@ FetchAhead fetchAhead(const PackedItem &item, const PackedTile &tile, int64_t st
   next = e.b.CreateSelect(e.b.CreateICmpEQ(next, e.i64(stride)), e.i64(spec.panelBytes()), next);
   Value *from = e.muladd(e.b.CreateMul(tile.number, share), e.i64(stride), next);
   Value *rate = e.b.CreateUDiv(e.b.CreateShl(share, 16), e.i64(steps));
-  return {e.address(Type::i8, item.panel, from), rate, stride, bytes};
+  return {e.address(Type::i8, item.panel, from), rate, stride, bytes, tile.lines};
 }
 
 KernelSource packedMatmulKernel(const PackedMatmulSpec &spec) {

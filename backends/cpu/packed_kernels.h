@@ -24,6 +24,7 @@ struct PackedTile {
   Value *exist;                           ///< rows from row0 on; only the tile's last may be lacking
   Value *number = nullptr, *of = nullptr; ///< among the tiles that share; null: they do not
   bool alone = false;                     ///< the only one, which reads the panel line by line
+  int64_t lines = 1;                      ///< of the next part one in so many is fetched
 };
 
 /// The numbers of the rows of a that a tile reads: the one before once more where its last is lacking.
@@ -35,6 +36,7 @@ Values rowsOf(const PackedItem &item, const PackedTile &tile);
 struct FetchAhead {
   Value *from = nullptr, *rate = nullptr; ///< where step 0 fetches; rows a step, times 2^16. Null: nothing
   int64_t stride = 0, bytes = 0;          ///< from row to row; of a row
+  int64_t lines = 1;                      ///< one in so many
   void step(Emitter &e, Value *number) const;
 };
 /// For a tile that takes `steps` of them.
