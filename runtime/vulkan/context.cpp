@@ -1,4 +1,5 @@
 #include "runtime/vulkan/context.h"
+#include "runtime/vulkan/fault.h"
 #include "runtime/vulkan/features.h"
 #include "support/error.h"
 
@@ -31,6 +32,7 @@ Result<std::shared_ptr<Context>> Context::open(std::shared_ptr<Instance> instanc
   made->api = made->instance->functions();
   made->inventory = found.inventory;
   LINNET_ASSIGN(made->patience, patienceFor(found.inventory.kind));
+  LINNET_TRY(checkFaults());
   const Api &api = made->api;
   uint32_t count = 0;
   api.EnumerateDeviceExtensionProperties(found.handle, nullptr, &count, nullptr);
@@ -83,19 +85,6 @@ Context::~Context() {
   if (fence) api.DestroyFence(device, fence, nullptr);
   if (commands) api.DestroyCommandPool(device, commands, nullptr);
   api.DestroyDevice(device, nullptr);
-}
-
-int Context::memoryType(uint32_t allowed, bool device_local, bool host_visible) const {
-  int best = -1;
-  for (size_t i = 0; i < inventory.types.size(); ++i) {
-    const MemoryType &type = inventory.types[i];
-    if (!(allowed >> i & 1) || (device_local && !type.device_local)) continue;
-    if (host_visible && (!type.host_visible || !type.coherent)) continue;
-    // What the host reads is better cached.
-    if (best < 0 || (host_visible && type.cached && !inventory.types[static_cast<size_t>(best)].cached))
-      best = static_cast<int>(i);
-  }
-  return best;
 }
 
 Result<VkCommandBuffer> Context::newCommands() {

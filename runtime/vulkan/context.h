@@ -66,8 +66,6 @@ public:
   /// An error where a submission is still under way: what it touches is not to be read or written either.
   Result<void> ready() const;
 
-  /// Number of a memory type among `allowed` bits that has what is asked for; -1: none.
-  int memoryType(uint32_t allowed, bool device_local, bool host_visible) const;
   /// Submits, to be executed in this order, and waits.
   Result<void> submit(std::span<const VkCommandBuffer> buffers);
   /// Waits for what was submitted, `seconds` at most; 0: looks. VK_TIMEOUT: it is still under way.

@@ -13,12 +13,20 @@ namespace {
 // What stands before the data. Drivers check a header of their own; some crash on what lies behind it, so the
 // bytes are hashed.
 struct Header {
-  char magic[8] = {'L', 'N', 'T', 'V', 'K', 'D', 'V', '1'};
+  char magic[8] = {'L', 'N', 'T', 'V', 'K', 'D', 'V', '2'};
   char kind[16] = {};
   uint32_t vendor = 0, device = 0, driver_version = 0, api = 0;
   uint8_t uuid[16] = {};
+  uint64_t words = 0; ///< hash of what the driver says of itself
   uint64_t bytes = 0, hash = 0;
 };
+
+// Versions and UUIDs do not tell drivers apart: Mesa's llvmpipe has had version 1 and the UUID "val-%s" in
+// all of its releases. Its texts have the releases of Mesa and LLVM and how wide its vectors are.
+uint64_t wordsOf(const Inventory &inventory) {
+  const std::string words = inventory.name + "\n" + inventory.driver;
+  return format::hashBytes(std::as_bytes(std::span(words)));
+}
 
 Header headerFor(const Inventory &inventory, const std::string &kind, std::span<const std::byte> data) {
   Header header;
@@ -26,6 +34,7 @@ Header headerFor(const Inventory &inventory, const std::string &kind, std::span<
   header.vendor = inventory.vendor, header.device = inventory.device;
   header.driver_version = inventory.driver_version, header.api = inventory.api;
   std::copy(inventory.cache_uuid.begin(), inventory.cache_uuid.end(), header.uuid);
+  header.words = wordsOf(inventory);
   header.bytes = data.size();
   header.hash = format::hashBytes(data);
   return header;
@@ -37,7 +46,8 @@ std::string DeviceFile::path(const Inventory &inventory, std::string_view kind) 
   std::string directory = cacheDirectory(), name;
   if (directory.empty()) return "";
   for (uint8_t byte : inventory.cache_uuid) name += fmt::format("{:02x}", byte);
-  return fmt::format("{}/vulkan/{:x}-{:x}-{}.{}", directory, inventory.vendor, inventory.device, name, kind);
+  return fmt::format("{}/vulkan/{:x}-{:x}-{}-{:016x}.{}", directory, inventory.vendor, inventory.device, name,
+                     wordsOf(inventory), kind);
 }
 
 DeviceFile::DeviceFile(const Inventory &inventory, std::string_view kind)

@@ -1,4 +1,5 @@
 #include "runtime/vulkan/fault.h"
+#include "support/error.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -14,19 +15,40 @@ constexpr std::pair<std::string_view, Fault> kFaults[] = {{"wrong", Fault::wrong
                                                           {"hangs", Fault::hangs},
                                                           {"loses", Fault::loses}};
 
+struct Wanted {
+  Fault fault;
+  std::string_view part;
+};
+
+Result<std::vector<Wanted>> wantedFaults() {
+  constexpr const char *kVariable = "LINNET_VULKAN_FAULT";
+  const char *variable = std::getenv(kVariable);
+  std::vector<Wanted> wanted;
+  for (std::string_view rest = variable ? variable : ""; !rest.empty();) {
+    const std::string_view one = rest.substr(0, rest.find(','));
+    rest.remove_prefix(std::min(one.size() + 1, rest.size()));
+    const size_t colon = one.find(':');
+    auto named = std::find_if(std::begin(kFaults), std::end(kFaults),
+                              [&](const auto &known) { return known.first == one.substr(0, colon); });
+    if (colon == std::string_view::npos || colon + 1 == one.size() || named == std::end(kFaults))
+      return errorf("{}: expected KIND:PART, KIND one of wrong, refused, crashes, hangs, loses, found '{}'",
+                    kVariable, one);
+    wanted.push_back({named->second, one.substr(colon + 1)});
+  }
+  return wanted;
+}
+
 } // namespace
 
+Result<void> checkFaults() {
+  auto wanted = wantedFaults();
+  return wanted ? Result<void>() : wanted.error();
+}
+
 Fault faultOf(std::string_view shader) {
-  const char *variable = std::getenv("LINNET_VULKAN_FAULT");
-  for (std::string_view rest = variable ? variable : ""; !rest.empty();) {
-    std::string_view one = rest.substr(0, rest.find(','));
-    rest.remove_prefix(std::min(one.size() + 1, rest.size()));
-    size_t colon = one.find(':');
-    if (colon == std::string_view::npos || shader.find(one.substr(colon + 1)) == std::string_view::npos)
-      continue;
-    for (const auto &[name, fault] : kFaults)
-      if (one.substr(0, colon) == name) return fault;
-  }
+  if (auto wanted = wantedFaults())
+    for (const auto &[fault, part] : *wanted)
+      if (shader.find(part) != std::string_view::npos) return fault;
   return Fault::none;
 }
 

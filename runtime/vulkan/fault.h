@@ -2,6 +2,8 @@
 // LINNET_VULKAN_FAULT holds KIND:PART, several with commas: each shader with PART in its name has that fault,
 // wherever it is used.
 #pragma once
+#include "support/result.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -19,6 +21,8 @@ enum class Fault : uint8_t {
   loses,   ///< "loses": a trial of it finds the device lost
 };
 Fault faultOf(std::string_view shader);
+/// An error where the variable holds something else.
+Result<void> checkFaults();
 
 /// SPIR-V that computes with differences where there were sums; it touches the same memory.
 std::vector<uint32_t> madeWrong(std::span<const std::byte> words);

@@ -103,6 +103,39 @@ std::string Inventory::refusal() const {
   return "";
 }
 
+int Inventory::memoryType(uint32_t allowed, bool device_local, bool host_visible) const {
+  int best = -1;
+  for (size_t i = 0; i < types.size(); ++i) {
+    const MemoryType &type = types[i];
+    if (!(allowed >> i & 1) || (device_local && !type.device_local)) continue;
+    if (host_visible && (!type.host_visible || !type.coherent)) continue;
+    // What the host reads is better cached.
+    if (best < 0 || (host_visible && type.cached && !types[static_cast<size_t>(best)].cached))
+      best = static_cast<int>(i);
+  }
+  return best;
+}
+
+// Unified memory is reached directly, and so is a card's where the host sees all of it. Many show it a window
+// of 256 MiB alone, a heap that weights do not fit into: then what the device alone uses is its own, filled
+// through staging. The host's share is the host's.
+int Inventory::memoryFor(uint32_t allowed, bool host) const {
+  auto isWindow = [&](int type) {
+    const Heap &mine = heaps[types[static_cast<size_t>(type)].heap];
+    return std::any_of(heaps.begin(), heaps.end(),
+                       [&](const Heap &heap) { return heap.device_local && heap.bytes > mine.bytes; });
+  };
+  int type = memoryType(allowed, !host, true);
+  if (!host && type >= 0 && isWindow(type)) type = -1;
+  if (type < 0) type = memoryType(allowed, !host, host);
+  return type < 0 ? memoryType(allowed, false, host) : type;
+}
+
+bool Inventory::hostReaches(int type, bool host) const {
+  const MemoryType &chosen = types[static_cast<size_t>(type)];
+  return chosen.host_visible && chosen.coherent && (host || !memory_apart);
+}
+
 Result<void> emulate(Inventory &inventory, const std::string &text, const std::string &where) {
   LINNET_ASSIGN(Json profile, parseJson(text, where));
   if (!profile.is_object()) return errorf("{}: no JSON object", where);
@@ -113,14 +146,16 @@ Result<void> emulate(Inventory &inventory, const std::string &text, const std::s
       LINNET_TRY(keepFeatures(inventory, value, where));
     } else if (key == "name" && value.is_string()) {
       inventory.emulates = value.get<std::string>();
+    } else if (key == "memory" && value == "apart") {
+      inventory.memory_apart = true;
     } else if (key == "kind" && value == "gpu") {
       inventory.features.erase("cpu"),
           inventory.features.insert("gpu"); // behind "features", as keys are sorted
     } else if (key != "source" && key != "note") {
-      return errorf(
-          "{}: unknown or ill-typed key '{}', expected name, source, note, kind (\"gpu\"), limits (an "
-          "object), features (an array)",
-          where, key);
+      return errorf("{}: unknown or ill-typed key '{}', expected name, source, note, kind (\"gpu\"), memory "
+                    "(\"apart\"), "
+                    "limits (an object), features (an array)",
+                    where, key);
     }
   }
   return {};

@@ -57,9 +57,16 @@ struct Inventory {
   uint64_t timestamp_mask = 0; ///< of the bits that count; they wrap around
   int queue_family = -1;       ///< that computes; -1: none
   std::string emulates;        ///< name of the profile that made it poorer
+  bool memory_apart = false;   ///< of a profile: the host reaches nothing that the device alone uses
 
   /// Why Linnet cannot use it; empty: it can.
   std::string refusal() const;
+  /// Number of a memory type among `allowed` bits that has what is asked for; -1: none.
+  int memoryType(uint32_t allowed, bool device_local, bool host_visible) const;
+  /// The same for what the device alone uses, or what the `host` reads and writes as well.
+  int memoryFor(uint32_t allowed, bool host) const;
+  /// Whether the host may reach what lies in memory of this type. What is of use to it, too, it always does.
+  bool hostReaches(int type, bool host) const;
 };
 
 /// Takes away from `inventory` what the profile lacks; never adds. `text` is JSON as in docs/devices: "name",

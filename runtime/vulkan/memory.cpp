@@ -38,12 +38,7 @@ Result<Buffer> Buffers::make(uint64_t bytes, bool host, const char *what) {
                    fmt::format("cannot make a buffer of {} bytes for {}", bytes, what)));
   VkMemoryRequirements needs;
   api.GetBufferMemoryRequirements(context->device, buffer.handle, &needs);
-  // Unified memory is reached directly; else what the device alone uses is its own, the host's share is the
-  // host's.
-  int type = host ? context->memoryType(needs.memoryTypeBits, false, true)
-                  : context->memoryType(needs.memoryTypeBits, true, true);
-  if (type < 0) type = context->memoryType(needs.memoryTypeBits, !host, host);
-  if (type < 0) type = context->memoryType(needs.memoryTypeBits, false, host);
+  const int type = context->inventory.memoryFor(needs.memoryTypeBits, host);
   auto fail = [&](const std::string &message) {
     api.DestroyBuffer(context->device, buffer.handle, nullptr);
     return Error{message};
@@ -65,7 +60,7 @@ Result<Buffer> Buffers::make(uint64_t bytes, bool host, const char *what) {
   heap.available -= needs.size;
   LINNET_TRY(
       check(api.BindBufferMemory(context->device, buffer.handle, buffer.memory, 0), "cannot bind memory"));
-  if (chosen.host_visible && chosen.coherent) {
+  if (context->inventory.hostReaches(type, host)) {
     void *mapped = nullptr;
     LINNET_TRY(
         check(api.MapMemory(context->device, buffer.memory, 0, VK_WHOLE_SIZE, 0, &mapped), "cannot map"));
@@ -79,7 +74,7 @@ std::optional<uint32_t> Buffers::share(const MappedFile &file, std::span<const s
   const Limits &limits = context->inventory.limits;
   const auto kHandle = VK_EXTERNAL_MEMORY_HANDLE_TYPE_HOST_ALLOCATION_BIT_EXT;
   auto *begin = const_cast<std::byte *>(bytes.data());
-  if (context->inventory.kind != Kind::cpu || !limits.host_pointer ||
+  if (context->inventory.kind != Kind::cpu || context->inventory.memory_apart || !limits.host_pointer ||
       !api.GetMemoryHostPointerPropertiesEXT || reinterpret_cast<uintptr_t>(begin) % limits.host_pointer ||
       bytes.size() % limits.host_pointer || bytes.size() > limits.allocation)
     return std::nullopt;
@@ -97,7 +92,7 @@ std::optional<uint32_t> Buffers::share(const MappedFile &file, std::span<const s
   if (api.CreateBuffer(context->device, &info, nullptr, &buffer.handle) != VK_SUCCESS) return std::nullopt;
   VkMemoryRequirements needs;
   api.GetBufferMemoryRequirements(context->device, buffer.handle, &needs);
-  int type = context->memoryType(needs.memoryTypeBits & pointer.memoryTypeBits, false, true);
+  int type = context->inventory.memoryType(needs.memoryTypeBits & pointer.memoryTypeBits, false, true);
   VkImportMemoryHostPointerInfoEXT from = {};
   from.sType = VK_STRUCTURE_TYPE_IMPORT_MEMORY_HOST_POINTER_INFO_EXT;
   from.handleType = kHandle;

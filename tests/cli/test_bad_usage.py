@@ -25,7 +25,13 @@ class Usage(TestCase):
                 (("run", model, "--ids", "1", "--seed", "-1"), "--seed: expected a whole number from 0 to 18446744073709551615, found -1"),
                 (("run", model, "--ids", "1", "--seed", "18446744073709551616"), "--seed"),
                 (("init", "--preset", "tiny", "--seed", "-1", "x"), "--seed"),
-                (("compile", "x", "-o", "y", "--seed", "18446744073709551616"), "--seed"),
+                (("compile", "x", "-o", "y", "--verify-passes", "--seed", "18446744073709551616"), "--seed"),
+                (("compile", "x", "-o", "y", "--seed", "1"), "--seed requires --verify-passes"),
+                (("compile", "x", "-o", "y", "--tolerance", "1"), "--tolerance requires --verify-passes"),
+                (("compile", "x", "-o", "y", "--verify-passes", "--tolerance", "nan"), "--tolerance: Value nan not in range"),
+                (("compile", "x", "-o", "y", "--dtype", "int8", "--max-divergence", "1"), "--max-divergence is for --dtype auto"),
+                (("compile", "x", "-o", "y", "--calibration", "z"), "--calibration is for --dtype auto"),
+                (("train", "--tokenizer", "x", "--data", "y", "-o", "z", "--lr", "nan"), "--lr: Value nan not in range"),
                 (("run", model, "--ids", "1", "--stop", ""), "--stop"),
                 (("run", model, "--ids", "1", "-t", "0"), "--threads"),
                 (("run", model, "--ids"), "--ids"),
@@ -100,7 +106,7 @@ class Prompts(TestCase):
 
     def test_numbers_that_are_none(self):
         for option in ("--temperature", "--top-p", "--repetition-penalty"):
-            self.fails("run", golden("tiny"), "--ids", "1", "--do-sample", option, "nan", says="nan")
+            self.fails("run", golden("tiny"), "--ids", "1", "--do-sample", option, "nan", code=2, says=f"{option}: Value nan not in range")
 
     def test_stop_needs_text(self):
         self.fails("run", golden("tiny"), "--ids", "1", "--stop", "x", says="tokenizer")

@@ -160,7 +160,7 @@ class Compile(TestCase):
         graph, _ = perceptron()
         self.fails("compile", graph / "mlp.mlir", "--weights", graph / "mlp.safetensors", "--dtype", "auto", "-o", out,
                    says="--dtype auto compares what a model predicts next")
-        self.fails("compile", tiny(), "--dtype", "auto", "--max-divergence", "nan", "-o", out, says="--max-divergence is nan")
+        self.fails("compile", tiny(), "--dtype", "auto", "--max-divergence", "nan", "-o", out, code=2, says="--max-divergence: Value nan not in range")
         self.fails("compile", tiny(), "--dtype", "auto", "--max-divergence", -1, "-o", out, code=2, says="--max-divergence")
 
 

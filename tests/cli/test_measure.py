@@ -100,6 +100,19 @@ class Threads(TestCase):
             done = self.succeeds("bench", golden("tiny"), "-p", 4, "-n", 0, "-r", 1, "-t", threads, "--json").json
             self.assertEqual(done["device"], name)
 
+    def test_what_openmp_s_variables_and_the_processors_say(self):
+        def on_one():
+            os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+        command = ("run", golden("tiny"), "--ids", "1,2,3", "--max-new-tokens", 12, "--ignore-eos", "--json")
+        tokens = self.succeeds(*command, "-t", 1).json["ids"]
+        for variables, options, one, name in (({"OMP_NUM_THREADS": "3"}, (), False, "cpu, 3 threads"), ({"OMP_NUM_THREADS": "4,2"}, (), False, "cpu, 4 threads"),
+                                              ({"OMP_NUM_THREADS": "3"}, ("-t", 2), False, "cpu, 2 threads"), ({}, (), True, "cpu, 1 thread"),
+                                              ({"OMP_NUM_THREADS": "5"}, (), True, "cpu, 5 threads"), ({"OMP_PROC_BIND": "true"}, ("-t", 3), True, "cpu, 3 threads")):
+            with self.subTest(variables=variables, options=options, one=one):
+                unset = {"OMP_NUM_THREADS": "", "OMP_PROC_BIND": ""}
+                done = self.succeeds(*command, *options, env=environment(**{**unset, **variables}), preexec=on_one if one else None).json
+                self.assertEqual((done["device"], done["ids"]), (name, tokens))
+
 
 class Profile(TestCase):
     def test_an_artifact(self):

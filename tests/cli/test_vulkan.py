@@ -244,6 +244,12 @@ class Refused(TestCase):
         for device in ("vulkan:", "cpu:"):
             self.fails(*greedy(compiled("cpu,vulkan"), device), says=f"device '{device}': expected which one behind the colon")
 
+    def test_faults_that_there_are_not(self):
+        """Or a test would see a kernel pass that was never made wrong."""
+        for fault in ("wrong", "wrong:", ":matmul", "bogus:matmul", "wrong:matmul,refused"):
+            self.fails(*greedy(compiled("vulkan"), "vulkan"), env=environment(LINNET_VULKAN_FAULT=fault),
+                       says=f"LINNET_VULKAN_FAULT: expected KIND:PART, KIND one of wrong, refused, crashes, hangs, loses, found '{fault.split(',')[-1]}'")
+
     def test_profiles_with_names_that_no_device_has(self):
         profile = FOLDER / "misspelled.json"
         profile.write_text('{"features": ["cpu", "subgroup_suffle"]}')

@@ -212,6 +212,13 @@ TEST_CASE("verdicts are what was written, or nothing") {
   Inventory newer = inventory;
   newer.driver_version = 10;
   CHECK(Verdicts::read(newer).all().empty());
+  for (std::string Inventory::*words : {&Inventory::driver, &Inventory::name}) { // what tells Mesa's apart
+    Inventory other = inventory;
+    other.*words = "llvmpipe (LLVM 19.1.7, 512 bits)";
+    CHECK(Verdicts::read(other).all().empty());
+    REQUIRE(Verdicts().save(other).ok());
+    CHECK(Verdicts::read(inventory).all().size() == 2);
+  }
   std::fstream file(DeviceFile::path(inventory, "verdicts"), std::ios::in | std::ios::out | std::ios::binary);
   file.seekp(-3, std::ios::end);
   file.put('x');

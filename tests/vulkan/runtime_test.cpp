@@ -144,6 +144,33 @@ TEST_CASE("devices are chosen by number and name, a CPU last") {
   CHECK(chooseDevice(devices, "mali").error().message.find("no Vulkan device is called 'mali'") == 0);
 }
 
+TEST_CASE("memory that the host reaches is used where it is all that the device has") {
+  constexpr uint64_t kGiB = uint64_t(1) << 30;
+  const Heap card{24 * kGiB, 20 * kGiB, true}, ram{64 * kGiB, 60 * kGiB, false},
+      window{kGiB / 4, kGiB / 4, true};
+  const MemoryType own{0, true, false, false, false}, uncached{1, false, true, true, false},
+      cached{1, false, true, true, true};
+  Inventory device;
+  device.heaps = {card, ram, window};
+  device.types = {own, uncached, cached, {2, true, true, true, false}};
+  CHECK(device.memoryFor(15, false) == 0); // not the window, into which 500 MB of weights do not go
+  CHECK(device.memoryFor(15, true) == 2);
+  CHECK(device.memoryFor(3, true) == 1);
+  CHECK(device.memoryFor(8, false) == 3); // where nothing else is allowed
+  CHECK_FALSE(device.hostReaches(0, false));
+  device.types[3].heap = 0; // the host sees all of it
+  CHECK(device.memoryFor(15, false) == 3);
+  CHECK(device.hostReaches(3, false));
+  device.memory_apart = true;
+  CHECK_FALSE(device.hostReaches(3, false));
+  CHECK(device.hostReaches(2, true));
+  Inventory unified;
+  unified.heaps = {{2 * kGiB, kGiB, true}}, unified.types = {{0, true, true, true, true}};
+  CHECK(unified.memoryFor(1, false) == 0);
+  CHECK(unified.memoryFor(1, true) == 0);
+  CHECK(unified.memoryFor(2, false) == -1);
+}
+
 TEST_CASE("a profile takes away and never adds") {
   Inventory inventory;
   inventory.limits.storage_range = 1000, inventory.features = {"cpu", "shader_float16"};

@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <charconv>
+#include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <unistd.h>
@@ -114,6 +115,16 @@ void DeviceOption::add(CLI::App &command) {
           "a Vulkan device looks as poor as this profile says (docs/devices)")
       ->check(CLI::ExistingFile)
       ->type_name("FILE");
+}
+
+CLI::Validator numberIn(double low, double high) {
+  auto check = [low, high](const std::string &text) -> std::string {
+    char *end = nullptr;
+    const double value = std::strtod(text.c_str(), &end);
+    if (value >= low && value <= high && end == text.c_str() + text.size()) return "";
+    return fmt::format("Value {} not in range {:g} to {:g}", text, low, high);
+  };
+  return CLI::Validator(check, "");
 }
 
 CLI::Validator isSeed() {

@@ -52,6 +52,8 @@ std::vector<int64_t> parseList(const std::string &text, const std::string &optio
 std::vector<std::string> splitCommas(const std::string &text, const std::string &option);
 std::string joinIds(const std::vector<TokenId> &ids);
 
+/// As CLI::Range, which finds nan in every range.
+CLI::Validator numberIn(double low, double high);
 /// For --seed: CLI11 would take a number beyond 64 bits as the largest one, and -1, too.
 CLI::Validator isSeed();
 

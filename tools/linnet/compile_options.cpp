@@ -1,4 +1,5 @@
 #include "compile_options.h"
+#include "arguments.h"
 
 namespace linnet::cli {
 
@@ -20,7 +21,7 @@ void addPassOptions(CLI::App &command, CompileOptions &options, bool may_choose)
     command
         .add_option("--max-divergence", options.max_divergence,
                     "auto: most nats a token that the type may be off f32")
-        ->check(CLI::Range(0.0, 1e6).description(""))
+        ->check(numberIn(0.0, 1e6))
         ->type_name("X")
         ->capture_default_str();
     command.add_option("--calibration", options.calibration, "auto: a text to compare types on")
@@ -55,7 +56,7 @@ void addPassOptions(CLI::App &command, CompileOptions &options, bool may_choose)
       ->type_name("N");
   command
       .add_option("--tolerance", options.tolerance, "largest difference that verifying takes for rounding")
-      ->check(CLI::PositiveNumber)
+      ->check(numberIn(1e-300, 1e300))
       ->type_name("X")
       ->capture_default_str();
 }

@@ -12,10 +12,9 @@ using namespace training;
 
 template <class T>
 CLI::Option *number(CLI::App &command, const char *name, T &value, const char *help, T low, T high) {
-  return command.add_option(name, value, help)
-      ->check(CLI::Range(low, high).description(""))
-      ->type_name("N")
-      ->capture_default_str();
+  CLI::Validator range = CLI::Range(low, high).description("");
+  if constexpr (std::is_floating_point_v<T>) range = numberIn(low, high);
+  return command.add_option(name, value, help)->check(range)->type_name("N")->capture_default_str();
 }
 
 constexpr int64_t kMany = int64_t(1) << 40;
@@ -93,9 +92,7 @@ void TrainingOption::add(CLI::App &command) {
   command.add_option("--steps", run.steps, "instead of --epochs")
       ->check(CLI::Range(int64_t(1), kMany).description(""))
       ->type_name("N");
-  command.add_option("--lr", run.lr, "peak learning rate")
-      ->check(CLI::Range(1e-12, 100.0).description(""))
-      ->type_name("X");
+  command.add_option("--lr", run.lr, "peak learning rate")->check(numberIn(1e-12, 100.0))->type_name("X");
   number(command, "--min-lr", run.min_lr, "learning rate at the end", 0.0, 100.0);
   number(command, "--warmup", run.warmup, "share of the steps in which the rate rises", 0.0, 1.0);
   command.add_option("--schedule", schedule, "constant, linear or cosine")
@@ -105,7 +102,7 @@ void TrainingOption::add(CLI::App &command) {
   command.add_flag("--decay-all", run.decay_all, "of biases and layer norms, too");
   command
       .add_option("--dropout", run.dropout, "rate at which embeddings and what each block adds lose elements")
-      ->check(CLI::Range(0.0, 0.99).description(""))
+      ->check(numberIn(0.0, 0.99))
       ->type_name("X")
       ->capture_default_str();
   number(command, "--clip", run.clip, "largest norm of the gradient; 0: any", 0.0, 1e9);

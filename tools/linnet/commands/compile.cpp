@@ -153,13 +153,17 @@ void addCompile(CLI::App &app, Action &action) {
   addPassOptions(*command, compile, /*may_choose=*/true);
   command->add_flag("--json", options->json, "print one JSON object");
   command->footer(example("  linnet compile model --max-context 64 -o small.linnet"));
-  command->callback([options, &action] {
+  for (const char *option : {"--seed", "--tolerance"}) command->get_option(option)->needs("--verify-passes");
+  command->callback([command, options, &action] {
     options->compile.targets = splitCommas(options->target, "--target");
     for (const std::string &target : options->compile.targets)
       if (target != "cpu" && target != "cpu:native" && target != "vulkan" && target != "vulkan:native" &&
           target != "reference")
         usageError("--target: expected cpu, cpu:native, vulkan, vulkan:native or reference, found '" +
                    target + "'");
+    for (const char *option : {"--max-divergence", "--calibration"})
+      if (command->count(option) && options->compile.dtype != "auto")
+        usageError(std::string(option) + " is for --dtype auto");
     action = [options] { return execute(*options); };
   });
 }

@@ -89,11 +89,11 @@ void addFinetune(CLI::App &app, Action &action) {
   command->add_flag("--biases", run.biases, "partial: biases only");
   command->add_flag("--norms", run.norms, "partial: layer norms only");
   command->add_option("--layer-decay", run.layer_decay, "each layer learns so much slower than the one above")
-      ->check(CLI::Range(0.01, 1.0).description(""))
+      ->check(numberIn(0.01, 1.0))
       ->type_name("X")
       ->capture_default_str();
   command->add_option("--l2sp", run.l2sp, "weight of a penalty on the distance to the starting weights")
-      ->check(CLI::Range(0.0, 1000.0).description(""))
+      ->check(numberIn(0.0, 1000.0))
       ->type_name("X")
       ->capture_default_str();
   command

@@ -136,7 +136,7 @@ void addGeneration(CLI::App &command, GenerateOptions &generate) {
   CLI::Option *draws = command.add_flag("--do-sample", generate.do_sample,
                                         "draw tokens at random; else the likeliest each time");
   command.add_option("--temperature", generate.temperature, "below 1: safer, above: wilder")
-      ->check(CLI::Range(1e-6, 1e6).description(""))
+      ->check(numberIn(1e-6, 1e6))
       ->needs(draws)
       ->type_name("X")
       ->capture_default_str();
@@ -146,14 +146,14 @@ void addGeneration(CLI::App &command, GenerateOptions &generate) {
       ->type_name("K")
       ->capture_default_str();
   command.add_option("--top-p", generate.top_p, "draw among the likeliest that make up P together")
-      ->check(CLI::Range(1e-6, 1.0).description(""))
+      ->check(numberIn(1e-6, 1.0))
       ->needs(draws)
       ->type_name("P")
       ->capture_default_str();
   command
       .add_option("--repetition-penalty", generate.repetition_penalty,
                   "above 1: tokens seen before are less likely")
-      ->check(CLI::Range(1e-3, 1e3).description(""))
+      ->check(numberIn(1e-3, 1e3))
       ->type_name("X")
       ->capture_default_str();
   command.add_option("--seed", generate.seed, "same seed, same text")
