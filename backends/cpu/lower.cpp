@@ -47,14 +47,30 @@ uint32_t Lowering::kernel(KernelSource source) {
 }
 
 void Lowering::append(std::unique_ptr<fb::CommandT> made, Call call) {
-  fb::KernelCallT body;
-  body.kernel = kernel(std::move(call.kernel));
-  for (const fb::RefT &ref : call.args) body.args.push_back(std::make_unique<fb::RefT>(ref));
-  body.work = expression({call.work});
-  body.grain = call.grain;
-  body.gemm = std::move(call.gemm);
-  made->body.Set(std::move(body));
+  const int64_t items = open && open->only_for == made->only_for ? itemsInTurn(open_call, call) : 0;
+  if (items) {
+    auto add = [](fb::ExprT &to, fb::ExprT &from) {
+      std::move(from.terms.begin(), from.terms.end(), std::back_inserter(to.terms));
+    };
+    add(*open->flops, *made->flops), add(*open->bytes, *made->bytes);
+    open_call = inTurn(std::move(open_call), std::move(call), items);
+    return;
+  }
+  settle();
+  open = made.get(), open_call = std::move(call);
   push(std::move(made));
+}
+
+void Lowering::settle() {
+  if (!open) return;
+  fb::KernelCallT body;
+  body.kernel = kernel(std::move(open_call.kernel));
+  for (const fb::RefT &ref : open_call.args) body.args.push_back(std::make_unique<fb::RefT>(ref));
+  body.work = expression({open_call.work});
+  body.grain = open_call.grain;
+  body.gemm = std::move(open_call.gemm);
+  open->body.Set(std::move(body));
+  open = nullptr;
 }
 
 Result<void> Lowering::emit(Operation *op, Call call) {
@@ -63,6 +79,7 @@ Result<void> Lowering::emit(Operation *op, Call call) {
 }
 
 Result<void> Lowering::addCode(fb::ProgramT &program) {
+  settle();
   LINNET_ASSIGN(const std::vector<Isa> isas, selectIsas(options.isas));
   for (const KernelSource &source : sources) program.kernels.push_back(source.name);
   if (sources.empty()) return {};

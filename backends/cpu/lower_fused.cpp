@@ -119,7 +119,10 @@ Result<void> Lowering::lowerFused(FusedOp op) {
     return results;
   };
   if (shape.reduces) spec.reduce = static_cast<Reduction>(*op.getReduce());
-  return emit(op, {elementwiseKernel(spec), args, extentOf(first), shape.reduces ? 1u : 2048u});
+  Call call{elementwiseKernel(spec), args, extentOf(first), shape.reduces ? 1u : 2048u};
+  call.itemwise =
+      args.size() == 2 && !shape.reduces && operands[0].dense && extentOf(op.getInputs()[0]) == call.work;
+  return emit(op, std::move(call));
 }
 
 } // namespace linnet::cpu

@@ -104,6 +104,7 @@ Result<void> Lowering::lowerPackedMatmul(MatmulOp op) {
   body.kernel = kernel(packedMatmulKernel(spec));
   body.crossover = spec.w == Type::bf16 ? options.bf16_crossover : options.crossover;
   auto made = command(op);
+  settle();
   made->body.Set(std::move(body));
   push(std::move(made));
   return {};
@@ -126,7 +127,9 @@ fb::RefT Lowering::integerRows(MatmulOp op, const PackedMatmulSpec &spec, const 
   made->only_for = servedBy(op);
   made->flops = expression({m * Extent(2 * to.k)});
   made->bytes = expression({m * Extent(4 * to.k), m * Extent(2 * to.k)});
-  append(std::move(made), {integerRowsKernel(to, m, spec.a_stride), {a, rows}, m});
+  Call call{integerRowsKernel(to, m, spec.a_stride), {a, rows}, m};
+  call.itemwise = spec.a_stride == spec.k;
+  append(std::move(made), std::move(call));
   return rows;
 }
 

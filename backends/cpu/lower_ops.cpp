@@ -66,7 +66,11 @@ Result<void> Lowering::lowerCacheAppend(CacheAppendOp op) {
     return errorAt(op, "the new entries' rows have gaps inside a position");
   LINNET_ASSIGN(const fb::RefT past, dense(op, op.getPast()));
   LINNET_ASSIGN(const fb::RefT cache, dense(op, op.getResult()));
-  return emit(op, {cacheAppendKernel(spec), {entries.ref, past, cache}, extentOf(op.getEntries(), 0, 3), 16});
+  return emit(op, {.kernel = cacheAppendKernel(spec),
+                   .args = {entries.ref, past, cache},
+                   .work = extentOf(op.getEntries(), 0, 3),
+                   .grain = 16,
+                   .itemwise = true});
 }
 
 Result<void> Lowering::lowerEmbed(EmbedOp op) {
@@ -126,7 +130,10 @@ Result<void> Lowering::lowerLayerNorm(LayerNormOp op) {
   LINNET_ASSIGN(const fb::RefT gain, dense(op, op.getGain()));
   LINNET_ASSIGN(const fb::RefT bias, dense(op, op.getBias()));
   LINNET_ASSIGN(const fb::RefT result, dense(op, op.getResult()));
-  return emit(op, {layerNormKernel(spec), {x, gain, bias, result}, extentOf(op.getOperand(), 0, last), 1});
+  return emit(op, {.kernel = layerNormKernel(spec),
+                   .args = {x, gain, bias, result},
+                   .work = extentOf(op.getOperand(), 0, last),
+                   .itemwise = true});
 }
 
 /// Ops of one operand whose unit is a row of the last dimension.

@@ -2,6 +2,7 @@
 // (backends/common/lowering.h). Ops: lower_matmul.cpp, lower_ops.cpp, lower_fused.cpp.
 #pragma once
 #include "backends/common/lowering.h"
+#include "backends/cpu/call.h"
 #include "backends/cpu/kernels.h"
 #include "backends/cpu/lower.h"
 
@@ -12,15 +13,6 @@ using backend::errorAt;
 using backend::Operand;
 using backend::tensorOf;
 using backend::typeOf;
-
-/// What one op turns into: a kernel, its operands, the number of work items.
-struct Call {
-  KernelSource kernel;
-  std::vector<fb::RefT> args;
-  Extent work;
-  uint32_t grain = 1;
-  std::unique_ptr<fb::GemmT> gemm = nullptr; ///< where the runtime may let a library do it
-};
 
 class Lowering : public backend::ModuleLowering {
 public:
@@ -33,6 +25,8 @@ private:
   void append(std::unique_ptr<fb::CommandT> command, Call call);
   Result<void> emit(mlir::Operation *op, Call call);
   uint32_t kernel(KernelSource source);
+  /// The command before, once nothing joins it any more.
+  void settle();
 
   /// What matmulKernel(spec) computes for one group, in the artifact's words.
   std::unique_ptr<fb::GemmT> gemm(const MatmulSpec &spec);
@@ -71,6 +65,8 @@ private:
   const CpuOptions &options;
   std::map<std::string, uint32_t> kernels;
   std::vector<KernelSource> sources;
+  fb::CommandT *open = nullptr; ///< the last command of the entry while another may join it
+  Call open_call;
 };
 
 /// Whether the generators read elements of `type` in these panels.

@@ -94,6 +94,25 @@ TEST_CASE("equal ops share a kernel; commands say where they come from and what 
   CHECK(program.code()->Get(3)->features()->size() == 0);
 }
 
+TEST_CASE("a norm and the rounding behind it are one command") {
+  auto compiled = compile(R"(module attributes {linnet.bounds = {batch = 4}} {
+func.func @main(%x: tensor<?x64xf32, #linnet.dims<batch>> {linnet.name = "x"}) -> (tensor<?x64xbf16, #linnet.dims<batch>> {linnet.name = "out"}) {
+  %g = linnet.param "g" : tensor<64xf32>
+  %n = linnet.layer_norm %x, %g, %g {epsilon = 1.0e-5 : f32} : tensor<?x64xf32, #linnet.dims<batch>>, tensor<64xf32>, tensor<64xf32>
+  %r = linnet.cast %n : tensor<?x64xf32, #linnet.dims<batch>> to tensor<?x64xbf16, #linnet.dims<batch>>
+  return %r : tensor<?x64xbf16, #linnet.dims<batch>>
+}
+})",
+                          {}, {64});
+  REQUIRE(compiled.ok());
+  REQUIRE(compiled->program().kernels()->size() == 1);
+  CHECK(compiled->program().kernels()->Get(0)->str().starts_with(
+      "layer_norm_f32_c64_eps3727c5ac_then_fused_cast"));
+  const auto &command = *compiled->program().entries()->Get(0)->commands()->Get(0);
+  CHECK(command.body_as_KernelCall()->args()->size() == 6);
+  CHECK(command.bytes()->terms()->size() > 1); // of both
+}
+
 TEST_CASE("machine code needs nothing from outside, at any level") {
   const auto isas = cpu::selectIsas("");
   REQUIRE(isas.ok());
