@@ -3,6 +3,8 @@
 #include "backends/cpu/call.h"
 #include "backends/cpu/emitter.h"
 
+#include <fmt/format.h>
+
 namespace linnet::cpu {
 namespace {
 
@@ -30,7 +32,7 @@ int64_t itemsInTurn(const Call &call, const Call &next) {
 
 Call inTurn(Call call, Call next, int64_t items) {
   const auto own = int64_t(call.args.size());
-  std::string name = call.kernel.name + "_then_" + next.kernel.name;
+  std::string name = fmt::format("{}_then_{}x_{}", call.kernel.name, items, next.kernel.name);
   auto emit = [first = std::move(call.kernel.emit), second = std::move(next.kernel.emit), own,
                items](Emitter &e) {
     first(e);

@@ -47,7 +47,8 @@ uint32_t Lowering::kernel(KernelSource source) {
 }
 
 void Lowering::append(std::unique_ptr<fb::CommandT> made, Call call) {
-  const int64_t items = open && open->only_for == made->only_for ? itemsInTurn(open_call, call) : 0;
+  const bool neighbours = open && open_in == entry && open->only_for == made->only_for;
+  const int64_t items = neighbours ? itemsInTurn(open_call, call) : 0;
   if (items) {
     auto add = [](fb::ExprT &to, fb::ExprT &from) {
       std::move(from.terms.begin(), from.terms.end(), std::back_inserter(to.terms));
@@ -57,7 +58,7 @@ void Lowering::append(std::unique_ptr<fb::CommandT> made, Call call) {
     return;
   }
   settle();
-  open = made.get(), open_call = std::move(call);
+  open = made.get(), open_in = entry, open_call = std::move(call);
   push(std::move(made));
 }
 

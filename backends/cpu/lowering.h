@@ -65,7 +65,8 @@ private:
   const CpuOptions &options;
   std::map<std::string, uint32_t> kernels;
   std::vector<KernelSource> sources;
-  fb::CommandT *open = nullptr; ///< the last command of the entry while another may join it
+  fb::CommandT *open = nullptr; ///< the last command while another may join it
+  mlir::func::FuncOp open_in;   ///< its entry
   Call open_call;
 };
 

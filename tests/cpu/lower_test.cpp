@@ -107,10 +107,29 @@ func.func @main(%x: tensor<?x64xf32, #linnet.dims<batch>> {linnet.name = "x"}) -
   REQUIRE(compiled.ok());
   REQUIRE(compiled->program().kernels()->size() == 1);
   CHECK(compiled->program().kernels()->Get(0)->str().starts_with(
-      "layer_norm_f32_c64_eps3727c5ac_then_fused_cast"));
+      "layer_norm_f32_c64_eps3727c5ac_then_64x_fused_cast"));
   const auto &command = *compiled->program().entries()->Get(0)->commands()->Get(0);
   CHECK(command.body_as_KernelCall()->args()->size() == 6);
   CHECK(command.bytes()->terms()->size() > 1); // of both
+}
+
+TEST_CASE("commands of two entries stay apart") {
+  auto compiled = compile(R"(module attributes {linnet.bounds = {batch = 4}} {
+func.func @first(%x: tensor<?x64xf32, #linnet.dims<batch>> {linnet.name = "x"}) -> (tensor<?x64xf32, #linnet.dims<batch>> {linnet.name = "out"}) {
+  %g = linnet.param "g" : tensor<64xf32>
+  %n = linnet.layer_norm %x, %g, %g {epsilon = 1.0e-5 : f32} : tensor<?x64xf32, #linnet.dims<batch>>, tensor<64xf32>, tensor<64xf32>
+  return %n : tensor<?x64xf32, #linnet.dims<batch>>
+}
+func.func @second(%x: tensor<?x64xf32, #linnet.dims<batch>> {linnet.name = "x"}) -> (tensor<?x64xbf16, #linnet.dims<batch>> {linnet.name = "out"}) {
+  %r = linnet.cast %x : tensor<?x64xf32, #linnet.dims<batch>> to tensor<?x64xbf16, #linnet.dims<batch>>
+  %s = linnet.softmax %r : tensor<?x64xbf16, #linnet.dims<batch>>
+  return %s : tensor<?x64xbf16, #linnet.dims<batch>>
+}
+})",
+                          {}, {64});
+  REQUIRE(compiled.ok());
+  CHECK(compiled->program().entries()->Get(0)->commands()->size() == 1);
+  CHECK(compiled->program().entries()->Get(1)->commands()->size() == 2);
 }
 
 TEST_CASE("machine code needs nothing from outside, at any level") {
