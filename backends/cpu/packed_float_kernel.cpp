@@ -61,21 +61,38 @@ struct FloatTile : PackedItem, PackedTile {
     return next;
   }
 
-  void write() const {
+  /// Of row r, vector c.
+  Value *inScratch(int r, int c) const {
+    Value *at = e.b.CreateAdd(column, e.i64(r * spec.n_block + c * e.lanes()));
+    return scratch_row ? e.muladd(scratch_row, e.i64(spec.n_block), at) : at;
+  }
+  /// What the slices before have summed up.
+  Values begun() const {
     Values acc(rows * vectors, e.f32(0, e.lanes()));
-    const int64_t main = spec.k / unroll() * unroll();
-    acc = e.loop(e.i64(0), e.i64(main), unroll(), acc, [&](Value *k, const Values &current) {
+    if (!slice) return acc;
+    Value *first = e.b.CreateICmpEQ(slice, e.i64(0));
+    for (int r = 0; r < rows; ++r)
+      for (int c = 0; c < vectors; ++c) {
+        Value *before = e.load(Type::f32, scratch, inScratch(r, c), e.lanes());
+        acc[r * vectors + c] = e.b.CreateSelect(first, acc[r * vectors + c], before);
+      }
+    return acc;
+  }
+
+  void write() const {
+    const int64_t count = spec.k / slices, main = count / unroll() * unroll();
+    Value *k0 = slice ? e.b.CreateMul(slice, e.i64(count)) : e.i64(0);
+    Values acc = e.loop(e.i64(0), e.i64(main), unroll(), begun(), [&](Value *k, const Values &current) {
       Values next = current;
       ahead.step(e, e.b.CreateUDiv(k, e.i64(unroll())));
-      for (int u = 0; u < unroll(); u += depth()) next = step(next, e.b.CreateAdd(k, e.i64(u)), depth());
+      for (int u = 0; u < unroll(); u += depth())
+        next = step(next, e.b.CreateAdd(k0, e.b.CreateAdd(k, e.i64(u))), depth());
       return next;
     });
-    for (int64_t k = main; k < spec.k; k += depth())
-      acc = step(acc, e.i64(k), int(std::min<int64_t>(depth(), spec.k - k)));
+    for (int64_t k = main; k < count; k += depth())
+      acc = step(acc, e.b.CreateAdd(k0, e.i64(k)), int(std::min<int64_t>(depth(), count - k)));
     for (int r = 0; r < rows; ++r)
-      for (int c = 0; c < vectors; ++c)
-        e.store(Type::f32, scratch, e.b.CreateAdd(column, e.i64(r * spec.n_block + c * e.lanes())),
-                acc[r * vectors + c]);
+      for (int c = 0; c < vectors; ++c) e.store(Type::f32, scratch, inScratch(r, c), acc[r * vectors + c]);
   }
 };
 
@@ -85,7 +102,7 @@ void floatSums(const PackedItem &item, const PackedTile &tile) {
   FloatTile sums{item, tile};
   for (Value *row : rowsOf(item, tile))
     sums.rows_of_a.push_back(item.e.b.CreateMul(row, item.e.i64(item.spec.a_stride)));
-  sums.ahead = fetchAhead(item, tile, item.spec.k / sums.unroll());
+  sums.ahead = fetchAhead(item, tile, item.spec.k / tile.slices / sums.unroll());
   sums.write();
 }
 

@@ -9,6 +9,8 @@ namespace {
 constexpr int kWideRows = 6;  ///< most of a tile as wide as a panel
 constexpr int kTallRows = 12; ///< most of a tile half as wide, which reads half as many bytes of w a product
 constexpr int64_t kFarAhead = 4096;      ///< bytes; 1 and 2 KiB, 8 and 16 gain less
+constexpr int64_t kSlice = 96 << 10;     ///< bytes; it, the next one and rows of a fit the second cache
+constexpr int64_t kSlicedRows = 264;     ///< whose sums are kept between slices
 constexpr int64_t kLine = 64, kWord = 4; ///< bytes; rows of w that lie together are a word of each column
 
 /// Of the next part of the weight one line in so many is fetched; 0: none. Where memory is what is waited
@@ -26,6 +28,20 @@ int vectorsOf(const Emitter &e, const PackedMatmulSpec &spec, int rows, int byte
   int vectors = int(spec.n_block) / e.lanes();
   while (vectors > 1 && !fitsRegisters(e, spec, rows, vectors, bytes)) vectors /= 2;
   return vectors;
+}
+
+/// Whether tall tiles are more than one vector wide.
+bool hasTall(const Emitter &e, const PackedMatmulSpec &spec) {
+  return !spec.scaled() && vectorsOf(e, spec, kTallRows, 0) > 1;
+}
+
+/// How many slices of w's rows they read one after the other: each no larger than kSlice.
+int64_t slicesOf(const Emitter &e, const PackedMatmulSpec &spec) {
+  if (!hasTall(e, spec) || spec.w != Type::f32) return 1; // narrower types gain nothing
+  const int64_t bytes = spec.k * vectorsOf(e, spec, kTallRows, 0) * e.lanes() * sizeOf(spec.w);
+  for (int64_t slices = (bytes + kSlice - 1) / kSlice; slices <= 16; ++slices)
+    if (spec.k % (16 * slices) == 0) return slices;
+  return 1;
 }
 
 /// All rows of a and one panel.
@@ -46,7 +62,8 @@ struct PanelLoop {
     e.loop(e.i64(0), e.min(tile.exist, e.i64(tile.rows)), 1, [&](Value *r) {
       Value *row = e.muladd(e.b.CreateAdd(tile.row0, r), e.i64(spec.n), first);
       e.forVectors(e.i64(0), count, [&](Value *c, int lanes) {
-        Value *in_scratch = e.muladd(r, e.i64(spec.n_block), e.b.CreateAdd(tile.column, c));
+        Value *scratch_row = tile.scratch_row ? e.b.CreateAdd(tile.scratch_row, r) : r;
+        Value *in_scratch = e.muladd(scratch_row, e.i64(spec.n_block), e.b.CreateAdd(tile.column, c));
         Value *x = e.load(Type::f32, item.scratch, in_scratch, lanes);
         if (bias) x = e.b.CreateFAdd(x, e.load(spec.bias_type, bias, e.b.CreateAdd(first, c), lanes));
         x = e.activate(spec.activation, x);
@@ -77,35 +94,76 @@ struct PanelLoop {
     });
   }
 
-  /// All rows for one part of the panel after the other: as few tiles of up to `most` rows as can be, of
-  /// sizes that differ by two, so that code for half as many sizes is made. The last may lack a row.
-  void manyTiles(int most, Fetched lines) const {
-    const int vectors = vectorsOf(e, spec, most, bytes);
-    Value *pairs = e.b.CreateUDiv(e.b.CreateAdd(m, e.i64(1)), e.i64(2));
+  /// `rows` of a as few tiles of up to `most` as can be, of sizes that differ by two, so that code for half
+  /// as many sizes is made. The last may lack a row. body(size, first row, number, how many)
+  void forTiles(int most, Value *rows, llvm::function_ref<void(int, Value *, Value *, Value *)> body) const {
+    Value *pairs = e.b.CreateUDiv(e.b.CreateAdd(rows, e.i64(1)), e.i64(2));
     Value *tiles = e.b.CreateUDiv(e.b.CreateAdd(pairs, e.i64(most / 2 - 1)), e.i64(most / 2));
     Value *each = e.b.CreateUDiv(pairs, tiles), *longer = e.b.CreateURem(pairs, tiles);
+    for (int size = (most / 2 + 1) / 2; size <= most / 2; ++size) {
+      // The first `longer` tiles have a pair more.
+      Value *among_longer = e.b.CreateICmpEQ(each, e.i64(size - 1));
+      Value *among_rest = e.b.CreateICmpEQ(each, e.i64(size));
+      Value *first = e.b.CreateSelect(among_longer, e.i64(0), longer);
+      Value *end = e.b.CreateSelect(among_longer, longer, e.b.CreateSelect(among_rest, tiles, first));
+      e.loop(first, end, 1, [&](Value *number) {
+        body(2 * size, e.b.CreateMul(e.muladd(number, e.i64(size), first), e.i64(2)), number, tiles);
+      });
+    }
+  }
+
+  /// All rows for one part of the panel after the other.
+  void manyTiles(int most, Fetched lines) const {
+    const int vectors = vectorsOf(e, spec, most, bytes);
     forColumns(vectors, [&](Value *column) {
-      for (int size = (most / 2 + 1) / 2; size <= most / 2; ++size) {
-        // The first `longer` tiles have a pair more.
-        Value *among_longer = e.b.CreateICmpEQ(each, e.i64(size - 1));
-        Value *among_rest = e.b.CreateICmpEQ(each, e.i64(size));
-        Value *first = e.b.CreateSelect(among_longer, e.i64(0), longer);
-        Value *end = e.b.CreateSelect(among_longer, longer, e.b.CreateSelect(among_rest, tiles, first));
-        e.loop(first, end, 1, [&](Value *number) {
-          Value *row0 = e.b.CreateMul(e.muladd(number, e.i64(size), first), e.i64(2));
-          Value *exist = e.b.CreateSub(m, row0);
-          compute({2 * size, vectors, row0, column, exist, lines ? number : nullptr, tiles, false, lines});
+      forTiles(most, m, [&](int rows, Value *row0, Value *number, Value *of) {
+        Value *exist = e.b.CreateSub(m, row0);
+        compute({rows, vectors, row0, column, exist, lines ? number : nullptr, of, false, lines});
+      });
+    });
+  }
+
+  /// A part of the panel that would fill the second cache goes by in slices of its rows: all rows of a, or as
+  /// many as there is scratch for, times one slice and then the next.
+  void slicedTiles(int most, int64_t slices) const {
+    const int vectors = vectorsOf(e, spec, most, bytes);
+    Value *blocks = e.b.CreateUDiv(e.b.CreateAdd(m, e.i64(kSlicedRows - 1)), e.i64(kSlicedRows));
+    forColumns(vectors, [&](Value *column) {
+      e.loop(e.i64(0), blocks, 1, [&](Value *block) {
+        Value *begin = e.b.CreateMul(block, e.i64(kSlicedRows));
+        Value *rows = e.min(e.b.CreateSub(m, begin), e.i64(kSlicedRows));
+        e.loop(e.i64(0), e.i64(slices), 1, [&](Value *slice) {
+          forTiles(most, rows, [&](int size, Value *row, Value *number, Value *of) {
+            const PackedTile tile{size,
+                                  vectors,
+                                  e.b.CreateAdd(begin, row),
+                                  column,
+                                  e.b.CreateSub(rows, row),
+                                  number,
+                                  of,
+                                  false,
+                                  kEach,
+                                  slices,
+                                  slice,
+                                  row};
+            floatSums(item, tile);
+            e.ifThen(e.b.CreateICmpEQ(slice, e.i64(slices - 1)), [&] { epilogue(tile); });
+          });
         });
-      }
+      });
     });
   }
 
   /// Few rows wait for w whatever is done with it, and read it best as it lies.
   void wideOrTall() const {
-    if (spec.scaled() || vectorsOf(e, spec, kTallRows, bytes) == 1) return manyTiles(kWideRows, kEach);
+    if (!hasTall(e, spec)) return manyTiles(kWideRows, kEach);
     const Fetched few = spec.w == Type::f32 ? kFourth : kNone; // narrower types gain nothing or lose
     e.ifElse(
-        e.b.CreateICmpSGT(m, e.i64(kTallRows)), [&] { manyTiles(kTallRows, kEach); },
+        e.b.CreateICmpSGT(m, e.i64(kTallRows)),
+        [&] {
+          const int64_t slices = slicesOf(e, spec);
+          slices > 1 ? slicedTiles(kTallRows, slices) : manyTiles(kTallRows, kEach);
+        },
         [&] { manyTiles(kWideRows, few); });
   }
   void run() const {
@@ -131,7 +189,7 @@ void allPanels(Emitter &e, const PackedMatmulSpec &spec, int bytes, Value *m, Va
 
 void emitPackedMatmul(Emitter &e, const PackedMatmulSpec &spec) {
   Value *m = e.extent(Extent::symbol(0)); // dims {m}
-  Value *scratch = e.scratch(kTallRows * spec.n_block);
+  Value *scratch = e.scratch((slicesOf(e, spec) > 1 ? kSlicedRows : kTallRows) * spec.n_block);
   const bool swaps = spec.int8_rows && spec.integerRows().unsignedBytes();
   Value *start = swaps ? e.scratch(spec.n_block) : nullptr;
   auto all = [&](int bytes) { allPanels(e, spec, bytes, m, scratch, bytes == 1 ? start : nullptr); };
@@ -169,12 +227,17 @@ FetchAhead fetchAhead(const PackedItem &item, const PackedTile &tile, int64_t st
   }
   if (steps == 0 || !tile.number) return {};
   const int64_t stride = spec.n_block * kWord, bytes = int64_t(tile.vectors) * e.lanes() * kWord;
-  const int64_t rows = spec.panelBytes() / stride;
+  const int64_t rows = spec.panelBytes() / stride / tile.slices;
   Value *share = e.b.CreateUDiv(e.b.CreateAdd(e.i64(rows - 1), tile.of), tile.of);
   share = e.min(share, e.i64(steps)); // with few tiles not all of it
   // The next part of this panel, or the first one of the next panel.
   Value *next = e.b.CreateAdd(e.b.CreateMul(tile.column, e.i64(kWord)), e.i64(bytes));
   next = e.b.CreateSelect(e.b.CreateICmpEQ(next, e.i64(stride)), e.i64(spec.panelBytes()), next);
+  if (tile.slice) {
+    Value *number = e.b.CreateAdd(tile.slice, e.i64(1)), *here = e.b.CreateMul(tile.column, e.i64(kWord));
+    Value *behind = e.muladd(number, e.i64(rows * stride), here);
+    next = e.b.CreateSelect(e.b.CreateICmpEQ(number, e.i64(tile.slices)), next, behind);
+  }
   Value *from = e.muladd(e.b.CreateMul(tile.number, share), e.i64(stride), next);
   Value *rate = e.b.CreateUDiv(e.b.CreateShl(share, 16), e.i64(steps));
   return {e.address(Type::i8, item.panel, from), rate, stride, bytes, tile.lines};

@@ -12,7 +12,7 @@ struct PackedItem {
   Emitter &e;
   const PackedMatmulSpec &spec;
   Value *a, *panel, *scale; ///< scale: of this panel, null without
-  Value *scratch;           ///< (rows, n_block) f32
+  Value *scratch;           ///< (rows, n_block) f32; of slices, the rows of all tiles
   Value *start = nullptr;   ///< (n_block) i32, where IntegerRows are unsigned: what sums begin with
 };
 
@@ -25,6 +25,9 @@ struct PackedTile {
   Value *number = nullptr, *of = nullptr; ///< among the tiles that share; null: they do not
   bool alone = false;                     ///< the only one, which reads the panel line by line
   int64_t lines = 1;                      ///< of the next part one in so many is fetched
+  int64_t slices = 1;                     ///< of w's rows, of which this tile takes one
+  Value *slice = nullptr;                 ///< its number; null: there is one only
+  Value *scratch_row = nullptr;           ///< where its sums lie in the item's scratch; null: 0
 };
 
 /// The numbers of the rows of a that a tile reads: the one before once more where its last is lacking.

@@ -52,7 +52,8 @@ TEST_CASE("packed matmul with every epilogue and any number of rows") {
                           Case{17, 65, 0, true, false, false, Activation::gelu_tanh},
                           Case{48, 64, 3, true, true, false, Activation::none},
                           Case{31, 127, 0, false, true, true, Activation::gelu_erf},
-                          Case{64, 193, 11, true, true, true, Activation::relu});
+                          Case{64, 193, 11, true, true, true, Activation::relu},
+                          Case{1536, 70, 3, true, true, false, Activation::gelu_tanh});
   PackedMatmulSpec spec;
   spec.k = c.k, spec.n = c.n, spec.a_stride = c.k + c.gap;
   spec.bias = c.bias, spec.residual = c.residual, spec.activation = c.activation;
@@ -60,7 +61,11 @@ TEST_CASE("packed matmul with every epilogue and any number of rows") {
   const std::vector<float> plain = numbers(c.k * c.n, 2);
   std::vector<std::byte> w = packed(plain, layout, c.k, c.n);
   onEachIsa(packedMatmulKernel(spec), [&](const Isa &isa, Kernel kernel) {
-    for (int64_t m : {1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 17, 29, 36}) { // one tile, wide ones, tall ones
+    // One tile, wide ones, tall ones; many rows of w, in slices, for more rows than have scratch at once.
+    const std::vector<int64_t> rows =
+        c.k < 1000 ? std::vector<int64_t>{1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 17, 29, 36}
+                   : std::vector<int64_t>{2, 13, 31, 277};
+    for (int64_t m : rows) {
       INFO(isa.name << " m " << m << " k " << c.k << " n " << c.n);
       std::vector<float> a = numbers(m * spec.a_stride, 3), bias = numbers(c.n, 4),
                          residual = numbers(m * c.n, 5), out(m * c.n);
