@@ -104,10 +104,21 @@ Result<std::string> assemblyOf(const llvm::Module &module, llvm::TargetMachine &
   return assembly;
 }
 
-} // namespace
+/// Writes all kernels into `module`. Whether one of them uses what isa.extensions name.
+bool writeKernels(llvm::Module &module, std::span<const KernelSource> kernels, const Isa &isa) {
+  bool extended = false;
+  for (const KernelSource &kernel : kernels) {
+    Emitter emitter(declareKernel(module, kernel, isa), isa);
+    kernel.emit(emitter);
+    emitter.b.CreateRetVoid();
+    extended |= emitter.extended;
+  }
+  return extended;
+}
 
-Result<std::string> compileKernels(std::span<const KernelSource> kernels, const Isa &isa,
-                                   const KernelDump &dump) {
+/// The object for `isa`; empty if it would be that for `poorer`, which may be null.
+Result<std::string> compileUnlessSame(std::span<const KernelSource> kernels, const Isa &isa,
+                                      const Isa *poorer, const KernelDump &dump) {
   initializeTargets();
   LINNET_ASSIGN(std::unique_ptr<llvm::TargetMachine> machine, targetMachine(isa));
   llvm::LLVMContext context;
@@ -115,11 +126,7 @@ Result<std::string> compileKernels(std::span<const KernelSource> kernels, const 
   module.setTargetTriple(isa.triple);
   module.setDataLayout(machine->createDataLayout());
   module.setPICLevel(llvm::PICLevel::BigPIC);
-  for (const KernelSource &kernel : kernels) {
-    Emitter emitter(declareKernel(module, kernel, isa), isa);
-    kernel.emit(emitter);
-    emitter.b.CreateRetVoid();
-  }
+  if (!writeKernels(module, kernels, isa) && poorer && isa.onlyExtends(*poorer)) return std::string();
   std::string complaint;
   llvm::raw_string_ostream stream(complaint);
   if (llvm::verifyModule(module, &stream))
@@ -138,6 +145,13 @@ Result<std::string> compileKernels(std::span<const KernelSource> kernels, const 
   return emitFile(module, *machine, llvm::CodeGenFileType::ObjectFile);
 }
 
+} // namespace
+
+Result<std::string> compileKernels(std::span<const KernelSource> kernels, const Isa &isa,
+                                   const KernelDump &dump) {
+  return compileUnlessSame(kernels, isa, nullptr, dump);
+}
+
 Result<std::vector<std::string>> buildImages(std::span<const KernelSource> kernels, std::span<const Isa> isas,
                                              const KernelDump &dump) {
   std::vector<Result<std::string>> objects(isas.size(), Result<std::string>(std::string()));
@@ -150,12 +164,18 @@ Result<std::vector<std::string>> buildImages(std::span<const KernelSource> kerne
   {
     std::vector<std::jthread> workers;
     for (size_t i = 0; i < isas.size(); ++i)
-      workers.emplace_back(
-          [&, i] { objects[i] = compileKernels(kernels, isas[i], dump ? locked_dump : KernelDump()); });
+      workers.emplace_back([&, i] {
+        const Isa *poorer = i + 1 < isas.size() ? &isas[i + 1] : nullptr;
+        objects[i] = compileUnlessSame(kernels, isas[i], poorer, dump ? locked_dump : KernelDump());
+      });
   }
   std::vector<std::string> images;
   for (size_t i = 0; i < isas.size(); ++i) {
     if (!objects[i]) return objects[i].error();
+    if (objects[i]->empty()) {
+      images.emplace_back();
+      continue;
+    }
     LINNET_ASSIGN(std::string image, linkShared(*objects[i], isas[i]));
     images.push_back(std::move(image));
   }

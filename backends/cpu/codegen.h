@@ -25,7 +25,8 @@ Result<std::string> compileKernels(std::span<const KernelSource> kernels, const 
 /// A shared object without dependencies that exports what `object` defines. An undefined symbol is an error.
 Result<std::string> linkShared(const std::string &object, const Isa &isa);
 
-/// Both for each instruction set, in parallel: images[i] is for isas[i].
+/// Both for each instruction set, in parallel: images[i] is for isas[i]. Empty where it would be that of the
+/// next one, as isas[i] only extends it and no kernel uses what it has more.
 Result<std::vector<std::string>> buildImages(std::span<const KernelSource> kernels, std::span<const Isa> isas,
                                              const KernelDump &dump = {});
 

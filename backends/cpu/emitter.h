@@ -24,6 +24,7 @@ public:
   llvm::Function *function;
   llvm::IRBuilder<> b;
   Value *dims, *args, *begin, *end; ///< the kernel's parameters
+  bool extended = false;            ///< an instruction of isa.extensions has been written
   int lanes() const { return isa.lanes; }
 
   // --- constants, parameters, index arithmetic

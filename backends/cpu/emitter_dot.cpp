@@ -12,12 +12,14 @@ Value *Emitter::highBfloat(Value *pair) {
 }
 
 Value *Emitter::dotBfloatPairs(Value *acc, Value *x, Value *y) {
+  extended = true;
   llvm::Type *pairs = llvm::FixedVectorType::get(b.getBFloatTy(), 2 * lanesOf(acc));
   return b.CreateIntrinsic(llvm::Intrinsic::x86_avx512bf16_dpbf16ps_512, {},
                            {acc, b.CreateBitCast(x, pairs), b.CreateBitCast(y, pairs)});
 }
 
 Value *Emitter::toBfloatFast(Value *x) {
+  extended = true;
   return b.CreateBitCast(b.CreateIntrinsic(llvm::Intrinsic::x86_avx512bf16_cvtneps2bf16_512, {}, {x}),
                          intType(lanesOf(x), 16));
 }
@@ -33,6 +35,7 @@ Value *Emitter::roundToBfloatFast(Value *x) {
 }
 
 Value *Emitter::dotBytes(Value *acc, Value *x, Value *y) {
+  extended = true;
   return b.CreateIntrinsic(llvm::Intrinsic::x86_avx512_vpdpbusd_512, {}, {acc, x, y});
 }
 

@@ -44,6 +44,13 @@ std::string namesOf(const std::vector<Isa> &levels) {
 
 } // namespace
 
+bool Isa::onlyExtends(const Isa &poorer) const {
+  Isa without = *this;
+  without.name = poorer.name, without.features = poorer.features;
+  without.extensions = poorer.extensions, without.bf16 = poorer.bf16, without.vnni = poorer.vnni;
+  return !(*this == poorer) && without == poorer;
+}
+
 bool hostRuns(const Isa &isa) {
   const llvm::Triple host(llvm::sys::getProcessTriple());
   if (llvm::Triple(isa.triple).getArch() != host.getArch()) return false;

@@ -23,6 +23,10 @@ struct Isa {
   bool bf16 = false;                 ///< multiplies pairs of bf16 and adds them to f32
   bool vnni = false;                 ///< multiplies quadruples of bytes and adds them to i32
   std::string extensions = "";       ///< beyond `cpu`, as LLVM's -mattr: "+avx512vnni"
+
+  /// Is this level `poorer` but for `extensions`? Kernels that use none of them are then the same for both.
+  bool onlyExtends(const Isa &poorer) const;
+  bool operator==(const Isa &) const = default;
 };
 
 /// `spec`: "" = every level for this machine's architecture, best first; "native" = the best level that this

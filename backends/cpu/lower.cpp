@@ -86,6 +86,7 @@ Result<void> Lowering::addCode(fb::ProgramT &program) {
   if (sources.empty()) return {};
   LINNET_ASSIGN(const std::vector<std::string> images, buildImages(sources, isas, options.dump));
   for (size_t i = 0; i < isas.size(); ++i) {
+    if (images[i].empty()) continue; // the runtime takes the next one
     auto code = std::make_unique<fb::CodeT>();
     code->isa = isas[i].name;
     code->features = isas[i].features;

@@ -29,7 +29,8 @@ func.func @main(%x: tensor<?x64xf32, #linnet.dims<batch>> {linnet.name = "x"}) -
 })";
 
 Result<CompiledModule> compile(const std::string &text, const CpuOptions &options = {},
-                               std::vector<int64_t> weight_shape = {64, 64}) {
+                               std::vector<int64_t> weight_shape = {64, 64},
+                               const PipelineSpec &pipeline = {}) {
   mlir::MLIRContext context;
   context.loadDialect<ir::LinnetDialect, mlir::func::FuncDialect>();
   context.getDiagEngine().registerHandler([](mlir::Diagnostic &) {});
@@ -39,7 +40,16 @@ Result<CompiledModule> compile(const std::string &text, const CpuOptions &option
     if (name == "missing") return Error{"model.safetensors: no tensor missing"};
     return Tensor::zeros(reference::Kind::f32, weight_shape);
   };
-  return CompiledModule::compile(*module, weights, options);
+  return CompiledModule::compile(*module, weights, options, pipeline);
+}
+
+/// The levels that two layers with weights of `dtype` have code for.
+std::vector<std::string> levels(const std::string &dtype, const CpuOptions &options = {}) {
+  auto compiled = compile(kTwoLayers, options, {64, 64}, {.dtype = dtype});
+  REQUIRE(compiled.ok());
+  std::vector<std::string> names;
+  for (const fb::Code *code : *compiled->program().code()) names.push_back(code->isa()->str());
+  return names;
 }
 
 std::string failure(const std::string &text, const CpuOptions &options = {},
@@ -90,8 +100,26 @@ TEST_CASE("equal ops share a kernel; commands say where they come from and what 
   CHECK(commands.Get(1)->flops()->terms()->Get(0)->coefficient() == 2 * 64 * 64);
   CHECK(program.weights()->size() == 2);
   CHECK(program.weights()->Get(0)->layout()->str() == "panel<16x64>");
-  CHECK(program.code()->size() == 4);
-  CHECK(program.code()->Get(3)->features()->size() == 0);
+  REQUIRE(program.code()->size() == 3);
+  CHECK(program.code()->Get(2)->features()->size() == 0);
+}
+
+TEST_CASE("a level whose code would be the next one's is left out, unless it is the only one") {
+  const std::vector<std::string> all = {"x86-64-v4-dot", "x86-64-v4", "x86-64-v3", "x86-64"};
+  const std::vector<std::string> fewer(all.begin() + 1, all.end());
+  CHECK(levels("f32") == fewer);
+  CHECK(levels("f16") == fewer);
+  CHECK(levels("bf16") == all);
+  for (const cpu::Type type : {cpu::Type::i8, cpu::Type::i4}) {
+    const cpu::PackedMatmulSpec bytes = {.k = 64, .n = 64, .a_stride = 64, .w = type};
+    auto images = cpu::buildImages(std::vector{cpu::packedMatmulKernel(bytes)}, *cpu::selectIsas(""));
+    REQUIRE(images.ok());
+    for (const std::string &elf : *images) CHECK(!elf.empty());
+  }
+  for (const cpu::Isa &isa : *cpu::selectIsas(""))
+    if (cpu::hostRuns(isa)) CHECK(levels("f32", {.isas = isa.name}) == std::vector{isa.name});
+  const std::vector<std::string> apart = {"x86-64-v4-dot", "x86-64-v3"};
+  CHECK(levels("f32", {.isas = "x86-64-v4-dot,x86-64-v3"}) == apart);
 }
 
 TEST_CASE("a norm and the rounding behind it are one command") {
@@ -140,7 +168,9 @@ TEST_CASE("machine code needs nothing from outside, at any level") {
       cpu::layerNormKernel({.columns = 37, .type = cpu::Type::f16, .gain = cpu::Type::f16}),
       cpu::argmaxKernel({.columns = 50257}),
       cpu::copyKernel({.run = 4096, .in_stride = 4096, .out_stride = 4096}),
-      cpu::packedMatmulKernel({.k = 64, .n = 129, .a_stride = 64, .activation = cpu::Activation::gelu_erf})};
+      cpu::packedMatmulKernel({.k = 64, .n = 129, .a_stride = 64, .activation = cpu::Activation::gelu_erf}),
+      cpu::packedMatmulKernel(
+          {.k = 64, .n = 64, .a_stride = 64, .a = cpu::Type::bf16, .w = cpu::Type::bf16})};
   auto images = cpu::buildImages(kernels, *isas);
   REQUIRE(images.ok());
   for (const std::string &elf : *images) CHECK(needs(elf) == 0);
