@@ -213,8 +213,8 @@ Limits probeLimits(int threads) {
   return limits;
 }
 
-Limits limitsOf(std::string_view device, int threads) {
-  return device.starts_with("vulkan") ? Limits() : probeLimits(threads);
+Limits limitsOf(DeviceKind device, int threads) {
+  return device == DeviceKind::Processor ? probeLimits(threads) : Limits();
 }
 
 } // namespace linnet::measure

@@ -2,6 +2,8 @@
 // cache holds, and peak multiply-add per type from kernels that touch registers only. A multiply-add is two
 // operations. Medians of repeated short runs: a shared machine changes speed under us.
 #pragma once
+#include "linnet/device_kind.h"
+
 #include <cstddef>
 #include <cstdlib>
 #include <memory>
@@ -46,7 +48,8 @@ struct Limits {
 };
 /// About a quarter of a second. `threads` 0: what OMP_NUM_THREADS or the machine says.
 Limits probeLimits(int threads);
-/// Of what Profile::device names: a Vulkan device's are not known, and the processor's say nothing of it.
-Limits limitsOf(std::string_view device, int threads);
+/// Probed for the processor under Linnet's own code. Of a Vulkan device they are not known, and what the
+/// processor can do says nothing of it, not even where a driver uses the processor.
+Limits limitsOf(DeviceKind device, int threads);
 
 } // namespace linnet::measure

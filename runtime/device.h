@@ -2,6 +2,7 @@
 // an Executable, which runs entries. Sessions, generation and the tools know no more than this.
 #pragma once
 #include "linnet/api.h"
+#include "linnet/device_kind.h"
 #include "linnet/memory_use.h"
 #include "linnet/profile.h"
 #include "runtime/artifact.h"
@@ -97,6 +98,7 @@ public:
   virtual ~Device() = default;
   /// As it runs what was loaded with `options`.
   virtual std::string description(const DeviceOptions &options) const = 0;
+  virtual DeviceKind kind() const = 0;
   /// `artifact` outlives the Executable.
   virtual Result<std::unique_ptr<Executable>> load(const Artifact &artifact, const fb::Program &program,
                                                    const DeviceOptions &options) = 0;

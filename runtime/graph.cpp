@@ -275,7 +275,7 @@ void Graph::resetStates() { state->executable->resetStates(); }
 MemoryUse Graph::memory() const { return state->executable->memory(); }
 
 void Graph::setProfiler(std::shared_ptr<Profiler> profiler) {
-  if (profiler) profiler->setDevice(state->file.deviceText());
+  if (profiler) state->file.describeTo(*profiler);
   state->executable->setProfiler(std::move(profiler));
 }
 

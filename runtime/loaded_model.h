@@ -19,6 +19,7 @@ struct LoadedArtifact {
   /// `spec` as in LoadOptions::device.
   static Result<LoadedArtifact> open(const std::string &path, const LoadOptions &options);
   std::string deviceText() const { return device->description(options); }
+  void describeTo(Profiler &profiler) const { profiler.setDevice(deviceText(), device->kind()); }
   Result<std::unique_ptr<Executable>> load() { return device->load(artifact, *program, options); }
 };
 

@@ -125,6 +125,7 @@ const ModelConfig &Model::config() const { return state->config; }
 const std::string &Model::configJson() const { return state->config_json; }
 const std::optional<Tokenizer> &Model::tokenizer() const { return state->tokenizer; }
 std::string Model::device() const { return state->file.deviceText(); }
+DeviceKind Model::deviceKind() const { return state->file.device->kind(); }
 MemoryUse Model::memory() const { return state->memory; }
 
 std::vector<std::string> Model::targets() const {

@@ -163,7 +163,7 @@ void Session::reset() {
 int64_t Session::position() const { return static_cast<int64_t>(state->history.size()); }
 MemoryUse Session::memory() const { return state->runner->memory(); }
 void Session::setProfiler(std::shared_ptr<Profiler> profiler) {
-  if (profiler) profiler->setDevice(state->model->file.deviceText());
+  if (profiler) state->model->file.describeTo(*profiler);
   state->runner->setProfiler(std::move(profiler));
 }
 

@@ -232,6 +232,7 @@ public:
   std::string description(const DeviceOptions &) const override {
     return "reference: the interpreter (slow, exact)";
   }
+  DeviceKind kind() const override { return DeviceKind::Processor; }
   Result<std::unique_ptr<Executable>> load(const Artifact &artifact, const fb::Program &program,
                                            const DeviceOptions &) override {
     auto executable = std::make_unique<ReferenceExecutable>(artifact, program, checks);

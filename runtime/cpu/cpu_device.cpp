@@ -13,6 +13,7 @@ public:
     const int threads = options.threads ? options.threads : omp_get_max_threads();
     return fmt::format("cpu, {} thread{}", threads, threads == 1 ? "" : "s");
   }
+  DeviceKind kind() const override { return DeviceKind::Processor; }
   Result<std::unique_ptr<Executable>> load(const Artifact &artifact, const fb::Program &program,
                                            const DeviceOptions &options) override {
     return CpuExecutable::load(artifact, program, options);

@@ -22,6 +22,10 @@ public:
     return fmt::format("vulkan:{}, {}, {}{}", number, device.name, kindName(device.kind),
                        device.emulates.empty() ? "" : ", as poor as " + device.emulates);
   }
+  DeviceKind kind() const override {
+    const bool cpu = instance->devices()[number].inventory.kind == Kind::cpu;
+    return cpu ? DeviceKind::Driver : DeviceKind::Gpu;
+  }
   Result<std::unique_ptr<Executable>> load(const Artifact &artifact, const fb::Program &program,
                                            const DeviceOptions &) override {
     reclaimAbandoned();

@@ -25,7 +25,7 @@ inline void addCall(Profiler &profiler, int64_t begin, int64_t seq, int64_t matm
 /// Profiler::add takes time that is not in these numbers: it is set to 7 ns.
 inline Profile madeProfile() {
   Profiler profiler;
-  profiler.setDevice("an abacus");
+  profiler.setDevice("an abacus", DeviceKind::Processor);
   addCall(profiler, kStart, 8, 4000, 1000, "many_rows");
   addCall(profiler, kStart + 6000, 1, 300, 500, "one_row");
   addCall(profiler, kStart + 7000, 1, 500, 100, "one_row");

@@ -91,6 +91,7 @@ TEST_CASE("each command of each call is there, in order, with its work") {
     CHECK(generate(session, kPrompt, 5) == plain);
     const Profile &profile = profiler->profile();
     CHECK(profile.device == compiled.model->device());
+    CHECK(profile.device_kind == DeviceKind::Processor);
     REQUIRE(profile.calls.size() == 5); // the prompt gives the first token
     CHECK(profile.calls[0].dim("seq") == 8);
     CHECK(profile.calls[1].dim("seq") == 1);

@@ -419,6 +419,7 @@ Result<std::unique_ptr<Loop>> FakeExecutable::makeLoop(const LoopSpec &spec) {
 class FakeDevice : public Device {
 public:
   std::string description(const DeviceOptions &) const override { return "fake"; }
+  DeviceKind kind() const override { return DeviceKind::Gpu; }
   Result<std::unique_ptr<Executable>> load(const Artifact &artifact, const fb::Program &program,
                                            const DeviceOptions &) override {
     return std::unique_ptr<Executable>(std::make_unique<FakeExecutable>(artifact, program));

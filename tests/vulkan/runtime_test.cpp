@@ -197,6 +197,25 @@ TEST_CASE("a profile takes away and never adds") {
   CHECK(emulate(inventory, "[]", "f").error().message == "f: no JSON object");
 }
 
+TEST_CASE("a device says whether it is the processor in a GPU's place") {
+  TemporaryDirectory directory;
+  const std::string profile = directory / "gpu.json";
+  REQUIRE(writeTextFile(profile, R"({"name": "a GPU", "kind": "gpu", "features": ["gpu"]})").ok());
+  auto found = findDevice("");
+  auto device = openDevice("vulkan");
+  REQUIRE((found && device));
+  const auto kind = found->inventory.kind == Kind::cpu ? DeviceKind::Driver : DeviceKind::Gpu;
+  CHECK((*device)->kind() == kind);
+  emulateLimits(profile); // other kernels, the same device
+  device = openDevice("vulkan");
+  emulateLimits("");
+  REQUIRE(device);
+  CHECK((*device)->kind() == kind);
+  device = openDevice("cpu");
+  REQUIRE(device);
+  CHECK((*device)->kind() == DeviceKind::Processor);
+}
+
 TEST_CASE("no loader is a clear error") {
   setenv("LINNET_VULKAN_LOADER", "libno-such-vulkan.so.9", 1);
   auto device = openDevice("vulkan");

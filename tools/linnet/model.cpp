@@ -59,7 +59,7 @@ Result<OpenModel> openModel(const std::string &path, const DeviceOption &device,
   LINNET_ASSIGN(Session session, Session::open(model));
   double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   // Asked for by name it is what was wanted.
-  if (device.device == "vulkan" && model.device().find(", CPU") != std::string::npos)
+  if (device.device == "vulkan" && model.deviceKind() == DeviceKind::Driver)
     note(
         fmt::format("no GPU that Linnet can use ('linnet devices' says why): running on {}", model.device()));
   return OpenModel{std::move(model), std::move(session), seconds};

@@ -24,7 +24,7 @@ Result<void> TraceOption::write(const std::shared_ptr<Profiler> &profiler, const
                                 int threads) const {
   if (!profiler) return {};
   const Profile &profile = profiler->profile();
-  LINNET_TRY(measure::writeTrace(path, {model, measure::limitsOf(profile.device, threads), profile}));
+  LINNET_TRY(measure::writeTrace(path, {model, measure::limitsOf(profile.device_kind, threads), profile}));
   note(fmt::format("{}: {} calls, {} commands", path, profile.calls.size(), profile.events.size()));
   if (profile.dropped_calls)
     note(fmt::format("{}: the last {} calls are not in it: it holds at most {} commands", path,

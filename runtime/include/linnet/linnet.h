@@ -1,5 +1,6 @@
 // Everything that an embedding program needs.
 #pragma once
+#include "linnet/device_kind.h"
 #include "linnet/graph.h"
 #include "linnet/model.h"
 #include "linnet/profile.h"

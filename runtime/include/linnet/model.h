@@ -5,6 +5,7 @@
 //   auto session = linnet::Session::open(*model);             // linnet/session.h
 #pragma once
 #include "linnet/api.h"
+#include "linnet/device_kind.h"
 #include "linnet/memory_use.h"
 #include "linnet/tokenizer.h"
 #include "support/result.h"
@@ -56,6 +57,7 @@ public:
   std::vector<std::string> targets() const;
   /// The one in use, as its device describes itself.
   std::string device() const;
+  DeviceKind deviceKind() const;
   /// Of one session.
   MemoryUse memory() const;
 

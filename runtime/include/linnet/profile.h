@@ -10,6 +10,7 @@
 // Without a profiler a run takes no time stamp and no memory for this.
 #pragma once
 #include "linnet/api.h"
+#include "linnet/device_kind.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -70,6 +71,7 @@ struct ProfileEvent {
 
 struct Profile {
   std::string device; ///< as it describes itself: "cpu, 2 threads"
+  DeviceKind device_kind = DeviceKind::Processor;
   std::vector<ProfileCommand> commands;
   std::vector<ProfileCall> calls;
   std::vector<ProfileEvent> events;
@@ -102,7 +104,10 @@ public:
 
   // For sessions and devices.
 
-  void setDevice(std::string description) { kept.device = std::move(description); }
+  void setDevice(std::string description, DeviceKind kind) {
+    kept.device = std::move(description);
+    kept.device_kind = kind;
+  }
   /// A dimension that is a capacity (a cache's "context") costs what is used of it: `value` is what the runs
   /// to come use.
   void setExtent(std::string_view dim, int64_t value);

@@ -74,7 +74,7 @@ Result<Trace> record(const Options &options) {
     if (interrupted()) return Error{"interrupted"};
   }
   progress.clear();
-  const measure::Limits limits = measure::limitsOf(profiler->profile().device, options.device.threads);
+  const measure::Limits limits = measure::limitsOf(open.model.deviceKind(), options.device.threads);
   return Trace{options.file, limits, profiler->profile()};
 }
 
