@@ -31,8 +31,9 @@ struct CompileOptions {
   /// For .mlir: the safetensors file that holds its params.
   std::string weights;
   /// How weights are stored: f32 (as they are), bf16, f16, int8 (a scale a column), int4 (groups of 32), or
-  /// auto: the first of int4, int8, bf16 and f32 whose mean divergence from f32 is at most max_divergence, in
-  /// nats a token, on the text `calibration` (empty: one of our own); for language models.
+  /// auto: the fastest (of int4, int8, bf16, f16 and f32, in the target's order) whose mean divergence from
+  /// f32 is at most max_divergence, in nats a token, on the text `calibration` (empty: one of our own); for
+  /// language models.
   std::string dtype = "f32";
   double max_divergence = 1e-3;
   std::string calibration;

@@ -1,8 +1,8 @@
 #include "compiler/choose_dtype.h"
 
 #include "compiler/compile.h"
-#include "compiler/input.h"
 #include "linnet/session.h"
+#include "passes/Target.h"
 #include "runtime/philox.h"
 #include "support/error.h"
 #include "support/file.h"
@@ -55,14 +55,15 @@ DtypeTrial compare(const std::string &dtype, const Matrix &exact, const Matrix &
 
 class Choice {
 public:
-  Choice(const CompileOptions &options, const std::string &folder) : options(options), folder(folder) {}
+  Choice(ModelInput &input, const CompileOptions &options, const std::string &folder)
+      : input(input), options(options), folder(folder) {}
 
   Result<std::string> make(CompileReport &report) {
     LINNET_ASSIGN(const Matrix exact, logits("f32"));
-    for (const char *dtype : {"int4", "int8", "bf16"}) {
+    for (const std::string &dtype : findTarget(target())->fastest_dtypes) {
       LINNET_ASSIGN(const Matrix found, logits(dtype));
       report.trials.push_back(compare(dtype, exact, found));
-      if (report.trials.back().divergence <= options.max_divergence) return std::string(dtype); // NaN is not
+      if (report.trials.back().divergence <= options.max_divergence) return dtype; // NaN is not
     }
     return std::string("f32");
   }
@@ -76,13 +77,13 @@ private:
     compile.max_batch = 1;
     compile.dump_dir.clear();
     compile.verify_passes = false;
-    if (!runsOnCpu()) // others do without these
-      compile.disabled_passes.insert(compile.disabled_passes.end(),
-                                     {"linnet-quantize-rows", "linnet-round-attention"});
+    const TargetDescription &served = *findTarget(target()); // what it does not round is not rounded here
+    if (!served.int8_rows) compile.disabled_passes.push_back("linnet-quantize-rows");
+    if (!served.bf16_attention) compile.disabled_passes.push_back("linnet-round-attention");
     compile.progress = [&](const std::string &what, double fraction) {
       if (options.progress) options.progress("trying " + dtype + ": " + what, fraction);
     };
-    LINNET_TRY(compileModel(compile));
+    LINNET_TRY(compileOpened(input, compile));
     LINNET_ASSIGN(Model model, Model::load(compile.output, {.device = "cpu"}));
     if (ids.empty()) {
       LINNET_ASSIGN(ids, tokens(model));
@@ -93,9 +94,11 @@ private:
     std::filesystem::remove(compile.output, ignored);
     return found;
   }
-  bool runsOnCpu() const {
-    return std::any_of(options.targets.begin(), options.targets.end(),
-                       [](const std::string &target) { return target.starts_with("cpu"); });
+  /// The one that runs where no device is named.
+  const std::string &target() const {
+    auto cpu = std::find_if(options.targets.begin(), options.targets.end(),
+                            [](const std::string &target) { return findTarget(target)->name == "cpu"; });
+    return cpu == options.targets.end() ? options.targets.front() : *cpu;
   }
 
   Result<std::vector<TokenId>> tokens(const Model &model) const {
@@ -121,6 +124,7 @@ private:
     return found;
   }
 
+  ModelInput &input;
   const CompileOptions &options;
   std::string folder;
   std::vector<TokenId> ids;
@@ -128,8 +132,7 @@ private:
 
 } // namespace
 
-Result<std::string> chooseDtype(const CompileOptions &options, CompileReport &report) {
-  LINNET_ASSIGN(ModelInput input, ModelInput::open(options));
+Result<std::string> chooseDtype(ModelInput &input, const CompileOptions &options, CompileReport &report) {
   if (!input.generates())
     return errorf(
         "{}: --dtype auto compares what a model predicts next, which this one does not: expected f32, "
@@ -138,7 +141,7 @@ Result<std::string> chooseDtype(const CompileOptions &options, CompileReport &re
   if (!(options.max_divergence >= 0))
     return errorf("--max-divergence is {}, expected 0 or more", options.max_divergence);
   LINNET_ASSIGN(ScratchDirectory scratch, ScratchDirectory::create("linnet-choose-dtype"));
-  auto chosen = Choice(options, scratch.path()).make(report);
+  auto chosen = Choice(input, options, scratch.path()).make(report);
   if (!chosen) return errorf("--dtype auto: {}", chosen.error().message);
   return chosen;
 }

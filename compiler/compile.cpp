@@ -69,8 +69,9 @@ Result<std::vector<TargetSpec>> targetsOf(const CompileOptions &options) {
 class Compilation {
 public:
   /// With `training`, the graph is what that asks for.
-  Compilation(const CompileOptions &options, std::string source, const TrainingOptions *training = nullptr)
-      : options(options), training(training), source(std::move(source)) {}
+  Compilation(ModelInput &input, const CompileOptions &options, std::string source,
+              const TrainingOptions *training = nullptr)
+      : options(options), training(training), source(std::move(source)), input(input) {}
 
   template <class Work> auto timed(const std::string &phase, Work work) {
     double begin = now();
@@ -86,7 +87,7 @@ public:
     double begin = now();
     if (options.output.empty()) return errorf("expected the name of an artifact to write");
     LINNET_ASSIGN(std::vector<TargetSpec> targets, targetsOf(options));
-    LINNET_TRY(open());
+    LINNET_TRY(build());
     LINNET_ASSIGN(ArtifactWriter writer, ArtifactWriter::create(options.output));
     fb::MetadataT metadata;
     LINNET_TRY(describe(metadata, writer));
@@ -107,16 +108,13 @@ public:
     report.output = options.output;
     report.dtype = options.dtype;
     report.kv_cache = kvCacheOf(options);
-    report.seconds = now() - begin;
+    report.seconds = now() - begin + input.seconds;
     return std::move(report);
   }
 
 private:
-  Result<void> open() {
-    progress("reading " + options.input, 0);
-    auto opened = timed("read input", [&] { return ModelInput::open(options); });
-    if (!opened) return opened.error();
-    input = std::move(*opened);
+  Result<void> build() {
+    report.phases.push_back({"read input", input.seconds});
     context.disableMultithreading();
     context.loadDialect<ir::LinnetDialect, mlir::func::FuncDialect>();
     auto built = timed("build graph", [&] {
@@ -202,7 +200,7 @@ private:
   std::string source;
   CompileReport report;
   mlir::MLIRContext context;
-  ModelInput input;
+  ModelInput &input;
   mlir::OwningOpRef<mlir::ModuleOp> graph;
   std::unique_ptr<dump::Dump> dump;
 };
@@ -210,15 +208,15 @@ private:
 } // namespace
 
 /// What `auto` means is found out first.
-static Result<CompileReport> compileFrom(const CompileOptions &options, const std::string &source) {
-  if (options.dtype != "auto") return Compilation(options, source).run();
+static Result<CompileReport> compileFrom(ModelInput &input, const CompileOptions &options,
+                                         const std::string &source) {
+  if (options.dtype != "auto") return Compilation(input, options, source).run();
   const double begin = now();
-  LINNET_TRY(targetsOf(options));
   CompileReport tried;
   CompileOptions chosen = options;
-  LINNET_ASSIGN(chosen.dtype, chooseDtype(options, tried));
+  LINNET_ASSIGN(chosen.dtype, chooseDtype(input, options, tried));
   const double seconds = now() - begin;
-  LINNET_ASSIGN(CompileReport report, Compilation(chosen, source).run());
+  LINNET_ASSIGN(CompileReport report, Compilation(input, chosen, source).run());
   report.trials = std::move(tried.trials);
   report.phases.insert(report.phases.begin(), {"choose dtype", seconds});
   report.seconds += seconds;
@@ -226,7 +224,13 @@ static Result<CompileReport> compileFrom(const CompileOptions &options, const st
 }
 
 Result<CompileReport> compileModel(const CompileOptions &options) {
-  return compileFrom(options, options.input);
+  LINNET_TRY(targetsOf(options));
+  LINNET_ASSIGN(ModelInput input, ModelInput::open(options));
+  return compileFrom(input, options, options.input);
+}
+
+Result<CompileReport> compileOpened(ModelInput &input, const CompileOptions &options) {
+  return Compilation(input, options, options.input).run();
 }
 
 Result<CompileReport> compileTraining(const TrainingOptions &training) {
@@ -236,7 +240,8 @@ Result<CompileReport> compileTraining(const TrainingOptions &training) {
   options.output = training.output;
   options.targets = {training.target};
   options.progress = training.progress;
-  return Compilation(options, training.input, &training).run();
+  LINNET_ASSIGN(ModelInput input, ModelInput::open(options));
+  return Compilation(input, options, training.input, &training).run();
 }
 
 Result<CompileReport> compileCached(const CompileOptions &options) {
@@ -256,7 +261,7 @@ Result<CompileReport> compileCached(const CompileOptions &options) {
     report.from_cache = true;
     return report;
   }
-  return compileFrom(cached, options.input + " " + key);
+  return compileFrom(input, cached, options.input + " " + key);
 }
 
 } // namespace linnet

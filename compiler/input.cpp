@@ -6,6 +6,8 @@
 #include "support/error.h"
 #include "support/file.h"
 
+#include <chrono>
+
 namespace linnet {
 namespace {
 
@@ -50,7 +52,12 @@ Result<ModelInput> openCheckpoint(const CompileOptions &options) {
 } // namespace
 
 Result<ModelInput> ModelInput::open(const CompileOptions &options) {
-  return options.input.ends_with(".mlir") ? openGraph(options) : openCheckpoint(options);
+  const auto begin = std::chrono::steady_clock::now();
+  if (options.progress) options.progress("reading " + options.input, 0);
+  LINNET_ASSIGN(ModelInput input,
+                options.input.ends_with(".mlir") ? openGraph(options) : openCheckpoint(options));
+  input.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  return input;
 }
 
 Result<mlir::OwningOpRef<mlir::ModuleOp>> ModelInput::build(mlir::MLIRContext &context,

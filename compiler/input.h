@@ -19,8 +19,10 @@ struct ModelInput {
   std::string graph_text, graph_path;
   std::unique_ptr<WeightSource> weights;
   std::vector<std::string> files; ///< whose contents decide the result
+  double seconds = 0;             ///< that opening it took
 
   /// Opens options.input and checks it and the options that belong to it (max_context, max_batch, weights).
+  /// Serves any number of compilations.
   static Result<ModelInput> open(const CompileOptions &options);
   /// The graph for these options.
   Result<mlir::OwningOpRef<mlir::ModuleOp>> build(mlir::MLIRContext &context,

@@ -67,6 +67,7 @@ const TargetDescription kTargets[] = {
      .in_place_caches = true,
      .joins = true,
      .decodes = true,
+     .fastest_dtypes = {"int4", "int8", "f16", "bf16"}, // bf16 is unpacked to f32, too: no faster, less exact
      .panel = vulkanPanel,
      .embed_reads_panels = true,
      .accepts_strided_rows = stridedRows},

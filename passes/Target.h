@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace linnet {
 
@@ -37,6 +38,10 @@ struct TargetDescription {
   /// Its device decodes many tokens without the host in between, so that language models get an entry that
   /// draws tokens.
   bool decodes = false;
+  /// Types of fewer bits than f32 that weights can be stored in (PipelineSpec::dtype), those first that a
+  /// token is decoded the fastest with; of equally fast ones what prompts are faster with, then what is more
+  /// exact.
+  std::vector<std::string> fastest_dtypes = {"int4", "int8", "bf16", "f16"};
   /// The layout that matmul wants its weights in, by element type; nothing: row-major.
   std::optional<PanelShape> (*panel)(mlir::Type element) = nullptr;
   /// Whether `embed` reads the rows of a table packed for a matmul with transpose_rhs.

@@ -143,10 +143,11 @@ class Compile(TestCase):
             return self.succeeds("compile", tiny(), "--dtype", "auto", *more, "-o", out, "--json").json
         whole = compiled("--max-divergence", 0)
         self.assertEqual(whole["dtype"], "f32")
-        self.assertEqual([t["dtype"] for t in whole["tried"]], ["int4", "int8", "bf16"])
+        self.assertEqual([t["dtype"] for t in whole["tried"]], ["int4", "int8", "bf16", "f16"])
         by_type = {t["dtype"]: t["divergence"] for t in whole["tried"]}
         self.assertGreater(by_type["int4"], by_type["int8"])
-        self.assertGreater(by_type["bf16"], 0)
+        self.assertGreater(by_type["bf16"], by_type["f16"])
+        self.assertGreater(by_type["f16"], 0)
         between = (by_type["int4"] + by_type["int8"]) / 2
         chosen = compiled("--max-divergence", between)
         self.assertEqual(chosen["dtype"], "int8")
@@ -154,6 +155,12 @@ class Compile(TestCase):
         self.assertEqual(out.read_bytes(), (folder / "int8.linnet").read_bytes())
         self.assertEqual(compiled("--max-divergence", 100)["dtype"], "int4")
         self.assertNotEqual(compiled("--calibration", text, "--max-divergence", 100)["tried"], chosen["tried"][:1])
+        # bf16 gains nothing on Vulkan, where it would be found good enough, too.
+        shaders = compiled("--target", "vulkan", "--max-divergence", by_type["bf16"] * 2)
+        self.assertEqual([t["dtype"] for t in shaders["tried"]], ["int4", "int8", "f16"])
+        self.assertEqual(shaders["dtype"], "f16")
+        both = compiled("--target", "vulkan,cpu", "--max-divergence", 0)
+        self.assertEqual([t["dtype"] for t in both["tried"]], ["int4", "int8", "bf16", "f16"])
         done = self.succeeds("compile", tiny(), "--dtype", "auto", "--max-divergence", between, "-o", out)
         self.assertIn("dtype int8, chosen for a divergence", done.out)
         self.fails("compile", tiny(), "--dtype", "auto", "--calibration", folder / "none", "-o", out, says=["none", "No such file"])

@@ -58,6 +58,20 @@ TEST_CASE("a model that was compiled is found again") {
   CHECK(cached.compile().from_cache);
 }
 
+TEST_CASE("a checkpoint is opened once, whatever is tried before it is compiled") {
+  Cached cached;
+  int opened = 0;
+  cached.options.dtype = "auto";
+  cached.options.max_divergence = 1e6;
+  cached.options.progress = [&](const std::string &what, double) {
+    opened += what.find("reading") != what.npos;
+  };
+  CompileReport report = cached.compile();
+  CHECK(report.dtype == "int4");
+  CHECK(report.trials.size() == 1);
+  CHECK(opened == 1);
+}
+
 TEST_CASE("other content, other options: compiled anew") {
   Cached cached;
   std::string first = cached.compile().output;
