@@ -87,6 +87,7 @@ struct DtypeTrial {
   std::string dtype;
   double divergence = 0;           ///< mean, in nats a token
   int64_t same = 0, positions = 0; ///< where the likeliest token is the same, of so many
+  std::string failure;             ///< why the weights cannot be stored so; then the rest says nothing
 };
 
 struct CompileReport {
@@ -222,7 +223,7 @@ struct GradientReport {
   uint64_t counted = 0, gradients = 0; ///< labels that count; tensors written
 };
 
-inline constexpr uint32_t kCompilerApiVersion = 7;
+inline constexpr uint32_t kCompilerApiVersion = 8;
 inline constexpr const char *kCompilerApiSymbol = "linnet_compiler_api";
 
 struct CompilerApi {

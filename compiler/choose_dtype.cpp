@@ -39,7 +39,7 @@ std::vector<double> logSoftmax(std::span<const float> logits) {
 
 /// sum_i p_i (log p_i - log q_i), the mean over rows; and how many rows have the same likeliest token.
 DtypeTrial compare(const std::string &dtype, const Matrix &exact, const Matrix &found) {
-  DtypeTrial trial{dtype, 0, 0, exact.rows};
+  DtypeTrial trial{dtype, 0, 0, exact.rows, ""};
   const auto width = static_cast<size_t>(exact.columns);
   for (int64_t row = 0; row < exact.rows; ++row) {
     const size_t at = static_cast<size_t>(row) * width;
@@ -59,8 +59,13 @@ public:
       : input(input), options(options), folder(folder) {}
 
   Result<std::string> make(CompileReport &report) {
+    LINNET_TRY(compile("f32"));
     LINNET_ASSIGN(const Matrix exact, logits("f32"));
     for (const std::string &dtype : findTarget(target())->fastest_dtypes) {
+      if (auto made = compile(dtype); !made) { // a weight may be beyond f16
+        report.trials.push_back({dtype, 0, 0, 0, made.error().message});
+        continue;
+      }
       LINNET_ASSIGN(const Matrix found, logits(dtype));
       report.trials.push_back(compare(dtype, exact, found));
       if (report.trials.back().divergence <= options.max_divergence) return dtype; // NaN is not
@@ -69,29 +74,35 @@ public:
   }
 
 private:
-  Result<Matrix> logits(const std::string &dtype) {
-    CompileOptions compile = options;
-    compile.dtype = dtype;
-    compile.output = folder + "/" + dtype + ".linnet";
-    compile.targets = {"cpu:native"};
-    compile.max_batch = 1;
-    compile.dump_dir.clear();
-    compile.verify_passes = false;
+  std::string artifact(const std::string &dtype) const { return folder + "/" + dtype + ".linnet"; }
+
+  Result<CompileReport> compile(const std::string &dtype) {
+    CompileOptions trial = options;
+    trial.dtype = dtype;
+    trial.output = artifact(dtype);
+    trial.targets = {"cpu:native"};
+    trial.max_batch = 1;
+    trial.dump_dir.clear();
+    trial.verify_passes = false;
     const TargetDescription &served = *findTarget(target()); // what it does not round is not rounded here
-    if (!served.int8_rows) compile.disabled_passes.push_back("linnet-quantize-rows");
-    if (!served.bf16_attention) compile.disabled_passes.push_back("linnet-round-attention");
-    compile.progress = [&](const std::string &what, double fraction) {
+    if (!served.int8_rows) trial.disabled_passes.push_back("linnet-quantize-rows");
+    if (!served.bf16_attention) trial.disabled_passes.push_back("linnet-round-attention");
+    trial.progress = [&](const std::string &what, double fraction) {
       if (options.progress) options.progress("trying " + dtype + ": " + what, fraction);
     };
-    LINNET_TRY(compileOpened(input, compile));
-    LINNET_ASSIGN(Model model, Model::load(compile.output, {.device = "cpu"}));
+    return compileOpened(input, trial);
+  }
+
+  /// Of what compile() has made, which goes.
+  Result<Matrix> logits(const std::string &dtype) {
+    LINNET_ASSIGN(Model model, Model::load(artifact(dtype), {.device = "cpu"}));
     if (ids.empty()) {
       LINNET_ASSIGN(ids, tokens(model));
     }
     LINNET_ASSIGN(Session session, Session::open(model));
     LINNET_ASSIGN(Matrix found, session.logits(ids, /*all=*/true));
     std::error_code ignored;
-    std::filesystem::remove(compile.output, ignored);
+    std::filesystem::remove(artifact(dtype), ignored);
     return found;
   }
   /// The one that runs where no device is named.

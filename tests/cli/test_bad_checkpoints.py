@@ -163,6 +163,14 @@ class Numbers(BadInput):
         self.leaves_nothing(out)
         self.succeeds("compile", with_numbers("h.0.mlp.c_fc.weight", -65519.0, 5), "--dtype", "f16", "-o", out / "x.linnet")
 
+    def test_auto_passes_over_a_type_that_cannot_hold_the_weights(self):
+        model, out = with_numbers("h.0.mlp.c_fc.weight", -65520.0, 5), fresh("out") / "x.linnet"
+        done = self.succeeds("compile", model, "--target", "vulkan", "--dtype", "auto", "--max-divergence", 0, "-o", out, "--json").json
+        self.assertEqual([t["dtype"] for t in done["tried"]], ["int4", "int8", "f16", "bf16"])
+        self.assertIn("65520 is beyond the range of f16", done["tried"][2]["failure"])
+        self.assertGreater(done["tried"][3]["divergence"], 0)
+        self.assertEqual(done["dtype"], "f32")
+
     def test_sums_that_overflow(self):
         """Every weight is a number, no logit is: no token, whichever way it would be chosen."""
         out = fresh("out") / "x.linnet"

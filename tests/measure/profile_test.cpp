@@ -104,7 +104,9 @@ TEST_CASE("each command of each call is there, in order, with its work") {
       CHECK(command.location == commands[static_cast<size_t>(command.number)].second);
       CHECK(!command.location.empty());
       CHECK(!command.kernel.empty());
-      CHECK(event.bytes > 0);
+      // The host chooses behind a prompt: nobody wants what argmax would find.
+      const bool wanted = command.op != "argmax" || event.call > 0;
+      CHECK((event.bytes > 0) == wanted);
       CHECK(event.flops >= 0);
       if (command.op == "matmul" || command.op == "attention" || command.op == "layer_norm")
         CHECK(event.flops > 0);

@@ -25,10 +25,11 @@ Json toJson(const CompileReport &report) {
   out["kv_cache"] = report.kv_cache;
   if (!report.trials.empty()) out["tried"] = Json::array();
   for (const DtypeTrial &trial : report.trials)
-    out["tried"].push_back({{"dtype", trial.dtype},
-                            {"divergence", trial.divergence},
-                            {"same_token", trial.same},
-                            {"positions", trial.positions}});
+    out["tried"].push_back(trial.failure.empty() ? Json{{"dtype", trial.dtype},
+                                                        {"divergence", trial.divergence},
+                                                        {"same_token", trial.same},
+                                                        {"positions", trial.positions}}
+                                                 : Json{{"dtype", trial.dtype}, {"failure", trial.failure}});
   out["phases"] = Json::array();
   for (const PhaseTime &phase : report.phases)
     out["phases"].push_back({{"name", phase.name}, {"seconds", phase.seconds}});
@@ -71,8 +72,11 @@ void printTrials(const CompileReport &report, double most) {
   put("dtype {}, chosen for a divergence from f32 of at most {} nats a token\n", report.dtype, most);
   Table table("lrr", {"tried", "divergence", "same likeliest token"});
   for (const DtypeTrial &trial : report.trials)
-    table.add({trial.dtype, fmt::format("{:.1e}", trial.divergence),
-               fmt::format("{} of {}", trial.same, trial.positions)});
+    if (trial.failure.empty())
+      table.add({trial.dtype, fmt::format("{:.1e}", trial.divergence),
+                 fmt::format("{} of {}", trial.same, trial.positions)});
+    else
+      table.add({trial.dtype, trial.failure, "-"});
   put(std::string_view(table.plain("  ")));
   put("\n");
 }
