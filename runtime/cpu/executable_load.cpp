@@ -1,0 +1,214 @@
+// Before the first run: commands with addresses filled in, and all memory that runs will need.
+#include "runtime/cpu/executable.h"
+#include "runtime/cpu/features.h"
+#include "runtime/format.h"
+#include "runtime/layout.h"
+#include "runtime/run_check.h"
+#include "support/error.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <omp.h>
+
+namespace linnet::cpu {
+namespace {
+
+uint64_t aligned(uint64_t bytes) {
+  return (bytes + format::kAlignment - 1) / format::kAlignment * format::kAlignment;
+}
+
+bool samePlace(const fb::Ref &a, const fb::Ref &b) {
+  return a.space() == b.space() && a.index() == b.index() && a.offset() == b.offset();
+}
+
+bool lacks(const fb::Code *code, std::string_view feature) {
+  for (const auto *f : *code->features())
+    if (f->string_view() == feature) return false;
+  return true;
+}
+
+// A variant that was forced below the processor's best holds for oneDNN, too.
+void limitLibraryTo(const fb::Code *code) {
+  if (lacks(code, "avx2")) return limitLibraryToSse41();
+  if (lacks(code, "avx512f")) limitLibraryToAvx2();
+}
+
+} // namespace
+
+Result<std::unique_ptr<Executable>> CpuExecutable::load(const Artifact &artifact, const fb::Program &program,
+                                                        const DeviceOptions &options) {
+  constexpr int kMostThreads = 4096;
+  if (options.threads < 0 || options.threads > kMostThreads)
+    return errorf("expected from 1 to {} threads, found {}", kMostThreads, options.threads);
+  if (program.shaders() && program.shaders()->size())
+    return errorf("{}: its program for the cpu consists of shaders", artifact.path());
+  std::unique_ptr<CpuExecutable> made(new CpuExecutable(artifact, program));
+  made->threads = options.threads ? options.threads : omp_get_max_threads();
+  if (made->threads > kMostThreads)
+    return errorf("OMP_NUM_THREADS: expected from 1 to {} threads, found {}", kMostThreads, made->threads);
+  made->team = Team(made->threads);
+  made->spins = Progress::spinsFor(made->threads, omp_get_num_procs());
+  const char *forced = std::getenv(kIsaVariable);
+  if (forced && *forced && program.code()->size()) {
+    LINNET_ASSIGN(const fb::Code *chosen, chooseCode(program));
+    limitLibraryTo(chosen);
+  }
+  LINNET_ASSIGN(made->code, LoadedCode::load(artifact, program));
+  made->library = std::make_unique<MatmulLibrary>(made->threads);
+  if (auto allocated = made->allocate(); !allocated)
+    return errorf("{}: {}", artifact.path(), allocated.error().message);
+  return std::unique_ptr<Executable>(std::move(made));
+}
+
+Result<void> CpuExecutable::allocate() {
+  uint64_t state_bytes = 0, io_bytes = 0;
+  size_t commands = 0;
+  for (const fb::State *state : *program.states()) {
+    state_offsets.push_back(state_bytes);
+    state_bytes += aligned(state->bytes());
+  }
+  for (const fb::Entry *entry : *program.entries()) {
+    io_bytes = std::max(io_bytes, entry->io_bytes());
+    commands = std::max<size_t>(commands, entry->commands()->size());
+  }
+  LINNET_TRY(requireMemory(state_bytes + program.arena_bytes() + io_bytes,
+                           fmt::format("states {}, activations {}, inputs and outputs {}", state_bytes,
+                                       program.arena_bytes(), io_bytes)));
+  // Caches of a language model fill up slowly, if at all; what a training program keeps is used whole.
+  const bool caches = !artifact.metadata().kind()->string_view().empty();
+  LINNET_ASSIGN(states, Reservation::allocate(state_bytes, "states", caches ? Pages::Small : Pages::Large));
+  LINNET_ASSIGN(arena, Reservation::allocate(program.arena_bytes(), "activations"));
+  LINNET_ASSIGN(io, Reservation::allocate(io_bytes, "inputs and outputs"));
+  tasks.resize(commands);
+  progress = std::make_unique<Progress[]>(commands);
+  for (size_t i = 0; i < commands; ++i) progress[i].allot(threads);
+  symbols.resize(program.symbols()->size());
+  entries.resize(program.entries()->size());
+  for (size_t i = 0; i < entries.size(); ++i) {
+    entries[i].entry = program.entries()->Get(static_cast<uint32_t>(i));
+    compile(entries[i]);
+  }
+  return reserveScratch();
+}
+
+void *CpuExecutable::address(const fb::Ref *ref) const {
+  if (!ref) return nullptr;
+  std::byte *base = nullptr;
+  uint32_t i = ref->index();
+  switch (ref->space()) {
+  case fb::Space::weight:
+    base = const_cast<std::byte *>(artifact.blob(*program.weights()->Get(i)->blob()).data());
+    break;
+  case fb::Space::state:
+    base = states.data() + state_offsets[i];
+    break;
+  case fb::Space::input:
+  case fb::Space::output:
+    base = io.data();
+    break;                 // the port's offset is added by the caller
+  case fb::Space::counter: // no kernel of the cpu has any
+  case fb::Space::arena:
+    base = arena.data();
+    break;
+  }
+  return base + ref->offset();
+}
+
+// Ports lie at offsets that depend on the entry.
+void CpuExecutable::compile(CompiledEntry &compiled) {
+  auto place = [&](const fb::Ref *ref) -> void * {
+    if (!ref) return nullptr;
+    auto *p = static_cast<std::byte *>(address(ref));
+    if (ref->space() == fb::Space::input) p += compiled.entry->inputs()->Get(ref->index())->offset();
+    if (ref->space() == fb::Space::output) p += compiled.entry->outputs()->Get(ref->index())->offset();
+    return p;
+  };
+  for (const fb::Command *command : *compiled.entry->commands()) {
+    if (auto *call = command->body_as_KernelCall()) {
+      Step step = compileCall(*call);
+      step.only_for = command->only_for();
+      for (const fb::Ref *ref : *call->args()) step.args.push_back(place(ref));
+      compiled.steps.push_back(std::move(step));
+    } else {
+      auto *matmul = command->body_as_PackedMatmul();
+      Step step = compileMatmul(*matmul);
+      step.only_for = command->only_for();
+      for (const fb::Ref *ref :
+           {matmul->a(), matmul->w(), matmul->bias(), matmul->residual(), matmul->out(), matmul->scale()})
+        step.args.push_back(place(ref));
+      compiled.steps.push_back(std::move(step));
+    }
+  }
+}
+
+CpuExecutable::Step CpuExecutable::compileCall(const fb::KernelCall &call) const {
+  Step step;
+  step.kernel = code.kernel(call.kernel());
+  step.amount = call.work();
+  step.grain = call.grain();
+  if (const fb::Gemm *gemm = call.gemm()) {
+    step.gemm = gemm;
+    step.library = true;
+    step.shape.plain = true;
+    step.shape.bf16 = gemm->bf16();
+    step.shape.transpose_a = gemm->transpose_a(), step.shape.transpose_w = gemm->transpose_w();
+    step.shape.activation = gemm->activation();
+    step.shape.bias = gemm->bias();
+    if (gemm->residual())
+      step.shape.residual =
+          samePlace(*call.args()->Get(3), *call.args()->Get(4)) ? Residual::InPlace : Residual::Elsewhere;
+  }
+  return step;
+}
+
+CpuExecutable::Step CpuExecutable::compileMatmul(const fb::PackedMatmul &call) const {
+  Step step;
+  const fb::Weight &weight = *program.weights()->Get(call.w()->index());
+  PanelLayout layout =
+      *parsePanelLayout(weight.layout()->string_view()); // checked when the artifact was read
+  step.matmul = true;
+  step.kernel = code.kernel(call.kernel());
+  step.amount = call.m();
+  step.crossover = call.crossover();
+  step.panels = layout.panels(call.n());
+  // The library's own blocks of two rows end at 32; it is faster with them where it has AMX.
+  const bool floats = weight.dtype() == fb::DType::f32 && layout.interleave == 1,
+             pairs =
+                 call.a_bf16() && layout.interleave == 2 && call.k() % 32 == 0 && hostHasFeature("amx-bf16");
+  step.library = (floats || pairs) && !call.scale() && layout.k_block == 16 && layout.n_block == 64;
+  step.shape.bf16 = pairs;
+  step.shape.k = call.k();
+  step.shape.n = call.n();
+  step.shape.a_stride = call.a_stride();
+  step.shape.activation = call.activation();
+  step.shape.bias = call.bias() != nullptr;
+  if (call.residual())
+    step.shape.residual = samePlace(*call.residual(), *call.out()) ? Residual::InPlace : Residual::Elsewhere;
+  return step;
+}
+
+// The library's working memory is taken now, for the most rows that the bounds allow.
+Result<void> CpuExecutable::reserveScratch() {
+  uint64_t bytes = 0;
+  for (CompiledEntry &compiled : entries) {
+    std::vector<int64_t> bounds(compiled.entry->bounds()->begin(), compiled.entry->bounds()->end());
+    for (Step &step : compiled.steps) {
+      if (!step.library) continue;
+      const Task most = plan(step, bounds);
+      step.library = most.library;
+      if (!step.library) continue;
+      MatmulShape shape = shapeOf(step, most);
+      for (int64_t m : {shape.m, step.gemm ? shape.m : step.crossover + 1}) {
+        shape.m = m;
+        LINNET_ASSIGN(uint64_t need, library->scratchBytes(shape));
+        bytes = std::max(bytes, need);
+      }
+    }
+  }
+  if (bytes == 0) return {};
+  LINNET_TRY(requireMemory(bytes, "working memory of matmuls"));
+  LINNET_ASSIGN(scratch, Reservation::allocate(bytes, "working memory of matmuls"));
+  return {};
+}
+
+} // namespace linnet::cpu
