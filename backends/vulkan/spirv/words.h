@@ -1,0 +1,14 @@
+// What the builder's files share: enumerators as the words of an instruction, and choices made once.
+#pragma once
+#include "backends/vulkan/spirv/builder.h"
+
+namespace linnet::spirv {
+
+inline uint32_t word(auto value) { return static_cast<uint32_t>(value); }
+inline bool isFloat(Type type) { return type.kind == Kind::f32 || type.kind == Kind::f16; }
+
+constexpr auto kUniform = spv::StorageClass::StorageBuffer;
+constexpr uint32_t kBuffersOrdered = static_cast<uint32_t>(spv::MemorySemanticsMask::AcquireRelease) |
+                                     static_cast<uint32_t>(spv::MemorySemanticsMask::UniformMemory);
+
+} // namespace linnet::spirv
