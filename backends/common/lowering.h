@@ -1,6 +1,6 @@
 // What every backend does the same way when it lowers a planned module to a Program: dimensions' numbers,
 // ports and states, where operands lie, weights, costs. A backend derives, says what each op becomes
-// (lowerOp), and adds its code. Weights: lower_weights.cpp.
+// (lowerOp), and adds its code. Entries: lower_entry.cpp, weights: lower_weights.cpp.
 #pragma once
 #include "backends/common/fused.h"
 #include "backends/common/kernel_types.h"
