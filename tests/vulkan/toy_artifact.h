@@ -98,6 +98,25 @@ inline void writeOne(const std::string &path, const OneShader &one) {
   finish(writer, std::move(program));
 }
 
+// A weight of `count` numbers: 0, 1/4, 1/2, ...
+inline void addQuarters(ArtifactWriter &writer, fb::ProgramT &program, size_t count) {
+  std::vector<float> values(count);
+  for (size_t i = 0; i < count; ++i) values[i] = static_cast<float>(i) / 4;
+  program.weights.push_back(weightOf(writer, values));
+}
+
+// Entry main, so far: x [batch, 8] -> y [batch, 8], batch <= 64.
+inline std::unique_ptr<fb::EntryT> mainEntry(uint64_t io_bytes) {
+  auto entry = std::make_unique<fb::EntryT>();
+  entry->name = "main";
+  entry->bounds = {64};
+  entry->arena_bytes = 2048;
+  entry->io_bytes = io_bytes;
+  entry->inputs.push_back(port("x", fb::DType::f32, shape(symbol(0), constant(8)), 0, 2048));
+  entry->outputs.push_back(port("y", fb::DType::f32, shape(symbol(0), constant(8)), 2048, 2048));
+  return entry;
+}
+
 // Entry next: x, t [batch, 8] -> y = 2 x + t.
 inline std::unique_ptr<fb::EntryT> nextEntry() {
   auto entry = std::make_unique<fb::EntryT>();
@@ -131,17 +150,9 @@ inline void write(const std::string &path) {
   program->shaders.push_back(shader(writer, "affine_plain", affine(), 3, 1));
   program->shaders.push_back(shader(writer, "rows", rows(), 2, 3));
   program->shaders.push_back(shader(writer, "count", count(), 2, 0, 1));
-  std::vector<float> values(1000);
-  for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i) / 4;
-  program->weights.push_back(weightOf(writer, values));
+  addQuarters(writer, *program, 1000);
   addCounter(*program);
-  auto entry = std::make_unique<fb::EntryT>();
-  entry->name = "main";
-  entry->bounds = {64};
-  entry->arena_bytes = 2048;
-  entry->io_bytes = 16384;
-  entry->inputs.push_back(port("x", fb::DType::f32, shape(symbol(0), constant(8)), 0, 2048));
-  entry->outputs.push_back(port("y", fb::DType::f32, shape(symbol(0), constant(8)), 2048, 2048));
+  auto entry = mainEntry(16384);
   entry->outputs.push_back(port("all", fb::DType::f32, shape(constant(1000)), 4096, 4000));
   entry->outputs.push_back(port("count", fb::DType::f32, shape(constant(1)), 8128, 4));
   using A = fb::Access;
