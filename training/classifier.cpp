@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <memory>
-#include <numeric>
 
 namespace linnet::training {
 namespace {
@@ -67,14 +66,8 @@ Result<std::vector<Answer>> Classifier::classify(const std::vector<Record> &reco
   size_t cut = 0;
   LINNET_ASSIGN(std::vector<Example> examples,
                 examplesOf(records, {}, tokenizer, static_cast<size_t>(max_seq), where, cut));
-  // Texts of like length together: less padding.
-  std::vector<size_t> order(examples.size());
-  std::iota(order.begin(), order.end(), size_t(0));
-  std::stable_sort(order.begin(), order.end(),
-                   [&](size_t a, size_t b) { return examples[a].ids.size() < examples[b].ids.size(); });
-  std::vector<Example> sorted;
-  for (size_t i : order) sorted.push_back(std::move(examples[i]));
-  auto source = paddedBatches(std::move(sorted), max_batch, 0, false);
+  const std::vector<size_t> order = sortByLength(examples); // less padding
+  auto source = paddedBatches(std::move(examples), max_batch, 0, false);
   std::vector<Answer> answers(records.size());
   const std::string wanted[] = {"scores"};
   for (int64_t i = 0; i < source->count(); ++i) {

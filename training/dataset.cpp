@@ -302,6 +302,17 @@ Result<std::vector<Example>> examplesOf(const std::vector<Record> &records,
   return examples;
 }
 
+std::vector<size_t> sortByLength(std::vector<Example> &examples) {
+  std::vector<size_t> order(examples.size());
+  std::iota(order.begin(), order.end(), size_t(0));
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return examples[a].ids.size() < examples[b].ids.size(); });
+  std::vector<Example> sorted;
+  for (size_t i : order) sorted.push_back(std::move(examples[i]));
+  examples = std::move(sorted);
+  return order;
+}
+
 std::unique_ptr<BatchSource> paddedBatches(std::vector<Example> examples, int64_t rows, uint64_t seed,
                                            bool shuffled) {
   return std::make_unique<PaddedBatches>(std::move(examples), rows, seed, shuffled);

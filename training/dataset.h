@@ -64,6 +64,9 @@ Result<std::vector<Example>> examplesOf(const std::vector<Record> &records,
                                         const std::vector<int32_t> &labels, const Tokenizer &tokenizer,
                                         size_t max_seq, const std::string &where, size_t &cut);
 
+/// The shortest first, those of one length as they were. Example i was number result[i] before.
+std::vector<size_t> sortByLength(std::vector<Example> &examples);
+
 /// Batches of at most `rows` examples of like length: of each run of 16 batches in the drawn order, the
 /// examples are sorted by length, and then the batches' order is drawn. `shuffled` false: in the examples'
 /// order.

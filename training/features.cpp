@@ -3,7 +3,6 @@
 #include "support/error.h"
 
 #include <algorithm>
-#include <numeric>
 
 namespace linnet::training {
 
@@ -18,14 +17,8 @@ Result<Features> embedExamples(const std::string &artifact, const LoadOptions &o
   features.width = entry->outputs[0].largest[1];
   features.values.resize(examples.size() * static_cast<size_t>(features.width));
   for (const Example &example : examples) features.labels.push_back(example.label);
-  // Texts of like length together: less padding.
-  std::vector<size_t> order(examples.size());
-  std::iota(order.begin(), order.end(), size_t(0));
-  std::stable_sort(order.begin(), order.end(),
-                   [&](size_t a, size_t b) { return examples[a].ids.size() < examples[b].ids.size(); });
-  std::vector<Example> sorted;
-  for (size_t i : order) sorted.push_back(std::move(examples[i]));
-  auto source = paddedBatches(std::move(sorted), max_batch, 0, false);
+  const std::vector<size_t> order = sortByLength(examples); // less padding
+  auto source = paddedBatches(std::move(examples), max_batch, 0, false);
   for (int64_t i = 0; i < source->count(); ++i) {
     if (progress && !progress(static_cast<double>(i) / static_cast<double>(source->count())))
       return Error{"interrupted"};

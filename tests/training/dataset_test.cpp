@@ -128,6 +128,17 @@ TEST_CASE("a prompt is read and not learned, and texts end") {
   CHECK(batch.counted == 5);
 }
 
+TEST_CASE("examples sorted by length say where they were") {
+  std::vector<Example> examples;
+  for (size_t n : {3, 1, 2, 1}) {
+    examples.emplace_back();
+    examples.back().ids.assign(n, static_cast<TokenId>(examples.size() - 1));
+  }
+  CHECK(sortByLength(examples) == std::vector<size_t>{1, 3, 2, 0});
+  for (size_t i = 0; i < 4; ++i) CHECK(examples[i].ids.size() == std::vector<size_t>{1, 1, 2, 3}[i]);
+  CHECK(examples[1].ids == std::vector<TokenId>{3});
+}
+
 TEST_CASE("padded batches hold every example once, texts of like length together") {
   std::vector<Example> examples;
   for (int i = 0; i < 403; ++i)
