@@ -1,48 +1,16 @@
 // Shaders as the host executes them (runtime/vulkan/host): right numbers, what is known of them, and no harm
 // done by code that no kernel generator writes. That it gives what drivers give is seen wherever a program is
 // loaded on one: the conformance cases' last choices would be put aside.
-#include "backends/vulkan/spirv/builder.h"
-#include "runtime/vulkan/host/workgroup.h"
 #include "tests/catch.h"
+#include "tests/vulkan/host_bench.h"
 
-#include <bit>
 #include <cmath>
-#include <cstring>
-#include <random>
 
 using namespace linnet;
-using namespace linnet::vulkan;
+using namespace linnet::testing;
 using spirv::Builder;
 
 namespace {
-
-constexpr uint64_t kEnough = 1 << 24;
-
-/// One binding for each list of words, all known but for the outputs'.
-struct Bench {
-  std::vector<std::vector<uint32_t>> words;
-  std::vector<std::vector<Mark>> marks;
-  HostCall call;
-
-  using Words = std::vector<uint32_t>;
-  explicit Bench(std::vector<Words> given, std::vector<uint32_t> push = {}) : words(std::move(given)) {
-    call.push = std::move(push);
-    for (auto &list : words) marks.emplace_back(list.size(), kFilled);
-    for (size_t i = 0; i < words.size(); ++i)
-      call.bindings.push_back({{{0, words[i].size(), words[i].data(), marks[i].data()}}});
-  }
-  Result<bool> run(const spirv::Words &code, uint64_t work = kEnough) {
-    LINNET_ASSIGN(const SpirvCode parsed, SpirvCode::parse(std::as_bytes(std::span(code))));
-    return Workgroup(parsed, call).run({0, 0, 0}, work);
-  }
-  float number(size_t binding, size_t i) const { return std::bit_cast<float>(words[binding][i]); }
-};
-
-std::vector<uint32_t> bits(const std::vector<float> &values) {
-  std::vector<uint32_t> words;
-  for (float value : values) words.push_back(std::bit_cast<uint32_t>(value));
-  return words;
-}
 
 /// out[lane] = the sum of in[0] to in[lane], each lane's part gone through shared memory.
 spirv::Words runningSum() {
@@ -188,26 +156,8 @@ TEST_CASE("damaged code does no harm") {
   std::mt19937 random(7);
   size_t ran = 0;
   for (int round = 0; round < 20000; ++round) {
-    spirv::Words damaged = code;
-    for (int k = 0; k < 1 + round % 3; ++k) {
-      uint32_t &word = damaged[random() % damaged.size()];
-      switch (random() % 4) {
-      case 0:
-        word = static_cast<uint32_t>(random());
-        break;
-      case 1:
-        word ^= 1u << random() % 32;
-        break;
-      case 2:
-        word = code[random() % code.size()];
-        break;
-      default:
-        word = static_cast<uint32_t>(random() % 64);
-      }
-    }
-    if (round % 10 == 0) damaged.resize(random() % damaged.size());
     Bench bench({bits({1, 2, 3, 4, 5, 6, 7, 8}), bits(std::vector<float>(8, -1))}, {6});
-    ran += bench.run(damaged, 1 << 14).ok();
+    ran += bench.run(damaged(code, random, round), 1 << 14).ok();
   }
   CHECK(ran > 1000); // harmless changes
 }

@@ -21,13 +21,15 @@ std::shared_ptr<void> reserve(uint64_t bytes) {
 bool HostMemory::add(uint32_t buffer, uint64_t begin, uint64_t end) {
   const uint64_t words = (end - begin) / 4;
   auto data = reserve(words * 4), marks = reserve(words * sizeof(Mark));
-  if (!data || !marks) return words == 0;
+  auto log = reserve(watched ? words * sizeof(WordLog) : 0);
+  if (!data || !marks || (watched && !log)) return words == 0;
   areas.push_back({buffer,
                    begin,
                    begin + words * 4,
                    static_cast<uint32_t *>(data.get()),
                    static_cast<Mark *>(marks.get()),
-                   {data, marks}});
+                   static_cast<WordLog *>(log.get()),
+                   {data, marks, log}});
   return true;
 }
 
@@ -46,7 +48,8 @@ HostBinding HostMemory::bind(uint32_t buffer, uint64_t offset, uint64_t size) co
     if (area.buffer != buffer || begin >= end) continue;
     const uint64_t inside = (begin - area.begin) / 4;
     binding.segments.push_back({(begin - offset) / 4, (end - offset) / 4, area.data + inside,
-                                area.marks ? area.marks + inside : nullptr});
+                                area.marks ? area.marks + inside : nullptr,
+                                area.log ? area.log + inside : nullptr});
   }
   return binding;
 }

@@ -1,5 +1,7 @@
 // Memory of a device as the host keeps it beside, with what of it is known.
 #pragma once
+#include "runtime/vulkan/host/watch.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -19,11 +21,13 @@ struct Segment {
   uint64_t begin = 0, end = 0;
   uint32_t *data = nullptr;
   Mark *marks = nullptr;
+  WordLog *log = nullptr; ///< null: nobody watches
 };
 
 /// What is bound at one binding.
 struct HostBinding {
   std::vector<Segment> segments;
+  uint32_t texel_words = 0; ///< of a texel buffer
   const Segment *find(uint64_t word) const {
     for (const Segment &s : segments)
       if (word >= s.begin && word < s.end) return &s;
@@ -34,6 +38,8 @@ struct HostBinding {
 /// Parts of a device's buffers. Costs memory only where something is written.
 class HostMemory {
 public:
+  /// `watched`: it is noted who touches a word.
+  explicit HostMemory(bool watched = false) : watched(watched) {}
   /// Bytes [begin, end) of a buffer, of which nothing is known; false: there is no memory. Multiples of 4.
   /// Not to overlap with others.
   bool add(uint32_t buffer, uint64_t begin, uint64_t end);
@@ -49,8 +55,10 @@ private:
     uint64_t begin = 0, end = 0;
     uint32_t *data = nullptr;
     Mark *marks = nullptr;
-    std::shared_ptr<void> owned[2] = {};
+    WordLog *log = nullptr;
+    std::shared_ptr<void> owned[3] = {};
   };
+  const bool watched;
   std::vector<Area> areas;
 };
 

@@ -4,12 +4,24 @@
 #include "support/error.h"
 
 #include <algorithm>
+#include <numeric>
 
 namespace linnet::vulkan {
 namespace {
 
 constexpr uint32_t kNowhere = ~uint32_t(0);
 constexpr int kMostDepth = 64;
+constexpr uint32_t kMostSubgroup = 128;
+constexpr uint64_t kMostNumbers = 1 << 24; // of all subgroups
+
+// Neighbours far apart from each other.
+std::vector<uint32_t> invocations(uint32_t lanes, bool scattered) {
+  std::vector<uint32_t> of(lanes);
+  uint32_t stride = scattered ? 37 : 1;
+  while (std::gcd(stride, lanes) != 1) ++stride;
+  for (uint32_t l = 0; l < lanes; ++l) of[l] = l * stride % lanes;
+  return of;
+}
 
 } // namespace
 
@@ -18,8 +30,23 @@ Workgroup::Workgroup(const SpirvCode &code, const HostCall &call)
   registers.resize(size_t(code.registers) * lanes);
   function.resize(size_t(code.function_words) * lanes);
   workgroup.resize(code.workgroup_words);
+  invocation = invocations(lanes, call.scattered);
+  if (call.watch) workgroup_log.resize(workgroup.size());
+  if (refusal()) matrix_file.resize(size_t(code.matrix_numbers) * subgroups());
   for (const auto &[slot, value] : code.constants)
     std::fill_n(registers.begin() + static_cast<ptrdiff_t>(size_t(slot) * lanes), lanes, value);
+  for (const auto &[id, value] : code.full_matrices)
+    for (uint32_t s = 0; s < subgroups() && !matrix_file.empty(); ++s)
+      std::fill_n(matrix(id, s), code.matrices.at(id).size(), value);
+}
+
+Result<void> Workgroup::refusal() const {
+  if (!code.baseline && !call.subgroup)
+    return Error{"the shader asks for more than every device has, and the host knows nothing of this one"};
+  if (call.subgroup > kMostSubgroup) return errorf("no device has subgroups of {}", call.subgroup);
+  if (uint64_t(code.matrix_numbers) * subgroups() > kMostNumbers)
+    return Error{"the shader's matrices are too large for the host"};
+  return {};
 }
 
 bool Workgroup::any() const { return std::ranges::find(mask, 1) != mask.end(); }
@@ -30,10 +57,31 @@ Result<bool> Workgroup::run(std::array<uint32_t, 3> number, uint64_t &work) {
   tainted.assign(lanes, 0);
   // What no lane has written counts as known: kernels read it, but make nothing of it.
   workgroup_known.assign(workgroup.size(), 1);
+  LINNET_TRY(refusal());
+  if (call.watch) forget();
   auto ended = execute(0, kNowhere, kNowhere, 0);
   work = left;
   if (!ended) return ended.error();
   return sure;
+}
+
+void Workgroup::forget() {
+  call.watch->beginGroup();
+  std::ranges::fill(workgroup, kPoison);
+  std::ranges::fill(function, kPoison);
+}
+
+// All lanes are there already: what is left is to see that they would be.
+void Workgroup::meet(const CodeInstruction &i) {
+  if (!call.watch) return;
+  const auto here = static_cast<uint32_t>(std::ranges::count(mask, 1));
+  if (i.op == Opcode::memory_barrier) {
+    call.watch->fence(i.in[0], here == lanes);
+    return;
+  }
+  if (here < lanes)
+    call.watch->report(fmt::format("{} of {} invocations reach a barrier of the workgroup", here, lanes));
+  call.watch->barrier(i.in[0]);
 }
 
 // From one instruction on to the label `stop`, or the function's end.
@@ -42,7 +90,7 @@ Result<Workgroup::Ended> Workgroup::execute(uint32_t from, uint32_t stop, uint32
   for (uint32_t at = from; at != stop;) {
     if (at >= code.code.size()) return Error{"the shader's code does not end"};
     const CodeInstruction &i = code.code[at];
-    const uint64_t cost = uint64_t(std::max<uint32_t>(i.width, 1)) * lanes;
+    const uint64_t cost = costOf(i);
     if (left < cost) return Error{"too much work for the host"};
     left -= cost;
     switch (i.op) {
@@ -77,9 +125,16 @@ Result<Workgroup::Ended> Workgroup::execute(uint32_t from, uint32_t stop, uint32
       at = i.in[1];
       break;
     }
+    case Opcode::control_barrier:
+    case Opcode::memory_barrier:
+      meet(i);
+      if (call.watch && call.watch->found()) return Error{call.watch->what()};
+      ++at;
+      break;
     default:
-      if (!calculate(i) && !access(i))
+      if (!calculate(i) && !access(i) && !together(i) && !matrices(i))
         return errorf("the host cannot execute instruction {}", static_cast<uint16_t>(i.op));
+      if (call.watch && call.watch->found()) return Error{call.watch->what()};
       ++at;
     }
   }

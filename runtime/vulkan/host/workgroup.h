@@ -1,8 +1,11 @@
 // A workgroup of a compute shader, executed by the host: all its invocations ("lanes") do one instruction,
-// then the next one, under a mask, so that barriers are nothing to do.
+// then the next one, under a mask, so that barriers are nothing to do. What a GPU, whose lanes don't, would
+// make of the code is for a Watch to see.
 #pragma once
 #include "runtime/vulkan/host/host_memory.h"
 #include "runtime/vulkan/host/spirv_code.h"
+
+#include <optional>
 
 namespace linnet::vulkan {
 
@@ -11,6 +14,12 @@ struct HostCall {
   std::vector<uint32_t> push;
   std::vector<HostBinding> bindings;
   Mark mark = kFirstStep; ///< for what is written
+  uint32_t subgroup = 0;  ///< lanes of a subgroup; 0: none is known, such code is refused
+  /// Lane n is another invocation than number n: a device says nothing of it.
+  bool scattered = false;
+  /// Not null: what no device need bear is an error, be it a race, a barrier that some lanes don't reach, or
+  /// a number from outside of an array; what nobody has written is kPoison.
+  Watch *watch = nullptr;
 };
 
 class Workgroup {
@@ -30,22 +39,51 @@ private:
   Result<Ended> execute(uint32_t from, uint32_t stop, uint32_t loop_end, int depth);
   Result<Ended> choose(const CodeInstruction &branch, uint32_t merge, uint32_t loop_end, int depth);
   Result<Ended> repeat(uint32_t header, uint32_t first, uint32_t merge, int depth);
+  Result<void> refusal() const;
+  void forget();
+  void meet(const CodeInstruction &i);
   bool calculate(const CodeInstruction &i);
   bool calculateFloats(const CodeInstruction &i);
   bool calculateIntegers(const CodeInstruction &i);
   bool arrange(const CodeInstruction &i);
   bool extended(const CodeInstruction &i);
   void halves(const CodeInstruction &i);
+  void roundHalves(const CodeInstruction &i);
+  // workgroup_subgroups.cpp
+  bool together(const CodeInstruction &i);
+  template <class F> void reduce(const CodeInstruction &i, F f);
+  bool exchange(const CodeInstruction &i);
+  void takeFrom(const CodeInstruction &i, uint32_t lane, uint32_t from);
+  /// Calls f(subgroup, first lane, end) for those with a lane that is meant.
+  template <class F> void forSubgroups(const char *what, F f);
+  // workgroup_matrices.cpp
+  bool matrices(const CodeInstruction &i);
+  void moveMatrix(const CodeInstruction &i, uint32_t subgroup);
+  void multiplyAdd(const CodeInstruction &i, uint32_t subgroup);
+  float *matrix(uint32_t id, uint32_t subgroup);
+  uint64_t costOf(const CodeInstruction &i) const;
+  // workgroup_memory.cpp
   bool access(const CodeInstruction &i);
+  void fetch(const CodeInstruction &i);
   void loadBuffer(const CodeInstruction &i, const CodeVariable &v, const uint32_t *index);
   void storeBuffer(const CodeInstruction &i, const CodeVariable &v, const uint32_t *index);
   void atomic(const CodeInstruction &i, const CodeVariable &v, const uint32_t *index);
+  void count(const CodeVariable &v);
   void loadLocal(const CodeInstruction &i, const CodeVariable &v, const uint32_t *index);
   void storeLocal(const CodeInstruction &i, const CodeVariable &v, const uint32_t *index);
   template <class F> void forWords(const CodeVariable &v, uint32_t width, const uint32_t *index, F f);
   bool loadInput(const CodeInstruction &i, const CodeVariable &v);
+  std::optional<uint32_t> inputOf(const CodeVariable &v, uint32_t lane, uint32_t k) const;
+  const CodeVariable &variableOf(uint32_t pointer) const { return code.variables[code.variable[pointer]]; }
   const HostBinding *bindingOf(const CodeVariable &v) const;
   void taint(uint32_t lane) { tainted[lane] = 1, sure = false; }
+  // What a watch is told.
+  std::string place(const CodeVariable &v, uint64_t word) const;
+  void outside(uint32_t lane, const CodeVariable &v, uint64_t word);
+  void touch(Watch::Access how, uint16_t unit, const CodeVariable &v, WordLog *log, uint64_t word);
+  uint16_t unitOf(uint32_t lane) const { return call.watch->unitOf(lane, subgroupSize()); }
+  uint32_t subgroupSize() const { return call.subgroup ? call.subgroup : 1; }
+  uint32_t subgroups() const { return (lanes + subgroupSize() - 1) / subgroupSize(); }
   bool any() const;
 
   uint32_t *reg(uint32_t id) { return registers.data() + size_t(code.slot[id]) * lanes; }
@@ -58,6 +96,9 @@ private:
   const HostCall &call;
   uint32_t lanes;
   std::vector<uint32_t> registers, function, workgroup; ///< each word of all lanes; but workgroup's one word
+  std::vector<float> matrix_file;                       ///< of each matrix those of all subgroups
+  std::vector<uint32_t> invocation;                     ///< of each lane
+  std::vector<WordLog> workgroup_log;
   Lanes mask, tainted;
   std::vector<uint8_t> workgroup_known;
   std::array<uint32_t, 3> group = {};

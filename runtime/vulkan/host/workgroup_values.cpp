@@ -60,7 +60,15 @@ template <class F> void Workgroup::map3(const CodeInstruction &i, F compute) {
 }
 
 bool Workgroup::calculate(const CodeInstruction &i) {
-  return calculateFloats(i) || calculateIntegers(i) || arrange(i) || extended(i);
+  if (!calculateFloats(i) && !calculateIntegers(i) && !arrange(i) && !extended(i)) return false;
+  if (i.half) roundHalves(i);
+  return true;
+}
+
+// Of one operation in f32, which has more than twice f16's digits: as rounded as if done in f16.
+void Workgroup::roundHalves(const CodeInstruction &i) {
+  map1({.width = i.width, .result = i.result, .in = {i.result}},
+       [](uint32_t a) { return u(fromHalf(toHalf(f(a)))); });
 }
 
 // clang-format off: a table
@@ -103,6 +111,9 @@ bool Workgroup::calculateFloats(const CodeInstruction &i) {
     return true;
   case convert_s_to_f:
     map1(i, [](U a) { return u(float(s(a))); });
+    return true;
+  case f_convert: // to f32: it is one; to f16: rounded behind
+    map1(i, [](U a) { return a; });
     return true;
   case convert_u_to_f:
     map1(i, [](U a) { return u(float(a)); });
