@@ -209,12 +209,18 @@ struct SubgroupAttention {
     if (spec.append) append(at, query, softmax, sums);
     Value out = b.mul(b.add(b.mul(at.row, e.extent(spec.heads)), at.head), e.u(uint64_t(spec.head_size)));
     Value none = b.eq(b.get(total), e.f(0)), scale = b.div(e.f(1), b.get(total));
-    for (uint32_t i = 0; i < each; ++i)
-      for (int c = 0; c < 4; ++c) {
-        Value x = b.mul(b.extract(b.get(sums[i]), c), scale);
-        e.store(3, b.add(out, b.add(b.mul(mine(i), e.u(4)), e.u(uint64_t(c)))), spec.type,
-                b.select(none, e.f(0), x));
-      }
+    for (uint32_t i = 0; i < each; ++i) {
+      auto storeFour = [&] {
+        for (int c = 0; c < 4; ++c) {
+          Value x = b.mul(b.extract(b.get(sums[i]), c), scale);
+          e.store(3, b.add(out, b.add(b.mul(mine(i), e.u(4)), e.u(uint64_t(c)))), spec.type,
+                  b.select(none, e.f(0), x));
+        }
+      };
+      // Two invocations that write one number are a race, be it the same.
+      const Value once = owns(i);
+      once ? b.ifThen(once, storeFour) : storeFour();
+    }
   }
 
   /// See Attention::append.

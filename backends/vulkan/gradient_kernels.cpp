@@ -165,8 +165,10 @@ Kernel scatterAddKernel(const ScatterAddSpec &spec) {
     Value base = b.mul(row.at, columns), last = b.sub(columns, e.u(1));
     auto column = [&](uint32_t j) { return b.add(first, e.u(j * kItems)); };
     std::vector<Variable> sums;
-    for (uint32_t j = 0; j < own; ++j)
-      sums.push_back(b.variable(e.load(2, b.add(base, b.min(column(j), last)), kFloat)));
+    for (uint32_t j = 0; j < own; ++j) { // what others may be writing is not to be read
+      sums.push_back(b.variable(e.f(0)));
+      b.ifThen(b.lt(column(j), columns), [&] { b.set(sums[j], e.load(2, b.add(base, column(j)), kFloat)); });
+    }
     auto add = [&](Value i) {
       b.ifThen(b.eq(id(i), row.number), [&] {
         Value from = b.mul(i, columns);

@@ -67,7 +67,7 @@ struct MatrixMatmul {
     Value own = b.mul(subgroup, e.u(shape.m * shape.n)), lane = b.subgroupLane();
     for (uint32_t i = 0; i < down; ++i)
       for (uint32_t j = 0; j < across; ++j) {
-        b.barrier();
+        if (i + j) b.barrier(); // the one before is read; that of the tile before was, before its last step
         b.storeMatrix(out, own, shape.n, b.get(sums[i * across + j]));
         b.barrier();
         b.forRange(lane, e.u(shape.m * shape.n), e.u(shape.subgroup), [&](Value element) {
