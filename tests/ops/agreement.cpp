@@ -105,6 +105,7 @@ struct Comparison {
     pipeline.target = runner.target;
     auto run = runner.load(module, weights, pipeline);
     if (!run) FAIL(run.error().message);
+    if (!*run) return;
     Named states;
     for (int repeat = agreement.filling.empty() ? 0 : -1; repeat < agreement.repeats; ++repeat) {
       const Named inputs = drawInputs(repeat < 0);

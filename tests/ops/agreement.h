@@ -15,11 +15,13 @@ namespace linnet::testing {
 /// runnersUnderTest.
 struct Runner {
   std::string name, target;
+  /// None where another runner does the very same for a module.
   using Run = std::function<Result<reference::Named>(std::string_view entry, const reference::Named &inputs)>;
   std::function<Result<Run>(mlir::ModuleOp module, const reference::WeightProvider &weights,
                             const PipelineSpec &)>
       load;
   double tolerance = 0; ///< at least, where it rounds more than the others
+  bool slow = false;    ///< a thousand times as slow as a device: what takes one seconds is left to others
 };
 std::vector<Runner> runnersUnderTest();
 
