@@ -190,7 +190,7 @@ private:
     node.kind = kindOf(op);
     node.view = op->hasAttr("linnet.view");
     node.in_place = op->hasAttr("linnet.in_place");
-    if (isCommand(op)) node.number = next++;
+    if (computes(op)) node.number = next++;
     node.name = op->getName().stripDialect().str();
     node.place = placeOf(op);
     node.layer = layerOf(node.place);
@@ -287,7 +287,7 @@ std::string boundsText(func::FuncOp function) {
 
 } // namespace
 
-bool isCommand(Operation *op) {
+bool computes(Operation *op) {
   return !llvm::isa<ParamOp, ConstantOp>(op) && !op->hasAttr("linnet.view") &&
          !op->hasTrait<OpTrait::IsTerminator>();
 }

@@ -140,19 +140,17 @@ void Dump::addKernel(const std::string &name, const std::string &isa, const std:
 
 void Dump::writeKernels(const fb::ProgramT &program) {
   for (const auto &entry : program.entries)
-    for (size_t i = 0; i < entry->commands.size(); ++i) {
-      const fb::CommandT &command = *entry->commands[i];
+    for (const auto &command_of : entry->commands) {
+      const fb::CommandT &command = *command_of;
+      const std::string user = fmt::format("{} {}", entry->name, command.location);
       const auto *call = command.body.AsKernelCall();
       const auto *matmul = command.body.AsPackedMatmul();
       const size_t kernel = call ? call->kernel : matmul ? matmul->kernel : program.kernels.size();
-      if (kernel < program.kernels.size())
-        targets.back().uses[program.kernels[kernel]].push_back(
-            fmt::format("{} #{} {}", entry->name, i, command.location));
+      if (kernel < program.kernels.size()) targets.back().uses[program.kernels[kernel]].push_back(user);
       if (const auto *dispatch = command.body.AsDispatch())
         for (const auto &choice : dispatch->choices)
           for (const auto &step : choice->steps)
-            targets.back().uses[program.shaders[step->shader]->name].push_back(
-                fmt::format("{} #{} {}", entry->name, i, command.location));
+            targets.back().uses[program.shaders[step->shader]->name].push_back(user);
     }
   std::vector<std::string> names;
   for (const auto &[name, ignored] : kernels) names.push_back(name);
