@@ -152,9 +152,6 @@ void CpuExecutable::runKernels(const CompiledEntry &entry, size_t first, size_t 
   team.worked(waited.load(std::memory_order_relaxed), begin, profileNow());
 }
 
-// Where piece number `piece` begins, in grains.
-static int64_t split(int64_t grains, int64_t pieces, int64_t piece) { return grains * piece / pieces; }
-
 // One thread's part of commands [first, last): of each it claims pieces, contiguous items in multiples of the
 // grain, until none is left. A few pieces a thread, so that a slower one takes fewer. Stamped, it notes when
 // it began and ended its pieces, and nothing where it found none left.
@@ -171,8 +168,8 @@ void CpuExecutable::runShare(const CompiledEntry &entry, size_t first, size_t la
     int64_t started = kStamped ? profileNow() : 0;
     int64_t ended = 0;
     for (uint32_t piece; (piece = progress[i].claim(self, all, count)) < count;) {
-      int64_t begin = split(grains, pieces, piece) * task.grain;
-      int64_t end = std::min(split(grains, pieces, piece + 1) * task.grain, task.items);
+      int64_t begin = partBegin(grains, pieces, piece) * task.grain;
+      int64_t end = std::min(partBegin(grains, pieces, piece + 1) * task.grain, task.items);
       step.kernel(task.dims, step.args.data(), begin, end);
       if (kStamped) ended = profileNow(); // before others may go on to the next command
       progress[i].finish(count);

@@ -12,6 +12,9 @@
 
 namespace linnet::cpu {
 
+/// Where part number `part` of `total` begins, of `parts` that differ by one at most.
+inline int64_t partBegin(int64_t total, int64_t parts, int64_t part) { return total * part / parts; }
+
 class Progress {
 public:
   /// Before anything else: for teams of up to `threads`.
@@ -21,15 +24,12 @@ public:
     for (int i = 0; i < threads; ++i) begun[static_cast<size_t>(i)].store(0, std::memory_order_relaxed);
     done.store(0, std::memory_order_relaxed);
   }
-  /// The first of the pieces that are thread number `thread`'s own.
-  static uint32_t firstOf(uint32_t thread, uint32_t threads, uint32_t pieces) {
-    return static_cast<uint32_t>(uint64_t(pieces) * thread / threads);
-  }
   /// A piece of `pieces` for a thread of so many, or `pieces`: there is none left.
   uint32_t claim(uint32_t thread, uint32_t threads, uint32_t pieces) {
     for (uint32_t i = 0; i < threads; ++i) {
       uint32_t owner = (thread + i) % threads;
-      uint32_t first = firstOf(owner, threads, pieces), end = firstOf(owner + 1, threads, pieces);
+      auto first = static_cast<uint32_t>(partBegin(pieces, threads, owner)); // of the owner's pieces
+      auto end = static_cast<uint32_t>(partBegin(pieces, threads, int64_t(owner) + 1));
       if (begun[owner].load(std::memory_order_relaxed) >= end - first) continue;
       uint32_t piece = first + begun[owner].fetch_add(1, std::memory_order_relaxed);
       if (piece < end) return piece;
