@@ -15,6 +15,7 @@
 #include "runtime/device.h"
 #include "support/error.h"
 #include "support/file.h"
+#include "support/json.h"
 #include "support/scratch_directory.h"
 
 #include <algorithm>

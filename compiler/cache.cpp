@@ -6,6 +6,7 @@
 #include "support/cache_directory.h"
 #include "support/error.h"
 #include "support/file.h"
+#include "support/processor.h"
 
 #include "llvm/ADT/StringRef.h"
 #include "llvm/TargetParser/Host.h"
@@ -94,7 +95,7 @@ Result<std::string> CompileCache::keyOf(const std::vector<std::string> &files,
   for (const std::string &target : options.targets) {
     text += "target " + target + "\n";
     if (target.find(":native") != std::string::npos)
-      text += "host " + llvm::sys::getHostCPUName().str() + "\n";
+      text += fmt::format("host {} {}\n", llvm::sys::getHostCPUName().str(), processorLimit());
   }
   text += fmt::format("context {} batch {} level {} dtype {} cache {} pipeline {}\n", options.max_context,
                       options.max_batch, options.opt_level, options.dtype, options.kv_cache,

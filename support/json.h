@@ -1,14 +1,13 @@
 // JSON from untrusted files: nlohmann's parser behind a limit on nesting and an error that names the file and
 // place.
 #pragma once
+#include "support/json_fwd.h"
 #include "support/result.h"
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 
 namespace linnet {
-using Json = nlohmann::ordered_json;
-
 constexpr size_t kMaxJsonKeys = 1 << 16;
 
 /// Parses `text`; `where` (a file name) starts the error message. Refuses nesting deeper than `max_depth`,

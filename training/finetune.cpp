@@ -3,6 +3,7 @@
 #include "linnet/session.h"
 #include "support/error.h"
 #include "support/file.h"
+#include "support/json.h"
 #include "training/compiled_program.h"
 #include "training/features.h"
 #include "training/finetune_data.h"

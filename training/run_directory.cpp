@@ -2,6 +2,7 @@
 #include "frontend/checkpoint/safetensors.h"
 #include "support/error.h"
 #include "support/file.h"
+#include "support/json.h"
 
 #include <cerrno>
 #include <cmath>

@@ -7,7 +7,7 @@
 //   run/checkpoint.safetensors  parameters, moments, and the place in the data: all that the next step
 //   depends on run/best.safetensors        the parameters with the least held-out loss
 #pragma once
-#include "support/json.h"
+#include "support/json_fwd.h"
 #include "support/result.h"
 #include "training/batch.h"
 #include "training/curves.h"

@@ -1,5 +1,6 @@
 #include "training/trainer.h"
 #include "support/error.h"
+#include "support/json.h"
 
 #include <chrono>
 #include <cmath>

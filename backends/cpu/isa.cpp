@@ -1,37 +1,54 @@
 #include "backends/cpu/isa.h"
 
 #include "support/error.h"
+#include "support/processor.h"
 
-#include <llvm/ADT/StringMap.h>
 #include <llvm/TargetParser/Host.h>
 #include <llvm/TargetParser/Triple.h>
+
+#include <algorithm>
 
 namespace linnet::cpu {
 namespace {
 
-std::vector<Isa> x86Levels() {
+std::vector<Isa> isasOfX86() {
   const std::string triple = "x86_64-unknown-linux-gnu";
-  const std::vector<std::string> v3 = {"avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe"};
-  std::vector<std::string> v4 = v3;
-  v4.insert(v4.end(), {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"});
-  std::vector<std::string> dot = v4;
-  dot.insert(dot.end(), {"avx512vnni", "avx512bf16"});
-  return {
-      {"x86-64-v4-dot", dot, triple, "x86-64-v4", "", 16, 32, true, true, true, true,
-       "+avx512vnni,+avx512bf16"},
-      {"x86-64-v4", v4, triple, "x86-64-v4", "", 16, 32, true, true},
-      {"x86-64-v3", v3, triple, "x86-64-v3", "", 8, 16, true, true},
-      {"x86-64", {}, triple, "x86-64", "", 4, 16, false, false},
+  std::vector<Isa> isas = {
+      {.name = "x86-64-v4-dot",
+       .cpu = "x86-64-v4",
+       .lanes = 16,
+       .registers = 32,
+       .fma = true,
+       .f16 = true,
+       .bf16 = true,
+       .vnni = true,
+       .extensions = "+avx512vnni,+avx512bf16"},
+      {.name = "x86-64-v4", .cpu = "x86-64-v4", .lanes = 16, .registers = 32, .fma = true, .f16 = true},
+      {.name = "x86-64-v3", .cpu = "x86-64-v3", .lanes = 8, .registers = 16, .fma = true, .f16 = true},
+      {.name = "x86-64", .cpu = "x86-64", .lanes = 4, .registers = 16},
   };
+  for (Isa &isa : isas) {
+    isa.triple = triple;
+    for (const ProcessorLevel &level : x86Levels())
+      if (level.name == isa.name) isa.features.assign(level.features.begin(), level.features.end());
+  }
+  return isas;
 }
 
 std::vector<Isa> armLevels() {
-  return {{"armv8-a", {"neon"}, "aarch64-unknown-linux-gnu", "generic", "", 4, 32, true, true}};
+  return {{.name = "armv8-a",
+           .features = {"neon"},
+           .triple = "aarch64-unknown-linux-gnu",
+           .cpu = "generic",
+           .lanes = 4,
+           .registers = 32,
+           .fma = true,
+           .f16 = true}};
 }
 
 std::vector<Isa> levelsOfHost() {
   const llvm::Triple triple(llvm::sys::getProcessTriple());
-  if (triple.getArch() == llvm::Triple::x86_64) return x86Levels();
+  if (triple.getArch() == llvm::Triple::x86_64) return isasOfX86();
   if (triple.getArch() == llvm::Triple::aarch64) return armLevels();
   return {};
 }
@@ -54,10 +71,7 @@ bool Isa::onlyExtends(const Isa &poorer) const {
 bool hostRuns(const Isa &isa) {
   const llvm::Triple host(llvm::sys::getProcessTriple());
   if (llvm::Triple(isa.triple).getArch() != host.getArch()) return false;
-  const llvm::StringMap<bool> have = llvm::sys::getHostCPUFeatures();
-  for (const std::string &feature : isa.features)
-    if (auto found = have.find(feature); found == have.end() || !found->second) return false;
-  return true;
+  return std::all_of(isa.features.begin(), isa.features.end(), hostHasFeature);
 }
 
 Result<std::vector<Isa>> selectIsas(std::string_view spec) {
@@ -66,9 +80,10 @@ Result<std::vector<Isa>> selectIsas(std::string_view spec) {
     return errorf("target cpu: no code generator for the architecture of {}", llvm::sys::getProcessTriple());
   if (spec.empty()) return levels;
   if (spec == "native") {
+    LINNET_TRY(checkProcessorVariable());
     for (Isa isa : levels) {
       if (!hostRuns(isa)) continue;
-      isa.tune = llvm::sys::getHostCPUName().str();
+      if (processorLimit().empty()) isa.tune = llvm::sys::getHostCPUName().str();
       return std::vector<Isa>{isa};
     }
     return errorf("target cpu: this processor runs none of {}", namesOf(levels));

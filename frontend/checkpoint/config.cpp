@@ -1,6 +1,7 @@
 #include "frontend/checkpoint/config.h"
 #include "support/error.h"
 #include "support/file.h"
+#include "support/json.h"
 
 #include <cmath>
 #include <set>

@@ -1,7 +1,7 @@
 // config.json of a GPT-2 model (transformers' GPT2Config). A setting that would change the numbers and is not
 // supported is refused by name.
 #pragma once
-#include "support/json.h"
+#include "support/json_fwd.h"
 #include "support/result.h"
 
 #include <cstdint>

@@ -3,6 +3,7 @@
 #include "frontend/checkpoint/init.h"
 #include "support/error.h"
 #include "support/file.h"
+#include "support/json.h"
 
 namespace linnet {
 namespace {

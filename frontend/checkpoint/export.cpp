@@ -3,6 +3,7 @@
 #include "frontend/checkpoint/staging.h"
 #include "support/error.h"
 #include "support/file.h"
+#include "support/json.h"
 
 #include <algorithm>
 #include <filesystem>

@@ -1,6 +1,7 @@
 #include "frontend/checkpoint/gguf_model.h"
 #include "frontend/checkpoint/checkpoint.h"
 #include "support/error.h"
+#include "support/json.h"
 
 #include <array>
 #include <cmath>

@@ -4,6 +4,7 @@
 #include "frontend/checkpoint/staging.h"
 #include "support/error.h"
 #include "support/file.h"
+#include "support/json.h"
 
 #include <algorithm>
 #include <bit>

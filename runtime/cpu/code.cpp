@@ -1,6 +1,6 @@
 #include "runtime/cpu/code.h"
-#include "runtime/cpu/features.h"
 #include "support/error.h"
+#include "support/processor.h"
 
 #include <atomic>
 #include <cerrno>
@@ -23,18 +23,6 @@ std::string lacking(const fb::Code &code) {
       list += feature->string_view();
     }
   return list;
-}
-
-Result<uint32_t> firstAllowed(const fb::Program &program) {
-  const char *wanted = std::getenv(kIsaVariable);
-  if (!wanted || !*wanted) return 0u;
-  std::string there;
-  for (uint32_t i = 0; i < program.code()->size(); ++i) {
-    auto isa = program.code()->Get(i)->isa()->string_view();
-    if (isa == wanted) return i;
-    there += (there.empty() ? "" : ", ") + std::string(isa);
-  }
-  return errorf("{}={}: the artifact has no such variant, only: {}", kIsaVariable, wanted, there);
 }
 
 // The dynamic linker takes two files of one name for the same: every path to a descriptor is spelled
@@ -86,9 +74,9 @@ Result<void *> loadFromFile(std::span<const std::byte> elf) {
 } // namespace
 
 Result<const fb::Code *> chooseCode(const fb::Program &program) {
-  LINNET_ASSIGN(uint32_t first, firstAllowed(program));
+  LINNET_TRY(checkProcessorVariable());
   std::string reasons;
-  for (uint32_t i = first; i < program.code()->size(); ++i) {
+  for (uint32_t i = 0; i < program.code()->size(); ++i) {
     const fb::Code *code = program.code()->Get(i);
     std::string missing = lacking(*code);
     if (missing.empty()) return code;

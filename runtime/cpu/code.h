@@ -8,11 +8,8 @@
 
 namespace linnet::cpu {
 
-/// LINNET_CPU_ISA=NAME makes a processor look poorer: variants before NAME in the artifact's list are passed
-/// over.
-inline constexpr const char *kIsaVariable = "LINNET_CPU_ISA";
-
-/// The first variant of `program` that this processor can run, or an error that lists what each one wants.
+/// The first variant of `program` that this processor can run (see support/processor.h), or an error that
+/// lists what each one wants.
 Result<const fb::Code *> chooseCode(const fb::Program &program);
 
 /// An ELF image mapped by the dynamic linker, and the addresses of Program.kernels in it.

@@ -1,13 +1,12 @@
 // Before the first run: commands with addresses filled in, and all memory that runs will need.
 #include "runtime/cpu/executable.h"
-#include "runtime/cpu/features.h"
 #include "runtime/format.h"
 #include "runtime/layout.h"
 #include "runtime/run_check.h"
 #include "support/error.h"
+#include "support/processor.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <omp.h>
 
 namespace linnet::cpu {
@@ -19,18 +18,6 @@ uint64_t aligned(uint64_t bytes) {
 
 bool samePlace(const fb::Ref &a, const fb::Ref &b) {
   return a.space() == b.space() && a.index() == b.index() && a.offset() == b.offset();
-}
-
-bool lacks(const fb::Code *code, std::string_view feature) {
-  for (const auto *f : *code->features())
-    if (f->string_view() == feature) return false;
-  return true;
-}
-
-// A variant that was forced below the processor's best holds for oneDNN, too.
-void limitLibraryTo(const fb::Code *code) {
-  if (lacks(code, "avx2")) return limitLibraryToSse41();
-  if (lacks(code, "avx512f")) limitLibraryToAvx2();
 }
 
 } // namespace
@@ -48,11 +35,6 @@ Result<std::unique_ptr<Executable>> CpuExecutable::load(const Artifact &artifact
     return errorf("OMP_NUM_THREADS: expected from 1 to {} threads, found {}", kMostThreads, made->threads);
   made->team = Team(made->threads);
   made->spins = Progress::spinsFor(made->threads, omp_get_num_procs());
-  const char *forced = std::getenv(kIsaVariable);
-  if (forced && *forced && program.code()->size()) {
-    LINNET_ASSIGN(const fb::Code *chosen, chooseCode(program));
-    limitLibraryTo(chosen);
-  }
   LINNET_ASSIGN(made->code, LoadedCode::load(artifact, program));
   made->library = std::make_unique<MatmulLibrary>(made->threads);
   if (auto allocated = made->allocate(); !allocated)

@@ -1,5 +1,6 @@
 #include "runtime/cpu/onednn.h"
 #include "support/error.h"
+#include "support/processor.h"
 
 #include <algorithm>
 #include <list>
@@ -92,14 +93,13 @@ Error failed(const MatmulShape &s, const dnnl::error &e) {
 
 static bool isReference(const std::string &name) { return name.find("ref") != std::string::npos; }
 
-static uint64_t copyBytes(const MatmulShape &s) {
-  return (static_cast<uint64_t>(s.m * s.k) * 4 + 63) / 64 * 64;
-}
+static uint64_t alignedFloats(int64_t count) { return (static_cast<uint64_t>(count) * 4 + 63) / 64 * 64; }
 
-// Rows that lie a_stride apart, one behind the other.
-static void gatherRows(const MatmulShape &s, const float *a, float *dense, int threads) {
+// Copies rows that lie `stride` elements apart to rows that touch.
+static void copyRows(const float *from, int64_t stride, float *dense, int64_t rows, int64_t columns,
+                     int threads) {
 #pragma omp parallel for num_threads(threads)
-  for (int64_t m = 0; m < s.m; ++m) std::copy_n(a + m * s.a_stride, s.k, dense + m * s.k);
+  for (int64_t row = 0; row < rows; ++row) std::copy_n(from + row * stride, columns, dense + row * columns);
 }
 
 // A shape's descriptor, and once it has run, its primitive with the memory objects that only want new
@@ -107,6 +107,8 @@ static void gatherRows(const MatmulShape &s, const float *a, float *dense, int t
 struct MatmulLibrary::Primitive {
   MatmulShape shape;
   bool gather = false; // the library wants dense rows: they are copied before
+  bool copy_residual =
+      false; // the library cannot add what `out` held after an activation: it is copied before
   Pd pd;
   std::string name;
   dnnl::matmul matmul;
@@ -116,8 +118,11 @@ struct MatmulLibrary::Primitive {
   MatmulShape described() const {
     MatmulShape dense = shape;
     if (gather) dense.a_stride = dense.k;
+    if (copy_residual) dense.residual = Residual::Elsewhere;
     return dense;
   }
+  uint64_t gatheredBytes() const { return gather ? alignedFloats(shape.m * shape.k) : 0; }
+  uint64_t residualBytes() const { return copy_residual ? alignedFloats(shape.m * shape.n) : 0; }
   void describe(const dnnl::engine &engine) {
     pd = cpu::describe(engine, described(), Descriptors(described()));
     name = pd.impl_info_str();
@@ -133,7 +138,7 @@ struct MatmulLibrary::Primitive {
     add(a, d.a, DNNL_ARG_SRC);
     add(w, d.w, DNNL_ARG_WEIGHTS);
     if (shape.bias) add(bias, d.bias, DNNL_ARG_BIAS);
-    if (shape.residual == Residual::Elsewhere)
+    if (described().residual == Residual::Elsewhere)
       add(residual, d.out, DNNL_ARG_ATTR_MULTIPLE_POST_OP(residualPosition(shape)) | DNNL_ARG_SRC_1);
     add(scratch, pd.scratchpad_desc(), DNNL_ARG_SCRATCHPAD);
     add(out, d.out, DNNL_ARG_DST);
@@ -147,7 +152,18 @@ struct MatmulLibrary::State {
   std::list<Primitive> primitives; // most recently used first
 };
 
-MatmulLibrary::MatmulLibrary(int threads) : state(std::make_unique<State>()) { state->threads = threads; }
+// The best level of oneDNN's that the processor has. oneDNN takes a limit only before its first primitive.
+static dnnl_cpu_isa_t limitedLevel() {
+  if (!hostHasFeature("avx2")) return dnnl_cpu_isa_sse41;
+  if (!hostHasFeature("avx512f")) return dnnl_cpu_isa_avx2;
+  if (!hostHasFeature("avx512vnni")) return dnnl_cpu_isa_avx512_core;
+  return dnnl_cpu_isa_avx512_core_bf16;
+}
+
+MatmulLibrary::MatmulLibrary(int threads) : state(std::make_unique<State>()) {
+  state->threads = threads;
+  if (!processorLimit().empty()) dnnl_set_max_cpu_isa(limitedLevel());
+}
 MatmulLibrary::~MatmulLibrary() = default;
 
 Result<MatmulLibrary::Primitive *> MatmulLibrary::find(const MatmulShape &shape) {
@@ -167,6 +183,12 @@ Result<MatmulLibrary::Primitive *> MatmulLibrary::find(const MatmulShape &shape)
       made.gather = true;
       made.describe(state->engine);
     }
+    if (isReference(made.name) && shape.residual == Residual::InPlace &&
+        shape.activation !=
+            fb::Activation::none) { // without AVX-512, oneDNN adds to `out` only as part of the product
+      made.copy_residual = true;
+      made.describe(state->engine);
+    }
     list.push_front(std::move(made));
   } catch (const dnnl::error &e) {
     return failed(shape, e);
@@ -182,8 +204,8 @@ Result<std::string> MatmulLibrary::implementation(const MatmulShape &shape) {
 
 Result<uint64_t> MatmulLibrary::scratchBytes(const MatmulShape &shape) {
   LINNET_ASSIGN(Primitive * primitive, find(shape));
-  return static_cast<uint64_t>(primitive->pd.scratchpad_desc().get_size()) +
-         (primitive->gather ? copyBytes(shape) : 0);
+  return static_cast<uint64_t>(primitive->pd.scratchpad_desc().get_size()) + primitive->gatheredBytes() +
+         primitive->residualBytes();
 }
 
 bool MatmulLibrary::supports(const MatmulShape &shape) {
@@ -198,16 +220,22 @@ Result<void> MatmulLibrary::run(const MatmulShape &shape, const MatmulOperands &
     ThreadScope threads(state->threads);
     p->compile(state->engine);
     if (p->gather) {
-      gatherRows(shape, static_cast<const float *>(operands.a), static_cast<float *>(scratch),
-                 state->threads);
+      copyRows(static_cast<const float *>(operands.a), shape.a_stride, static_cast<float *>(scratch), shape.m,
+               shape.k, state->threads);
       p->a.set_data_handle(scratch);
-      scratch = static_cast<char *>(scratch) + copyBytes(shape);
+      scratch = static_cast<char *>(scratch) + p->gatheredBytes();
     } else {
       p->a.set_data_handle(address(operands.a));
     }
     p->w.set_data_handle(address(operands.w));
     if (shape.bias) p->bias.set_data_handle(address(operands.bias));
     if (shape.residual == Residual::Elsewhere) p->residual.set_data_handle(address(operands.residual));
+    if (p->copy_residual) {
+      copyRows(static_cast<const float *>(operands.out), shape.n, static_cast<float *>(scratch), shape.m,
+               shape.n, state->threads);
+      p->residual.set_data_handle(scratch);
+      scratch = static_cast<char *>(scratch) + p->residualBytes();
+    }
     p->scratch.set_data_handle(scratch);
     p->out.set_data_handle(operands.out);
     dnnl::error::wrap_c_api(dnnl_primitive_execute(p->matmul.get(), state->stream.get(),
@@ -219,8 +247,5 @@ Result<void> MatmulLibrary::run(const MatmulShape &shape, const MatmulOperands &
   }
   return {};
 }
-
-void limitLibraryToAvx2() { dnnl_set_max_cpu_isa(dnnl_cpu_isa_avx2); }
-void limitLibraryToSse41() { dnnl_set_max_cpu_isa(dnnl_cpu_isa_sse41); }
 
 } // namespace linnet::cpu

@@ -37,7 +37,9 @@ public:
   explicit MatmulLibrary(int threads);
   ~MatmulLibrary();
 
-  /// oneDNN's name of the implementation ("brg:avx512_core"), or an error where it has none.
+  /// Each call that makes a primitive holds to the level that kProcessorVariable (support/processor.h) names
+  /// when the first library of a process is made. oneDNN's name of the implementation ("brg:avx512_core"), or
+  /// an error where it has none.
   Result<std::string> implementation(const MatmulShape &shape);
   /// Working memory that the shape needs. Nothing is compiled for this.
   Result<uint64_t> scratchBytes(const MatmulShape &shape);
@@ -53,9 +55,5 @@ private:
   Result<Primitive *> find(const MatmulShape &shape);
   std::unique_ptr<State> state;
 };
-
-/// Makes oneDNN believe in a poorer processor. Has an effect only before its first primitive in the process.
-void limitLibraryToAvx2();
-void limitLibraryToSse41();
 
 } // namespace linnet::cpu

@@ -3,6 +3,7 @@
 #include "frontend/checkpoint/checkpoint.h"
 #include "support/file.h"
 #include "tests/catch.h"
+#include "tests/folders.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -38,8 +39,6 @@ struct Scratch {
   }
   std::string path;
 };
-
-inline std::string golden(const std::string &name) { return std::string(LINNET_GOLDEN_DIR) + "/" + name; }
 
 /// A copy of a golden checkpoint that a test may break.
 inline std::string copyGolden(const Scratch &scratch, const std::string &name) {

@@ -2,6 +2,7 @@
 #include "frontend/checkpoint/safetensors.h"
 #include "support/json.h"
 #include "tests/checkpoint/common.h"
+#include "tests/folders.h"
 
 #include <csignal>
 #include <sstream>
@@ -25,7 +26,7 @@ public:
     int in[2], out[2];
     REQUIRE(pipe(in) == 0);
     REQUIRE(pipe(out) == 0);
-    std::string script = std::string(LINNET_SOURCE_DIR) + "/tests/checkpoint/hub.py";
+    std::string script = sourceFolder() + "/tests/checkpoint/hub.py";
     child = fork();
     if (child == 0) {
       dup2(in[0], 0);

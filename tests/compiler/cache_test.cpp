@@ -1,6 +1,7 @@
 // The cache of compiled models: found again, and never stale.
 #include "compiler/cache.h"
 #include "tests/compiler/scratch.h"
+#include "tests/folders.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -14,7 +15,7 @@ namespace {
 struct Cached {
   Cached() {
     setenv("LINNET_CACHE_DIR", scratch.file("cache").c_str(), 1);
-    fs::copy(std::string(LINNET_GOLDEN_DIR) + "/odd", scratch.file("odd"), fs::copy_options::recursive);
+    fs::copy(golden("odd"), scratch.file("odd"), fs::copy_options::recursive);
     options.input = scratch.file("odd");
     options.targets = {"reference"};
   }

@@ -4,6 +4,7 @@
 #include "linnet/model.h"
 #include "linnet/session.h"
 #include "tests/compiler/scratch.h"
+#include "tests/folders.h"
 
 #include <algorithm>
 #include <cmath>
@@ -15,7 +16,7 @@ constexpr double kTolerance = 1e-4; // of the largest logit
 
 struct Expected {
   explicit Expected(const std::string &name)
-      : file(*SafetensorsFile::open(std::string(LINNET_GOLDEN_DIR) + "/" + name + "/expected.safetensors")) {}
+      : file(*SafetensorsFile::open(golden(name) + "/expected.safetensors")) {}
   std::vector<TokenId> ids(const char *name) const {
     const TensorView *view = file.find(name);
     REQUIRE(view);

@@ -1,6 +1,7 @@
 // A checkpoint becomes an artifact, the runtime runs it: PyTorch's logits and greedy continuation, on each
 // target, at each level, with any pass left out.
 #include "tests/compiler/golden.h"
+#include "tests/folders.h"
 
 using namespace linnet;
 using namespace linnet::testing;
@@ -11,7 +12,7 @@ TEST_CASE("golden checkpoints, compiled for both targets, give PyTorch's numbers
   Expected expected(name);
   Scratch scratch;
   CompileOptions options;
-  options.input = std::string(LINNET_GOLDEN_DIR) + "/" + name;
+  options.input = golden(name);
   options.output = scratch.file("model.linnet");
   options.targets = {"cpu", "reference"};
   double last = 0;
@@ -54,7 +55,7 @@ TEST_CASE("every optimization can be left out") {
   Expected expected("odd");
   Scratch scratch;
   CompileOptions options;
-  options.input = std::string(LINNET_GOLDEN_DIR) + "/odd";
+  options.input = golden("odd");
   options.output = scratch.file("model.linnet");
   options.targets = {"cpu:native"};
   auto check = [&] {
@@ -80,7 +81,7 @@ TEST_CASE("every optimization can be left out") {
 TEST_CASE("a batch and a context of one's own") {
   Scratch scratch;
   CompileOptions options;
-  options.input = std::string(LINNET_GOLDEN_DIR) + "/tiny";
+  options.input = golden("tiny");
   options.output = scratch.file("model.linnet");
   options.targets = {"cpu:native"};
   options.max_context = 20;
@@ -95,7 +96,7 @@ TEST_CASE("a batch and a context of one's own") {
 TEST_CASE("what is wrong with the options or the checkpoint is said in a line, and nothing is left behind") {
   Scratch scratch;
   CompileOptions options;
-  options.input = std::string(LINNET_GOLDEN_DIR) + "/tiny";
+  options.input = golden("tiny");
   options.output = scratch.file("model.linnet");
   auto message = [&](const CompileOptions &with) {
     std::string text = errorOf(api().compile(with));
@@ -162,7 +163,7 @@ TEST_CASE("a checkpoint is summarized, initialized and exported") {
 TEST_CASE("a cache in 16 bits takes half the memory") {
   Scratch scratch;
   CompileOptions options;
-  options.input = std::string(LINNET_GOLDEN_DIR) + "/tiny";
+  options.input = golden("tiny");
   options.output = scratch.file("model.linnet");
   options.targets = {"reference"};
   auto stateBytes = [&](const char *type) {
@@ -199,7 +200,7 @@ TEST_CASE("weights and caches in fewer bits: cpu gives the interpreter's numbers
   std::vector<float> f32 = expected.floats("logits");
   Scratch scratch;
   CompileOptions options;
-  options.input = std::string(LINNET_GOLDEN_DIR) + "/" + name;
+  options.input = golden(name);
   options.output = scratch.file("model.linnet");
   options.targets = {"cpu", "reference"};
   options.dtype = dtype;
@@ -234,7 +235,7 @@ TEST_CASE("bytes times bytes: what rounding the rows of a prompt adds stays besi
   const std::vector<float> f32 = expected.floats("logits");
   Scratch scratch;
   CompileOptions options;
-  options.input = std::string(LINNET_GOLDEN_DIR) + "/" + name;
+  options.input = golden(name);
   options.output = scratch.file("model.linnet");
   options.dtype = dtype;
   compiled(options);

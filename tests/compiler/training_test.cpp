@@ -4,6 +4,7 @@
 #include "frontend/checkpoint/safetensors.h"
 #include "linnet/graph.h"
 #include "tests/compiler/scratch.h"
+#include "tests/folders.h"
 
 #include <fmt/format.h>
 
@@ -17,8 +18,6 @@ using namespace linnet;
 using namespace linnet::testing;
 
 namespace {
-
-std::string golden(const std::string &name) { return std::string(LINNET_GOLDEN_DIR) + "/" + name; }
 
 std::vector<float> floatsOf(const TensorView &view) {
   std::vector<float> values(view.elements());

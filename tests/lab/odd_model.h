@@ -6,11 +6,12 @@
 #include "tests/reference/fixtures.h"
 
 #include "mlir/IR/MLIRContext.h"
+#include "tests/folders.h"
 
 namespace linnet::testing {
 
 struct OddModel {
-  OddModel() : checkpoint(*Checkpoint::open(std::string(LINNET_GOLDEN_DIR) + "/odd")) {
+  OddModel() : checkpoint(*Checkpoint::open(linnet::testing::golden("odd"))) {
     registerPasses();
     context.disableMultithreading();
     context.loadDialect<ir::LinnetDialect, mlir::func::FuncDialect>();

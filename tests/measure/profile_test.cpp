@@ -3,6 +3,7 @@
 #include "measure/profile_summary.h"
 #include "runtime/artifact.h"
 #include "tests/compiler/scratch.h"
+#include "tests/folders.h"
 
 #include <map>
 #include <set>
@@ -16,7 +17,7 @@ namespace {
 struct Compiled {
   Compiled() : path(scratch.file("tiny.linnet")) {
     CompileOptions options;
-    options.input = std::string(LINNET_GOLDEN_DIR) + "/tiny";
+    options.input = golden("tiny");
     options.output = path;
     options.targets = {"cpu:native", "reference"};
     auto report = api().compile(options);

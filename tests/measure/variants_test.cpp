@@ -1,6 +1,7 @@
 // Variants of a model side by side: the figures that are not times are known.
 #include "measure/variants.h"
 #include "tests/compiler/scratch.h"
+#include "tests/folders.h"
 
 #include <cmath>
 
@@ -13,7 +14,7 @@ namespace {
 std::string compile(const Scratch &scratch, const std::string &name, const std::string &target,
                     std::vector<std::string> without) {
   CompileOptions options;
-  options.input = std::string(LINNET_GOLDEN_DIR) + "/tiny";
+  options.input = golden("tiny");
   options.output = scratch.file(name);
   options.targets = {target};
   options.disabled_passes = std::move(without);

@@ -9,6 +9,7 @@
 #include "mlir/IR/Verifier.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
+#include "tests/folders.h"
 
 #include <algorithm>
 #include <random>
@@ -100,8 +101,7 @@ void checkPlanned(ModuleOp module) {
 }
 
 struct Golden {
-  explicit Golden(const std::string &name)
-      : checkpoint(*Checkpoint::open(std::string(LINNET_GOLDEN_DIR) + "/" + name)) {
+  explicit Golden(const std::string &name) : checkpoint(*Checkpoint::open(linnet::testing::golden(name))) {
     registerPasses();
     weights = linnet::testing::weightsOf(checkpoint);
   }

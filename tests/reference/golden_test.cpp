@@ -5,6 +5,7 @@
 
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/Verifier.h"
+#include "tests/folders.h"
 
 using namespace linnet;
 using linnet::testing::relativeError;
@@ -16,7 +17,7 @@ namespace {
 
 struct Golden {
   explicit Golden(const std::string &name) {
-    std::string directory = std::string(LINNET_GOLDEN_DIR) + "/" + name;
+    std::string directory = linnet::testing::golden(name);
     checkpoint = *Checkpoint::open(directory);
     expected = *SafetensorsFile::open(directory + "/expected.safetensors");
     module = buildGpt2(context, checkpoint.config(), {.max_batch = 4, .max_context = 0, .entries = {}});

@@ -6,6 +6,7 @@
 #include "runtime/layout.h"
 #include "support/error.h"
 #include "tests/catch.h"
+#include "tests/folders.h"
 #include "tests/runtime/fixtures.h"
 
 #include <csignal>
@@ -439,7 +440,7 @@ TEST_CASE("texts of panel layouts") {
 }
 
 TEST_CASE("a vector of the metadata that lies askew is refused") { // found by the fuzz target
-  auto bytes = readBytes(LINNET_SOURCE_DIR "/tests/fuzz/corpus/artifact/misaligned-vector");
+  auto bytes = readBytes(linnet::testing::sourceFolder() + "/tests/fuzz/corpus/artifact/misaligned-vector");
   format::Header header;
   REQUIRE(bytes.size() > sizeof header);
   std::memcpy(&header, bytes.data(), sizeof header);

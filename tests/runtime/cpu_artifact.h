@@ -1,5 +1,6 @@
 // Artifacts for the device "cpu" out of the kernels in kernels.cpp.
 #pragma once
+#include "tests/folders.h"
 #include "tests/runtime/fixtures.h"
 
 #include <algorithm>
@@ -15,7 +16,7 @@ inline void finishCpu(ArtifactWriter &writer, std::unique_ptr<fb::ProgramT> prog
 
 inline void addCode(ArtifactWriter &writer, fb::ProgramT &program,
                     const std::vector<std::pair<std::string, std::vector<std::string>>> &variants) {
-  auto blob = *writer.add(readBytes(LINNET_TEST_KERNELS));
+  auto blob = *writer.add(readBytes(linnet::testing::buildFolder() + "/tests/runtime_test_kernels.so"));
   for (auto &[isa, features] : variants) {
     auto code = std::make_unique<fb::CodeT>();
     code->isa = isa;

@@ -4,6 +4,7 @@
 #include "runtime/cpu/onednn.h"
 #include "runtime/memory.h"
 #include "support/error.h"
+#include "support/processor.h"
 #include "tests/catch.h"
 #include "tests/runtime/cpu_artifact.h"
 
@@ -243,21 +244,38 @@ TEST_CASE("what does not fit the processor or the memory is refused with the rea
 }
 
 TEST_CASE("a lower instruction set can be forced") {
+  // The level that ctest forces on the whole program comes back.
+  const char *before = std::getenv(kProcessorVariable);
+  const std::string kept = before ? before : "";
   TemporaryDirectory directory;
   ChainArtifact chain;
-  chain.variants = {{"best", {}}, {"poorer", {}}};
+  chain.variants = {{"wide", {"avx2"}}, {"plain", {}}};
   writeChain(directory / "chain.linnet", chain);
   auto artifact = Artifact::open(directory / "chain.linnet");
   REQUIRE(artifact.ok());
   const fb::Program &program = *artifact->program("cpu");
-  unsetenv(cpu::kIsaVariable);
-  CHECK((*cpu::chooseCode(program))->isa()->str() == "best");
-  setenv(cpu::kIsaVariable, "poorer", 1);
-  CHECK((*cpu::chooseCode(program))->isa()->str() == "poorer");
-  setenv(cpu::kIsaVariable, "none", 1);
-  CHECK(contains(message(cpu::chooseCode(program)),
-                 "LINNET_CPU_ISA=none: the artifact has no such variant, only: best, poorer"));
-  unsetenv(cpu::kIsaVariable);
+  unsetenv(kProcessorVariable);
+  const bool wide = hostHasFeature("avx2");
+  CHECK((*cpu::chooseCode(program))->isa()->str() == (wide ? "wide" : "plain"));
+  setenv(kProcessorVariable, "x86-64", 1);
+  CHECK_FALSE(hostHasFeature("avx2"));
+  CHECK_FALSE(hostHasFeature("sse4.2"));
+  CHECK(hostHasFeature("sse2"));
+  CHECK((*cpu::chooseCode(program))->isa()->str() == "plain");
+  setenv(kProcessorVariable, "x86-64-v3", 1);
+  CHECK_FALSE(hostHasFeature("avx512f"));
+  CHECK(hostHasFeature("avx2") == wide);
+  setenv(kProcessorVariable, "none", 1);
+  CHECK(message(cpu::chooseCode(program)) ==
+        "LINNET_CPU_ISA: expected one of x86-64-v4-dot, x86-64-v4, x86-64-v3, "
+        "x86-64, found 'none'");
+  unsetenv(kProcessorVariable);
+  if (!hostHasFeature("avx512bf16")) {
+    setenv(kProcessorVariable, "x86-64-v4-dot", 1);
+    CHECK(contains(message(cpu::chooseCode(program)),
+                   "LINNET_CPU_ISA=x86-64-v4-dot: this processor lacks avx512"));
+  }
+  kept.empty() ? unsetenv(kProcessorVariable) : setenv(kProcessorVariable, kept.c_str(), 1);
 }
 
 TEST_CASE("many programs are loaded at a time without mixing their code") {

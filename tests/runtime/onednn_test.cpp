@@ -1,8 +1,8 @@
 // oneDNN's matmuls: results, and which implementation the library picks.
-#include "runtime/cpu/features.h"
 #include "runtime/cpu/onednn.h"
 #include "runtime/layout.h"
 #include "support/half.h"
+#include "support/processor.h"
 #include "tests/catch.h"
 
 #include <cmath>

@@ -1,6 +1,7 @@
 // What the tokenizer's tests share.
 #pragma once
 #include "tests/catch.h"
+#include "tests/folders.h"
 #include "tokenizer/tokenizer.h"
 #include "tokenizer/train.h"
 #include <filesystem>
@@ -30,9 +31,13 @@ inline linnet::AddedToken added(std::string content, linnet::TokenId id, bool sp
   return token;
 }
 
+/// What npm installed for the tests, in the build folder.
+inline std::string npmFolder() { return linnet::testing::buildFolder() + "/tests/tokenizer/npm"; }
 /// A fresh folder of the test's own.
 inline std::string emptyDirectory(const std::string &name) {
-  std::filesystem::path path = std::filesystem::path(LINNET_TOKENIZER_TMP) / name;
+  const std::string program = std::filesystem::read_symlink("/proc/self/exe").filename();
+  std::filesystem::path path =
+      linnet::testing::buildFolder() + "/tests/tokenizer/tmp/" + program + "/" + name;
   std::filesystem::remove_all(path);
   std::filesystem::create_directories(path);
   return path.string();

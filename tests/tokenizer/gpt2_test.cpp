@@ -2,6 +2,7 @@
 // npm/make_cases.mjs.
 #include "support/file.h"
 #include "tests/catch.h"
+#include "tests/folders.h"
 #include "tests/tokenizer/common.h"
 
 #include <cstring>
@@ -13,7 +14,8 @@ using test::ids;
 namespace {
 
 const Tokenizer &gpt2() {
-  static const Tokenizer tokenizer = test::take(test::take(Tokenizer::fromDirectory(LINNET_NPM_DIR "/gpt2")));
+  static const Tokenizer tokenizer =
+      test::take(test::take(Tokenizer::fromDirectory(test::npmFolder() + "/gpt2")));
   return tokenizer;
 }
 
@@ -107,7 +109,7 @@ TEST_CASE("GPT-2: [PAD] survives its files and the binary form") {
 }
 
 TEST_CASE("GPT-2: equal to tiktoken on strings drawn to hurt") {
-  MappedFile file = test::take(MappedFile::open(LINNET_NPM_DIR "/cases.bin"));
+  MappedFile file = test::take(MappedFile::open(test::npmFolder() + "/cases.bin"));
   CaseReader reader{file.text()};
   EncodeOptions as_text;
   as_text.parse_special = false;
@@ -125,7 +127,7 @@ TEST_CASE("GPT-2: equal to tiktoken on strings drawn to hurt") {
 }
 
 TEST_CASE("GPT-2: decoding gives the text back, streamed or whole") {
-  MappedFile file = test::take(MappedFile::open(LINNET_NPM_DIR "/cases.bin"));
+  MappedFile file = test::take(MappedFile::open(test::npmFolder() + "/cases.bin"));
   CaseReader reader{file.text()};
   size_t n_wrong = 0;
   for (size_t i = 0; !reader.rest.empty(); ++i) {
@@ -162,7 +164,7 @@ TEST_CASE("GPT-2: saved for Hugging Face tokenizers to read") {
 }
 
 TEST_CASE("GPT-2: a vocabulary learned from train.txt, saved for comparison") {
-  std::string text = test::take(readTextFile(LINNET_NPM_DIR "/train.txt"));
+  std::string text = test::take(readTextFile(test::npmFolder() + "/train.txt"));
   std::vector<std::string_view> lines; // as tokenizers reads a file
   for (std::string_view rest = text; !rest.empty();) {
     size_t end = std::min(rest.find('\n'), rest.size() - 1) + 1;

@@ -1,6 +1,7 @@
 // The loop over a program of a few lines: resuming, stopping early, interrupts, losses that are no numbers,
 // full disks.
 #include "support/file.h"
+#include "support/json.h"
 #include "support/scratch_directory.h"
 #include "tests/catch.h"
 #include "training/dataset.h"

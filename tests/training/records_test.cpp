@@ -1,4 +1,5 @@
 // Reading texts and labels: every format, and every mistake with its line.
+#include "support/json.h"
 #include "tests/catch.h"
 #include "training/delimited.h"
 #include "training/records.h"

@@ -3,6 +3,7 @@
 // nothing.
 #include "runtime/vulkan/context.h"
 #include "tests/compiler/golden.h"
+#include "tests/folders.h"
 
 using namespace linnet;
 using namespace linnet::testing;
@@ -15,7 +16,7 @@ struct Case {
     api().registerDevices();
     setenv("LINNET_CACHE_DIR", scratch.file("cache").c_str(), 1);
     vulkan::setMessageHandler([this](const std::string &message) { messages.push_back(message); });
-    options.input = std::string(LINNET_GOLDEN_DIR) + "/" + name;
+    options.input = golden(name);
     options.output = scratch.file("model.linnet");
     options.targets = std::move(targets);
   }
@@ -36,10 +37,9 @@ struct Case {
 /// "", the device as it is, the profiles, and as if it were a GPU.
 std::vector<std::string> profiles() {
   std::vector<std::string> paths = {""};
-  for (const auto &entry :
-       std::filesystem::directory_iterator(std::string(LINNET_SOURCE_DIR) + "/docs/devices"))
+  for (const auto &entry : std::filesystem::directory_iterator(sourceFolder() + "/docs/devices"))
     if (entry.path().extension() == ".json") paths.push_back(entry.path());
-  paths.push_back(std::string(LINNET_SOURCE_DIR) + "/tests/vulkan/devices/as-a-gpu.json");
+  paths.push_back(sourceFolder() + "/tests/vulkan/devices/as-a-gpu.json");
   std::sort(paths.begin(), paths.end());
   return paths;
 }
@@ -109,7 +109,7 @@ TEST_CASE("golden checkpoints give the same tokens many at once, one by one, and
     const auto cpu = told(one.options.output, "cpu", sampled, false);
     CHECK(told(one.options.output, "vulkan", sampled, true) == cpu);
     CHECK(told(one.options.output, "vulkan", sampled, false) == cpu);
-    vulkan::emulateLimits(std::string(LINNET_SOURCE_DIR) + "/tests/vulkan/devices/as-a-gpu.json");
+    vulkan::emulateLimits(sourceFolder() + "/tests/vulkan/devices/as-a-gpu.json");
     CHECK(told(one.options.output, "vulkan", sampled, false) == cpu);
     vulkan::emulateLimits("");
   }

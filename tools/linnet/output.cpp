@@ -1,4 +1,5 @@
 #include "output.h"
+#include "support/json.h"
 
 #include <algorithm>
 #include <cerrno>

@@ -1,7 +1,7 @@
 // What the commands share in writing: standard output that notices failures, progress on a terminal, numbers
 // for people.
 #pragma once
-#include "support/json.h"
+#include "support/json_fwd.h"
 #include "support/result.h"
 #include <cstdint>
 #include <fmt/format.h>

@@ -4,6 +4,7 @@
 #include "runtime/device.h"
 #include "signals.h"
 #include "support/error.h"
+#include "support/json.h"
 
 namespace linnet::cli {
 namespace {

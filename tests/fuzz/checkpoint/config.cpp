@@ -1,5 +1,6 @@
 // config.json.
 #include "frontend/checkpoint/config.h"
+#include "support/json.h"
 
 #include <cstdint>
 #include <cstdlib>

@@ -6,6 +6,7 @@
 #include "model.h"
 #include "output.h"
 #include "support/error.h"
+#include "support/json.h"
 #include "support/scratch_directory.h"
 
 #include <algorithm>

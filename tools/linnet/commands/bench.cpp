@@ -5,6 +5,7 @@
 #include "output.h"
 #include "signals.h"
 #include "support/error.h"
+#include "support/json.h"
 
 #include <memory>
 

@@ -4,6 +4,7 @@
 #include "compiler.h"
 #include "output.h"
 #include "support/error.h"
+#include "support/json.h"
 
 #include <memory>
 

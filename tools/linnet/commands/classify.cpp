@@ -5,6 +5,7 @@
 #include "output.h"
 #include "runtime/artifact.h"
 #include "support/error.h"
+#include "support/json.h"
 #include "training/classifier.h"
 #include "training/dataset.h"
 #include "training/metrics.h"

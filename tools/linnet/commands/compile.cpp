@@ -5,6 +5,7 @@
 #include "model.h"
 #include "output.h"
 #include "support/error.h"
+#include "support/json.h"
 
 #include <filesystem>
 #include <memory>

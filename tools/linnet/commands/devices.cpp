@@ -2,6 +2,7 @@
 #include "arguments.h"
 #include "output.h"
 #include "runtime/vulkan/vulkan_device.h"
+#include "support/json.h"
 
 #include <memory>
 

@@ -6,6 +6,7 @@
 #include "signals.h"
 #include "support/error.h"
 #include "support/file.h"
+#include "support/json.h"
 
 #include <cmath>
 #include <memory>

@@ -5,6 +5,7 @@
 #include "signals.h"
 #include "support/error.h"
 #include "support/file.h"
+#include "support/json.h"
 
 #include <chrono>
 #include <memory>

@@ -4,6 +4,7 @@
 #include "npy.h"
 #include "output.h"
 #include "support/error.h"
+#include "support/json.h"
 
 #include <cstring>
 #include <memory>

@@ -3,6 +3,7 @@
 #include "compiler.h"
 #include "model.h"
 #include "output.h"
+#include "support/json.h"
 
 #include <algorithm>
 #include <memory>

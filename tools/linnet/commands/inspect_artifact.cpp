@@ -3,6 +3,7 @@
 #include "runtime/artifact.h"
 #include "runtime/expr.h"
 #include "support/error.h"
+#include "support/json.h"
 
 #include <algorithm>
 

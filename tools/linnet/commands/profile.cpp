@@ -10,6 +10,7 @@
 #include "signals.h"
 #include "support/error.h"
 #include "support/file.h"
+#include "support/json.h"
 
 #include <algorithm>
 #include <memory>

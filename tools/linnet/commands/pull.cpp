@@ -2,6 +2,7 @@
 #include "arguments.h"
 #include "compiler.h"
 #include "output.h"
+#include "support/json.h"
 
 #include <memory>
 

@@ -7,6 +7,7 @@
 #include "runtime/artifact.h"
 #include "signals.h"
 #include "support/error.h"
+#include "support/json.h"
 #include "trace_option.h"
 
 #include <chrono>

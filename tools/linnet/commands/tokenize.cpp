@@ -4,6 +4,7 @@
 #include "output.h"
 #include "support/error.h"
 #include "support/file.h"
+#include "support/json.h"
 
 #include <memory>
 

@@ -4,6 +4,7 @@
 #include "signals.h"
 #include "support/error.h"
 #include "support/file.h"
+#include "support/json.h"
 #include "tokenizer/train.h"
 #include "training/records.h"
 
