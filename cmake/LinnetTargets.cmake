@@ -1,10 +1,7 @@
 # One place for the flags that every target shares.
 find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  # A second clone in another folder hits: paths below the source folder are hashed relative to the build folder, and
-  # the build folder itself is not hashed. The sloppiness is what ccache asks for where headers are precompiled.
-  set(linnet_launcher ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 CCACHE_DEPEND=1
-    CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${CCACHE_PROGRAM})
+  set(linnet_launcher ${PROJECT_SOURCE_DIR}/cmake/compile-cached ${PROJECT_SOURCE_DIR} ${CCACHE_PROGRAM})
   set(CMAKE_CXX_COMPILER_LAUNCHER ${linnet_launcher})
   set(CMAKE_C_COMPILER_LAUNCHER ${linnet_launcher})
 endif()
