@@ -6,6 +6,7 @@
 #include "compiler/graph_file.h"
 #include "compiler/input.h"
 #include "compiler/pipeline.h"
+#include "compiler/provenance.h"
 #include "compiler/target.h"
 #include "compiler/training_graph.h"
 #include "compiler/weights.h"
@@ -70,9 +71,8 @@ Result<std::vector<TargetSpec>> targetsOf(const CompileOptions &options) {
 class Compilation {
 public:
   /// With `training`, the graph is what that asks for.
-  Compilation(ModelInput &input, const CompileOptions &options, std::string source,
-              const TrainingOptions *training = nullptr)
-      : options(options), training(training), source(std::move(source)), input(input) {}
+  Compilation(ModelInput &input, const CompileOptions &options, const TrainingOptions *training = nullptr)
+      : options(options), training(training), input(input) {}
 
   template <class Work> auto timed(const std::string &phase, Work work) {
     double begin = now();
@@ -98,7 +98,8 @@ public:
     auto made = addPrograms(targets, metadata, writer);
     // Of a compilation that failed, the dump shows how far it came.
     if (dump) {
-      auto dumped = timed("write dump", [&] { return dump->finish(source, summary(), report.phases); });
+      auto dumped =
+          timed("write dump", [&] { return dump->finish(options.input, summary(), report.phases); });
       if (made && !dumped) return dumped.error();
     }
     if (!made) return made.error();
@@ -129,7 +130,7 @@ private:
   Result<void> describe(fb::MetadataT &metadata, ArtifactWriter &writer) {
     metadata.producer = std::string("linnet ") + version();
     metadata.kind = training ? "" : input.kind(); // no language model to generate with
-    metadata.source = source;
+    LINNET_ASSIGN(metadata.source, timed("hash input", [&] { return input.contentKey(); }));
     if (!input.checkpoint) return {};
     metadata.config = input.checkpoint->config().toJson().dump();
     LINNET_ASSIGN(auto tokenizer, timed("read tokenizer", [&] { return input.checkpoint->tokenizer(); }));
@@ -162,6 +163,7 @@ private:
       addSampleEntry(*module, input.checkpoint->config().vocab_size, std::max<int64_t>(options.max_batch, 1));
     LINNET_TRY(runPipeline(*module, target.name, options, *input.weights, report, dump.get()));
     if (dump) LINNET_TRY(dump->planned(*module));
+    removeFolders(*module); // here: errors up to here name the whole path
     CountingSink sink(writer, weightBytes(*module), options);
     auto lowered = timed("lower to " + target.name,
                          [&] { return lowerTo(target, *module, *input.weights, sink, dump.get()); });
@@ -198,7 +200,6 @@ private:
 
   const CompileOptions &options;
   const TrainingOptions *training;
-  std::string source;
   CompileReport report;
   mlir::MLIRContext context;
   ModelInput &input;
@@ -209,15 +210,14 @@ private:
 } // namespace
 
 /// What `auto` means is found out first.
-static Result<CompileReport> compileFrom(ModelInput &input, const CompileOptions &options,
-                                         const std::string &source) {
-  if (options.dtype != "auto") return Compilation(input, options, source).run();
+static Result<CompileReport> compileFrom(ModelInput &input, const CompileOptions &options) {
+  if (options.dtype != "auto") return Compilation(input, options).run();
   const double begin = now();
   CompileReport tried;
   CompileOptions chosen = options;
   LINNET_ASSIGN(chosen.dtype, chooseDtype(input, options, tried));
   const double seconds = now() - begin;
-  LINNET_ASSIGN(CompileReport report, Compilation(input, chosen, source).run());
+  LINNET_ASSIGN(CompileReport report, Compilation(input, chosen).run());
   report.trials = std::move(tried.trials);
   report.phases.insert(report.phases.begin(), {"choose dtype", seconds});
   report.seconds += seconds;
@@ -227,11 +227,11 @@ static Result<CompileReport> compileFrom(ModelInput &input, const CompileOptions
 Result<CompileReport> compileModel(const CompileOptions &options) {
   LINNET_TRY(targetsOf(options));
   LINNET_ASSIGN(ModelInput input, ModelInput::open(options));
-  return compileFrom(input, options, options.input);
+  return compileFrom(input, options);
 }
 
 Result<CompileReport> compileOpened(ModelInput &input, const CompileOptions &options) {
-  return Compilation(input, options, options.input).run();
+  return Compilation(input, options).run();
 }
 
 Result<CompileReport> compileTraining(const TrainingOptions &training) {
@@ -242,7 +242,7 @@ Result<CompileReport> compileTraining(const TrainingOptions &training) {
   options.targets = {training.target};
   options.progress = training.progress;
   LINNET_ASSIGN(ModelInput input, ModelInput::open(options));
-  return Compilation(input, options, training.input, &training).run();
+  return Compilation(input, options, &training).run();
 }
 
 Result<CompileReport> compileCached(const CompileOptions &options) {
@@ -262,7 +262,7 @@ Result<CompileReport> compileCached(const CompileOptions &options) {
     report.from_cache = true;
     return report;
   }
-  return compileFrom(input, cached, options.input + " " + key);
+  return compileFrom(input, cached);
 }
 
 } // namespace linnet

@@ -1,6 +1,7 @@
 #include "compiler/input.h"
 
 #include "compiler/graph_file.h"
+#include "compiler/provenance.h"
 #include "compiler/weights.h"
 #include "frontend/gpt2/builder.h"
 #include "support/error.h"
@@ -58,6 +59,13 @@ Result<ModelInput> ModelInput::open(const CompileOptions &options) {
                 options.input.ends_with(".mlir") ? openGraph(options) : openCheckpoint(options));
   input.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   return input;
+}
+
+Result<std::string> ModelInput::contentKey() {
+  if (content_key.empty()) {
+    LINNET_ASSIGN(content_key, linnet::contentKey(files));
+  }
+  return content_key;
 }
 
 Result<mlir::OwningOpRef<mlir::ModuleOp>> ModelInput::build(mlir::MLIRContext &context,

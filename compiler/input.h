@@ -20,6 +20,8 @@ struct ModelInput {
   std::unique_ptr<WeightSource> weights;
   std::vector<std::string> files; ///< whose contents decide the result
   double seconds = 0;             ///< that opening it took
+  /// Of `files`: see provenance.h. Computed once, from every byte of them.
+  Result<std::string> contentKey();
 
   /// Opens options.input and checks it and the options that belong to it (max_context, max_batch, weights).
   /// Serves any number of compilations.
@@ -31,6 +33,9 @@ struct ModelInput {
   bool generates() const { return checkpoint && !checkpoint->config().classifies(); }
   /// "gpt2", or "" for a graph.
   std::string kind() const { return checkpoint ? "gpt2" : ""; }
+
+private:
+  std::string content_key;
 };
 
 } // namespace linnet
