@@ -46,5 +46,22 @@ class Help(TestCase):
                     self.assertTrue(done.stdout)
 
 
+class ProjectFiles(TestCase):
+    def test_the_license_is_whole(self):
+        text = (ROOT / "LICENSE").read_text()
+        for part in ("Apache License", "TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION", "9. Accepting Warranty",
+                     "END OF TERMS AND CONDITIONS", "LLVM Exceptions to the Apache 2.0 License", "Combined"):
+            self.assertIn(part, text)
+
+    def test_the_changelog_begins_with_this_version(self):
+        version = make("--version").out.split()[1]
+        self.assertEqual(re.search(r"(?m)^## (\S+)", (ROOT / "CHANGELOG.md").read_text())[1], version)
+
+    def test_links_lead_somewhere(self):
+        for page in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"):
+            for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (ROOT / page).read_text()):
+                self.assertTrue((ROOT / link).exists(), f"{page}: {link}")
+
+
 if __name__ == "__main__":
     main()
