@@ -2,7 +2,11 @@
 #include "tests/catch.h"
 
 #include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <memory>
+#include <set>
+#include <string>
 
 using linnet::cpu::ThreadPool;
 
@@ -16,6 +20,22 @@ template <class Done> bool comes(Done &&done) {
   while (!done())
     if (std::chrono::steady_clock::now() > end) return false;
   return true;
+}
+
+/// Their numbers.
+std::set<std::string> threadsOfProcess() {
+  std::set<std::string> numbers;
+  for (const auto &entry : std::filesystem::directory_iterator("/proc/self/task"))
+    numbers.insert(entry.path().filename());
+  return numbers;
+}
+
+/// As in proc(5): R runs, S sleeps.
+char stateOf(const std::string &thread) {
+  std::ifstream file("/proc/self/task/" + thread + "/stat");
+  const std::string text((std::istreambuf_iterator<char>(file)), {});
+  const size_t name_end = text.rfind(')');
+  return name_end == text.npos || name_end + 2 >= text.size() ? '?' : text[name_end + 2];
 }
 
 } // namespace
@@ -68,9 +88,30 @@ TEST_CASE("helpers that began are waited for, and what they wrote is seen") {
   CHECK(joined == 200);
 }
 
-TEST_CASE("a pool that never ran, or whose helpers sleep, ends") {
-  { ThreadPool never; }
-  ThreadPool pool;
-  pool.run(4, 0, [](int) {});
-  std::this_thread::sleep_for(std::chrono::milliseconds(5));
+TEST_CASE("a pool ends with its threads: one that never ran, and one whose helpers sleep") {
+  const std::set<std::string> before = threadsOfProcess();
+  {
+    ThreadPool never;
+    CHECK(threadsOfProcess() == before);
+  }
+  CHECK(threadsOfProcess() == before);
+  auto pool = std::make_unique<ThreadPool>();
+  pool->run(4, 0, [](int) {});
+  CHECK(threadsOfProcess().size() == before.size() + 3);
+  CHECK(comes([&] { // all helpers sleep
+    for (const std::string &thread : threadsOfProcess())
+      if (!before.count(thread) && stateOf(thread) != 'S') return false;
+    return true;
+  }));
+  std::atomic<bool> ended{false};
+  std::thread ender([&] {
+    pool.reset();
+    ended = true;
+  });
+  CHECK(comes([&] { return ended.load(); }));
+  if (ended)
+    ender.join();
+  else
+    ender.detach();
+  CHECK(comes([&] { return threadsOfProcess() == before; })); // a joined thread is listed for a moment
 }
