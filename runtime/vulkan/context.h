@@ -58,6 +58,7 @@ public:
   VkDevice device = nullptr;
   VkQueue queue = nullptr;
   VkCommandPool commands = nullptr;
+  uint32_t allocations = 0; ///< of memory, that there are
   /// Seconds that a submission may take; 0: none is waited for.
   uint32_t patience = 0;
   /// What became of the last submission. VK_TIMEOUT: it is still under way, and nothing that it touches may

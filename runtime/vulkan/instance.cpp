@@ -1,4 +1,5 @@
 #include "runtime/vulkan/context.h"
+#include "runtime/vulkan/driver_files.h"
 #include "runtime/vulkan/features.h"
 #include "support/error.h"
 #include "support/file.h"
@@ -61,6 +62,8 @@ void readLimits(Inventory &to, const VkPhysicalDeviceLimits &from,
   limits.push_bytes = from.maxPushConstantsSize;
   limits.bindings = std::min({from.maxPerStageDescriptorStorageBuffers, from.maxDescriptorSetStorageBuffers,
                               from.maxPerStageResources});
+  limits.descriptor_sets = from.maxBoundDescriptorSets;
+  limits.allocations = from.maxMemoryAllocationCount;
   limits.invocations = from.maxComputeWorkGroupInvocations;
   std::copy_n(from.maxComputeWorkGroupSize, 3, limits.local.begin());
   std::copy_n(from.maxComputeWorkGroupCount, 3, limits.groups.begin());
@@ -276,7 +279,11 @@ Result<void> Instance::start() {
   info.ppEnabledExtensionNames = extensions.data();
   info.enabledLayerCount = static_cast<uint32_t>(layers.size());
   info.ppEnabledLayerNames = layers.data();
-  LINNET_TRY(check(api.CreateInstance(&info, nullptr, &instance), "cannot start"));
+  const VkResult started = api.CreateInstance(&info, nullptr, &instance);
+  if (started == VK_ERROR_OUT_OF_HOST_MEMORY || started == VK_ERROR_INCOMPATIBLE_DRIVER ||
+      started == VK_ERROR_INITIALIZATION_FAILED)
+    return startError(started);
+  LINNET_TRY(check(started, "cannot start"));
   LINNET_TRY(api.bindInstance(instance));
   if (!message_handler) return {};
   messages.pNext = nullptr;
@@ -290,7 +297,11 @@ Result<void> Instance::start() {
 
 Result<void> Instance::look() {
   uint32_t count = 0;
-  LINNET_TRY(check(api.EnumeratePhysicalDevices(instance, &count, nullptr), "cannot list devices"));
+  const VkResult listed = api.EnumeratePhysicalDevices(instance, &count, nullptr);
+  // What the loader makes of drivers without hardware: an error, or a list without devices.
+  if (listed == VK_ERROR_INITIALIZATION_FAILED || (listed == VK_SUCCESS && count == 0))
+    return noDeviceError();
+  LINNET_TRY(check(listed, "cannot list devices"));
   std::vector<VkPhysicalDevice> handles(count);
   LINNET_TRY(check(api.EnumeratePhysicalDevices(instance, &count, handles.data()), "cannot list devices"));
   std::string profile = emulated_profile;

@@ -47,6 +47,10 @@ Result<void> emulateLimit(Inventory &inventory, const std::string &key, const Js
     lower(limits.push_bytes, to);
   else if (key == "maxPerStageDescriptorStorageBuffers")
     lower(limits.bindings, to);
+  else if (key == "maxBoundDescriptorSets")
+    lower(limits.descriptor_sets, to);
+  else if (key == "maxMemoryAllocationCount")
+    lower(limits.allocations, to);
   else if (key == "maxComputeWorkGroupInvocations")
     lower(limits.invocations, to);
   else if (key == "maxComputeSharedMemorySize")

@@ -24,6 +24,8 @@ struct Limits {
   uint64_t texels = 65536;                        ///< maxTexelBufferElements
   uint32_t push_bytes = 128;                      ///< maxPushConstantsSize
   uint32_t bindings = 4;                          ///< storage buffers of a compute shader
+  uint32_t descriptor_sets = 4;                   ///< maxBoundDescriptorSets
+  uint32_t allocations = 4096;                    ///< maxMemoryAllocationCount, of one opened device
   uint32_t invocations = 128;                     ///< maxComputeWorkGroupInvocations
   std::array<uint32_t, 3> local = {128, 128, 64}; ///< maxComputeWorkGroupSize
   std::array<uint32_t, 3> groups = {65535, 65535, 65535};

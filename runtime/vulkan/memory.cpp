@@ -26,6 +26,7 @@ Buffers::~Buffers() {
   for (const Buffer &buffer : list) {
     context->api.DestroyBuffer(context->device, buffer.handle, nullptr);
     context->api.FreeMemory(context->device, buffer.memory, nullptr);
+    if (buffer.memory) --context->allocations;
   }
 }
 
@@ -49,6 +50,12 @@ Result<Buffer> Buffers::make(uint64_t bytes, bool host, const char *what) {
   if (needs.size > heap.available)
     return fail(fmt::format("not enough memory on {}: {} bytes needed for {}, {} available",
                             context->inventory.name, needs.size, what, heap.available));
+  const uint32_t most = context->inventory.limits.allocations;
+  if (context->allocations >= most)
+    return fail(
+        fmt::format("{} allows {} allocations of memory, all of them are taken: expected one more for "
+                    "{} ({} bytes)",
+                    context->inventory.name, most, what, needs.size));
   VkMemoryAllocateInfo allocate = {};
   allocate.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO;
   allocate.allocationSize = needs.size;
@@ -57,6 +64,7 @@ Result<Buffer> Buffers::make(uint64_t bytes, bool host, const char *what) {
       check(api.AllocateMemory(context->device, &allocate, nullptr, &buffer.memory),
             fmt::format("cannot take {} bytes for {}, {} are available", needs.size, what, heap.available));
   if (!made) return fail(made.error().message);
+  ++context->allocations;
   heap.available -= needs.size;
   LINNET_TRY(
       check(api.BindBufferMemory(context->device, buffer.handle, buffer.memory, 0), "cannot bind memory"));
@@ -76,7 +84,8 @@ std::optional<uint32_t> Buffers::share(const MappedFile &file, std::span<const s
   auto *begin = const_cast<std::byte *>(bytes.data());
   if (context->inventory.kind != Kind::cpu || context->inventory.memory_apart || !limits.host_pointer ||
       !api.GetMemoryHostPointerPropertiesEXT || reinterpret_cast<uintptr_t>(begin) % limits.host_pointer ||
-      bytes.size() % limits.host_pointer || bytes.size() > limits.allocation)
+      bytes.size() % limits.host_pointer || bytes.size() > limits.allocation ||
+      context->allocations >= limits.allocations)
     return std::nullopt;
   VkMemoryHostPointerPropertiesEXT pointer = {};
   pointer.sType = VK_STRUCTURE_TYPE_MEMORY_HOST_POINTER_PROPERTIES_EXT;
@@ -109,6 +118,7 @@ std::optional<uint32_t> Buffers::share(const MappedFile &file, std::span<const s
     if (buffer.memory) api.FreeMemory(context->device, buffer.memory, nullptr);
     return std::nullopt;
   }
+  ++context->allocations;
   files.push_back(file);
   list.push_back(buffer);
   return static_cast<uint32_t>(list.size() - 1);

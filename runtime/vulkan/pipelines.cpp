@@ -66,7 +66,7 @@ Result<void> Pipelines::layOut(uint32_t number, Pipeline &pipeline) {
     VkPushConstantRange push{VK_SHADER_STAGE_COMPUTE_BIT, 0, shader.push_words() * 4};
     VkPipelineLayoutCreateInfo info = {};
     info.sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO;
-    info.setLayoutCount = 1;
+    info.setLayoutCount = kDescriptorSets;
     info.pSetLayouts = &layout.sets;
     info.pushConstantRangeCount = shader.push_words() ? 1 : 0;
     info.pPushConstantRanges = &push;

@@ -9,6 +9,8 @@
 namespace linnet::vulkan {
 namespace {
 
+constexpr size_t kSlices = 2; ///< the axis along which no shader walks
+
 uint64_t wholeWords(uint64_t bytes) { return (bytes + 3) / 4 * 4; }
 
 // The parts of one step: the product of its splits.
@@ -94,9 +96,13 @@ private:
   }
 
   Result<void> finish(Part part, const std::vector<Range> &ranges, const std::array<uint64_t, 3> &groups) {
-    // A shader walks on by the number of workgroups that there are: what a device counts to is enough.
+    // Along x and y a shader walks on by the number of workgroups that there are: what a device counts to is
+    // enough. Along z each workgroup has one slice, so all of them are needed.
     for (size_t i = 0; i < 3; ++i) {
       if (groups[i] == 0) return {};
+      if (i == kSlices && groups[i] > limits.groups[i])
+        return errorf("shader '{}' needs {} workgroups along z, the device counts to {}",
+                      shader.name()->string_view(), groups[i], limits.groups[i]);
       part.groups[i] = static_cast<uint32_t>(std::min<uint64_t>(groups[i], limits.groups[i]));
     }
     LINNET_TRY(checkLoops(part, groups));
@@ -197,6 +203,8 @@ std::string refusal(const Inventory &inventory, const fb::Shader &shader) {
   for (const auto *feature : *shader.features())
     if (!inventory.features.count(feature->str()))
       return fmt::format("shader '{}' needs {}", shader.name()->string_view(), feature->string_view());
+  if (kDescriptorSets > limits.descriptor_sets)
+    return more("descriptor sets", kDescriptorSets, limits.descriptor_sets);
   if (shader.bindings() > limits.bindings) return more("storage buffers", shader.bindings(), limits.bindings);
   if (shader.push_words() * 4 > limits.push_bytes)
     return more("bytes of push constants", shader.push_words() * 4, limits.push_bytes);

@@ -15,6 +15,9 @@
 
 namespace linnet::vulkan {
 
+/// All operands of a shader are in one set.
+inline constexpr uint32_t kDescriptorSets = 1;
+
 /// Why a device with this inventory cannot run the shader; empty: it can.
 std::string refusal(const Inventory &inventory, const fb::Shader &shader);
 

@@ -112,10 +112,10 @@ Result<void> Recording::record(std::span<const PlannedDispatch> planned, const P
   ++counts.recordings;
   counts.descriptor_sets += sets.size();
   LINNET_ASSIGN(commands, context->newCommands());
-  VkCommandBufferBeginInfo begin = {};
-  begin.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO;
-  begin.flags = VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT; // several times in one submission of a loop
-  LINNET_TRY(check(api.BeginCommandBuffer(commands, &begin), "cannot record"));
+  VkCommandBufferBeginInfo recorded = {};
+  recorded.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO;
+  recorded.flags = VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT; // several times in one submission of a loop
+  LINNET_TRY(check(api.BeginCommandBuffer(commands, &recorded), "cannot record"));
   auto stamps = static_cast<uint32_t>(2 * planned.size());
   if (timed && stamps) {
     VkQueryPoolCreateInfo info = {};
@@ -133,13 +133,20 @@ Result<void> Recording::record(std::span<const PlannedDispatch> planned, const P
   size_t number = 0;
   uint32_t stamp = 0;
   for (const PlannedDispatch &dispatch : planned) {
-    if (queries) api.CmdWriteTimestamp(commands, VK_PIPELINE_STAGE_TOP_OF_PIPE_BIT, queries, stamp++);
+    // Behind the barrier, and when all work before has passed the shader stage: a command's time is its own.
+    bool begun = false;
+    auto begin = [&] {
+      if (queries && !begun)
+        api.CmdWriteTimestamp(commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, queries, stamp++);
+      begun = true;
+    };
     for (const PlannedStep &step : dispatch.steps) {
       if (step.parts.empty()) continue;
       if (hazards.before(step.touches)) {
         barrier(VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, kShader);
         ++barriers;
       }
+      begin();
       const Pipeline &pipeline = pipelines[keyOf(*step.step)];
       if (pipeline.handle != bound)
         api.CmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, bound = pipeline.handle);
@@ -153,6 +160,7 @@ Result<void> Recording::record(std::span<const PlannedDispatch> planned, const P
         ++dispatches;
       }
     }
+    begin();
     if (queries) api.CmdWriteTimestamp(commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, queries, stamp++);
   }
   barrier(VK_PIPELINE_STAGE_HOST_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,

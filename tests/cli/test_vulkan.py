@@ -273,6 +273,56 @@ class Refused(TestCase):
         self.fails(*greedy(compiled("cpu"), "vulkan"), says="has no program for target 'vulkan', only for: cpu")
         self.fails(*greedy(compiled("vulkan"), "cpu"), says="has no program for target 'cpu', only for: vulkan")
 
+    def drivers(self, *files):
+        """The environment of a loader that knows these driver files."""
+        named = ":".join(map(str, files))
+        return environment(VK_DRIVER_FILES=named, VK_ICD_FILENAMES=named)
+
+    def test_driver_files_that_are_broken(self):
+        """The loader's own words for each are "out of memory" and "incompatible driver"."""
+        folder = fresh("drivers")
+        working = os.environ.get("VK_DRIVER_FILES", "")
+        entry = lambda path: json.dumps({"file_format_version": "1.0.0", "ICD": {"library_path": path, "api_version": "1.3.0"}})
+        for name, text, says in (("broken", "{ broken", "expected JSON, found something else"),
+                                 ("empty", "", "expected JSON, found something else"),
+                                 ("nothing", "{}", "expected ICD.library_path, found none"),
+                                 ("absent", entry("/nowhere/libdriver.so"), "its library cannot be opened: /nowhere/libdriver.so"),
+                                 ("beside", entry("./libdriver.so"), f"its library cannot be opened: {folder}/./libdriver.so"),
+                                 ("other", entry("libc.so.6"), "libc.so.6 is not a Vulkan driver"),
+                                 ("missing", None, "")):
+            with self.subTest(file=name):
+                file = folder / f"{name}.json"
+                if text is not None:
+                    file.write_text(text)
+                env = self.drivers(file)
+                done = self.fails(*greedy(compiled("vulkan"), "vulkan"), env=env, says=[f"driver file {file}: ", says])
+                self.assertNotIn("memory", done.err)
+                self.assertIn(str(file), self.succeeds("devices", "--json", env=env).json["vulkan_error"])
+        if working:  # one that is broken takes the others with it
+            file = folder / "broken.json"
+            done = linnet(*greedy(compiled("vulkan"), "vulkan"), env=self.drivers(file, working))
+            if done.code:
+                self.assertIn(f"driver file {file}: expected JSON", done.err)
+
+    def test_one_workgroup_along_z(self):
+        """Kernels that cut a panel in slices are not taken: the tokens stay right."""
+        profile = ROOT / "tests" / "vulkan" / "devices" / "one-workgroup-deep.json"
+        found = self.succeeds(*greedy(compiled("vulkan"), "vulkan"), "--emulate-limits", profile).json["ids"]
+        self.assertEqual(found, expected()["greedy_from_first_5"][1])
+
+    def test_few_allocations(self):
+        profile = fresh("few") / "few.json"
+        for most, sets in ((3, 1), (4096, 4)):
+            limits = {"maxMemoryAllocationCount": most, "maxBoundDescriptorSets": sets}
+            profile.write_text(json.dumps({"name": "few", "limits": limits}))
+            listed = self.succeeds("devices", "--emulate-limits", profile, "--json").json["vulkan"][0]["limits"]
+            self.assertEqual({name: listed[name] for name in limits}, limits)
+            command = [*greedy(compiled("vulkan"), "vulkan"), "--emulate-limits", profile]
+            if most == 3:
+                self.fails(*command, says="allows 3 allocations of memory, all of them are taken: expected one more for ")
+            else:
+                self.assertEqual(self.succeeds(*command).json["ids"], expected()["greedy_from_first_5"][1])
+
     def test_no_driver_at_all(self):
         nowhere = str(FOLDER / "no-such-driver.json")
         env = environment(VK_DRIVER_FILES=nowhere, VK_ICD_FILENAMES=nowhere)

@@ -34,12 +34,13 @@ struct Case {
   std::vector<std::string> messages;
 };
 
-/// "", the device as it is, the profiles, and as if it were a GPU.
+/// "", the device as it is, the profiles, as if it were a GPU, and with one workgroup along z.
 std::vector<std::string> profiles() {
   std::vector<std::string> paths = {""};
   for (const auto &entry : std::filesystem::directory_iterator(sourceFolder() + "/docs/devices"))
     if (entry.path().extension() == ".json") paths.push_back(entry.path());
-  paths.push_back(sourceFolder() + "/tests/vulkan/devices/as-a-gpu.json");
+  for (const char *name : {"as-a-gpu", "one-workgroup-deep"})
+    paths.push_back(sourceFolder() + "/tests/vulkan/devices/" + name + ".json");
   std::sort(paths.begin(), paths.end());
   return paths;
 }

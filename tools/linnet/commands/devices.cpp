@@ -44,6 +44,8 @@ Json toJson(const vulkan::ListedDevice &listed, size_t number) {
                  {"maxMemoryAllocationSize", limits.allocation},
                  {"maxPushConstantsSize", limits.push_bytes},
                  {"maxPerStageDescriptorStorageBuffers", limits.bindings},
+                 {"maxBoundDescriptorSets", limits.descriptor_sets},
+                 {"maxMemoryAllocationCount", limits.allocations},
                  {"maxComputeWorkGroupInvocations", limits.invocations},
                  {"maxComputeWorkGroupSize", limits.local},
                  {"maxComputeWorkGroupCount", limits.groups},
@@ -100,7 +102,6 @@ Result<void> devices(const DevicesOptions &options) {
   }
   put("cpu  always there\n");
   if (!found) put("vulkan  {}\n", found.error().message);
-  if (found && list.empty()) put("vulkan  no device: the loader knows no driver that has one\n");
   for (size_t i = 0; i < list.size(); ++i) print(list[i], i);
   return {};
 }
