@@ -36,7 +36,7 @@ struct LoadedModel {
   Result<std::unique_ptr<Executable>> takeExecutable();
 };
 
-/// Reads the numbers that sessions need out of config.json.
-Result<ModelConfig> parseModelConfig(const Artifact &artifact);
+/// Reads the numbers that sessions need out of config.json, and the labels where `program` classifies.
+Result<ModelConfig> parseModelConfig(const Artifact &artifact, const fb::Program &program);
 
 } // namespace linnet

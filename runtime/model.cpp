@@ -33,6 +33,45 @@ std::vector<TokenId> tokenIds(const Json &config, const char *key, int64_t vocab
   return ids;
 }
 
+bool hasEntry(const fb::Program &program, std::string_view name) {
+  for (const fb::Entry *entry : *program.entries())
+    if (entry->name()->string_view() == name) return true;
+  return false;
+}
+
+// Whether a classifier's scores are made from the last token's state: true unless Linnet's own head pools
+// otherwise.
+bool poolsLast(const Json &json) {
+  auto head = json.find("_linnet_head");
+  return head == json.end() || !head->is_object() || head->value("pooling", Json("last")) == "last";
+}
+
+// Labels, problem type and padding token of a classifier's config.
+Result<void> readLabels(const std::string &path, const Json &json, ModelConfig &config) {
+  auto pads = tokenIds(json, "pad_token_id", config.vocab_size);
+  if (!pads.empty() && poolsLast(json)) config.pad_id = pads.front();
+  auto labels = json.find("id2label");
+  if (labels == json.end() || !labels->is_object() || labels->empty())
+    return errorf("{}: its config: 'id2label' names no labels", path);
+  for (size_t i = 0; i < labels->size(); ++i) {
+    auto name = labels->find(std::to_string(i));
+    if (name == labels->end() || !name->is_string())
+      return errorf("{}: its config: id2label has no name for {}", path, i);
+    config.labels.push_back(name->get<std::string>());
+  }
+  auto type = json.find("problem_type");
+  if (type == json.end() || type->is_null() || *type == "single_label_classification") return {};
+  if (*type == "multi_label_classification")
+    config.problem_type = ProblemType::MultiLabel;
+  else if (*type == "regression")
+    config.problem_type = ProblemType::Regression;
+  else
+    return errorf("{}: its config: problem_type is {}, expected single_label_classification, "
+                  "multi_label_classification or regression",
+                  path, type->dump());
+  return {};
+}
+
 Result<std::optional<Tokenizer>> readTokenizer(const Artifact &artifact) {
   const fb::Blob *blob = artifact.metadata().tokenizer();
   if (!blob) return std::optional<Tokenizer>();
@@ -41,20 +80,20 @@ Result<std::optional<Tokenizer>> readTokenizer(const Artifact &artifact) {
   return std::optional<Tokenizer>(std::move(*tokenizer));
 }
 
-// The entry that every language model has, and the shape of what comes out of it.
-Result<LanguageEntry> checkGenerate(const LoadedArtifact &file, const ModelConfig &config) {
-  LINNET_ASSIGN(LanguageEntry entry, bindLanguageEntry(file.artifact, *file.program, "generate"));
-  int logits = entry.output("logits");
-  if (logits < 0) return errorf("{}: entry 'generate' has no output 'logits'", file.artifact.path());
+// The entry that the model cannot do without, and the shape of what comes out of it: `columns` f32 a row.
+Result<LanguageEntry> checkEntry(const LoadedArtifact &file, const char *name, const char *output,
+                                 size_t columns) {
+  LINNET_ASSIGN(LanguageEntry entry, bindLanguageEntry(file.artifact, *file.program, name));
+  int number = entry.output(output);
+  if (number < 0) return errorf("{}: entry '{}' has no output '{}'", file.artifact.path(), name, output);
   const fb::Port &port = *file.program->entries()
                               ->Get(static_cast<uint32_t>(entry.index))
                               ->outputs()
-                              ->Get(static_cast<uint32_t>(logits));
-  uint64_t need = static_cast<uint64_t>(entry.max_batch) * static_cast<uint64_t>(config.vocab_size) * 4;
+                              ->Get(static_cast<uint32_t>(number));
+  uint64_t need = static_cast<uint64_t>(entry.max_batch) * columns * 4;
   if (port.dtype() != fb::DType::f32 || port.bytes() < need)
-    return errorf("{}: entry 'generate': expected logits of {} x {} f32, found {} bytes of {}",
-                  file.artifact.path(), entry.max_batch, config.vocab_size, port.bytes(),
-                  dtypeName(port.dtype()));
+    return errorf("{}: entry '{}': expected {} of {} x {} f32, found {} bytes of {}", file.artifact.path(),
+                  name, output, entry.max_batch, columns, port.bytes(), dtypeName(port.dtype()));
   return entry;
 }
 
@@ -63,7 +102,7 @@ Result<LanguageEntry> checkGenerate(const LoadedArtifact &file, const ModelConfi
 const char *version() { return "0.1.0"; }
 unsigned artifactFormatVersion() { return format::kVersion; }
 
-Result<ModelConfig> parseModelConfig(const Artifact &artifact) {
+Result<ModelConfig> parseModelConfig(const Artifact &artifact, const fb::Program &program) {
   const std::string &path = artifact.path();
   ModelConfig config;
   config.kind = artifact.metadata().kind()->str();
@@ -78,6 +117,7 @@ Result<ModelConfig> parseModelConfig(const Artifact &artifact) {
   config.eos_ids = tokenIds(json, "eos_token_id", config.vocab_size);
   auto bos = tokenIds(json, "bos_token_id", config.vocab_size);
   if (!bos.empty()) config.bos_id = bos.front();
+  if (hasEntry(program, "classify")) LINNET_TRY(readLabels(path, json, config));
   return config;
 }
 
@@ -106,12 +146,16 @@ Result<Model> Model::load(const std::string &path, const LoadOptions &options) {
   auto loaded = std::make_shared<LoadedModel>();
   LINNET_ASSIGN(loaded->file, LoadedArtifact::open(path, options));
   const Artifact &artifact = loaded->file.artifact;
-  LINNET_ASSIGN(loaded->config, parseModelConfig(artifact));
+  LINNET_ASSIGN(loaded->config, parseModelConfig(artifact, *loaded->file.program));
   loaded->config_json = artifact.metadata().config()->str();
   LINNET_ASSIGN(loaded->tokenizer, readTokenizer(artifact));
-  LINNET_ASSIGN(LanguageEntry generate, checkGenerate(loaded->file, loaded->config));
-  loaded->config.context = generate.context;
-  loaded->config.max_batch = generate.max_batch;
+  const ModelConfig &config = loaded->config;
+  LINNET_ASSIGN(LanguageEntry entry,
+                config.classifies()
+                    ? checkEntry(loaded->file, "classify", "scores", config.labels.size())
+                    : checkEntry(loaded->file, "generate", "logits", static_cast<size_t>(config.vocab_size)));
+  loaded->config.context = entry.context;
+  loaded->config.max_batch = entry.max_batch;
   if (loaded->config.eos_ids.empty() && loaded->tokenizer && loaded->tokenizer->eosId())
     loaded->config.eos_ids.push_back(*loaded->tokenizer->eosId());
   if (!loaded->config.bos_id && loaded->tokenizer) loaded->config.bos_id = loaded->tokenizer->bosId();

@@ -65,9 +65,26 @@ Result<Session> Session::open(const Model &model) {
   LINNET_ASSIGN(auto executable, state->model->takeExecutable());
   state->runner = std::make_unique<LanguageRunner>(std::move(executable), state->model->file.artifact,
                                                    *state->model->file.program);
-  LINNET_ASSIGN(const LanguageEntry *generate, state->runner->entry("generate"));
-  LINNET_TRY(state->runner->prepareDecoding(*generate));
+  if (!model.config().classifies()) {
+    LINNET_ASSIGN(const LanguageEntry *generate, state->runner->entry("generate"));
+    LINNET_TRY(state->runner->prepareDecoding(*generate));
+  }
   return Session(std::move(state));
+}
+
+Result<void> Session::State::requireLanguageModel() const {
+  if (!model->config.classifies()) return {};
+  return errorf("{}: expected a language model, found a classifier (labels: {}): it answers classify() and "
+                "embed() only",
+                model->file.artifact.path(), fmt::join(model->config.labels, ", "));
+}
+
+Result<std::vector<TokenId>> Session::State::encode(std::string_view text) const {
+  if (!model->tokenizer)
+    return errorf("{}: the model has no tokenizer: expected token ids, found a text",
+                  model->file.artifact.path());
+  LINNET_ASSIGN(Encoding encoding, model->tokenizer->encode(text));
+  return std::move(encoding.ids);
 }
 
 Result<void> Session::State::checkIds(std::span<const TokenId> ids, const char *what) const {
@@ -91,6 +108,7 @@ void Session::State::forget() {
 Result<GenerateResult> Session::generate(std::span<const TokenId> prompt, const GenerateOptions &options,
                                          const TokenCallback &callback) {
   CancelScope scope(state->cancelled);
+  LINNET_TRY(state->requireLanguageModel());
   LINNET_TRY(checkOptions(options));
   LINNET_TRY(checkStops(options, state->model->tokenizer.has_value()));
   LINNET_TRY(state->checkIds(prompt, "prompt"));
@@ -119,6 +137,7 @@ Result<std::vector<GenerateResult>> Session::generateBatch(std::span<const std::
                                                            const GenerateOptions &options,
                                                            const BatchCallback &callback) {
   CancelScope scope(state->cancelled);
+  LINNET_TRY(state->requireLanguageModel());
   LINNET_TRY(checkOptions(options));
   LINNET_TRY(checkStops(options, state->model->tokenizer.has_value()));
   int64_t context = state->model->config.context;

@@ -42,6 +42,7 @@ Result<std::pair<const LanguageEntry *, int>> Session::State::output(std::string
 
 Result<Matrix> Session::logits(std::span<const TokenId> ids, bool all) {
   CancelScope scope(state->cancelled);
+  LINNET_TRY(state->requireLanguageModel());
   state->forget();
   LINNET_TRY(state->checkIds(ids, "ids"));
   int64_t size = static_cast<int64_t>(ids.size()), context = state->model->config.context;
@@ -63,6 +64,11 @@ Result<Matrix> Session::logits(std::span<const TokenId> ids, bool all) {
   };
   LINNET_TRY(state->feed(*entry, ids, 0, output, keep));
   return matrix;
+}
+
+Result<Matrix> Session::logits(std::string_view text, bool all) {
+  LINNET_ASSIGN(const std::vector<TokenId> ids, state->encode(text));
+  return logits(ids, all);
 }
 
 Result<Matrix> Session::embed(std::span<const TokenId> ids, Pooling pooling, int64_t layer) {
@@ -100,8 +106,14 @@ Result<Matrix> Session::embed(std::span<const TokenId> ids, Pooling pooling, int
   return matrix;
 }
 
+Result<Matrix> Session::embed(std::string_view text, Pooling pooling, int64_t layer) {
+  LINNET_ASSIGN(const std::vector<TokenId> ids, state->encode(text));
+  return embed(ids, pooling, layer);
+}
+
 Result<Perplexity> Session::perplexity(std::span<const TokenId> ids, int64_t stride) {
   CancelScope scope(state->cancelled);
+  LINNET_TRY(state->requireLanguageModel());
   state->forget();
   LINNET_TRY(state->checkIds(ids, "ids"));
   int64_t size = static_cast<int64_t>(ids.size()), window = state->model->config.context;

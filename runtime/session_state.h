@@ -29,6 +29,10 @@ struct Session::State {
   std::atomic<bool> cancelled{false};
 
   Result<void> checkIds(std::span<const TokenId> ids, const char *what) const;
+  /// An error where the model is a classifier, which does not predict tokens.
+  Result<void> requireLanguageModel() const;
+  /// By the model's tokenizer.
+  Result<std::vector<TokenId>> encode(std::string_view text) const;
   /// An error if cancel() was called, which is thereby answered.
   Result<void> checkCancelled();
   /// Feeds `ids` behind `past` tokens of row 0, in chunks; calls `visit` after each with its first token's

@@ -49,14 +49,6 @@ double Confusion::largestShare() const {
   return ratio(largest, total());
 }
 
-std::vector<double> softmax(std::span<const float> scores) {
-  double largest = scores.empty() ? 0 : *std::max_element(scores.begin(), scores.end()), sum = 0;
-  std::vector<double> out;
-  for (float score : scores) sum += out.emplace_back(std::exp(score - largest));
-  for (double &p : out) p /= sum;
-  return out;
-}
-
 size_t argmax(std::span<const float> scores) {
   return static_cast<size_t>(std::max_element(scores.begin(), scores.end()) - scores.begin());
 }

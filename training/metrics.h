@@ -37,8 +37,6 @@ private:
   std::vector<int64_t> counts;
 };
 
-/// e^(x_i - max) / sum, in double.
-std::vector<double> softmax(std::span<const float> scores);
 /// The first of the largest.
 size_t argmax(std::span<const float> scores);
 

@@ -122,8 +122,27 @@ class Classify(TestCase):
         self.fails("classify", artifact, "--file", folder / "n.jsonl", "--labels", says=["line 1: label 7 is out of range"])
         self.fails("classify", artifact, "--file", folder / "e.tsv", says="no texts in it")
         self.fails("classify", artifact, "--text", "", says="--text is empty")
-        self.fails("classify", tiny_artifact(), "--text", "a", says=["expected a classifier", "model.linnet"])
+        self.fails("classify", tiny_artifact(), "--text", "a",
+                   says=["expected a classifier", "model.linnet", "type 'linnet run "])
         self.fails("classify", artifact, code=2, says="--text TEXT or --file FILE")
+
+    def test_other_commands_say_what_to_type(self):
+        artifact, text = self.artifact(classifier()), fresh("text") / "t.txt"
+        text.write_text("come home now\n")
+        for args in (("run", "--prompt", "a"), ("logits", "--prompt", "a"), ("eval", "--perplexity", text), ("bench", "-p", 4),
+                     ("profile",)):
+            with self.subTest(command=args[0]):
+                self.fails(args[0], artifact, *args[1:],
+                           says=[f"linnet {args[0]} expected a language model, found a classifier of 3 labels (eggs, ham, spam)",
+                                 f"type 'linnet classify {artifact} --text TEXT'"])
+
+    def test_embeddings(self):
+        """A classifier's vectors are its body's."""
+        artifact = self.artifact(classifier())
+        for pooling in ("last", "mean", "first"):
+            vector = self.succeeds("embed", artifact, "--prompt", "win", "--pooling", pooling, "--json").json["values"]
+            rows = states("win")
+            self.close_to(vector, {"last": rows[-1], "first": rows[0], "mean": [sum(c) / 3 for c in zip(*rows)]}[pooling])
 
     def test_bad_heads(self):
         for head, says in (({"pooling": "max"}, "not last, mean or first"), ({"hidden": [0]}, "a list of at most"),

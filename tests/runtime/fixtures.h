@@ -53,8 +53,11 @@ struct ToyModel {
   int64_t vocab = 300, n_embd = 6, n_layer = 2, context = 48, max_batch = 4, max_seq = 5, score_seq = 3;
   bool tokenizer = true, token_output = true, sample_entry = false;
   int64_t eos = 256;
+  std::vector<std::string> labels = {}; ///< some: a classifier
+  std::string problem_type = {}, pooling = "last";
+  int64_t pad = -1;
 };
-/// A language model for the device "fake" with the three entries of a compiled GPT-2 and no commands.
+/// A model for the device "fake" with the entries of a compiled GPT-2 and no commands.
 void writeToyModel(const std::string &path, const ToyModel &toy = {});
 
 /// What the fake device does besides. Its logits depend on every token before, read from a cache with the
@@ -63,6 +66,7 @@ struct FakeSwitches {
   /// Not empty: the likeliest token at position p (of p tokens before) is script[p].
   std::vector<TokenId> script;
   std::function<void()> on_run; ///< called in each run
+  bool scores_nan = false;      ///< a classifier's
   std::atomic<int64_t> runs{0}, largest_batch{0}, largest_seq{0};
   int64_t loop_steps = 0; ///< the most steps of a loop; 0: the device has none
   std::atomic<int64_t> largest_loop{0};
@@ -70,7 +74,8 @@ struct FakeSwitches {
 FakeSwitches &fake();
 /// Registers the device "fake"; may be called again, which also resets the switches.
 void useFakeDevice();
-/// What the toy model says after `ids`: the logits of the next token.
+/// What the toy model says after `ids`: the logits of the next token. A classifier's scores are the first
+/// ones.
 std::vector<float> toyLogits(const ToyModel &toy, std::span<const TokenId> ids);
 float toyHidden(std::span<const TokenId> ids, int64_t layer, int64_t channel);
 

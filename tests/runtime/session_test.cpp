@@ -161,7 +161,7 @@ TEST_CASE("clear errors, after which the session is as before") {
   CHECK(contains(message(session.generate(prompt(1), {.repetition_penalty = -2})), "repetition_penalty"));
   CHECK(contains(message(session.generate(prompt(1), {.max_new_tokens = -1})), "max_new_tokens"));
   CHECK(contains(message(session.generate(prompt(1), {.stop = {""}})), "stop"));
-  CHECK(contains(message(session.logits({})), "empty prompt"));
+  CHECK(contains(message(session.logits(std::vector<TokenId>())), "empty prompt"));
   CHECK(contains(message(session.logits(prompt(60))), "60 tokens are longer than the context of 48"));
   CHECK(contains(message(session.embed(prompt(3), Pooling::Mean, 3)), "layer: expected from -1"));
   CHECK(contains(message(session.perplexity(prompt(1))), "at least 2 tokens"));

@@ -7,9 +7,11 @@
 #include "support/error.h"
 #include "support/file.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <span>
 #include <sys/stat.h>
 
 namespace linnet::cli {
@@ -52,10 +54,33 @@ Result<std::string> artifactOf(const std::string &path, const DeviceOption &devi
   return report.output;
 }
 
-Result<OpenModel> openModel(const std::string &path, const DeviceOption &device, const std::string &command) {
+/// The first of them.
+static std::string listed(const std::vector<std::string> &labels) {
+  constexpr size_t kShown = 5;
+  const auto shown = std::span(labels).first(std::min(kShown, labels.size()));
+  return fmt::format("{}{}", fmt::join(shown, ", "), labels.size() > kShown ? ", ..." : "");
+}
+
+static Result<void> requireKind(const std::string &path, const Model &model, const std::string &command,
+                                ModelKind kind) {
+  const std::vector<std::string> &labels = model.config().labels;
+  if (kind == ModelKind::Language && !labels.empty())
+    return errorf("{}: {} expected a language model, found a classifier of {} labels ({}): type 'linnet "
+                  "classify {} --text TEXT'",
+                  path, command, labels.size(), listed(labels), path);
+  if (kind == ModelKind::Classifier && labels.empty())
+    return errorf("{}: {} expected a classifier (GPT2ForSequenceClassification, as linnet finetune --task "
+                  "classify writes it), found a language model: type 'linnet run {} --prompt TEXT'",
+                  path, command, path);
+  return {};
+}
+
+Result<OpenModel> openModel(const std::string &path, const DeviceOption &device, const std::string &command,
+                            ModelKind kind) {
   LINNET_ASSIGN(std::string artifact, artifactOf(path, device, command));
   auto begin = std::chrono::steady_clock::now();
   LINNET_ASSIGN(Model model, Model::load(artifact, {.device = device.device, .threads = device.threads}));
+  LINNET_TRY(requireKind(path, model, command, kind));
   LINNET_ASSIGN(Session session, Session::open(model));
   double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   // Asked for by name it is what was wanted.

@@ -20,13 +20,16 @@ Result<FileKind> kindOf(const std::string &path);
 Result<std::string> artifactOf(const std::string &path, const DeviceOption &device,
                                const std::string &command);
 
-/// A loaded language model and a session of it. The session is told to stop when a signal comes.
+/// A loaded model and a session of it. The session is told to stop when a signal comes.
 struct OpenModel {
   Model model;
   Session session;
   double load_seconds;
 };
-Result<OpenModel> openModel(const std::string &path, const DeviceOption &device, const std::string &command);
+/// What a command works with. Another kind of model is an error that says what to type instead.
+enum class ModelKind { Language, Classifier, Any };
+Result<OpenModel> openModel(const std::string &path, const DeviceOption &device, const std::string &command,
+                            ModelKind kind = ModelKind::Language);
 
 /// --prompt by the model's tokenizer, or --ids, standard input read where asked for.
 Result<std::vector<TokenId>> promptIds(const Model &model, const PromptOption &prompt);

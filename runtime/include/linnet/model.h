@@ -1,4 +1,4 @@
-// A language model out of an artifact file.
+// A language model or a classifier out of an artifact file.
 //
 //   auto model = linnet::Model::load("gpt2.linnet");          // Result<Model>
 //   if (!model) return fail(model.error().message);
@@ -26,6 +26,13 @@ struct LoadOptions {
   int threads = 0;
 };
 
+/// How a classifier's scores become probabilities, as transformers' text-classification pipeline does it.
+enum class ProblemType : uint8_t {
+  SingleLabel, ///< one label applies: a softmax
+  MultiLabel,  ///< labels do not exclude each other: a sigmoid each
+  Regression,  ///< scores are numbers and stay as they are
+};
+
 /// Numbers of the model that programs need; the whole configuration is configJson().
 struct ModelConfig {
   std::string kind; ///< "gpt2"
@@ -35,6 +42,14 @@ struct ModelConfig {
   int64_t max_batch = 0;         ///< most sequences at a time
   std::vector<TokenId> eos_ids;  ///< tokens that end a text; may be empty
   std::optional<TokenId> bos_id; ///< the token an empty text starts from
+  /// A classifier's labels by number. Empty: the model continues texts.
+  std::vector<std::string> labels = {};
+  ProblemType problem_type = ProblemType::SingleLabel;
+  /// Of a classifier that reads the last token's state: tokens of this id at a text's end do not count, as in
+  /// transformers.
+  std::optional<TokenId> pad_id = {};
+
+  bool classifies() const { return !labels.empty(); }
 };
 
 struct LoadedModel; // inside the library
@@ -43,8 +58,8 @@ struct LoadedModel; // inside the library
 class LINNET_API Model {
 public:
   /// Maps and checks the file, finds the device, and reserves one session's memory. Errors name the file: no
-  /// artifact, truncated, damaged, of another version, not a language model, no such target, not enough
-  /// memory (both numbers).
+  /// artifact, truncated, damaged, of another version, neither a language model nor a classifier, no such
+  /// target, not enough memory (both numbers).
   static Result<Model> load(const std::string &path, const LoadOptions &options = {});
 
   const std::string &path() const;

@@ -1,15 +1,18 @@
-// Generation, logits, embeddings and perplexity of one model. A Session owns a KV cache and the position in
-// it.
+// Generation, logits, embeddings, perplexity and classification by one model. A Session owns a KV cache and
+// the position in it.
 //
 //   auto ids = model.tokenizer()->encode("Once upon")->ids;
 //   auto result = session->generate(ids, {.max_new_tokens = 20},
 //                                   [](linnet::TokenId, std::string_view text) { std::cout << text; return
 //                                   true; });
+//   auto found = classifier_session->classify("You won a prize, call now");
+//   std::cout << classifier.config().labels[found->label];
 #pragma once
 #include "linnet/api.h"
 #include "linnet/model.h"
 #include "linnet/profile.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -84,7 +87,18 @@ struct Perplexity {
   int64_t tokens = 0;    ///< that were predicted
 };
 
+/// A classifier's answer to one text.
+struct Classification {
+  size_t label = 0;                       ///< of the largest score: a number in ModelConfig::labels
+  std::vector<float> scores = {};         ///< by label, as the model computes them
+  std::vector<double> probabilities = {}; ///< by label, as ModelConfig::problem_type says
+  bool truncated = false;                 ///< the text was longer than the context and lost its end
+};
+
 /// Not for two threads at a time, except cancel(). Sessions of one model are independent.
+///
+/// Functions that take text need the model's tokenizer. generate(), logits() and perplexity() need a language
+/// model, classify() a classifier; embed() takes both.
 class LINNET_API Session {
 public:
   static Result<Session> open(const Model &model);
@@ -110,9 +124,20 @@ public:
 
   /// Of the last position [1, vocab_size], or of `all` positions [ids, vocab_size].
   Result<Matrix> logits(std::span<const TokenId> ids, bool all = false);
+  Result<Matrix> logits(std::string_view text, bool all = false);
   /// One vector [1, n_embd] of hidden states: of the last or first position, or their mean. layer 0 is what
   /// the embeddings give, i what block i gives (up to n_layer), -1 what the final layer norm gives.
   Result<Matrix> embed(std::span<const TokenId> ids, Pooling pooling = Pooling::Last, int64_t layer = -1);
+  Result<Matrix> embed(std::string_view text, Pooling pooling = Pooling::Last, int64_t layer = -1);
+  /// One answer for each text, in their order; config().max_batch texts of like length run together. Errors:
+  /// an empty text, an id outside [0, vocab_size), a score that is NaN. `progress` is told the share that is
+  /// done.
+  using ProgressCallback = std::function<void(double fraction)>;
+  Result<std::vector<Classification>> classify(std::span<const std::vector<TokenId>> texts,
+                                               const ProgressCallback &progress = {});
+  Result<std::vector<Classification>> classify(std::span<const std::string> texts,
+                                               const ProgressCallback &progress = {});
+  Result<Classification> classify(std::string_view text);
   /// Over windows of the context's length that start every `stride` tokens; each token is predicted once,
   /// from what its window holds before it, a window's first token excepted
   /// (https://huggingface.co/docs/transformers/perplexity). 0: windows do not overlap.

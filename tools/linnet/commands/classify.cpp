@@ -3,10 +3,9 @@
 #include "compiler.h"
 #include "model.h"
 #include "output.h"
-#include "runtime/artifact.h"
+#include "signals.h"
 #include "support/error.h"
 #include "support/json.h"
-#include "training/classifier.h"
 #include "training/dataset.h"
 #include "training/metrics.h"
 
@@ -24,13 +23,13 @@ struct Options {
   bool labels = false, json = false;
 };
 
-Json answerJson(const Answer &answer, const LabelNames &names) {
+Json answerJson(const Classification &answer, const LabelNames &names) {
   Json probabilities = Json::object();
   for (size_t i = 0; i < names.size(); ++i) probabilities[names[i]] = answer.probabilities[i];
   return {{"label", names[answer.label]}, {"probabilities", probabilities}};
 }
 
-void printAnswers(const std::vector<Answer> &answers, const std::vector<Record> &records,
+void printAnswers(const std::vector<Classification> &answers, const std::vector<Record> &records,
                   const LabelNames &names, bool truth) {
   std::vector<std::string> header = {"label", "probability"};
   if (truth) header.push_back("in the file");
@@ -94,26 +93,41 @@ Result<std::vector<Record>> recordsOf(const Options &options) {
   return readRecords(options.file, read);
 }
 
+Result<std::vector<std::vector<TokenId>>> idsOf(const std::vector<Record> &records, const Model &model,
+                                                const std::string &where) {
+  if (!model.tokenizer())
+    return errorf("{}: the classifier has no tokenizer to read texts with", model.path());
+  std::vector<std::vector<TokenId>> texts;
+  for (const Record &record : records) {
+    auto encoding = model.tokenizer()->encode(record.text);
+    if (!encoding) return errorf("{}: line {}: {}", where, record.line, encoding.error().message);
+    if (encoding->ids.empty()) return errorf("{}: line {}: the text is empty", where, record.line);
+    texts.push_back(std::move(encoding->ids));
+  }
+  return texts;
+}
+
 Result<void> execute(const Options &options) {
   LINNET_ASSIGN(std::vector<Record> records, recordsOf(options));
-  LINNET_ASSIGN(std::string artifact, artifactOf(options.model, options.device, "linnet classify"));
-  LINNET_ASSIGN(Classifier classifier, Classifier::load(artifact, {.device = options.device.device,
-                                                                   .threads = options.device.threads}));
-  const LabelNames &names = classifier.labels();
+  LINNET_ASSIGN(OpenModel open,
+                openModel(options.model, options.device, "linnet classify", ModelKind::Classifier));
+  const LabelNames &names = open.model.config().labels;
   std::vector<int32_t> truth;
   if (options.labels) {
     LINNET_ASSIGN(truth, labelIds(records, names, options.file));
   }
+  LINNET_ASSIGN(const auto texts, idsOf(records, open.model, *options.text_option ? "--text" : options.file));
+  CancelOnSignal cancel(open.session);
   Progress progress;
-  LINNET_ASSIGN(std::vector<Answer> answers,
-                classifier.classify(records, *options.text_option ? "--text" : options.file,
-                                    [&](double fraction) { progress.show("classifying", fraction); }));
+  LINNET_ASSIGN(std::vector<Classification> answers, open.session.classify(texts, [&](double fraction) {
+    progress.show("classifying", fraction);
+  }));
   progress.clear();
   Confusion confusion(names.size());
   for (size_t i = 0; i < truth.size(); ++i) confusion.add(static_cast<size_t>(truth[i]), answers[i].label);
   if (options.json) {
     Json list = Json::array();
-    for (const Answer &answer : answers) list.push_back(answerJson(answer, names));
+    for (const Classification &answer : answers) list.push_back(answerJson(answer, names));
     Json json = {{"labels", names}, {"answers", list}};
     if (options.labels) json["measures"] = confusionJson(confusion, names);
     printJson(json);

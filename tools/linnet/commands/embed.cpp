@@ -59,7 +59,7 @@ Result<std::vector<std::vector<TokenId>>> prompts(const Model &model, const Opti
 }
 
 Result<void> execute(const Options &options) {
-  LINNET_ASSIGN(OpenModel open, openModel(options.file, options.device, "linnet embed"));
+  LINNET_ASSIGN(OpenModel open, openModel(options.file, options.device, "linnet embed", ModelKind::Any));
   LINNET_ASSIGN(std::vector<std::vector<TokenId>> all, prompts(open.model, options));
   CancelOnSignal cancel(open.session);
   Matrix out;
