@@ -79,14 +79,19 @@ class Server:
 
 
 class BusyLoop:
-    """Steals one core."""
+    """Processes that compute without end: one steals the last core, several run wherever the scheduler puts them."""
+
+    def __init__(self, count=1):
+        self.count, self.processes = count, []
 
     def __enter__(self):
-        core = max(os.sched_getaffinity(0))
-        self.process = subprocess.Popen([sys.executable, "-c", f"import os\nos.sched_setaffinity(0, {{{core}}})\nwhile True: pass"])
-        time.sleep(0.2)
+        pinned = f"import os\nos.sched_setaffinity(0, {{{max(os.sched_getaffinity(0))}}})\n" if self.count == 1 else ""
+        self.processes = [subprocess.Popen([sys.executable, "-c", pinned + "while True: pass"]) for _ in range(self.count)]
+        if self.processes:
+            time.sleep(0.2)
         return self
 
     def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
+        for process in self.processes:
+            process.kill()
+            process.wait()

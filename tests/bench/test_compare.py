@@ -1,10 +1,10 @@
-"""bench/compare and bench/type-errors as a person runs them, with Linnet alone on tiny models."""
+"""bench/compare, bench/training-step and bench/type-errors as a person runs them, with Linnet alone on tiny models."""
 import json, os, subprocess, sys, tempfile, unittest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = os.environ.get("LINNET_BUILD") or str(ROOT / "build" / "release")
-COMPARE, TYPE_ERRORS = ROOT / "bench" / "compare", ROOT / "bench" / "type-errors"
+COMPARE, TYPE_ERRORS, TRAINING_STEP = (ROOT / "bench" / name for name in ("compare", "type-errors", "training-step"))
 
 
 def call(program, *args):
@@ -60,6 +60,31 @@ class Compare(unittest.TestCase):
             self.assertIn("| batch8, int8 |", done.stdout)
             self.assertIn("not measured: prefill1024: needs 1024 positions, the model has 256", done.stdout)
             self.assertIn("discarded: 0 of 2 runs, 0 of 0 pairs", done.stdout)
+
+
+class TrainingStep(unittest.TestCase):
+    def short(self, folder, *args):
+        return call(TRAINING_STEP, "--preset", "tiny", "--rounds", 1, "--steps", 2, "--seq", 16, "--batch", 2, "--build", BUILD, "--work", folder, *args)
+
+    def test_with_the_peers_that_are_here(self):
+        """As README names it: PyTorch takes part or is noted."""
+        with tempfile.TemporaryDirectory() as folder:
+            done = self.short(folder)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertRegex(done.stdout, r"(?m)^  linnet +\d+\.\d{3} s a step")
+            self.assertRegex(done.stdout, r"(?m)^  (linnet is [\d.]+ times as fast as PyTorch|not measured: PyTorch: .*apt-get install)")
+
+    def test_beside_busy_processes(self):
+        with tempfile.TemporaryDirectory() as folder:
+            done = self.short(folder, "--stolen", "--json")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            found = json.loads(done.stdout)
+            self.assertEqual(set(found["seconds"]), {f"{busy} {threads}" for busy in (0, 1, 4) for threads in (1, 2)})
+            self.assertGreater(min(found["stolen_share"], found["threads_ratio"], *found["seconds"].values()), 0)
+
+    def test_bad_arguments(self):
+        self.assertIn("expected pytorch or nothing", call(TRAINING_STEP, "--peers", "abacus").stderr)
+        self.assertIn("--rounds 0: expected 1 to 4096", call(TRAINING_STEP, "--rounds", 0).stderr)
 
 
 class TypeErrors(unittest.TestCase):
