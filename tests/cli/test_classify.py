@@ -1,5 +1,5 @@
 """linnet classify, and the checkpoints of classifiers: GPT2ForSequenceClassification, with and without Linnet's own head."""
-import array, math
+import array, math, re, shlex
 from harness import *
 
 LABELS = ["eggs", "ham", "spam"]
@@ -162,6 +162,26 @@ class Classify(TestCase):
         self.assertEqual(json.loads((to / "config.json").read_text())["_linnet_head"]["hidden"], [5])
         self.assertIn("head.0.weight", read_safetensors(to / "model.safetensors"))
         self.fails("export", model, "--format", "gguf", "-o", fresh("export") / "m.gguf", says="classification head")
+
+
+class Readme(TestCase):
+    def test_the_example_answers_as_readme_shows(self):
+        """README's commands as written, in a folder with the repository's models and examples."""
+        folder = fresh("readme")
+        for name in ("models", "examples"):
+            (folder / name).symlink_to(ROOT / name)
+        block = next(b for b in re.findall(r"```console\n(.*?)```", (ROOT / "README.md").read_text(), re.S) if "linnet classify" in b)
+        answers = []
+        for part in block.split("$ ")[1:]:
+            command, _, shown = part.partition("\n")
+            done = self.succeeds(*shlex.split(command)[1:], cwd=folder, env=environment(OMP_NUM_THREADS="1"))  # other tests run
+            if "classify" in command.split()[1]:
+                probabilities = [dict(re.findall(r"(?m)^(ham|spam) +([\d.]+)$", text)) for text in (shown, done.out)]
+                shown, found = ({label: float(p) for label, p in text.items()} for text in probabilities)
+                self.assertEqual(set(found), {"ham", "spam"}, done.out)
+                answers.append(max(shown, key=shown.get))
+                self.assertGreater(found[answers[-1]], 0.9, command)  # digits differ between processors
+        self.assertEqual(answers, ["spam", "ham"])
 
 
 if __name__ == "__main__":
