@@ -82,7 +82,8 @@ Result<void> initModel(const InitOptions &options) {
   }
   return initCheckpoint(config, options.seed, options.directory, tokenizer,
                         fmt::format("untrained: random weights, linnet init --preset {} --seed {}",
-                                    options.preset, options.seed));
+                                    options.preset, options.seed),
+                        options.to_train ? Vectors::constant : Vectors::drawn);
 }
 
 Result<void> makeStart(const StartOptions &options) {

@@ -51,10 +51,12 @@ struct CompileOptions {
   /// Shared libraries that register passes (MLIR's pass plugins): their passes can be named above.
   std::vector<std::string> pass_plugins;
   /// Runs the module in the interpreter after every pass, on inputs drawn from `seed`, and refuses to compile
-  /// when a pass changes the numbers by more than `tolerance` of an output's largest value, naming the pass.
+  /// when a pass changes the numbers, naming the pass. Weights that would hide a fault are drawn for it.
   bool verify_passes = false;
   uint64_t seed = 0;
-  double tolerance = 1e-4;
+  /// The difference that is taken for rounding, of an output's largest value; 0: as much as the types of the
+  /// numbers round.
+  double tolerance = 0;
   /// Called with what is being done now ("packing weights") and how much of it is done, 0 to 1.
   std::function<void(const std::string &what, double fraction)> progress;
   /// A folder to write the IR after each pass, graphs, memory plans and kernels to, as pictures and text; it
@@ -155,6 +157,7 @@ struct InitOptions {
   std::vector<std::string> labels; ///< a classifier of these; empty: a language model
   std::string directory;
   uint64_t seed = 0;
+  bool to_train = false; ///< biases are 0 and gains 1, not near them
 };
 struct PullOptions {
   std::string model;     ///< "openai-community/gpt2"

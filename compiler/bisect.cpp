@@ -56,7 +56,7 @@ public:
     LINNET_ASSIGN(std::optional<lab::Finding> found, lab::bisect(*graph, manager, weights, bisect));
     if (found) {
       describe(*found);
-      LINNET_TRY(write(*found, weights));
+      LINNET_TRY(write(*found));
     }
     report.seconds = now() - begin;
     return std::move(report);
@@ -79,9 +79,10 @@ private:
   /// The interpreter needs no comparison with itself.
   lab::Target targetRun() {
     if (target.name == "reference") return {};
-    return [this](ModuleOp planned,
-                  const std::vector<std::vector<lab::Call>> &rounds) -> Result<lab::TargetRun> {
-      auto lower = [&](BlobSink &blobs) { return lowerTo(target, planned, *input.weights, blobs); };
+    return [this](ModuleOp planned, const lab::Rounds &rounds,
+                  const reference::WeightProvider &weights) -> Result<lab::TargetRun> {
+      const std::unique_ptr<WeightSource> source = weightsOf(weights);
+      auto lower = [&](BlobSink &blobs) { return lowerTo(target, planned, *source, blobs); };
       LINNET_ASSIGN(lab::LoadedProgram program, lab::LoadedProgram::make(lower));
       return lab::runRounds(program, rounds);
     };
@@ -105,8 +106,8 @@ private:
     report.places = found.places, report.commands = found.commands;
   }
 
-  Result<void> write(lab::Finding &found, const reference::WeightProvider &weights) {
-    LINNET_TRY(writeWeights(*found.graph, weights));
+  Result<void> write(lab::Finding &found) {
+    LINNET_TRY(writeWeights(*found.graph, found.weights));
     report.graph_file = options.output;
     report.repeat = repeatCommand(found);
     std::string text = "// Found by linnet bisect in " + options.input + ".\n";

@@ -91,6 +91,31 @@ Result<reference::Tensor> readWhole(WeightSource &source, std::string_view name)
   return tensor;
 }
 
+/// Reads parts of a tensor that is in memory; integers as floats.
+WeightTensor partsOf(const reference::Tensor &tensor, std::string_view name) {
+  auto read = [tensor, label = std::string(name)](int64_t first, std::span<float> out) -> Result<void> {
+    auto size = static_cast<uint64_t>(tensor.size()), begin = static_cast<uint64_t>(first);
+    if (first < 0 || begin > size || out.size() > size - begin)
+      return errorf("{}: elements [{}, +{}) of {} were asked for", label, first, out.size(), size);
+    for (size_t i = 0; i < out.size(); ++i)
+      out[i] = tensor.isFloat() ? tensor.data()[begin + i] : static_cast<float>(tensor.ints()[begin + i]);
+    return {};
+  };
+  return WeightTensor{fb::DType::f32, tensor.shape, read};
+}
+
+class ProvidedWeights : public WeightSource {
+public:
+  explicit ProvidedWeights(reference::WeightProvider from) : provider(std::move(from)) {}
+  Result<WeightTensor> open(std::string_view name) override {
+    LINNET_ASSIGN(const reference::Tensor tensor, provider(name));
+    return partsOf(tensor, name);
+  }
+
+private:
+  reference::WeightProvider provider;
+};
+
 class ComputedWeights : public WeightSource {
 public:
   ComputedWeights(mlir::ModuleOp module, WeightSource &stored) : module(module), stored(stored) {}
@@ -99,15 +124,7 @@ public:
     auto function = reference::weightFunction(module, name);
     if (!function) return stored.open(name);
     LINNET_ASSIGN(reference::Tensor tensor, compute(function));
-    auto read = [tensor, label = std::string(name)](int64_t first, std::span<float> out) -> Result<void> {
-      auto size = static_cast<uint64_t>(tensor.size()), begin = static_cast<uint64_t>(first);
-      if (first < 0 || begin > size || out.size() > size - begin)
-        return errorf("{}: elements [{}, +{}) of {} were asked for", label, first, out.size(), size);
-      for (size_t i = 0; i < out.size(); ++i)
-        out[i] = tensor.isFloat() ? tensor.data()[begin + i] : static_cast<float>(tensor.ints()[begin + i]);
-      return {};
-    };
-    return WeightTensor{fb::DType::f32, tensor.shape, read};
+    return partsOf(tensor, name);
   }
 
 private:
@@ -145,6 +162,9 @@ std::unique_ptr<WeightSource> withComputed(mlir::ModuleOp module, WeightSource &
 }
 std::unique_ptr<WeightSource> weightsOf(const Checkpoint &checkpoint) {
   return std::make_unique<CheckpointWeights>(checkpoint);
+}
+std::unique_ptr<WeightSource> weightsOf(reference::WeightProvider provider) {
+  return std::make_unique<ProvidedWeights>(std::move(provider));
 }
 std::unique_ptr<WeightSource> weightsOf(std::optional<SafetensorsFile> file, const std::string &path) {
   return std::make_unique<FileWeights>(std::move(file), path);

@@ -21,6 +21,9 @@ std::unique_ptr<WeightSource> weightsOf(std::optional<SafetensorsFile> file, con
 /// Whole tensors for the interpreter, each read once. `stored` must outlive it.
 reference::WeightProvider providerOf(WeightSource &stored);
 
+/// What an interpreter reads, for a backend: as f32.
+std::unique_ptr<WeightSource> weightsOf(reference::WeightProvider provider);
+
 /// What the module's weight functions compute (linnet.weight), and for all else `stored`. Both must outlive
 /// it.
 std::unique_ptr<WeightSource> withComputed(mlir::ModuleOp module, WeightSource &stored);

@@ -3,7 +3,10 @@
 #include "ir/Linnet.h"
 #include "ir/Locations.h"
 #include "ir/Shapes.h"
+#include "lab/drawn_weights.h"
 #include "lab/reduce.h"
+#include "lab/rounding.h"
+#include "lab/widen.h"
 #include "support/error.h"
 
 #include <algorithm>
@@ -28,17 +31,16 @@ bool isPlanned(ModuleOp module) {
 class Bisection {
 public:
   Bisection(PassManager &pipeline, const reference::WeightProvider &weights, const BisectOptions &options)
-      : passes(pipeline), weights(weights), options(options) {}
+      : passes(pipeline), weights(withDrawn(weights)), options(options) {}
 
   Result<std::optional<Finding>> run(ModuleOp source) {
-    LINNET_ASSIGN(std::vector<Call> calls, drawCalls(source, options.seed));
-    LINNET_ASSIGN(Outcome before, runCalls(source, calls, weights));
+    LINNET_ASSIGN(PassCheck check, PassCheck::begin(source, options.seed, options.tolerance, weights));
     Module module(source.clone());
     for (size_t pass = 0; pass < passes.passes(); ++pass) {
       tell("pass " + passes.name(pass));
       Module in_front(module->clone());
       if (!isPlanned(*module)) unplanned = Module(module->clone()), first_planning = pass;
-      auto fault = after(*module, {pass, pass}, calls, before, &before);
+      auto fault = after(*module, {pass, pass}, check);
       if (!fault) continue;
       // A part of a graph needs a plan of its own: those passes run again.
       bool replan = fault->kind == Fault::plan;
@@ -55,21 +57,18 @@ private:
     if (options.progress) options.progress(what);
   }
 
-  /// Runs passes on `module`, which gave `before`; `found` gets what it then gives, where that is right.
-  std::optional<Fault> after(ModuleOp module, Window window, const std::vector<Call> &calls,
-                             const Outcome &before, Outcome *found = nullptr) {
+  /// Runs passes on `module`, the one that `check` has seen last.
+  std::optional<Fault> after(ModuleOp module, Window window, PassCheck &check) {
     if (auto ran = passes.run(module, window); !ran) return Fault{Fault::invalid, ran.error().message};
-    return faultOf(passes.name(window.last), module, calls, before, weights, options.tolerance, found);
+    return check.check(passes.name(window.last), module);
   }
 
   /// The fault of `window` on a copy of `module`, on inputs drawn for it; nothing where it cannot be run.
   std::optional<Fault> alone(ModuleOp module, Window window) {
-    auto calls = drawCalls(module, options.seed);
-    if (!calls) return std::nullopt;
-    auto before = runCalls(module, *calls, weights);
-    if (!before || !brokenPlan(module).empty()) return std::nullopt;
+    auto check = PassCheck::begin(module, options.seed, options.tolerance, weights);
+    if (!check || !brokenPlan(module).empty()) return std::nullopt;
     Module copy(module.clone());
-    return after(*copy, window, *calls, *before);
+    return after(*copy, window, *check);
   }
 
   Finding finding(ModuleOp in_front, Window window, const Fault &fault) {
@@ -111,6 +110,7 @@ private:
     Reduction reduction =
         reduce(module, faulty, [&](int64_t ops) { tell(fmt::format("cutting down: {} ops", ops)); });
     found.graph = std::move(reduction.module);
+    found.weights = weights;
     found.ops = reduction.ops, found.trials = reduction.trials;
     found.graph->walk([&](Operation *op) {
       std::string place = ir::locationName(op->getLoc());
@@ -124,28 +124,32 @@ private:
   Result<std::optional<Fault>> onTarget(ModuleOp source, std::vector<std::string> *commands = nullptr) {
     Module planned(source.clone());
     LINNET_TRY(passes.run(*planned, {0, passes.passes()}));
-    std::vector<std::vector<Call>> rounds(2);
+    Rounds rounds(2);
     for (size_t round = 0; round < rounds.size(); ++round) {
       LINNET_ASSIGN(rounds[round], drawCalls(source, options.seed + round));
       for (Call &call : rounds[round]) call.states.clear();
     }
-    std::vector<Outcome> expected;
-    std::map<std::string, reference::Named> states;
-    for (const auto &calls : rounds) {
-      Outcome outcome;
-      for (const Call &call : calls) {
-        LINNET_ASSIGN(outcome[call.entry],
-                      reference::run(*planned, call.entry, call.inputs, states[call.entry], weights));
-      }
-      expected.push_back(std::move(outcome));
-    }
-    LINNET_ASSIGN(TargetRun run, options.target(*planned, rounds));
+    LINNET_ASSIGN(std::vector<Outcome> expected, interpret(*planned, rounds, weights));
+    for (Outcome &outcome : expected) // the target's are not to be had
+      for (auto &[entry, values] : outcome.values)
+        std::erase_if(values, [](const auto &value) { return value.first.starts_with("state "); });
+    LINNET_ASSIGN(std::vector<Bounds> bounds, targetBounds(*planned, rounds, expected));
+    LINNET_ASSIGN(TargetRun run, options.target(*planned, rounds, weights));
     if (commands) *commands = std::move(run.commands);
     for (size_t round = 0; round < rounds.size(); ++round)
-      if (Difference worst = compare(run.outcomes[round], expected[round]); worst.worst > options.tolerance)
+      if (Difference worst = compare(run.outcomes[round], expected[round], bounds[round]); worst.excess > 1)
         return std::optional(
             Fault{Fault::numbers, "the target gives other numbers than the interpreter: " + worst.text()});
     return std::optional<Fault>();
+  }
+
+  Result<std::vector<Bounds>> targetBounds(ModuleOp planned, const Rounds &rounds,
+                                           const std::vector<Outcome> &expected) {
+    if (options.tolerance == 0)
+      return roundingBounds(widen(planned), rounds, weights, {.types = true, .device = kDeviceRounding});
+    std::vector<Bounds> bounds;
+    for (const Outcome &outcome : expected) bounds.push_back(boundsOf(outcome, options.tolerance));
+    return bounds;
   }
 
   Result<std::optional<Finding>> ofTarget(ModuleOp source) {
@@ -169,7 +173,7 @@ private:
   WindowedRun passes;
   Module unplanned; ///< the last without a memory plan, in front of pass first_planning
   size_t first_planning = 0;
-  const reference::WeightProvider &weights;
+  const reference::WeightProvider weights;
   const BisectOptions &options;
 };
 

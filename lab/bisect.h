@@ -23,18 +23,20 @@ namespace linnet::lab {
 /// What a target gave for calls made one after the other, states kept between those of one entry and zero
 /// before the first: outputs by entry, and the commands that computed them ("matmul h.0.attn.c_attn ...").
 struct TargetRun {
-  std::vector<Outcome> outcomes; ///< one for each round of calls
+  std::vector<Outcome> outcomes; ///< one for each round of calls; without states and scores
   std::vector<std::string> commands;
 };
-/// Lowers a planned module and runs it.
-using Target =
-    std::function<Result<TargetRun>(mlir::ModuleOp planned, const std::vector<std::vector<Call>> &)>;
+/// Lowers a planned module and runs it with these weights.
+using Target = std::function<Result<TargetRun>(mlir::ModuleOp planned, const Rounds &,
+                                               const reference::WeightProvider &)>;
 
 struct BisectOptions {
   uint64_t seed = 0;
-  double tolerance = 1e-4; ///< relative to the largest value of an output
-  Target target;           ///< empty: passes alone are looked at
-  std::function<void(const std::string &what)> progress;
+  /// Largest difference that is rounding, relative to the largest value of an output; 0: derived from the
+  /// types of the numbers (fault.h).
+  double tolerance = 0;
+  Target target = {}; ///< empty: passes alone are looked at
+  std::function<void(const std::string &what)> progress = {};
 };
 
 struct Finding {
@@ -52,13 +54,14 @@ struct Finding {
 
   mlir::OwningOpRef<mlir::ModuleOp> graph; ///< the smallest that shows the fault
   Fault reduced_fault;                     ///< as it shows there
+  reference::WeightProvider weights;       ///< what the graph was run with: see drawn_weights.h
   int64_t ops = 0, trials = 0;
   std::vector<std::string> places;   ///< of its ops in the original graph, each once
   std::vector<std::string> commands; ///< of kind target: what ran there
 };
 
-/// Nothing when all is right. An error where it cannot be told: the module itself does not run, or the
-/// pipeline's passes cannot.
+/// Nothing when all is right. `weights` that would hide a fault are drawn (drawn_weights.h). An error where
+/// it cannot be told: the module itself does not run, or the pipeline's passes cannot.
 Result<std::optional<Finding>> bisect(mlir::ModuleOp module, mlir::PassManager &pipeline,
                                       const reference::WeightProvider &weights, const BisectOptions &options);
 

@@ -1,4 +1,13 @@
 // What a pass may do wrong, found by running the module before and after it.
+//
+// Two things are held to bounds that are derived from the types of the numbers (rounding.h):
+//   - what the module means: with all rounding to narrow types taken out (widen.h), every pass, also one that
+//   rounds on
+//     purpose, gives what the module before it gave;
+//   - what its types make of it: rounding moves the numbers by no more than the rounding that the last pass
+//   which may
+//     round (mayRound) has put in. Matrices of integers are compared with what they were made from, one by
+//     one.
 #pragma once
 #include "lab/numbers.h"
 
@@ -9,7 +18,7 @@ namespace linnet::lab {
 
 struct Fault {
   enum Kind {
-    numbers, ///< outputs differ by more than the tolerance
+    numbers, ///< outputs differ by more than their bounds
     plan,    ///< the memory plan breaks its own rules (verifyPlan)
     invalid, ///< the pass fails, or leaves a module that the verifier or the interpreter refuses
   };
@@ -17,15 +26,32 @@ struct Fault {
   std::string text; ///< one line: "changes the numbers: @main y[3]: ..."
 };
 
-/// Passes that round on purpose are not held to the tolerance: linnet-quantize, linnet-quantize-rows,
+/// Passes that may store numbers in narrower types: linnet-quantize, linnet-quantize-rows,
 /// linnet-round-attention, linnet-mixed-precision.
-bool isLossy(llvm::StringRef pass);
+bool mayRound(llvm::StringRef pass);
 
-/// Runs `after`, what `pass` left, and compares with what the module gave before it; `found`, if given, gets
-/// what it gave. `difference`, if given, gets the worst of them, fault or not.
-std::optional<Fault> faultOf(llvm::StringRef pass, mlir::ModuleOp after, const std::vector<Call> &calls,
-                             const Outcome &before, const reference::WeightProvider &weights,
-                             double tolerance, Outcome *found = nullptr, double *difference = nullptr);
+/// Follows a module through passes.
+class PassCheck {
+public:
+  /// `tolerance`: of the largest value of an output, instead of derived bounds; 0: derived ones. `weights`
+  /// must outlive this. Fails where the module cannot run, or gives nothing but NaN.
+  static Result<PassCheck> begin(mlir::ModuleOp module, uint64_t seed, double tolerance,
+                                 const reference::WeightProvider &weights);
+
+  /// `after` is what `pass` left of the module that begin(), or the last check without a fault, has seen.
+  /// `difference`, if given, gets how far the pass moved the numbers, of the largest of an output.
+  std::optional<Fault> check(llvm::StringRef pass, mlir::ModuleOp after, double *difference = nullptr);
+
+private:
+  PassCheck(double tolerance, const reference::WeightProvider &weights)
+      : tolerance(tolerance), weights(&weights) {}
+
+  double tolerance;
+  const reference::WeightProvider *weights;
+  std::vector<Call> calls;
+  Outcome meant, stored;  ///< without and with the rounding of narrow types
+  Bounds exact, rounding; ///< of `meant` between passes; of `stored` from `meant`
+};
 
 /// The first rule of its memory plan that an entry breaks, "" when none or not planned.
 std::string brokenPlan(mlir::ModuleOp module);

@@ -122,7 +122,7 @@ Result<Named> LoadedProgram::run(std::string_view name, const Named &inputs) {
   return outputs;
 }
 
-Result<TargetRun> runRounds(LoadedProgram &program, const std::vector<std::vector<Call>> &rounds) {
+Result<TargetRun> runRounds(LoadedProgram &program, const Rounds &rounds) {
   TargetRun run;
   run.outcomes.resize(rounds.size());
   for (const fb::Entry *entry : *program.program().entries()) {
@@ -130,7 +130,7 @@ Result<TargetRun> runRounds(LoadedProgram &program, const std::vector<std::vecto
     for (size_t round = 0; round < rounds.size(); ++round)
       for (const Call &call : rounds[round])
         if (call.entry == entry->name()->string_view()) {
-          LINNET_ASSIGN(run.outcomes[round][call.entry], program.run(call.entry, call.inputs));
+          LINNET_ASSIGN(run.outcomes[round].values[call.entry], program.run(call.entry, call.inputs));
         }
     for (const fb::Command *command : *entry->commands())
       run.commands.push_back(command->op()->str() + " " + command->location()->str());

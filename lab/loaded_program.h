@@ -32,6 +32,6 @@ private:
 };
 
 /// As a bisection's target runs them: each entry's calls one after the other, states zero before the first.
-Result<TargetRun> runRounds(LoadedProgram &program, const std::vector<std::vector<Call>> &rounds);
+Result<TargetRun> runRounds(LoadedProgram &program, const Rounds &rounds);
 
 } // namespace linnet::lab

@@ -1,5 +1,6 @@
 #include "lab/verify.h"
 
+#include "lab/drawn_weights.h"
 #include "lab/fault.h"
 #include "support/error.h"
 
@@ -13,42 +14,46 @@ namespace {
 class Verify : public PassInstrumentation {
 public:
   Verify(const reference::WeightProvider &weights, VerifyOptions options, Verdict &verdict)
-      : weights(weights), options(std::move(options)), verdict(verdict) {}
+      : weights(withDrawn(weights)), options(std::move(options)), verdict(verdict) {}
 
   void runBeforePass(Pass *pass, Operation *op) override {
     auto module = llvm::dyn_cast<ModuleOp>(op);
     if (!module || started) return;
     started = true;
-    auto drawn = drawCalls(module, options.seed);
-    if (!drawn) return fail("before the first pass", drawn.error().message);
-    calls = std::move(*drawn);
-    auto first = runCalls(module, calls, weights);
-    if (!first) return fail("before the first pass", first.error().message);
-    last = std::move(*first);
+    auto begun = PassCheck::begin(module, options.seed, options.tolerance, weights);
+    if (!begun) return fail("before the first pass", begun.error().message);
+    check = std::move(*begun);
   }
 
   void runAfterPass(Pass *pass, Operation *op) override {
     auto module = llvm::dyn_cast<ModuleOp>(op);
-    std::string name = pass->getArgument().str();
-    if (!module || !started || name.empty() || !verdict.failed.empty()) return;
+    if (!module || !started || !verdict.failed.empty()) return;
+    const std::string name = nameOf(pass);
     double difference = 0;
-    auto fault = faultOf(name, module, calls, last, weights, options.tolerance, &last, &difference);
+    auto fault = check->check(name, module, &difference);
     ++verdict.compared;
     if (options.progress) options.progress(name, difference);
     if (fault) fail(name, fault->text);
   }
 
 private:
+  /// Passes on functions are nested in a pass without an argument: the pipeline's text names them.
+  static std::string nameOf(Pass *pass) {
+    if (!pass->getArgument().empty()) return pass->getArgument().str();
+    std::string text;
+    llvm::raw_string_ostream out(text);
+    pass->printAsTextualPipeline(out);
+    return text;
+  }
   void fail(const std::string &pass, const std::string &why) {
     if (verdict.failed.empty()) verdict.failed = pass + ": " + why;
   }
 
-  const reference::WeightProvider &weights;
+  const reference::WeightProvider weights;
   VerifyOptions options;
   Verdict &verdict;
   bool started = false;
-  std::vector<Call> calls;
-  Outcome last;
+  std::optional<PassCheck> check;
 };
 
 } // namespace

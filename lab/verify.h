@@ -13,20 +13,21 @@ namespace linnet::lab {
 
 struct VerifyOptions {
   uint64_t seed = 0;
-  /// Largest difference that is rounding, relative to the largest value of an output.
-  double tolerance = 1e-4;
+  /// Largest difference that is rounding, relative to the largest value of an output; 0: derived from the
+  /// types of the numbers (fault.h).
+  double tolerance = 0;
   /// Called after each pass that was compared.
-  std::function<void(const std::string &pass, double difference)> progress;
+  std::function<void(const std::string &pass, double difference)> progress = {};
 };
 
-/// What came of it. Passes that round on purpose (isLossy) are compared and not held to the tolerance.
 struct Verdict {
-  std::string
-      failed; ///< one line that names the first pass that changed the numbers, or was not to be run; empty
+  /// One line that names the first pass that changed the numbers, or whose module did not run; else empty.
+  std::string failed;
   int64_t compared = 0; ///< passes
 };
 
-/// Add it to a pass manager that runs on the module. `weights` and `verdict` must outlive the run.
+/// Add it to a pass manager that runs on the module. Weights that would hide a fault are drawn
+/// (drawn_weights.h). What `weights` reads from, and `verdict`, must outlive the run.
 std::unique_ptr<mlir::PassInstrumentation> verifyPasses(const reference::WeightProvider &weights,
                                                         const VerifyOptions &options, Verdict &verdict);
 

@@ -16,6 +16,10 @@ struct RunOptions {
   int64_t max_elements = int64_t(1) << 31;
   /// Called with each op and its results, in the order they run; not for ops inside `linnet.fused`.
   std::function<void(mlir::Operation *, std::span<const Tensor>)> observer;
+  /// Called instead of evaluate() for each op of the entry. Operands share their elements with other values.
+  std::function<Result<std::vector<Tensor>>(mlir::Operation *, std::span<const Tensor>,
+                                            const WeightProvider &)>
+      evaluator;
 };
 
 /// Inputs, outputs and states of an entry by `linnet.name` and `linnet.state`.

@@ -68,16 +68,25 @@ bool ends(std::string_view text, std::string_view tail) {
   return text.size() >= tail.size() && text.substr(text.size() - tail.size()) == tail;
 }
 
-/// Elements of a tensor by its name: constant, or normal with a deviation.
+/// Of weights, and of biases and gains that are drawn.
+constexpr double kDeviation = 0.02;
+
+struct Distribution {
+  double mean = 0, deviation = kDeviation;
+};
+
+Distribution distributionOf(const ExpectedTensor &want, const Gpt2Config &config, Vectors vectors) {
+  const double of_vector = vectors == Vectors::drawn ? kDeviation : 0;
+  if (ends(want.name, "bias")) return {0, of_vector};
+  if (want.shape.size() == 1) return {1, of_vector};
+  if (ends(want.name, "c_proj.weight"))
+    return {0, kDeviation / std::sqrt(2.0 * static_cast<double>(config.n_layer))};
+  return {};
+}
+
+/// Elements of a tensor by its name: normal, or constant where the deviation is 0.
 TensorToWrite drawn(const ExpectedTensor &want, const std::string &name, uint64_t stream,
-                    const Gpt2Config &config, StorageType type, std::function<void(uint64_t)> wrote) {
-  double deviation = 0.02, constant = -1;
-  if (ends(want.name, "bias"))
-    constant = 0;
-  else if (want.shape.size() == 1)
-    constant = 1;
-  else if (ends(want.name, "c_proj.weight"))
-    deviation /= std::sqrt(2.0 * static_cast<double>(config.n_layer));
+                    Distribution distribution, StorageType type, std::function<void(uint64_t)> wrote) {
   auto write = [=,
                 count = static_cast<uint64_t>(want.shape[0] * (want.shape.size() > 1 ? want.shape[1] : 1))](
                    const std::function<Result<void>(std::span<const std::byte>)> &sink) -> Result<void> {
@@ -86,8 +95,10 @@ TensorToWrite drawn(const ExpectedTensor &want, const std::string &name, uint64_
     for (uint64_t i = 0; i < count;) {
       values.resize(std::min<uint64_t>(count - i, 1 << 16));
       for (float &value : values) {
-        value = static_cast<float>(constant >= 0 ? constant
-                                                 : deviation * normal(mix(stream + i * 0x9e3779b97f4a7c15)));
+        value = static_cast<float>(distribution.mean);
+        if (distribution.deviation > 0)
+          value = static_cast<float>(distribution.mean +
+                                     distribution.deviation * normal(mix(stream + i * 0x9e3779b97f4a7c15)));
         ++i;
       }
       bytes.clear();
@@ -148,12 +159,13 @@ Result<Gpt2Config> presetConfig(std::string_view name) {
 
 TensorToWrite randomTensor(const ExpectedTensor &want, const std::string &name, uint64_t seed,
                            uint64_t stream, const Gpt2Config &config, StorageType type) {
-  return drawn(want, name, mix(mix(seed + 0x9e3779b97f4a7c15) + stream), config, type, {});
+  return drawn(want, name, mix(mix(seed + 0x9e3779b97f4a7c15) + stream),
+               distributionOf(want, config, Vectors::constant), type, {});
 }
 
 Result<void> initCheckpoint(const Gpt2Config &config, uint64_t seed, const std::string &directory,
                             const std::optional<Tokenizer> &tokenizer, const std::string &note,
-                            const Progress &progress) {
+                            Vectors vectors, const Progress &progress) {
   LINNET_ASSIGN(StagingDirectory staging, StagingDirectory::create(directory));
   uint64_t total = 0, done = 0, stream = mix(seed + 0x9e3779b97f4a7c15);
   std::vector<ExpectedTensor> expected = expectedTensors(config);
@@ -167,7 +179,8 @@ Result<void> initCheckpoint(const Gpt2Config &config, uint64_t seed, const std::
   };
   std::vector<TensorToWrite> tensors;
   for (const ExpectedTensor &want : expected)
-    tensors.push_back(drawn(want, want.name, stream = mix(stream), config, StorageType::f32, wrote));
+    tensors.push_back(drawn(want, want.name, stream = mix(stream), distributionOf(want, config, vectors),
+                            StorageType::f32, wrote));
   LINNET_TRY(writeSafetensors(staging.path() + "/model.safetensors", tensors, {{"format", "pt"}}));
   Json json = config.toJson();
   json["_linnet_note"] = note;
@@ -183,12 +196,13 @@ Result<std::optional<Tokenizer>> presetTokenizer(std::string_view preset) {
 }
 
 Result<void> initCheckpoint(std::string_view preset, uint64_t seed, const std::string &directory,
-                            const Progress &progress) {
+                            Vectors vectors, const Progress &progress) {
   LINNET_ASSIGN(Gpt2Config config, presetConfig(preset));
   LINNET_ASSIGN(std::optional<Tokenizer> tokenizer, presetTokenizer(preset));
   return initCheckpoint(
       config, seed, directory, tokenizer,
-      fmt::format("untrained: random weights, linnet init --preset {} --seed {}", preset, seed), progress);
+      fmt::format("untrained: random weights, linnet init --preset {} --seed {}", preset, seed), vectors,
+      progress);
 }
 
 } // namespace linnet

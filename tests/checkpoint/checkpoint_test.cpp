@@ -14,6 +14,7 @@
 #include <csignal>
 #include <fstream>
 #include <random>
+#include <set>
 #include <sys/resource.h>
 
 using namespace linnet;
@@ -368,6 +369,15 @@ TEST_CASE("an interrupt leaves nothing of a directory in the making", "[init]") 
   CHECK(scratch.list().empty());
 }
 
+namespace {
+/// FNV-1a.
+uint64_t hashOf(const std::string &bytes) {
+  uint64_t hash = 0xcbf29ce484222325;
+  for (unsigned char c : bytes) hash = (hash ^ c) * 0x100000001b3;
+  return hash;
+}
+} // namespace
+
 TEST_CASE("init is deterministic and looks like GPT-2", "[init]") {
   Scratch scratch;
   REQUIRE(message(initCheckpoint("tiny", 42, scratch.file("a"))) == "(no error)");
@@ -376,10 +386,7 @@ TEST_CASE("init is deterministic and looks like GPT-2", "[init]") {
   auto bytes = [&](const char *name) { return *readTextFile(scratch.file(name) + "/model.safetensors"); };
   CHECK(bytes("a") == bytes("b"));
   CHECK(bytes("a") != bytes("c"));
-  // Of every machine: FNV-1a of the file.
-  uint64_t hash = 0xcbf29ce484222325;
-  for (unsigned char c : bytes("a")) hash = (hash ^ c) * 0x100000001b3;
-  CHECK(hash == 0x8ef765de41bd0bbb);
+  CHECK(hashOf(bytes("a")) == 0xd404509b6c64df8f);
   auto checkpoint = Checkpoint::open(scratch.file("a"));
   REQUIRE(message(checkpoint) == "(no error)");
   std::vector<float> wte = floats(*checkpoint->find("wte.weight"));
@@ -388,7 +395,13 @@ TEST_CASE("init is deterministic and looks like GPT-2", "[init]") {
   mean /= static_cast<double>(wte.size());
   CHECK(std::abs(mean) < 0.001);
   CHECK(std::sqrt(square / static_cast<double>(wte.size())) == Approx(0.02).epsilon(0.02));
-  CHECK(floats(*checkpoint->find("ln_f.weight")) == std::vector<float>(128, 1.0f));
+  // Gains are near 1 and biases near 0, and no two are the same.
+  std::vector<float> gain = floats(*checkpoint->find("ln_f.weight")),
+                     bias = floats(*checkpoint->find("h.0.mlp.c_fc.bias"));
+  for (float x : gain) CHECK(std::abs(x - 1) < 0.1f);
+  for (float x : bias) CHECK(std::abs(x) < 0.1f);
+  CHECK(std::set<float>(gain.begin(), gain.end()).size() > gain.size() - 3);
+  CHECK(std::set<float>(bias.begin(), bias.end()).size() > bias.size() - 3);
   auto tokenizer = checkpoint->tokenizer();
   REQUIRE(message(tokenizer) == "(no error)");
   REQUIRE(*tokenizer);
@@ -397,6 +410,18 @@ TEST_CASE("init is deterministic and looks like GPT-2", "[init]") {
   CHECK_THAT(message(initCheckpoint("gpt3", 1, scratch.file("d"))),
              Contains("unknown preset \"gpt3\"; there are gpt2,"));
   CHECK(scratch.list() == std::vector<std::string>{"a", "b", "c"});
+}
+
+TEST_CASE("what is to be trained begins with gains of 1 and biases of 0", "[init]") {
+  Scratch scratch;
+  REQUIRE(initCheckpoint("tiny", 42, scratch.file("a"), Vectors::constant));
+  REQUIRE(initCheckpoint("tiny", 42, scratch.file("b"), Vectors::drawn));
+  auto trained = Checkpoint::open(scratch.file("a")), drawn = Checkpoint::open(scratch.file("b"));
+  CHECK(hashOf(*readTextFile(scratch.file("a") + "/model.safetensors")) == 0x8ef765de41bd0bbb);
+  CHECK(floats(*trained->find("ln_f.weight")) == std::vector<float>(128, 1.0f));
+  CHECK(floats(*trained->find("ln_f.bias")) == std::vector<float>(128, 0.0f));
+  CHECK(floats(*trained->find("h.3.mlp.c_fc.bias")) == std::vector<float>(512, 0.0f));
+  CHECK(floats(*trained->find("h.3.mlp.c_fc.weight")) == floats(*drawn->find("h.3.mlp.c_fc.weight")));
 }
 
 TEST_CASE("a vocabulary larger than the embedding is refused", "[checkpoint]") {

@@ -19,8 +19,7 @@ namespace {
 
 struct Bench : linnet::testing::OddModel {
   std::optional<lab::Finding> bisect(mlir::ModuleOp module, mlir::PassManager &manager) {
-    auto found =
-        lab::bisect(module, manager, weights, {.seed = 3, .tolerance = 1e-4, .target = {}, .progress = {}});
+    auto found = lab::bisect(module, manager, weights, {.seed = 3, .target = {}, .progress = {}});
     if (!found) FAIL(found.error().message);
     return std::move(*found);
   }

@@ -15,7 +15,9 @@ using mlir::Value;
 namespace linnet::testing {
 namespace {
 
-/// Which ops are looked at, and what is done to those at the place.
+constexpr int kEverywhere = -1;
+
+/// Which ops are looked at, and what is done to those at the place, or to all.
 struct Fault {
   std::function<bool(mlir::Operation *)> looks;
   std::function<void(mlir::Operation *, IRRewriter &)> change;
@@ -39,11 +41,13 @@ struct FaultyPass : mlir::PassWrapper<FaultyPass, mlir::OperationPass<ModuleOp>>
     getOperation().walk([&](mlir::Operation *op) {
       if (fault.looks(op)) ops.push_back(op);
     });
-    if (place->empty() && int(ops.size()) > fault.nth) *place = locationName(ops[fault.nth]->getLoc());
+    const bool everywhere = fault.nth == kEverywhere;
+    if (place->empty() && !everywhere && int(ops.size()) > fault.nth)
+      *place = locationName(ops[fault.nth]->getLoc());
     IRRewriter rewriter(&getContext());
     for (mlir::Operation *op : ops)
       rewrite(op, name, [&] {
-        if (locationName(op->getLoc()) != *place) return;
+        if (!everywhere && locationName(op->getLoc()) != *place) return;
         rewriter.setInsertionPoint(op);
         fault.change(op, rewriter);
       });
@@ -59,12 +63,98 @@ Value doubled(IRRewriter &rewriter, Value x) {
   return rewriter.create<AddOp>(x.getLoc(), x, x);
 }
 
+Planted planted(const char *name, bool planned, Fault fault) {
+  return {name, planned, [fault](const std::string &pass, std::shared_ptr<std::string> place) {
+            return std::make_unique<FaultyPass>(pass, std::move(place), fault);
+          }};
+}
+
+/// A constant vector as long as `like`.
+Value constantLike(IRRewriter &rewriter, Value like, float value) {
+  auto type = llvm::cast<mlir::RankedTensorType>(like.getType());
+  return rewriter.create<ConstantOp>(like.getLoc(), type, mlir::DenseElementsAttr::get(type, value));
+}
+
+std::vector<Planted> makeParameterFaults() {
+  return {planted("all-biases-dropped", false,
+                  in<AddOp>(
+                      [](AddOp op, IRRewriter &r) {
+                        if (op.getRhs().getDefiningOp<ParamOp>()) r.replaceOp(op, op.getLhs());
+                      },
+                      kEverywhere)),
+          planted("layer-norm-bias-dropped", false,
+                  in<LayerNormOp>([](LayerNormOp op,
+                                     IRRewriter &r) { op.setOperand(2, constantLike(r, op.getBias(), 0)); },
+                                  kEverywhere)),
+          planted("layer-norm-gain-ignored", false,
+                  in<LayerNormOp>([](LayerNormOp op,
+                                     IRRewriter &r) { op.setOperand(1, constantLike(r, op.getGain(), 1)); },
+                                  kEverywhere)),
+          planted("two-gains-swapped", false,
+                  {[](mlir::Operation *op) { return llvm::isa<ParamOp>(op); },
+                   [](mlir::Operation *op, IRRewriter &) {
+                     auto param = llvm::cast<ParamOp>(op);
+                     if (param.getName() == "h.0.ln_1.weight")
+                       param.setName("h.0.ln_2.weight");
+                     else if (param.getName() == "h.0.ln_2.weight")
+                       param.setName("h.0.ln_1.weight");
+                   },
+                   kEverywhere})};
+}
+
+/// The weight functions that a pass made for matrices of integers, or for their scales.
+template <class Op> llvm::SmallVector<mlir::func::FuncOp> weightFunctions(mlir::Operation *inside) {
+  llvm::SmallVector<mlir::func::FuncOp> found;
+  for (auto function : inside->getParentOfType<ModuleOp>().getOps<mlir::func::FuncOp>())
+    if (function->hasAttr("linnet.weight") && !function.getOps<Op>().empty()) found.push_back(function);
+  return found;
+}
+
+std::vector<Planted> makeIntegerFaults() {
+  constexpr int kOfSecondLayer = 4; // matmuls before it: four of the first layer
+  return {planted("scale-of-another", true,
+                  in<MatmulOp>(
+                      [](MatmulOp op, IRRewriter &) {
+                        MatmulOp other;
+                        op->getParentOp()->walk([&](MatmulOp found) {
+                          if (!other && found->isBeforeInBlock(op) && found.getScale() &&
+                              found.getScale() != op.getScale() &&
+                              found.getScale().getType() == op.getScale().getType())
+                            other = found;
+                        });
+                        if (other) op.getScaleMutable().assign(other.getScale());
+                      },
+                      kOfSecondLayer)),
+          planted("scale-doubled", true,
+                  in<MatmulOp>(
+                      [](MatmulOp op, IRRewriter &r) {
+                        for (mlir::func::FuncOp function : weightFunctions<QuantizeScaleOp>(op)) {
+                          auto scale = *function.getOps<QuantizeScaleOp>().begin();
+                          if (!function.getOps<QuantizeOp>().empty()) continue;
+                          r.setInsertionPointAfter(scale);
+                          auto twice = r.create<AddOp>(scale.getLoc(), scale, scale);
+                          r.replaceAllUsesExcept(scale, twice, twice);
+                          return;
+                        }
+                      },
+                      0)),
+          planted("integers-of-another", true,
+                  in<MatmulOp>(
+                      [](MatmulOp op, IRRewriter &) {
+                        auto param = op.getRhs().getDefiningOp<ParamOp>();
+                        op->getParentOp()->walk([&](ParamOp other) {
+                          if (param && other->isBeforeInBlock(op) && other.getType() == param.getType() &&
+                              other.getName() != param.getName())
+                            op.getRhsMutable().assign(other);
+                        });
+                      },
+                      kOfSecondLayer))};
+}
+
 std::vector<Planted> makeFaults() {
   std::vector<Planted> all;
   auto plant = [&](const char *name, bool planned, Fault fault) {
-    all.push_back({name, planned, [fault](const std::string &pass, std::shared_ptr<std::string> place) {
-                     return std::make_unique<FaultyPass>(pass, std::move(place), fault);
-                   }});
+    all.push_back(planted(name, planned, std::move(fault)));
   };
   auto early = [&](const char *name, Fault fault) { plant(name, false, std::move(fault)); };
   auto late = [&](const char *name, Fault fault) { plant(name, true, std::move(fault)); };
@@ -161,12 +251,24 @@ std::vector<Planted> makeFaults() {
            [](AttentionOp op, IRRewriter &) { op.setScaleAttr(mlir::Builder(op).getF32FloatAttr(0.01f)); },
            1));
   late("group-of-fused-yields-input", in<FusedOp>([](FusedOp op, IRRewriter &) {
-         op.getBody().front().getTerminator()->setOperand(0, op.getBody().getArgument(0));
+         mlir::Operation *yield = op.getBody().front().getTerminator();
+         for (mlir::BlockArgument input : op.getBody().getArguments())
+           if (input.getType() == yield->getOperand(0).getType()) return yield->setOperand(0, input);
        }));
   return all;
 }
 
 } // namespace
+
+const std::vector<Planted> &integerFaults() {
+  static const std::vector<Planted> all = makeIntegerFaults();
+  return all;
+}
+
+const std::vector<Planted> &parameterFaults() {
+  static const std::vector<Planted> all = makeParameterFaults();
+  return all;
+}
 
 const std::vector<Planted> &faults() {
   static const std::vector<Planted> all = makeFaults();

@@ -21,5 +21,10 @@ struct Planted {
 };
 
 const std::vector<Planted> &faults();
+/// Faults of linnet-quantize's results: to be planted after it.
+const std::vector<Planted> &integerFaults();
+/// Faults in every op of a kind, which parameters of 0 and 1 would hide: all biases dropped, layer norm's
+/// bias dropped, its gain ignored, two gains swapped.
+const std::vector<Planted> &parameterFaults();
 
 } // namespace linnet::testing

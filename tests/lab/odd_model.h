@@ -1,4 +1,4 @@
-// The golden model of odd sizes, as the laboratory's tests run it.
+// The golden model of odd sizes, or another one, as the laboratory's tests run it.
 #pragma once
 #include "frontend/gpt2/builder.h"
 #include "ir/Linnet.h"
@@ -11,7 +11,8 @@
 namespace linnet::testing {
 
 struct OddModel {
-  OddModel() : checkpoint(*Checkpoint::open(linnet::testing::golden("odd"))) {
+  explicit OddModel(const std::string &directory = linnet::testing::golden("odd"))
+      : checkpoint(*Checkpoint::open(directory)) {
     registerPasses();
     context.disableMultithreading();
     context.loadDialect<ir::LinnetDialect, mlir::func::FuncDialect>();

@@ -93,8 +93,8 @@ std::vector<KernelFault> faults() {
 
 struct Bench : linnet::testing::OddModel {
   lab::Target faulty(const KernelFault &fault) {
-    return [this, &fault](mlir::ModuleOp planned,
-                          const std::vector<std::vector<lab::Call>> &rounds) -> Result<lab::TargetRun> {
+    return [&fault](mlir::ModuleOp planned, const lab::Rounds &rounds,
+                    const reference::WeightProvider &weights) -> Result<lab::TargetRun> {
       Module generated(planned.clone());
       if (fault.generate)
         generated->walk([&](mlir::Operation *op) {
@@ -121,8 +121,7 @@ struct Bench : linnet::testing::OddModel {
     Module module = graph({{"generate", {"logits", "token"}, 8}});
     mlir::PassManager manager(&context);
     REQUIRE(buildPipeline(manager, {"cpu", 2, {}, {}}));
-    auto found = lab::bisect(*module, manager, weights,
-                             {.seed = 3, .tolerance = 1e-4, .target = faulty(fault), .progress = {}});
+    auto found = lab::bisect(*module, manager, weights, {.seed = 3, .target = faulty(fault), .progress = {}});
     if (!found) FAIL(found.error().message);
     return std::move(*found);
   }

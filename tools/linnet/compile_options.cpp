@@ -55,10 +55,11 @@ void addPassOptions(CLI::App &command, CompileOptions &options, bool may_choose)
       ->check(isSeed())
       ->type_name("N");
   command
-      .add_option("--tolerance", options.tolerance, "largest difference that verifying takes for rounding")
+      .add_option("--tolerance", options.tolerance,
+                  "largest difference that verifying takes for rounding, of an output's largest value; "
+                  "without: what the types round")
       ->check(numberIn(1e-300, 1e300))
-      ->type_name("X")
-      ->capture_default_str();
+      ->type_name("X");
 }
 
 } // namespace linnet::cli

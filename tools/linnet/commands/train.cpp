@@ -29,6 +29,7 @@ Result<void> execute(Options &options) {
     init.tokenizer = options.tokenizer;
     init.seed = options.run.seed;
     init.directory = untrained;
+    init.to_train = true;
     LINNET_TRY(api->initModel(init));
   }
   options.run.model = untrained;

@@ -1,0 +1,148 @@
+// Bounds that come from the types of the numbers: right pipelines are silent whatever numbers are stored in,
+// and wrong passes are caught there as well, passes that round on purpose included.
+#include "lab/numbers.h"
+#include "lab/verify.h"
+#include "tests/catch.h"
+#include "tests/lab/faults.h"
+#include "tests/lab/odd_model.h"
+
+#include "mlir/IR/PatternMatch.h"
+#include "mlir/Pass/PassManager.h"
+
+#include <array>
+
+using namespace linnet;
+using linnet::testing::Planted;
+using reference::Tensor;
+
+namespace {
+
+struct Bench : linnet::testing::OddModel {
+  lab::Verdict run(const std::function<void(mlir::PassManager &)> &fill, uint64_t seed = 3) {
+    mlir::OwningOpRef<mlir::ModuleOp> module = graph();
+    mlir::PassManager manager(&context);
+    fill(manager);
+    lab::Verdict verdict;
+    manager.addInstrumentation(lab::verifyPasses(weights, {.seed = seed}, verdict));
+    REQUIRE(mlir::succeeded(manager.run(*module)));
+    return verdict;
+  }
+};
+
+std::unique_ptr<mlir::Pass> make(const Planted &planted, const std::string &name) {
+  return planted.make(name, std::make_shared<std::string>());
+}
+
+} // namespace
+
+TEST_CASE("pipelines of every type of weights and caches are silent") {
+  Bench bench;
+  const std::string target = GENERATE(std::string("cpu"), std::string("vulkan"));
+  for (const char *dtype : {"f32", "bf16", "f16", "int8", "int4"})
+    for (const char *cache : {"f32", "bf16", "f16"}) {
+      CAPTURE(target, dtype, cache);
+      lab::Verdict verdict = bench.run([&](mlir::PassManager &manager) {
+        REQUIRE(buildPipeline(manager, {target, 2, {}, {}, dtype, cache}));
+      });
+      CHECK(verdict.failed == "");
+      CHECK(verdict.compared >= 4);
+    }
+}
+
+TEST_CASE("every planted fault is caught whatever type the numbers are stored in") {
+  Bench bench;
+  const auto [dtype, cache] = GENERATE(std::array{std::string("bf16"), std::string("bf16")},
+                                       std::array{std::string("int8"), std::string("f16")},
+                                       std::array{std::string("int4"), std::string("f16")});
+  for (const Planted &planted : linnet::testing::faults()) {
+    if (!planted.planned) continue; // the others stand in front of what rounds
+    CAPTURE(planted.name, dtype, cache);
+    lab::Verdict verdict = bench.run([&](mlir::PassManager &manager) {
+      REQUIRE(buildPipeline(manager, {"cpu", 2, {}, {}, dtype, cache}));
+      manager.addPass(make(planted, "fault"));
+    });
+    CHECK(verdict.failed.find("fault: changes the numbers: @") == 0);
+  }
+}
+
+TEST_CASE("a pass that rounds on purpose is caught with any other fault") {
+  Bench bench;
+  const std::string name =
+      GENERATE(std::string("linnet-quantize"), std::string("linnet-mixed-precision"),
+               std::string("linnet-quantize-rows"), std::string("linnet-round-attention"));
+  for (const Planted &planted : linnet::testing::faults()) {
+    if (planted.planned) continue;
+    CAPTURE(planted.name, name);
+    lab::Verdict verdict = bench.run([&](mlir::PassManager &manager) {
+      REQUIRE(appendPasses(manager, "canonicalize", "test"));
+      manager.addPass(make(planted, name));
+    });
+    CHECK(verdict.failed.find(name + ": changes the numbers: @") == 0);
+  }
+}
+
+TEST_CASE("integers that are not what the weights round to are caught") {
+  Bench bench;
+  const std::string bits = GENERATE(std::string("bits=8"), std::string("bits=4 group=32"));
+  REQUIRE(linnet::testing::integerFaults().size() == 3);
+  for (const Planted &planted : linnet::testing::integerFaults()) {
+    // Both by a pass that may round, which is held to half a step, and by one that may not.
+    for (const char *name : {"linnet-quantize", "another"}) {
+      CAPTURE(planted.name, bits, name);
+      lab::Verdict verdict = bench.run([&](mlir::PassManager &manager) {
+        REQUIRE(appendPasses(manager, "linnet-quantize{" + bits + "}", "test"));
+        manager.addPass(make(planted, name));
+      });
+      CHECK(verdict.failed.find(std::string(name) + ": ") == 0);
+    }
+  }
+}
+
+namespace {
+
+/// Numbers go through a narrow type and back.
+struct Narrowing : mlir::PassWrapper<Narrowing, mlir::OperationPass<mlir::ModuleOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(Narrowing)
+  llvm::StringRef getArgument() const override { return "narrowing"; }
+  void runOnOperation() override {
+    mlir::IRRewriter rewriter(&getContext());
+    getOperation().walk([&](ir::LayerNormOp op) {
+      auto wide = llvm::cast<mlir::RankedTensorType>(op.getOperand().getType());
+      auto narrow = mlir::RankedTensorType::get(wide.getShape(), rewriter.getF16Type(), wide.getEncoding());
+      rewriter.setInsertionPoint(op);
+      mlir::Value cast = rewriter.create<ir::CastOp>(op.getLoc(), narrow, op.getOperand());
+      op.setOperand(0, rewriter.create<ir::CastOp>(op.getLoc(), wide, cast));
+    });
+  }
+};
+
+} // namespace
+
+TEST_CASE("a pass that rounds and is not known to is caught") {
+  Bench bench;
+  lab::Verdict verdict =
+      bench.run([&](mlir::PassManager &manager) { manager.addPass(std::make_unique<Narrowing>()); });
+  CHECK(verdict.failed.find("narrowing: rounds more than the types of its results explain: @") == 0);
+}
+
+TEST_CASE("a token may be one whose score is as good as the best") {
+  const Tensor scores = Tensor::of({1, 4}, std::vector<float>{1, 0.999f, 0.5f, 1});
+  auto outcome = [&](int32_t token) {
+    lab::Outcome made;
+    made.values["generate"]["token"] = Tensor::of({1}, std::vector<int32_t>{token});
+    made.scores["generate"]["token"] = scores;
+    return made;
+  };
+  lab::Bounds bounds;
+  bounds.values["generate"]["token"] = 0;
+  bounds.scores["generate"]["token"] = 1e-3; // both scores may be off by it
+  CHECK(lab::compare(outcome(0), outcome(0), bounds).excess == 0);
+  CHECK(lab::compare(outcome(3), outcome(0), bounds).excess == 0);
+  CHECK(lab::compare(outcome(1), outcome(0), bounds).excess <= 1);
+  CHECK(lab::compare(outcome(2), outcome(0), bounds).excess > 1);
+  CHECK(lab::compare(outcome(4), outcome(0), bounds).excess > 1);
+  CHECK(lab::compare(outcome(-1), outcome(0), bounds).excess > 1);
+  lab::Outcome unknown = outcome(0);
+  unknown.scores.clear();
+  CHECK(lab::compare(outcome(1), unknown, bounds).excess > 1);
+}
