@@ -53,6 +53,7 @@ Tensor draw(mlir::RankedTensorType type, const Agreement &agreement, const std::
 
 void compare(const std::string &name, const Tensor &found, const Tensor &expected, double tolerance) {
   INFO(name);
+  REQUIRE(expected.size() > 0);
   REQUIRE(found.shape == expected.shape);
   REQUIRE(found.kind == expected.kind);
   double largest = 1e-30, worst = 0;
@@ -100,12 +101,14 @@ struct Comparison {
     return inputs;
   }
 
-  void check(const Runner &runner, PipelineSpec pipeline) {
+  /// Whether the runner takes such a module.
+  bool check(const Runner &runner, PipelineSpec pipeline) {
     INFO(runner.name);
     pipeline.target = runner.target;
     auto run = runner.load(module, weights, pipeline);
     if (!run) FAIL(run.error().message);
-    if (!*run) return;
+    if (!*run) return false;
+    REQUIRE(agreement.repeats > 0);
     Named states;
     for (int repeat = agreement.filling.empty() ? 0 : -1; repeat < agreement.repeats; ++repeat) {
       const Named inputs = drawInputs(repeat < 0);
@@ -113,11 +116,13 @@ struct Comparison {
       if (!expected) FAIL(expected.error().message);
       auto found = (*run)(agreement.entry, inputs);
       if (!found) FAIL(found.error().message);
+      REQUIRE_FALSE(expected->empty());
       for (const auto &[name, tensor] : *expected) {
         REQUIRE(found->count(name) == 1);
         compare(name, found->at(name), tensor, std::max(agreement.tolerance, runner.tolerance));
       }
     }
+    return true;
   }
 };
 
@@ -135,7 +140,10 @@ void checkAgreement(const Agreement &agreement, const PipelineSpec &pipeline) {
   comparison.drawParams();
   const std::vector<Runner> runners = runnersUnderTest();
   REQUIRE_FALSE(runners.empty());
-  for (const Runner &runner : runners) comparison.check(runner, pipeline);
+  int compared = 0;
+  for (const Runner &runner : runners) compared += comparison.check(runner, pipeline);
+  INFO("no runner takes this module");
+  REQUIRE(compared > 0);
 }
 
 } // namespace linnet::testing

@@ -3,9 +3,9 @@
 // RUN: linnet-opt %s --linnet-fuse-elementwise --mlir-print-debuginfo --mlir-print-local-scope | FileCheck %s --check-prefix=LOC
 // RUN: linnet-opt %s --linnet-wrap-elementwise | FileCheck %s --check-prefix=WRAP
 
-// COUNT-DAG: linnet-fuse-elementwise constants 1
-// COUNT-DAG: linnet-fuse-elementwise fused 8
-// COUNT-DAG: linnet-fuse-elementwise reductions 1
+// COUNT-DAG: linnet-fuse-elementwise constants 1{{$}}
+// COUNT-DAG: linnet-fuse-elementwise fused 8{{$}}
+// COUNT-DAG: linnet-fuse-elementwise reductions 1{{$}}
 
 // A tree: one kernel, each input once.
 // CHECK-LABEL: @tree

@@ -2,9 +2,9 @@
 // RUN: FileCheck %s --check-prefix=COUNT --input-file=%t.counters
 // RUN: linnet-opt %s --linnet-fuse-epilogue --mlir-print-debuginfo --mlir-print-local-scope | FileCheck %s --check-prefix=LOC
 
-// COUNT-DAG: linnet-fuse-epilogue activations 4
-// COUNT-DAG: linnet-fuse-epilogue biases 3
-// COUNT-DAG: linnet-fuse-epilogue residuals 4
+// COUNT-DAG: linnet-fuse-epilogue activations 4{{$}}
+// COUNT-DAG: linnet-fuse-epilogue biases 3{{$}}
+// COUNT-DAG: linnet-fuse-epilogue residuals 4{{$}}
 
 // CHECK-LABEL: @all_three
 // CHECK: linnet.matmul %arg0, %arg1 bias %arg2 residual %arg3 {activation = #linnet{{.*}}gelu_tanh>}

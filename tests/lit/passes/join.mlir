@@ -6,7 +6,7 @@
 // RUN: not linnet-opt %s --linnet-join=target=abacus 2>&1 | FileCheck %s --check-prefix=TARGET
 
 // TARGET: unknown target 'abacus', expected cpu, vulkan, reference
-// COUNT: linnet-join groups 3
+// COUNT: linnet-join groups 3{{$}}
 // NONE: linnet.layer_norm
 // NONE-NOT: linnet.joined
 
