@@ -188,8 +188,8 @@ struct TrainedParameter {
   std::string name; ///< of the checkpoint, exactly
   float lr_scale = 1, weight_decay = 0;
 };
-/// An artifact with the entries accumulate, evaluate and update (linnet-autodiff in docs/passes.md). What is
-/// trained is in states "param.NAME", to be written before the first step.
+/// An artifact with the entries accumulate, evaluate, norm and update (linnet-autodiff in docs/passes.md).
+/// What is trained is in states "param.NAME", to be written before the first step.
 struct TrainingOptions {
   std::string input;   ///< a checkpoint, or an .mlir with a function @loss
   std::string weights; ///< for .mlir: the safetensors file that holds its params

@@ -1,12 +1,13 @@
 //===- linnet-autodiff ---------------------------------------------------------------------------------===//
 //
-// A function @loss becomes the three entries of training:
+// A function @loss becomes the four entries of training:
 //
 //   evaluate    @loss itself, its trained params being states "param.NAME" now, without dropout
 //   accumulate  the same, and behind it the backward pass: from ones for "loss", op by op in reverse, each
 //               building its vector-Jacobian product (ir/Gradients.cpp), the gradients of params being added
 //               to the states "grad.NAME"
-//   update      the gradients' norm, clipped; an AdamW step of each param, which clears its accumulator
+//   norm        the norm of all gradients; changes nothing
+//   update      an AdamW step of each param, which clears its accumulator
 //
 // A value needs a gradient when it depends on a trained param; of the others nothing is built, so that a
 // frozen param costs nothing. What the backward pass does not read of the forward one is dead code.
@@ -190,21 +191,31 @@ LogicalResult buildBackward(func::FuncOp function, StatefulFunction &states,
   return success();
 }
 
-//===- the optimizer's entry ---------------------------------------------------------------------------===//
+//===- the optimizer's entries -------------------------------------------------------------------------===//
 
-class UpdateBuilder {
+/// Two entries, because a gradient that is not finite must leave the parameters as they are: the caller looks
+/// at the norm, clips, and calls @update only if the norm is finite.
+class OptimizerBuilder {
 public:
-  UpdateBuilder(ModuleOp module, const TrainedParams &trained, const AdamSettings &adam)
-      : b(module.getLoc(), module.getContext()), trained(trained), adam(adam),
-        scalar(RankedTensorType::get({1}, b.getF32Type())) {
-    b.setInsertionPointToEnd(module.getBody());
+  OptimizerBuilder(ModuleOp module, const TrainedParams &trained, const AdamSettings &adam)
+      : module(module), b(module.getLoc(), module.getContext()), trained(trained), adam(adam),
+        scalar(RankedTensorType::get({1}, b.getF32Type())) {}
+
+  void buildNorm() {
+    begin("norm", {"grad_scale"});
+    StatefulFunction states(function);
+    SmallVector<Value> gradients;
+    for (auto &[name, how] : trained) gradients.push_back(states.add("grad." + name, how.type));
+    Value sum = sumOfSquares(gradients);
+    Value norm = b.create<MulOp>(b.create<SqrtOp>(sum), function.getArgument(0));
+    b.create<func::ReturnOp>(norm);
+    function.setType(b.getFunctionType(function.getArgumentTypes(), {scalar}));
+    function.setResultAttr(0, "linnet.name", b.getStringAttr("grad_norm"));
+    states.finish();
   }
 
-  void build() {
-    const char *names[] = {"lr", "m_scale", "v_scale", "grad_scale", "max_norm"};
-    function = b.create<func::FuncOp>("update", b.getFunctionType(SmallVector<Type>(5, scalar), {}));
-    for (unsigned i = 0; i < 5; ++i) function.setArgAttr(i, "linnet.name", b.getStringAttr(names[i]));
-    b.setInsertionPointToEnd(function.addEntryBlock());
+  void buildUpdate() {
+    begin("update", {"lr", "m_scale", "v_scale", "grad_scale"});
     StatefulFunction states(function);
     struct Tensors {
       Value param, grad, m, v, start;
@@ -220,17 +231,11 @@ public:
       tensors.push_back(t);
     }
     Value lr = function.getArgument(0), m_scale = function.getArgument(1), v_scale = function.getArgument(2),
-          scale = function.getArgument(3), max_norm = function.getArgument(4);
-    SmallVector<Value> gradients;
-    for (const Tensors &t : tensors) gradients.push_back(t.grad);
-    Value norm = b.create<MulOp>(b.create<SqrtOp>(sumOfSquares(gradients)), scale);
-    // min(1, max_norm / (norm + 1e-6)), as clip_grad_norm_ of PyTorch.
-    Value clip = b.create<DivOp>(max_norm, b.create<AddOp>(norm, number(1e-6f)));
-    Value factor = b.create<MulOp>(scale, b.create<MinOp>(clip, number(1)));
+          scale = function.getArgument(3);
     for (auto [entry, t] : llvm::zip(trained, tensors)) {
       b.setLoc(NameLoc::get(b.getStringAttr(entry.first)));
       auto f = [&](float value) { return b.getF32FloatAttr(value); };
-      auto step = b.create<AdamWOp>(t.param, t.grad, t.m, t.v, lr, factor, m_scale, v_scale, t.start,
+      auto step = b.create<AdamWOp>(t.param, t.grad, t.m, t.v, lr, scale, m_scale, v_scale, t.start,
                                     f(adam.beta1), f(adam.beta2), f(adam.epsilon), f(entry.second.decay),
                                     f(entry.second.lr_scale), f(adam.pull));
       states.set(t.param, step.getNewParam());
@@ -238,27 +243,35 @@ public:
       states.set(t.m, step.getNewM());
       states.set(t.v, step.getNewV());
     }
-    b.create<func::ReturnOp>(norm);
-    function.setType(b.getFunctionType(function.getArgumentTypes(), {scalar}));
-    function.setResultAttr(0, "linnet.name", b.getStringAttr("grad_norm"));
+    b.create<func::ReturnOp>();
+    function.setType(b.getFunctionType(function.getArgumentTypes(), {}));
     states.finish();
   }
 
 private:
-  Value number(float value) { return b.create<ConstantOp>(scalar, DenseElementsAttr::get(scalar, value)); }
+  /// An entry whose inputs are numbers.
+  void begin(StringRef name, ArrayRef<StringRef> inputs) {
+    b.setInsertionPointToEnd(module.getBody());
+    b.setLoc(module.getLoc());
+    function = b.create<func::FuncOp>(name, b.getFunctionType(SmallVector<Type>(inputs.size(), scalar), {}));
+    for (auto [i, input] : llvm::enumerate(inputs))
+      function.setArgAttr(static_cast<unsigned>(i), "linnet.name", b.getStringAttr(input));
+    b.setInsertionPointToEnd(function.addEntryBlock());
+  }
 
   /// Each row by itself, then the rows' sums: a fixed order, whatever runs them.
   Value sumOfSquares(ValueRange gradients) {
     SmallVector<Value> sums;
-    for (Value gradient : gradients) {
+    for (auto [gradient, entry] : llvm::zip(gradients, trained)) {
       auto type = typeOf(gradient);
-      b.setLoc(gradient.getLoc());
+      b.setLoc(NameLoc::get(b.getStringAttr(entry.first)));
       int64_t columns = type.getRank() ? type.getShape().back() : 1, rows = type.getNumElements() / columns;
       Value matrix = reshaped(gradient, {rows, columns});
       Value squares = b.create<ReduceOp>(ReduceKind::sum, b.create<MulOp>(matrix, matrix), 1);
       Value sum = b.create<ReduceOp>(ReduceKind::sum, reshaped(squares, {1, rows}), 1);
       sums.push_back(reshaped(sum, {1}));
     }
+    b.setLoc(NameLoc::get(b.getStringAttr("gradient")));
     if (sums.size() == 1) return sums[0];
     return b.create<ReduceOp>(ReduceKind::sum, b.create<ConcatOp>(sums, int64_t(0)), 0); // (1)
   }
@@ -267,6 +280,7 @@ private:
     return value.getType() == type ? value : b.create<ReshapeOp>(type, value).getResult();
   }
 
+  ModuleOp module;
   ImplicitLocOpBuilder b;
   const TrainedParams &trained;
   const AdamSettings &adam;
@@ -297,7 +311,9 @@ struct Autodiff : impl::AutodiffBase<Autodiff> {
     if (failed(buildBackward(accumulate, accumulating, params, getAnalysis<Counters>())))
       return signalPassFailure();
     accumulating.finish();
-    UpdateBuilder(getOperation(), trained, adam).build();
+    OptimizerBuilder optimizer(getOperation(), trained, adam);
+    optimizer.buildNorm();
+    optimizer.buildUpdate();
     getAnalysis<Counters>().add("linnet-autodiff", "parameters", trained.size());
   }
 

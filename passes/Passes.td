@@ -13,16 +13,17 @@ def Linnet_TargetOption : Option<"target_name", "target", "std::string", "\"cpu\
 def Autodiff : Linnet_Pass<"linnet-autodiff"> {
   let summary = "a function @loss into the entries of training";
   let description = [{
-    @loss, whose first result is called "loss", becomes three entries; the sum of loss's elements is what is made
+    @loss, whose first result is called "loss", becomes four entries; the sum of loss's elements is what is made
     small:
 
     `evaluate`: @loss, with the trained params as states "param.NAME".
     `accumulate`: the same and its backward pass, which adds the gradients to the states "grad.NAME". Each op builds
     its vector-Jacobian product as IR (DifferentiableOpInterface), so that all that follows, fusion, layouts, memory,
     sees the backward pass as it sees the forward one.
-    `update`: inputs lr, m_scale, v_scale, grad_scale and max_norm, each (1); `linnet.adamw` for each param, with
-    states "m.NAME" and "v.NAME" ("start.NAME" where `pull` is not 0), on gradients times grad_scale, scaled down to
-    a global norm of max_norm. Returns "grad_norm" before that.
+    `norm`: input grad_scale (1); returns "grad_norm", the global norm of the gradients times grad_scale.
+    `update`: inputs lr, m_scale, v_scale and grad_scale, each (1); `linnet.adamw` for each param, with states
+    "m.NAME" and "v.NAME" ("start.NAME" where `pull` is not 0), on gradients times grad_scale. The caller clips by
+    grad_scale, and does not call it if the norm is not finite: all states are then as they were.
 
     Which params are trained, and how: attributes linnet.train and linnet.adam of @loss (passes/Training.h); without
     them all are. A frozen param has no gradient, and what only that would need is not built.

@@ -10,7 +10,7 @@
 namespace linnet::training {
 namespace {
 
-constexpr const char *kEntries[] = {"accumulate", "update", "evaluate"};
+constexpr const char *kEntries[] = {"accumulate", "norm", "update", "evaluate"};
 
 const EntryInfo *entryNamed(const Graph &graph, std::string_view name) {
   for (const EntryInfo &entry : graph.entries())
@@ -67,7 +67,7 @@ Result<CompiledProgram> CompiledProgram::load(const std::string &artifact, const
   LINNET_ASSIGN(Graph graph, Graph::load(artifact, options));
   for (const char *name : kEntries)
     if (!entryNamed(graph, name))
-      return errorf("{}: has no entry '{}': it is no training program", artifact, name);
+      return errorf("{}: expected the entries of a training program, found no entry '{}'", artifact, name);
   CompiledProgram program(std::move(graph));
   program.optimizer = optimizer;
   for (const PortInfo &state : program.graph.states()) {
@@ -96,17 +96,26 @@ Result<double> CompiledProgram::accumulate(const Batch &batch, uint32_t seed) {
   return sumOf(losses);
 }
 
+Result<double> CompiledProgram::gradientNorm(double scale) {
+  const NamedTensor list[] = {scalar("grad_scale", scale)};
+  LINNET_ASSIGN(std::vector<NamedTensor> outputs, graph.run("norm", list));
+  LINNET_ASSIGN(std::span<const float> norm, outputNamed(outputs, "grad_norm"));
+  return static_cast<double>(norm[0]);
+}
+
 Result<double> CompiledProgram::update(const UpdateInputs &inputs) {
+  LINNET_ASSIGN(double norm, gradientNorm(inputs.grad_scale));
+  if (!std::isfinite(norm)) return norm;
+  constexpr double kNoZero = 1e-6; // as clip_grad_norm_ of PyTorch
+  double clip = optimizer.max_norm > 0 ? std::min(1.0, optimizer.max_norm / (norm + kNoZero)) : 1;
   // Adam's bias corrections depend on the step alone: in double here, one number each in the graph.
   auto step = static_cast<double>(inputs.step);
-  double max_norm = optimizer.max_norm > 0 ? optimizer.max_norm : std::numeric_limits<float>::max();
   const NamedTensor list[] = {scalar("lr", inputs.lr),
                               scalar("m_scale", 1 / (1 - std::pow(optimizer.beta1, step))),
                               scalar("v_scale", 1 / (1 - std::pow(optimizer.beta2, step))),
-                              scalar("grad_scale", inputs.grad_scale), scalar("max_norm", max_norm)};
-  LINNET_ASSIGN(std::vector<NamedTensor> outputs, graph.run("update", list));
-  LINNET_ASSIGN(std::span<const float> norm, outputNamed(outputs, "grad_norm"));
-  return static_cast<double>(norm[0]);
+                              scalar("grad_scale", inputs.grad_scale * clip)};
+  LINNET_TRY(graph.run("update", list));
+  return norm;
 }
 
 Result<Evaluation> CompiledProgram::evaluate(const Batch &batch) {
@@ -126,23 +135,43 @@ Result<void> CompiledProgram::write(std::string_view state, std::span<const floa
   return graph.writeState(state, std::as_bytes(values));
 }
 
-/// Parameters first: once one is not finite, everything after it is. Then the interpreter, op by op.
-Result<std::string> CompiledProgram::firstNonFinite(const Batch &batch, uint32_t seed) {
-  for (const StateInfo &state : kept) {
+/// "param.h.0.ln_1.bias[3] = nan", or nothing.
+Result<std::string> CompiledProgram::nonFiniteState(std::string_view prefix) {
+  for (const PortInfo &state : graph.states()) {
+    if (!state.name.starts_with(prefix)) continue;
     LINNET_ASSIGN(std::vector<float> values, read(state.name));
     auto bad = std::find_if(values.begin(), values.end(), [](float v) { return !std::isfinite(v); });
     if (bad != values.end()) return fmt::format("{}[{}] = {}", state.name, bad - values.begin(), *bad);
   }
-  if (!checker) return std::string();
-  LINNET_ASSIGN(std::string artifact, checker());
-  LINNET_ASSIGN(CompiledProgram checking, load(artifact, {.device = "reference:check"}, optimizer));
-  for (const StateInfo &state : kept) {
-    LINNET_ASSIGN(std::vector<float> values, read(state.name));
-    LINNET_TRY(checking.write(state.name, values));
+  return std::string();
+}
+
+/// Parameters first: everything that follows from one that is not finite is not finite either. Then the
+/// interpreter, op by op. What only this device's rounding gives is found in its own gradients.
+Result<std::string> CompiledProgram::firstNonFinite(Quantity quantity, std::span<const Replay> batches) {
+  for (const char *prefix : {"param.", "m.", "v."}) {
+    LINNET_ASSIGN(std::string found, nonFiniteState(prefix));
+    if (!found.empty()) return found;
   }
-  auto loss = checking.accumulate(batch, seed);
-  return loss ? std::string()
-              : loss.error().message; // a number that only the device's rounding gave: no op to name
+  if (checker) {
+    LINNET_ASSIGN(std::string artifact, checker());
+    LINNET_ASSIGN(CompiledProgram checking, load(artifact, {.device = "reference:check"}, optimizer));
+    for (const StateInfo &state : kept) {
+      LINNET_ASSIGN(std::vector<float> values, read(state.name));
+      LINNET_TRY(checking.write(state.name, values));
+    }
+    for (const Replay &replay : batches) {
+      auto again = quantity == Quantity::HeldOutLoss
+                       ? checking.run("evaluate", replay.batch, false, 0)
+                       : checking.run("accumulate", replay.batch, false, replay.seed);
+      if (!again) return again.error().message;
+    }
+    if (quantity == Quantity::Gradient)
+      if (auto norm = checking.gradientNorm(1); !norm) return norm.error().message;
+  }
+  if (quantity != Quantity::Gradient) return std::string("the forward pass, on this device only");
+  LINNET_ASSIGN(std::string found, nonFiniteState("grad."));
+  return (found.empty() ? "the sum of the gradient's squares" : found) + ", on this device only";
 }
 
 } // namespace linnet::training

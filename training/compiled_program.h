@@ -9,8 +9,8 @@
 
 namespace linnet::training {
 
-/// Entries @accumulate, @update and @evaluate over states "param.NAME", "grad.NAME", "m.NAME", "v.NAME"
-/// (docs/finetuning.md).
+/// Entries @accumulate, @norm, @update and @evaluate over states "param.NAME", "grad.NAME", "m.NAME",
+/// "v.NAME" (docs/finetuning.md).
 class CompiledProgram : public TrainingProgram {
 public:
   /// Adam's coefficients as the program was compiled with; `max_norm` 0: no clipping. `seed` is the first
@@ -28,7 +28,7 @@ public:
   const std::vector<StateInfo> &states() const override { return kept; }
   Result<std::vector<float>> read(std::string_view state) override;
   Result<void> write(std::string_view state, std::span<const float> values) override;
-  Result<std::string> firstNonFinite(const Batch &batch, uint32_t seed) override;
+  Result<std::string> firstNonFinite(Quantity quantity, std::span<const Replay> batches) override;
 
   /// Compiles the same program for "reference" and gives its file: what firstNonFinite() runs.
   void setChecker(std::function<Result<std::string>()> compile) { checker = std::move(compile); }
@@ -41,6 +41,8 @@ public:
 private:
   explicit CompiledProgram(Graph g) : graph(std::move(g)) {}
   Result<std::vector<NamedTensor>> run(const char *entry, const Batch &batch, bool scores, uint32_t seed);
+  Result<double> gradientNorm(double scale);
+  Result<std::string> nonFiniteState(std::string_view prefix);
   Graph graph;
   Optimizer optimizer;
   std::function<Result<std::string>()> checker;

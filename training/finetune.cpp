@@ -325,8 +325,11 @@ private:
         for (size_t row = 0; width && row < batch.labels.size(); ++row)
           confusion.add(static_cast<size_t>(batch.labels[row]), argmax(scores.subspan(row * width, width)));
       };
-      LINNET_ASSIGN(report.held_out_loss,
-                    meanLoss(program, *batches.held_out, count, events.trainer.interrupted));
+      LINNET_ASSIGN(MeanLoss mean, meanLoss(program, *batches.held_out, count, events.trainer.interrupted));
+      if (mean.not_finite)
+        return errorf("the held-out loss of the parameters of step {} is {}", report.state.best_step,
+                      mean.loss);
+      report.held_out_loss = mean.loss;
       if (!material.names.empty()) report.confusion = confusion;
     }
     std::string parameters =

@@ -17,6 +17,15 @@ struct UpdateInputs {
   double grad_scale = 1; ///< 1 / labels counted since the last update: gradients are accumulated as sums
 };
 
+/// A batch that was given to accumulate() or evaluate(), so that it can be run again.
+struct Replay {
+  Batch batch;
+  uint32_t seed = 0; ///< of accumulate()
+};
+
+/// Which number was found not to be finite.
+enum class Quantity : uint8_t { Loss, Gradient, HeldOutLoss };
+
 struct Evaluation {
   double loss_sum = 0;       ///< over batch.counted labels, without dropout
   std::vector<float> scores; ///< of a classifier: [rows, labels]; else empty
@@ -32,16 +41,17 @@ public:
   virtual ~TrainingProgram() = default;
   /// Adds the gradient of the sum of the batch's losses; gives that sum. `seed` is dropout's.
   virtual Result<double> accumulate(const Batch &batch, uint32_t seed) = 0;
-  /// One AdamW step, and the gradients back to zero. Gives the norm of the gradient before clipping.
+  /// One AdamW step, and the gradients back to zero. Returns the norm of the gradient before clipping. If
+  /// that is not finite, nothing has changed.
   virtual Result<double> update(const UpdateInputs &inputs) = 0;
   virtual Result<Evaluation> evaluate(const Batch &batch) = 0;
   /// All that a run needs to go on: trained parameters and the optimizer's moments, f32.
   virtual const std::vector<StateInfo> &states() const = 0;
   virtual Result<std::vector<float>> read(std::string_view state) = 0;
   virtual Result<void> write(std::string_view state, std::span<const float> values) = 0;
-  /// After a loss that is not finite: the first op whose result is not, and where it stands. Empty: not
-  /// found.
-  virtual Result<std::string> firstNonFinite(const Batch &batch, uint32_t seed) = 0;
+  /// Returns the first op whose result is not finite, and its place, or the parameter that is not. `batches`
+  /// are what leads to `quantity`: one batch for a loss, all batches of the step for its gradient.
+  virtual Result<std::string> firstNonFinite(Quantity quantity, std::span<const Replay> batches) = 0;
 };
 
 } // namespace linnet::training

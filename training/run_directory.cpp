@@ -4,6 +4,7 @@
 #include "support/file.h"
 #include "support/json.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cmath>
 #include <cstring>
@@ -40,6 +41,10 @@ Result<void> writeStates(const std::string &path, TrainingProgram &program, std:
     auto write = [&program, name = state.name](
                      const std::function<Result<void>(std::span<const std::byte>)> &sink) -> Result<void> {
       LINNET_ASSIGN(std::vector<float> values, program.read(name));
+      auto bad = std::find_if(values.begin(), values.end(), [](float v) { return !std::isfinite(v); });
+      if (bad != values.end())
+        return errorf("expected finite numbers to write, found {}[{}] = {}", name, bad - values.begin(),
+                      *bad);
       return sink(std::as_bytes(std::span<const float>(values)));
     };
     tensors.push_back({state.name, StorageType::f32, state.shape, write});

@@ -12,20 +12,21 @@ double seconds() {
 }
 } // namespace
 
-Result<double> meanLoss(TrainingProgram &program, const BatchSource &source, const ScoreVisitor &visit,
-                        const std::function<bool()> &interrupted) {
+Result<MeanLoss> meanLoss(TrainingProgram &program, const BatchSource &source, const ScoreVisitor &visit,
+                          const std::function<bool()> &interrupted) {
   double sum = 0;
   int64_t counted = 0;
   for (int64_t i = 0; i < source.count(); ++i) {
     if (interrupted && interrupted()) return Error{"interrupted"};
     Batch batch = source.at(0, i);
     LINNET_ASSIGN(Evaluation found, program.evaluate(batch));
+    if (!std::isfinite(found.loss_sum)) return MeanLoss{found.loss_sum, Replay{std::move(batch)}};
     sum += found.loss_sum;
     counted += batch.counted;
     if (visit) visit(batch, found.scores);
   }
   if (!counted) return Error{"no label of the held-out part counts"};
-  return sum / static_cast<double>(counted);
+  return MeanLoss{sum / static_cast<double>(counted), {}};
 }
 
 Trainer::Trainer(TrainingProgram &program, const BatchSource &train, const BatchSource *held_out,
@@ -34,9 +35,11 @@ Trainer::Trainer(TrainingProgram &program, const BatchSource &train, const Batch
       events(std::move(events)) {}
 
 Result<void> Trainer::save() {
-  if (saved == now.step && !now.finished) return {};
-  LINNET_TRY(directory.writeCheckpoint(program, now));
+  if (saved == now.step && !stale && !now.finished) return {};
+  if (auto written = directory.writeCheckpoint(program, now); !written)
+    return errorf("step {}: {}; {}", now.step, written.error().message, lastGood());
   saved = now.step;
+  stale = false;
   return directory.writeCurves(options.title);
 }
 
@@ -71,17 +74,22 @@ Result<bool> Trainer::step() {
   double begin = seconds(), sum = 0;
   int64_t counted = 0;
   Position position = now.position;
-  Batch batch;
-  uint32_t seed = 0;
+  // The step's batches once more, for a trace: they are functions of the position.
+  auto replays = [&](int64_t count) {
+    std::vector<Replay> list;
+    Position again = now.position;
+    for (int64_t i = 0; i < count; ++i) list.push_back({train.take(again), seedOf(i)});
+    return list;
+  };
+  int64_t micro = 0;
   // A batch whose labels are all masked counts nothing; the update waits for one that does.
-  for (int64_t micro = 0;
-       micro < options.accumulate || (!counted && micro < options.accumulate + train.count()); ++micro) {
+  for (; micro < options.accumulate || (!counted && micro < options.accumulate + train.count()); ++micro) {
     if (micro && interrupted())
       return false; // the program ends with it: nobody meets half a step's gradients
-    batch = train.take(position);
-    seed = static_cast<uint32_t>(now.step * options.accumulate + micro);
-    LINNET_ASSIGN(double loss, program.accumulate(batch, seed));
-    if (!std::isfinite(loss)) return notFinite("loss", loss, batch, seed);
+    Batch batch = train.take(position);
+    LINNET_ASSIGN(double loss, program.accumulate(batch, seedOf(micro)));
+    if (!std::isfinite(loss))
+      return notFinite(Quantity::Loss, loss, std::vector{Replay{std::move(batch), seedOf(micro)}});
     sum += loss;
     counted += batch.counted;
   }
@@ -90,7 +98,8 @@ Result<bool> Trainer::step() {
   report.lr = options.schedule.at(now.step);
   LINNET_ASSIGN(report.grad_norm,
                 program.update({now.step + 1, report.lr, 1.0 / static_cast<double>(counted)}));
-  if (!std::isfinite(report.grad_norm)) return notFinite("gradient", report.grad_norm, batch, seed);
+  if (!std::isfinite(report.grad_norm))
+    return notFinite(Quantity::Gradient, report.grad_norm, replays(micro));
   ++now.step;
   now.position = position;
   report.step = now.step;
@@ -122,7 +131,8 @@ Result<bool> Trainer::evaluate() {
   auto mean = meanLoss(program, *held_out, {}, ask);
   if (stopped) return false;
   if (!mean) return mean.error();
-  const double loss = *mean;
+  const double loss = mean->loss;
+  if (mean->not_finite) return notFinite(Quantity::HeldOutLoss, loss, std::vector{*mean->not_finite});
   now.evaluated = now.step;
   bool best = now.best_step < 0 || loss < now.best_loss;
   if (best) {
@@ -135,19 +145,24 @@ Result<bool> Trainer::evaluate() {
   }
   LINNET_TRY(directory.log({{"step", now.step}, {"held_out_loss", loss}, {"best", best}}));
   if (events.evaluated) events.evaluated(now.step, loss, best);
-  if (saved == now.step) saved = -1; // that checkpoint says that the evaluation is still to come
+  stale = saved == now.step;
   return true;
 }
 
-Error Trainer::notFinite(const char *what, double value, const Batch &batch, uint32_t seed) {
-  Result<std::string> found = program.firstNonFinite(batch, seed);
+Error Trainer::notFinite(Quantity quantity, double value, const std::vector<Replay> &batches) {
+  Result<std::string> found = program.firstNonFinite(quantity, batches);
   if (!found) return found.error();
   if (auto drawn = directory.writeCurves(options.title); !drawn) return drawn.error();
-  std::string kept = saved >= 0 ? fmt::format("the last good checkpoint, of step {}, is {}", saved,
-                                              directory.file("checkpoint.safetensors"))
-                                : "there is no checkpoint yet";
-  return errorf("step {}: the {} is {}{}; {}", now.step + 1, what, value,
-                found->empty() ? "" : ", first in " + *found, kept);
+  const bool held_out = quantity == Quantity::HeldOutLoss;
+  const char *what = held_out ? "held-out loss" : quantity == Quantity::Loss ? "loss" : "gradient";
+  return errorf("step {}: the {} is {}, first in {}; {}", now.step + (held_out ? 0 : 1), what, value, *found,
+                lastGood());
+}
+
+std::string Trainer::lastGood() const {
+  if (saved < 0) return "there is no checkpoint yet";
+  return fmt::format("the last good checkpoint, of step {}, is {}", saved,
+                     directory.file("checkpoint.safetensors"));
 }
 
 } // namespace linnet::training

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 namespace linnet::training {
@@ -43,9 +44,9 @@ public:
           RunDirectory &directory, TrainerOptions options, TrainerEvents events);
 
   /// From where the run's checkpoint is, or from the program's present states. At the end the program has the
-  /// parameters with the least held-out loss, where there is a held-out part; else the last. A loss or
-  /// gradient that is not finite ends it with an error that names the step, the op where it began, and the
-  /// last good checkpoint.
+  /// parameters with the least held-out loss, where there is a held-out part; else the last. A loss, gradient
+  /// or held-out loss that is not finite ends it with an error that names the step, the op where it began,
+  /// and the last good checkpoint.
   Result<Stop> run();
   const RunState &state() const { return now; }
 
@@ -56,9 +57,14 @@ private:
     return now.step > 0 && options.checkpoint_every && now.step % options.checkpoint_every == 0;
   }
   Result<bool> evaluate();
-  Error notFinite(const char *what, double value, const Batch &batch, uint32_t seed);
+  Error notFinite(Quantity quantity, double value, const std::vector<Replay> &batches);
+  /// Dropout's, of a micro-batch of the current step.
+  uint32_t seedOf(int64_t micro) const {
+    return static_cast<uint32_t>(now.step * options.accumulate + micro);
+  }
   bool interrupted() const { return events.interrupted && events.interrupted(); }
   Result<void> save();
+  std::string lastGood() const; ///< where the last checkpoint is, for an error
 
   TrainingProgram &program;
   const BatchSource &train, *held_out;
@@ -67,11 +73,16 @@ private:
   TrainerEvents events;
   RunState now;
   int64_t saved = -1; ///< the step of the checkpoint on disk
+  bool stale = false; ///< that checkpoint is older than the evaluation at its step
 };
 
+struct MeanLoss {
+  double loss = 0;
+  std::optional<Replay> not_finite; ///< the first batch whose loss is not finite; `loss` is its loss then
+};
 /// Mean loss over all batches of a source; scores to `visit` where it is set.
 using ScoreVisitor = std::function<void(const Batch &, std::span<const float> scores)>;
-Result<double> meanLoss(TrainingProgram &program, const BatchSource &source, const ScoreVisitor &visit = {},
-                        const std::function<bool()> &interrupted = {});
+Result<MeanLoss> meanLoss(TrainingProgram &program, const BatchSource &source, const ScoreVisitor &visit = {},
+                          const std::function<bool()> &interrupted = {});
 
 } // namespace linnet::training

@@ -97,6 +97,25 @@ class Finetune(TestCase):
         self.assertTrue(done.err.splitlines()[-1].startswith("linnet: error: "), done.err)
         return done
 
+    def test_a_finite_loss_with_a_gradient_that_is_not_names_step_and_op(self):
+        """The products of both weights of an MLP are as they were, and so is the loss; one weight's gradient is 1e30 times as large."""
+        model = copy_of(tiny(), "steep")
+        header, body = read_header(model / "model.safetensors")
+        body = bytearray(body)
+        name = lambda short: next(n for n in header if n.endswith(short))
+        for tensor, factor in ((name("h.3.mlp.c_fc.weight"), 1e-30), (name("h.3.mlp.c_proj.weight"), 1e30)):
+            begin, end = header[tensor]["data_offsets"]
+            body[begin:end] = array.array("f", [factor * x for x in array.array("f", bytes(body[begin:end]))]).tobytes()
+        begin, end = header[name("h.3.mlp.c_fc.bias")]["data_offsets"]
+        body[begin:end] = bytes(end - begin)
+        write_safetensors(model / "model.safetensors", header, bytes(body))
+        to = fresh("steep") / "m"
+        arguments = [model if a == tiny() else a for a in classify_arguments("--method", "full", "--steps", 2, "-o", to)]
+        done = self.fails_at_last(*arguments)
+        self.assertRegex(done.err.splitlines()[-1],
+                         r"step 1: the gradient is inf, first in linnet\.\w+ at h\.3\.mlp\.c_fc\.weight: element \d+ of \d+ is inf; there is no checkpoint yet$")
+        self.assertFalse((to / "config.json").exists())
+
     def test_a_loss_that_is_no_number_names_step_and_op(self):
         to = fresh("nan") / "m"
         done = self.fails_at_last(*classify_arguments("--method", "full", "--lr", 100, "--weight-decay", 1, "--clip", 0, "--warmup", 0, "--schedule",
@@ -109,7 +128,7 @@ class Finetune(TestCase):
         folder = fresh("trace")
         self.succeeds(*classify_arguments("--method", "full", "--steps", 2, "--profile", folder / "trace.json", "-o", folder / "m"))
         phases = self.succeeds("profile", folder / "trace.json", "--json").json["phases"]
-        self.assertEqual({phase["name"]: phase["calls"] for phase in phases if phase["name"] != "evaluate"}, {"accumulate": 2, "update": 2})
+        self.assertEqual({phase["name"]: phase["calls"] for phase in phases if phase["name"] != "evaluate"}, {"accumulate": 2, "norm": 2, "update": 2})
         self.fails(*classify_arguments("--method", "full", "--profile", "/nowhere/trace.json", "-o", folder / "n"), says="/nowhere/trace.json")
         self.assertFalse((folder / "n").exists())
 

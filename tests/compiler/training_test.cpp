@@ -73,15 +73,17 @@ struct Training {
     if (!tensor) FAIL(tensor.error().message);
     return {tensor->floats().begin(), tensor->floats().end()};
   }
+  /// The norm before clipping.
   float update(int step, float scale, float max_norm = 3e38f, float lr = 1e-3f) {
     auto one = [](const char *name, double value) {
       auto number = static_cast<float>(value);
       return NamedTensor{name, Tensor::fromFloats({1}, std::span(&number, 1))};
     };
-    auto out = run("update", {one("lr", lr), one("m_scale", 1 / (1 - std::pow(0.9, step))),
-                              one("v_scale", 1 / (1 - std::pow(0.999, step))), one("grad_scale", scale),
-                              one("max_norm", max_norm)});
-    return out.at(0).tensor.floats()[0];
+    float norm = run("norm", {one("grad_scale", scale)}).at(0).tensor.floats()[0];
+    run("update", {one("lr", lr), one("m_scale", 1 / (1 - std::pow(0.9, step))),
+                   one("v_scale", 1 / (1 - std::pow(0.999, step))),
+                   one("grad_scale", scale * std::min(1.0f, max_norm / norm))});
+    return norm;
   }
   std::optional<Graph> graph;
 };

@@ -1,5 +1,5 @@
-// The loop over a program of a few lines: resuming, stopping early, interrupts, losses that are no numbers,
-// full disks.
+// The loop over a program of a few lines: resuming, stopping early, interrupts, losses and gradients that are
+// not finite, full disks.
 #include "support/file.h"
 #include "support/json.h"
 #include "support/scratch_directory.h"
@@ -36,6 +36,7 @@ public:
     return loss;
   }
   Result<double> update(const UpdateInputs &inputs) override {
+    if (++updates == infinite_at) return INFINITY; // and nothing has changed
     double norm = 0;
     for (int i = 0; i < 3; ++i) {
       double g = gradient[i] * inputs.grad_scale;
@@ -52,7 +53,8 @@ public:
     auto loss = accumulate(batch, 0);
     gradient = kept;
     calls = count;
-    return Evaluation{*loss * (worsening ? ++evaluations : 1), {}};
+    if (++evaluations == held_out_poison_at) return Evaluation{std::nan(""), {}};
+    return Evaluation{*loss * (worsening ? evaluations : 1), {}};
   }
   const std::vector<StateInfo> &states() const override {
     static const std::vector<StateInfo> list = {{"param.w", {3}}, {"m.w", {3}}};
@@ -66,14 +68,18 @@ public:
     std::copy(values.begin(), values.end(), (state == "param.w" ? w : m).begin());
     return {};
   }
-  Result<std::string> firstNonFinite(const Batch &, uint32_t) override {
+  Result<std::string> firstNonFinite(Quantity quantity, std::span<const Replay> batches) override {
+    traced = quantity;
+    replays.assign(batches.begin(), batches.end());
     return std::string("linnet.exp at h.0");
   }
 
   std::array<float, 3> w = {}, m = {};
-  int64_t calls = 0, poison_at = -1;
+  int64_t calls = 0, poison_at = -1, updates = 0, infinite_at = -1;
   bool worsening = false;
-  int evaluations = 0;
+  int evaluations = 0, held_out_poison_at = -1;
+  std::optional<Quantity> traced;
+  std::vector<Replay> replays;
 
 private:
   std::array<double, 3> gradient = {};
@@ -142,7 +148,7 @@ TEST_CASE("a run learns, logs every step, and ends with the best parameters") {
   REQUIRE(stop.ok());
   CHECK(*stop == Stop::Finished);
   CHECK(run.state.step == 60);
-  CHECK(*meanLoss(run.program, *run.held_out) == run.state.best_loss);
+  CHECK(meanLoss(run.program, *run.held_out)->loss == run.state.best_loss);
   auto lines = logOf(scratch.run("a"));
   CHECK(lines.size() == 60 + 7);
   CHECK(lines.front()["held_out_loss"] == Approx(std::log(2.0)));
@@ -219,6 +225,55 @@ TEST_CASE("a loss that is no number stops the run, keeps the checkpoint and says
   auto directory = RunDirectory::open(scratch.run("a"), Json::object());
   CHECK(directory->readCheckpoint(fresh)->step == 14);
   CHECK(std::isfinite(fresh.w[0]));
+}
+
+TEST_CASE("a gradient that is not finite is traced through all batches of its step") {
+  Scratch scratch;
+  Run run;
+  run.program.infinite_at = 16;
+  auto stop = run.go(scratch.run("a"));
+  REQUIRE(!stop.ok());
+  CHECK(
+      stop.error().message ==
+      "step 16: the gradient is inf, first in linnet.exp at h.0; the last good checkpoint, of step 14, is " +
+          scratch.run("a") + "/checkpoint.safetensors");
+  CHECK(run.program.traced == Quantity::Gradient);
+  REQUIRE(run.program.replays.size() == 2);
+  Position position = run.state.position;
+  for (uint32_t i = 0; i < 2; ++i) {
+    CHECK(run.program.replays[i].seed == 2 * 15 + i);
+    CHECK(run.program.replays[i].batch.features == run.train->take(position).features);
+  }
+}
+
+TEST_CASE("a held-out loss that is not finite is an error of its step") {
+  Scratch scratch;
+  Run run;
+  int64_t batches = run.held_out->count();
+  run.program.held_out_poison_at = static_cast<int>(batches + 2); // the second evaluation, at step 10
+  auto stop = run.go(scratch.run("a"));
+  REQUIRE(!stop.ok());
+  CHECK(stop.error().message == "step 10: the held-out loss is nan, first in linnet.exp at h.0; the last "
+                                "good checkpoint, of step 7, is " +
+                                    scratch.run("a") + "/checkpoint.safetensors");
+  CHECK(run.program.traced == Quantity::HeldOutLoss);
+  REQUIRE(run.program.replays.size() == 1);
+  CHECK(run.program.replays[0].batch.features == run.held_out->at(0, 1).features);
+}
+
+TEST_CASE("parameters that are not finite are not written") {
+  Scratch scratch;
+  Run run;
+  run.options.schedule.steps = 8;
+  REQUIRE(run.go(scratch.run("a")).ok());
+  auto directory = RunDirectory::open(scratch.run("a"), Json::object());
+  REQUIRE(directory.ok());
+  std::string before = *readTextFile(scratch.run("a") + "/checkpoint.safetensors");
+  run.program.w[1] = INFINITY;
+  auto written = directory->writeCheckpoint(run.program, run.state);
+  REQUIRE(!written.ok());
+  CHECK(written.error().message == "expected finite numbers to write, found param.w[1] = inf");
+  CHECK(*readTextFile(scratch.run("a") + "/checkpoint.safetensors") == before);
 }
 
 TEST_CASE("another configuration, a second run and a damaged checkpoint are refused") {

@@ -23,6 +23,13 @@
 // CHECK: linnet.cross_entropy
 // CHECK-NOT: linnet.contract
 
+// CHECK-LABEL: func.func @norm
+// CHECK-SAME: linnet.name = "grad_scale"
+// CHECK-SAME: %[[NG:.*]]: tensor<4x3xf32> {linnet.state = "grad.w"}
+// CHECK-SAME: linnet.name = "grad_norm"
+// CHECK: linnet.sqrt
+// CHECK: return %{{.*}}, %[[NG]]
+
 // CHECK-LABEL: func.func @update
 // CHECK-SAME: linnet.name = "lr"
 // CHECK: linnet.adamw {{.*}} decay = 2.500000e-01 : f32, {{.*}} lr_scale = 5.000000e-01 : f32
