@@ -7,6 +7,7 @@
 #include "support/error.h"
 #include "support/file.h"
 #include "support/scratch_directory.h"
+#include "support/text.h"
 
 #include <algorithm>
 #include <cmath>
@@ -118,7 +119,8 @@ private:
     if (model.tokenizer()) {
       std::string text = kText;
       if (!options.calibration.empty()) {
-        LINNET_ASSIGN(text, readTextFile(options.calibration));
+        LINNET_ASSIGN(MappedFile file, MappedFile::open(options.calibration));
+        LINNET_ASSIGN(text, withoutByteOrderMark(file.text(), options.calibration));
       }
       LINNET_ASSIGN(Encoding encoding, model.tokenizer()->encode(text));
       found = std::move(encoding.ids);

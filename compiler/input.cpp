@@ -6,6 +6,7 @@
 #include "frontend/gpt2/builder.h"
 #include "support/error.h"
 #include "support/file.h"
+#include "support/text.h"
 
 #include <chrono>
 
@@ -20,7 +21,7 @@ Result<ModelInput> openGraph(const CompileOptions &options) {
   ModelInput input;
   input.graph_path = options.input;
   LINNET_ASSIGN(MappedFile text, MappedFile::open(options.input));
-  input.graph_text = text.text();
+  LINNET_ASSIGN(input.graph_text, withoutByteOrderMark(text.text(), options.input));
   input.files = {options.input};
   std::optional<SafetensorsFile> weights;
   if (!options.weights.empty()) {

@@ -6,6 +6,28 @@
 
 namespace linnet {
 
+std::string jsonProblem(const std::exception &exception) {
+  // "[json.exception.parse_error.101] parse error at line 1, column 4: syntax error while parsing value -
+  // ..."
+  std::string_view text = exception.what();
+  auto cut = [&](std::string_view word) {
+    if (text.starts_with(word)) text.remove_prefix(word.size());
+  };
+  if (text.starts_with('[')) text.remove_prefix(std::min(text.find("] "), text.size() - 2) + 2);
+  cut("parse error at ");
+  cut("parse error: ");
+  std::string out;
+  constexpr std::string_view kSyntax = ": syntax error while parsing ", kDetail = " - ";
+  if (size_t syntax = text.find(kSyntax), detail = text.find(kDetail, syntax);
+      syntax != text.npos && detail != text.npos) {
+    out = fmt::format("{}: ", text.substr(0, syntax));
+    text.remove_prefix(detail + kDetail.size());
+  }
+  constexpr size_t kLongest = 160; // it quotes what was read last, which may be any length
+  out += text.substr(0, kLongest);
+  return out;
+}
+
 Result<Json> parseJson(std::string_view text, const std::string &where, int max_depth, size_t max_keys) {
   bool too_deep = false, too_many = false;
   std::string duplicate;
@@ -31,7 +53,7 @@ Result<Json> parseJson(std::string_view text, const std::string &where, int max_
     return json;
   } catch (const Json::exception &e) {
     if (too_deep) return errorf("{}: JSON nested deeper than {} levels", where, max_depth);
-    return errorf("{}: malformed JSON: {}", where, e.what());
+    return errorf("{}: malformed JSON: {}", where, text.empty() ? "it is empty" : jsonProblem(e));
   }
 }
 

@@ -10,6 +10,9 @@
 namespace linnet {
 constexpr size_t kMaxJsonKeys = 1 << 16;
 
+/// What an exception of nlohmann's says, without its own name and number: "line 1, column 4: unexpected ...".
+std::string jsonProblem(const std::exception &exception);
+
 /// Parses `text`; `where` (a file name) starts the error message. Refuses nesting deeper than `max_depth`,
 /// duplicate keys in an object, and objects of more than `max_keys` keys (an ordered object looks its keys up
 /// one by one, so that a hostile one would cost quadratic time).

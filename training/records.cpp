@@ -2,6 +2,7 @@
 #include "support/error.h"
 #include "support/file.h"
 #include "support/json.h"
+#include "support/text.h"
 #include "tokenizer/unicode.h"
 #include "training/delimited.h"
 
@@ -175,8 +176,7 @@ Result<RecordFormat> parseRecordFormat(std::string_view name) {
 
 Result<std::vector<Record>> parseRecords(std::string_view text, const std::string &where,
                                          const ReadOptions &options) {
-  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+  LINNET_ASSIGN(text, withoutByteOrderMark(text, where));
   LINNET_TRY(checkUtf8(text, where));
   LINNET_ASSIGN(std::vector<Record> records, parseAs(text, where, options));
   if (records.empty()) return errorf("{}: no texts in it", where);

@@ -2,6 +2,7 @@
 #include "frontend/checkpoint/safetensors.h"
 #include "support/error.h"
 #include "support/file.h"
+#include "support/hub_name.h"
 #include "support/json.h"
 
 #include <algorithm>
@@ -121,7 +122,7 @@ Result<Checkpoint> Checkpoint::open(const std::string &path) {
   if (isDirectory(path)) {
     LINNET_TRY(checkpoint.readDirectory(joined(path, "config.json"), ""));
   } else if (!fileExists(path)) {
-    return errorf("{}: no such file or directory", path);
+    return errorf("{}: No such file or directory{}", path, pullHint(path));
   } else if (file.extension() == ".gguf" || startsAsGguf(path)) {
     LINNET_TRY(checkpoint.readGguf(path));
   } else if (file.extension() == ".safetensors") {

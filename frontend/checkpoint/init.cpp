@@ -1,10 +1,10 @@
 #include "frontend/checkpoint/init.h"
 #include "frontend/checkpoint/checkpoint.h"
 #include "frontend/checkpoint/safetensors.h"
-#include "frontend/checkpoint/staging.h"
 #include "support/error.h"
 #include "support/file.h"
 #include "support/json.h"
+#include "support/staging.h"
 
 #include <algorithm>
 #include <bit>

@@ -1,6 +1,7 @@
 #include "frontend/checkpoint/pull.h"
 #include "support/error.h"
 #include "support/file.h"
+#include "support/hub_name.h"
 #include "support/json.h"
 
 #include <curl/curl.h>
@@ -28,19 +29,6 @@ std::string environment(const char *name) {
   return value ? value : "";
 }
 
-/// OWNER/NAME or NAME, of letters, digits, '-', '_' and '.'.
-bool isModelName(const std::string &model) {
-  int slashes = 0;
-  for (char c : model) {
-    if (c == '/')
-      ++slashes;
-    else if (!std::isalnum(static_cast<unsigned char>(c)) && !std::strchr("-_.", c))
-      return false;
-  }
-  return slashes <= 1 && !model.empty() && model.front() != '/' && model.back() != '/' &&
-         model.front() != '.' && model.find("..") == std::string::npos &&
-         model.find("/.") == std::string::npos;
-}
 bool isFileName(const std::string &name) {
   return !name.empty() && name.size() < 256 && name[0] != '.' &&
          name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") ==
@@ -383,7 +371,7 @@ Result<std::set<std::string>> shardNames(const std::string &index_path) {
 
 Result<std::string> pullCheckpoint(const std::string &model, const std::string &to, const Progress &progress,
                                    std::chrono::milliseconds pause) {
-  if (!isModelName(model))
+  if (!isHubName(model))
     return errorf("\"{}\" is not the name of a model (expected OWNER/NAME)", model.substr(0, 80));
   std::string directory = to.empty() ? defaultDirectory(model) : to;
   std::string offline = environment("HF_HUB_OFFLINE");

@@ -3,11 +3,11 @@
 #include "frontend/checkpoint/gguf_model.h"
 #include "frontend/checkpoint/init.h"
 #include "frontend/checkpoint/safetensors.h"
-#include "frontend/checkpoint/staging.h"
 #include "support/error.h"
 #include "support/half.h"
 #include "support/json.h"
 #include "support/scratch_directory.h"
+#include "support/staging.h"
 #include "tests/checkpoint/common.h"
 
 #include <cmath>
@@ -115,7 +115,7 @@ TEST_CASE("names with a prefix, mask buffers of old exports, a repeated head", "
 
 TEST_CASE("what is missing or wrong is named", "[checkpoint]") {
   Scratch scratch;
-  CHECK_THAT(openError(scratch.file("none")), Contains("no such file or directory"));
+  CHECK_THAT(openError(scratch.file("none")), Contains("No such file or directory"));
   CHECK_THAT(openError(scratch.path), Contains("config.json: missing"));
   CHECK_THAT(openError(scratch.write("x.bin", "")), Contains("expected a directory"));
   std::string directory = copyGolden(scratch, "odd");

@@ -1,6 +1,7 @@
 #include "arguments.h"
 #include "runtime/vulkan/context.h"
 #include "support/error.h"
+#include "support/text.h"
 
 #include <cerrno>
 #include <charconv>
@@ -79,8 +80,11 @@ Result<std::string> readStdin() {
 }
 
 Result<std::string> textOrStdin(const std::string &text) {
-  if (text == "-") return readStdin();
-  return text;
+  if (text != "-") return text;
+  LINNET_ASSIGN(std::string all, readStdin());
+  LINNET_ASSIGN(std::string_view read, withoutByteOrderMark(all, "standard input"));
+  if (read.ends_with('\n')) read.remove_suffix(read.ends_with("\r\n") ? 2 : 1);
+  return std::string(read);
 }
 
 void PromptOption::add(CLI::App &command) {

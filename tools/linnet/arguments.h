@@ -59,7 +59,8 @@ CLI::Validator isSeed();
 
 /// All of standard input.
 Result<std::string> readStdin();
-/// `text`, or standard input if it is "-".
+/// `text`, or standard input if it is "-": without a byte order mark and without the newline at its end,
+/// which belongs to the pipe (echo writes one) and not to the text.
 Result<std::string> textOrStdin(const std::string &text);
 
 /// --prompt TEXT|-, --ids LIST|-, exactly one of them.

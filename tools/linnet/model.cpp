@@ -6,6 +6,7 @@
 #include "runtime/format.h"
 #include "support/error.h"
 #include "support/file.h"
+#include "support/hub_name.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -19,7 +20,7 @@ namespace linnet::cli {
 Result<FileKind> kindOf(const std::string &path) {
   struct stat st;
   if (path.empty()) return Error{"expected a model, found an empty name"};
-  if (stat(path.c_str(), &st) != 0) return errorf("{}: {}", path, std::strerror(errno));
+  if (stat(path.c_str(), &st) != 0) return errorf("{}: {}{}", path, std::strerror(errno), pullHint(path));
   if (S_ISDIR(st.st_mode)) return FileKind::Checkpoint;
   if (path.ends_with(".mlir")) return FileKind::Graph;
   LINNET_ASSIGN(MappedFile file, MappedFile::open(path));

@@ -7,6 +7,7 @@
 #include "support/error.h"
 #include "support/file.h"
 #include "support/json.h"
+#include "support/text.h"
 
 #include <cmath>
 #include <memory>
@@ -49,7 +50,8 @@ Result<std::vector<std::vector<TokenId>>> prompts(const Model &model, const Opti
   if (!model.tokenizer())
     return errorf("{}: the model has no tokenizer: give --ids instead of --file", model.path());
   LINNET_ASSIGN(MappedFile file, MappedFile::open(options.texts));
-  for (std::string_view line : linesOf(file.text())) {
+  LINNET_ASSIGN(std::string_view text, withoutByteOrderMark(file.text(), options.texts));
+  for (std::string_view line : linesOf(text)) {
     LINNET_ASSIGN(Encoding encoding, model.tokenizer()->encode(line));
     if (encoding.ids.empty()) return errorf("{}: line {} is empty", options.texts, out.size() + 1);
     out.push_back(std::move(encoding.ids));

@@ -6,6 +6,7 @@
 #include "support/error.h"
 #include "support/file.h"
 #include "support/json.h"
+#include "support/text.h"
 
 #include <chrono>
 #include <memory>
@@ -22,10 +23,11 @@ struct Options {
 
 Result<void> execute(const Options &options) {
   LINNET_ASSIGN(MappedFile file, MappedFile::open(options.text));
+  LINNET_ASSIGN(std::string_view text, withoutByteOrderMark(file.text(), options.text));
   LINNET_ASSIGN(OpenModel open, openModel(options.file, options.device, "linnet eval"));
   if (!open.model.tokenizer())
     return errorf("{}: the model has no tokenizer, and --perplexity reads text", options.file);
-  LINNET_ASSIGN(Encoding encoding, open.model.tokenizer()->encode(file.text()));
+  LINNET_ASSIGN(Encoding encoding, open.model.tokenizer()->encode(text));
   CancelOnSignal cancel(open.session);
   auto begin = std::chrono::steady_clock::now();
   LINNET_ASSIGN(Perplexity result, open.session.perplexity(encoding.ids, options.stride));

@@ -5,6 +5,7 @@
 #include "support/error.h"
 #include "support/file.h"
 #include "support/json.h"
+#include "support/text.h"
 
 #include <memory>
 
@@ -53,7 +54,8 @@ Result<void> tokenize(const TokenizeOptions &options) {
   std::vector<std::string_view> views(texts.begin(), texts.end());
   if (!options.file.empty()) {
     LINNET_ASSIGN(file, MappedFile::open(options.file));
-    views.push_back(file.text());
+    LINNET_ASSIGN(std::string_view text, withoutByteOrderMark(file.text(), options.file));
+    views.push_back(text);
   }
   LINNET_ASSIGN(std::vector<Encoding> encodings, tokenizer.encodeBatch(views, encodeOptions(options)));
   if (options.json && encodings.size() == 1)

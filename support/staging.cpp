@@ -1,4 +1,4 @@
-#include "frontend/checkpoint/staging.h"
+#include "support/staging.h"
 #include "support/error.h"
 #include "support/file.h"
 #include "support/scratch_directory.h"

@@ -1,0 +1,34 @@
+#include "support/hub_name.h"
+#include "support/file.h"
+
+#include <algorithm>
+#include <cctype>
+#include <cstring>
+#include <fmt/format.h>
+#include <string_view>
+
+namespace linnet {
+
+bool isHubName(const std::string &name) {
+  auto allowed = [](char c) {
+    return c == '/' || std::isalnum(static_cast<unsigned char>(c)) || (c && std::strchr("-_.", c));
+  };
+  return !name.empty() && std::all_of(name.begin(), name.end(), allowed) &&
+         std::count(name.begin(), name.end(), '/') <= 1 && name.front() != '/' && name.back() != '/' &&
+         name.front() != '.' && name.find("..") == std::string::npos && name.find("/.") == std::string::npos;
+}
+
+std::string pullHint(const std::string &path) {
+  std::string name = path;
+  for (const char *known : {"gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl"})
+    if (path == known) name = "openai-community/" + path;
+  if (path == "distilgpt2") name = "distilbert/" + path;
+  size_t slash = name.find('/');
+  if (slash == std::string::npos || !isHubName(name)) return "";
+  for (const char *suffix : {".linnet", ".gguf", ".mlir", ".safetensors", ".json", ".bin"})
+    if (name.ends_with(suffix)) return "";
+  if (name == path && isDirectory(path.substr(0, slash))) return ""; // a mistyped path of this machine
+  return fmt::format("; 'linnet pull {}' downloads a model of the hub", name);
+}
+
+} // namespace linnet
