@@ -16,19 +16,13 @@ uint32_t previous(std::string_view text, size_t end, size_t &begin) {
 
 bool isSpace(uint32_t c) { return unicode::classOf(c) == unicode::Class::Space; }
 
-// \w as far as letters, numbers and the underscore go.
-bool isWord(uint32_t c) {
-  auto k = unicode::classOf(c);
-  return c == '_' || k == unicode::Class::Letter || k == unicode::Class::Number;
-}
-
 bool wordBefore(std::string_view text, size_t at) {
   size_t begin;
-  return at > 0 && isWord(previous(text, at, begin));
+  return at > 0 && unicode::isWord(previous(text, at, begin));
 }
 
 bool wordAfter(std::string_view text, size_t at) {
-  return at < text.size() && isWord(unicode::next(text.data(), at));
+  return at < text.size() && unicode::isWord(unicode::next(text.data(), at));
 }
 
 size_t withoutSpaceBefore(std::string_view text, size_t at, size_t floor) {

@@ -9,12 +9,32 @@ namespace {
 constexpr uint32_t kNone = TokenizerTables::kNone;
 }
 
-Result<TokenId> WordEncoder::byteToken(char c) const {
-  auto byte = static_cast<unsigned char>(c);
-  if (TokenId id = tables.byte_ids[byte]; id >= 0) return id;
-  if (tables.header->unk >= 0) return TokenId(tables.header->unk);
-  return errorf("cannot encode: the vocabulary has no token for the byte 0x{:02x} and no unknown token",
-                byte);
+template <class Put> Result<void> WordEncoder::symbolsOf(std::string_view word, Put put) const {
+  bool in_unknown = false;
+  for (char c : word) {
+    auto byte = static_cast<unsigned char>(c);
+    if (TokenId id = tables.byte_ids[byte]; id >= 0) {
+      put(static_cast<uint32_t>(id));
+      in_unknown = false;
+      continue;
+    }
+    switch (tables.missingByte()) {
+    case MissingByte::Refused:
+      return errorf("cannot encode: the vocabulary has no token for the byte 0x{:02x} and no unknown token",
+                    byte);
+    case MissingByte::Dropped:
+      break;
+    case MissingByte::Skipped:
+      put(kNone);
+      break;
+    case MissingByte::Unknown:
+      if (!in_unknown || !tables.has(TokenizerTables::kFuseUnknown))
+        put(static_cast<uint32_t>(tables.header->unknown_byte));
+      in_unknown = true;
+      break;
+    }
+  }
+  return {};
 }
 
 Result<void> WordEncoder::merge(std::string_view word, std::vector<TokenId> &out) {
@@ -25,11 +45,8 @@ Result<void> WordEncoder::merge(std::string_view word, std::vector<TokenId> &out
 
 Result<void> WordEncoder::mergeShort(std::string_view word, std::vector<TokenId> &out) {
   uint32_t ids[kShort], ranks[kShort];
-  size_t n = word.size();
-  for (size_t i = 0; i < n; ++i) {
-    LINNET_ASSIGN(TokenId id, byteToken(word[i]));
-    ids[i] = static_cast<uint32_t>(id);
-  }
+  size_t n = 0;
+  LINNET_TRY(symbolsOf(word, [&](uint32_t symbol) { ids[n++] = symbol; }));
   for (size_t i = 0; i + 1 < n; ++i) ranks[i] = tables.rankOf(ids[i], ids[i + 1]);
   while (n > 1) {
     size_t best = 0;
@@ -43,18 +60,20 @@ Result<void> WordEncoder::mergeShort(std::string_view word, std::vector<TokenId>
     if (best > 0) ranks[best - 1] = tables.rankOf(ids[best - 1], ids[best]);
     if (best + 1 < n) ranks[best] = tables.rankOf(ids[best], ids[best + 1]);
   }
-  for (size_t i = 0; i < n; ++i) out.push_back(static_cast<TokenId>(ids[i]));
+  for (size_t i = 0; i < n; ++i)
+    if (ids[i] != kNone) out.push_back(static_cast<TokenId>(ids[i]));
   return {};
 }
 
 Result<void> WordEncoder::mergeLong(std::string_view word, std::vector<TokenId> &out) {
-  symbols.resize(word.size());
+  symbols.clear();
   heap.clear();
-  for (size_t i = 0; i < word.size(); ++i) {
-    LINNET_ASSIGN(TokenId id, byteToken(word[i]));
-    uint32_t at = static_cast<uint32_t>(i);
-    symbols[i] = {static_cast<uint32_t>(id), kNone, i ? at - 1 : kNone, i + 1 < word.size() ? at + 1 : kNone};
-  }
+  LINNET_TRY(symbolsOf(word, [&](uint32_t symbol) {
+    auto at = static_cast<uint32_t>(symbols.size());
+    if (at) symbols.back().next = at;
+    symbols.push_back({symbol, kNone, at ? at - 1 : kNone, kNone});
+  }));
+  if (symbols.empty()) return {};
   for (uint32_t i = 0; i + 1 < symbols.size(); ++i) {
     symbols[i].rank = tables.rankOf(symbols[i].id, symbols[i + 1].id);
     if (symbols[i].rank != kNone) heap.push_back(uint64_t(symbols[i].rank) << 32 | i);
@@ -67,7 +86,8 @@ Result<void> WordEncoder::mergeLong(std::string_view word, std::vector<TokenId> 
     auto at = static_cast<uint32_t>(top);
     if (symbols[at].rank == top >> 32) mergeAt(at);
   }
-  for (uint32_t i = 0; i != kNone; i = symbols[i].next) out.push_back(static_cast<TokenId>(symbols[i].id));
+  for (uint32_t i = 0; i != kNone; i = symbols[i].next)
+    if (symbols[i].id != kNone) out.push_back(static_cast<TokenId>(symbols[i].id));
   return {};
 }
 

@@ -13,7 +13,9 @@ public:
 
 private:
   static constexpr size_t kShort = 48;
-  Result<TokenId> byteToken(char c) const;
+  /// Calls `put` with the symbol of each byte: its token, or TokenizerTables::kNone, which nothing merges
+  /// with, for a byte to skip. Bytes to drop give no symbol.
+  template <class Put> Result<void> symbolsOf(std::string_view word, Put put) const;
   Result<void> mergeShort(std::string_view word, std::vector<TokenId> &out);
   Result<void> mergeLong(std::string_view word, std::vector<TokenId> &out);
   void mergeAt(uint32_t at);

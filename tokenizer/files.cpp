@@ -1,6 +1,7 @@
 // A checkpoint's directory -> Tokenizer, and the special tokens' roles.
 #include "support/error.h"
 #include "support/file.h"
+#include "support/hub_name.h"
 #include "tokenizer/hf_json.h"
 
 #include <algorithm>
@@ -130,6 +131,18 @@ Result<Tokenizer> build(const TokenizerParts &parts, const std::string &where) {
   return tokenizer;
 }
 
+// vocab.json and merges.txt are GPT2Tokenizer's files in Python, which maps what the vocabulary lacks to the
+// unknown token and fails where there is none. The token joins the vocabulary, where tokenizer.json needs it.
+void setMissingByteOfPair(TokenizerParts &parts) {
+  if (parts.unk < 0) return;
+  parts.missing_byte = MissingByte::Unknown;
+  parts.unknown_byte = parts.unk;
+  auto id = static_cast<size_t>(parts.unk);
+  if (parts.tokens.size() <= id) parts.tokens.resize(id + 1);
+  for (const AddedToken &token : parts.added)
+    if (token.id == parts.unk) parts.tokens[id] = token.content;
+}
+
 // Classes that read vocab.json and merges.txt as GPT-2 does. (CLIP, say, uses the same names for something
 // else.)
 bool readsAsGpt2(const std::string &name) {
@@ -171,20 +184,23 @@ Result<bool> readPair(const std::string &directory, const hf::Settings &settings
 } // namespace
 
 Result<std::optional<Tokenizer>> Tokenizer::fromDirectory(const std::string &directory) {
-  if (!isDirectory(directory)) return errorf("{}: expected a directory", directory);
+  if (!isDirectory(directory))
+    return errorf("{}: expected a directory{}", directory, fileExists(directory) ? "" : pullHint(directory));
   TokenizerParts parts;
   hf::Settings settings;
   if (std::string path = directory + "/tokenizer_config.json"; fileExists(path))
     LINNET_TRY(readFile<hf::Settings>(path, hf::readConfig, settings));
   if (std::string path = directory + "/special_tokens_map.json"; fileExists(path))
     LINNET_TRY(readFile<hf::Settings>(path, hf::readSpecialTokensMap, settings));
-  if (std::string path = directory + "/tokenizer.json"; fileExists(path)) {
-    LINNET_TRY(readFile<TokenizerParts>(path, hf::readTokenizerJson, parts));
+  bool json = fileExists(directory + "/tokenizer.json");
+  if (json) {
+    LINNET_TRY(readFile<TokenizerParts>(directory + "/tokenizer.json", hf::readTokenizerJson, parts));
   } else {
     LINNET_ASSIGN(bool found, readPair(directory, settings, parts));
     if (!found) return std::optional<Tokenizer>();
   }
   LINNET_TRY(hf::applySettings(settings, parts));
+  if (!json) setMissingByteOfPair(parts);
   LINNET_ASSIGN(Tokenizer tokenizer, build(parts, directory));
   return std::optional<Tokenizer>(std::move(tokenizer));
 }
@@ -202,6 +218,7 @@ Result<Tokenizer> Tokenizer::fromVocabAndMerges(std::string_view vocab_json, std
   LINNET_TRY(hf::readVocab(vocab_json, where, parts));
   LINNET_TRY(hf::readMerges(merges_txt, "merges.txt", parts));
   LINNET_TRY(hf::applySettings({}, parts));
+  setMissingByteOfPair(parts);
   return build(parts, where);
 }
 

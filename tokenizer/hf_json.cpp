@@ -1,6 +1,8 @@
 #include "tokenizer/hf_json.h"
 #include "support/error.h"
 #include "support/file.h"
+#include "support/json.h"
+#include "support/text.h"
 
 #include <nlohmann/json.hpp>
 #include <set>
@@ -33,7 +35,7 @@ Result<Json> parse(std::string_view text, const std::string &where) {
     if (!json.is_object()) return errorf("{}: expected a JSON object, found {}", where, json.type_name());
     return json;
   } catch (const Json::exception &e) {
-    return errorf("{}: malformed JSON: {}", where, e.what());
+    return errorf("{}: malformed JSON: {}", where, text.empty() ? "it is empty" : jsonProblem(e));
   }
 }
 
@@ -152,6 +154,7 @@ Result<void> readModel(const Json &root, const std::string &where, TokenizerPart
   LINNET_TRY(readVocab(*vocab, where, parts));
   LINNET_TRY(readMergeArray(*merges, where, parts));
   LINNET_TRY(readFlag(*model, "ignore_merges", parts.ignore_merges, where));
+  LINNET_TRY(readFlag(*model, "fuse_unk", parts.fuse_unknown, where));
   if (const Json *value = member(*model, "unk_token")) {
     LINNET_ASSIGN(unk, readToken(*value, where));
   }
@@ -312,6 +315,7 @@ Result<void> readVocab(std::string_view json, const std::string &where, Tokenize
 }
 
 Result<void> readMerges(std::string_view text, const std::string &where, TokenizerParts &parts) {
+  LINNET_ASSIGN(text, withoutByteOrderMark(text, where));
   while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.remove_suffix(1);
   for (size_t number = 1; !text.empty(); ++number) {
     size_t end = std::min(text.find('\n'), text.size());
@@ -352,10 +356,15 @@ Result<void> readTokenizerJson(std::string_view json, const std::string &where, 
   LINNET_TRY(readPreTokenizer(root, where, parts));
   LINNET_TRY(checkStage(root, "decoder", "decoders", where));
   if (const Json *stage = member(root, "post_processor")) LINNET_TRY(readPostProcessor(*stage, where, parts));
-  if (unk.content.empty()) return {};
-  for (size_t id = 0; id < parts.tokens.size(); ++id)
-    if (parts.tokens[id] == unk.content) return parts.unk = static_cast<TokenId>(id), Result<void>();
-  return errorf("{}: model: the unk_token \"{}\" is not in the vocabulary", where, unk.content);
+  // tokenizers looks for the unknown token in the model's vocabulary alone, and only when it meets a byte
+  // that needs it.
+  parts.missing_byte = unk.content.empty() ? MissingByte::Dropped : MissingByte::Refused;
+  for (size_t id = 0; id < parts.tokens.size() && !unk.content.empty(); ++id)
+    if (parts.tokens[id] == unk.content) {
+      parts.missing_byte = MissingByte::Unknown;
+      parts.unk = parts.unknown_byte = static_cast<TokenId>(id);
+    }
+  return {};
 }
 
 Result<void> readConfig(std::string_view json, const std::string &where, Settings &settings) {

@@ -134,8 +134,11 @@ Result<void> Builder::checkIds() const {
   auto isToken = [&](TokenId id) {
     return id >= 0 && static_cast<size_t>(id) < flags.size() && flags[id] & T::kPresent;
   };
-  std::pair<const char *, TokenId> named[] = {
-      {"bos", parts.bos}, {"eos", parts.eos}, {"pad", parts.pad}, {"unk", parts.unk}};
+  std::pair<const char *, TokenId> named[] = {{"bos", parts.bos},
+                                              {"eos", parts.eos},
+                                              {"pad", parts.pad},
+                                              {"unk", parts.unk},
+                                              {"unknown byte", parts.unknown_byte}};
   for (auto [name, id] : named)
     if (id != -1 && !isToken(id))
       return errorf("tokenizer: the {} token has id {}, which is no token", name, id);
@@ -144,6 +147,9 @@ Result<void> Builder::checkIds() const {
     for (TokenId id : *ids)
       if (!isToken(id)) return errorf("tokenizer: the template has id {}, which is no token", id);
   }
+  if ((parts.missing_byte == MissingByte::Unknown) != (parts.unknown_byte >= 0))
+    return errorf("tokenizer: the token of missing bytes has id {}, which contradicts their rule",
+                  parts.unknown_byte);
   if (parts.model_max_length < 0) return errorf("tokenizer: model_max_length is {}", parts.model_max_length);
   uint64_t text_size = 0;
   for (const std::string &text : texts) text_size += text.size();
@@ -168,6 +174,12 @@ T::Header Builder::makeHeader() const {
   h.n_prefix = static_cast<uint32_t>(parts.prefix.size());
   h.n_suffix = static_cast<uint32_t>(parts.suffix.size());
   h.bos = parts.bos, h.eos = parts.eos, h.pad = parts.pad, h.unk = parts.unk;
+  h.unknown_byte = -1;
+  if (std::find(std::begin(byte_ids), std::end(byte_ids), -1) != std::end(byte_ids)) {
+    h.missing_byte = static_cast<uint32_t>(parts.missing_byte);
+    h.unknown_byte = parts.unknown_byte;
+    if (parts.fuse_unknown && parts.missing_byte == MissingByte::Unknown) h.settings |= T::kFuseUnknown;
+  }
   if (parts.add_prefix_space) h.settings |= T::kAddPrefixSpace;
   if (parts.ignore_merges) h.settings |= T::kIgnoreMerges;
   if (parts.padding_side == Side::Left) h.settings |= T::kPadLeft;
@@ -277,6 +289,9 @@ TokenizerParts Tokenizer::parts() const {
                            bool(f & T::kSingleWord), bool(f & T::kNormalized)});
   }
   parts.bos = t.header->bos, parts.eos = t.header->eos, parts.pad = t.header->pad, parts.unk = t.header->unk;
+  parts.missing_byte = t.missingByte();
+  parts.unknown_byte = t.header->unknown_byte;
+  parts.fuse_unknown = t.has(T::kFuseUnknown);
   parts.add_prefix_space = t.has(T::kAddPrefixSpace);
   parts.ignore_merges = t.has(T::kIgnoreMerges);
   parts.prefix.assign(t.prefix.begin(), t.prefix.end());

@@ -2,7 +2,6 @@
 #include "support/error.h"
 #include "support/file.h"
 #include "support/json.h"
-#include "tokenizer/byte_level.h"
 #include "tokenizer/tables.h"
 
 namespace linnet {
@@ -66,10 +65,13 @@ Json postProcessor(const TokenizerParts &parts, const Tokenizer &tokenizer) {
   return {{"type", "TemplateProcessing"}, {"single", single}, {"pair", pair}, {"special_tokens", specials}};
 }
 
-bool lacksBytes(const Tokenizer &tokenizer) {
-  for (int b = 0; b < 256; ++b)
-    if (!tokenizer.tokenId(byte_level::spell(std::string(1, static_cast<char>(b))))) return true;
-  return false;
+/// The model's unk_token. GPT-2's own file names none, since every byte has a token. A name that is not in
+/// the vocabulary makes tokenizers refuse the bytes that are missing.
+std::string unknownToken(const TokenizerParts &parts, const Tokenizer &tokenizer) {
+  if (parts.missing_byte == MissingByte::Unknown) return quoted(tokenizer.tokenSpelling(parts.unknown_byte));
+  if (parts.missing_byte == MissingByte::Refused && !tokenizer.hasAllBytes())
+    return quoted("<no unknown token>");
+  return "null";
 }
 
 std::string tokenizerJson(const TokenizerParts &parts, const Tokenizer &tokenizer) {
@@ -88,13 +90,11 @@ std::string tokenizerJson(const TokenizerParts &parts, const Tokenizer &tokenize
   out += ", \"pre_tokenizer\": " + byte_level.dump();
   out += ", \"post_processor\": " + postProcessor(parts, tokenizer).dump();
   out += ", \"decoder\": " + byte_level.dump();
-  // GPT-2's own file names no unknown token: every byte has one. Only a vocabulary that lacks bytes needs it.
-  bool needs_unk =
-      parts.unk >= 0 && static_cast<size_t>(parts.unk) < parts.tokens.size() && lacksBytes(tokenizer);
   out += ", \"model\": {\"type\": \"BPE\", \"dropout\": null, \"unk_token\": ";
-  out += needs_unk ? quoted(tokenizer.tokenSpelling(parts.unk)) : "null";
-  out += ", \"continuing_subword_prefix\": \"\", \"end_of_word_suffix\": \"\", \"fuse_unk\": false, "
-         "\"byte_fallback\": false";
+  out += unknownToken(parts, tokenizer);
+  out += ", \"continuing_subword_prefix\": \"\", \"end_of_word_suffix\": \"\"";
+  out += std::string(", \"fuse_unk\": ") + (parts.fuse_unknown ? "true" : "false") +
+         ", \"byte_fallback\": false";
   out += std::string(", \"ignore_merges\": ") + (parts.ignore_merges ? "true" : "false");
   out += ", \"vocab\": " + vocabObject(parts) + ", \"merges\": " + mergesArray(parts) + "}}\n";
   return out;

@@ -3,6 +3,7 @@
 #include "tokenizer/byte_level.h"
 #include "tokenizer/unicode.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -10,7 +11,7 @@ namespace linnet {
 namespace {
 
 static_assert(std::endian::native == std::endian::little, "the tables are used where they lie");
-static_assert(sizeof(TokenizerTables::Header) == 104 && sizeof(TokenizerTables::Merge) == 12);
+static_assert(sizeof(TokenizerTables::Header) == 112 && sizeof(TokenizerTables::Merge) == 12);
 
 // The checksum starts behind its own field.
 constexpr size_t kChecked = offsetof(TokenizerTables::Header, checksum) + sizeof(uint64_t);
@@ -138,7 +139,8 @@ Result<std::shared_ptr<const TokenizerTables>> TokenizerTables::open(std::span<c
   if (std::memcmp(h.magic, kMagic, 8) != 0)
     return Error{"tokenizer tables: not a tokenizer in Linnet's binary form"};
   if (h.version != kVersion)
-    return errorf("tokenizer tables: expected version {}, found version {}", kVersion, h.version);
+    return errorf("tokenizer tables: expected version {}, found version {}: compile the model again",
+                  kVersion, h.version);
   if (h.total_size != bytes.size())
     return errorf("tokenizer tables: expected {} bytes, found {}: truncated or damaged", h.total_size,
                   bytes.size());
@@ -177,11 +179,24 @@ Result<void> TokenizerTables::check() const {
     return damaged("a special token that is none of the tokens");
   for (int32_t id : byte_ids)
     if (!tokenOrNone(id)) return damaged("a byte whose token is none of the tokens");
+  LINNET_TRY(checkMissingByte());
   for (auto ids : {prefix, suffix})
     for (int32_t id : ids)
       if (!present(id)) return damaged("a template with an id that is no token");
   if (header->settings & ~uint32_t(kAllSettings)) return damaged("an unknown setting");
   if (header->model_max_length < 0) return damaged("a negative length");
+  return {};
+}
+
+Result<void> TokenizerTables::checkMissingByte() const {
+  if (header->missing_byte > static_cast<uint32_t>(MissingByte::Unknown))
+    return damaged("an unknown rule for bytes without a token");
+  bool unknown = missingByte() == MissingByte::Unknown;
+  if (unknown ? !present(header->unknown_byte) : header->unknown_byte != -1 || has(kFuseUnknown))
+    return damaged("a token for missing bytes that contradicts their rule");
+  if (missingByte() != MissingByte::Refused &&
+      std::find(byte_ids.begin(), byte_ids.end(), -1) == byte_ids.end())
+    return damaged("a rule for missing bytes where none is missing");
   return {};
 }
 

@@ -19,7 +19,7 @@ inline constexpr size_t kMaxAddedBytes = 512;
 class TokenizerTables {
 public:
   static constexpr uint32_t kNone = 0xFFFFFFFF;
-  static constexpr uint32_t kVersion = 1;
+  static constexpr uint32_t kVersion = 2;
   static constexpr char kMagic[9] = "LNTTOKEN";
 
   enum Flag : uint16_t {
@@ -40,7 +40,8 @@ public:
     kIgnoreMerges = 2,
     kPadLeft = 4,
     kTruncateLeft = 8,
-    kAllSettings = 15
+    kFuseUnknown = 16,
+    kAllSettings = 31
   };
 
   struct Header {
@@ -50,6 +51,8 @@ public:
     uint64_t checksum; // of all bytes behind this field
     uint32_t n_ids, n_tokens, n_merges, vocab_slots, merge_slots, n_added, n_prefix, n_suffix;
     int32_t bos, eos, pad, unk;
+    int32_t unknown_byte;  // the token of bytes that have none, or -1
+    uint32_t missing_byte; // a MissingByte
     uint32_t settings, longest_word;
     int64_t model_max_length;
     uint64_t text_size;
@@ -95,6 +98,7 @@ public:
     }
   }
   bool has(Setting setting) const { return header->settings & setting; }
+  MissingByte missingByte() const { return static_cast<MissingByte>(header->missing_byte); }
 
   std::span<const std::byte> bytes;
   const Header *header = nullptr;
@@ -110,6 +114,7 @@ public:
 private:
   std::shared_ptr<const void> owner;
   Result<void> check() const;
+  Result<void> checkMissingByte() const;
   Result<void> checkTokens() const;
   Result<void> checkSlots() const;
 };

@@ -3,6 +3,7 @@
 #include "tokenizer/added.h"
 #include "tokenizer/byte_level.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace linnet {
@@ -73,6 +74,10 @@ std::optional<TokenId> Tokenizer::unkId() const { return orNone(tables->header->
 std::optional<size_t> Tokenizer::modelMaxLength() const {
   int64_t n = tables->header->model_max_length;
   return n > 0 ? std::optional<size_t>(static_cast<size_t>(n)) : std::nullopt;
+}
+
+bool Tokenizer::hasAllBytes() const {
+  return std::find(tables->byte_ids.begin(), tables->byte_ids.end(), -1) == tables->byte_ids.end();
 }
 
 Side Tokenizer::paddingSide() const {

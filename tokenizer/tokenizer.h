@@ -64,6 +64,14 @@ struct AddedToken {
   bool normalized = false;             ///< matched after the others (GPT-2 normalizes nothing)
 };
 
+/// What encoding does with a byte that no token of the vocabulary stands for.
+enum class MissingByte : uint8_t {
+  Refused, ///< an error that names the byte
+  Dropped, ///< left out before pairs are merged: its neighbours may merge (tokenizers without unk_token)
+  Skipped, ///< left out after pairs were merged (llama.cpp)
+  Unknown, ///< becomes TokenizerParts::unknown_byte
+};
+
 /// Everything a tokenizer is made of, in the spelling of vocab.json: what GGUF metadata holds, too (`tokens`
 /// from tokenizer.ggml.tokens, `merges` from tokenizer.ggml.merges, and an AddedToken for every token whose
 /// type is control (3, special) or user-defined (4), with an empty string left at its place in `tokens` or
@@ -74,10 +82,14 @@ struct TokenizerParts {
   std::vector<std::string> merges;                ///< "left right", by rank
   std::vector<AddedToken> added;                  ///< ids may lie anywhere; gaps are allowed
   TokenId bos = -1, eos = -1, pad = -1, unk = -1; ///< -1: none
-  bool add_prefix_space = false;                  ///< a space before each text that does not start with one
-  bool ignore_merges = false;                     ///< a word that is a token needs no merges
-  std::vector<TokenId> prefix, suffix;            ///< put around each text by add_special_tokens
-  int64_t model_max_length = 0;                   ///< 0: unknown
+  /// What becomes of bytes that have no token. Without effect, and not kept, where every byte has one.
+  MissingByte missing_byte = MissingByte::Refused;
+  TokenId unknown_byte = -1;     ///< for MissingByte::Unknown; -1 for the others. `unk` is only a role.
+  bool fuse_unknown = false;     ///< MissingByte::Unknown: one token for a run of missing bytes in a word
+  bool add_prefix_space = false; ///< a space before each text that does not start with one
+  bool ignore_merges = false;    ///< a word that is a token needs no merges
+  std::vector<TokenId> prefix, suffix; ///< put around each text by add_special_tokens
+  int64_t model_max_length = 0;        ///< 0: unknown
   Side padding_side = Side::Right, truncation_side = Side::Right;
 };
 
@@ -113,13 +125,13 @@ public:
   /// Binary form, for the artifact file.
   std::vector<std::byte> serialize() const;
   /// Writes vocab.json, merges.txt, added_tokens.json (if there are any), special_tokens_map.json,
-  /// tokenizer_config.json and tokenizer.json, which transformers reads. The directory must exist.
+  /// tokenizer_config.json and tokenizer.json, which transformers reads. The directory must exist. These
+  /// files have no words for MissingByte::Skipped: tokenizers reads it as Dropped.
   Result<void> save(const std::string &directory) const;
   TokenizerParts parts() const;
 
   /// Text -> ids. Fails where a setting cannot be met (padding without a padding token, max_length missing)
-  /// and, for a vocabulary that lacks single bytes and has no unknown token, on such a byte. O(n log n) in
-  /// the text's length.
+  /// and on a byte that is missing where MissingByte::Refused says so. O(n log n) in the text's length.
   Result<Encoding> encode(std::string_view text, const EncodeOptions &options = {}) const;
   Result<std::vector<Encoding>> encodeBatch(std::span<const std::string_view> texts,
                                             const EncodeOptions &options = {}) const;
@@ -146,6 +158,8 @@ public:
   std::optional<TokenId> bosId() const, eosId() const, padId() const, unkId() const;
   std::optional<size_t> modelMaxLength() const;
   Side paddingSide() const, truncationSide() const;
+  /// Whether every byte has a token, so that any text can be encoded and decoded.
+  bool hasAllBytes() const;
 
 private:
   Tokenizer(std::shared_ptr<const TokenizerTables> t, std::shared_ptr<const AddedTokenMatcher> a);

@@ -15,6 +15,11 @@ Class classOf(uint32_t c) {
   return static_cast<Class>(kBlocks[kBlockOf[c >> 8]][(c >> 5) & 7] >> (2 * (c & 31)) & 3);
 }
 
+bool isWord(uint32_t c) {
+  if (c > 0x10FFFF) return false;
+  return kWordBlocks[kWordBlockOf[c >> 8]][(c >> 6) & 3] >> (c & 63) & 1;
+}
+
 Scan scanCharacter(std::string_view text) {
   auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
   unsigned char lead = byte(0);

@@ -15,6 +15,10 @@ enum class Class : uint8_t { Other = 0, Letter = 1, Number = 2, Space = 3 };
 /// The class of any code point; Other above U+10FFFF.
 Class classOf(uint32_t code_point);
 
+/// Whether a regular expression's \w matches the code point (UTS #18): Alphabetic, Mark, Decimal_Number,
+/// Connector_Punctuation or Join_Control of Unicode 16.0. False above U+10FFFF.
+bool isWord(uint32_t code_point);
+
 /// The length in bytes of the well-formed UTF-8 character at the start of `text` (not empty), or 0. When 0,
 /// `bad` is the length of the maximal subpart to replace by one U+FFFD (Unicode 16.0 section 3.9, the WHATWG
 /// decoder's practice). When `text` ends inside what could still become a character, `incomplete` is true and

@@ -114,7 +114,8 @@ TEST_CASE("Binary: each check by name") {
     CHECK_THAT(message, Catch::Contains(what));
   };
   says(errorAfter([](H &h, B &) { h.magic[0] = 'X'; }), "not a tokenizer");
-  says(errorAfter([](H &h, B &) { h.version = 2; }), "expected version 1, found version 2");
+  says(errorAfter([](H &h, B &) { h.version = 1; }),
+       "expected version 2, found version 1: compile the model again");
   says(errorAfter([](H &h, B &) { h.header_size = 8; }), "the header has another size");
   says(errorAfter([](H &h, B &) { h.n_ids = 0xFFFFFFFF; }), "more tokens than");
   says(errorAfter([](H &h, B &) { h.n_tokens = h.n_ids + 1; }), "more tokens than");
@@ -128,7 +129,12 @@ TEST_CASE("Binary: each check by name") {
   says(errorAfter([](H &h, B &) { h.text_size += 64; }), "do not add up");
   says(errorAfter([](H &h, B &) { h.bos = 400; }), "a special token that is none");
   says(errorAfter([](H &h, B &) { h.unk = -2; }), "a special token that is none");
-  says(errorAfter([](H &h, B &) { h.settings = 16; }), "an unknown setting");
+  says(errorAfter([](H &h, B &) { h.settings = 32; }), "an unknown setting");
+  says(errorAfter([](H &h, B &) { h.missing_byte = 4; }), "an unknown rule for bytes");
+  says(errorAfter([](H &h, B &) { h.missing_byte = 3; }), "contradicts their rule");
+  says(errorAfter([](H &h, B &) { h.unknown_byte = 0; }), "contradicts their rule");
+  says(errorAfter([](H &h, B &) { h.settings = Tables::kFuseUnknown; }), "contradicts their rule");
+  says(errorAfter([](H &h, B &) { h.missing_byte = 1; }), "where none is missing");
   says(errorAfter([](H &h, B &) { h.model_max_length = -1; }), "a negative length");
   says(errorAfter([&](H &, B &b) { store<int32_t>(b, l.byte_ids + 40, 5000); }), "a byte whose token");
   says(errorAfter([&](H &, B &b) { store<uint32_t>(b, l.offsets, 1); }), "do not tile");

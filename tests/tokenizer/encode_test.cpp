@@ -212,11 +212,86 @@ TEST_CASE("Encode: a vocabulary that lacks bytes") {
   TokenizerParts parts;
   parts.tokens = {"a", "b", "ab", "<unk>"};
   parts.merges = {"a b"};
-  Tokenizer without = test::take(Tokenizer::fromParts(parts));
-  CHECK(ids(without, "aba") == Ids{2, 0});
-  CHECK_THAT(without.encode("abc").error().message, Catch::Contains("0x63"));
-  parts.unk = 3;
-  CHECK(ids(test::take(Tokenizer::fromParts(parts)), "abca") == Ids{2, 3, 0});
+  auto made = [&] { return test::take(Tokenizer::fromParts(parts)); };
+  const std::string wide(60, 'c'), narrow = "acbccab"; // longer than what is merged by scanning, and shorter
+  CHECK(ids(made(), "aba") == Ids{2, 0});
+  CHECK_FALSE(made().hasAllBytes());
+  CHECK(small().hasAllBytes());
+  SECTION("is refused") {
+    CHECK_THAT(made().encode("abc").error().message, Catch::Contains("0x63"));
+    CHECK_THAT(made().encode(wide).error().message, Catch::Contains("0x63"));
+    parts.unk = 3; // a role, no rule
+    CHECK_THAT(made().encode("abc").error().message, Catch::Contains("0x63"));
+  }
+  SECTION("is dropped before neighbours merge") {
+    parts.missing_byte = MissingByte::Dropped;
+    CHECK(ids(made(), narrow) == Ids{2, 2});
+    CHECK(ids(made(), narrow + wide + narrow) == Ids{2, 2, 2, 2});
+    CHECK(ids(made(), wide).empty());
+    CHECK(ids(made(), "c c c" + wide).empty());
+  }
+  SECTION("is skipped after neighbours merged") {
+    parts.missing_byte = MissingByte::Skipped;
+    CHECK(ids(made(), narrow) == Ids{0, 1, 2});
+    CHECK(ids(made(), narrow + wide + narrow) == Ids{0, 1, 2, 0, 1, 2});
+    CHECK(ids(made(), wide).empty());
+  }
+  SECTION("becomes the unknown token, each alone or a run at once") {
+    parts.missing_byte = MissingByte::Unknown;
+    CHECK_THAT(Tokenizer::fromParts(parts).error().message, Catch::Contains("missing bytes has id -1"));
+    parts.unknown_byte = 3;
+    CHECK(ids(made(), "abca") == Ids{2, 3, 0});
+    CHECK(ids(made(), narrow) == Ids{0, 3, 1, 3, 3, 2});
+    CHECK(ids(made(), wide) == Ids(60, 3));
+    parts.fuse_unknown = true;
+    CHECK(ids(made(), narrow) == Ids{0, 3, 1, 3, 2});
+    CHECK(ids(made(), wide) == Ids{3});
+    CHECK(ids(made(), "cc cc") == Ids{3, 3}); // a run ends with its word
+  }
+}
+
+TEST_CASE("Encode: the rule for missing bytes is kept where bytes are missing, and nowhere else") {
+  TokenizerParts parts;
+  parts.tokens = {"a", "b", "ab", "<unk>"};
+  parts.merges = {"a b"};
+  for (MissingByte rule :
+       {MissingByte::Refused, MissingByte::Dropped, MissingByte::Skipped, MissingByte::Unknown}) {
+    parts.missing_byte = rule;
+    parts.unknown_byte = rule == MissingByte::Unknown ? 3 : -1;
+    parts.fuse_unknown = rule == MissingByte::Unknown;
+    TokenizerParts kept = test::take(Tokenizer::fromParts(parts)).parts();
+    CHECK(kept.missing_byte == rule);
+    CHECK(kept.unknown_byte == parts.unknown_byte);
+    CHECK(kept.fuse_unknown == parts.fuse_unknown);
+  }
+  TokenizerParts whole = small().parts();
+  whole.missing_byte = MissingByte::Dropped;
+  CHECK(test::take(Tokenizer::fromParts(whole)).serialize() == small().serialize());
+}
+
+TEST_CASE("Encode: which characters beside a single word make it part of another word") {
+  TokenizerParts parts = small().parts();
+  parts.added.push_back(test::added("foo", 500, false));
+  parts.added.back().single_word = true;
+  Tokenizer tokenizer = test::take(Tokenizer::fromParts(parts));
+  auto found = [&](const std::string &text) {
+    Ids all = ids(tokenizer, text);
+    return std::count(all.begin(), all.end(), 500) == 1;
+  };
+  // Marks, connecting punctuation, joiners, decimal digits, letter numbers, circled letters: parts of a word.
+  for (const char *word : {"b", "_", "0", "\u0301", "\u0903", "\u203F", "\u200C", "\u200D", "\u0663",
+                           "\u2167", "\u24B6", "\U000E0100", "\u4E2D"}) {
+    CAPTURE(test::hex(word));
+    CHECK_FALSE(found(std::string("foo") + word));
+    CHECK_FALSE(found(std::string(word) + "foo"));
+  }
+  // Other numbers, spaces that join, punctuation and symbols are not.
+  for (const char *other : {"", " ", "-", ".", "\u00B2", "\u00BD", "\u2460", "\u2060", "\u200B", "\uFEFF",
+                            "\u00A0", "\U0001F600"}) {
+    CAPTURE(test::hex(other));
+    CHECK(found(std::string("foo") + other));
+    CHECK(found(std::string(other) + "foo"));
+  }
 }
 
 TEST_CASE("Encode: ignore_merges takes a word that is a token whole") {

@@ -146,6 +146,76 @@ TEST_CASE("Files: tokenizer.json with merges as pairs") {
   CHECK(ids(tokenizer, "ab<s>a") == std::vector<TokenId>{2, 5, 0});
 }
 
+TEST_CASE("Files: what becomes of a byte without a token") {
+  // "é" is two bytes; this vocabulary has none of them.
+  auto json = [](const std::string &settings) {
+    return R"({"pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false}, "added_tokens": [
+        {"id": 3, "content": "<|endoftext|>", "special": true}, {"id": 5, "content": "<unk>", "special": true}],
+        "model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2, "<|endoftext|>": 3, "<unk>": 5},
+                  "merges": [["a", "b"]])" +
+           settings + "}}";
+  };
+  auto encoded = [&](const std::string &settings, const char *text = "a\u00e9b") {
+    return ids(test::take(Tokenizer::fromTokenizerJson(json(settings))), text);
+  };
+  using Ids = std::vector<TokenId>;
+  SECTION("tokenizer.json decides") {
+    CHECK(encoded("") == Ids{2});
+    CHECK(encoded(R"(, "unk_token": null)") == Ids{2});
+    CHECK(encoded(R"(, "unk_token": "<unk>")") == Ids{0, 5, 5, 1});
+    CHECK(encoded(R"(, "unk_token": "<unk>", "fuse_unk": true)") == Ids{0, 5, 1});
+    CHECK(encoded(R"(, "unk_token": "nothing")", "ab") == Ids{2});
+    auto missing = test::take(Tokenizer::fromTokenizerJson(json(R"(, "unk_token": "nothing")")));
+    CHECK_THAT(missing.encode("\u00e9").error().message, Catch::Contains("no token for the byte 0xc3"));
+  }
+  SECTION("the unk_token of tokenizer_config.json is a name alone") {
+    std::string dir = test::emptyDirectory("missing-byte");
+    for (const char *name : {"GPT2Tokenizer", "PreTrainedTokenizerFast"}) {
+      write(dir + "/tokenizer.json", json(R"(, "unk_token": null)"));
+      write(dir + "/tokenizer_config.json",
+            std::string(R"({"unk_token": "<|endoftext|>", "tokenizer_class": ")") + name + "\"}");
+      CHECK(ids(load(dir), "a\u00e9b") == Ids{2});
+      CHECK(load(dir).unkId() == 3);
+    }
+  }
+  SECTION("what save writes says the same") {
+    for (const char *settings : {"", R"(, "unk_token": "nothing")", R"(, "unk_token": "<unk>")",
+                                 R"(, "unk_token": "<unk>", "fuse_unk": true)"}) {
+      auto tokenizer = test::take(Tokenizer::fromTokenizerJson(json(settings)));
+      std::string dir = test::emptyDirectory("missing-byte-saved");
+      REQUIRE(tokenizer.save(dir).ok());
+      CHECK(load(dir).serialize() == tokenizer.serialize());
+    }
+  }
+  SECTION("vocab.json and merges.txt: the unknown token, as GPT2Tokenizer in Python") {
+    std::string dir = test::emptyDirectory("missing-byte-pair");
+    write(dir + "/vocab.json", kVocab);
+    write(dir + "/merges.txt", kMerges);
+    CHECK(ids(load(dir), "a\u00e9b") == Ids{0, 3, 3, 1});
+    write(dir + "/tokenizer_config.json", R"({"unk_token": null})");
+    CHECK_THAT(load(dir).encode("\u00e9").error().message, Catch::Contains("0xc3"));
+    write(dir + "/tokenizer_config.json", R"({"unk_token": "<new>"})");
+    CHECK(ids(load(dir), "a\u00e9b") == Ids{0, 5, 5, 1});
+    std::string saved = test::emptyDirectory("missing-byte-pair-saved");
+    REQUIRE(load(dir).save(saved).ok());
+    CHECK(load(saved).serialize() == load(dir).serialize());
+  }
+}
+
+TEST_CASE("Files: a byte order mark in front of any of them is no part of it") {
+  const std::string mark = "\xEF\xBB\xBF";
+  std::string dir = test::emptyDirectory("marks");
+  write(dir + "/vocab.json", mark + kVocab);
+  write(dir + "/merges.txt", mark + kMerges);
+  write(dir + "/added_tokens.json", mark + R"({"<x>": 7})");
+  write(dir + "/tokenizer_config.json", mark + R"({"add_prefix_space": false})");
+  write(dir + "/special_tokens_map.json", mark + "{}");
+  CHECK(ids(load(dir), "ab<x>") == std::vector<TokenId>{2, 7});
+  write(dir + "/merges.txt", "\xFF\xFE#\0v\0");
+  CHECK_THAT(Tokenizer::fromDirectory(dir).error().message,
+             Catch::Contains("merges.txt: expected text in UTF-8, found UTF-16"));
+}
+
 TEST_CASE("Files: words of the vocabulary outside the byte alphabet are their own text") {
   auto tokenizer =
       test::take(Tokenizer::fromVocabAndMerges(R"({"a": 0, "\u4e2d": 1, "b c": 2, "Ġ": 3, " ": 4})", ""));

@@ -207,9 +207,30 @@ void saveForComparison(const TokenizerParts &parts, const std::string &name) {
   std::string dir = test::emptyDirectory(name);
   REQUIRE(tokenizer.save(dir).ok());
   CHECK(test::take(test::take(Tokenizer::fromDirectory(dir))).serialize() == tokenizer.serialize());
-  const char *pieces[] = {
-      " ",      "  ", "\n",   "\u3000",        "a",    "b", "c", "s", "x_", "1", "hello", " world", ".",
-      "\u00e9", "<",  "[PAD", "<|endoftext|>", "end ", "of"};
+  const char *pieces[] = {" ",
+                          "  ",
+                          "\n",
+                          "\u3000",
+                          "a",
+                          "b",
+                          "c",
+                          "s",
+                          "x_",
+                          "1",
+                          "hello",
+                          " world",
+                          ".",
+                          "\u00e9",
+                          "<",
+                          "[PAD",
+                          "<|endoftext|>",
+                          "end ",
+                          "of",
+                          "\u0301",
+                          "\u203f",
+                          "\u200d",
+                          "\u00b2",
+                          "\u2167"};
   test::Random random;
   std::string json = "[";
   for (int i = 0; i < 3000; ++i) {

@@ -36,7 +36,8 @@ Tokenizer bytes() {
   end.id = 27;
   end.special = true;
   parts.added = {end};
-  parts.bos = parts.eos = parts.unk = 27;
+  parts.bos = parts.eos = parts.unk = parts.unknown_byte = 27;
+  parts.missing_byte = MissingByte::Unknown;
   auto made = Tokenizer::fromParts(parts);
   REQUIRE(made.ok());
   return *made;
