@@ -5,6 +5,7 @@
 #include "compiler/bisect.h"
 #include "compiler/compile.h"
 #include "compiler/gradients.h"
+#include "compiler/graph_summary.h"
 #include "frontend/checkpoint/checkpoint.h"
 #include "frontend/checkpoint/derive.h"
 #include "frontend/checkpoint/export.h"
@@ -47,7 +48,7 @@ StorageType typeToExport(const Checkpoint &checkpoint, bool blocks) {
   return kept ? type : StorageType::f32;
 }
 
-Result<void> exportModel(const ExportOptions &options) {
+Result<ExportReport> exportModel(const ExportOptions &options) {
   bool gguf = options.format == "gguf";
   if (gguf || options.format == "safetensors") {
     LINNET_ASSIGN(Checkpoint checkpoint, Checkpoint::open(options.input));
@@ -55,8 +56,13 @@ Result<void> exportModel(const ExportOptions &options) {
     if (!options.dtype.empty()) {
       LINNET_ASSIGN(type, parseStorageType(options.dtype));
     }
-    return gguf ? exportGguf(checkpoint, type, options.output)
-                : exportSafetensors(checkpoint, type, options.output);
+    ExportReport report;
+    if (gguf) {
+      LINNET_ASSIGN(report.lost, exportGguf(checkpoint, type, options.output));
+    } else {
+      LINNET_TRY(exportSafetensors(checkpoint, type, options.output));
+    }
+    return report;
   }
   return errorf("unknown format '{}', expected gguf or safetensors", options.format);
 }
@@ -160,6 +166,6 @@ extern "C" __attribute__((visibility("default"))) const linnet::CompilerApi *lin
                                   removeUnfinished,    optionalPasses,
                                   bisectModel,         makeStart,
                                   writeTrainedModel,   compileTraining,
-                                  computeGradients};
+                                  computeGradients,    inspectGraph};
   return &api;
 }

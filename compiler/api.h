@@ -148,6 +148,25 @@ struct ExportOptions {
   std::string
       dtype; ///< "f32", "f16", "bf16", for gguf also "q8_0", "q4_0"; empty: as the checkpoint has them
 };
+struct GraphPort {
+  std::string name, type; ///< "x", "f32 [batch, 3]"
+};
+struct GraphEntry {
+  std::string name;
+  std::vector<std::pair<std::string, int64_t>> bounds; ///< of the dynamic dimensions of its ports
+  std::vector<GraphPort> inputs, outputs, states;
+  std::vector<std::pair<std::string, uint64_t>> ops; ///< how many of each kind, the most frequent first
+};
+/// An .mlir file in the dialect.
+struct GraphSummary {
+  uint64_t parameters = 0, bytes = 0; ///< elements of all parameters, and their bytes in the graph's types
+  std::vector<TensorSummary> params;
+  std::vector<GraphEntry> entries;
+  std::string module; ///< the text as MLIR prints it
+};
+struct ExportReport {
+  std::vector<std::string> lost; ///< what the file cannot hold of the checkpoint, a line each
+};
 struct InitOptions {
   std::string preset; ///< gpt2, gpt2-medium, gpt2-large, gpt2-xl, distilgpt2, tiny, stories
   /// Instead of a preset: a config.json.
@@ -237,7 +256,7 @@ struct CompilerApi {
   /// content of the checkpoint, the options and the compiler. report.output is the artifact.
   Result<CompileReport> (*compileCached)(const CompileOptions &options);
   Result<CheckpointSummary> (*inspectCheckpoint)(const std::string &path);
-  Result<void> (*exportModel)(const ExportOptions &options);
+  Result<ExportReport> (*exportModel)(const ExportOptions &options);
   Result<void> (*initModel)(const InitOptions &options);
   /// The directory that now holds the model.
   Result<std::string> (*pullModel)(const PullOptions &options);
@@ -261,6 +280,7 @@ struct CompilerApi {
   Result<CompileReport> (*compileTraining)(const TrainingOptions &options);
   /// Loss and gradients of a whole model on one batch, into a file.
   Result<GradientReport> (*gradients)(const GradientOptions &options);
+  Result<GraphSummary> (*inspectGraph)(const std::string &path);
 };
 using CompilerApiFunction = const CompilerApi *(*)();
 

@@ -1,9 +1,9 @@
 #include "frontend/checkpoint/export.h"
 #include "frontend/checkpoint/gguf_model.h"
-#include "frontend/checkpoint/staging.h"
 #include "support/error.h"
 #include "support/file.h"
 #include "support/json.h"
+#include "support/staging.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -100,8 +100,8 @@ Result<void> exportSafetensors(const Checkpoint &checkpoint, StorageType type, c
   return staging.commit();
 }
 
-Result<void> exportGguf(const Checkpoint &checkpoint, StorageType type, const std::string &path,
-                        const Progress &progress) {
+Result<std::vector<std::string>> exportGguf(const Checkpoint &checkpoint, StorageType type,
+                                            const std::string &path, const Progress &progress) {
   const Gpt2Config &config = checkpoint.config();
   if (config.activation != ActivationFunction::gelu_tanh)
     return errorf("{}: llama.cpp's GPT-2 has the tanh GELU; activation_function is {}", checkpoint.path(),
@@ -129,7 +129,9 @@ Result<void> exportGguf(const Checkpoint &checkpoint, StorageType type, const st
                   : type == StorageType::bf16 ? 32
                                               : 0;
   std::string name = std::filesystem::path(checkpoint.path()).filename().string();
-  return writeGguf(path, ggufMetadata(config, tokenizer, file_type, name.empty() ? "gpt2" : name), tensors);
+  LINNET_TRY(
+      writeGguf(path, ggufMetadata(config, tokenizer, file_type, name.empty() ? "gpt2" : name), tensors));
+  return tokenizer ? lostInGguf(tokenizer->parts()) : std::vector<std::string>();
 }
 
 } // namespace linnet

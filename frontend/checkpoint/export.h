@@ -5,6 +5,7 @@
 #include "frontend/checkpoint/safetensors.h"
 
 #include <string>
+#include <vector>
 
 namespace linnet {
 
@@ -16,9 +17,9 @@ Result<void> exportSafetensors(const Checkpoint &checkpoint, StorageType type, c
 /// Writes a .gguf that llama.cpp runs. `type` is f32, f16, bf16, q8_0 or q4_0 and holds for matrices whose
 /// rows fill whole blocks of 32 (others become f16); norms, biases and positions stay f32. Refused: models
 /// that llama.cpp's GPT-2 would compute differently (another activation than the tanh GELU, unscaled
-/// attention), and classifiers.
-Result<void> exportGguf(const Checkpoint &checkpoint, StorageType type, const std::string &path,
-                        const Progress &progress = {});
+/// attention), and classifiers. Gives what the file cannot hold of the checkpoint, a line each.
+Result<std::vector<std::string>> exportGguf(const Checkpoint &checkpoint, StorageType type,
+                                            const std::string &path, const Progress &progress = {});
 
 /// A tensor's elements as `type`, a few at a time.
 TensorToWrite convertedTensor(const TensorView &tensor, const std::string &name, StorageType type);

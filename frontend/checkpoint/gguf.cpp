@@ -277,6 +277,12 @@ Result<double> GgufFile::number(std::string_view key) const {
   if (auto *number = std::get_if<double>(&found->second)) return *number;
   return errorf("{}: metadata \"{}\" is expected to be a number", name, key);
 }
+Result<bool> GgufFile::flag(std::string_view key, bool fallback) const {
+  auto found = values.find(key);
+  if (found == values.end()) return bool(fallback);
+  if (auto *flag = std::get_if<bool>(&found->second)) return bool(*flag);
+  return errorf("{}: metadata \"{}\" is expected to be true or false", name, key);
+}
 const std::vector<std::string> *GgufFile::texts(std::string_view key) const {
   auto found = values.find(key);
   return found == values.end() ? nullptr : std::get_if<std::vector<std::string>>(&found->second);

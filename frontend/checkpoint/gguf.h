@@ -31,6 +31,7 @@ public:
   Result<std::string> text(std::string_view key) const;
   Result<int64_t> integer(std::string_view key) const;
   Result<double> number(std::string_view key) const;
+  Result<bool> flag(std::string_view key, bool fallback) const;
   const std::vector<std::string> *texts(std::string_view key) const;
   /// Integers of either sign, or null.
   std::vector<int64_t> integers(std::string_view key) const;

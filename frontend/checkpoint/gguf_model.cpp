@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cmath>
+#include <tuple>
 
 namespace linnet {
 namespace {
@@ -20,6 +21,9 @@ constexpr Name kGlobal[] = {{"wte.weight", "token_embd.weight"},
 // Behind "h.N." and "blk.N.".
 constexpr Name kLayer[] = {{"ln_1", "attn_norm"}, {"attn.c_attn", "attn_qkv"}, {"attn.c_proj", "attn_output"},
                            {"ln_2", "ffn_norm"},  {"mlp.c_fc", "ffn_up"},      {"mlp.c_proj", "ffn_down"}};
+
+// tokenizer.ggml.token_type
+constexpr int64_t kNormal = 1, kControl = 3, kUserDefined = 4, kUnused = 5, kByte = 6;
 
 /// Translates PREFIX N . part . weight|bias; empty when it does not fit.
 std::string translate(std::string_view name, std::string_view prefix, std::string_view to_prefix,
@@ -104,14 +108,13 @@ Result<std::optional<TokenizerParts>> tokenizerFromGguf(const GgufFile &file, co
   if (!types.empty() && types.size() != tokens->size())
     return errorf("{}: {} tokens and {} token types", path, tokens->size(), types.size());
   for (size_t i = 0; i < types.size(); ++i) {
-    if (types[i] != 3 && types[i] != 4 && types[i] != 5)
-      continue; // normal, unknown, byte: part of the vocabulary
+    if (types[i] == kNormal || types[i] == kByte) continue; // part of the vocabulary
     parts.tokens[i].clear();
-    if (types[i] == 5) continue; // unused
+    if (types[i] == kUnused) continue;
     AddedToken token;
     token.content = (*tokens)[i];
     token.id = static_cast<TokenId>(i);
-    token.special = types[i] == 3;
+    token.special = types[i] != kUserDefined; // llama.cpp finds the unknown token in a text as control tokens
     parts.added.push_back(std::move(token));
   }
   auto id = [&](const char *key) -> TokenId {
@@ -122,7 +125,50 @@ Result<std::optional<TokenizerParts>> tokenizerFromGguf(const GgufFile &file, co
   parts.eos = id("tokenizer.ggml.eos_token_id");
   parts.pad = id("tokenizer.ggml.padding_token_id");
   parts.unk = id("tokenizer.ggml.unknown_token_id");
+  parts.missing_byte = MissingByte::Skipped; // as llama.cpp
+  LINNET_ASSIGN(parts.add_prefix_space, file.flag("tokenizer.ggml.add_space_prefix", false));
+  for (auto [key, role, token, around] :
+       {std::tuple("tokenizer.ggml.add_bos_token", "tokenizer.ggml.bos_token_id", parts.bos, &parts.prefix),
+        std::tuple("tokenizer.ggml.add_eos_token", "tokenizer.ggml.eos_token_id", parts.eos,
+                   &parts.suffix)}) {
+    LINNET_ASSIGN(bool add, file.flag(key, false));
+    if (!add) continue;
+    if (token < 0) return errorf("{}: {} is true, but {} names no token", path, key, role);
+    *around = {token};
+  }
   return std::optional(std::move(parts));
+}
+
+std::vector<std::string> lostInGguf(const TokenizerParts &parts) {
+  std::vector<std::string> lost;
+  auto holds = [](const std::vector<TokenId> &ids, TokenId role) {
+    return ids.empty() || ids == std::vector<TokenId>{role};
+  };
+  if (!holds(parts.prefix, parts.bos))
+    lost.push_back(fmt::format("the {} tokens in front of each text: GGUF can only name the bos token there",
+                               parts.prefix.size()));
+  if (!holds(parts.suffix, parts.eos))
+    lost.push_back(fmt::format("the {} tokens behind each text: GGUF can only name the eos token there",
+                               parts.suffix.size()));
+  if (parts.add_prefix_space)
+    lost.push_back("the space in front of each text (add_prefix_space): llama.cpp adds none for GPT-2");
+  std::vector<std::string> stripped, single;
+  for (const AddedToken &token : parts.added) {
+    if (token.lstrip || token.rstrip) stripped.push_back(token.content);
+    if (token.single_word) single.push_back(token.content);
+  }
+  if (!stripped.empty())
+    lost.push_back(fmt::format("lstrip and rstrip of {}: llama.cpp keeps the white space around a token",
+                               fmt::join(stripped, ", ")));
+  if (!single.empty())
+    lost.push_back(
+        fmt::format("single_word of {}: llama.cpp finds a token inside of words", fmt::join(single, ", ")));
+  if (parts.ignore_merges) lost.push_back("ignore_merges: llama.cpp merges every word of GPT-2");
+  if (parts.missing_byte == MissingByte::Unknown || parts.missing_byte == MissingByte::Dropped)
+    lost.push_back("what becomes of bytes without a token: llama.cpp leaves them out after it merged");
+  if (parts.padding_side == Side::Left) lost.push_back("padding_side left");
+  if (parts.truncation_side == Side::Left) lost.push_back("truncation_side left");
+  return lost;
 }
 
 GgufMetadata ggufMetadata(const Gpt2Config &config, const std::optional<Tokenizer> &tokenizer, int file_type,
@@ -143,19 +189,19 @@ GgufMetadata ggufMetadata(const Gpt2Config &config, const std::optional<Tokenize
   }
   TokenizerParts parts = tokenizer->parts();
   parts.tokens.resize(static_cast<size_t>(config.vocab_size));
-  std::vector<int64_t> types(parts.tokens.size(), 1);
+  std::vector<int64_t> types(parts.tokens.size(), kNormal);
   std::vector<bool> added(parts.tokens.size(), false);
   for (const AddedToken &token : parts.added) {
     auto id = static_cast<size_t>(token.id);
     if (id >= parts.tokens.size()) continue;
     parts.tokens[id] = token.content;
-    types[id] = token.special ? 3 : 4;
+    types[id] = token.special ? kControl : kUserDefined;
     added[id] = true;
   }
   for (size_t i = 0; i < parts.tokens.size(); ++i)
     if (parts.tokens[i].empty() && !added[i]) {
       parts.tokens[i] = fmt::format("[PAD{}]", i); // as llama.cpp's converter fills gaps
-      types[i] = 5;
+      types[i] = kUnused;
     }
   metadata.emplace_back("tokenizer.ggml.model", std::string("gpt2"));
   metadata.emplace_back("tokenizer.ggml.pre", std::string("gpt-2"));
@@ -165,6 +211,13 @@ GgufMetadata ggufMetadata(const Gpt2Config &config, const std::optional<Tokenize
   if (parts.bos >= 0) metadata.emplace_back("tokenizer.ggml.bos_token_id", int64_t(parts.bos));
   if (parts.eos >= 0) metadata.emplace_back("tokenizer.ggml.eos_token_id", int64_t(parts.eos));
   if (parts.pad >= 0) metadata.emplace_back("tokenizer.ggml.padding_token_id", int64_t(parts.pad));
+  if (parts.unk >= 0) metadata.emplace_back("tokenizer.ggml.unknown_token_id", int64_t(parts.unk));
+  auto around = [](const std::vector<TokenId> &ids, TokenId role) {
+    return ids == std::vector<TokenId>{role};
+  };
+  metadata.emplace_back("tokenizer.ggml.add_bos_token", around(parts.prefix, parts.bos));
+  metadata.emplace_back("tokenizer.ggml.add_eos_token", around(parts.suffix, parts.eos));
+  metadata.emplace_back("tokenizer.ggml.add_space_prefix", parts.add_prefix_space);
   return metadata;
 }
 

@@ -171,6 +171,39 @@ class Compile(TestCase):
         self.fails("compile", tiny(), "--dtype", "auto", "--max-divergence", -1, "-o", out, code=2, says="--max-divergence")
 
 
+class Gguf(TestCase):
+    def test_how_a_text_begins_and_ends(self):
+        folder = fresh("gguf")
+        model = copy_of(tiny(), "begins")
+        config = json.loads((model / "tokenizer_config.json").read_text())
+        for changes, ids in (({}, "71,72"), ({"add_bos_token": True}, "256,71,72"), ({"add_eos_token": True}, "71,72,256"),
+                             ({"add_bos_token": True, "add_eos_token": True}, "256,71,72,256")):
+            (model / "tokenizer_config.json").write_text(json.dumps({**config, **changes}))
+            done = self.succeeds("export", model, "--format", "gguf", "-o", folder / "m.gguf")
+            self.assertEqual(done.err, "")
+            for source in (model, folder / "m.gguf"):
+                self.assertEqual(self.succeeds("tokenize", source, "--prompt", "hi", "--ids").out, ids + "\n")
+
+    def test_what_the_file_does_not_hold_is_told(self):
+        folder = fresh("told")
+        model = copy_of(tiny(), "told")
+        (model / "tokenizer.json").unlink()
+        config = json.loads((model / "tokenizer_config.json").read_text())
+        config["add_prefix_space"] = True
+        for token in config["added_tokens_decoder"].values():
+            token["lstrip"] = True
+        (model / "tokenizer_config.json").write_text(json.dumps(config))
+        done = self.succeeds("export", model, "--format", "gguf", "-o", folder / "m.gguf")
+        lines = done.err.splitlines()
+        self.assertEqual(len(lines), 2, done.err)
+        for line, part in zip(lines, ("add_prefix_space", "lstrip and rstrip of <|endoftext|>")):
+            self.assertIn(f"m.gguf: gguf loses", line)
+            self.assertIn(part, line)
+        done = self.succeeds("export", model, "--format", "gguf", "-o", folder / "m.gguf", "--json")
+        self.assertEqual(len(done.json["lost"]), 2)
+        self.assertEqual(self.succeeds("export", model, "--format", "safetensors", "-o", folder / "m", "--json").json["lost"], [])
+
+
 class Inspect(TestCase):
     def test_checkpoint(self):
         for model in (GOLDEN / "tiny", tiny()):
@@ -200,6 +233,42 @@ class Inspect(TestCase):
         text = self.succeeds("inspect", golden("tiny"), "--verify", "--weights", "--commands").out
         for part in ("every checksum agrees", "target cpu", "target reference", "entry @"):
             self.assertIn(part, text)
+
+    def test_graph(self):
+        folder, _ = perceptron()
+        graph = folder / "mlp.mlir"
+        report = self.succeeds("inspect", graph, "--weights", "--module", "--json").json
+        self.assertEqual((report["kind"], report["params"], report["parameters"]), ("graph", 4, 48))
+        self.assertEqual({p["name"]: tuple(p["shape"]) for p in report["weight_list"]}, SHAPES)
+        entry, = report["entries"]
+        self.assertEqual((entry["name"], entry["bounds"]), ("main", {"batch": 4}))
+        self.assertEqual(entry["inputs"], [{"name": "x", "type": "f32 [batch, 3]"}])
+        self.assertEqual(entry["outputs"], [{"name": "y", "type": "f32 [batch, 2]"}])
+        self.assertEqual(entry["ops"], {"param": 4, "matmul": 3, "relu": 2, "add": 1, "softmax": 1})
+        (folder / "again.mlir").write_text(report["module"])
+        again = self.succeeds("inspect", folder / "again.mlir", "--weights", "--module", "--json").json
+        self.assertEqual(again, report)
+        text = self.succeeds("inspect", graph, "--weights", "--module").out
+        for part in ("mlp.mlir: graph, 48 parameters, 192 B in 4 tensors", "w1", "entry @main: 11 ops; batch <= 4",
+                     "input   x: f32 [batch, 3]", "linnet.softmax"):
+            self.assertIn(part, text)
+        (folder / "mark.mlir").write_bytes(b"\xef\xbb\xbf" + graph.read_bytes())
+        self.assertEqual(self.succeeds("inspect", folder / "mark.mlir", "--json").json["entries"], report["entries"])
+        self.succeeds("compile", folder / "mark.mlir", "--weights", folder / "mlp.safetensors", "-o", folder / "mlp.linnet")
+        (folder / "bad.mlir").write_text(PERCEPTRON.replace("tensor<5xf32>", "tensor<6xf32>"))
+        self.fails("inspect", folder / "bad.mlir", says="bad.mlir:")
+
+    def test_each_flag_is_honoured_or_refused(self):
+        folder, _ = perceptron()
+        for file, kind in ((folder / "mlp.mlir", "graph"), (tiny(), "checkpoint")):
+            refused = ["--commands", "--cost", "--verify"] + (["--module"] if kind == "checkpoint" else [])
+            for flag in refused:
+                self.fails("inspect", file, flag, says=[str(file), f"{flag} is about artifacts", f"this is a {kind}"])
+        self.succeeds("compile", GOLDEN / "odd", "-o", folder / "cpu.linnet")
+        self.fails("inspect", folder / "cpu.linnet", "--module", says=["cpu.linnet: --module", "--target reference"])
+        programs = self.succeeds("inspect", golden("tiny"), "--module", "--json").json["programs"]
+        self.assertEqual({p["target"]: "module" in p for p in programs}, {"cpu": False, "reference": True})
+        self.assertIn("func.func @generate", self.succeeds("inspect", golden("tiny"), "--module").out)
 
     def test_cost(self):
         report = self.succeeds("inspect", golden("tiny"), "--cost", "--at", "batch=1", "--at", "seq=7", "--json").json
@@ -305,8 +374,19 @@ class Text(TestCase):
         self.assertEqual(tokens["ids"][-1], 1)
         self.assertLess(len(tokens["ids"]), 5)
         self.assertEqual(sorted(os.listdir(folder)), ["text.txt", "v"])
-        self.succeeds("tokenizer", "train", "--vocab-size", 270, "-o", folder / "v", folder / "text.txt")
-        self.assertEqual(sorted(os.listdir(folder)), ["text.txt", "v"])
+        before = {path.name: path.read_bytes() for path in (folder / "v").iterdir()}
+        self.fails("tokenizer", "train", "--vocab-size", 270, "-o", folder / "v", folder / "text.txt", says="v: already exists")
+        self.assertEqual({path.name: path.read_bytes() for path in (folder / "v").iterdir()}, before)
+
+    def test_a_vocabulary_of_nothing(self):
+        folder = fresh("nothing")
+        (folder / "text.txt").write_text("the cat sat on the mat. " * 50)
+        for name, content in (("empty.txt", b""), ("mark.txt", b"\xef\xbb\xbf"), ("empty.json", b"[]")):
+            (folder / name).write_bytes(content)
+            self.fails("tokenizer", "train", "--vocab-size", 270, "-o", folder / "v", folder / "text.txt", folder / name,
+                       says=f"{name}: ")
+            (folder / name).unlink()
+        self.leaves_nothing(folder, "text.txt")
 
 
 class Hub(http.server.BaseHTTPRequestHandler):

@@ -16,17 +16,20 @@ struct Options {
 
 Result<void> execute(const Options &options) {
   LINNET_ASSIGN(const CompilerApi *api, compiler("linnet export"));
-  LINNET_TRY(api->exportModel(options.write));
+  LINNET_ASSIGN(ExportReport report, api->exportModel(options.write));
   LINNET_ASSIGN(CheckpointSummary made, api->inspectCheckpoint(options.write.output));
   if (options.json)
     printJson({{"output", options.write.output},
                {"format", made.format},
                {"parameters", made.parameters},
                {"bytes", made.bytes},
-               {"tokenizer", made.has_tokenizer}});
+               {"tokenizer", made.has_tokenizer},
+               {"lost", report.lost}});
   else
     put("{}: {}, {} parameters, {}{}\n", options.write.output, made.format, countText(made.parameters),
         bytesText(made.bytes), made.has_tokenizer ? ", with the tokenizer" : "");
+  for (const std::string &what : report.lost)
+    note(fmt::format("{}: {} loses {}", options.write.output, made.format, what));
   return {};
 }
 

@@ -3,6 +3,7 @@
 #include "compiler.h"
 #include "model.h"
 #include "output.h"
+#include "support/error.h"
 #include "support/json.h"
 
 #include <algorithm>
@@ -44,14 +45,26 @@ Result<void> inspectCheckpoint(const InspectOptions &options) {
   return {};
 }
 
+/// Flags that say nothing about this kind of file, each by the name that was typed.
+Result<void> refuse(const InspectOptions &options, const std::string &kind,
+                    std::initializer_list<std::pair<bool, const char *>> flags) {
+  for (auto [given, name] : flags)
+    if (given)
+      return errorf("{}: {} is about artifacts, and this is a {}: compile it and inspect that", options.file,
+                    name, kind);
+  return {};
+}
+
 Result<void> execute(const InspectOptions &options) {
   LINNET_ASSIGN(FileKind kind, kindOf(options.file));
   if (kind == FileKind::Artifact) return inspectArtifact(options);
-  if (kind == FileKind::Graph)
-    return Error{options.file + ": is text already: read it, or compile it and inspect that"};
-  if (options.verify || options.cost)
-    return Error{options.file + ": --verify and --cost are about artifacts: compile it"};
-  return inspectCheckpoint(options);
+  bool graph = kind == FileKind::Graph;
+  LINNET_TRY(refuse(options, graph ? "graph" : "checkpoint",
+                    {{options.commands, "--commands"},
+                     {options.module && !graph, "--module"},
+                     {options.cost, "--cost"},
+                     {options.verify, "--verify"}}));
+  return graph ? inspectGraph(options) : inspectCheckpoint(options);
 }
 
 } // namespace
@@ -59,19 +72,22 @@ Result<void> execute(const InspectOptions &options) {
 void addInspect(CLI::App &app, Action &action) {
   auto options = std::make_shared<InspectOptions>();
   auto at = std::make_shared<std::vector<std::string>>();
-  CLI::App *command = app.add_subcommand("inspect", "what is inside a checkpoint or an artifact");
+  CLI::App *command = app.add_subcommand("inspect", "what is inside a checkpoint, an artifact or a graph");
   command->group("Models");
-  command->add_option("FILE", options->file, "FILE.linnet, checkpoint directory or FILE.gguf")
+  command->add_option("FILE", options->file, "FILE.linnet, checkpoint directory, FILE.gguf or FILE.mlir")
       ->required()
       ->type_name("");
-  command->add_flag("--weights", options->tensors, "list an artifact's weights");
+  command->add_flag("--weights", options->tensors,
+                    "list the weights (of a checkpoint they always are), or a graph's parameters");
   command->add_flag("--commands", options->commands, "list an artifact's commands");
   command->add_flag("--module", options->module,
-                    "print the planned graph that an artifact carries, if it does");
-  command->add_flag("--cost", options->cost, "flops and bytes of an artifact's entries by op");
+                    "print a graph, or the planned graph that an artifact carries");
+  CLI::Option *cost =
+      command->add_flag("--cost", options->cost, "flops and bytes of an artifact's entries by op");
   command
       ->add_option("--at", *at, "for --cost: value of a dynamic dimension (default: its bound); repeatable")
       ->allow_extra_args(false)
+      ->needs(cost)
       ->type_name("NAME=N");
   command->add_flag("--verify", options->verify, "compare every blob of an artifact with its checksum");
   command->add_flag("--json", options->json, "print one JSON object");

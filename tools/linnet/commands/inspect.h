@@ -1,4 +1,4 @@
-// linnet inspect in two halves: checkpoints (inspect.cpp) and artifacts (inspect_artifact.cpp).
+// linnet inspect: checkpoints (inspect.cpp), artifacts (inspect_artifact.cpp), graphs (inspect_graph.cpp).
 #pragma once
 #include "support/result.h"
 #include <cstdint>
@@ -14,5 +14,6 @@ struct InspectOptions {
 };
 
 Result<void> inspectArtifact(const InspectOptions &options);
+Result<void> inspectGraph(const InspectOptions &options);
 
 } // namespace linnet::cli

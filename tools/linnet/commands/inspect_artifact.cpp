@@ -151,7 +151,7 @@ Result<Json> programJson(const InspectOptions &options, const fb::Program &progr
   for (auto *code : *program.code())
     out["code"].push_back({{"isa", code->isa()->str()}, {"bytes", code->blob()->size()}});
   if (options.tensors) out["weight_list"] = weightsJson(program);
-  if (options.module) out["module"] = program.module_()->str();
+  if (options.module && program.module_()->size()) out["module"] = program.module_()->str();
   out["entries"] = Json::array();
   for (auto *entry : *program.entries()) {
     LINNET_ASSIGN(Json json, entryJson(options, program, *entry));
@@ -246,6 +246,10 @@ Result<void> inspectArtifact(const InspectOptions &options) {
   LINNET_ASSIGN(Artifact artifact, Artifact::open(options.file));
   if (options.verify) LINNET_TRY(artifact.checkBlobs());
   LINNET_ASSIGN(Json json, artifactJson(options, artifact));
+  auto carries = [](const Json &program) { return program.contains("module"); };
+  if (options.module && std::none_of(json["programs"].begin(), json["programs"].end(), carries))
+    return errorf("{}: --module: no program carries its graph; with --target reference, one does",
+                  options.file);
   if (options.json) return printJson(json), Result<void>();
   std::string model = json["model"];
   put("{}: artifact, {} ({} bytes), {}, by {}\n", options.file, bytesText(artifact.fileBytes()),

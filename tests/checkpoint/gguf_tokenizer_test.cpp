@@ -1,0 +1,138 @@
+// A tokenizer in GGUF metadata: what is written, what is read, what the format cannot hold.
+#include "frontend/checkpoint/gguf_model.h"
+#include "frontend/checkpoint/init.h"
+#include "tests/checkpoint/common.h"
+
+using namespace linnet;
+using namespace linnet::testing;
+using Catch::Matchers::Contains;
+
+namespace {
+
+/// The tiny preset's: single bytes and, as id 256, the end of a text.
+TokenizerParts bytes() {
+  auto tokenizer = presetTokenizer("tiny");
+  REQUIRE(tokenizer);
+  return (*tokenizer)->parts();
+}
+
+Gpt2Config configOf(const TokenizerParts &parts) {
+  Gpt2Config config = *presetConfig("tiny");
+  config.vocab_size = Tokenizer::fromParts(parts)->idLimit();
+  return config;
+}
+
+GgufMetadata metadataOf(const TokenizerParts &parts) {
+  return ggufMetadata(configOf(parts), *Tokenizer::fromParts(parts), 0, "m");
+}
+
+Result<std::optional<TokenizerParts>> read(const Scratch &scratch, const GgufMetadata &metadata) {
+  std::string path = scratch.file("m.gguf");
+  REQUIRE(writeGguf(path, metadata, {}));
+  auto file = GgufFile::open(path);
+  REQUIRE(file);
+  return tokenizerFromGguf(*file, path);
+}
+
+GgufMetadata with(GgufMetadata metadata, const std::string &key, std::optional<GgufValue> value) {
+  std::erase_if(metadata, [&](const auto &entry) { return entry.first == key; });
+  if (value) metadata.emplace_back(key, *value);
+  return metadata;
+}
+
+std::vector<TokenId> encoded(const TokenizerParts &parts, std::string_view text) {
+  auto encoding = Tokenizer::fromParts(parts)->encode(text);
+  REQUIRE(encoding);
+  return encoding->ids;
+}
+
+} // namespace
+
+TEST_CASE("how a text begins and ends is written and read", "[gguf]") {
+  Scratch scratch;
+  for (int bits = 0; bits < 8; ++bits) {
+    CAPTURE(bits);
+    TokenizerParts parts = bytes();
+    if (bits & 1) parts.prefix = {parts.bos};
+    if (bits & 2) parts.suffix = {parts.eos};
+    parts.add_prefix_space = bits & 4;
+    auto again = read(scratch, metadataOf(parts));
+    REQUIRE(message(again) == "(no error)");
+    CHECK((*again)->prefix == parts.prefix);
+    CHECK((*again)->suffix == parts.suffix);
+    CHECK((*again)->add_prefix_space == parts.add_prefix_space);
+    CHECK((*again)->unk == parts.unk);
+    for (const char *text : {"", "hi", " hi", "hi<|endoftext|>x"})
+      CHECK(encoded(**again, text) == encoded(parts, text));
+    CHECK(lostInGguf(parts).size() == (bits & 4 ? 1 : 0)); // llama.cpp adds no space
+  }
+}
+
+TEST_CASE("keys that another program wrote are honoured, or told", "[gguf]") {
+  Scratch scratch;
+  GgufMetadata plain = metadataOf(bytes());
+  for (const char *key : {"add_bos_token", "add_eos_token", "add_space_prefix"})
+    plain = with(plain, std::string("tokenizer.ggml.") + key, std::nullopt);
+  CHECK(encoded(**read(scratch, plain), "hi") == std::vector<TokenId>{71, 72});
+  auto bos = with(plain, "tokenizer.ggml.add_bos_token", true),
+       eos = with(plain, "tokenizer.ggml.add_eos_token", true);
+  CHECK(encoded(**read(scratch, bos), "hi") == std::vector<TokenId>{256, 71, 72});
+  CHECK(encoded(**read(scratch, eos), "hi") == std::vector<TokenId>{71, 72, 256});
+  CHECK(encoded(**read(scratch, with(plain, "tokenizer.ggml.add_bos_token", false)), "hi").size() == 2);
+  CHECK(encoded(**read(scratch, with(plain, "tokenizer.ggml.add_space_prefix", true)), "hi") ==
+        std::vector<TokenId>{220, 71, 72});
+  CHECK_THAT(message(read(scratch, with(bos, "tokenizer.ggml.bos_token_id", std::nullopt))),
+             Contains("add_bos_token is true, but tokenizer.ggml.bos_token_id names no token"));
+  CHECK_THAT(message(read(scratch, with(eos, "tokenizer.ggml.eos_token_id", std::nullopt))),
+             Contains("tokenizer.ggml.eos_token_id names no token"));
+  CHECK_THAT(message(read(scratch, with(plain, "tokenizer.ggml.add_bos_token", int64_t(1)))),
+             Contains("\"tokenizer.ggml.add_bos_token\" is expected to be true or false"));
+}
+
+TEST_CASE("tokens by their type, and bytes without one, as llama.cpp", "[gguf]") {
+  Scratch scratch;
+  GgufMetadata metadata = {
+      {"tokenizer.ggml.model", std::string("gpt2")},
+      {"tokenizer.ggml.tokens", std::vector<std::string>{"a", "b", "ab", "<unk>", "<c>", "<u>", "<x>"}},
+      {"tokenizer.ggml.token_type", std::vector<int64_t>{1, 1, 1, 2, 3, 4, 5}},
+      {"tokenizer.ggml.merges", std::vector<std::string>{"a b"}}};
+  auto parts = read(scratch, metadata);
+  REQUIRE(message(parts) == "(no error)");
+  CHECK(encoded(**parts, "ab<unk>a<c>b<u>") == std::vector<TokenId>{2, 3, 0, 4, 1, 5});
+  CHECK(encoded(**parts, "acb") == std::vector<TokenId>{0, 1}); // left out after merging
+  EncodeOptions literal;
+  literal.parse_special = false;
+  auto tokenizer = Tokenizer::fromParts(**parts);
+  CHECK(tokenizer->encode("a<unk><c><u>", literal)->ids == std::vector<TokenId>{0, 5});
+}
+
+TEST_CASE("what GGUF cannot hold of a tokenizer is told", "[gguf]") {
+  CHECK(lostInGguf(bytes()).empty());
+  auto told = [](auto change) {
+    TokenizerParts parts = bytes();
+    AddedToken token;
+    token.content = "<A>";
+    token.id = 257;
+    parts.added.push_back(token);
+    change(parts, parts.added.back());
+    std::vector<std::string> lost = lostInGguf(parts);
+    return lost.size() == 1 ? lost[0] : std::to_string(lost.size()) + " lines";
+  };
+  using P = TokenizerParts;
+  using A = AddedToken;
+  CHECK(told([](P &, A &) {}) == "0 lines");
+  CHECK_THAT(told([](P &p, A &) {
+               p.prefix = {p.bos, 257};
+             }),
+             Contains("the 2 tokens in front of each text"));
+  CHECK_THAT(told([](P &p, A &) { p.suffix = {257}; }), Contains("the 1 tokens behind each text"));
+  CHECK_THAT(told([](P &p, A &) { p.add_prefix_space = true; }), Contains("add_prefix_space"));
+  CHECK_THAT(told([](P &, A &a) { a.lstrip = true; }), Contains("lstrip and rstrip of <A>"));
+  CHECK_THAT(told([](P &, A &a) { a.rstrip = true; }), Contains("lstrip and rstrip of <A>"));
+  CHECK_THAT(told([](P &, A &a) { a.single_word = true; }), Contains("single_word of <A>"));
+  CHECK_THAT(told([](P &p, A &) { p.ignore_merges = true; }), Contains("ignore_merges"));
+  CHECK_THAT(told([](P &p, A &) { p.missing_byte = MissingByte::Dropped; }),
+             Contains("bytes without a token"));
+  CHECK_THAT(told([](P &p, A &) { p.padding_side = Side::Left; }), Contains("padding_side"));
+  CHECK_THAT(told([](P &p, A &) { p.truncation_side = Side::Left; }), Contains("truncation_side"));
+}
