@@ -255,7 +255,8 @@ class TokenizerFiles(BadInput):
         vocabulary = fresh("larger")
         (vocabulary / "text.txt").write_text("".join(f"word{i} word{i} other{i} other{i}\n" for i in range(3000)))
         size = json.loads((copy / "config.json").read_text())["vocab_size"]
-        make("tokenizer", "train", "--vocab-size", size + 50, "--min-frequency", 1, "-o", copy, vocabulary / "text.txt")
+        make("tokenizer", "train", "--vocab-size", size + 50, "--min-frequency", 1, "-o", vocabulary / "v", vocabulary / "text.txt")
+        shutil.copytree(vocabulary / "v", copy, dirs_exist_ok=True)
         self.refused(copy, str(size))
 
 

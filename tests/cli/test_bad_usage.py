@@ -70,7 +70,17 @@ class Usage(TestCase):
                 (("tokenizer",), "train"),
                 (("tokenizer", "train", "-o", "x"), "FILES"),
                 (("tokenizer", "train", "--vocab-size", "5", "-o", "x", "y"), "--vocab-size"),
-                (("inspect", model, "--at", "batch"), "NAME=N")):
+                (("run", model, "--ids", "1", "--ids", "2"), "--ids is given 2 times, expected once"),
+                (("run", model, "--ids", "1", "--seed=1", "--seed=2"), "--seed is given 2 times"),
+                (("run", model, "--ids", "1", "--json=maybe"), "--json takes no value"),
+                (("run", model, "--ids", "1", "--max-new-tokens"), "--max-new-tokens: expected N after it, found nothing"),
+                (("tokenize", model, "--prompt", "a", "--pad-id", "one"), "--pad-id"),
+                (("bench", model, "-r", "few"), "-r"),
+                (("export", "x", "--format", "onnx", "-o", "y"), "--format: expected one of gguf,safetensors, found 'onnx'"),
+                (("run", model, "--ids", "1", "--device", "vulkan", "--emulate-limits", "nowhere.json"),
+                 "--emulate-limits: nowhere.json: No such file or directory"),
+                (("inspect", model, "--at", "batch=1"), "--at requires --cost"),
+                (("inspect", model, "--cost", "--at", "batch"), "NAME=N")):
             with self.subTest(args=args):
                 done = self.fails(*args, code=2, says=says)
                 self.assertRegex(done.err, r"\(see 'linnet( [a-z]+)* --help'\)\n$")

@@ -46,6 +46,50 @@ std::vector<std::string> commandNames(const CLI::App &command) {
   return names;
 }
 
+/// CLI11's messages, cut at `middle`, and what this program says instead: {0} is the part before `middle`,
+/// {1} the part behind it without `tail`.
+struct Wording {
+  std::string_view middle, tail, ours;
+};
+constexpr Wording kWordings[] = {
+    {": At Most 1 required but received ", "", "{0} is given {1} times, expected once"},
+    {": 1 required ", " missing", "{0}: expected {1} after it, found nothing"},
+    {": At least 1 required but received 0", "", "{0}: expected a value after it, found nothing"},
+    {" was given a disallowed flag override", "", "{0} takes no value"},
+    {": Should be true/false or a number", "", "{0} takes no value"},
+    {": too many inputs for a flag", "", "{0} takes no value"},
+    {": File does not exist: ", "", "{0}: {1}: No such file or directory"},
+    {": File is actually a directory: ", "", "{0}: {1}: expected a file, found a directory"},
+};
+
+std::string inOurWords(const std::string &message, const CLI::App &command) {
+  std::string_view text = message;
+  for (const Wording &wording : kWordings) {
+    size_t at = text.find(wording.middle);
+    if (at == std::string_view::npos || !text.ends_with(wording.tail)) continue;
+    std::string_view behind = text.substr(at + wording.middle.size());
+    behind.remove_suffix(std::min(behind.size(), wording.tail.size()));
+    if (!wording.tail.empty())
+      behind = behind.substr(0, behind.find(':')); // a type's name, not its validator's
+    return fmt::format(fmt::runtime(wording.ours), text.substr(0, at), behind);
+  }
+  constexpr std::string_view kConversion = "Could not convert: ", kEquals = " = ", kNoMember = " not in {";
+  size_t equals = text.find(kEquals), member = text.rfind(kNoMember), colon = text.find(": ");
+  if (text.starts_with(kConversion) && equals != std::string_view::npos) {
+    std::string name(text.substr(kConversion.size(), equals - kConversion.size()));
+    const CLI::Option *option = command.get_option_no_throw(name);
+    if (option && option->get_expected_max() == 0) return name + " takes no value"; // a flag
+    return fmt::format("{}: expected a whole number, found '{}'", name, text.substr(equals + kEquals.size()));
+  }
+  if (member != std::string_view::npos && text.ends_with('}') && colon < member) {
+    std::string_view names = text.substr(member + kNoMember.size());
+    names.remove_suffix(1);
+    return fmt::format("{}: expected one of {}, found '{}'", text.substr(0, colon), names,
+                       text.substr(colon + 2, member - colon - 2));
+  }
+  return message;
+}
+
 } // namespace
 
 std::shared_ptr<CLI::FormatterBase> helpFormatter() { return std::make_shared<Formatter>(); }
@@ -58,8 +102,9 @@ std::string helpOf(const CLI::App &app) {
 }
 
 std::string usageMessage(const CLI::App &app, const CLI::ParseError &error) {
-  std::string name, message = error.what();
+  std::string name;
   const CLI::App *command = deepest(app, name);
+  std::string message = inOurWords(error.what(), *command);
   std::vector<std::string> left = command->remaining();
   std::vector<std::string> commands = commandNames(*command);
   if (left.empty()) left = app.remaining();

@@ -1,19 +1,15 @@
 // linnet tokenizer train: a new byte-level BPE vocabulary from text.
 #include "arguments.h"
 #include "output.h"
-#include "signals.h"
 #include "support/error.h"
 #include "support/file.h"
 #include "support/json.h"
+#include "support/staging.h"
+#include "support/text.h"
 #include "tokenizer/train.h"
 #include "training/records.h"
 
-#include <cerrno>
-#include <cstdlib>
-#include <cstring>
-#include <filesystem>
 #include <memory>
-#include <unistd.h>
 
 namespace linnet::cli {
 namespace {
@@ -25,45 +21,32 @@ struct Options {
   bool json = false;
 };
 
-/// All files or none: written into a directory beside, then moved; a signal waits until that is done.
-Result<void> saveWhole(const Tokenizer &tokenizer, const std::string &directory) {
-  BlockSignals blocked;
-  std::string name = directory;
-  while (name.size() > 1 && name.back() == '/') name.pop_back();
-  std::string temporary = name + ".tmp-XXXXXX";
-  if (!mkdtemp(temporary.data())) return errorf("{}: cannot create: {}", directory, std::strerror(errno));
-  std::filesystem::permissions(temporary, std::filesystem::perms(0755));
-  std::error_code failed;
-  Result<void> saved = tokenizer.save(temporary);
-  if (saved && isDirectory(name)) {
-    for (auto &entry : std::filesystem::directory_iterator(temporary))
-      if (!failed)
-        std::filesystem::rename(entry.path(), name + "/" + entry.path().filename().string(), failed);
-  } else if (saved) {
-    std::filesystem::rename(temporary, name, failed);
+/// The texts of a file: its records where it has some, else all of it. `files` and `records` keep them alive.
+Result<void> readTexts(const std::string &path, std::vector<MappedFile> &files,
+                       std::vector<std::vector<training::Record>> &records,
+                       std::vector<std::string_view> &texts) {
+  if (path.ends_with(".json") || path.ends_with(".jsonl")) { // its texts, not its quotes and braces
+    LINNET_ASSIGN(std::vector<training::Record> list, training::readRecords(path));
+    records.push_back(std::move(list));
+    for (const training::Record &record : records.back()) texts.push_back(record.text);
+    return {};
   }
-  std::error_code ignored;
-  std::filesystem::remove_all(temporary, ignored);
-  if (saved && failed) return errorf("{}: cannot write: {}", directory, failed.message());
-  return saved;
+  LINNET_ASSIGN(MappedFile file, MappedFile::open(path));
+  LINNET_ASSIGN(std::string_view text, withoutByteOrderMark(file.text(), path));
+  if (text.empty()) return errorf("{}: expected text to learn from, found an empty file", path);
+  texts.push_back(text);
+  files.push_back(std::move(file));
+  return {};
 }
 
 Result<void> execute(Options &options) {
+  // First of all: a directory that cannot be written is told before anything is learned.
+  LINNET_ASSIGN(StagingDirectory staging, StagingDirectory::create(options.output));
   std::vector<MappedFile> files;
   std::vector<std::vector<training::Record>> records;
   std::vector<std::string_view> texts;
   uint64_t bytes = 0;
-  for (const std::string &path : options.files) {
-    if (path.ends_with(".json") || path.ends_with(".jsonl")) { // its texts, not its quotes and braces
-      LINNET_ASSIGN(std::vector<training::Record> list, training::readRecords(path));
-      records.push_back(std::move(list));
-      for (const training::Record &record : records.back()) texts.push_back(record.text);
-      continue;
-    }
-    LINNET_ASSIGN(MappedFile file, MappedFile::open(path));
-    texts.push_back(file.text());
-    files.push_back(std::move(file));
-  }
+  for (const std::string &path : options.files) LINNET_TRY(readTexts(path, files, records, texts));
   for (std::string_view text : texts) bytes += text.size();
   Progress progress;
   options.train.progress = [&](size_t done, size_t total) {
@@ -73,7 +56,8 @@ Result<void> execute(Options &options) {
   if (!options.special.empty()) options.train.special_tokens = options.special;
   LINNET_ASSIGN(Tokenizer tokenizer, trainBpe(texts, options.train));
   progress.clear();
-  LINNET_TRY(saveWhole(tokenizer, options.output));
+  LINNET_TRY(tokenizer.save(staging.path()));
+  LINNET_TRY(staging.commit());
   if (options.json)
     printJson({{"output", options.output}, {"vocab_size", tokenizer.size()}, {"text_bytes", bytes}});
   else
@@ -105,9 +89,7 @@ void addTokenizer(CLI::App &app, Action &action) {
   command->add_option("--special", options->special, "a special token; repeatable (default: <|endoftext|>)")
       ->allow_extra_args(false)
       ->type_name("TEXT");
-  command->add_option("-o,--output", options->output, "directory to write the files to")
-      ->required()
-      ->type_name("DIR");
+  command->add_option("-o,--output", options->output, "directory to make")->required()->type_name("DIR");
   command->add_flag("--json", options->json, "print one JSON object");
   command->footer(example("  linnet tokenizer train --vocab-size 300 -o vocabulary text.txt"));
   command->callback([options, &action] { action = [options] { return execute(*options); }; });
