@@ -4,12 +4,17 @@
 
 #include <algorithm>
 #include <cmath>
+#include <initializer_list>
+#include <string_view>
+#include <tuple>
 
 namespace linnet::training {
 namespace {
 
-constexpr double kWidth = 860, kHeight = 420, kLeft = 64, kRight = 72, kTop = 48, kBottom = 44;
-constexpr const char *kLossColour = "#3b6fb6", *kHeldOutColour = "#c4532d", *kRateColour = "#8a8a8a";
+constexpr double kWidth = 860, kLeft = 64, kRight = 72, kTop = 48, kBottom = 44;
+constexpr double kLossHeight = 328, kGap = 28, kMeasureHeight = 132; // of the two panels, and between them
+constexpr const char *kRawColour = "#b9cde6", *kLossColour = "#3b6fb6", *kHeldOutColour = "#c4532d",
+                     *kRateColour = "#8a8a8a", *kMeasureColour = "#3f8f5b";
 
 std::string escaped(const std::string &text) {
   std::string out;
@@ -49,31 +54,43 @@ double tickOf(double range, int parts) {
 struct Axis {
   double low = 0, high = 1, from = 0, to = 1; ///< values; places in the picture
   double at(double value) const { return from + (to - from) * (value - low) / (high - low); }
+
+  /// Widens [low, high] to ticks around the finite values of all `lists`.
+  void fit(std::initializer_list<const std::vector<CurvePoint> *> lists, int parts) {
+    low = INFINITY, high = -INFINITY;
+    for (const auto *points : lists)
+      for (const CurvePoint &p : *points) {
+        if (!std::isfinite(p.value)) continue;
+        low = std::min(low, p.value);
+        high = std::max(high, p.value);
+      }
+    if (!(low < high)) low = std::isfinite(low) ? low - 0.5 : 0, high = low + 1;
+    const double tick = tickOf(high - low, parts);
+    low = std::floor(low / tick) * tick;
+    high = std::ceil(high / tick) * tick;
+  }
 };
 
 class Picture {
 public:
   explicit Picture(const Curves &c)
-      : curves(c), loss(thinned(c.loss)), held_out(c.held_out), rate(c.learning_rate) {
+      : curves(c), raw(thinned(c.loss)), loss(thinned(smoothed(c.loss, spanOf(c.loss)))),
+        measure(c.accuracy.empty() ? c.perplexity : c.accuracy) {
     x.from = kLeft;
     x.to = kWidth - kRight;
-    y.from = r.from = kHeight - kBottom;
+    y.from = r.from = kTop + kLossHeight;
     y.to = r.to = kTop;
+    m.from = y.from + kGap + kMeasureHeight;
+    m.to = y.from + kGap;
+    bottom = measure.empty() ? y.from : m.from;
     int64_t last = 1;
-    double low = INFINITY, high = -INFINITY, fastest = 0;
-    for (const auto *points : {&loss, &held_out})
-      for (const CurvePoint &p : *points) {
-        last = std::max(last, p.step);
-        if (!std::isfinite(p.value)) continue;
-        low = std::min(low, p.value);
-        high = std::max(high, p.value);
-      }
-    for (const CurvePoint &p : rate) fastest = std::max(fastest, p.value);
-    if (!(low < high)) low = std::isfinite(low) ? low - 0.5 : 0, high = low + 1;
+    double fastest = 0;
+    for (const CurvePoint &p : raw) last = std::max(last, p.step);
+    for (const CurvePoint &p : c.held_out) last = std::max(last, p.step);
+    for (const CurvePoint &p : c.learning_rate) fastest = std::max(fastest, p.value);
     x.high = static_cast<double>(last);
-    double tick = tickOf(high - low, 6);
-    y.low = std::floor(low / tick) * tick;
-    y.high = std::ceil(high / tick) * tick;
+    y.fit({&raw, &c.held_out}, kLossTicks);
+    m.fit({&measure}, kMeasureTicks);
     r.high = fastest > 0 ? fastest * 1.05 : 1;
   }
 
@@ -82,38 +99,54 @@ public:
                        "height=\"{1}\" font-family=\"sans-serif\" font-size=\"12\">\n"
                        "<title>{2}</title>\n<rect width=\"{0}\" height=\"{1}\" fill=\"#ffffff\"/>\n"
                        "<text x=\"{3}\" y=\"20\" font-size=\"14\">{2}</text>\n",
-                       kWidth, kHeight, escaped(curves.title), kLeft);
-    grid();
-    line(rate, r, kRateColour, 1);
-    line(loss, y, kLossColour, 1.5);
-    line(held_out, y, kHeldOutColour, 1.5);
-    for (const CurvePoint &p : held_out)
-      if (std::isfinite(p.value))
-        body += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"2.5\" fill=\"{}\"/>\n",
-                            x.at(static_cast<double>(p.step)), y.at(p.value), kHeldOutColour);
+                       kWidth, bottom + kBottom, escaped(curves.title), kLeft);
+    levels(y, kLossTicks);
+    if (!measure.empty()) levels(m, kMeasureTicks);
+    steps();
+    rates();
+    line(curves.learning_rate, r, kRateColour, 1);
+    line(raw, y, kRawColour, 1);
+    line(loss, y, kLossColour, 1.8);
+    marked(curves.held_out, y, kHeldOutColour);
+    marked(measure, m, kMeasureColour);
     legend();
     return body + "</svg>\n";
   }
 
 private:
+  static constexpr int kLossTicks = 6, kMeasureTicks = 4;
+
+  /// Of the smoothed curve: a thirtieth of the run, and no smoothing of a few points.
+  static double spanOf(const std::vector<CurvePoint> &points) {
+    constexpr double kPart = 30;
+    return std::max(1.0, static_cast<double>(points.size()) / kPart);
+  }
+
   void text(double px, double py, const char *anchor, const std::string &what, const char *fill = "#333333") {
     body += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\" fill=\"{}\">{}</text>\n", px, py,
                         anchor, fill, what);
   }
 
-  void grid() {
-    double tick = tickOf(y.high - y.low, 6);
-    for (int i = 0; y.low + i * tick <= y.high + tick / 2; ++i) {
-      double value = y.low + i * tick, place = y.at(value);
+  /// Horizontal lines with their values.
+  void levels(const Axis &axis, int parts) {
+    double tick = tickOf(axis.high - axis.low, parts);
+    for (int i = 0; axis.low + i * tick <= axis.high + tick / 2; ++i) {
+      double value = axis.low + i * tick, place = axis.at(value);
       body += fmt::format("<line x1=\"{}\" y1=\"{:.1f}\" x2=\"{}\" y2=\"{:.1f}\" stroke=\"#e4e4e4\"/>\n",
                           x.from, place, x.to, place);
       text(x.from - 6, place + 4, "end", fmt::format("{:.4g}", value));
     }
+  }
+
+  void steps() {
     double step = std::max(1.0, tickOf(x.high, 8));
     for (double value = 0; value <= x.high; value += step)
-      text(x.at(value), y.from + 18, "middle", fmt::format("{:.0f}", value));
-    text((x.from + x.to) / 2, kHeight - 8, "middle", "step");
-    if (rate.empty()) return;
+      text(x.at(value), bottom + 18, "middle", fmt::format("{:.0f}", value));
+    text((x.from + x.to) / 2, bottom + kBottom - 8, "middle", "step");
+  }
+
+  void rates() {
+    if (curves.learning_rate.empty()) return;
     for (double part : {0.0, 0.5, 1.0})
       text(x.to + 6, r.at(part * r.high / 1.05) + 4, "start", fmt::format("{:.2g}", part * r.high / 1.05),
            kRateColour);
@@ -133,27 +166,58 @@ private:
                           width);
   }
 
+  /// A line with a dot for each point.
+  void marked(const std::vector<CurvePoint> &points, const Axis &axis, const char *colour) {
+    line(points, axis, colour, 1.5);
+    for (const CurvePoint &p : points)
+      if (std::isfinite(p.value))
+        body += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"2.5\" fill=\"{}\"/>\n",
+                            x.at(static_cast<double>(p.step)), axis.at(p.value), colour);
+  }
+
   void legend() {
+    constexpr double kSwatch = 18, kLetter = 6.2, kBetween = 30;
     double place = x.from;
-    for (auto [name, colour, there] : {std::tuple("training loss", kLossColour, !loss.empty()),
-                                       std::tuple("held-out loss", kHeldOutColour, !held_out.empty()),
-                                       std::tuple("learning rate (right)", kRateColour, !rate.empty())}) {
+    const char *measured =
+        curves.accuracy.empty() ? "held-out perplexity (below)" : "held-out accuracy (below)";
+    for (auto [name, colour, there] :
+         {std::tuple("training loss", kRawColour, !raw.empty()),
+          std::tuple("smoothed", kLossColour, !loss.empty()),
+          std::tuple("held-out loss", kHeldOutColour, !curves.held_out.empty()),
+          std::tuple(measured, kMeasureColour, !measure.empty()),
+          std::tuple("learning rate (right)", kRateColour, !curves.learning_rate.empty())}) {
       if (!there) continue;
       body +=
           fmt::format("<line x1=\"{0}\" y1=\"34\" x2=\"{1}\" y2=\"34\" stroke=\"{2}\" stroke-width=\"2\"/>\n",
-                      place, place + 18, colour);
-      text(place + 23, 38, "start", name);
-      place += 150;
+                      place, place + kSwatch, colour);
+      text(place + kSwatch + 5, 38, "start", name);
+      place += kSwatch + kBetween + kLetter * static_cast<double>(std::string_view(name).size());
     }
   }
 
   const Curves &curves;
-  std::vector<CurvePoint> loss, held_out, rate;
-  Axis x, y, r;
+  std::vector<CurvePoint> raw, loss;
+  const std::vector<CurvePoint> &measure;
+  Axis x, y, r, m;
+  double bottom = 0; ///< of the lowest panel
   std::string body;
 };
 
 } // namespace
+
+std::vector<CurvePoint> smoothed(const std::vector<CurvePoint> &points, double span) {
+  const double keep = 1 - 2 / (span + 1); // the usual meaning of an exponential average's span
+  std::vector<CurvePoint> out;
+  double sum = 0, weight = 0;
+  for (const CurvePoint &p : points) {
+    if (std::isfinite(p.value)) {
+      sum = keep * sum + p.value;
+      weight = keep * weight + 1;
+    }
+    out.push_back({p.step, weight > 0 ? sum / weight : p.value});
+  }
+  return out;
+}
 
 std::string curvesSvg(const Curves &curves) { return Picture(curves).draw(); }
 

@@ -1,4 +1,4 @@
-// A run as a picture: losses and the learning rate over the steps, as SVG.
+// A run as a picture: losses, the learning rate, and accuracy or perplexity over the steps, as SVG.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -14,9 +14,16 @@ struct CurvePoint {
 struct Curves {
   std::string title;
   std::vector<CurvePoint> loss, held_out, learning_rate;
+  std::vector<CurvePoint> accuracy, perplexity; ///< of the held-out part; one of them is empty
 };
 
-/// A page of 860 x 420. With more than 600 steps each point of the losses is the mean of a run of steps.
+/// The mean of the points so far, with weights that fall by a constant factor from each point to the one
+/// before: an exponential moving average over about `span` points, without the start's pull towards 0.
+std::vector<CurvePoint> smoothed(const std::vector<CurvePoint> &points, double span);
+
+/// A page 860 wide: losses and the learning rate above, accuracy or perplexity below if there is any. The
+/// training loss is drawn raw and smoothed. With more than 600 steps each point of it is the mean of a run of
+/// steps.
 std::string curvesSvg(const Curves &curves);
 
 } // namespace linnet::training

@@ -301,7 +301,7 @@ private:
                 : std::max<int64_t>(1, std::llround(options.epochs * static_cast<double>(to_an_epoch)));
     report.steps = steps;
     if (events.planned) events.planned(steps);
-    evaluate_every = options.evaluate_every ? options.evaluate_every : to_an_epoch;
+    evaluate_every = options.evaluate_every ? options.evaluate_every : evaluationsEvery(steps, to_an_epoch);
   }
 
   TrainerOptions trainerOptions(const Batches &batches) const {
@@ -312,9 +312,12 @@ private:
     trainer.evaluate_every = batches.held_out ? evaluate_every : 0;
     trainer.patience = options.patience;
     trainer.checkpoint_every = options.checkpoint_every;
-    trainer.title = fmt::format("{}, {}", std::filesystem::path(options.output).filename().string(),
-                                methodName(options.method));
+    trainer.title = options.title.empty() ? title() : options.title;
     return trainer;
+  }
+  std::string title() const {
+    return fmt::format("{} finetuned on {} ({}, {})", shortName(options.model), shortName(options.data),
+                       options.task == Task::Classify ? "classify" : "lm", methodName(options.method));
   }
 
   Result<void> finish(CompiledProgram &program, const Batches &batches, RunDirectory &directory) {
@@ -400,9 +403,18 @@ double defaultRate(Method method) {
   return 1e-4;
 }
 
+int64_t evaluationsEvery(int64_t steps, int64_t steps_to_an_epoch) {
+  constexpr int64_t kLeastPoints = 10;
+  return std::max<int64_t>(1, std::min(steps_to_an_epoch, steps / kLeastPoints));
+}
+
+std::string shortName(const std::string &path) {
+  std::filesystem::path whole = std::filesystem::path(path).lexically_normal();
+  return (whole.has_filename() ? whole : whole.parent_path()).filename().string();
+}
+
 Result<FinetuneReport> finetune(const CompilerApi &compiler, const FinetuneOptions &options,
                                 const FinetuneEvents &events) {
-
   return Run(compiler, options, events).go();
 }
 

@@ -48,10 +48,12 @@ struct FinetuneOptions {
   double lr = 0, min_lr = 0, warmup = 0.05; ///< lr 0: the method's default; warmup: share of the steps
   Decay decay = Decay::Cosine;
   double weight_decay = 0.01, clip = 1, layer_decay = 1, l2sp = 0;
-  double dropout = 0;                                               ///< rate; not with head and layers
-  bool decay_all = false;                                           ///< also biases and layer norms
-  int64_t evaluate_every = 0, patience = 0, checkpoint_every = 100; ///< evaluate_every 0: each epoch
+  double dropout = 0;     ///< rate; not with head and layers
+  bool decay_all = false; ///< also biases and layer norms
+  int64_t evaluate_every = 0, patience = 0,
+          checkpoint_every = 100; ///< evaluate_every 0: see evaluationsEvery()
 
+  std::string title;    ///< of the curves; empty: model, data, task and method
   std::string original; ///< a text to measure the language model's loss on, before and after
   std::string device = "cpu", dtype = "f32", save_dtype = "f32";
   int threads = 0;
@@ -82,6 +84,11 @@ struct FinetuneReport {
 
 /// Learning rate where none is given.
 double defaultRate(Method method);
+/// Steps between evaluations where none are given: an epoch, or a tenth of the run if that is less, so that
+/// even a run of one epoch has a curve.
+int64_t evaluationsEvery(int64_t steps, int64_t steps_to_an_epoch);
+/// "stories.json" of "data/stories.json" and "model" of "runs/model/".
+std::string shortName(const std::string &path);
 
 Result<FinetuneReport> finetune(const CompilerApi &compiler, const FinetuneOptions &options,
                                 const FinetuneEvents &events);

@@ -185,6 +185,8 @@ Curves curvesOf(const std::string &log_text) {
     add("loss", curves.loss);
     add("held_out_loss", curves.held_out);
     add("lr", curves.learning_rate);
+    add("held_out_accuracy", curves.accuracy);
+    add("held_out_perplexity", curves.perplexity);
   }
   return curves;
 }

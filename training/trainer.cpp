@@ -1,12 +1,24 @@
 #include "training/trainer.h"
 #include "support/error.h"
 #include "support/json.h"
+#include "training/metrics.h"
 
 #include <chrono>
 #include <cmath>
 
 namespace linnet::training {
 namespace {
+
+/// How many rows have their label's score as the largest. A label of -1 does not count.
+int64_t rightLabels(const Batch &batch, std::span<const float> scores) {
+  const size_t width = scores.size() / batch.labels.size();
+  int64_t right = 0;
+  for (size_t row = 0; row < batch.labels.size(); ++row)
+    right += batch.labels[row] >= 0 &&
+             argmax(scores.subspan(row * width, width)) == static_cast<size_t>(batch.labels[row]);
+  return right;
+}
+
 double seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
@@ -15,19 +27,29 @@ double seconds() {
 Result<MeanLoss> meanLoss(TrainingProgram &program, const BatchSource &source, const ScoreVisitor &visit,
                           const std::function<bool()> &interrupted) {
   double sum = 0;
-  int64_t counted = 0;
+  int64_t counted = 0, right = 0;
+  bool scored = false;
   for (int64_t i = 0; i < source.count(); ++i) {
     if (interrupted && interrupted()) return Error{"interrupted"};
     Batch batch = source.at(0, i);
     LINNET_ASSIGN(Evaluation found, program.evaluate(batch));
-    if (!std::isfinite(found.loss_sum)) return MeanLoss{found.loss_sum, Replay{std::move(batch)}};
+    if (!std::isfinite(found.loss_sum)) return MeanLoss{found.loss_sum, {}, Replay{std::move(batch)}};
     sum += found.loss_sum;
     counted += batch.counted;
+    if (!found.scores.empty()) {
+      scored = true;
+      right += rightLabels(batch, found.scores);
+    }
     if (visit) visit(batch, found.scores);
   }
   if (!counted) return Error{"no label of the held-out part counts"};
-  return MeanLoss{sum / static_cast<double>(counted), {}};
+  const auto all = static_cast<double>(counted);
+  MeanLoss mean{sum / all, {}, {}};
+  if (scored) mean.accuracy = static_cast<double>(right) / all;
+  return mean;
 }
+
+double EvaluationReport::perplexity() const { return std::exp(loss); }
 
 Trainer::Trainer(TrainingProgram &program, const BatchSource &train, const BatchSource *held_out,
                  RunDirectory &directory, TrainerOptions options, TrainerEvents events)
@@ -143,8 +165,14 @@ Result<bool> Trainer::evaluate() {
   } else {
     ++now.worse;
   }
-  LINNET_TRY(directory.log({{"step", now.step}, {"held_out_loss", loss}, {"best", best}}));
-  if (events.evaluated) events.evaluated(now.step, loss, best);
+  const EvaluationReport report{now.step, loss, mean->accuracy, best};
+  Json line = {{"step", now.step}, {"held_out_loss", loss}, {"best", best}};
+  if (report.accuracy)
+    line["held_out_accuracy"] = *report.accuracy;
+  else
+    line["held_out_perplexity"] = report.perplexity();
+  LINNET_TRY(directory.log(line));
+  if (events.evaluated) events.evaluated(report);
   stale = saved == now.step;
   return true;
 }

@@ -28,9 +28,18 @@ struct StepReport {
   int64_t counted = 0; ///< labels in it
 };
 
+struct EvaluationReport {
+  int64_t step = 0;
+  double loss = 0;
+  std::optional<double> accuracy; ///< of a classifier: share of right labels
+  bool best = false;              ///< the least loss so far
+
+  double perplexity() const; ///< of a language model
+};
+
 struct TrainerEvents {
   std::function<void(const StepReport &)> step;
-  std::function<void(int64_t step, double loss, bool best)> evaluated;
+  std::function<void(const EvaluationReport &)> evaluated;
   /// Asked between micro-batches and between the batches of an evaluation; true: what the current step or
   /// evaluation has done is dropped, a checkpoint is written, run() gives Stop::Interrupted.
   std::function<bool()> interrupted;
@@ -78,6 +87,7 @@ private:
 
 struct MeanLoss {
   double loss = 0;
+  std::optional<double> accuracy; ///< share of the counted labels with the largest score, if there are scores
   std::optional<Replay> not_finite; ///< the first batch whose loss is not finite; `loss` is its loss then
 };
 /// Mean loss over all batches of a source; scores to `visit` where it is set.

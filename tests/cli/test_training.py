@@ -1,5 +1,5 @@
 """linnet finetune and linnet train: small models, generated data."""
-import random, resource, time
+import math, random, resource, time
 from harness import *
 
 
@@ -41,9 +41,24 @@ class Finetune(TestCase):
                 losses = [line for line in map(json.loads, (to / "run/log.jsonl").read_text().splitlines())]
                 first, last = losses[0]["held_out_loss"], report["held_out_loss"]
                 self.assertLess(last, 0.7 * first)
-                self.assertIn("</svg>", (to / "run/curves.svg").read_text())
+                evaluations = [line for line in losses if "held_out_loss" in line]
+                self.assertGreater(len(evaluations), 10)
+                best = [line for line in evaluations if line["best"]][-1]
+                self.assertAlmostEqual(best["held_out_accuracy"], report["accuracy"], places=6)
+                curves = (to / "run/curves.svg").read_text()
+                self.assertIn(f"<title>model finetuned on messages.tsv (classify, {method[0]})</title>", curves)
+                self.assertIn("held-out accuracy", curves)
                 measured = self.succeeds("classify", to, "--file", data(), "--labels", "--json").json["measures"]
                 self.assertGreater(measured["accuracy"], 0.9)
+
+    def test_progress_is_logged_where_there_is_no_terminal(self):
+        arguments = classify_arguments("--method", "full", "--steps", 12, "-o", fresh("progress") / "m")
+        err = self.succeeds(*arguments, "--progress-every", 0.0001).err
+        self.assertRegex(err, r"(?m)^linnet: \d+% 6/12 loss \d+\.\d{4} lr \S+ held \d+\.\d{4}, about \d+ s left$")
+        self.assertRegex(err, r"(?m)^linnet: step 6: held-out loss \d+\.\d{4}, accuracy [01]\.\d{4}")
+        arguments[-1] = fresh("progress") / "m"
+        self.assertNotRegex(self.succeeds(*arguments, "--progress-every", 0).err, r"(?m)^linnet: \d+%")
+        self.fails(*arguments, "--progress-every", -1, code=2, says="--progress-every")
 
     def test_only_what_was_chosen_changes(self):
         to = fresh("partial") / "m"
@@ -153,6 +168,10 @@ class Train(TestCase):
         to = fresh("train") / "m"
         report = self.succeeds(*self.arguments(to, "--steps", 120, "--lr", 3e-3, "--save-dtype", "bf16")).json
         self.assertLess(report["held_out_loss"], 1.5)
+        self.assertIn("<title>tiny trained on text.txt</title>", (to / "run/curves.svg").read_text())
+        evaluations = [line for line in map(json.loads, (to / "run/log.jsonl").read_text().splitlines()) if "held_out_loss" in line]
+        for line in evaluations:
+            self.assertAlmostEqual(line["held_out_perplexity"], math.exp(line["held_out_loss"]), delta=1e-6 * line["held_out_perplexity"])
         self.assertIn("the cat sat", self.succeeds("run", to, "--prompt", "once upon", "--max-new-tokens", 40).out)
 
     def test_stopped_by_ctrl_c_and_resumed_it_is_the_run_that_never_was(self):

@@ -54,7 +54,13 @@ public:
     gradient = kept;
     calls = count;
     if (++evaluations == held_out_poison_at) return Evaluation{std::nan(""), {}};
-    return Evaluation{*loss * (worsening ? evaluations : 1), {}};
+    Evaluation found{*loss * (worsening ? evaluations : 1), {}};
+    for (size_t row = 0; scores && row < batch.labels.size(); ++row) {
+      const float *x = &batch.features[2 * row];
+      float margin = w[0] * x[0] + w[1] * x[1] + w[2];
+      found.scores.insert(found.scores.end(), {-margin, margin});
+    }
+    return found;
   }
   const std::vector<StateInfo> &states() const override {
     static const std::vector<StateInfo> list = {{"param.w", {3}}, {"m.w", {3}}};
@@ -76,7 +82,7 @@ public:
 
   std::array<float, 3> w = {}, m = {};
   int64_t calls = 0, poison_at = -1, updates = 0, infinite_at = -1;
-  bool worsening = false;
+  bool worsening = false, scores = false;
   int evaluations = 0, held_out_poison_at = -1;
   std::optional<Quantity> traced;
   std::vector<Replay> replays;
@@ -152,9 +158,27 @@ TEST_CASE("a run learns, logs every step, and ends with the best parameters") {
   auto lines = logOf(scratch.run("a"));
   CHECK(lines.size() == 60 + 7);
   CHECK(lines.front()["held_out_loss"] == Approx(std::log(2.0)));
+  CHECK(lines.front()["held_out_perplexity"] == Approx(2));
+  CHECK(lines.back()["held_out_perplexity"] == Approx(std::exp(run.state.best_loss)));
   CHECK(run.state.best_loss < 0.6);
   std::string picture = *readTextFile(scratch.run("a") + "/curves.svg");
   CHECK(picture.find("held-out loss") != std::string::npos);
+}
+
+TEST_CASE("a classifier's accuracy is measured at each evaluation") {
+  Scratch scratch;
+  Run run;
+  run.program.scores = true;
+  std::vector<double> reported;
+  run.events.evaluated = [&](const EvaluationReport &report) { reported.push_back(report.accuracy.value()); };
+  REQUIRE(run.go(scratch.run("a")).ok());
+  std::vector<double> logged;
+  for (const Json &line : logOf(scratch.run("a")))
+    if (line.contains("held_out_loss")) logged.push_back(line["held_out_accuracy"]);
+  CHECK(logged == reported);
+  CHECK(logged.size() == 7);
+  CHECK(logged.front() == Approx(16.0 / 31)); // equal scores: the first label, which 16 of 31 have
+  CHECK(logged.back() > 0.7);
 }
 
 TEST_CASE("a run that was stopped anywhere and resumed is the run that never was") {

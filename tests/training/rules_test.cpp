@@ -1,6 +1,7 @@
 // Learning rates, choices of parameters, measures, pictures.
 #include "tests/catch.h"
 #include "training/curves.h"
+#include "training/finetune.h"
 #include "training/metrics.h"
 #include "training/run_directory.h"
 #include "training/schedule.h"
@@ -51,6 +52,16 @@ TEST_CASE("learning rates rise, then fall as asked") {
         "unknown schedule \"steps\"; there are constant, linear, cosine");
 }
 
+TEST_CASE("a run is evaluated often enough for a curve") {
+  CHECK(evaluationsEvery(3075, 123) == 123);
+  CHECK(evaluationsEvery(120, 60) == 12);
+  CHECK(evaluationsEvery(3, 1000) == 1);
+  CHECK(evaluationsEvery(1000, 1) == 1);
+  CHECK(shortName("data/stories.json") == "stories.json");
+  CHECK(shortName("runs/model/") == "model");
+  CHECK(shortName("model") == "model");
+}
+
 TEST_CASE("patterns choose parameters") {
   CHECK(matchesPattern("h.{10,11}.*", "h.10.ln_1.weight"));
   CHECK(!matchesPattern("h.{10,11}.*", "h.1.ln_1.weight"));
@@ -99,22 +110,42 @@ TEST_CASE("a confusion matrix and what follows from it") {
   CHECK(Confusion(3).f1(2) == 0);
   std::vector<float> scores = {1, 3, 3};
   CHECK(argmax(scores) == 1);
-  CHECK(softmax(scores)[1] == Approx(std::exp(2.0) / (1 + 2 * std::exp(2.0))));
 }
 
 TEST_CASE("curves are drawn from a log, whatever is in it") {
   std::string log;
   for (int step = 1; step <= 2000; ++step)
     log += fmt::format("{{\"step\": {}, \"loss\": {}, \"lr\": 0.001}}\n", step, 5.0 / step);
-  log += "{\"step\": 2000, \"held_out_loss\": 0.5}\nnot json\n{\"step\": 7}\n";
+  log += "{\"step\": 1000, \"held_out_loss\": 0.6, \"held_out_accuracy\": 0.75}\n"
+         "{\"step\": 2000, \"held_out_loss\": 0.5, \"held_out_accuracy\": 0.8}\nnot json\n{\"step\": 7}\n";
   Curves curves = curvesOf(log);
   CHECK(curves.loss.size() == 2000);
-  CHECK(curves.held_out.size() == 1);
+  CHECK(curves.held_out.size() == 2);
+  CHECK(curves.accuracy.size() == 2);
+  CHECK(curves.perplexity.empty());
   curves.title = "a < b";
   curves.loss[1000].value = NAN;
   std::string picture = curvesSvg(curves);
   CHECK(picture.find("a &lt; b") != std::string::npos);
   CHECK(picture.find("nan") == std::string::npos);
   CHECK(picture.size() < 60000);
+  CHECK(picture.find("held-out accuracy") != std::string::npos);
+  CHECK(picture.find("smoothed") != std::string::npos);
+  CHECK(picture.find("perplexity") == std::string::npos);
   CHECK(curvesSvg({}).find("</svg>") != std::string::npos);
+}
+
+TEST_CASE("a smoothed curve is the mean of what was seen, and forgets") {
+  std::vector<CurvePoint> noisy;
+  for (int step = 1; step <= 300; ++step)
+    noisy.push_back({step, (step <= 200 ? 4 : 1) + (step % 2 ? 0.5 : -0.5)});
+  std::vector<CurvePoint> smooth = smoothed(noisy, 20);
+  REQUIRE(smooth.size() == noisy.size());
+  CHECK(smooth[0].value == noisy[0].value);
+  CHECK(smooth[199].step == 200);
+  CHECK(smooth[199].value == Approx(4).margin(0.05));
+  CHECK(smooth[299].value == Approx(1).margin(0.05));
+  CHECK(smoothed(noisy, 1)[7].value == noisy[7].value);
+  noisy[5].value = NAN;
+  CHECK(smoothed(noisy, 20)[5].value == smoothed(noisy, 20)[4].value);
 }

@@ -98,7 +98,13 @@ bool stderrIsTerminal() {
 }
 
 void Progress::show(std::string_view what, double fraction) {
-  if (!stderrIsTerminal()) return;
+  if (!stderrIsTerminal()) {
+    if (auto now = std::chrono::steady_clock::now(); every > 0 && now >= next) {
+      note(fmt::format("{:.0f}% {}", std::clamp(fraction, 0.0, 1.0) * 100, what));
+      next = now + std::chrono::duration<double>(every);
+    }
+    return;
+  }
   constexpr int kCells = 24;
   fraction = std::clamp(fraction, 0.0, 1.0);
   int full = static_cast<int>(fraction * kCells);

@@ -3,6 +3,7 @@
 #pragma once
 #include "support/json_fwd.h"
 #include "support/result.h"
+#include <chrono>
 #include <cstdint>
 #include <fmt/format.h>
 #include <string>
@@ -30,15 +31,20 @@ void printError(std::string_view message);
 void note(std::string_view message);
 bool stderrIsTerminal();
 
-/// A line on a terminal's standard error that shows how far something is; nothing in a pipe.
+/// Shows on standard error how far something is: a line that changes on a terminal; elsewhere a line each
+/// `every` seconds, or none if that is 0.
 class Progress {
 public:
+  explicit Progress(double every = 0)
+      : every(every), next(std::chrono::steady_clock::now() + std::chrono::duration<double>(every)) {}
   /// `fraction` from 0 to 1.
   void show(std::string_view what, double fraction);
   void clear();
   ~Progress() { clear(); }
 
 private:
+  double every;
+  std::chrono::time_point<std::chrono::steady_clock, std::chrono::duration<double>> next; ///< line in a log
   std::string last;
 };
 

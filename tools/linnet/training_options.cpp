@@ -20,6 +20,14 @@ CLI::Option *number(CLI::App &command, const char *name, T &value, const char *h
 
 constexpr int64_t kMany = int64_t(1) << 40;
 
+/// "40 s", "3 min", "2.5 h".
+std::string durationText(double seconds) {
+  constexpr double kMinute = 60, kHour = 3600;
+  if (seconds < 2 * kMinute) return fmt::format("{:.0f} s", seconds);
+  if (seconds < 2 * kHour) return fmt::format("{:.0f} min", seconds / kMinute);
+  return fmt::format("{:.1f} h", seconds / kHour);
+}
+
 const char *stopName(Stop stop) {
   return stop == Stop::Finished ? "finished" : stop == Stop::Early ? "early" : "interrupted";
 }
@@ -109,11 +117,15 @@ void TrainingOption::add(CLI::App &command) {
   number(command, "--clip", run.clip, "largest norm of the gradient; 0: any", 0.0, 1e9);
   number(command, "--patience", run.patience,
          "evaluations without a lesser held-out loss before it stops; 0: never", int64_t(0), kMany);
-  command.add_option("--evaluate-every", run.evaluate_every, "steps (default: each epoch)")
+  command
+      .add_option("--evaluate-every", run.evaluate_every,
+                  "steps (default: each epoch, and at least ten times a run)")
       ->check(CLI::Range(int64_t(1), kMany).description(""))
       ->type_name("N");
   number(command, "--checkpoint-every", run.checkpoint_every, "steps; 0: only when it ends", int64_t(0),
          kMany);
+  number(command, "--progress-every", progress_every,
+         "seconds between lines of progress if standard error is not a terminal; 0: none", 0.0, 1e6);
   device.add(command);
   command.add_option("--dtype", run.dtype, "of the matmuls' operands: f32 or bf16; weights and sums are f32")
       ->check(CLI::IsMember({"f32", "bf16"}).description(""))
@@ -141,9 +153,10 @@ Result<void> runTraining(const TrainingOption &options, const std::string &comma
   LINNET_TRY(options.trace.check());
   LINNET_ASSIGN(const CompilerApi *api, compiler(command));
   NoteSignals noted;
-  Progress progress;
+  Progress progress(options.progress_every);
   FinetuneEvents events;
-  int64_t steps = 0;
+  int64_t steps = 0, done = 0; // done: by this process
+  double seconds = 0;          // that they took
   double held_out = 0;
   bool measured = false;
   events.note = [&](const std::string &line) {
@@ -156,13 +169,20 @@ Result<void> runTraining(const TrainingOption &options, const std::string &comma
   events.trainer.step = [&](const StepReport &report) {
     std::string line = fmt::format("{}/{} loss {:.4f} lr {:.2g}", report.step, steps, report.loss, report.lr);
     if (measured) line += fmt::format(" held {:.4f}", held_out);
+    ++done, seconds += report.seconds;
+    if (!stderrIsTerminal())
+      line += fmt::format(", about {} left", durationText(static_cast<double>(steps - report.step) * seconds /
+                                                          static_cast<double>(done)));
     progress.show(line, static_cast<double>(report.step) / static_cast<double>(std::max<int64_t>(steps, 1)));
   };
-  events.trainer.evaluated = [&](int64_t step, double loss, bool best) {
-    held_out = loss;
+  events.trainer.evaluated = [&](const EvaluationReport &report) {
+    held_out = report.loss;
     measured = true;
     progress.clear();
-    note(fmt::format("step {}: held-out loss {:.4f}{}", step, loss, best ? ", the best so far" : ""));
+    std::string measure = report.accuracy ? fmt::format("accuracy {:.4f}", *report.accuracy)
+                                          : fmt::format("perplexity {:.4g}", report.perplexity());
+    note(fmt::format("step {}: held-out loss {:.4f}, {}{}", report.step, report.loss, measure,
+                     report.best ? ", the best so far" : ""));
   };
   events.profiler = options.trace.profiler();
   LINNET_ASSIGN(FinetuneReport report, finetune(*api, options.run, events));

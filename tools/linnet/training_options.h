@@ -14,6 +14,7 @@ struct TrainingOption {
   DeviceOption device;
   TraceOption trace;
   bool json = false;
+  double progress_every = 10; ///< seconds, where standard error is not a terminal; 0: no lines
 
   /// Data, sizes, learning rate, safeguards, output.
   void add(CLI::App &command);
@@ -21,7 +22,7 @@ struct TrainingOption {
   Result<void> resolve();
 };
 
-/// Runs it with progress on a terminal and prints the report.
+/// Runs it with progress on standard error and prints the report.
 Result<void> runTraining(const TrainingOption &options, const std::string &command);
 
 } // namespace linnet::cli

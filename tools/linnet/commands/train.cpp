@@ -33,6 +33,9 @@ Result<void> execute(Options &options) {
     LINNET_TRY(api->initModel(init));
   }
   options.run.model = untrained;
+  options.run.title = fmt::format(
+      "{} trained on {}", options.config.empty() ? options.preset : training::shortName(options.config),
+      training::shortName(options.run.data));
   return runTraining(options, "linnet train");
 }
 
