@@ -1,7 +1,10 @@
 // Failures as values: a Result holds a T or an Error whose message says what was expected, what was found and
 // where.
 #pragma once
+#include <cstdio>
+#include <cstdlib>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <variant>
@@ -13,11 +16,31 @@ struct Error {
   std::string message;
 };
 
+/// Thrown where a Result is used wrongly. what() is the Error's message if the value of a failure was taken.
+class BadResult : public std::logic_error {
+public:
+  using std::logic_error::logic_error;
+};
+
+/// Without exceptions: prints the message and ends the process.
+[[noreturn]] inline void throwBadResult(const std::string &message) {
+#if defined(__cpp_exceptions)
+  throw BadResult(message);
+#else
+  std::fprintf(stderr, "linnet: %s\n", message.c_str());
+  std::abort();
+#endif
+}
+
+inline constexpr const char *kNoError = "error() of a Result that succeeded";
+
 /// A value or the reason there is none.
 ///
 ///   Result<Model> model = Model::load(path);
 ///   if (!model) return model.error();
 ///   use(*model);
+///
+/// Taking the value of a failure throws BadResult with the Error's message.
 template <class T> class [[nodiscard]] Result {
 public:
   Result(T value) : state(std::in_place_index<0>, std::move(value)) {}
@@ -25,14 +48,23 @@ public:
   /// Any other Result's failure converts by way of its Error.
   explicit operator bool() const { return state.index() == 0; }
   bool ok() const { return state.index() == 0; }
-  T &operator*() & { return std::get<0>(state); }
-  const T &operator*() const & { return std::get<0>(state); }
-  T &&operator*() && { return std::get<0>(std::move(state)); }
-  T *operator->() { return &std::get<0>(state); }
-  const T *operator->() const { return &std::get<0>(state); }
-  const Error &error() const { return std::get<1>(state); }
+  T &operator*() & { return const_cast<T &>(*require()); }
+  const T &operator*() const & { return *require(); }
+  T &&operator*() && { return std::move(**this); }
+  T *operator->() { return &**this; }
+  const T *operator->() const { return require(); }
+  const Error &error() const {
+    const Error *error = std::get_if<1>(&state);
+    if (!error) throwBadResult(kNoError);
+    return *error;
+  }
 
 private:
+  const T *require() const {
+    const T *value = std::get_if<0>(&state);
+    if (!value) throwBadResult(error().message);
+    return value;
+  }
   std::variant<T, Error> state;
 };
 
@@ -43,7 +75,10 @@ public:
   Result(Error error) : failure(std::move(error)) {}
   explicit operator bool() const { return !failure; }
   bool ok() const { return !failure; }
-  const Error &error() const { return *failure; }
+  const Error &error() const {
+    if (!failure) throwBadResult(kNoError);
+    return *failure;
+  }
 
 private:
   std::optional<Error> failure;
