@@ -30,6 +30,7 @@ Result<CheckpointSummary> inspectCheckpoint(const std::string &path) {
   CheckpointSummary summary;
   summary.format = checkpoint.format();
   summary.config = checkpoint.config().toJson().dump(2);
+  summary.ignored_keys = checkpoint.config().ignored_keys;
   summary.has_tokenizer = tokenizer.has_value();
   for (const TensorView &tensor : checkpoint.tensors()) {
     summary.tensors.push_back({tensor.name, storageTypeName(tensor.type), tensor.shape, tensor.bytes.size()});
@@ -51,7 +52,7 @@ StorageType typeToExport(const Checkpoint &checkpoint, bool blocks) {
 Result<ExportReport> exportModel(const ExportOptions &options) {
   bool gguf = options.format == "gguf";
   if (gguf || options.format == "safetensors") {
-    LINNET_ASSIGN(Checkpoint checkpoint, Checkpoint::open(options.input));
+    LINNET_ASSIGN(Checkpoint checkpoint, Checkpoint::open(options.input, options.settings));
     StorageType type = typeToExport(checkpoint, gguf);
     if (!options.dtype.empty()) {
       LINNET_ASSIGN(type, parseStorageType(options.dtype));

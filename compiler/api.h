@@ -18,8 +18,11 @@
 namespace linnet {
 
 struct CompileOptions {
-  /// A checkpoint directory, a .gguf, a .safetensors beside its config.json, or a .mlir in the dialect.
+  /// A checkpoint directory, a .gguf, a .safetensors or pytorch_model.bin next to its config.json, or a .mlir
+  /// in the dialect.
   std::string input;
+  /// KEY=VALUE each, in the place of what a checkpoint's config.json says; VALUE is JSON, or else text.
+  std::vector<std::string> settings;
   /// The artifact to write. Ignored by compileCached.
   std::string output;
   /// One program each: "cpu" (every instruction-set level), "cpu:native" (this machine's), "vulkan",
@@ -100,7 +103,9 @@ struct CompileReport {
   std::vector<ProgramReport> programs;
   /// With verify_passes: how far each pass moved the numbers, relative to the largest of an output.
   std::vector<std::pair<std::string, double>> differences;
-  std::vector<PhaseTime> phases; ///< in the order they ran; passes of the pipelines by name
+  std::vector<std::string> ignored_keys; ///< of config.json: not GPT-2's, and without effect on the numbers
+  std::vector<std::string> overridden; ///< a line for each of CompileOptions::settings that changed something
+  std::vector<PhaseTime> phases;       ///< in the order they ran; passes of the pipelines by name
   double seconds = 0;
   bool from_cache = false; ///< compileCached found it: only output and artifact_bytes are set
 };
@@ -134,17 +139,19 @@ struct TensorSummary {
   uint64_t bytes;
 };
 struct CheckpointSummary {
-  std::string format; ///< "safetensors", "gguf"
-  std::string config; ///< config.json, canonical, indented
+  std::string format;                    ///< "safetensors", "pytorch", "gguf"
+  std::string config;                    ///< config.json, canonical, indented
+  std::vector<std::string> ignored_keys; ///< of config.json: not GPT-2's, and without effect on the numbers
   uint64_t parameters = 0, bytes = 0;
   bool has_tokenizer = false;
   std::vector<TensorSummary> tensors;
 };
 
 struct ExportOptions {
-  std::string input;  ///< a checkpoint
-  std::string format; ///< "gguf", "safetensors"
-  std::string output; ///< the .gguf, or the directory
+  std::string input;                 ///< a checkpoint
+  std::vector<std::string> settings; ///< as CompileOptions::settings
+  std::string format;                ///< "gguf", "safetensors"
+  std::string output;                ///< the .gguf, or the directory
   std::string
       dtype; ///< "f32", "f16", "bf16", for gguf also "q8_0", "q4_0"; empty: as the checkpoint has them
 };
@@ -245,7 +252,7 @@ struct GradientReport {
   uint64_t counted = 0, gradients = 0; ///< labels that count; tensors written
 };
 
-inline constexpr uint32_t kCompilerApiVersion = 8;
+inline constexpr uint32_t kCompilerApiVersion = 9;
 inline constexpr const char *kCompilerApiSymbol = "linnet_compiler_api";
 
 struct CompilerApi {

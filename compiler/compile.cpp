@@ -110,6 +110,10 @@ public:
     report.output = options.output;
     report.dtype = options.dtype;
     report.kv_cache = kvCacheOf(options);
+    if (input.checkpoint) {
+      report.ignored_keys = input.checkpoint->config().ignored_keys;
+      report.overridden = input.checkpoint->config().overridden;
+    }
     report.seconds = now() - begin + input.seconds;
     return std::move(report);
   }

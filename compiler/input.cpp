@@ -18,6 +18,8 @@ Result<ModelInput> openGraph(const CompileOptions &options) {
     return errorf(
         "{}: --max-context and --max-batch are for checkpoints; a graph says its linnet.bounds itself",
         options.input);
+  if (!options.settings.empty())
+    return errorf("{}: --set is for a checkpoint's config.json, which a graph does not have", options.input);
   ModelInput input;
   input.graph_path = options.input;
   LINNET_ASSIGN(MappedFile text, MappedFile::open(options.input));
@@ -36,7 +38,7 @@ Result<ModelInput> openGraph(const CompileOptions &options) {
 Result<ModelInput> openCheckpoint(const CompileOptions &options) {
   if (!options.weights.empty())
     return errorf("{}: --weights is for .mlir files, a checkpoint has its own", options.input);
-  LINNET_ASSIGN(Checkpoint checkpoint, Checkpoint::open(options.input));
+  LINNET_ASSIGN(Checkpoint checkpoint, Checkpoint::open(options.input, options.settings));
   int64_t limit = checkpoint.config().n_positions;
   if (options.max_context < 0 || options.max_context > limit)
     return errorf("{}: --max-context is {}, expected from 1 to the model's n_positions, {}", options.input,

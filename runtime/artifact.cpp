@@ -2,6 +2,7 @@
 #include "runtime/artifact_check.h"
 #include "runtime/dispatch_check.h"
 #include "runtime/format.h"
+#include "support/content_fault.h"
 #include "support/error.h"
 
 #include <bit>
@@ -19,7 +20,9 @@ constexpr unsigned kMaxDepth = 16, kMaxTables = 20'000'000;
 Result<format::Header> readHeader(std::span<const std::byte> file, const std::string &name) {
   format::Header header;
   size_t magic_bytes = std::min(file.size(), sizeof header.magic);
-  if (file.empty()) return errorf("{}: not a Linnet artifact: the file is empty", name);
+  const std::string_view text(reinterpret_cast<const char *>(file.data()), file.size());
+  if (std::string fault = contentFault(text); !fault.empty())
+    return errorf("{}: not a Linnet artifact: {}", name, fault);
   if (std::memcmp(file.data(), format::kMagic, magic_bytes) != 0)
     return errorf("{}: not a Linnet artifact: it does not start with the signature of one", name);
   if (file.size() < sizeof header)

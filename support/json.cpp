@@ -1,4 +1,5 @@
 #include "support/json.h"
+#include "support/content_fault.h"
 #include "support/error.h"
 #include "support/file.h"
 
@@ -59,6 +60,7 @@ Result<Json> parseJson(std::string_view text, const std::string &where, int max_
 
 Result<Json> readJsonFile(const std::string &path, int max_depth, size_t max_keys) {
   LINNET_ASSIGN(std::string text, readTextFile(path));
+  if (std::string fault = contentFault(text); !fault.empty()) return errorf("{}: {}", path, fault);
   return parseJson(text, path, max_depth, max_keys);
 }
 

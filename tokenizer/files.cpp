@@ -1,4 +1,5 @@
 // A checkpoint's directory -> Tokenizer, and the special tokens' roles.
+#include "support/content_fault.h"
 #include "support/error.h"
 #include "support/file.h"
 #include "support/hub_name.h"
@@ -156,6 +157,9 @@ template <class Target>
 Result<void> readFile(const std::string &path,
                       Result<void> (*read)(std::string_view, const std::string &, Target &), Target &into) {
   LINNET_ASSIGN(MappedFile file, MappedFile::open(path));
+  const bool may_be_empty = !path.ends_with(".json"); // a tokenizer of bytes has no merges
+  if (std::string fault = contentFault(file.text()); !fault.empty() && !(may_be_empty && file.text().empty()))
+    return errorf("{}: {}", path, fault);
   return read(file.text(), path, into);
 }
 

@@ -1,14 +1,14 @@
 #include "frontend/checkpoint/checkpoint.h"
-#include "frontend/checkpoint/safetensors.h"
+#include "frontend/checkpoint/names.h"
+#include "frontend/checkpoint/weight_files.h"
+#include "support/content_fault.h"
 #include "support/error.h"
 #include "support/file.h"
 #include "support/hub_name.h"
-#include "support/json.h"
 
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
-#include <set>
 
 namespace linnet {
 namespace {
@@ -22,19 +22,6 @@ std::string directoryOf(const std::string &file) {
   return parent.empty() ? "." : parent;
 }
 
-std::string_view withoutPrefix(std::string_view name) {
-  constexpr std::string_view kPrefix = "transformer.";
-  return name.substr(0, kPrefix.size()) == kPrefix ? name.substr(kPrefix.size()) : name;
-}
-
-/// h.N.attn.bias and h.N.attn.masked_bias: the causal mask as a buffer, in old exports.
-bool isMaskBuffer(std::string_view name) {
-  if (name.substr(0, 2) != "h.") return false;
-  size_t dot = name.find('.', 2);
-  std::string_view rest = dot == std::string_view::npos ? "" : name.substr(dot);
-  return rest == ".attn.bias" || rest == ".attn.masked_bias";
-}
-
 bool isWeightType(StorageType type) {
   switch (type) {
   case StorageType::f32:
@@ -46,18 +33,6 @@ bool isWeightType(StorageType type) {
   default:
     return false;
   }
-}
-
-/// The file that a shard's name stands for: inside the directory, nothing else.
-Result<std::string> shardPath(const std::string &directory, const std::string &name,
-                              const std::string &where) {
-  if (name.empty() || name.size() > 255 || name.find('/') != std::string::npos ||
-      name.find('\0') != std::string::npos || name[0] == '.')
-    return errorf("{}: shard \"{}\" is expected to be a file name in the same directory", where,
-                  name.substr(0, 80));
-  std::string path = joined(directory, name);
-  if (!fileExists(path)) return errorf("{}: shard {} is missing", where, name);
-  return path;
 }
 
 } // namespace
@@ -108,114 +83,108 @@ const TensorView *Checkpoint::find(std::string_view name) const {
 std::vector<std::string> Checkpoint::files() const { return read_files; }
 
 namespace {
-/// A .gguf by any other name: `linnet export -o model` wrote one, too.
-bool startsAsGguf(const std::string &path) {
-  auto file = MappedFile::open(path);
-  return file && file->text().starts_with("GGUF");
+bool isWeightFile(std::string_view name) {
+  for (const char *ending : {".safetensors", ".bin", ".pt", ".pth"})
+    if (name.ends_with(ending)) return true;
+  return false;
 }
 } // namespace
 
-Result<Checkpoint> Checkpoint::open(const std::string &path) {
+Result<Checkpoint> Checkpoint::open(const std::string &path, const ConfigSettings &overrides) {
   Checkpoint checkpoint;
   checkpoint.source = path;
-  std::filesystem::path file(path);
   if (isDirectory(path)) {
-    LINNET_TRY(checkpoint.readDirectory(joined(path, "config.json"), ""));
-  } else if (!fileExists(path)) {
-    return errorf("{}: No such file or directory{}", path, pullHint(path));
-  } else if (file.extension() == ".gguf" || startsAsGguf(path)) {
+    LINNET_TRY(checkpoint.readDirectory(path, "", overrides));
+    LINNET_TRY(checkpoint.check());
+    return checkpoint;
+  }
+  if (!fileExists(path)) return errorf("{}: No such file or directory{}", path, pullHint(path));
+  LINNET_ASSIGN(MappedFile file, MappedFile::open(path));
+  if (std::string fault = contentFault(file.text()); !fault.empty()) return errorf("{}: {}", path, fault);
+  // A .gguf by any other name: `linnet export -o model` writes one, too.
+  if (path.ends_with(".gguf") || file.text().starts_with("GGUF")) {
+    if (!overrides.empty())
+      return errorf("{}: --set is for config.json, which a .gguf file does not have", path);
     LINNET_TRY(checkpoint.readGguf(path));
-  } else if (file.extension() == ".safetensors") {
-    LINNET_TRY(checkpoint.readDirectory((file.parent_path() / "config.json").string(), path));
+  } else if (isWeightFile(path)) {
+    LINNET_TRY(checkpoint.readDirectory(directoryOf(path), path, overrides));
   } else {
-    return errorf(
-        "{}: expected a directory with config.json and model.safetensors, a .safetensors or a .gguf file",
-        path);
+    return errorf("{}: expected a directory with config.json and model.safetensors, a .safetensors, .bin or "
+                  ".gguf file",
+                  path);
   }
   LINNET_TRY(checkpoint.check());
   return checkpoint;
 }
 
-Result<void> Checkpoint::readDirectory(const std::string &config_path, const std::string &weights_path) {
-  file_format = "safetensors";
+Result<void> Checkpoint::readDirectory(const std::string &directory, const std::string &weights_path,
+                                       const ConfigSettings &overrides) {
+  const std::string config_path = joined(directory, "config.json");
   if (!fileExists(config_path)) return errorf("{}: missing: a checkpoint has a config.json", config_path);
-  LINNET_ASSIGN(settings, Gpt2Config::read(config_path));
-  read_files.push_back(config_path);
-  std::string directory = directoryOf(config_path);
-  std::vector<std::string> shards;
-  std::map<std::string, std::string> owner; // tensor -> shard, as the index says
-  std::string single = weights_path.empty() ? joined(directory, "model.safetensors") : weights_path;
-  std::string index_path = joined(directory, "model.safetensors.index.json");
-  if (fileExists(single)) {
-    shards.push_back(single);
-  } else if (fileExists(index_path)) {
-    read_files.push_back(index_path);
-    LINNET_ASSIGN(Json json, readJsonFile(index_path, 8, 1 << 14));
-    auto map = json.is_object() ? json.find("weight_map") : json.end();
-    if (!json.is_object() || map == json.end() || !map->is_object() || map->empty())
-      return errorf("{}: expected an object \"weight_map\" from tensors to files", index_path);
-    std::set<std::string> names;
-    for (auto &[tensor, shard] : map->items()) {
-      if (!shard.is_string()) return errorf("{}: {}: expected a file name", index_path, tensor);
-      owner[tensor] = shard.get<std::string>();
-      names.insert(owner[tensor]);
-    }
-    for (const std::string &name : names) {
-      LINNET_ASSIGN(std::string shard, shardPath(directory, name, index_path));
-      shards.push_back(shard);
-    }
-  } else if (fileExists(joined(directory, "pytorch_model.bin"))) {
-    return errorf(
-        "{}: only pytorch_model.bin is here; Linnet reads model.safetensors (convert it with transformers)",
-        directory);
-  } else {
-    return errorf("{}: missing (neither this nor {})", single, index_path);
-  }
-  const bool indexed = !owner.empty();
-  for (const std::string &shard : shards) {
-    read_files.push_back(shard);
-    LINNET_ASSIGN(SafetensorsFile file, SafetensorsFile::open(shard));
-    for (const TensorView &tensor : file.tensors()) {
-      if (indexed) {
-        auto said = owner.find(tensor.name);
-        if (said == owner.end() || joined(directory, said->second) != shard)
-          return errorf("{}: tensor \"{}\" is not where {} says", shard, tensor.name, index_path);
-        owner.erase(said);
-      }
-      LINNET_TRY(add(tensor));
-    }
-  }
-  if (!owner.empty())
-    return errorf("{}: tensor \"{}\" is not in {}", index_path, owner.begin()->first, owner.begin()->second);
+  LINNET_ASSIGN(settings, Gpt2Config::read(config_path, overrides));
+  LINNET_ASSIGN(WeightFiles files,
+                weights_path.empty() ? readWeightDirectory(directory) : readWeightFile(weights_path));
+  file_format = files.format;
+  read_files = {config_path};
+  read_files.insert(read_files.end(), files.paths.begin(), files.paths.end());
+  for (const TensorView &tensor : files.tensors) LINNET_TRY(add(tensor, tensor.name));
+  for (auto &[absent, present] : files.shared)
+    for (const TensorView &tensor : files.tensors)
+      if (tensor.name == present && !find(canonicalName(absent))) LINNET_TRY(add(tensor, absent));
   return {};
 }
 
-Result<void> Checkpoint::add(TensorView tensor) {
-  std::string name(withoutPrefix(tensor.name));
+Result<void> Checkpoint::add(TensorView tensor, const std::string &stored_name) {
+  if (isAdapterPart(stored_name))
+    return errorf("{}: tensor \"{}\" belongs to a PEFT adapter: merge it into the model first "
+                  "(merge_and_unload)",
+                  tensor.file.path(), stored_name);
+  std::string name = canonicalName(stored_name);
   if (isMaskBuffer(name)) {
-    dropped.push_back(tensor.name);
+    dropped.push_back(stored_name);
     return {};
   }
+  auto [place, is_new] = index.emplace(name, list.size());
+  if (!is_new)
+    return errorf("{}: tensor \"{}\" is there twice, as \"{}\" and as \"{}\"", tensor.file.path(), name,
+                  stored_names[place->second], stored_name);
   tensor.name = name;
-  if (!index.emplace(name, list.size()).second)
-    return errorf("{}: tensor \"{}\" is there twice, with and without the prefix transformer.",
-                  tensor.file.path(), name);
   list.push_back(std::move(tensor));
+  stored_names.push_back(stored_name);
   return {};
+}
+
+/// Names what is there instead: the tensor whose name ends alike, or else the first.
+Error Checkpoint::missing(const ExpectedTensor &want) const {
+  std::string message =
+      fmt::format("{}: tensor \"{}\" {} is missing", source, want.name, shapeText(want.shape));
+  if (list.empty()) return Error{message + "; the file holds no tensor"};
+  if (want.name == "wte.weight" && find("lm_head.weight"))
+    return Error{message + "; \"lm_head.weight\" is there, but tie_word_embeddings is false"};
+  size_t nearest = 0;
+  while (nearest < list.size() && !stored_names[nearest].ends_with("." + want.name)) ++nearest;
+  const bool alike = nearest < list.size();
+  return errorf("{}; {} of the {} that are there is \"{}\" {}", message, alike ? "nearest" : "the first",
+                list.size(), stored_names[alike ? nearest : 0], shapeText(list[alike ? nearest : 0].shape));
 }
 
 Result<void> Checkpoint::check() {
   std::vector<ExpectedTensor> expected = expectedTensors(settings);
+  // Tied: one tensor, whichever of its names the file keeps.
+  if (const TensorView *tied = find("lm_head.weight");
+      tied && settings.tie_word_embeddings && !find("wte.weight"))
+    LINNET_TRY(add(*tied, "wte.weight"));
   const TensorView *embedding = find("wte.weight"), *head = find("lm_head.weight");
   if (head && embedding) {
     // Exports often hold the tied head twice; only a head that differs makes the model untied.
     bool same = head->shape == embedding->shape && head->type == embedding->type &&
-                head->bytes.size() == embedding->bytes.size() &&
+                head->transposed == embedding->transposed && head->bytes.size() == embedding->bytes.size() &&
                 std::memcmp(head->bytes.data(), embedding->bytes.data(), head->bytes.size()) == 0;
     settings.tie_word_embeddings = same;
     if (!same) expected.push_back({"lm_head.weight", {settings.vocab_size, settings.n_embd}});
-  } else if (!settings.tie_word_embeddings && settings.architecture == "GPT2LMHeadModel") {
-    return errorf("{}: tie_word_embeddings is false and tensor \"lm_head.weight\" is missing", source);
+  } else if (!head && !settings.tie_word_embeddings && settings.architecture == "GPT2LMHeadModel") {
+    return errorf("{} (tie_word_embeddings is false)",
+                  missing({"lm_head.weight", {settings.vocab_size, settings.n_embd}}).message);
   }
   if (settings.classifies()) {
     const TensorView *score = find("score.weight");
@@ -229,7 +198,7 @@ Result<void> Checkpoint::check() {
   std::map<std::string, size_t, std::less<>> places;
   for (const ExpectedTensor &want : expected) {
     const TensorView *tensor = find(want.name);
-    if (!tensor) return errorf("{}: tensor \"{}\" {} is missing", source, want.name, shapeText(want.shape));
+    if (!tensor) return missing(want);
     if (tensor->shape != want.shape)
       return errorf("{}: tensor \"{}\" is {}, the configuration asks for {}", tensor->file.path(), want.name,
                     shapeText(tensor->shape), shapeText(want.shape));
@@ -239,13 +208,14 @@ Result<void> Checkpoint::check() {
     places.emplace(want.name, ordered.size());
     ordered.push_back(*tensor);
   }
-  for (const TensorView &tensor : list) {
-    if (places.count(tensor.name) || tensor.name == "lm_head.weight") continue;
-    return errorf("{}: tensor \"{}\" {} is not one of GPT-2's; it may change the numbers", tensor.file.path(),
-                  tensor.name, shapeText(tensor.shape));
+  for (size_t i = 0; i < list.size(); ++i) {
+    if (places.count(list[i].name) || list[i].name == "lm_head.weight") continue;
+    return errorf("{}: tensor \"{}\" {} is not one of GPT-2's; it may change the numbers",
+                  list[i].file.path(), stored_names[i], shapeText(list[i].shape));
   }
   list = std::move(ordered);
   index = std::move(places);
+  stored_names.clear();
   return {};
 }
 
@@ -253,7 +223,7 @@ Result<std::optional<Tokenizer>> Checkpoint::tokenizer() const {
   std::optional<Tokenizer> found;
   if (gguf_tokenizer) {
     LINNET_ASSIGN(found, Tokenizer::fromParts(*gguf_tokenizer));
-  } else if (file_format == "safetensors") {
+  } else if (file_format != "gguf") {
     LINNET_ASSIGN(found, Tokenizer::fromDirectory(directoryOf(read_files.front())));
   }
   if (found && found->idLimit() > settings.vocab_size)

@@ -19,14 +19,14 @@ namespace linnet {
 
 class Checkpoint {
 public:
-  /// A directory in Hugging Face's layout (model.safetensors, or its shards by model.safetensors.index.json),
-  /// a .safetensors file beside its config.json, or a .gguf file. Every tensor that the configuration asks
-  /// for is there with the right shape when this returns; tensors that would change the numbers and are not
-  /// GPT-2's are refused.
-  static Result<Checkpoint> open(const std::string &path);
+  /// A directory in Hugging Face's layout (weight_files.h), a .safetensors or pytorch_model.bin next to its
+  /// config.json, or a .gguf file. Every tensor that the configuration asks for is there with the right shape
+  /// when this returns; tensors that would change the numbers and are not GPT-2's are refused. `overrides`
+  /// replace values of config.json.
+  static Result<Checkpoint> open(const std::string &path, const ConfigSettings &overrides = {});
 
   const std::string &path() const { return source; }
-  /// "safetensors" or "gguf".
+  /// "safetensors", "pytorch" or "gguf".
   const std::string &format() const { return file_format; }
   const Gpt2Config &config() const { return settings; }
   /// By canonical name, in the order of the model's layers.
@@ -41,15 +41,18 @@ public:
   const std::vector<std::string> &ignored() const { return dropped; }
 
 private:
-  Result<void> readDirectory(const std::string &config_path, const std::string &weights_path);
+  Result<void> readDirectory(const std::string &directory, const std::string &weights_path,
+                             const ConfigSettings &overrides);
   Result<void> readGguf(const std::string &path);
-  Result<void> add(TensorView tensor);
+  Result<void> add(TensorView tensor, const std::string &stored_name);
+  Error missing(const struct ExpectedTensor &want) const;
   Result<void> check();
 
   std::string source, file_format;
   Gpt2Config settings;
   std::vector<TensorView> list;
   std::map<std::string, size_t, std::less<>> index;
+  std::vector<std::string> stored_names; ///< of `list` in the file; empty once all is checked
   std::vector<std::string> dropped, read_files;
   std::optional<TokenizerParts> gguf_tokenizer;
 };

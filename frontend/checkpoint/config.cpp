@@ -1,4 +1,5 @@
 #include "frontend/checkpoint/config.h"
+#include "support/content_fault.h"
 #include "support/error.h"
 #include "support/file.h"
 #include "support/json.h"
@@ -9,52 +10,9 @@
 namespace linnet {
 namespace {
 
-// Keys that say nothing about what the model computes at inference, or that the fields of Gpt2Config cover.
-// Besides these, a key that starts with _ is transformers' private bookkeeping (_name_or_path, _num_labels).
-// Any other key is refused: it may belong to a variant of GPT-2 that computes something else.
-const std::set<std::string, std::less<>> kHarmless = {
-    "architectures", "attn_implementation", "attn_pdrop", "bos_token_id", "chunk_size_feed_forward", "dtype",
-    "embd_pdrop", "eos_token_id", "finetuning_task", "gradient_checkpointing", "id2label",
-    "initializer_range", "keys_to_ignore_at_inference", "label2id", "model_type", "n_ctx", "n_special",
-    "unk_token_id", "is_decoder", "is_composition", "xla_device", "loss_type", "output_attentions",
-    "output_hidden_states", "output_past", "pad_token_id", "predict_special_tokens", "problem_type",
-    "reorder_and_upcast_attn", "resid_pdrop", "return_dict", "sep_token_id", "cls_token_id", "mask_token_id",
-    "summary_activation", "summary_first_dropout", "summary_proj_to_labels", "summary_type",
-    "summary_use_proj", "task_specific_params", "tokenizer_class", "torch_dtype", "torchscript",
-    "transformers_version", "use_cache", "vocab_file", "num_labels", "return_dict_in_generate",
-    "generation_config",
-    // generation defaults that old configs carry; linnet's own options decide
-    "max_length", "min_length", "do_sample", "early_stopping", "num_beams", "num_beam_groups",
-    "diversity_penalty", "temperature", "top_k", "top_p", "typical_p", "repetition_penalty", "length_penalty",
-    "no_repeat_ngram_size", "encoder_no_repeat_ngram_size", "bad_words_ids", "num_return_sequences",
-    "output_scores", "forced_bos_token_id", "forced_eos_token_id", "remove_invalid_values",
-    "exponential_decay_length_penalty", "suppress_tokens", "begin_suppress_tokens", "prefix",
-    "decoder_start_token_id", "tf_legacy_loss", "use_bfloat16"};
-
-// Keys that change the numbers when set to anything but this value.
-const std::map<std::string, Json, std::less<>> kOnlyValue = {{"add_cross_attention", false},
-                                                             {"is_encoder_decoder", false},
-                                                             {"pruned_heads", Json::object()},
-                                                             {"quantization_config", nullptr},
-                                                             {"cross_attention_hidden_size", nullptr},
-                                                             {"tie_encoder_decoder", false},
-                                                             {"rope_scaling", nullptr}};
-
 constexpr const char *kActivations = "gelu_new, gelu_pytorch_tanh, gelu, relu";
 
 constexpr size_t kMaxKeys = 1 << 14; // of one object; id2label is the largest
-
-const std::set<std::string, std::less<>> kRead = {"n_layer",
-                                                  "n_head",
-                                                  "n_embd",
-                                                  "n_inner",
-                                                  "n_positions",
-                                                  "vocab_size",
-                                                  "activation_function",
-                                                  "layer_norm_epsilon",
-                                                  "scale_attn_weights",
-                                                  "scale_attn_by_inverse_layer_idx",
-                                                  "tie_word_embeddings"};
 
 /// Reads typed fields out of one object; the first failure sticks.
 class Reader {
@@ -113,20 +71,6 @@ private:
   const std::string &where;
   std::optional<Error> failure;
 };
-
-Result<void> checkKeys(const Json &json, const std::string &where) {
-  for (auto &[key, value] : json.items()) {
-    if (kHarmless.count(key) || kRead.count(key) || key.substr(0, 1) == "_") continue;
-    auto only = kOnlyValue.find(key);
-    if (only == kOnlyValue.end())
-      return errorf("{}: \"{}\" is not a setting of GPT-2 that Linnet knows; it may change the numbers",
-                    where, key);
-    if (value != only->second && !value.is_null() && !(value.is_object() && value.empty()))
-      return errorf("{}: {} = {} is not supported (only {})", where, key, value.dump().substr(0, 60),
-                    only->second.dump());
-  }
-  return {};
-}
 
 Result<void> readArchitecture(const Json &json, const std::string &where, Gpt2Config &config) {
   auto found = json.find("architectures");
@@ -195,21 +139,24 @@ std::optional<ActivationFunction> activationNamed(std::string_view name) {
   return std::nullopt;
 }
 
-Result<Gpt2Config> Gpt2Config::read(const std::string &path) {
+Result<Gpt2Config> Gpt2Config::read(const std::string &path, const ConfigSettings &overrides) {
   LINNET_ASSIGN(std::string text, readTextFile(path));
-  return parse(text, path);
+  if (std::string fault = contentFault(text); !fault.empty()) return errorf("{}: {}", path, fault);
+  return parse(text, path, overrides);
 }
 
-Result<Gpt2Config> Gpt2Config::parse(std::string_view text, const std::string &where) {
+Result<Gpt2Config> Gpt2Config::parse(std::string_view text, const std::string &where,
+                                     const ConfigSettings &overrides) {
   LINNET_ASSIGN(Json json, parseJson(text, where, 64, kMaxKeys));
   if (!json.is_object()) return errorf("{}: expected a JSON object", where);
   std::string model_type = "gpt2";
   Gpt2Config config;
+  LINNET_ASSIGN(config.overridden, applySettings(json, overrides));
   Reader reader(json, where);
   reader.text("model_type", model_type);
   if (model_type != "gpt2" && !reader.error())
     return errorf("{}: model_type \"{}\" is not supported (gpt2)", where, model_type.substr(0, 40));
-  LINNET_TRY(checkKeys(json, where));
+  LINNET_ASSIGN(config.ignored_keys, checkKeys(json, where));
   LINNET_TRY(readArchitecture(json, where, config));
   LINNET_TRY(readLabels(json, where, config));
   if (config.classifies()) LINNET_TRY(readHead(json, where, config.head));

@@ -1,6 +1,7 @@
 // config.json of a GPT-2 model (transformers' GPT2Config). A setting that would change the numbers and is not
 // supported is refused by name.
 #pragma once
+#include "frontend/checkpoint/config_keys.h"
 #include "support/json_fwd.h"
 #include "support/result.h"
 
@@ -41,12 +42,16 @@ struct Gpt2Config {
   std::string architecture = "GPT2LMHeadModel"; ///< or GPT2ForSequenceClassification, GPT2Model
   std::map<int64_t, std::string> id2label;      ///< of a classifier
   ClassifierHead head;
+  std::vector<std::string>
+      ignored_keys; ///< of the file: keys that GPT-2 does not have, and that change nothing
+  std::vector<std::string> overridden; ///< a line for each setting that replaced what the file says
 
   bool classifies() const { return architecture == "GPT2ForSequenceClassification"; }
   int64_t headSize() const { return n_embd / n_head; }
-  /// `where` starts errors.
-  static Result<Gpt2Config> parse(std::string_view text, const std::string &where);
-  static Result<Gpt2Config> read(const std::string &path);
+  /// `where` starts errors. `overrides` replace values of the file before anything is checked.
+  static Result<Gpt2Config> parse(std::string_view text, const std::string &where,
+                                  const ConfigSettings &overrides = {});
+  static Result<Gpt2Config> read(const std::string &path, const ConfigSettings &overrides = {});
   /// Canonical: every field that this struct has, in transformers' names.
   Json toJson() const;
 };

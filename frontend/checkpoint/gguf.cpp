@@ -1,4 +1,5 @@
 #include "frontend/checkpoint/gguf.h"
+#include "support/content_fault.h"
 #include "support/error.h"
 
 #include <algorithm>
@@ -188,6 +189,8 @@ Result<GgufFile> GgufFile::open(const std::string &path) {
 }
 
 Result<GgufFile> GgufFile::parse(MappedFile file, std::span<const std::byte> bytes, const std::string &name) {
+  std::string_view text(reinterpret_cast<const char *>(bytes.data()), bytes.size());
+  if (std::string fault = contentFault(text); !fault.empty()) return errorf("{}: {}", name, fault);
   Cursor in(bytes, name);
   GgufFile result;
   result.name = name;

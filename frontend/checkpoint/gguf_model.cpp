@@ -237,7 +237,7 @@ Result<void> Checkpoint::readGguf(const std::string &path) {
       std::swap(tensor.shape[0], tensor.shape[1]);
       tensor.transposed = true;
     }
-    LINNET_TRY(add(std::move(tensor)));
+    LINNET_TRY(add(std::move(tensor), name));
   }
   return {};
 }

@@ -7,6 +7,8 @@
 #include <curl/curl.h>
 #include <openssl/evp.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
@@ -23,6 +25,9 @@ namespace linnet {
 namespace {
 
 constexpr int kTries = 5;
+// The first that the server has, whole or in shards that an index lists.
+constexpr std::array kWeights = {"model.safetensors", "pytorch_model.bin"};
+constexpr const char *kIndexEnding = ".index.json";
 
 std::string environment(const char *name) {
   const char *value = std::getenv(name);
@@ -354,6 +359,13 @@ std::string defaultDirectory(const std::string &model) {
   return home + "/linnet/" + model;
 }
 
+bool holdsWeights(const std::string &directory) {
+  return std::any_of(kWeights.begin(), kWeights.end(), [&](const std::string &name) {
+    const std::string path = directory + "/" + name;
+    return fileExists(path) || fileExists(path + kIndexEnding);
+  });
+}
+
 Result<std::set<std::string>> shardNames(const std::string &index_path) {
   LINNET_ASSIGN(Json json, readJsonFile(index_path, 8, 1 << 14));
   std::set<std::string> names;
@@ -376,9 +388,7 @@ Result<std::string> pullCheckpoint(const std::string &model, const std::string &
   std::string directory = to.empty() ? defaultDirectory(model) : to;
   std::string offline = environment("HF_HUB_OFFLINE");
   if (!offline.empty() && offline != "0") {
-    if (fileExists(directory + "/config.json") && (fileExists(directory + "/model.safetensors") ||
-                                                   fileExists(directory + "/model.safetensors.index.json")))
-      return directory;
+    if (fileExists(directory + "/config.json") && holdsWeights(directory)) return directory;
     return errorf("HF_HUB_OFFLINE is set and {} does not hold {}", directory, model);
   }
   std::error_code error;
@@ -393,17 +403,23 @@ Result<std::string> pullCheckpoint(const std::string &model, const std::string &
   Download download(hub, model, directory, progress, pause);
   LINNET_ASSIGN(bool config, download.file("config.json"));
   if (!config) return errorf("{}: no such model, or it has no config.json", hub.url(model, "config.json"));
-  LINNET_ASSIGN(bool single, download.file("model.safetensors"));
-  if (!single) {
-    LINNET_ASSIGN(bool sharded, download.file("model.safetensors.index.json"));
-    if (!sharded)
-      return errorf("{} has neither model.safetensors nor model.safetensors.index.json", hub.url(model, ""));
-    LINNET_ASSIGN(std::set<std::string> shards, shardNames(directory + "/model.safetensors.index.json"));
+  bool found = false;
+  for (const char *weights : kWeights) {
+    LINNET_ASSIGN(found, download.file(weights));
+    if (found) break;
+    const std::string index = weights + std::string(kIndexEnding);
+    LINNET_ASSIGN(found, download.file(index));
+    if (!found) continue;
+    LINNET_ASSIGN(std::set<std::string> shards, shardNames(directory + "/" + index));
     for (const std::string &shard : shards) {
       LINNET_ASSIGN(bool there, download.file(shard));
       if (!there) return errorf("{}: shard {} is missing on the server", hub.url(model, shard), shard);
     }
+    break;
   }
+  if (!found)
+    return errorf("{} has none of {}, nor an index of their shards", hub.url(model, ""),
+                  fmt::join(kWeights, ", "));
   for (const char *name : {"tokenizer.json", "vocab.json", "merges.txt", "added_tokens.json",
                            "special_tokens_map.json", "tokenizer_config.json"}) {
     LINNET_TRY(download.file(name)); // those that the server has

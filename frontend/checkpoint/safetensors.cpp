@@ -1,4 +1,5 @@
 #include "frontend/checkpoint/safetensors.h"
+#include "support/content_fault.h"
 #include "support/error.h"
 #include "support/json.h"
 
@@ -69,13 +70,15 @@ Result<SafetensorsFile> SafetensorsFile::open(const std::string &path) {
 
 Result<SafetensorsFile> SafetensorsFile::parse(MappedFile file, std::span<const std::byte> bytes,
                                                const std::string &name) {
+  std::string_view text(reinterpret_cast<const char *>(bytes.data()), bytes.size());
+  if (std::string fault = contentFault(text); !fault.empty()) return errorf("{}: {}", name, fault);
   uint64_t length = 0;
   if (bytes.size() < 8) return errorf("{}: {} bytes are too few for a safetensors file", name, bytes.size());
   std::memcpy(&length, bytes.data(), 8);
   if (length > kMaxHeader || length > bytes.size() - 8)
     return errorf("{}: the header claims {} bytes, the file has {} (truncated, or no safetensors file)", name,
                   length, bytes.size() - 8);
-  std::string_view header(reinterpret_cast<const char *>(bytes.data()) + 8, length);
+  std::string_view header = text.substr(8, length);
   LINNET_ASSIGN(Json json, parseJson(header, name + ": header", 8, kMaxTensors));
   if (!json.is_object()) return errorf("{}: the header is expected to be a JSON object", name);
 

@@ -29,25 +29,6 @@ std::string configError(const std::string &change) {
   return message(Gpt2Config::parse(json.dump(), "config.json"));
 }
 
-/// Rewrites a checkpoint's weights; `change` may rename, retype, drop (false) or add tensors.
-void rewrite(const std::string &directory, const std::function<bool(TensorToWrite &)> &change,
-             std::vector<TensorToWrite> more = {}) {
-  std::string path = directory + "/model.safetensors";
-  auto file = SafetensorsFile::open(path);
-  REQUIRE(file);
-  std::vector<TensorToWrite> tensors;
-  for (const TensorView &view : file->tensors()) {
-    TensorToWrite tensor{view.name, view.type, view.shape, [view](auto &sink) { return sink(view.bytes); }};
-    if (change(tensor)) tensors.push_back(tensor);
-  }
-  tensors.insert(tensors.end(), more.begin(), more.end());
-  REQUIRE(writeSafetensors(path, tensors));
-}
-TensorToWrite zeros(const std::string &name, std::vector<int64_t> shape,
-                    StorageType type = StorageType::f32) {
-  size_t bytes = *storageBytes(type, *elementCount(shape, name), name);
-  return {name, type, shape, [bytes](auto &sink) { return sink(std::vector<std::byte>(bytes)); }};
-}
 std::string openError(const std::string &path) { return message(Checkpoint::open(path)); }
 
 } // namespace
@@ -74,7 +55,7 @@ TEST_CASE("settings are read, and those that would change the numbers are refuse
              Contains("activation_function \"silu\" is not supported"));
   CHECK_THAT(configError(R"({"add_cross_attention":true})"),
              Contains("add_cross_attention = true is not supported"));
-  CHECK_THAT(configError(R"({"rotary_dim":64})"), Contains("\"rotary_dim\" is not a setting of GPT-2"));
+  CHECK_THAT(configError(R"({"rotary_dim":64})"), Contains("\"rotary_dim\" = 64 is not a setting of GPT-2"));
   CHECK_THAT(configError(R"({"model_type":"llama"})"), Contains("model_type \"llama\""));
   CHECK_THAT(configError(R"({"quantization_config":{"bits":4}})"), Contains("quantization_config"));
   CHECK_THAT(configError(R"({"architectures":["GPT2DoubleHeadsModel"]})"), Contains("GPT2DoubleHeadsModel"));
@@ -117,7 +98,9 @@ TEST_CASE("what is missing or wrong is named", "[checkpoint]") {
   Scratch scratch;
   CHECK_THAT(openError(scratch.file("none")), Contains("No such file or directory"));
   CHECK_THAT(openError(scratch.path), Contains("config.json: missing"));
-  CHECK_THAT(openError(scratch.write("x.bin", "")), Contains("expected a directory"));
+  CHECK_THAT(openError(scratch.write("x.bin", "")), Contains("x.bin: the file is empty"));
+  CHECK_THAT(openError(scratch.write("x.bin", "x")), Contains("config.json: missing"));
+  CHECK_THAT(openError(scratch.write("x.txt", "x")), Contains("expected a directory"));
   std::string directory = copyGolden(scratch, "odd");
   auto with = [&](const std::function<bool(TensorToWrite &)> &change, std::vector<TensorToWrite> more = {}) {
     std::filesystem::copy_file(golden("odd") + "/model.safetensors", directory + "/model.safetensors",
@@ -138,7 +121,7 @@ TEST_CASE("what is missing or wrong is named", "[checkpoint]") {
   std::filesystem::remove(directory + "/model.safetensors");
   CHECK_THAT(openError(directory), Contains("model.safetensors: missing"));
   REQUIRE(writeTextFile(directory + "/pytorch_model.bin", "x"));
-  CHECK_THAT(openError(directory), Contains("Linnet reads model.safetensors"));
+  CHECK_THAT(openError(directory), Contains("pytorch_model.bin: torch.save did not write it"));
 }
 
 TEST_CASE("shards: found by the index, checked against it", "[checkpoint]") {

@@ -1,6 +1,7 @@
 // A scratch directory, and little helpers to write broken files into it.
 #pragma once
 #include "frontend/checkpoint/checkpoint.h"
+#include "frontend/checkpoint/safetensors.h"
 #include "support/file.h"
 #include "tests/catch.h"
 #include "tests/folders.h"
@@ -9,6 +10,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -54,6 +57,27 @@ inline std::string safetensors(const std::string &header, size_t data) {
   uint64_t length = header.size();
   std::string file(reinterpret_cast<const char *>(&length), 8);
   return file + header + std::string(data, '\0');
+}
+
+/// Rewrites a checkpoint's weights; `change` may rename, retype, drop (false) or add tensors.
+inline void rewrite(const std::string &directory, const std::function<bool(TensorToWrite &)> &change,
+                    std::vector<TensorToWrite> more = {},
+                    const std::map<std::string, std::string> &metadata = {}) {
+  std::string path = directory + "/model.safetensors";
+  auto file = SafetensorsFile::open(path);
+  REQUIRE(file);
+  std::vector<TensorToWrite> tensors;
+  for (const TensorView &view : file->tensors()) {
+    TensorToWrite tensor{view.name, view.type, view.shape, [view](auto &sink) { return sink(view.bytes); }};
+    if (change(tensor)) tensors.push_back(tensor);
+  }
+  tensors.insert(tensors.end(), more.begin(), more.end());
+  REQUIRE(writeSafetensors(path, tensors, metadata));
+}
+inline TensorToWrite zeros(const std::string &name, std::vector<int64_t> shape,
+                           StorageType type = StorageType::f32) {
+  size_t bytes = *storageBytes(type, *elementCount(shape, name), name);
+  return {name, type, shape, [bytes](auto &sink) { return sink(std::vector<std::byte>(bytes)); }};
 }
 
 template <class T> std::string message(const Result<T> &result) {

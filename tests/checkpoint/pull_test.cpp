@@ -199,7 +199,11 @@ TEST_CASE("shards come by their index", "[pull]") {
   REQUIRE(writeTextFile(index_path, index.dump()));
   CHECK_THAT(server.pullError("sharded"), Contains("shard c.safetensors is missing on the server"));
   std::filesystem::remove(index_path);
-  CHECK_THAT(server.pullError("other"), Contains("has neither model.safetensors nor"));
+  CHECK_THAT(server.pullError("other"),
+             Contains("has none of model.safetensors, pytorch_model.bin, nor an index"));
+  REQUIRE(writeTextFile(server.files() + "/pytorch_model.bin", "weights"));
+  REQUIRE(server.pullError("pytorch") == "(no error)");
+  CHECK(*readTextFile(server.to("pytorch") + "/pytorch_model.bin") == "weights");
   std::filesystem::remove(server.files() + "/config.json");
   CHECK_THAT(server.pullError("absent"), Contains("no such model, or it has no config.json"));
 }

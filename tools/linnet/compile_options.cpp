@@ -3,6 +3,18 @@
 
 namespace linnet::cli {
 
+void addSettings(CLI::App &command, std::vector<std::string> &settings) {
+  command
+      .add_option("--set", settings,
+                  "a value in the place of what config.json says, as JSON or text; repeatable")
+      ->allow_extra_args(false)
+      ->check([](const std::string &text) {
+        const size_t equals = text.find('=');
+        return equals == std::string::npos || equals == 0 ? "expected KEY=VALUE, found '" + text + "'" : "";
+      })
+      ->type_name("KEY=VALUE");
+}
+
 void addPassOptions(CLI::App &command, CompileOptions &options, bool may_choose) {
   command
       .add_option("--max-context", options.max_context, "most positions of a sequence (default: n_positions)")
@@ -36,6 +48,7 @@ void addPassOptions(CLI::App &command, CompileOptions &options, bool may_choose)
       ->check(CLI::Range(0, 2))
       ->type_name("0|1|2")
       ->capture_default_str();
+  addSettings(command, options.settings);
   command.add_option("--weights", options.weights, "for FILE.mlir: the .safetensors with its parameters")
       ->type_name("FILE");
   command.add_option("--disable-pass", options.disabled_passes, "leave a pass out; repeatable")

@@ -5,6 +5,9 @@
 
 namespace linnet::cli {
 
+/// --set, of the commands that read a checkpoint's config.json.
+void addSettings(CLI::App &command, std::vector<std::string> &settings);
+
 /// --max-context, --max-batch, --dtype, --kv-cache, -O, --weights, and those that choose, add and verify
 /// passes.
 void addPassOptions(CLI::App &command, CompileOptions &options, bool may_choose = false);

@@ -4,6 +4,7 @@
 #include "runtime/artifact.h"
 #include "runtime/device.h"
 #include "runtime/format.h"
+#include "support/content_fault.h"
 #include "support/error.h"
 #include "support/file.h"
 #include "support/hub_name.h"
@@ -28,9 +29,11 @@ Result<FileKind> kindOf(const std::string &path) {
   if (text.starts_with(
           std::string_view(reinterpret_cast<const char *>(format::kMagic), sizeof(format::kMagic))))
     return FileKind::Artifact;
-  if (text.starts_with("GGUF") || path.ends_with(".gguf") || path.ends_with(".safetensors"))
-    return FileKind::Checkpoint;
+  if (text.starts_with("GGUF")) return FileKind::Checkpoint;
+  for (const char *ending : {".gguf", ".safetensors", ".bin", ".pt", ".pth"})
+    if (path.ends_with(ending)) return FileKind::Checkpoint;
   if (path.ends_with(".linnet")) return FileKind::Artifact; // damaged: opening it says how
+  if (std::string fault = contentFault(text); !fault.empty()) return errorf("{}: {}", path, fault);
   return errorf(
       "{}: expected an artifact (.linnet), a checkpoint directory, a .gguf or an .mlir, found none of these",
       path);
@@ -52,7 +55,16 @@ Result<std::string> artifactOf(const std::string &path, const DeviceOption &devi
     note(fmt::format("{}: compiled before, using {}", path, report.output));
   else
     note(fmt::format("{}: compiled in {} to {}", path, secondsText(report.seconds), report.output));
+  noteConfig(report, path);
   return report.output;
+}
+
+void noteConfig(const CompileReport &report, const std::string &input) {
+  if (!report.ignored_keys.empty())
+    note(fmt::format("{}: config.json: ignored, because they change no numbers: {}", input,
+                     fmt::join(report.ignored_keys, ", ")));
+  for (const std::string &change : report.overridden)
+    note(fmt::format("{}: config.json: overridden by --set: {}", input, change));
 }
 
 /// The first of them.

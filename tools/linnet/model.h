@@ -1,6 +1,7 @@
 // What a MODEL argument names, and how a command gets what it needs out of it.
 #pragma once
 #include "arguments.h"
+#include "compiler/api.h"
 #include "linnet/linnet.h"
 #include "support/result.h"
 #include "tokenizer/tokenizer.h"
@@ -19,6 +20,9 @@ Result<FileKind> kindOf(const std::string &path);
 /// is told.
 Result<std::string> artifactOf(const std::string &path, const DeviceOption &device,
                                const std::string &command);
+
+/// Tells standard error which keys of config.json were ignored or overridden, where some were.
+void noteConfig(const CompileReport &report, const std::string &input);
 
 /// A loaded model and a session of it. The session is told to stop when a signal comes.
 struct OpenModel {

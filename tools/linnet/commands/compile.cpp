@@ -24,6 +24,8 @@ Json toJson(const CompileReport &report) {
       {"output", report.output}, {"artifact_bytes", report.artifact_bytes}, {"seconds", report.seconds}};
   out["dtype"] = report.dtype;
   out["kv_cache"] = report.kv_cache;
+  out["ignored_keys"] = report.ignored_keys;
+  out["overridden"] = report.overridden;
   if (!report.trials.empty()) out["tried"] = Json::array();
   for (const DtypeTrial &trial : report.trials)
     out["tried"].push_back(trial.failure.empty() ? Json{{"dtype", trial.dtype},
@@ -119,6 +121,7 @@ Result<void> execute(Options &options) {
   options.compile.progress = [&](const std::string &what, double fraction) { progress.show(what, fraction); };
   LINNET_ASSIGN(CompileReport report, api->compile(options.compile));
   progress.clear();
+  noteConfig(report, options.compile.input);
   if (options.json) return printJson(toJson(report)), Result<void>();
   printTrials(report, options.compile.max_divergence);
   printPhases(report);

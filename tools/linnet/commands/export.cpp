@@ -1,5 +1,6 @@
 // linnet export: the same weights in another file format.
 #include "arguments.h"
+#include "compile_options.h"
 #include "compiler.h"
 #include "output.h"
 #include "support/json.h"
@@ -51,6 +52,7 @@ void addExport(CLI::App &app, Action &action) {
                    "f32, f16, bf16; gguf also q8_0, q4_0 (default: as they are)")
       ->check(CLI::IsMember({"f32", "f16", "bf16", "q8_0", "q4_0"}).description(""))
       ->type_name("TYPE");
+  addSettings(*command, options->write.settings);
   command->add_option("-o,--output", options->write.output, "file or directory to write")
       ->required()
       ->type_name("PATH");

@@ -22,6 +22,7 @@ Json toJson(const CheckpointSummary &checkpoint) {
               {"parameters", checkpoint.parameters},
               {"bytes", checkpoint.bytes},
               {"tokenizer", checkpoint.has_tokenizer},
+              {"ignored_keys", checkpoint.ignored_keys},
               {"config", Json::parse(checkpoint.config, nullptr, false)}};
   out["tensors"] = Json::array();
   for (const TensorSummary &tensor : checkpoint.tensors)
@@ -38,6 +39,9 @@ Result<void> inspectCheckpoint(const InspectOptions &options) {
       checkpoint.format, countText(checkpoint.parameters), bytesText(checkpoint.bytes),
       checkpoint.tensors.size(), checkpoint.has_tokenizer ? "with a tokenizer" : "no tokenizer",
       checkpoint.config);
+  if (!checkpoint.ignored_keys.empty())
+    put("\nignored in config.json, because they change no numbers: {}\n",
+        fmt::join(checkpoint.ignored_keys, ", "));
   Table table("lllr", {"tensor", "type", "shape", "bytes"});
   for (const TensorSummary &tensor : checkpoint.tensors)
     table.add({tensor.name, tensor.dtype, shapeText(tensor.shape), std::to_string(tensor.bytes)});

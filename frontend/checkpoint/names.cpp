@@ -1,0 +1,54 @@
+#include "frontend/checkpoint/names.h"
+
+#include <array>
+
+namespace linnet {
+namespace {
+
+constexpr std::array<std::string_view, 4> kOuterWrappers = {"module.", "base_model.model.", "model.",
+                                                            "transformer."};
+constexpr std::array<std::string_view, 3> kInnerWrappers = {"_orig_mod.", "_fsdp_wrapped_module.",
+                                                            "_checkpoint_wrapped_module."};
+
+bool isPart(std::string_view name, std::string_view part) {
+  for (size_t at = name.find(part); at != std::string_view::npos; at = name.find(part, at + 1))
+    if (at == 0 || name[at - 1] == '.') return true;
+  return false;
+}
+
+} // namespace
+
+std::string canonicalName(std::string_view stored) {
+  std::string name(stored);
+  for (std::string_view wrapper : kInnerWrappers)
+    for (size_t at = 0; (at = name.find(wrapper, at)) != std::string::npos;)
+      if (at == 0 || name[at - 1] == '.')
+        name.erase(at, wrapper.size());
+      else
+        ++at;
+  for (bool again = true; again;) {
+    again = false;
+    for (std::string_view wrapper : kOuterWrappers)
+      if (name.starts_with(wrapper)) {
+        name.erase(0, wrapper.size());
+        again = true;
+      }
+  }
+  return name;
+}
+
+bool isMaskBuffer(std::string_view canonical) {
+  if (!canonical.starts_with("h.")) return false;
+  size_t dot = canonical.find('.', 2);
+  std::string_view rest = dot == std::string_view::npos ? "" : canonical.substr(dot);
+  return rest == ".attn.bias" || rest == ".attn.masked_bias";
+}
+
+bool isAdapterPart(std::string_view stored) {
+  for (std::string_view part : {"lora_A.", "lora_B.", "lora_embedding_A.", "lora_embedding_B.",
+                                "lora_magnitude_vector.", "base_layer.", "modules_to_save.", "ia3_l."})
+    if (isPart(stored, part)) return true;
+  return false;
+}
+
+} // namespace linnet
