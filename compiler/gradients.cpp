@@ -8,6 +8,7 @@
 #include "support/scratch_directory.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace linnet {
 namespace {
@@ -54,9 +55,39 @@ TensorToWrite scaledState(Graph &graph, const std::string &name, std::vector<int
     LINNET_ASSIGN(Tensor tensor, graph.readState("grad." + name));
     std::vector<float> values(tensor.floats().begin(), tensor.floats().end());
     for (float &value : values) value *= scale;
+    auto bad = std::find_if(values.begin(), values.end(), [](float value) { return !std::isfinite(value); });
+    if (bad != values.end())
+      return errorf("the gradient of {}, element {}, is {}, expected a finite number", name,
+                    bad - values.begin(), std::isnan(*bad) ? "nan" : "infinite");
     return sink(std::as_bytes(std::span(values)));
   };
   return {name, StorageType::f32, std::move(shape), write};
+}
+
+/// The program with the checkpoint's parameters, on a device.
+Result<Graph> loadWithParameters(const TrainingOptions &training, const Checkpoint &checkpoint,
+                                 const LoadOptions &load) {
+  LINNET_TRY(compileTraining(training));
+  LINNET_ASSIGN(Graph graph, Graph::load(training.output, load));
+  for (const TensorView &tensor : checkpoint.tensors()) {
+    std::vector<float> values(tensor.elements());
+    LINNET_TRY(readF32(tensor, 0, values));
+    LINNET_TRY(graph.writeState("param." + tensor.name, std::as_bytes(std::span(values))));
+  }
+  return graph;
+}
+
+/// A loss that is not finite; the interpreter names the op that it begins in.
+Error lossError(double loss, TrainingOptions training, const Checkpoint &checkpoint,
+                std::span<const NamedTensor> inputs) {
+  const std::string message =
+      fmt::format("the loss is {}, expected a finite number", std::isnan(loss) ? "nan" : "infinite");
+  training.target = "reference";
+  auto checking = loadWithParameters(training, checkpoint, {.device = "reference:check"});
+  if (!checking) return checking.error();
+  const std::string wanted[] = {"loss"};
+  auto run = checking->run("accumulate", inputs, wanted);
+  return Error{run ? message : message + "; first in " + run.error().message};
 }
 
 } // namespace
@@ -74,14 +105,8 @@ Result<GradientReport> computeGradients(const GradientOptions &options) {
   training.max_batch = options.ids_shape[0], training.max_seq = options.ids_shape[1];
   training.progress = options.progress;
   for (const TensorView &tensor : checkpoint.tensors()) training.trainable.push_back({tensor.name});
-  LINNET_TRY(compileTraining(training));
-  LINNET_ASSIGN(Graph graph,
-                Graph::load(training.output, {.device = options.device, .threads = options.threads}));
-  for (const TensorView &tensor : checkpoint.tensors()) {
-    std::vector<float> values(tensor.elements());
-    LINNET_TRY(readF32(tensor, 0, values));
-    LINNET_TRY(graph.writeState("param." + tensor.name, std::as_bytes(std::span(values))));
-  }
+  LINNET_ASSIGN(Graph graph, loadWithParameters(training, checkpoint,
+                                                {.device = options.device, .threads = options.threads}));
   std::vector<NamedTensor> inputs = {{"ids", toInts(options.ids_shape, options.ids)},
                                      {"labels", toInts(options.labels_shape, options.labels)}};
   if (config.classifies())
@@ -96,6 +121,7 @@ Result<GradientReport> computeGradients(const GradientOptions &options) {
   for (float loss : out.at(0).tensor.floats()) sum += loss;
   for (int64_t label : options.labels) report.counted += label >= 0;
   report.loss = sum / static_cast<double>(report.counted);
+  if (!std::isfinite(report.loss)) return lossError(report.loss, training, checkpoint, inputs);
   auto mean = static_cast<float>(report.loss);
   std::vector<TensorToWrite> tensors = {
       {"loss", StorageType::f32, {1}, [mean](const auto &sink) -> Result<void> {

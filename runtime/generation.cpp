@@ -1,4 +1,5 @@
 #include "runtime/generation.h"
+#include "runtime/not_finite.h"
 #include "support/error.h"
 
 #include <algorithm>
@@ -20,6 +21,7 @@ Result<void> Generation::run(std::vector<GenerationRow> &rows) {
   LINNET_ASSIGN(entry, runner.entry("generate"));
   read_token = entry->output("token") >= 0 && rows.front().sampler.isPlainArgmax();
   logits = entry->output("logits");
+  sees_logits = read_token && logits >= 0 && !runner.hasLoop();
   const bool plain = options.repetition_penalty == 1.0f; // the device knows no tokens that were seen
   draws = options.do_sample && plain && runner.canDraw();
   on_device = draws || (read_token && runner.canDecode());
@@ -36,7 +38,8 @@ Result<void> Generation::run(std::vector<GenerationRow> &rows) {
     // What the device draws, it draws of each row but the first token: how long chunks are decides nothing.
     LINNET_TRY(steps > 1 || draws ? decode(rows, steps) : step(rows));
   }
-  return {};
+  return on_device && logits >= 0 && !cancelled.load(std::memory_order_relaxed) ? checkLast(rows)
+                                                                                : Result<void>();
 }
 
 // Chunks of at most the entry's bound. All rows of a chunk that is not a row's last are full, so only a row's
@@ -102,7 +105,8 @@ void Generation::bindLast(const std::vector<GenerationRow> &rows) {
 Result<void> Generation::step(std::vector<GenerationRow> &rows) {
   bindLast(rows);
   const double begin = now();
-  LINNET_TRY(runner.run(*entry, chunks, read_token ? entry->output("token") : logits));
+  LINNET_TRY(
+      runner.run(*entry, chunks, read_token ? entry->output("token") : logits, sees_logits ? logits : -1));
   pace.note(1, now() - begin);
   for (size_t i = 0; i < chunks.size(); ++i) {
     if (rows[i].done) continue;
@@ -137,23 +141,51 @@ Result<void> Generation::decode(std::vector<GenerationRow> &rows, int64_t steps)
 Result<void> Generation::pick(std::vector<GenerationRow> &rows, size_t i) {
   if (!read_token) return pickFromLogits(rows, i);
   LINNET_ASSIGN(auto tokens, runner.ints(entry->output("token")));
-  return take(rows[i], tokens[i]);
+  const TokenId id = tokens[i];
+  if (sees_logits && id >= 0 && id < config.vocab_size) {
+    LINNET_ASSIGN(auto all, runner.floats(logits));
+    // The likeliest is finite unless all are NaN or one is infinite.
+    const auto chosen = all.subspan(i * static_cast<size_t>(config.vocab_size) + static_cast<size_t>(id), 1);
+    if (!std::isfinite(chosen[0])) LINNET_TRY(checkLogits(rows[i], chosen));
+  }
+  return take(rows[i], id);
 }
 
-// The host looks at the logits of each prompt, whoever chooses the tokens behind it: a model that makes no
-// numbers of it would otherwise go on with token 0 for ever, and nobody would be told.
 Result<void> Generation::pickFromLogits(std::vector<GenerationRow> &rows, size_t i) {
   GenerationRow &row = rows[i];
   LINNET_ASSIGN(auto all, runner.floats(logits));
   const size_t vocab = static_cast<size_t>(config.vocab_size);
   const auto mine = all.subspan(i * vocab, vocab);
-  const TokenId id = row.sampler.sample(mine, static_cast<uint32_t>(row.ids.size()), row.copy);
-  if (const float logit = mine[static_cast<size_t>(id)]; !std::isfinite(logit))
-    return errorf(
-        "the model's best logit behind {} tokens is {}, expected a finite number: a weight, or a sum "
-        "of products, is none",
-        row.ids.size(), logit);
-  return take(row, id);
+  LINNET_TRY(checkLogits(row, mine));
+  return take(row, row.sampler.sample(mine, static_cast<uint32_t>(row.ids.size()), row.copy));
+}
+
+// A model whose logits are NaN would otherwise go on with token 0 for ever, without an error.
+Result<void> Generation::checkLogits(const GenerationRow &row, std::span<const float> row_logits) {
+  const size_t at = firstNotFinite(row_logits);
+  if (at == row_logits.size()) return {};
+  return notFinite(fmt::format("the model's logit behind {} tokens", row.cached),
+                   static_cast<double>(row_logits[at]), runner,
+                   std::span<const TokenId>(row.ids).first(static_cast<size_t>(row.cached)));
+}
+
+// The host has not seen the logits of tokens that the device chose by itself. What is NaN in the cache makes
+// all later logits NaN: those of the last token that was fed are computed once more, and looked at.
+Result<void> Generation::checkLast(const std::vector<GenerationRow> &rows) {
+  chunks.clear();
+  bool chosen = false;
+  for (const GenerationRow &row : rows) {
+    if (row.cached < 1) return {};
+    chosen |= row.result.timings.generated_tokens > 1; // the host has chosen the first
+    const auto last = std::span<const TokenId>(row.ids).subspan(static_cast<size_t>(row.cached - 1), 1);
+    chunks.push_back({last, row.cached - 1});
+  }
+  if (!chosen) return {};
+  LINNET_TRY(runner.run(*entry, chunks, logits));
+  LINNET_ASSIGN(auto all, runner.floats(logits));
+  const size_t vocab = static_cast<size_t>(config.vocab_size);
+  for (size_t i = 0; i < rows.size(); ++i) LINNET_TRY(checkLogits(rows[i], all.subspan(i * vocab, vocab)));
+  return {};
 }
 
 Result<void> Generation::take(GenerationRow &row, TokenId id) {

@@ -44,6 +44,8 @@ private:
   Result<void> decode(std::vector<GenerationRow> &rows, int64_t steps);
   Result<void> pick(std::vector<GenerationRow> &rows, size_t row);
   Result<void> pickFromLogits(std::vector<GenerationRow> &rows, size_t row);
+  Result<void> checkLogits(const GenerationRow &row, std::span<const float> row_logits);
+  Result<void> checkLast(const std::vector<GenerationRow> &rows);
   Result<void> take(GenerationRow &row, TokenId id);
   void accept(GenerationRow &row, TokenId id);
   void finish(GenerationRow &row, FinishReason reason);
@@ -59,6 +61,7 @@ private:
   const LanguageEntry *entry = nullptr;
   int logits = -1; // the output
   bool read_token = false;
+  bool sees_logits = false; // the host can look at the logits behind a token that the device chose
   double start = 0;
   bool on_device = false, draws = false; // the device decodes many tokens at once; and draws them
   std::vector<RowChunk> chunks;

@@ -99,10 +99,12 @@ void LanguageRunner::bindRows(const LanguageEntry &entry, std::span<const RowChu
   if (entry.length >= 0) inputs[static_cast<size_t>(entry.length)] = std::as_bytes(std::span(length));
 }
 
-Result<void> LanguageRunner::run(const LanguageEntry &entry, std::span<const RowChunk> rows, int output) {
+Result<void> LanguageRunner::run(const LanguageEntry &entry, std::span<const RowChunk> rows, int output,
+                                 int also) {
   bindRows(entry, rows);
   wanted.assign(program.entries()->Get(static_cast<uint32_t>(entry.index))->outputs()->size(), false);
-  if (output >= 0) wanted[static_cast<size_t>(output)] = true;
+  for (int number : {output, also})
+    if (number >= 0) wanted[static_cast<size_t>(number)] = true;
   if (profiler) { // attention reads the cache up to the longest row's end, not its capacity
     int64_t used = 0;
     const int64_t seq = symbols[static_cast<size_t>(entry.seq_symbol)];
@@ -122,6 +124,16 @@ Result<std::span<const int32_t>> LanguageRunner::decode(const LanguageEntry &ent
 void LanguageRunner::setProfiler(std::shared_ptr<Profiler> p) {
   profiler = std::move(p);
   executable->setProfiler(profiler);
+}
+
+Result<std::vector<uint16_t>> LanguageRunner::halvesOfState(std::string_view name) {
+  for (const fb::State *state : *program.states()) {
+    if (state->name()->string_view() != name || state->dtype() != fb::DType::f16) continue;
+    std::vector<uint16_t> halves(state->bytes() / sizeof(uint16_t));
+    LINNET_TRY(executable->readState(name, std::as_writable_bytes(std::span(halves))));
+    return halves;
+  }
+  return errorf("{}: no state '{}' of f16", artifact.path(), name);
 }
 
 Result<std::span<const float>> LanguageRunner::floats(int output) {

@@ -46,7 +46,8 @@ public:
   /// Binds an entry at its first use.
   Result<const LanguageEntry *> entry(std::string_view name);
   /// One run: row i of the batch is rows[i]; shorter rows are padded. `output`: the one that will be read.
-  Result<void> run(const LanguageEntry &entry, std::span<const RowChunk> rows, int output);
+  /// Another one may be `also`.
+  Result<void> run(const LanguageEntry &entry, std::span<const RowChunk> rows, int output, int also = -1);
   /// Takes what decode() needs, where the device and `entry` can decode many tokens at once.
   Result<void> prepareDecoding(const LanguageEntry &entry) { return decoder.prepare(entry); }
   /// Whether decode() gives the likeliest tokens, and drawn ones. A profiler wants tokens one at a time.
@@ -60,6 +61,11 @@ public:
   /// Output of the last run.
   Result<std::span<const float>> floats(int output);
   Result<std::span<const int32_t>> ints(int output);
+  /// The bit patterns of a state of f16. An error where there is none of that name, or the device cannot.
+  Result<std::vector<uint16_t>> halvesOfState(std::string_view name);
+  void resetStates() { executable->resetStates(); }
+  /// Whether decode() ever works: tokens are then chosen where the host sees no logits.
+  bool hasLoop() const { return decoder.canTakeLikeliest() || decoder.canDraw(); }
   MemoryUse memory() const { return executable->memory(); }
   void setProfiler(std::shared_ptr<Profiler> p);
 

@@ -1,5 +1,6 @@
 // Session's answers about whole texts: a classifier's scores and probabilities.
 #include "linnet/session.h"
+#include "runtime/not_finite.h"
 #include "runtime/session_state.h"
 #include "support/error.h"
 
@@ -39,10 +40,7 @@ std::span<const TokenId> readPart(const ModelConfig &config, std::span<const Tok
   return ids;
 }
 
-Result<Classification> classificationOf(const ModelConfig &config, std::span<const float> scores,
-                                        size_t text) {
-  for (size_t i = 0; i < scores.size(); ++i)
-    if (std::isnan(scores[i])) return errorf("text {}: the score of '{}' is NaN", text, config.labels[i]);
+Classification classificationOf(const ModelConfig &config, std::span<const float> scores) {
   Classification made;
   made.label = static_cast<size_t>(std::max_element(scores.begin(), scores.end()) - scores.begin());
   made.scores.assign(scores.begin(), scores.end());
@@ -87,7 +85,11 @@ Result<std::vector<Classification>> Session::classify(std::span<const std::vecto
       return errorf("expected {} scores, found {}", rows.size() * labels, scores.size());
     for (size_t row = 0; row < batch.size(); ++row) {
       const size_t text = batch[row];
-      LINNET_ASSIGN(answers[text], classificationOf(config, scores.subspan(row * labels, labels), text));
+      const auto of_text = scores.subspan(row * labels, labels);
+      if (const size_t at = firstNotFinite(of_text); at < labels)
+        return notFinite(fmt::format("text {}: the score of '{}'", text, config.labels[at]),
+                         static_cast<double>(of_text[at]), *state->runner, parts[text].ids);
+      answers[text] = classificationOf(config, of_text);
       answers[text].truncated = texts[text].size() > static_cast<size_t>(entry->max_seq);
     }
     if (progress) progress(static_cast<double>(first + batch.size()) / static_cast<double>(order.size()));

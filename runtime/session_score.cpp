@@ -1,5 +1,6 @@
 // Session's answers about a given text: logits, hidden states, perplexity.
 #include "linnet/session.h"
+#include "runtime/not_finite.h"
 #include "runtime/session_state.h"
 #include "support/error.h"
 
@@ -59,6 +60,12 @@ Result<Matrix> Session::logits(std::span<const TokenId> ids, bool all) {
     LINNET_ASSIGN(auto values, state->runner->floats(output));
     size_t expected = static_cast<size_t>((all ? count : 1) * matrix.columns);
     if (values.size() != expected) return errorf("expected {} logits, found {}", expected, values.size());
+    if (const size_t at = firstNotFinite(values); at < values.size()) {
+      const auto row = static_cast<int64_t>(at) / matrix.columns;
+      return notFinite(fmt::format("the logit of token {} behind {} tokens",
+                                   static_cast<int64_t>(at) % matrix.columns, all ? first + row + 1 : size),
+                       static_cast<double>(values[at]), *state->runner, ids);
+    }
     matrix.values.insert(matrix.values.end(), values.begin(), values.end());
     return {};
   };
@@ -99,10 +106,14 @@ Result<Matrix> Session::embed(std::span<const TokenId> ids, Pooling pooling, int
     }
     return {};
   };
-  LINNET_TRY(state->feed(*entry, pooling == Pooling::First ? ids.first(1) : ids, 0, output, pool));
+  const auto fed = pooling == Pooling::First ? ids.first(1) : ids;
+  LINNET_TRY(state->feed(*entry, fed, 0, output, pool));
   Matrix matrix{1, width, {}};
   double scale = pooling == Pooling::Mean ? 1.0 / static_cast<double>(size) : 1.0;
   for (double value : sum) matrix.values.push_back(static_cast<float>(value * scale));
+  if (const size_t at = firstNotFinite(matrix.values); at < matrix.values.size())
+    return notFinite(fmt::format("element {} of the embedding", at), static_cast<double>(matrix.values[at]),
+                     *state->runner, fed);
   return matrix;
 }
 
@@ -138,9 +149,15 @@ Result<Perplexity> Session::perplexity(std::span<const TokenId> ids, int64_t str
       LINNET_ASSIGN(auto logits, state->runner->floats(output));
       if (logits.size() != static_cast<size_t>(count) * vocab)
         return errorf("expected {} logits, found {}", static_cast<size_t>(count) * vocab, logits.size());
-      for (int64_t t = 0; t < count; ++t)
-        sum += negativeLogLikelihood(logits.subspan(static_cast<size_t>(t) * vocab, vocab),
-                                     ids[static_cast<size_t>(first_target + first + t)]);
+      for (int64_t t = 0; t < count; ++t) {
+        const int64_t target = first_target + first + t;
+        const double loss = negativeLogLikelihood(logits.subspan(static_cast<size_t>(t) * vocab, vocab),
+                                                  ids[static_cast<size_t>(target)]);
+        if (!std::isfinite(loss))
+          return notFinite(fmt::format("the loss of the token at position {}", target), loss, *state->runner,
+                           ids.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin)), begin);
+        sum += loss;
+      }
       predicted += count;
       return {};
     };
@@ -151,6 +168,8 @@ Result<Perplexity> Session::perplexity(std::span<const TokenId> ids, int64_t str
   result.tokens = predicted;
   result.nll = sum / static_cast<double>(std::max<int64_t>(predicted, 1));
   result.perplexity = std::exp(result.nll);
+  if (!std::isfinite(result.perplexity))
+    return errorf("the perplexity, e to the power of {}, is beyond the largest number", result.nll);
   return result;
 }
 

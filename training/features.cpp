@@ -1,10 +1,28 @@
 #include "training/features.h"
 #include "frontend/checkpoint/safetensors.h"
+#include "linnet/session.h"
 #include "support/error.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace linnet::training {
+namespace {
+
+/// For a text whose embedding is infinite or NaN: a Session's error names the part where that begins.
+Error notFinite(const std::string &artifact, const LoadOptions &options, std::span<const int32_t> ids,
+                size_t text) {
+  auto trace = [&]() -> Result<Matrix> {
+    LINNET_ASSIGN(Model model, Model::load(artifact, options));
+    LINNET_ASSIGN(Session session, Session::open(model));
+    return session.embed(std::vector<TokenId>(ids.begin(), ids.end()), Pooling::Mean);
+  };
+  auto found = trace();
+  return errorf("text {}: {}", text + 1,
+                found ? "its embedding is infinite or NaN, expected finite numbers" : found.error().message);
+}
+
+} // namespace
 
 Result<Features> embedExamples(const std::string &artifact, const LoadOptions &options,
                                std::vector<Example> examples, const std::function<bool(double)> &progress) {
@@ -30,10 +48,17 @@ Result<Features> embedExamples(const std::string &artifact, const LoadOptions &o
     LINNET_ASSIGN(std::vector<NamedTensor> out, graph.run("embed", inputs));
     std::span<const float> values = out[0].tensor.floats();
     auto width = static_cast<size_t>(features.width);
-    for (size_t row = 0; row < batch.numbers.size(); ++row)
-      std::copy_n(values.begin() + static_cast<std::ptrdiff_t>(row * width), width,
-                  features.values.begin() +
-                      static_cast<std::ptrdiff_t>(order[static_cast<size_t>(batch.numbers[row])] * width));
+    for (size_t row = 0; row < batch.numbers.size(); ++row) {
+      const size_t text = order[static_cast<size_t>(batch.numbers[row])];
+      const auto vector = values.subspan(row * width, width);
+      if (!std::all_of(vector.begin(), vector.end(), [](float value) { return std::isfinite(value); }))
+        return notFinite(artifact, options,
+                         std::span<const int32_t>(batch.ids).subspan(row * static_cast<size_t>(batch.seq),
+                                                                     static_cast<size_t>(batch.length[row])),
+                         text);
+      std::copy(vector.begin(), vector.end(),
+                features.values.begin() + static_cast<std::ptrdiff_t>(text * width));
+    }
   }
   return features;
 }

@@ -177,9 +177,7 @@ class Numbers(BadInput):
         self.succeeds("compile", with_numbers("wte.weight", 3e38), "-o", out)
         for options in ((), ("--do-sample",), ("--do-sample", "--top-k", "0"), ("--do-sample", "--top-p", "0.5"), ("--repetition-penalty", "1.3")):
             with self.subTest(options=options):
-                self.fails("run", out, "--ids", "1,2,3", *options, says="the model's best logit behind 3 tokens is")
-        listed = self.succeeds("logits", out, "--ids", "1,2,3", "--top", "3", "--json").json
-        self.assertEqual([one["id"] for one in listed["positions"][0]["top"]], [0, 1, 2])
+                self.fails("run", out, "--ids", "1,2,3", *options, says="the model's logit behind 3 tokens is nan, expected a finite number")
 
 
 class Config(BadInput):

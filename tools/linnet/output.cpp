@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@ namespace {
 
 std::string pending;
 int write_error = 0;
+std::string unprintable; ///< a number that is not finite, of the first JSON that had one
 
 bool writeAll(int fd, std::string_view text, int &error) {
   while (!text.empty()) {
@@ -71,7 +73,30 @@ void put(std::string_view text) {
   if (pending.size() >= 65536) flush();
 }
 
+namespace {
+
+/// Where in `value` a number is that JSON has no text for (it would become null): "/answers/0/score". Empty
+/// where there is none.
+std::string placeOfNotFinite(const Json &value) {
+  if (value.is_number_float())
+    return std::isfinite(value.get<double>()) ? "" : " is " + fmt::format("{}", value.get<double>());
+  if (value.is_object())
+    for (auto &[key, part] : value.items())
+      if (std::string place = placeOfNotFinite(part); !place.empty()) return "/" + key + place;
+  if (value.is_array())
+    for (size_t i = 0; i < value.size(); ++i)
+      if (std::string place = placeOfNotFinite(value[i]); !place.empty())
+        return fmt::format("/{}{}", i, place);
+  return {};
+}
+
+} // namespace
+
 void printJson(const Json &value) {
+  if (std::string place = placeOfNotFinite(value); !place.empty()) {
+    if (unprintable.empty()) unprintable = place;
+    return;
+  }
   put(std::string_view(value.dump(-1, ' ', false, Json::error_handler_t::replace)));
   put("\n");
 }
@@ -83,7 +108,11 @@ bool flush() {
 }
 
 int finish() {
-  if (flush()) return 0;
+  if (flush()) {
+    if (unprintable.empty()) return 0;
+    printError(fmt::format("cannot print the answer as JSON: {}, expected a finite number", unprintable));
+    return 1;
+  }
   if (write_error == EPIPE) return 141;
   printError(fmt::format("cannot write to standard output: {}", std::strerror(write_error)));
   return 1;

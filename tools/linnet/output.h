@@ -18,7 +18,8 @@ void put(std::string_view text);
 template <class... Args> void put(fmt::format_string<Args...> format, Args &&...args) {
   put(std::string_view(fmt::format(format, std::forward<Args>(args)...)));
 }
-/// One JSON value on a line of its own. Ill-formed UTF-8 in strings becomes U+FFFD.
+/// One JSON value on a line of its own. Ill-formed UTF-8 in strings becomes U+FFFD. A value that holds a
+/// number that is infinite or NaN is not printed: finish() names the number.
 void printJson(const Json &value);
 /// False when standard output is gone: a command that streams then stops.
 bool flush();

@@ -34,9 +34,8 @@ std::vector<Candidate> likeliest(std::span<const float> logits, int64_t top) {
   std::vector<TokenId> order(logits.size());
   std::iota(order.begin(), order.end(), 0);
   size_t count = std::min<size_t>(logits.size(), static_cast<size_t>(top));
-  auto likelier = [&](TokenId a, TokenId b) { // what is no number comes last
+  auto likelier = [&](TokenId a, TokenId b) {
     float x = logits[static_cast<size_t>(a)], y = logits[static_cast<size_t>(b)];
-    if (std::isnan(x) || std::isnan(y)) return std::isnan(x) == std::isnan(y) ? a < b : std::isnan(y);
     return x != y ? x > y : a < b;
   };
   std::partial_sort(order.begin(), order.begin() + static_cast<ptrdiff_t>(count), order.end(), likelier);

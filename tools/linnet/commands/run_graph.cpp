@@ -82,6 +82,26 @@ std::vector<double> numbers(const Tensor &tensor) {
   return out;
 }
 
+/// Place `at` of a row-major array: "[1, 3]".
+std::string placeText(size_t at, const std::vector<int64_t> &shape) {
+  std::vector<size_t> place(shape.size());
+  for (size_t d = shape.size(); d-- > 0; at /= static_cast<size_t>(shape[d]))
+    place[d] = at % static_cast<size_t>(shape[d]);
+  return fmt::format("[{}]", fmt::join(place, ", "));
+}
+
+/// NaN is an error. Infinity may be meant (masks, logarithms of 0), but JSON has no text for it.
+Result<void> checkNumbers(const std::string &what, const Tensor &tensor, bool json) {
+  if (tensor.type == ElementType::I32 || tensor.type == ElementType::I8) return {};
+  const std::vector<double> values = numbers(tensor);
+  for (size_t i = 0; i < values.size(); ++i)
+    if (std::isnan(values[i]) || (json && std::isinf(values[i])))
+      return errorf("{}: element {} is {}, expected {}", what, placeText(i, tensor.shape),
+                    std::isnan(values[i]) ? "nan" : fmt::format("{}", values[i]),
+                    json ? "a finite number" : "a number");
+  return {};
+}
+
 Result<void> save(const NamedTensor &output, const std::string &path) {
   LINNET_ASSIGN(NpyWriter writer, NpyWriter::create(path, npyType(output.tensor.type), output.tensor.shape));
   if (output.tensor.type == ElementType::BF16) {
@@ -184,10 +204,16 @@ Result<void> runGraph(const std::string &file, const DeviceOption &device, const
                      [&](auto &port) { return port.name == name; }))
       return errorf("--output: entry @{} has no output '{}'", entry->name, name);
   LINNET_ASSIGN(std::vector<NamedTensor> inputs, readInputs(*entry, options));
+  for (const NamedTensor &input : inputs)
+    LINNET_TRY(
+        checkNumbers(fmt::format("entry @{}: input '{}'", entry->name, input.name), input.tensor, false));
   auto profiler = trace.profiler();
   graph.setProfiler(profiler);
   LINNET_ASSIGN(std::vector<NamedTensor> outputs, graph.run(entry->name, inputs));
   LINNET_TRY(trace.write(profiler, file, device.threads));
+  for (const NamedTensor &output : outputs)
+    LINNET_TRY(
+        checkNumbers(fmt::format("entry @{}: output '{}'", entry->name, output.name), output.tensor, json));
   Json object = Json::object();
   for (const NamedTensor &output : outputs) {
     auto to = std::find_if(options.outputs.begin(), options.outputs.end(),

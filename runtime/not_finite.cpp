@@ -1,0 +1,119 @@
+#include "runtime/not_finite.h"
+#include "support/error.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+namespace linnet {
+namespace {
+
+/// Without the sign that NaN has on some processors.
+std::string numberText(double value) { return std::isnan(value) ? "nan" : fmt::format("{}", value); }
+
+struct Place {
+  std::string part;
+  int64_t block = -1; ///< that the part is the output of
+  int64_t position = 0;
+  double value = 0;
+};
+
+/// Reads hidden states of the runner's model, a chunk of positions at a time.
+class Tracer {
+public:
+  Tracer(LanguageRunner &runner, const LanguageEntry &entry, std::span<const TokenId> ids)
+      : runner(runner), entry(entry), ids(ids) {}
+
+  /// The first place in the order of the model's parts, in the first chunk that has one. Nothing where all
+  /// hidden states are finite.
+  Result<std::optional<Place>> trace() {
+    runner.resetStates(); // so that what is in the cache comes from these ids
+    for (int64_t first = 0, size = static_cast<int64_t>(ids.size()); first < size; first += entry.max_seq) {
+      const int64_t count = std::min(entry.max_seq, size - first);
+      const RowChunk chunk{ids.subspan(static_cast<size_t>(first), static_cast<size_t>(count)), first};
+      LINNET_ASSIGN(std::optional<Place> last, look(chunk, "ln_f"));
+      if (!last) continue; // a hidden state that is not finite makes the last layer norm NaN
+      for (int64_t layer = 0; entry.output(fmt::format("hidden.{}", layer)) >= 0; ++layer) {
+        LINNET_ASSIGN(std::optional<Place> found, look(chunk, fmt::format("hidden.{}", layer)));
+        if (!found) continue;
+        found->block = layer - 1;
+        found->part = layer ? fmt::format("the output of block h.{}", layer - 1) : "the embeddings";
+        return found;
+      }
+      last->part = "the last layer norm, ln_f";
+      return last;
+    }
+    return std::optional<Place>();
+  }
+
+private:
+  Result<std::optional<Place>> look(const RowChunk &chunk, const std::string &name) {
+    const int output = entry.output(name);
+    if (output < 0) return errorf("entry 'hidden' has no output '{}'", name);
+    LINNET_TRY(runner.run(entry, std::span(&chunk, 1), output));
+    LINNET_ASSIGN(std::span<const float> values, runner.floats(output));
+    const size_t at = firstNotFinite(values);
+    if (at == values.size()) return std::optional<Place>();
+    const size_t width = values.size() / chunk.ids.size();
+    return std::optional(Place{{}, -1, chunk.past + static_cast<int64_t>(at / width), values[at]});
+  }
+
+  LanguageRunner &runner;
+  const LanguageEntry &entry;
+  std::span<const TokenId> ids;
+};
+
+/// Whether the block's keys or values became infinite when its f16 cache took them.
+bool overflowsInCache(LanguageRunner &runner, int64_t block) {
+  constexpr uint16_t kExponent = 0x7c00; // all ones: infinite or NaN
+  for (const char *kind : {"k", "v"}) {
+    auto bytes = runner.halvesOfState(fmt::format("{}.{}", kind, block));
+    if (!bytes) continue;
+    if (std::any_of(bytes->begin(), bytes->end(), [](uint16_t x) { return (x & kExponent) == kExponent; }))
+      return true;
+  }
+  return false;
+}
+
+std::string explain(LanguageRunner &runner, std::span<const TokenId> ids, int64_t offset) {
+  auto entry = runner.entry("hidden");
+  if (!entry) return {};
+  auto place = Tracer(runner, **entry, ids).trace();
+  if (!place) return {};
+  if (!*place) return "; hidden states are finite, so that the first such number is in the model's head";
+  std::string text = fmt::format("; the first such number is in {}, at position {} (token {}): {}",
+                                 (*place)->part, offset + (*place)->position,
+                                 ids[static_cast<size_t>((*place)->position)], numberText((*place)->value));
+  if ((*place)->block >= 0 && overflowsInCache(runner, (*place)->block))
+    text += fmt::format(
+        "; keys or values of h.{} are beyond 65504, the largest number of the f16 KV cache: compile "
+        "with --kv-cache bf16 or --kv-cache f32",
+        (*place)->block);
+  return text;
+}
+
+} // namespace
+
+size_t firstNotFinite(std::span<const float> values) {
+  constexpr uint32_t kExponent = 0x7f800000;
+  constexpr size_t kBlock = 1024; // without a branch inside: a row of logits is looked at for each token
+  for (size_t begin = 0; begin < values.size(); begin += kBlock) {
+    const auto block = values.subspan(begin, std::min(kBlock, values.size() - begin));
+    uint32_t bad = 0;
+    for (float value : block) bad |= (std::bit_cast<uint32_t>(value) & kExponent) == kExponent;
+    if (!bad) continue;
+    return begin + static_cast<size_t>(std::find_if(block.begin(), block.end(),
+                                                    [](float value) { return !std::isfinite(value); }) -
+                                       block.begin());
+  }
+  return values.size();
+}
+
+Error notFinite(const std::string &what, double value, LanguageRunner &runner, std::span<const TokenId> ids,
+                int64_t offset) {
+  return errorf("{} is {}, expected a finite number{}", what, numberText(value),
+                explain(runner, ids, offset));
+}
+
+} // namespace linnet
