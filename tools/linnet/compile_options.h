@@ -9,4 +9,7 @@ namespace linnet::cli {
 /// passes.
 void addPassOptions(CLI::App &command, CompileOptions &options, bool may_choose = false);
 
+/// --first-passes and --load-pass-plugin.
+void addOwnPassOptions(CLI::App &command, CompileOptions &options);
+
 } // namespace linnet::cli
