@@ -6,13 +6,12 @@
 #include "compiler/compile.h"
 #include "compiler/gradients.h"
 #include "compiler/graph_summary.h"
+#include "compiler/pipeline.h"
 #include "frontend/checkpoint/checkpoint.h"
 #include "frontend/checkpoint/derive.h"
 #include "frontend/checkpoint/export.h"
 #include "frontend/checkpoint/init.h"
 #include "frontend/checkpoint/pull.h"
-#include "passes/Passes.h"
-#include "passes/Target.h"
 #include "runtime/device.h"
 #include "support/error.h"
 #include "support/file.h"
@@ -134,18 +133,6 @@ Result<std::vector<std::byte>> readTokenizer(const std::string &path) {
   LINNET_ASSIGN(Checkpoint checkpoint, Checkpoint::open(path));
   LINNET_ASSIGN(auto tokenizer, checkpoint.tokenizer());
   return tokenizer ? tokenizer->serialize() : std::vector<std::byte>();
-}
-
-Result<std::vector<std::string>> optionalPasses(const std::string &spec, int opt_level) {
-  const TargetDescription *target = findTarget(spec.substr(0, spec.find(':')));
-  if (!target) return errorf("unknown target '{}', expected {}", spec, targetNames());
-  auto holds = [](const std::vector<std::string> &names, const std::string &name) {
-    return std::find(names.begin(), names.end(), name) != names.end();
-  };
-  std::vector<std::string> names;
-  for (const std::string &name : defaultPasses(*target, opt_level))
-    if (!holds(requiredPasses(), name) && !holds(names, name)) names.push_back(name);
-  return names;
 }
 
 /// Directories after the files in them.

@@ -45,7 +45,7 @@ struct CompileOptions {
   /// 0: what correctness needs; 1: fusion, layouts, memory reuse; 2: the same and what is
   /// computed less often or in a better order.
   int opt_level = 2;
-  /// Names of passes to leave out ("linnet-fuse-epilogue"); an unknown name is an error.
+  /// Names of passes to leave out ("linnet-fuse-epilogue"), of first_passes too; an unknown name is an error.
   std::vector<std::string> disabled_passes;
   /// Instead of the default pipeline, in mlir-opt's syntax. What it leaves unplanned is planned after it.
   std::string pass_pipeline;
@@ -60,6 +60,10 @@ struct CompileOptions {
   /// The difference that is taken for rounding, of an output's largest value; 0: as much as the types of the
   /// numbers round.
   double tolerance = 0;
+  /// Text of a stage for `output` instead of an artifact: "mlir" (the graph before the first pass), "planned"
+  /// (after the last one), "llvm" (the kernels of target cpu:native) or "spirv" (those of vulkan). One
+  /// target.
+  std::string emit;
   /// Called with what is being done now ("packing weights") and how much of it is done, 0 to 1.
   std::function<void(const std::string &what, double fraction)> progress;
   /// A folder to write the IR after each pass, graphs, memory plans and kernels to, as pictures and text; it
@@ -97,7 +101,7 @@ struct DtypeTrial {
 
 struct CompileReport {
   std::string output;
-  uint64_t artifact_bytes = 0;
+  uint64_t artifact_bytes = 0;    ///< of the file
   std::string dtype, kv_cache;    ///< asked for, or what `auto` chose
   std::vector<DtypeTrial> trials; ///< of `auto`
   std::vector<ProgramReport> programs;
@@ -275,9 +279,9 @@ struct CompilerApi {
   /// Removes the files and directories that this library is writing: for the handler of an interrupt.
   /// Async-signal-safe.
   void (*removeUnfinishedFiles)();
-  /// Passes of the default pipeline for a target ("cpu", "cpu:native") at an optimization level that
-  /// CompileOptions::disabled_passes may name, each once, in the order they run.
-  Result<std::vector<std::string>> (*optionalPasses)(const std::string &target, int opt_level);
+  /// Passes that CompileOptions::disabled_passes may name, each once, in the order they run: the first
+  /// passes, then those of the default pipeline for the target and level. One target.
+  Result<std::vector<std::string>> (*optionalPasses)(const CompileOptions &options);
   /// Looks for the pass, or the kernels, that change a model's numbers: as compile() would with these options
   /// (one target), which writes to options.output a graph that shows it. Nothing is written when all is
   /// right.

@@ -3,6 +3,7 @@
 #include "compiler/graph_file.h"
 #include "compiler/input.h"
 #include "compiler/pipeline.h"
+#include "compiler/reproducer.h"
 #include "compiler/target.h"
 #include "compiler/weights.h"
 #include "frontend/checkpoint/safetensors.h"
@@ -25,15 +26,6 @@ namespace {
 
 double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-/// "it's" -> 'it'\''s', for a shell; plain words stay.
-std::string shellWord(const std::string &text) {
-  constexpr const char *kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:=,+@%";
-  if (!text.empty() && text.find_first_not_of(kPlain) == text.npos) return text;
-  std::string quoted = "'";
-  for (char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return quoted + "'";
 }
 
 class ModelBisection {
@@ -117,12 +109,7 @@ private:
       text += "// " + report.rewrite + " on " + report.op + " of " +
               (report.location.empty() ? "no known place" : report.location) + "\n";
     text += "// " + report.repeat + "\n";
-    llvm::raw_string_ostream out(text);
-    found.graph->print(out, OpPrintingFlags().enableDebugInfo(true).useLocalScope());
-    out << "\n";
-    LINNET_ASSIGN(AtomicFile file, AtomicFile::create(options.output));
-    LINNET_TRY(file.write(std::as_bytes(std::span(text.data(), text.size()))));
-    return file.commit();
+    return writeTextFile(options.output, text + moduleText(*found.graph));
   }
 
   /// Those that are left in the graph, beside it.

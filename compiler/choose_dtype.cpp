@@ -88,6 +88,7 @@ private:
     trial.targets = {"cpu:native"};
     trial.max_batch = 1;
     trial.dump_dir.clear();
+    trial.emit.clear();
     trial.verify_passes = false;
     const TargetDescription &served = *findTarget(target()); // what it does not round is not rounded here
     if (!served.int8_rows) trial.disabled_passes.push_back("linnet-quantize-rows");

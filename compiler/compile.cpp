@@ -3,10 +3,12 @@
 #include "compiler/cache.h"
 #include "compiler/choose_dtype.h"
 #include "compiler/dump/dump.h"
+#include "compiler/emit.h"
 #include "compiler/graph_file.h"
 #include "compiler/input.h"
 #include "compiler/pipeline.h"
 #include "compiler/provenance.h"
+#include "compiler/reproducer.h"
 #include "compiler/target.h"
 #include "compiler/training_graph.h"
 #include "compiler/weights.h"
@@ -18,6 +20,7 @@
 #include "passes/Target.h"
 #include "runtime/artifact_writer.h"
 #include "support/error.h"
+#include "support/file.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/MLIRContext.h"
@@ -88,7 +91,12 @@ public:
     double begin = now();
     if (options.output.empty()) return errorf("expected the name of an artifact to write");
     LINNET_ASSIGN(std::vector<TargetSpec> targets, targetsOf(options));
+    if (!options.emit.empty()) {
+      if (targets.size() != 1) return errorf("--emit: expected one target, found {}", targets.size());
+      LINNET_TRY(checkEmit(options.emit, targets.front()));
+    }
     LINNET_TRY(build());
+    if (!options.emit.empty()) return emit(targets.front(), begin);
     LINNET_ASSIGN(ArtifactWriter writer, ArtifactWriter::create(options.output));
     fb::MetadataT metadata;
     LINNET_TRY(describe(metadata, writer));
@@ -160,22 +168,57 @@ private:
     return {};
   }
 
-  Result<void> addProgram(const TargetSpec &target, fb::MetadataT &metadata, ArtifactWriter &writer) {
+  Result<mlir::OwningOpRef<mlir::ModuleOp>> plan(const TargetSpec &target) {
     progress("optimizing for " + target.name, 0);
     mlir::OwningOpRef<mlir::ModuleOp> module(graph->clone());
     if (findTarget(target.name)->decodes && input.generates() && !training)
       addSampleEntry(*module, input.checkpoint->config().vocab_size, std::max<int64_t>(options.max_batch, 1));
     LINNET_TRY(runPipeline(*module, target.name, options, *input.weights, report, dump.get()));
-    if (dump) LINNET_TRY(dump->planned(*module));
+    return std::move(module);
+  }
+
+  /// What options.emit names instead of an artifact. `begin`: when the compilation began.
+  Result<CompileReport> emit(const TargetSpec &target, double begin) {
+    std::string text;
+    if (options.emit == "mlir") {
+      text = moduleText(*graph);
+    } else {
+      LINNET_ASSIGN(auto module, plan(target));
+      if (options.emit == "planned") {
+        text = moduleText(*module);
+      } else {
+        LINNET_ASSIGN(text, timed("lower to " + target.name,
+                                  [&] { return kernelText(options.emit, target, *module, *input.weights); }));
+      }
+    }
+    LINNET_TRY(writeTextFile(options.output, text));
+    report.output = options.output;
+    report.artifact_bytes = text.size();
+    report.dtype = options.dtype;
+    report.kv_cache = kvCacheOf(options);
+    report.seconds = now() - begin + input.seconds;
+    return std::move(report);
+  }
+
+  Result<void> addProgram(const TargetSpec &target, fb::MetadataT &metadata, ArtifactWriter &writer) {
+    LINNET_ASSIGN(auto module, plan(target));
+    if (dump) LINNET_TRY(dump->planned(*module)); // a dump that cannot be written ends it here
     removeFolders(*module); // here: errors up to here name the whole path
     CountingSink sink(writer, weightBytes(*module), options);
     auto lowered = timed("lower to " + target.name,
-                         [&] { return lowerTo(target, *module, *input.weights, sink, dump.get()); });
+                         [&] { return lowerTo(target, *module, *input.weights, sink, listener()); });
+    // By now the module says which commands its ops became.
+    auto drawn = dump ? dump->planned(*module) : Result<void>();
     if (!lowered) return lowered.error();
+    LINNET_TRY(drawn);
     if (dump) dump->writeKernels(*lowered);
     addReport(*module, *lowered);
     metadata.programs.push_back(std::make_unique<fb::ProgramT>(std::move(*lowered)));
     return {};
+  }
+
+  KernelListener listener() const {
+    return dump ? KernelListener{dump->kernelDump(), dump->shaderDump()} : KernelListener();
   }
 
   /// Of all weights as stored, each once: what progress is measured against.

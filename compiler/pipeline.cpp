@@ -2,8 +2,10 @@
 
 #include "compiler/diagnostics.h"
 #include "compiler/plugins.h"
+#include "compiler/reproducer.h"
 #include "compiler/weights.h"
 #include "lab/verify.h"
+#include "lab/windowed_run.h"
 #include "passes/Passes.h"
 #include "support/error.h"
 
@@ -57,16 +59,42 @@ Result<void> fillPipeline(PassManager &manager, const std::string &target, const
                     options.dtype, kvCacheOf(options)};
   LINNET_TRY(loadPassPlugins(options.pass_plugins));
   if (!options.first_passes.empty())
-    LINNET_TRY(appendPasses(manager, options.first_passes, "--first-passes"));
+    LINNET_TRY(appendPasses(manager, options.first_passes, "--first-passes", options.disabled_passes));
   return buildPipeline(manager, spec);
+}
+
+Result<std::vector<std::string>> optionalPasses(const CompileOptions &options) {
+  const std::string &spec = options.targets.front();
+  const TargetDescription *target = findTarget(spec.substr(0, spec.find(':')));
+  if (!target) return errorf("unknown target '{}', expected {}", spec, targetNames());
+  LINNET_TRY(loadPassPlugins(options.pass_plugins));
+  OpPassManager first(ModuleOp::getOperationName());
+  if (!options.first_passes.empty()) LINNET_TRY(appendPasses(first, options.first_passes, "--first-passes"));
+  std::vector<std::string> all, names;
+  for (Pass &pass : first.getPasses()) all.push_back(pass.getArgument().str());
+  llvm::append_range(all, defaultPasses(*target, options.opt_level));
+  for (const std::string &name : all)
+    if (!name.empty() && !llvm::is_contained(requiredPasses(), name) && !llvm::is_contained(names, name))
+      names.push_back(name);
+  return names;
 }
 
 Result<void> runPipeline(ModuleOp module, const std::string &target, const CompileOptions &options,
                          WeightSource &weights, CompileReport &report, dump::Dump *dump) {
-  PassManager manager(module.getContext(), ModuleOp::getOperationName());
+  PassManager all(module.getContext(), ModuleOp::getOperationName()),
+      before_crash(module.getContext(), ModuleOp::getOperationName());
   std::string failed;
   DiagnosticCollector diagnostics(module.getContext());
-  LINNET_TRY(fillPipeline(manager, target, options));
+  LINNET_TRY(fillPipeline(all, target, options));
+  lab::WindowedRun passes(all);
+  const Clock::time_point rehearsal = Clock::now();
+  const auto crash = passes.crash(module, {0, passes.passes()});
+  report.phases.push_back(
+      {"rehearse passes", std::chrono::duration<double>(Clock::now() - rehearsal).count()});
+  const size_t crashing = passes.lastPass();
+  for (size_t pass = 0; crash && pass < crashing; ++pass)
+    LINNET_TRY(appendPasses(before_crash, passes.text(pass), "the pipeline"));
+  PassManager &manager = crash ? before_crash : all;
   if (dump) {
     // First in, last called after a pass: its own time is not counted.
     dump->begin(target, module);
@@ -83,11 +111,16 @@ Result<void> runPipeline(ModuleOp module, const std::string &target, const Compi
   }
   // Last in, first called after a pass: it counts the pass alone.
   manager.addInstrumentation(std::make_unique<PassClock>(report.phases, failed));
-  bool ran = succeeded(manager.run(module));
+  const bool ran = succeeded(manager.run(module));
   if (!verdict.failed.empty()) return Error{"--verify-passes: " + verdict.failed};
-  if (ran) return {};
-  return errorf("{}{}", failed.empty() ? "" : failed + ": ",
-                diagnostics.error("the pass failed and did not say why").message);
+  if (!ran)
+    return errorf("{}{}", failed.empty() ? "" : failed + ": ",
+                  diagnostics.error("the pass failed and did not say why").message);
+  if (!crash) return {};
+  const std::string fault = passes.name(crashing) + " " + *crash;
+  if (dump) dump->crashed(passes.name(crashing), *crash);
+  LINNET_ASSIGN(const std::string path, writeReproducer(module, passes.text(crashing), fault, options));
+  return errorf("{}; the graph in front of it and the command that repeats it: {}", fault, path);
 }
 
 } // namespace linnet

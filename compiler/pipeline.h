@@ -22,6 +22,9 @@ std::string kvCacheOf(const CompileOptions &options);
 Result<void> fillPipeline(mlir::PassManager &manager, const std::string &target,
                           const CompileOptions &options);
 
+/// Passes that options.disabled_passes may name: CompilerApi::optionalPasses.
+Result<std::vector<std::string>> optionalPasses(const CompileOptions &options);
+
 /// `target` without what follows a colon. Appends the time of each pass, and what verifying found, to
 /// `report`, and writes the module after each pass to `dump` where there is one. Errors name the pass and the
 /// place in the graph.

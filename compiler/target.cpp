@@ -2,7 +2,6 @@
 
 #include "backends/cpu/lower.h"
 #include "backends/vulkan/lower.h"
-#include "compiler/dump/dump.h"
 #include "compiler/reference_program.h"
 #include "compiler/weights.h"
 #include "passes/Target.h"
@@ -23,7 +22,7 @@ Result<TargetSpec> parseTarget(const std::string &spec) {
 }
 
 Result<fb::ProgramT> lowerTo(const TargetSpec &target, mlir::ModuleOp planned, WeightSource &given,
-                             BlobSink &sink, dump::Dump *dump) {
+                             BlobSink &sink, const KernelListener &listener) {
   std::unique_ptr<WeightSource> weights = withComputed(planned, given);
   if (target.name == "reference") return makeReferenceProgram(planned, *weights, sink);
   if (target.name == "vulkan") {
@@ -31,12 +30,12 @@ Result<fb::ProgramT> lowerTo(const TargetSpec &target, mlir::ModuleOp planned, W
     if (!target.argument.empty()) {
       LINNET_ASSIGN(vulkan.runs, vulkan::shaderFilter(""));
     }
-    if (dump) vulkan.dump = dump->shaderDump();
+    vulkan.dump = listener.vulkan;
     return lowerToVulkan(planned, *weights, sink, vulkan);
   }
   CpuOptions cpu;
   cpu.isas = target.argument;
-  if (dump) cpu.dump = dump->kernelDump();
+  cpu.dump = listener.cpu;
   return lowerToCpu(planned, *weights, sink, cpu);
 }
 

@@ -59,7 +59,8 @@ private:
 
   /// Runs passes on `module`, the one that `check` has seen last.
   std::optional<Fault> after(ModuleOp module, Window window, PassCheck &check) {
-    if (auto ran = passes.run(module, window); !ran) return Fault{Fault::invalid, ran.error().message};
+    if (auto ran = passes.run(module, window); !ran)
+      return Fault{passes.crashed() ? Fault::crash : Fault::invalid, ran.error().message};
     return check.check(passes.name(window.last), module);
   }
 

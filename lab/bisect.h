@@ -1,7 +1,7 @@
 // From "the numbers are wrong" to the one rewrite that makes them so, and the smallest graph that shows it.
 //
 //   1. Passes run one after the other, the interpreter after each: the first that changes the numbers (or
-//      breaks the memory plan, or the module) is the culprit.
+//      breaks the memory plan, or the module, or crashes) is the culprit.
 //   2. The culprit runs again with only its first n changes, n found by bisection: change number n is it.
 //   3. The graph in front of the culprit is cut down while the culprit still shows the fault (reduce.h).
 //

@@ -20,6 +20,7 @@ struct Fault {
   enum Kind {
     numbers, ///< outputs differ by more than their bounds
     plan,    ///< the memory plan breaks its own rules (verifyPlan)
+    crash,   ///< the pass ends its process
     invalid, ///< the pass fails, or leaves a module that the verifier or the interpreter refuses
   };
   Kind kind = numbers;

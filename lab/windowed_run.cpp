@@ -4,10 +4,15 @@
 #include "passes/RewriteAction.h"
 #include "support/error.h"
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/MLIRContext.h"
+#include "mlir/IR/OperationSupport.h"
 #include "mlir/Pass/Pass.h"
 #include "mlir/Rewrite/PatternApplicator.h"
+
+#include <algorithm>
+#include <cstring>
 
 using namespace mlir;
 
@@ -33,6 +38,13 @@ Operation *operationOf(const tracing::Action &action) {
   return nullptr;
 }
 
+/// What a change of `op` may change: the function that it is in, else all there is.
+Operation *scopeOf(Operation *op) {
+  if (auto function = op->getParentOfType<func::FuncOp>()) return function;
+  while (Operation *parent = op->getParentOp()) op = parent;
+  return op;
+}
+
 } // namespace
 
 WindowedRun::WindowedRun(PassManager &manager) : manager(manager) {
@@ -46,7 +58,20 @@ WindowedRun::WindowedRun(PassManager &manager) : manager(manager) {
 }
 
 Result<void> WindowedRun::run(ModuleOp module, Window window) {
-  next_pass = current = 0, depth = 0, count = 0, last = {};
+  if (auto how = crash(module, window)) return errorf("{}", *how);
+  return runHere(module, window);
+}
+
+std::optional<std::string> WindowedRun::crash(ModuleOp module, Window window) {
+  progress() = {};
+  auto how = crashOf([&] { (void)runHere(module, window); });
+  ended_in_crash = how.has_value();
+  return how;
+}
+
+Result<void> WindowedRun::runHere(ModuleOp module, Window window) {
+  next_pass = 0, depth = 0, ended_in_crash = false;
+  progress() = {};
   MLIRContext &context = *module.getContext();
   std::string first;
   ScopedDiagnosticHandler diagnostics(&context, [&](Diagnostic &diagnostic) {
@@ -62,23 +87,41 @@ Result<void> WindowedRun::run(ModuleOp module, Window window) {
 }
 
 void WindowedRun::handle(llvm::function_ref<void()> go, const tracing::Action &action, Window window) {
+  Progress &now = progress();
   if (llvm::isa<PassExecutionAction>(action)) {
     if (depth == 0) {
-      current = next_pass++;
-      if (current < window.first || current > window.last) return;
+      const size_t pass = next_pass++;
+      if (pass < window.first || pass > window.last) return;
+      now.pass = pass;
     }
     ++depth;
     go();
     --depth;
     return;
   }
-  bool counts = llvm::isa<ApplyPatternAction, RewriteAction>(action) && current == window.last;
-  if (!counts) return go();
-  if (++count > window.limit) return;
-  if (count == window.limit)
-    if (Operation *op = operationOf(action))
-      last = {nameOf(action), op->getName().getStringRef().str(), ir::locationName(op->getLoc())};
+  if (!llvm::isa<ApplyPatternAction, RewriteAction>(action) || now.pass != window.last) return go();
+  if (now.changes == window.limit) return;
+  Operation *op = operationOf(action);
+  Operation *scope = op ? scopeOf(op) : nullptr;
+  if (now.changes + 1 == window.limit) note(action, op);
+  std::optional<OperationFingerPrint> before;
+  if (scope) before.emplace(scope);
+  now.changing = true;
   go();
+  now.changing = false;
+  now.changes += !scope || OperationFingerPrint(scope) != *before;
+}
+
+void WindowedRun::note(const tracing::Action &action, Operation *op) {
+  auto copy = [](auto &to, const std::string &from) {
+    const size_t size = std::min(from.size(), sizeof(to) - 1);
+    std::memcpy(to, from.data(), size);
+    to[size] = 0;
+  };
+  Progress &now = progress();
+  copy(now.name, nameOf(action));
+  copy(now.op, op ? op->getName().getStringRef().str() : "");
+  copy(now.location, op ? ir::locationName(op->getLoc()) : "");
 }
 
 } // namespace linnet::lab

@@ -1,7 +1,9 @@
-// Runs a part of a pipeline on a module: some of its passes, and of the last one only the first changes. It
-// counts the applications of patterns (MLIR's apply-pattern action) and a pass's own changes (passes/
-// RewriteAction.h); folding and the removal of dead ops by a pattern driver are not counted.
+// Runs a part of a pipeline on a module: some of its passes, and of the last one only the first changes. A
+// change is an application of a pattern (MLIR's apply-pattern action) or one of a pass's own (passes/
+// RewriteAction.h) that leaves other IR than it found; folding and the removal of dead ops by a pattern
+// driver are not counted. Passes run in a child process first: one that crashes there does not run here.
 #pragma once
+#include "lab/child_process.h"
 #include "support/result.h"
 
 #include "mlir/IR/BuiltinOps.h"
@@ -9,12 +11,13 @@
 
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace linnet::lab {
 
-/// A change that a pass tried to make; most tries of a pattern do not match.
+/// A change that a pass made, or was about to make when it crashed.
 struct Application {
   std::string name;     ///< of the pattern: "AbsorbBias"
   std::string op;       ///< "linnet.add"
@@ -24,7 +27,7 @@ struct Application {
 struct Window {
   static constexpr int64_t kAll = std::numeric_limits<int64_t>::max();
   size_t first = 0, last = 0; ///< passes, both included
-  int64_t limit = kAll;       ///< applications that pass `last` may make
+  int64_t limit = kAll;       ///< changes that pass `last` may make
 };
 
 class WindowedRun {
@@ -38,21 +41,42 @@ public:
   /// As in a pipeline: "linnet-alias{target=cpu}".
   const std::string &text(size_t pass) const { return texts[pass]; }
 
-  /// Changes `module`. An error: a pass fails, or leaves what the verifier refuses.
+  /// Changes `module`. An error: a pass fails, crashes, or leaves what the verifier refuses. One that crashes
+  /// leaves `module` as it was.
   Result<void> run(mlir::ModuleOp module, Window window);
-  /// Of the window's last pass in the last run: how many it tried, and the last one that it was let do.
-  int64_t applications() const { return count; }
-  const Application &lastApplication() const { return last; }
+  /// The first half of run(), in a child process: how a pass crashes, or nothing. `module` stays as it is.
+  std::optional<std::string> crash(mlir::ModuleOp module, Window window);
+
+  /// Whether the last run crashed, and the pass that it was in last.
+  bool crashed() const { return ended_in_crash; }
+  size_t lastPass() const { return progress().pass; }
+  /// Changes of the window's last pass in the last run, one during which it crashed included; and the last of
+  /// them, where Window::limit asked for no more than these.
+  int64_t applications() const { return progress().changes + (crashed() && progress().changing); }
+  Application lastApplication() const { return {progress().name, progress().op, progress().location}; }
 
 private:
+  /// How far a run is, where a child process can write it. Texts are cut to what fits.
+  struct Progress {
+    size_t pass = 0;
+    int64_t changes = 0;
+    bool changing = false;
+    char name[128] = {}, op[64] = {}, location[512] = {};
+  };
+  Progress &progress() { return shared.get() ? *shared.get() : own; }
+  const Progress &progress() const { return shared.get() ? *shared.get() : own; }
+  /// The second half, in this process.
+  Result<void> runHere(mlir::ModuleOp module, Window window);
   void handle(llvm::function_ref<void()> go, const mlir::tracing::Action &action, Window window);
+  void note(const mlir::tracing::Action &action, mlir::Operation *op);
 
   mlir::PassManager &manager;
   std::vector<std::string> names, texts;
-  size_t next_pass = 0, current = 0;
+  size_t next_pass = 0;
   int depth = 0;
-  int64_t count = 0;
-  Application last;
+  bool ended_in_crash = false;
+  SharedMemory<Progress> shared;
+  Progress own; ///< if there is no shared memory
 };
 
 } // namespace linnet::lab

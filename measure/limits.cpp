@@ -1,4 +1,5 @@
 #include "measure/limits.h"
+#include "measure/disturbance.h"
 
 #include <omp.h>
 
@@ -214,7 +215,19 @@ Limits probeLimits(int threads) {
 }
 
 Limits limitsOf(DeviceKind device, int threads) {
-  return device == DeviceKind::Processor ? probeLimits(threads) : Limits();
+  constexpr int kTries = 3;
+  Limits best;
+  for (int i = 0; device == DeviceKind::Processor && i < kTries; ++i) {
+    Disturbance disturbance;
+    const Limits found = probeLimits(threads);
+    const double disturbed = disturbance.share();
+    // Others only make it slower: of several figures the largest is the nearest.
+    best = {found.threads, std::max(best.read_bytes_per_second, found.read_bytes_per_second),
+            std::max(best.f32_flops_per_second, found.f32_flops_per_second),
+            i ? std::min(best.disturbed, disturbed) : disturbed};
+    if (best.disturbed <= kDisturbedShare) break;
+  }
+  return best;
 }
 
 } // namespace linnet::measure

@@ -45,11 +45,15 @@ double readBandwidth(std::span<const float> data, int threads, double seconds);
 struct Limits {
   int threads = 0;
   double read_bytes_per_second = 0, f32_flops_per_second = 0;
+  /// The share of the processors' time that other programs took while they were measured: above
+  /// kDisturbedShare they are too low.
+  double disturbed = 0;
 };
 /// About a quarter of a second. `threads` 0: what OMP_NUM_THREADS or the machine says.
 Limits probeLimits(int threads);
-/// Probed for the processor under Linnet's own code. Of a Vulkan device they are not known, and what the
-/// processor can do says nothing of it, not even where a driver uses the processor.
+/// Probed for the processor under Linnet's own code, up to three times while other programs disturb that. Of
+/// a Vulkan device they are not known, and what the processor can do says nothing of it, not even where a
+/// driver uses the processor.
 Limits limitsOf(DeviceKind device, int threads);
 
 } // namespace linnet::measure

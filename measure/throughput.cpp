@@ -1,6 +1,7 @@
 #include "measure/throughput.h"
 #include "support/error.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <numeric>
@@ -77,10 +78,17 @@ Result<double> once(Session &session, const ModelConfig &config, const Test &tes
 Result<Measured> measure(Session &session, const ModelConfig &config, const Test &test, int repetitions,
                          const Interrupted &interrupted) {
   Measured measured{test, {}};
-  for (int i = 0; i <= repetitions; ++i) {
+  auto run = [&]() -> Result<double> {
     LINNET_ASSIGN(double rate, once(session, config, test));
     if (interrupted && interrupted()) return Error{"interrupted"}; // after the last check of the call above
-    if (i) measured.rates.push_back(rate);                         // the first warms up
+    return rate;
+  };
+  LINNET_TRY(run()); // warms up
+  Retries retries(repetitions);
+  for (int i = 0; i < repetitions; ++i) {
+    LINNET_ASSIGN(const TimedRun timed, retries.run(run));
+    measured.rates.push_back(timed.rate);
+    measured.most_disturbed = std::max(measured.most_disturbed, timed.disturbed);
   }
   return measured;
 }

@@ -1,6 +1,7 @@
 // Tokens per second of prompts and of generation, as llama-bench counts them.
 #pragma once
 #include "linnet/session.h"
+#include "measure/disturbance.h"
 #include "support/result.h"
 
 #include <cstdint>
@@ -20,8 +21,10 @@ struct Test {
 struct Measured {
   Test test;
   std::vector<double> rates; ///< tokens per second, one a repetition
+  double most_disturbed = 0; ///< Disturbance::share() of the repetition that lost most
   double mean() const;
   double deviation() const; ///< of the sample; 0 for one repetition
+  bool disturbed() const { return isDisturbed(most_disturbed, rates); }
 };
 
 /// Random but repeatable prompts: the speed of a matmul does not depend on them, caches of lookups might.
@@ -36,7 +39,7 @@ Result<double> once(Session &session, const ModelConfig &config, const Test &tes
 /// Asked between runs: true ends the measurement with an error.
 using Interrupted = std::function<bool()>;
 
-/// `repetitions` runs after one that warms up.
+/// `repetitions` runs after one that warms up. Disturbed ones run again, as many times in all.
 Result<Measured> measure(Session &session, const ModelConfig &config, const Test &test, int repetitions,
                          const Interrupted &interrupted = {});
 

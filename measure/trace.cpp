@@ -119,6 +119,12 @@ public:
     LINNET_ASSIGN(trace.limits.f32_flops_per_second, number(*other, "f32_flops_per_second"));
     LINNET_ASSIGN(double threads, number(*other, "threads"));
     LINNET_ASSIGN(double dropped, number(*other, "dropped_calls"));
+    for (auto [name, to] :
+         {std::pair("disturbed", &trace.disturbed), std::pair("limits_disturbed", &trace.limits.disturbed)})
+      if (member(*other, name)) { // not in traces of the first versions
+        LINNET_ASSIGN(const double share, number(*other, name));
+        *to = std::min(share, 1.0);
+      }
     for (at = 0; at < events->size(); ++at) LINNET_TRY(addEvent((*events)[at]));
     endCall();
     trace.profile = profiler.profile();
@@ -237,7 +243,9 @@ Result<void> writeTrace(const std::string &path, const Trace &trace) {
                 {"threads", trace.limits.threads},
                 {"read_bytes_per_second", trace.limits.read_bytes_per_second},
                 {"f32_flops_per_second", trace.limits.f32_flops_per_second},
-                {"dropped_calls", trace.profile.dropped_calls}};
+                {"dropped_calls", trace.profile.dropped_calls},
+                {"disturbed", trace.disturbed},
+                {"limits_disturbed", trace.limits.disturbed}};
   Writer out(file);
   LINNET_TRY(out.text("{\"displayTimeUnit\": \"ms\",\n\"otherData\": " +
                       other.dump(-1, ' ', false, Json::error_handler_t::replace) + ",\n\"traceEvents\": ["));

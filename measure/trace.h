@@ -14,6 +14,7 @@ struct Trace {
   std::string model; ///< what was run, for people
   Limits limits;
   Profile profile;
+  double disturbed = 0; ///< the share of the processors' time that other programs took while it ran
 };
 
 /// Written as a whole or not at all. Calls are on one track, commands below them on another; each command's

@@ -36,7 +36,8 @@ Result<Answer> ask(Loaded &loaded, const VariantOptions &options) {
 class Rounds {
 public:
   Rounds(std::vector<Loaded> &models, const VariantOptions &options, std::vector<VariantFigures> &figures)
-      : models(models), options(options), figures(figures) {}
+      : models(models), options(options), figures(figures),
+        retries(static_cast<int64_t>(2 * models.size()) * options.repetitions) {}
 
   Result<void> run() {
     LINNET_TRY(round(0, false)); // warms up
@@ -51,21 +52,25 @@ private:
       if (options.progress)
         options.progress(keep ? fmt::format("round {} of {}", number + 1, options.repetitions) : "warming up",
                          static_cast<double>(keep ? number + 1 : 0) / (options.repetitions + 1));
-      LINNET_ASSIGN(double prefill, rate(models[turn], {options.prompt, 0, 1}));
-      LINNET_ASSIGN(double decode, rate(models[turn], {0, options.generated, 1}));
+      LINNET_ASSIGN(TimedRun prefill, timed(models[turn], {options.prompt, 0, 1}, keep));
+      LINNET_ASSIGN(TimedRun decode, timed(models[turn], {0, options.generated, 1}, keep));
       if (!keep) continue;
-      figures[turn].prefill.push_back(prefill);
-      figures[turn].decode.push_back(decode);
+      VariantFigures &found = figures[turn];
+      found.prefill.push_back(prefill.rate);
+      found.decode.push_back(decode.rate);
+      found.most_disturbed = std::max({found.most_disturbed, prefill.disturbed, decode.disturbed});
     }
     return {};
   }
-  Result<double> rate(Loaded &loaded, const Test &test) {
-    return once(loaded.session, loaded.model.config(), test);
+  Result<TimedRun> timed(Loaded &loaded, const Test &test, bool again) {
+    auto run = [&] { return once(loaded.session, loaded.model.config(), test); };
+    return again ? retries.run(run) : Retries(0).run(run);
   }
 
   std::vector<Loaded> &models;
   const VariantOptions &options;
   std::vector<VariantFigures> &figures;
+  Retries retries;
 };
 
 } // namespace

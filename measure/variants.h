@@ -33,6 +33,7 @@ struct Answer {
 
 struct VariantFigures {
   std::vector<double> prefill, decode; ///< tokens per second; the i-th of each variant are of one round
+  double most_disturbed = 0;           ///< Disturbance::share() of the run that lost most
   MemoryUse memory;
   Answer answer;
 };
@@ -42,13 +43,15 @@ struct VariantFigures {
 Result<Answer> answerOf(const std::string &artifact, const VariantOptions &options);
 
 /// Loads all variants, asks each for its answer, then measures: in each round every variant once, and each
-/// round begins with the next one. One result a variant, in their order.
+/// round begins with the next one. Disturbed runs are repeated, at most as many as there are runs. One result
+/// a variant, in their order.
 Result<std::vector<VariantFigures>> compareVariants(std::span<const Variant> variants,
                                                     const VariantOptions &options);
 
 /// Of rates round by round: the median of their ratios, the least and the largest.
 struct Ratio {
   double median = 0, low = 0, high = 0;
+  bool varies() const { return high > kLargestSpread * low; } ///< says little
 };
 Ratio ratioOf(std::span<const double> rates, std::span<const double> base);
 

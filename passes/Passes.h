@@ -34,9 +34,10 @@ struct PipelineSpec {
   std::string kv_cache = "f32";
 };
 
-/// Appends passes given as text in mlir-opt's syntax; `what` is the option they were given with, for the
-/// error.
-Result<void> appendPasses(mlir::OpPassManager &manager, const std::string &passes, const std::string &what);
+/// Appends passes given as text in mlir-opt's syntax, all but those named in `disabled`; `what` is the option
+/// they were given with, for the error.
+Result<void> appendPasses(mlir::OpPassManager &manager, const std::string &passes, const std::string &what,
+                          const std::vector<std::string> &disabled = {});
 
 /// Appends to `manager` (on builtin.module) the pipeline that ends in a planned module, or, for a target that
 /// plans nothing, in an optimized one. An unknown target, pass or level, or a required pass disabled, is an

@@ -174,9 +174,20 @@ std::vector<std::string> defaultPasses(const TargetDescription &target, int opt_
   return names;
 }
 
-Result<void> appendPasses(OpPassManager &manager, const std::string &passes, const std::string &what) {
+Result<void> appendPasses(OpPassManager &manager, const std::string &passes, const std::string &what,
+                          const std::vector<std::string> &disabled) {
   registerPasses();
-  return append(manager, passes, what);
+  if (disabled.empty()) return append(manager, passes, what);
+  OpPassManager all(manager.getOpAnchorName());
+  LINNET_TRY(append(all, passes, what));
+  for (Pass &pass : all.getPasses()) {
+    if (llvm::is_contained(disabled, pass.getArgument())) continue;
+    std::string text;
+    llvm::raw_string_ostream out(text);
+    pass.printAsTextualPipeline(out);
+    LINNET_TRY(append(manager, text, what));
+  }
+  return {};
 }
 
 Result<void> buildPipeline(OpPassManager &manager, const PipelineSpec &spec) {

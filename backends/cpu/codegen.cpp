@@ -139,6 +139,9 @@ Result<std::string> compileUnlessSame(std::span<const KernelSource> kernels, con
       module.getFunction(kernel.name)->print(out);
       dump(isa, kernel.name, "ll", text);
     }
+    std::string whole;
+    llvm::raw_string_ostream(whole) << module;
+    dump(isa, "kernels", kModuleText, whole);
     LINNET_ASSIGN(const std::string assembly, assemblyOf(module, *machine));
     dump(isa, "kernels", "s", assembly);
   }

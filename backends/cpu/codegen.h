@@ -13,8 +13,9 @@
 
 namespace linnet::cpu {
 
-/// Receives text about one kernel: `what` is "ll" (LLVM IR after optimization) or "s" (assembly of all
-/// kernels).
+/// Receives text about one kernel: `what` is "ll" (LLVM IR after optimization), or about all of them: "s"
+/// (assembly) or kModuleText (the whole module in LLVM's IR).
+inline constexpr std::string_view kModuleText = "module";
 using KernelDump = std::function<void(const Isa &isa, std::string_view kernel, std::string_view what,
                                       std::string_view text)>;
 

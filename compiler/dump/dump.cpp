@@ -94,7 +94,7 @@ std::unique_ptr<PassInstrumentation> Dump::instrumentation(ModuleOp module,
 
 void Dump::afterPass(const std::string &name, ModuleOp module, double seconds, bool failed) {
   TargetRecord &target = targets.back();
-  PassRecord pass{name, "", seconds, ops, countOps(module), failed};
+  PassRecord pass{name, "", seconds, ops, countOps(module), failed, ""};
   std::string now = irText(module);
   if (now != text) {
     pass.file =
@@ -103,6 +103,10 @@ void Dump::afterPass(const std::string &name, ModuleOp module, double seconds, b
   }
   text = std::move(now), ops = pass.after;
   target.passes.push_back(std::move(pass));
+}
+
+void Dump::crashed(const std::string &pass, const std::string &how) {
+  targets.back().passes.push_back({pass, "", 0, ops, ops, true, how});
 }
 
 Result<void> Dump::planned(ModuleOp module) {
@@ -120,7 +124,8 @@ Result<void> Dump::planned(ModuleOp module) {
 cpu::KernelDump Dump::kernelDump() {
   return
       [this](const cpu::Isa &isa, std::string_view kernel, std::string_view what, std::string_view content) {
-        if (what != "s") return addKernel(std::string(kernel), isa.name, "ll", content);
+        if (what == "ll") addKernel(std::string(kernel), isa.name, "ll", content);
+        if (what != "s") return;
         for (const auto &[name, part] : splitAssembly(content)) addKernel(name, isa.name, "s", part);
       };
 }

@@ -23,6 +23,7 @@ struct PassRecord {
   double seconds = 0;
   size_t before = 0, after = 0; ///< ops
   bool failed = false;
+  std::string crash; ///< how it crashed; empty: it did not
 };
 struct EntryRecord {
   std::string name, file; ///< file: what the names of its pictures begin with
@@ -51,7 +52,10 @@ public:
   /// `phases`, whose last entry is the pass's time.
   std::unique_ptr<mlir::PassInstrumentation> instrumentation(mlir::ModuleOp module,
                                                              const std::vector<PhaseTime> &phases);
-  /// The graphs and the plans of the module as it goes to the backend. The first error so far, of any file.
+  /// The pass behind those that afterPass() has seen: it left no module.
+  void crashed(const std::string &pass, const std::string &how);
+  /// The graphs and the plans of the module as the backend lowered it, or tried to. The first error so far,
+  /// of any file.
   Result<void> planned(mlir::ModuleOp module);
   /// A kernel's text for one level of a target ("ll", "s"), collected until writeKernels().
   void addKernel(const std::string &name, const std::string &isa, const std::string &ending,

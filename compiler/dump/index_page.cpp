@@ -25,9 +25,9 @@ std::string passTable(const TargetRecord &target) {
     out += fmt::format(
         "<tr><td class=n>{}</td><td>{}</td><td class=n>{}</td><td class=n>{}</td><td class=n>{}</td>", i + 1,
         escaped(pass.name), milliseconds(pass.seconds), pass.before, pass.after);
-    std::string outcome = pass.failed ? "failed" : "no change";
+    const std::string outcome = !pass.crash.empty() ? pass.crash : pass.failed ? "failed" : "no change";
     if (pass.file.empty()) {
-      out += "<td class=quiet>" + outcome + "</td><td></td></tr>\n";
+      out += "<td class=quiet>" + escaped(outcome) + "</td><td></td></tr>\n";
       continue;
     }
     out += "<td>" + link(target.target + "/" + pass.file, pass.file) + (pass.failed ? " (failed)" : "") +

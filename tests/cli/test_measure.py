@@ -178,7 +178,81 @@ class Profile(TestCase):
         self.fails("profile", path, "-p", 4, says=["t.json", "trace"])
 
 
+class Busy:
+    """Programs that want all processors, several times over."""
+
+    def __enter__(self):
+        self.processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(4 * os.cpu_count())]
+
+    def __exit__(self, *_):
+        for process in self.processes:
+            process.kill()
+            process.wait()
+
+
+class Disturbed(TestCase):
+    """Figures that were taken while other programs ran are marked. How often that is the case in a quiet minute depends
+    on the machine, so that a missing mark is not tested here; tests/measure/disturbance_test.cpp has when there is one."""
+
+    NOTE = r"(?m)^~ disturbed: other programs took \d+ % of the processor time that it wanted"
+
+    def test_bench(self):
+        with Busy():
+            report = self.succeeds("bench", tiny_artifact(), "-p", 0, "-n", 200, "-r", 3, "--json").json
+            text = self.succeeds("bench", tiny_artifact(), "-p", 0, "-n", 200, "-r", 3).out
+        test, = report["tests"]
+        self.assertIs(test["disturbed"], True)
+        self.assertGreater(test["disturbed_share"], 0.05)
+        self.assertRegex(text, r"\| ~\d+\.\d\d ± ")
+        self.assertRegex(text, self.NOTE)
+
+    def test_profile(self):
+        path = fresh("trace") / "t.json"
+        with Busy():
+            command = ("profile", tiny_artifact(), "-p", 64, "-n", 150, "-r", 2)
+            report = self.succeeds(*command, "--json").json
+            text = self.succeeds(*command, "--top", 1).out
+            self.succeeds("run", tiny_artifact(), "--ids", "1,2", "--max-new-tokens", 200, "--ignore-eos", "--profile", path)
+        self.assertIs(report["disturbed"], True)
+        self.assertGreater(report["limits"]["disturbed_share"], 0.05)
+        self.assertRegex(text, self.NOTE + " while the model ran")
+        self.assertRegex(text, self.NOTE + " while the limits were measured")
+        self.assertRegex(text, r"(?m)^ +~\d+\.\d [um]s .* ~\d+\.\d% .* matmul$")
+        self.assertRegex(self.succeeds("profile", path).out, self.NOTE + " while the model ran")
+
+    def test_ablate(self):
+        with Busy():
+            command = ("ablate", tiny(), "--target", "cpu:native", "-p", 128, "-n", 100, "-r", 2, "--pass", "cse")
+            report = self.succeeds(*command, "--json").json
+            text = self.succeeds(*command).out
+        self.assertTrue(all(row["disturbed"] for row in report["rows"]))
+        self.assertRegex(text, r"(?m)^  without cse +~\d\.\d+ \(.*\) +~\d\.\d+ ")
+        self.assertRegex(text, self.NOTE)
+
+
 class Ablate(TestCase):
+    def test_a_pass_of_ones_own(self):
+        plugin = os.environ["LINNET_MY_PASS"]
+        own = ("--load-pass-plugin", plugin, "--first-passes", "my-quick-gelu")
+        command = ("ablate", GOLDEN / "tiny", "--target", "cpu:native", "-p", 10, "-n", 4, "-r", 1, *own)
+        report = self.succeeds(*command, "--json").json
+        self.assertEqual(report["first_passes"], "my-quick-gelu")
+        full, without, *others = report["rows"]
+        self.assertEqual((full["without"], without["without"]), (None, "my-quick-gelu"))
+        self.assertIn("linnet-fuse-epilogue", [row["without"] for row in others])
+        # It changes the numbers, adds commands, and is in every other row.
+        self.assertGreater(full["logit_error"], 1e-4)
+        self.assertLess(without["logit_error"], 1e-5)
+        self.assertGreater(full["commands"], without["commands"])
+        for row in others:
+            self.assertGreater(row["logit_error"], 1e-4, row["without"])
+        text = self.succeeds(*command, "--pass", "my-quick-gelu").out
+        rows = [line for line in text.splitlines() if line.lstrip().startswith(("full", "without"))]
+        self.assertEqual(len(rows), 2)
+        self.assertTrue(rows[1].startswith("  without my-quick-gelu "))
+        self.fails(*command[:-1], "my-other", says=["--first-passes", "my-other"])
+        self.fails("ablate", GOLDEN / "tiny", "--load-pass-plugin", "none.so", says=["--load-pass-plugin", "none.so"])
+
     def test_every_pass_in_turn(self):
         report = self.succeeds("ablate", GOLDEN / "tiny", "--target", "cpu:native", "-p", 10, "-n", 4, "-r", 2,
                                "--json").json

@@ -19,7 +19,7 @@ struct Folder {
   std::string file(const std::string &name) const { return directory.path() + "/" + name; }
 };
 
-Trace madeTrace() { return {"model \"x\"\n.linnet", {2, 20e9, 100e9}, madeProfile()}; }
+Trace madeTrace() { return {"model \"x\"\n.linnet", {2, 20e9, 100e9, 0.25}, madeProfile(), 0.5}; }
 
 std::string failure(const std::string &path) {
   auto trace = readTrace(path);
@@ -76,6 +76,8 @@ TEST_CASE("what was written is read") {
   REQUIRE(found.ok());
   CHECK(found->model == trace.model);
   CHECK(found->limits.threads == 2);
+  CHECK(found->limits.disturbed == 0.25);
+  CHECK(found->disturbed == 0.5);
   CHECK(found->limits.f32_flops_per_second == 100e9);
   CHECK(found->profile.device == "an abacus");
   CHECK(found->profile.dropped_calls == 3);
@@ -141,5 +143,6 @@ TEST_CASE("what is no trace of ours, or a damaged one, is refused with the place
   damaged("\"cat\":\"call\"", "\"cat\":\"other\"", "a command outside of a call");
   damaged("\"seq\":8", "\"seq\":null", "event 3: 'seq'");
   damaged("\"threads\":2", "\"threads\":-2", "'threads'");
+  damaged("\"disturbed\":0.5", "\"disturbed\":\"much\"", "'disturbed'");
   CHECK(writeTrace(folder.file("no/such/t.json"), {}).error().message.find("t.json") != std::string::npos);
 }

@@ -47,13 +47,21 @@ TEST_CASE("answers are compared by their largest difference and by their tokens"
 }
 
 TEST_CASE("passes that may be left out are those of the pipeline that are not required") {
-  auto passes = api().optionalPasses("cpu:native", 2);
+  CompileOptions options;
+  options.targets = {"cpu:native"};
+  auto passes = api().optionalPasses(options);
   REQUIRE(passes.ok());
   auto count = [&](const char *name) { return std::count(passes->begin(), passes->end(), name); };
   CHECK(count("linnet-fuse-epilogue") == 1);
   CHECK(count("canonicalize") == 1); // runs more than once
   CHECK(count("linnet-plan-memory") == 0);
-  auto unknown = api().optionalPasses("abacus", 2);
+  options.first_passes = "linnet-decompose-attention,canonicalize";
+  auto longer = api().optionalPasses(options);
+  REQUIRE(longer.ok());
+  CHECK(longer->front() == "linnet-decompose-attention");
+  CHECK(longer->size() == passes->size() + 1);
+  options.targets = {"abacus"};
+  auto unknown = api().optionalPasses(options);
   REQUIRE(!unknown.ok());
   CHECK(unknown.error().message.find("unknown target 'abacus', expected") == 0);
 }

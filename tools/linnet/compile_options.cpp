@@ -15,6 +15,16 @@ void addSettings(CLI::App &command, std::vector<std::string> &settings) {
       ->type_name("KEY=VALUE");
 }
 
+void addOwnPassOptions(CLI::App &command, CompileOptions &options) {
+  command
+      .add_option("--first-passes", options.first_passes,
+                  "passes to run in front of the pipeline, in mlir-opt's syntax")
+      ->type_name("TEXT");
+  command.add_option("--load-pass-plugin", options.pass_plugins, "a shared library with passes; repeatable")
+      ->allow_extra_args(false)
+      ->type_name("FILE.so");
+}
+
 void addPassOptions(CLI::App &command, CompileOptions &options, bool may_choose) {
   command
       .add_option("--max-context", options.max_context, "most positions of a sequence (default: n_positions)")
@@ -57,13 +67,7 @@ void addPassOptions(CLI::App &command, CompileOptions &options, bool may_choose)
   command
       .add_option("--pass-pipeline", options.pass_pipeline, "instead of the default, in mlir-opt's syntax")
       ->type_name("TEXT");
-  command
-      .add_option("--first-passes", options.first_passes,
-                  "passes to run in front of the pipeline, in the same syntax")
-      ->type_name("TEXT");
-  command.add_option("--load-pass-plugin", options.pass_plugins, "a shared library with passes; repeatable")
-      ->allow_extra_args(false)
-      ->type_name("FILE.so");
+  addOwnPassOptions(command, options);
   command.add_option("--seed", options.seed, "of the inputs that verifying draws")
       ->check(isSeed())
       ->type_name("N");

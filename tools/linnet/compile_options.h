@@ -12,4 +12,7 @@ void addSettings(CLI::App &command, std::vector<std::string> &settings);
 /// passes.
 void addPassOptions(CLI::App &command, CompileOptions &options, bool may_choose = false);
 
+/// --first-passes and --load-pass-plugin.
+void addOwnPassOptions(CLI::App &command, CompileOptions &options);
+
 } // namespace linnet::cli

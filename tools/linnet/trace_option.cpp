@@ -17,14 +17,18 @@ Result<void> TraceOption::check() const {
 }
 
 std::shared_ptr<Profiler> TraceOption::profiler() const {
-  return path.empty() ? nullptr : std::make_shared<Profiler>();
+  if (path.empty()) return nullptr;
+  disturbance.emplace();
+  return std::make_shared<Profiler>();
 }
 
 Result<void> TraceOption::write(const std::shared_ptr<Profiler> &profiler, const std::string &model,
                                 int threads) const {
   if (!profiler) return {};
   const Profile &profile = profiler->profile();
-  LINNET_TRY(measure::writeTrace(path, {model, measure::limitsOf(profile.device_kind, threads), profile}));
+  const double disturbed = disturbance ? disturbance->share() : 0; // before the limits are measured
+  LINNET_TRY(measure::writeTrace(
+      path, {model, measure::limitsOf(profile.device_kind, threads), profile, disturbed}));
   note(fmt::format("{}: {} calls, {} commands", path, profile.calls.size(), profile.events.size()));
   if (profile.dropped_calls)
     note(fmt::format("{}: the last {} calls are not in it: it holds at most {} commands", path,

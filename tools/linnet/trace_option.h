@@ -1,10 +1,12 @@
 // --profile FILE of commands that run a model: a trace of every command.
 #pragma once
 #include "linnet/profile.h"
+#include "measure/disturbance.h"
 #include "support/result.h"
 
 #include <CLI/CLI.hpp>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace linnet::cli {
@@ -14,10 +16,13 @@ struct TraceOption {
   void add(CLI::App &command);
   /// An error, before anything runs, where the file cannot be written.
   Result<void> check() const;
-  /// For a session or graph; null where no trace is asked for.
+  /// For a session or graph, which then runs until write(); null where no trace is asked for.
   std::shared_ptr<Profiler> profiler() const;
   /// Measures the machine's limits and writes the file. Nothing to do for a null profiler.
   Result<void> write(const std::shared_ptr<Profiler> &profiler, const std::string &model, int threads) const;
+
+private:
+  mutable std::optional<measure::Disturbance> disturbance; ///< while the profiler runs
 };
 
 } // namespace linnet::cli

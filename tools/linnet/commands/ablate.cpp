@@ -1,7 +1,9 @@
 // linnet ablate: what each pass buys. The model is compiled with each pass left out, and all are measured in
 // turns.
 #include "arguments.h"
+#include "compile_options.h"
 #include "compiler.h"
+#include "disturbed.h"
 #include "measure/variants.h"
 #include "model.h"
 #include "output.h"
@@ -23,10 +25,10 @@ using measure::VariantFigures;
 constexpr uint64_t kSmallModel = 2'000'000;
 
 struct Options {
-  std::string model, target = "cpu", oracle = "auto";
+  CompileOptions compile; ///< of the full pipeline: model, level, passes of one's own
+  std::string target = "cpu", oracle = "auto";
   std::vector<std::string> passes;
   measure::VariantOptions measured;
-  int opt_level = 2;
   bool json = false;
 };
 
@@ -44,7 +46,7 @@ struct Row {
 };
 
 Result<std::vector<std::string>> chosenPasses(const CompilerApi &api, const Options &options) {
-  LINNET_ASSIGN(auto optional, api.optionalPasses(options.target, options.opt_level));
+  LINNET_ASSIGN(auto optional, api.optionalPasses(options.compile));
   if (options.passes.empty()) return optional;
   std::vector<std::string> chosen;
   for (const std::string &pass : options.passes) {
@@ -63,7 +65,7 @@ public:
 
   Result<void> run() {
     LINNET_ASSIGN(std::vector<std::string> passes, chosenPasses(api, options));
-    LINNET_ASSIGN(checkpoint, api.inspectCheckpoint(options.model));
+    LINNET_ASSIGN(checkpoint, api.inspectCheckpoint(options.compile.input));
     LINNET_TRY(checkPositions());
     passes.insert(passes.begin(), "");
     for (size_t i = 0; i < passes.size(); ++i) {
@@ -92,11 +94,9 @@ public:
 private:
   Result<CompileReport> compile(const std::string &target, const std::string &without,
                                 const std::string &name) {
-    CompileOptions compile;
-    compile.input = options.model;
+    CompileOptions compile = options.compile;
     compile.output = folder.path() + "/" + name;
     compile.targets = {target};
-    compile.opt_level = options.opt_level;
     if (!without.empty()) compile.disabled_passes = {without};
     auto report = api.compile(compile);
     if (!report && !without.empty()) return errorf("without {}: {}", without, report.error().message);
@@ -105,7 +105,7 @@ private:
 
   /// Before anything is compiled.
   Result<void> checkPositions() const {
-    LINNET_ASSIGN(Json json, parseJson(checkpoint.config, options.model));
+    LINNET_ASSIGN(Json json, parseJson(checkpoint.config, options.compile.input));
     ModelConfig config;
     config.n_positions = config.context = json.value("n_positions", int64_t(0));
     config.max_batch = 1;
@@ -126,7 +126,7 @@ private:
           rows.size(), bytesText(bytes), bytesText(memory)));
   }
 
-  /// The interpreter's answer for a small model, as written: no pass has touched it.
+  /// The interpreter's answer for a small model, as written: no pass of one's own has touched it.
   Result<void> findExpected() {
     oracle = options.oracle;
     if (oracle == "auto") oracle = checkpoint.parameters <= kSmallModel ? "reference" : "full";
@@ -136,7 +136,12 @@ private:
     }
     oracle = "interpreter";
     progress.show("asking the interpreter", 1);
-    LINNET_ASSIGN(CompileReport report, compile("reference", "", "reference.linnet"));
+    CompileOptions as_written;
+    as_written.input = options.compile.input;
+    as_written.output = folder.path() + "/reference.linnet";
+    as_written.targets = {"reference"};
+    as_written.opt_level = options.compile.opt_level;
+    LINNET_ASSIGN(CompileReport report, api.compile(as_written));
     measure::VariantOptions ask = options.measured;
     ask.load.device = "reference";
     LINNET_ASSIGN(expected, measure::answerOf(report.output, ask));
@@ -149,9 +154,10 @@ private:
 
   Json toJson() const {
     const VariantFigures &full = rows.front().figures;
-    Json out = {{"model", options.model},
+    Json out = {{"model", options.compile.input},
                 {"target", options.target},
-                {"opt_level", options.opt_level},
+                {"opt_level", options.compile.opt_level},
+                {"first_passes", options.compile.first_passes},
                 {"n_prompt", options.measured.prompt},
                 {"n_gen", options.measured.generated},
                 {"repetitions", options.measured.repetitions},
@@ -164,6 +170,8 @@ private:
                    {"decode_ts", f.decode},
                    {"prefill_ratio", ratioJson(measure::ratioOf(f.prefill, full.prefill))},
                    {"decode_ratio", ratioJson(measure::ratioOf(f.decode, full.decode))},
+                   {"disturbed", isDisturbed(f)},
+                   {"disturbed_share", f.most_disturbed},
                    {"peak_bytes", f.memory.total()},
                    {"arena_bytes", f.memory.arena},
                    {"commands", row.commands()},
@@ -178,8 +186,20 @@ private:
     return out;
   }
 
-  static std::string ratioText(const Ratio &r) {
-    return fmt::format("{:.3f} ({:.3f}-{:.3f})", r.median, r.low, r.high);
+  /// Whether the variant's figures, or those of the full pipeline that they are divided by, say little.
+  bool isDisturbed(const VariantFigures &f) const {
+    const VariantFigures &full = rows.front().figures;
+    return std::max(f.most_disturbed, full.most_disturbed) > measure::kDisturbedShare ||
+           measure::ratioOf(f.prefill, full.prefill).varies() ||
+           measure::ratioOf(f.decode, full.decode).varies();
+  }
+
+  std::string ratioText(const VariantFigures &f, std::vector<double> VariantFigures::*rates) const {
+    const VariantFigures &full = rows.front().figures;
+    const Ratio r = measure::ratioOf(f.*rates, full.*rates);
+    const bool marked =
+        r.varies() || std::max(f.most_disturbed, full.most_disturbed) > measure::kDisturbedShare;
+    return fmt::format("{}{:.3f} ({:.3f}-{:.3f})", marked ? kDisturbed : "", r.median, r.low, r.high);
   }
 
   void print() const {
@@ -189,8 +209,9 @@ private:
     };
     put("{} for {} at -O{}: {:.1f} tokens/s for a prompt of {}, {:.1f} tokens/s for the next {} "
         "(medians of {} rounds)\n",
-        options.model, options.target, options.opt_level, median(full.prefill), options.measured.prompt,
-        median(full.decode), options.measured.generated, options.measured.repetitions);
+        options.compile.input, options.target, options.compile.opt_level, median(full.prefill),
+        options.measured.prompt, median(full.decode), options.measured.generated,
+        options.measured.repetitions);
     put("speed: beside the full pipeline's in the same round, median (least-largest); logits: beside those "
         "of "
         "the {}\n\n",
@@ -200,13 +221,18 @@ private:
     for (const Row &row : rows) {
       const VariantFigures &f = row.figures;
       table.add(
-          {row.name(), ratioText(measure::ratioOf(f.prefill, full.prefill)),
-           ratioText(measure::ratioOf(f.decode, full.decode)), bytesText(f.memory.total()),
-           bytesText(f.memory.arena), std::to_string(row.commands()), bytesText(row.compiled.artifact_bytes),
-           secondsText(row.compiled.seconds), fmt::format("{:.1e}", measure::logitError(f.answer, expected)),
+          {row.name(), ratioText(f, &VariantFigures::prefill), ratioText(f, &VariantFigures::decode),
+           bytesText(f.memory.total()), bytesText(f.memory.arena), std::to_string(row.commands()),
+           bytesText(row.compiled.artifact_bytes), secondsText(row.compiled.seconds),
+           fmt::format("{:.1e}", measure::logitError(f.answer, expected)),
            fmt::format("{} of {}", measure::tokensDiffering(f.answer, expected), f.answer.tokens.size())});
     }
     put(std::string_view(table.plain("  ")));
+    double most = 0;
+    bool any = false;
+    for (const Row &row : rows)
+      most = std::max(most, row.figures.most_disturbed), any |= isDisturbed(row.figures);
+    if (any) putDisturbance(most);
   }
 
   const Options &options;
@@ -220,11 +246,12 @@ private:
 };
 
 Result<void> execute(const Options &options) {
-  LINNET_ASSIGN(FileKind kind, kindOf(options.model));
+  LINNET_ASSIGN(FileKind kind, kindOf(options.compile.input));
   if (kind == FileKind::Artifact)
-    return errorf("{}: is an artifact, its passes have run: expected a checkpoint", options.model);
+    return errorf("{}: is an artifact, its passes have run: expected a checkpoint", options.compile.input);
   if (kind == FileKind::Graph)
-    return errorf("{}: is a graph; what is measured here is tokens: expected a checkpoint", options.model);
+    return errorf("{}: is a graph; what is measured here is tokens: expected a checkpoint",
+                  options.compile.input);
   LINNET_ASSIGN(const CompilerApi *api, compiler("linnet ablate"));
   LINNET_ASSIGN(ScratchDirectory folder, ScratchDirectory::create("linnet-ablate"));
   return Ablation(options, *api, std::move(folder)).run();
@@ -237,7 +264,7 @@ void addAblate(CLI::App &app, Action &action) {
   measure::VariantOptions &measured = options->measured;
   CLI::App *command = app.add_subcommand("ablate", "what each pass buys: the model without it, measured");
   command->group("Running");
-  command->add_option("MODEL", options->model, "checkpoint directory, FILE.gguf or FILE.safetensors")
+  command->add_option("MODEL", options->compile.input, "checkpoint directory, FILE.gguf or FILE.safetensors")
       ->required()
       ->type_name("");
   command->add_option("--target", options->target, "cpu, cpu:native, vulkan, vulkan:native or reference")
@@ -259,10 +286,11 @@ void addAblate(CLI::App &app, Action &action) {
       ->add_option("--pass", options->passes, "leave out only this one; repeatable (default: each in turn)")
       ->allow_extra_args(false)
       ->type_name("NAME");
-  command->add_option("-O", options->opt_level, "the pipeline that passes are left out of")
+  command->add_option("-O", options->compile.opt_level, "the pipeline that passes are left out of")
       ->check(CLI::Range(0, 2))
       ->type_name("0|1|2")
       ->capture_default_str();
+  addOwnPassOptions(*command, options->compile);
   command
       ->add_option("--oracle", options->oracle,
                    "whose logits are right: reference (the interpreter), full (the full pipeline)")
@@ -278,6 +306,7 @@ void addAblate(CLI::App &app, Action &action) {
   command->callback([options, &action] {
     if (options->target.find(',') != std::string::npos)
       usageError("--target: expected one target, found '" + options->target + "'");
+    options->compile.targets = {options->target};
     action = [options] { return execute(*options); };
   });
 }

@@ -1,5 +1,6 @@
 // linnet bench: throughput of prompts and of generation, as llama-bench prints it.
 #include "arguments.h"
+#include "disturbed.h"
 #include "measure/throughput.h"
 #include "model.h"
 #include "output.h"
@@ -7,6 +8,7 @@
 #include "support/error.h"
 #include "support/json.h"
 
+#include <algorithm>
 #include <memory>
 
 namespace linnet::cli {
@@ -32,7 +34,9 @@ Json toJson(const std::vector<Measured> &all, const OpenModel &open) {
                      {"batch", m.test.batch},
                      {"avg_ts", m.mean()},
                      {"stddev_ts", m.deviation()},
-                     {"samples_ts", m.rates}});
+                     {"samples_ts", m.rates},
+                     {"disturbed", m.disturbed()},
+                     {"disturbed_share", m.most_disturbed}});
   return {{"model", open.model.path()},
           {"device", open.model.device()},
           {"weight_bytes", open.model.memory().weights},
@@ -45,8 +49,12 @@ void printTable(const std::vector<Measured> &all, const OpenModel &open) {
   for (const Measured &m : all)
     table.add({name, bytesText(open.model.memory().weights), open.model.device(),
                std::to_string(m.test.batch), m.test.name(),
-               fmt::format("{:.2f} ± {:.2f}", m.mean(), m.deviation())});
+               fmt::format("{}{:.2f} ± {:.2f}", m.disturbed() ? kDisturbed : "", m.mean(), m.deviation())});
   put(std::string_view(table.markdown()));
+  double most = 0;
+  bool any = false;
+  for (const Measured &m : all) most = std::max(most, m.most_disturbed), any |= m.disturbed();
+  if (any) putDisturbance(most);
 }
 
 Result<void> execute(const Options &options, const std::vector<Test> &tests) {

@@ -123,6 +123,12 @@ Result<void> execute(Options &options) {
   progress.clear();
   noteConfig(report, options.compile.input);
   if (options.json) return printJson(toJson(report)), Result<void>();
+  if (!options.compile.emit.empty()) {
+    printTrials(report, options.compile.max_divergence);
+    printDifferences(report);
+    put("{}: {}\n", report.output, bytesText(report.artifact_bytes));
+    return {};
+  }
   printTrials(report, options.compile.max_divergence);
   printPhases(report);
   printDifferences(report);
@@ -131,6 +137,11 @@ Result<void> execute(Options &options) {
   if (!options.compile.dump_dir.empty())
     put("{}/index.html: what the compiler did\n", options.compile.dump_dir);
   return {};
+}
+
+/// The one that has such a stage.
+std::string defaultTarget(const std::string &emit) {
+  return emit == "llvm" ? "cpu:native" : emit == "spirv" ? "vulkan" : "cpu";
 }
 
 } // namespace
@@ -144,9 +155,9 @@ void addCompile(CLI::App &app, Action &action) {
       ->add_option("MODEL", compile.input, "checkpoint directory, FILE.gguf, FILE.safetensors or FILE.mlir")
       ->required()
       ->type_name("");
-  command->add_option("-o,--output", compile.output, "artifact to write")
+  command->add_option("-o,--output", compile.output, "artifact (or text) to write")
       ->required()
-      ->type_name("FILE.linnet");
+      ->type_name("FILE");
   command
       ->add_option("--target", options->target,
                    "cpu, cpu:native, vulkan, vulkan:native, reference; several with commas")
@@ -158,11 +169,18 @@ void addCompile(CLI::App &app, Action &action) {
       ->add_option("--dump-dir", compile.dump_dir,
                    "write the IR after each pass, graphs, memory plans and kernels; see DIR/index.html")
       ->type_name("DIR");
+  command
+      ->add_option("--emit", compile.emit,
+                   "write text instead of an artifact: the graph before or after the passes, or the kernels")
+      ->check(CLI::IsMember({"mlir", "planned", "llvm", "spirv"}).description(""))
+      ->type_name("mlir|planned|llvm|spirv")
+      ->excludes("--dump-dir");
   addPassOptions(*command, compile, /*may_choose=*/true);
   command->add_flag("--json", options->json, "print one JSON object");
   command->footer(example("  linnet compile model --max-context 64 -o small.linnet"));
   for (const char *option : {"--seed", "--tolerance"}) command->get_option(option)->needs("--verify-passes");
   command->callback([command, options, &action] {
+    if (!command->count("--target")) options->target = defaultTarget(options->compile.emit);
     options->compile.targets = splitCommas(options->target, "--target");
     for (const std::string &target : options->compile.targets)
       if (target != "cpu" && target != "cpu:native" && target != "vulkan" && target != "vulkan:native" &&
