@@ -25,8 +25,7 @@ private:
 };
 
 /// Writes a file beside its destination and renames it into place on commit(), after fsync. Destroyed
-/// without commit (an error, a signal turned into an error), it leaves nothing behind. What a killed process
-/// left behind is removed when the same file is written again.
+/// without commit (an error, a signal turned into an error), it leaves nothing behind.
 class AtomicFile {
 public:
   static Result<AtomicFile> create(const std::string &path);

@@ -97,9 +97,9 @@ TEST_CASE("only names of temporary files are removed") {
   ScratchDirectory folder = scratch();
   const std::string digits = "0123456789abcdef";
   auto make = [&](const std::string &name) { REQUIRE(writeTextFile(folder.path() + "/" + name, "x").ok()); };
-  for (const std::string &name : std::vector<std::string>{"a.tmp-" + digits, "b.tmp-" + digits, "a.tmp-0123",
-                                                          "a.tmp-0123456789ABCDEF", "atmp-" + digits,
-                                                          "a.tmp-" + digits + "0"})
+  for (const std::string &name :
+       std::vector<std::string>{"a.tmp-" + digits, "b.tmp-" + digits, "a.tmp-0123", "a.tmp-0123456789ABCDEF",
+                                "atmp-" + digits, "a.tmp-" + digits + "0"})
     make(name);
   std::filesystem::create_directory(folder.path() + "/c.tmp-" + digits);
   make("c.tmp-" + digits + "/inside");

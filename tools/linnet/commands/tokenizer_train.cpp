@@ -30,8 +30,7 @@ bool holdsRecords(const std::string &path) {
 
 /// The texts of a file: its records where it has some, else all of it. `files` and `records` keep them alive.
 Result<void> readTexts(const std::string &path, const training::ReadOptions &read,
-                       std::vector<MappedFile> &files,
-                       std::vector<std::vector<training::Record>> &records,
+                       std::vector<MappedFile> &files, std::vector<std::vector<training::Record>> &records,
                        std::vector<std::string_view> &texts) {
   if (holdsRecords(path)) {
     LINNET_ASSIGN(std::vector<training::Record> list, training::readRecords(path, read));
