@@ -235,8 +235,10 @@ class Finetune(TestCase):
         arguments = lambda pattern: classify_arguments("--method", "partial", "--train", pattern, "--steps", 1, "-o", folder / "a/m")
         self.fails(*arguments("h.9.*"), says='no parameter matches "h.9.*"')
         self.leaves_nothing(folder)
-        for more in (["--seq", 1000], ["--original", folder / "none.txt"]):
-            done = linnet(*arguments("h.1.*"), *more)
+        longer = arguments("h.1.*")
+        longer[longer.index("--seq") + 1] = 1000
+        for command in (longer, [*arguments("h.1.*"), "--original", folder / "none.txt"]):
+            done = linnet(*command)
             self.assertEqual(done.code, 1)
             self.leaves_nothing(folder)
         self.succeeds(*arguments("h.1.*"))

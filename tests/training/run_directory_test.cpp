@@ -1,5 +1,6 @@
 // A run's directory appears when the run begins.
 #include "support/file.h"
+#include "support/json.h"
 #include "tests/catch.h"
 #include "training/run_directory.h"
 
@@ -10,6 +11,8 @@ using namespace linnet;
 using namespace linnet::training;
 
 namespace {
+
+const Json kConfig = {{"lr", 1}};
 
 class Scratch {
 public:
@@ -28,7 +31,7 @@ TEST_CASE("a run that does not begin leaves nothing") {
   Scratch scratch;
   const std::string run = scratch.path + "/parent/output/run";
   {
-    auto made = RunDirectory::create(run, {{"lr", 1}});
+    auto made = RunDirectory::create(run, kConfig);
     REQUIRE(made.ok());
     CHECK(fileExists(made->file("config.json")));
     CHECK(!fileExists(run));
@@ -46,7 +49,7 @@ TEST_CASE("a run that begins has its files under its name, and can be resumed") 
   // What a killed process left.
   std::filesystem::create_directories(output + "/run.tmp-0123456789abcdef/start");
   {
-    auto made = RunDirectory::create(run, {{"lr", 1}});
+    auto made = RunDirectory::create(run, kConfig);
     REQUIRE(made.ok());
     CHECK(!fileExists(output + "/run.tmp-0123456789abcdef"));
     REQUIRE(made->begin().ok());
@@ -55,10 +58,10 @@ TEST_CASE("a run that begins has its files under its name, and can be resumed") 
   }
   CHECK(std::distance(std::filesystem::directory_iterator(output), {}) == 1);
   CHECK(*readTextFile(run + "/log.jsonl") == "{\"loss\":2.0,\"step\":1}\n");
-  CHECK_THAT(RunDirectory::create(run, {{"lr", 1}}).error().message,
+  CHECK_THAT(RunDirectory::create(run, kConfig).error().message,
              Catch::Matchers::Contains("--resume goes on with it"));
   REQUIRE(writeTextFile(run + "/best.safetensors.tmp-0123456789abcdef", "half").ok());
-  auto again = RunDirectory::open(run, {{"lr", 1}});
+  auto again = RunDirectory::open(run, kConfig);
   REQUIRE(again.ok());
   REQUIRE(again->begin().ok());
   CHECK(!fileExists(run + "/best.safetensors.tmp-0123456789abcdef"));
