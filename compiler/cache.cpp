@@ -7,6 +7,7 @@
 #include "support/error.h"
 #include "support/file.h"
 #include "support/processor.h"
+#include "support/unfinished.h"
 
 #include "llvm/ADT/StringRef.h"
 #include "llvm/TargetParser/Host.h"
@@ -55,6 +56,7 @@ Result<CompileCache> CompileCache::open() {
     std::error_code code;
     std::filesystem::create_directories(cache.directory + part, code);
     if (code) return errorf("{}{}: cannot be created: {}", cache.directory, part, code.message());
+    removeAbandoned(cache.directory + part);
   }
   return cache;
 }

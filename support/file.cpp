@@ -1,15 +1,14 @@
 #include "support/file.h"
 #include "support/error.h"
+#include "support/unfinished.h"
 
 #include <atomic>
 #include <cerrno>
-#include <chrono>
 #include <climits>
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -37,20 +36,13 @@ int registerUnfinished(const std::string &path) {
   return -1;
 }
 
-/// Unlike any other file's: 64 random bits.
-std::string temporaryName(const std::string &path) {
-  uint64_t bits = 0;
-  if (getrandom(&bits, sizeof(bits), 0) != ssize_t(sizeof(bits)))
-    bits = static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count()) ^
-           static_cast<uint64_t>(getpid()) << 40;
-  return fmt::format("{}.tmp-{:016x}", path, bits);
-}
-
 std::string directoryOf(const std::string &path) {
   size_t slash = path.rfind('/');
   if (slash == std::string::npos) return ".";
   return slash == 0 ? "/" : path.substr(0, slash);
 }
+
+std::string nameOf(const std::string &path) { return path.substr(path.rfind('/') + 1); }
 
 } // namespace
 
@@ -114,8 +106,8 @@ struct AtomicFile::State {
   uint64_t size = 0; // with what is pending
   std::vector<std::byte> pending;
   ~State() {
-    if (fd >= 0) ::close(fd);
     if (!temporary.empty()) ::unlink(temporary.c_str());
+    if (fd >= 0) ::close(fd);
     if (slot >= 0) unfinished_state[slot].store(0);
   }
 };
@@ -130,14 +122,19 @@ Result<AtomicFile> AtomicFile::create(const std::string &path) {
   if (isDirectory(path)) return errorf("{}: cannot write: it is a directory", path);
   auto state = std::make_unique<State>();
   state->path = path;
+  removeAbandoned(directoryOf(path), nameOf(path) + ".tmp-");
   // Registered before it exists: an interrupt between the two must not leave it behind.
   constexpr int kAttempts = 16;
   for (int attempt = 0; state->fd < 0 && attempt < kAttempts; ++attempt) {
     std::string name = temporaryName(path);
     state->slot = registerUnfinished(name);
     state->fd = ::open(name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (state->fd >= 0) state->temporary = name;
     int error = errno;
+    if (state->fd >= 0 && !lockTemporaryFile(state->fd, name)) { // another process removed it as abandoned
+      ::close(std::exchange(state->fd, -1));
+      error = EEXIST;
+    }
+    if (state->fd >= 0) state->temporary = name;
     if (state->fd < 0 && state->slot >= 0) unfinished_state[std::exchange(state->slot, -1)].store(0);
     errno = error;
     if (state->fd < 0 && error != EEXIST) break;
@@ -224,7 +221,8 @@ Result<void> AtomicFile::truncate(uint64_t size) {
 Result<void> AtomicFile::commit() {
   LINNET_TRY(flush());
   if (fsync(state->fd) != 0) return systemError(state->path, "cannot write");
-  int fd = std::exchange(state->fd, -1);
+  // The lock stays until the file has its name: a copy of the descriptor keeps it.
+  int lock = fcntl(state->fd, F_DUPFD_CLOEXEC, 0), fd = std::exchange(state->fd, lock);
   if (::close(fd) != 0) return systemError(state->path, "cannot write");
   if (rename(state->temporary.c_str(), state->path.c_str()) != 0)
     return systemError(state->path, "cannot rename into place");

@@ -9,7 +9,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
-#include <random>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -70,14 +69,23 @@ void removeUnfinishedDirectories() {
 }
 
 Result<ScratchDirectory> ScratchDirectory::create(const std::string &name) {
-  const char *parent = std::getenv("TMPDIR");
-  std::random_device random;
-  std::string path =
-      fmt::format("{}/{}-{:08x}{:08x}", parent && *parent ? parent : "/tmp", name, random(), random());
-  removeOnInterrupt(path);
-  if (mkdir(path.c_str(), 0700) == 0) return ScratchDirectory(path);
-  keepOnInterrupt(path);
-  return errorf("{}: cannot create a directory: {}", path, std::strerror(errno));
+  const char *variable = std::getenv("TMPDIR");
+  const std::string parent = variable && *variable ? variable : "/tmp", prefix = name + "-";
+  removeAbandoned(parent, prefix);
+  constexpr int kAttempts = 16;
+  std::string path;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    path = uniqueName(parent + "/" + prefix);
+    removeOnInterrupt(path);
+    if (mkdir(path.c_str(), 0700) != 0) {
+      keepOnInterrupt(path);
+      return errorf("{}: cannot create a directory: {}", path, std::strerror(errno));
+    }
+    TemporaryLock lock;
+    if (lock.acquire(path)) return ScratchDirectory(path, std::move(lock));
+    keepOnInterrupt(path); // another process removed it as abandoned
+  }
+  return errorf("{}: another process keeps removing it", path);
 }
 
 ScratchDirectory::~ScratchDirectory() {

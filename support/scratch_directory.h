@@ -1,6 +1,7 @@
 // Directories that do not outlive what fills them: removed by their owner, or by the handler of an interrupt.
 #pragma once
 #include "support/result.h"
+#include "support/unfinished.h"
 
 #include <string>
 
@@ -17,20 +18,25 @@ void removeFlatDirectory(const char *path);
 /// beside removeUnfinishedFiles().
 void removeUnfinishedDirectories();
 
-/// A fresh directory for plain files under ${TMPDIR:-/tmp}, removed with what is in it.
+/// A fresh directory for plain files under ${TMPDIR:-/tmp}, removed with what is in it. What a killed process
+/// left there under the same name is removed, too.
 class ScratchDirectory {
 public:
   /// `name` starts the directory's name.
   static Result<ScratchDirectory> create(const std::string &name);
-  ScratchDirectory(ScratchDirectory &&other) noexcept : place(std::move(other.place)) { other.place.clear(); }
+  ScratchDirectory(ScratchDirectory &&other) noexcept
+      : place(std::move(other.place)), lock(std::move(other.lock)) {
+    other.place.clear();
+  }
   ScratchDirectory &operator=(ScratchDirectory &&) = delete;
   ~ScratchDirectory();
 
   const std::string &path() const { return place; }
 
 private:
-  explicit ScratchDirectory(std::string place) : place(std::move(place)) {}
+  ScratchDirectory(std::string place, TemporaryLock lock) : place(std::move(place)), lock(std::move(lock)) {}
   std::string place;
+  TemporaryLock lock;
 };
 
 } // namespace linnet

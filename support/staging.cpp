@@ -7,15 +7,17 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <random>
 #include <sys/stat.h>
 
 namespace linnet {
 
-StagingDirectory::StagingDirectory(std::string final_path, std::string temporary_path)
-    : final_path(std::move(final_path)), temporary(std::move(temporary_path)) {}
+StagingDirectory::StagingDirectory(std::string final_path, std::string temporary_path,
+                                   MadeDirectories parents, TemporaryLock lock)
+    : parents(std::move(parents)), final_path(std::move(final_path)), temporary(std::move(temporary_path)),
+      lock(std::move(lock)) {}
 StagingDirectory::StagingDirectory(StagingDirectory &&other) noexcept
-    : final_path(std::move(other.final_path)), temporary(std::move(other.temporary)) {
+    : parents(std::move(other.parents)), final_path(std::move(other.final_path)),
+      temporary(std::move(other.temporary)), lock(std::move(other.lock)) {
   other.temporary.clear();
 }
 
@@ -34,16 +36,24 @@ Result<StagingDirectory> StagingDirectory::create(const std::string &path) {
       !(isDirectory(final_path) && std::filesystem::is_empty(final_path, error)))
     return errorf("{}: already exists; expected a new or empty directory", final_path);
   auto parent = std::filesystem::path(final_path).parent_path();
-  if (!parent.empty()) std::filesystem::create_directories(parent, error);
-  std::random_device random;
-  std::string temporary = fmt::format("{}.tmp-{:08x}{:08x}", final_path, random(), random());
-  removeOnInterrupt(temporary); // before it exists: an interrupt between the two must not leave it behind
-  if (mkdir(temporary.c_str(), 0777) != 0) {
-    Error failure = errorf("{}: cannot create a directory beside it: {}", final_path, std::strerror(errno));
-    keepOnInterrupt(temporary);
-    return failure;
+  MadeDirectories parents;
+  if (!parent.empty()) LINNET_TRY(parents.make(parent));
+  removeAbandoned(parent, std::filesystem::path(final_path).filename().string() + ".tmp-");
+  constexpr int kAttempts = 16;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    std::string temporary = temporaryName(final_path);
+    removeOnInterrupt(temporary); // before it exists: an interrupt between the two must not leave it behind
+    if (mkdir(temporary.c_str(), 0777) != 0) {
+      Error failure = errorf("{}: cannot create a directory beside it: {}", final_path, std::strerror(errno));
+      keepOnInterrupt(temporary);
+      return failure;
+    }
+    TemporaryLock lock;
+    if (lock.acquire(temporary))
+      return StagingDirectory(final_path, temporary, std::move(parents), std::move(lock));
+    keepOnInterrupt(temporary); // another process removed it as abandoned
   }
-  return StagingDirectory(final_path, temporary);
+  return errorf("{}: another process keeps removing the directory beside it", final_path);
 }
 
 Result<void> StagingDirectory::commit() {

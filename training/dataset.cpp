@@ -94,37 +94,51 @@ Split splitEvenly(size_t count, double share, uint64_t seed) {
   return splitByLabel(std::vector<int32_t>(count, 0), share, seed);
 }
 
-void TokenStream::append(const TokenStream &other) {
-  ids.insert(ids.end(), other.ids.begin(), other.ids.end());
-  learned.insert(learned.end(), other.learned.begin(), other.learned.end());
+void TokenStream::push(TokenId id, bool is_learned) {
+  ids.push_back(id);
+  learned.push_back(is_learned);
 }
 
-std::pair<TokenStream, TokenStream> TokenStream::cut(size_t count) const {
-  auto at = static_cast<std::ptrdiff_t>(std::min(count, ids.size()));
-  return {{{ids.begin(), ids.begin() + at}, {learned.begin(), learned.begin() + at}},
-          {{ids.begin() + at, ids.end()}, {learned.begin() + at, learned.end()}}};
+StreamWriter::StreamWriter(const Tokenizer &tokenizer, std::optional<TokenId> end, std::string where)
+    : tokenizer(tokenizer), where(std::move(where)) {
+  TokenizerParts parts = tokenizer.parts();
+  prefix = std::move(parts.prefix);
+  suffix = std::move(parts.suffix);
+  if (end && (suffix.empty() || suffix.back() != *end)) suffix.push_back(*end);
+}
+
+void StreamWriter::addStart(TokenStream &stream, bool learned) const {
+  for (TokenId id : prefix) stream.push(id, learned);
+}
+
+Result<void> StreamWriter::addPart(std::string_view text, int64_t line, bool learned,
+                                   TokenStream &stream) const {
+  Result<Encoding> encoding = tokenizer.encode(text, {.add_special_tokens = false});
+  if (!encoding) return errorf("{}: line {}: {}", where, line, encoding.error().message);
+  for (TokenId id : encoding->ids) stream.push(id, learned);
+  return {};
+}
+
+void StreamWriter::addEnd(TokenStream &stream) const {
+  for (TokenId id : suffix) stream.push(id, true);
+}
+
+Result<void> StreamWriter::addRecord(const Record &record, TokenStream &stream) const {
+  std::string_view text = record.text;
+  addStart(stream, !record.learned_from);
+  if (record.learned_from)
+    LINNET_TRY(addPart(text.substr(0, record.learned_from), record.line, false, stream));
+  LINNET_TRY(addPart(text.substr(record.learned_from), record.line, true, stream));
+  addEnd(stream);
+  return {};
 }
 
 Result<TokenStream> streamOf(const std::vector<Record> &records, const std::vector<size_t> &which,
-                             const Tokenizer &tokenizer, const std::string &where) {
+                             const Tokenizer &tokenizer, std::optional<TokenId> end,
+                             const std::string &where) {
+  StreamWriter writer(tokenizer, end, where);
   TokenStream stream;
-  auto add = [&](std::string_view text, int64_t line, uint8_t learned) -> Result<void> {
-    Result<Encoding> encoding = tokenizer.encode(text);
-    if (!encoding) return errorf("{}: line {}: {}", where, line, encoding.error().message);
-    stream.ids.insert(stream.ids.end(), encoding->ids.begin(), encoding->ids.end());
-    stream.learned.resize(stream.ids.size(), learned);
-    return {};
-  };
-  for (size_t i : which) {
-    const Record &record = records[i];
-    std::string_view text = record.text;
-    if (record.learned_from) LINNET_TRY(add(text.substr(0, record.learned_from), record.line, 0));
-    LINNET_TRY(add(text.substr(record.learned_from), record.line, 1));
-    if (auto eos = tokenizer.eosId()) {
-      stream.ids.push_back(*eos);
-      stream.learned.push_back(1);
-    }
-  }
+  for (size_t i : which) LINNET_TRY(writer.addRecord(records[i], stream));
   return stream;
 }
 
@@ -134,9 +148,8 @@ class PackedBatches : public BatchSource {
 public:
   PackedBatches(TokenStream s, int64_t rows, int64_t seq, uint64_t seed, bool shuffled)
       : stream(std::move(s)), rows(rows), seq(seq), seed(seed), shuffled(shuffled) {
-    auto predicted = static_cast<int64_t>(stream.ids.size()) - 1;
-    windows = shuffled ? std::max<int64_t>(predicted / seq, 1) : (predicted + seq - 1) / seq;
-    slack = shuffled ? std::max<int64_t>(predicted - windows * seq, 0) : 0;
+    predicted = static_cast<int64_t>(stream.ids.size()) - 1;
+    windows = (predicted + seq - 1) / seq;
   }
 
   int64_t count() const override { return (windows + rows - 1) / rows; }
@@ -146,29 +159,30 @@ public:
       order = permutation(static_cast<size_t>(windows), seed, Purpose::Order, epoch);
       order_epoch = epoch;
     }
-    int64_t first = slack ? static_cast<int64_t>(drawBelow(static_cast<uint64_t>(std::min(slack, seq)) + 1,
-                                                           seed, Purpose::Offset, epoch, 0))
-                          : 0;
+    // All windows together reach beyond the stream by `overhang` tokens, some of them before its start.
+    auto overhang = static_cast<uint64_t>(windows * seq - predicted);
+    int64_t before = shuffled && overhang
+                         ? static_cast<int64_t>(drawBelow(overhang + 1, seed, Purpose::Offset, epoch, 0))
+                         : 0;
     Batch batch;
     batch.rows = std::min(rows, windows - index * rows);
+    std::vector<int64_t> starts;
     for (int64_t row = 0; row < batch.rows; ++row) {
       int64_t number = index * rows + row;
       if (shuffled) number = static_cast<int64_t>(order[static_cast<size_t>(number)]);
+      int64_t start = number * seq - before, end = std::min(start + seq, predicted);
+      starts.push_back(std::max<int64_t>(start, 0));
       batch.numbers.push_back(number);
-      batch.length.push_back(static_cast<int32_t>(lengthAt(first + number * seq)));
+      batch.length.push_back(static_cast<int32_t>(end - starts.back()));
       batch.seq = std::max<int64_t>(batch.seq, batch.length.back());
     }
     batch.ids.assign(static_cast<size_t>(batch.rows * batch.seq), 0);
     batch.labels.assign(batch.ids.size(), -1);
-    for (int64_t row = 0; row < batch.rows; ++row)
-      fill(batch, row, first + batch.numbers[static_cast<size_t>(row)] * seq);
+    for (int64_t row = 0; row < batch.rows; ++row) fill(batch, row, starts[static_cast<size_t>(row)]);
     return batch;
   }
 
 private:
-  int64_t lengthAt(int64_t start) const {
-    return std::min(seq, static_cast<int64_t>(stream.ids.size()) - 1 - start);
-  }
   void fill(Batch &batch, int64_t row, int64_t start) const {
     for (int64_t t = 0; t < batch.length[static_cast<size_t>(row)]; ++t) {
       auto to = static_cast<size_t>(row * batch.seq + t), from = static_cast<size_t>(start + t);
@@ -180,7 +194,7 @@ private:
   }
 
   TokenStream stream;
-  int64_t rows, seq, windows = 0, slack = 0;
+  int64_t rows, seq, predicted = 0, windows = 0;
   uint64_t seed;
   bool shuffled;
   mutable std::vector<size_t> order; // of order_epoch

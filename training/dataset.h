@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,9 +24,14 @@ Result<LabelNames> labelsIn(const std::vector<Record> &records, const std::strin
 Result<std::vector<int32_t>> labelIds(const std::vector<Record> &records, const LabelNames &names,
                                       const std::string &where);
 
+/// A part of a text, in bytes.
+struct Stretch {
+  size_t record = 0, begin = 0, end = 0;
+};
 /// Numbers of the examples to train on and of those held out, each in the file's order.
 struct Split {
   std::vector<size_t> train, held_out;
+  std::vector<Stretch> stretches; ///< held out of texts in `train`; at most one of each, in their order
 };
 /// A `share` of each label's examples (rounded to the nearest whole number) is held out. Both parts of every
 /// label with two examples or more get at least one, unless share is 0.
@@ -38,17 +44,34 @@ Split splitEvenly(size_t count, double share, uint64_t seed);
 struct TokenStream {
   std::vector<TokenId> ids;
   std::vector<uint8_t> learned; ///< 0: read, not learned (a prompt)
-  void append(const TokenStream &other);
-  /// The first `count` tokens, and the rest.
-  std::pair<TokenStream, TokenStream> cut(size_t count) const;
+  void push(TokenId id, bool is_learned);
 };
-/// `records[i]` for each i of `which`. The token that ends a text is the tokenizer's eos; without one, texts
-/// follow each other with nothing between.
-Result<TokenStream> streamOf(const std::vector<Record> &records, const std::vector<size_t> &which,
-                             const Tokenizer &tokenizer, const std::string &where);
+/// Appends texts to streams. Each is surrounded by the ids that the tokenizer puts around a text, and
+/// followed by `end`, the token that ends a text. Without one, texts follow each other with nothing between.
+class StreamWriter {
+public:
+  /// `where` starts errors.
+  StreamWriter(const Tokenizer &tokenizer, std::optional<TokenId> end, std::string where);
 
-/// Windows of `seq` tokens, `rows` to a batch. In epoch e the first window starts at a token drawn from the
-/// seed, so that borders fall elsewhere each time; the windows' order is drawn, too. `shuffled` false:
+  Result<void> addRecord(const Record &record, TokenStream &stream) const;
+  // The same in steps.
+  void addStart(TokenStream &stream, bool learned) const;
+  Result<void> addPart(std::string_view text, int64_t line, bool learned, TokenStream &stream) const;
+  void addEnd(TokenStream &stream) const;
+
+private:
+  const Tokenizer &tokenizer;
+  std::vector<TokenId> prefix, suffix;
+  std::string where;
+};
+/// `records[i]` for each i of `which`.
+Result<TokenStream> streamOf(const std::vector<Record> &records, const std::vector<size_t> &which,
+                             const Tokenizer &tokenizer, std::optional<TokenId> end,
+                             const std::string &where);
+
+/// Windows of `seq` tokens, `rows` to a batch, which predict each token of the stream but the first once an
+/// epoch. The first and the last window are short; how short the first one is, is drawn for each epoch from
+/// the seed, so that borders fall elsewhere each time. The windows' order is drawn, too. `shuffled` false:
 /// windows from the first token on, in order, the last one short: for measuring. A stream of fewer than two
 /// tokens is an error.
 Result<std::unique_ptr<BatchSource>> packedBatches(TokenStream stream, int64_t rows, int64_t seq,

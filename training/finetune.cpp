@@ -7,6 +7,8 @@
 #include "training/compiled_program.h"
 #include "training/features.h"
 #include "training/finetune_data.h"
+#include "training/head.h"
+#include "training/start.h"
 
 #include <algorithm>
 #include <chrono>
@@ -40,18 +42,23 @@ public:
 
   Result<FinetuneReport> go() {
     double begin = seconds();
-    LINNET_ASSIGN(material, readMaterial(options));
+    LINNET_TRY(resolveOptions());
+    LINNET_ASSIGN(material, readMaterial(options, labels_hint));
     LINNET_ASSIGN(RunDirectory directory, openDirectory());
-    LINNET_TRY(writeSplit(directory));
-    LINNET_TRY(makeStart(directory));
+    LINNET_TRY(writeTextFile(directory.file("split.json"), splitJson(material, options).dump() + "\n"));
+    LINNET_TRY(readStart(directory));
     LINNET_TRY(choose());
     LINNET_ASSIGN(Batches batches, makeBatches(directory));
     LINNET_ASSIGN(CompiledProgram program, compile(directory));
-    LINNET_TRY(writeStart(program));
-    plan(batches);
     if (!options.original.empty()) {
-      LINNET_ASSIGN(report.original_before, originalLoss(directory, directory.file("start"), "before"));
+      LINNET_ASSIGN(report.original_before, originalLoss(directory, start->path, "before"));
     }
+    LINNET_TRY(writeStart(program));
+    LINNET_TRY(directory.begin());
+    start->path = directory.file("start");
+    setChecker(program, directory);
+    notePositions(batches);
+    plan(batches);
     Trainer trainer(program, *batches.train, batches.held_out.get(), directory, trainerOptions(batches),
                     events.trainer);
     LINNET_ASSIGN(report.stop, trainer.run());
@@ -68,9 +75,37 @@ private:
   }
   std::function<void(const std::string &, double)> compileProgress() const { return events.progress; }
 
+  /// Completes the options by what the model says. A run that is resumed asks the copy that it made of the
+  /// model.
+  Result<void> resolveOptions() {
+    if (options.output.empty()) return Error{"-o is empty: expected a directory to write"};
+    std::optional<HeadSettings> head;
+    if (!options.init) {
+      const std::string own = options.output + "/run/start";
+      const bool resumed = options.resume && fileExists(own + "/config.json");
+      LINNET_ASSIGN(CheckpointSummary summary, compiler.inspectCheckpoint(resumed ? own : options.model));
+      LINNET_ASSIGN(Json json, parseJson(summary.config, options.model));
+      head = headIn(json);
+    }
+    const bool classifier = options.task == Task::Classify, named = !options.labels.empty();
+    if (classifier) LINNET_TRY(resolveHead(head, options));
+    if (!head) return {};
+    const char *fate = !classifier        ? "the classifier's head is left out of the language model"
+                       : options.new_head ? "the classifier's head is replaced by a new one"
+                                          : "the classifier's head is trained further";
+    notes.push_back(fmt::format("{}: {}", options.model, fate));
+    if (classifier && !options.new_head && !named)
+      labels_hint = ", the labels of the model's head; --new-head replaces the head by one for other labels";
+    return {};
+  }
+
   /// What decides the result: a run is resumed with the same.
   Json configJson() const {
+    const InitOptions init = options.init.value_or(InitOptions());
     return {{"model", options.model},
+            {"preset", init.preset},
+            {"model_config", init.config},
+            {"tokenizer", init.tokenizer},
             {"data", options.data},
             {"data_hash", material.hash},
             {"task", options.task == Task::Classify ? "classify" : "lm"},
@@ -82,6 +117,7 @@ private:
             {"pooling", options.pooling},
             {"hidden", options.hidden},
             {"activation", options.activation},
+            {"new_head", options.new_head},
             {"train", options.patterns},
             {"last_layers", options.last_layers},
             {"biases", options.biases},
@@ -112,44 +148,19 @@ private:
     return options.resume ? RunDirectory::open(path, configJson()) : RunDirectory::create(path, configJson());
   }
 
-  /// run/split.json: who compares with something else holds out the same texts.
-  Result<void> writeSplit(const RunDirectory &directory) const {
-    Json lines = Json::array();
-    for (size_t i : material.split.held_out) lines.push_back(material.records[i].line);
-    Json json = {{"data", options.held_out_file.empty() ? options.data : options.held_out_file},
-                 {"held_out_lines", lines}};
-    return writeTextFile(directory.file("split.json"), json.dump() + "\n");
-  }
-
-  /// run/start: the checkpoint that all begins with, in f32, with the head that is to be trained.
-  Result<void> makeStart(const RunDirectory &directory) {
-    start = directory.file("start");
-    if (!fileExists(start + "/config.json")) {
-      if (events.progress) events.progress("copying the model", 0);
-      std::error_code failed;
-      std::filesystem::create_directories(start, failed);
-      if (failed) return errorf("{}: cannot create: {}", start, failed.message());
-      StartOptions begin;
-      begin.input = options.model;
-      begin.directory = start;
-      begin.labels = material.names;
-      begin.pooling = options.pooling;
-      begin.hidden = options.hidden;
-      begin.activation = options.activation;
-      begin.seed = options.seed;
-      LINNET_TRY(compiler.makeStart(begin));
-    }
-    LINNET_ASSIGN(CheckpointSummary summary, compiler.inspectCheckpoint(start));
-    for (const TensorSummary &tensor : summary.tensors) all.push_back({tensor.name, tensor.shape});
-    report.all = summary.parameters;
-    LINNET_ASSIGN(config, parseJson(summary.config, start + "/config.json"));
-    LINNET_ASSIGN(std::optional<Tokenizer> found, Tokenizer::fromDirectory(start));
-    if (!found) return errorf("{}: the model has no tokenizer to read texts with", options.model);
-    tokenizer = std::move(*found);
-    int64_t positions = config.value("n_positions", int64_t(1));
-    if (options.max_seq > positions)
-      return errorf("--seq is {}, the model has {} positions", options.max_seq, positions);
-    max_seq = options.max_seq ? options.max_seq : positions;
+  Result<void> readStart(const RunDirectory &directory) {
+    if (events.progress) events.progress("copying the model", 0);
+    LINNET_ASSIGN(start, training::makeStart(compiler, options, material.names, directory.file("start")));
+    report.all = start->count;
+    report.positions = start->positions;
+    if (options.max_seq > start->positions)
+      return errorf("--seq is {}, the model has {} positions", options.max_seq, start->positions);
+    max_seq = options.max_seq ? options.max_seq : start->positions;
+    if (options.task == Task::LanguageModel && !start->end_of_text && material.records.size() > 1)
+      return errorf(
+          "{}: no token joins the {} texts: expected eos_token in the tokenizer's files, or eos_token_id "
+          "in config.json or generation_config.json",
+          options.init ? options.init->tokenizer : options.model, material.records.size());
     return {};
   }
 
@@ -160,13 +171,13 @@ private:
   Result<void> choose() {
     std::set<std::string> chosen;
     if (options.method == Method::Full) {
-      for (const ParameterInfo &p : all) chosen.insert(p.name);
+      for (const ParameterInfo &p : start->parameters) chosen.insert(p.name);
     } else if (options.method == Method::Partial) {
       LINNET_ASSIGN(std::vector<std::string> names, selected());
       chosen.insert(names.begin(), names.end());
     }
-    int64_t layers = layerCount(all);
-    for (const ParameterInfo &p : all) {
+    int64_t layers = layerCount(start->parameters);
+    for (const ParameterInfo &p : start->parameters) {
       if (!chosen.count(p.name) && !ofHead(p.name)) continue; // a new head is trained in any case
       bool shrinks = options.decay_all || decays(p);
       trainable.push_back({p.name, static_cast<float>(layerwiseScale(p.name, layers, options.layer_decay)),
@@ -177,29 +188,30 @@ private:
   }
 
   Result<std::vector<std::string>> selected() const {
-    if (options.last_layers) return selectLastLayers(all, options.last_layers);
-    if (options.biases) return selectBiases(all);
-    if (options.norms) return selectNorms(all);
-    return selectByPattern(all, options.patterns);
+    if (options.last_layers) return selectLastLayers(start->parameters, options.last_layers);
+    if (options.biases) return selectBiases(start->parameters);
+    if (options.norms) return selectNorms(start->parameters);
+    return selectByPattern(start->parameters, options.patterns);
   }
 
   Result<Batches> makeBatches(const RunDirectory &directory) {
     report.texts = material.records.size();
     report.held_out_texts = material.split.held_out.size();
     report.labels = material.names;
-    if (options.task == Task::LanguageModel) return languageBatches(material, *tokenizer, options, max_seq);
+    if (options.task == Task::LanguageModel)
+      return languageBatches(material, start->tokenizer, start->end_of_text, options, max_seq);
     if (!embeds()) {
-      LINNET_ASSIGN(Batches batches, textBatches(material, *tokenizer, options, max_seq));
+      LINNET_ASSIGN(Batches batches, textBatches(material, start->tokenizer, options, max_seq));
       noteCut(batches.cut);
       return batches;
     }
     LINNET_ASSIGN(Features features, embeddings(directory));
     return embeddedBatches(material, features, options);
   }
-  void noteCut(size_t cut) const {
+  void noteCut(size_t cut) {
     if (cut)
-      note(fmt::format("{} of {} texts are longer than {} tokens and lose their ends", cut,
-                       material.records.size(), max_seq));
+      notes.push_back(fmt::format("{} of {} texts are longer than {} tokens and lose their ends", cut,
+                                  material.records.size(), max_seq));
   }
 
   Result<Features> embeddings(const RunDirectory &directory) {
@@ -207,7 +219,7 @@ private:
     std::string key = fmt::format("{} {} {}", material.hash, options.pooling, max_seq);
     if (fileExists(path)) return readFeatures(path, key);
     CompileOptions compile;
-    compile.input = start;
+    compile.input = start->path;
     compile.output = directory.file("embed.linnet");
     compile.targets = {targetFor(options.device)};
     compile.max_context = max_seq;
@@ -215,8 +227,9 @@ private:
     compile.progress = events.progress;
     LINNET_ASSIGN(CompileReport compiled, compiler.compile(compile));
     size_t cut = 0;
-    LINNET_ASSIGN(std::vector<Example> examples, examplesOf(material.records, material.labels, *tokenizer,
-                                                            static_cast<size_t>(max_seq), options.data, cut));
+    LINNET_ASSIGN(std::vector<Example> examples,
+                  examplesOf(material.records, material.labels, start->tokenizer,
+                             static_cast<size_t>(max_seq), options.data, cut));
     noteCut(cut);
     double begin = seconds();
     auto tell = [&](double fraction) {
@@ -240,11 +253,9 @@ private:
     return load;
   }
 
-  Result<CompiledProgram> compile(const RunDirectory &directory) {
+  TrainingOptions trainingOptions() const {
     TrainingOptions training;
-    training.input = start;
-    training.output = directory.file("train.linnet");
-    training.target = targetFor(options.device);
+    training.input = start->path;
     training.task = options.task == Task::LanguageModel ? "lm" : embeds() ? "features" : "classify";
     training.trainable = trainable;
     training.max_batch = options.batch;
@@ -253,8 +264,17 @@ private:
     training.dtype = options.dtype;
     training.dropout = static_cast<float>(options.dropout);
     training.progress = events.progress;
+    return training;
+  }
+
+  Result<CompiledProgram> compile(const RunDirectory &directory) {
+    TrainingOptions training = trainingOptions();
+    training.output = directory.file("train.linnet");
+    training.target = targetFor(options.device);
     LINNET_ASSIGN(CompileReport compiled, compiler.compileTraining(training));
     const ProgramReport &program = compiled.programs.at(0);
+    for (const std::string &line : material.notes) note(line);
+    for (const std::string &line : notes) note(line);
     note(fmt::format(
         "{} of {} parameters are trained; memory: {} (parameters, gradients and moments {}, frozen weights "
         "{}, activations {}, inputs and outputs {})",
@@ -266,24 +286,36 @@ private:
     loaded.setProfiler(events.profiler);
     std::error_code ignored;
     std::filesystem::remove(compiled.output, ignored); // mapped: it lives as long as it is used
-    loaded.setChecker([this, training, output = directory.file("check.linnet")]() -> Result<std::string> {
-      TrainingOptions checking = training;
-      checking.target = "reference";
-      checking.output = output;
+    return loaded;
+  }
+
+  void setChecker(CompiledProgram &program, const RunDirectory &directory) const {
+    TrainingOptions checking = trainingOptions();
+    checking.target = "reference";
+    checking.output = directory.file("check.linnet");
+    program.setChecker([this, checking]() -> Result<std::string> {
       LINNET_ASSIGN(CompileReport made, compiler.compileTraining(checking));
       return made.output;
     });
-    return loaded;
+  }
+
+  /// Says so where the data are shorter than the model's context.
+  void notePositions(const Batches &batches) {
+    if (embeds()) return; // the body is frozen
+    report.trained_positions = batches.longest;
+    if (batches.longest < report.positions)
+      note(fmt::format("the first {} of the model's {} positions are trained", batches.longest,
+                       report.positions));
   }
 
   /// Parameters as the start has them; moments are zero.
   Result<void> writeStart(CompiledProgram &program) const {
-    LINNET_ASSIGN(SafetensorsFile file, SafetensorsFile::open(start + "/model.safetensors"));
+    LINNET_ASSIGN(SafetensorsFile file, SafetensorsFile::open(start->path + "/model.safetensors"));
     auto give = [&](const StateInfo &state, std::string_view prefix) -> Result<void> {
       std::string name = state.name.substr(prefix.size());
       const TensorView *tensor =
           file.find(ofHead(name) || name == "lm_head.weight" ? name : "transformer." + name);
-      if (!tensor) return errorf("{}: no tensor for the state {}", start, state.name);
+      if (!tensor) return errorf("{}: no tensor for the state {}", start->path, state.name);
       std::vector<float> values(tensor->elements());
       LINNET_TRY(readF32(*tensor, 0, values));
       return program.write(state.name, values);
@@ -338,7 +370,7 @@ private:
     std::string parameters =
         directory.file(report.state.best_step >= 0 ? "best.safetensors" : "checkpoint.safetensors");
     TrainedOptions trained;
-    trained.input = start;
+    trained.input = start->path;
     trained.parameters = parameters;
     trained.directory = options.output;
     trained.dtype = options.save_dtype;
@@ -367,7 +399,7 @@ private:
     LINNET_ASSIGN(Model loaded, Model::load(compiled.output, loadOptions()));
     LINNET_ASSIGN(Session session, Session::open(loaded));
     LINNET_ASSIGN(MappedFile text, MappedFile::open(options.original));
-    LINNET_ASSIGN(Encoding encoding, tokenizer->encode(text.text()));
+    LINNET_ASSIGN(Encoding encoding, start->tokenizer.encode(text.text()));
     LINNET_ASSIGN(Perplexity found, session.perplexity(encoding.ids));
     std::filesystem::remove_all(model, failed);
     std::filesystem::remove(artifact, failed);
@@ -375,14 +407,13 @@ private:
   }
 
   const CompilerApi &compiler;
-  const FinetuneOptions &options;
+  FinetuneOptions options;
   const FinetuneEvents &events;
   FinetuneReport report;
   Material material;
-  Json config;
-  std::string start;
-  std::optional<Tokenizer> tokenizer;
-  std::vector<ParameterInfo> all;
+  std::optional<Start> start;
+  std::vector<std::string> notes; ///< told when the run can begin
+  std::string labels_hint;
   std::vector<TrainedParameter> trainable;
   int64_t max_seq = 0, steps = 1, evaluate_every = 0;
 };

@@ -23,19 +23,25 @@ enum class Method : uint8_t { Head, Layers, Partial, Full };
 
 struct FinetuneOptions {
   std::string model; ///< a checkpoint
+  /// Instead of `model`: a new one with random weights. Its directory is chosen by finetune(); its
+  /// n_positions is max_seq if that is given and init->config is not.
+  std::optional<InitOptions> init;
   std::string data, output;
   Task task = Task::LanguageModel;
   Method method = Method::Full;
 
   ReadOptions read;
-  LabelNames labels;         ///< empty: those in the file
+  LabelNames labels;         ///< empty: the model's if it is a classifier, else those in the file
   double held_out = 0.1;     ///< share
   std::string held_out_file; ///< instead of a share
   uint64_t seed = 0;         ///< of the split, the order of the data, and new parameters
 
-  std::string pooling = "last";
-  std::vector<int64_t> hidden; ///< Method::Layers
-  std::string activation = "gelu";
+  // A classifier's head. Empty: as the model's head is, or "last", none, "gelu" for a new head. Other values
+  // than the model's are an error without new_head.
+  std::string pooling;
+  std::vector<int64_t> hidden;
+  std::string activation;
+  bool new_head = false; ///< replaces the head of a model that is a classifier
 
   // Method::Partial: one of
   std::string patterns;
@@ -75,6 +81,7 @@ struct FinetuneReport {
   int64_t steps = 0;             ///< that were planned
   uint64_t trained = 0, all = 0; ///< parameters
   size_t texts = 0, held_out_texts = 0;
+  int64_t positions = 0, trained_positions = 0; ///< the model's, and how many of them the data reach
   LabelNames labels;
   std::optional<double> held_out_loss;
   std::optional<Confusion> confusion; ///< of the held-out part, with the parameters that are kept

@@ -3,15 +3,13 @@
 #include "support/error.h"
 #include "support/file.h"
 #include "training/features.h"
+#include "training/held_out.h"
 
-#include <cmath>
+#include <algorithm>
 #include <numeric>
 
 namespace linnet::training {
 namespace {
-
-constexpr size_t kFewTexts =
-    20; // below, the held-out part of a language model's data is the end of each text
 
 Result<std::string> hashOf(const std::vector<std::string> &files) {
   StreamingHash hash;
@@ -25,10 +23,16 @@ Result<std::string> hashOf(const std::vector<std::string> &files) {
 
 } // namespace
 
-Result<Material> readMaterial(const FinetuneOptions &options) {
+Result<Material> readMaterial(const FinetuneOptions &options, const std::string &labels_hint) {
   Material material;
+  auto ids = [&](const std::vector<Record> &records,
+                 const std::string &file) -> Result<std::vector<int32_t>> {
+    auto found = labelIds(records, material.names, file);
+    return found ? std::move(found) : errorf("{}{}", found.error().message, labels_hint);
+  };
   ReadOptions read = options.read;
   read.labels = options.task == Task::Classify;
+  read.note = [&](const std::string &line) { material.notes.push_back(line); };
   LINNET_ASSIGN(material.hash, hashOf({options.data, options.held_out_file}));
   LINNET_ASSIGN(material.records, readRecords(options.data, read));
   size_t own = material.records.size();
@@ -37,7 +41,7 @@ Result<Material> readMaterial(const FinetuneOptions &options) {
     if (material.names.empty()) {
       LINNET_ASSIGN(material.names, labelsIn(material.records, options.data));
     }
-    LINNET_ASSIGN(material.labels, labelIds(material.records, material.names, options.data));
+    LINNET_ASSIGN(material.labels, ids(material.records, options.data));
     if (std::count(material.labels.begin(), material.labels.end(), material.labels[0]) ==
         static_cast<std::ptrdiff_t>(own))
       return errorf("{}: every text has the label \"{}\"; a classifier needs at least two labels",
@@ -46,7 +50,7 @@ Result<Material> readMaterial(const FinetuneOptions &options) {
   if (!options.held_out_file.empty()) {
     LINNET_ASSIGN(std::vector<Record> more, readRecords(options.held_out_file, read));
     if (read.labels) {
-      LINNET_ASSIGN(std::vector<int32_t> labels, labelIds(more, material.names, options.held_out_file));
+      LINNET_ASSIGN(std::vector<int32_t> labels, ids(more, options.held_out_file));
       material.labels.insert(material.labels.end(), labels.begin(), labels.end());
     }
     material.records.insert(material.records.end(), more.begin(), more.end());
@@ -56,39 +60,43 @@ Result<Material> readMaterial(const FinetuneOptions &options) {
     std::iota(material.split.held_out.begin(), material.split.held_out.end(), own);
   } else if (read.labels) {
     material.split = splitByLabel(material.labels, options.held_out, options.seed);
-  } else if (own >= kFewTexts || options.held_out == 0) {
-    material.split = splitEvenly(own, options.held_out, options.seed);
-  } else { // languageBatches cuts each text
-    material.split.train.resize(own);
-    std::iota(material.split.train.begin(), material.split.train.end(), size_t(0));
+  } else {
+    material.split = splitTexts(material.records, options.held_out, options.seed);
   }
+  material.notes.push_back(options.held_out_file.empty()
+                               ? describe(material.split, material.records.size())
+                               : fmt::format("held out: all of {}", options.held_out_file));
   return material;
 }
 
+Json splitJson(const Material &material, const FinetuneOptions &options) {
+  Json lines = Json::array(), stretches = Json::array();
+  for (size_t i : material.split.held_out) lines.push_back(material.records[i].line);
+  for (const Stretch &stretch : material.split.stretches)
+    stretches.push_back({{"line", material.records[stretch.record].line},
+                         {"from_byte", stretch.begin},
+                         {"to_byte", stretch.end}});
+  return {{"data", options.held_out_file.empty() ? options.data : options.held_out_file},
+          {"held_out_lines", lines},
+          {"held_out_stretches", stretches}};
+}
+
 Result<Batches> languageBatches(const Material &material, const Tokenizer &tokenizer,
-                                const FinetuneOptions &options, int64_t max_seq) {
-  TokenStream train, held_out;
-  LINNET_ASSIGN(held_out, streamOf(material.records, material.split.held_out, tokenizer, options.data));
-  if (held_out.ids.empty() && options.held_out > 0) {
-    for (size_t i : material.split.train) {
-      LINNET_ASSIGN(TokenStream text, streamOf(material.records, {i}, tokenizer, options.data));
-      auto kept =
-          static_cast<size_t>(std::llround(static_cast<double>(text.ids.size()) * (1 - options.held_out)));
-      auto [front, back] = text.cut(kept);
-      train.append(front);
-      held_out.append(back);
-    }
-  } else {
-    LINNET_ASSIGN(train, streamOf(material.records, material.split.train, tokenizer, options.data));
-  }
+                                std::optional<TokenId> end, const FinetuneOptions &options, int64_t max_seq) {
+  LINNET_ASSIGN(Streams streams, streamsOf(material.records, material.split, tokenizer, end, options.data));
+  const std::vector<uint8_t> &trained = streams.train.learned;
+  if (std::count(trained.begin(), trained.end(), 1) == 0)
+    return errorf("{}: expected text to learn, found prompts only", options.data);
   Batches batches;
+  batches.longest = std::min(max_seq, static_cast<int64_t>(streams.train.ids.size()) - 1);
   Result<std::unique_ptr<BatchSource>> source =
-      packedBatches(std::move(train), options.batch, max_seq, options.seed, true);
+      packedBatches(std::move(streams.train), options.batch, max_seq, options.seed, true);
   if (!source) return errorf("{}: {}", options.data, source.error().message);
   batches.train = std::move(*source);
-  if (held_out.ids.size() >= 2) {
+  const std::vector<uint8_t> &learned = streams.held_out.learned;
+  if (std::find(learned.begin() + !learned.empty(), learned.end(), 1) != learned.end()) {
     LINNET_ASSIGN(batches.held_out,
-                  packedBatches(std::move(held_out), options.batch, max_seq, options.seed, false));
+                  packedBatches(std::move(streams.held_out), options.batch, max_seq, options.seed, false));
   }
   return batches;
 }
@@ -104,6 +112,8 @@ Result<Batches> textBatches(const Material &material, const Tokenizer &tokenizer
     for (size_t i : which) list.push_back(all[i]);
     return list;
   };
+  for (size_t i : material.split.train)
+    batches.longest = std::max(batches.longest, static_cast<int64_t>(all[i].ids.size()));
   batches.train = paddedBatches(some(material.split.train), options.batch, options.seed, true);
   if (!material.split.held_out.empty())
     batches.held_out = paddedBatches(some(material.split.held_out), options.batch, options.seed, false);

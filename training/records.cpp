@@ -4,10 +4,11 @@
 #include "support/json.h"
 #include "support/text.h"
 #include "tokenizer/unicode.h"
+#include "training/columns.h"
 #include "training/delimited.h"
 
 #include <algorithm>
-#include <optional>
+#include <set>
 
 namespace linnet::training {
 namespace {
@@ -22,51 +23,40 @@ Result<void> checkUtf8(std::string_view text, const std::string &where) {
                 static_cast<unsigned char>(text[valid]), valid);
 }
 
-/// Which columns hold text and label, and whether the first row is their names.
-struct Columns {
-  size_t text = 0, label = 0;
-  bool header = false;
+/// Records, and where their parts were found: 'column "text"', '"prompt" and "completion"'.
+struct Found {
+  std::vector<Record> records;
+  std::string texts, labels, remark;
 };
 
-std::optional<size_t> columnNamed(const DelimitedRow &row, std::string_view name) {
-  for (size_t i = 0; i < row.fields.size(); ++i)
-    if (row.fields[i] == name) return i;
-  return std::nullopt;
+std::string columnName(const Table &table, const std::vector<std::string> &names, size_t column) {
+  return table.header ? fmt::format("column \"{}\"", names[column]) : fmt::format("column {}", column + 1);
 }
 
-Result<Columns> findColumns(const DelimitedRow &first, const std::string &where, const ReadOptions &options) {
-  std::string text = options.text_column.empty() ? "text" : options.text_column;
-  std::string label = options.label_column.empty() ? "label" : options.label_column;
-  bool named = !options.text_column.empty() || !options.label_column.empty();
-  auto text_at = columnNamed(first, text), label_at = columnNamed(first, label);
-  if (text_at && (label_at || !options.labels)) return Columns{*text_at, label_at.value_or(0), true};
-  if (named)
-    return errorf("{}: line {}: no column \"{}\"; there are: {}", where, first.line, text_at ? label : text,
-                  fmt::join(first.fields, ", "));
-  if (!options.labels && first.fields.size() == 1) return Columns{0, 0, false};
-  if (first.fields.size() < 2)
-    return errorf("{}: line {}: expected a label and a text, found one column", where, first.line);
-  return Columns{1, 0, false};
-}
-
-Result<std::vector<Record>> fromRows(const std::vector<DelimitedRow> &rows, const std::string &where,
-                                     const ReadOptions &options) {
-  std::vector<Record> records;
-  if (rows.empty()) return records;
-  LINNET_ASSIGN(Columns columns, findColumns(rows[0], where, options));
-  size_t width = rows[0].fields.size();
-  for (size_t i = columns.header ? 1 : 0; i < rows.size(); ++i) {
+Result<Found> fromRows(const std::vector<DelimitedRow> &rows, const std::string &where,
+                       const ReadOptions &options) {
+  Found found;
+  if (rows.empty()) return found;
+  LINNET_ASSIGN(Table table, columnsOf(rows, options, where));
+  const auto &[text, prompt, completion, label] = table.columns;
+  const std::vector<std::string> &names = rows[0].fields;
+  for (size_t i = table.header ? 1 : 0; i < rows.size(); ++i) {
     const DelimitedRow &row = rows[i];
-    if (row.fields.size() != width)
-      return errorf("{}: line {}: expected {} columns, as on line {}, found {}", where, row.line, width,
-                    rows[0].line, row.fields.size());
+    if (row.fields.size() != names.size())
+      return errorf("{}: line {}: expected {} columns, as on line {}, found {}", where, row.line,
+                    names.size(), rows[0].line, row.fields.size());
     Record record;
-    record.text = row.fields[columns.text];
-    if (options.labels) record.label = row.fields[columns.label];
+    record.text = text ? row.fields[*text] : row.fields[*prompt] + row.fields[*completion];
+    if (!text) record.learned_from = row.fields[*prompt].size();
+    if (label) record.label = row.fields[*label];
     record.line = row.line;
-    records.push_back(std::move(record));
+    found.records.push_back(std::move(record));
   }
-  return records;
+  found.texts = text ? columnName(table, names, *text)
+                     : columnName(table, names, *prompt) + " and " + columnName(table, names, *completion);
+  if (label) found.labels = columnName(table, names, *label);
+  if (!table.header) found.remark = " (the file has no header)";
+  return found;
 }
 
 Result<std::string> stringAt(const Json &object, const std::string &key, const std::string &where) {
@@ -85,34 +75,76 @@ Result<std::string> labelAt(const Json &object, const std::string &key, const st
                 found->dump().substr(0, 40));
 }
 
-Result<Record> fromJson(const Json &json, const std::string &where, const ReadOptions &options) {
-  Record record;
-  if (json.is_string() && !options.labels) {
-    record.text = json.get<std::string>();
+/// Reads objects and strings of one file. The first object with other keys than "prompt" and "completion"
+/// decides which key holds the texts, so that no two keys are mixed.
+class JsonReader {
+public:
+  explicit JsonReader(const ReadOptions &options) : options(options) {}
+
+  Result<void> add(const Json &json, const std::string &where, int64_t number) {
+    LINNET_ASSIGN(Record record, recordOf(json, where));
+    record.line = number;
+    found.records.push_back(std::move(record));
+    return {};
+  }
+
+  Found finish() && {
+    if (!text.empty()) sources.insert(fmt::format("\"{}\"", text));
+    found.texts = fmt::format("{}", fmt::join(sources, " and "));
+    if (!label.empty()) found.labels = fmt::format("\"{}\"", label);
+    return std::move(found);
+  }
+
+private:
+  Result<Record> recordOf(const Json &json, const std::string &where) {
+    Record record;
+    if (json.is_string() && !options.labels) {
+      sources.insert("strings");
+      record.text = json.get<std::string>();
+      return record;
+    }
+    if (!json.is_object())
+      return errorf("{}: expected {}, found {}", where,
+                    options.labels ? "an object" : "a string or an object", json.dump().substr(0, 40));
+    LINNET_ASSIGN(Columns columns, columnsIn(json, where));
+    if (columns.text) {
+      LINNET_ASSIGN(record.text, stringAt(json, text, where));
+    } else {
+      LINNET_ASSIGN(std::string prompt, stringAt(json, keys[*columns.prompt], where));
+      LINNET_ASSIGN(std::string completion, stringAt(json, keys[*columns.completion], where));
+      sources.insert(fmt::format("\"{}\" and \"{}\"", keys[*columns.prompt], keys[*columns.completion]));
+      record.text = prompt + completion;
+      record.learned_from = prompt.size();
+    }
+    if (options.labels) {
+      LINNET_ASSIGN(record.label, labelAt(json, label, where));
+    }
     return record;
   }
-  if (!json.is_object())
-    return errorf("{}: expected {}, found {}", where, options.labels ? "an object" : "a string or an object",
-                  json.dump().substr(0, 40));
-  std::string text = options.text_column.empty() ? "text" : options.text_column;
-  if (options.text_column.empty() && !json.contains("text") && json.contains("prompt")) {
-    LINNET_ASSIGN(std::string prompt, stringAt(json, "prompt", where));
-    LINNET_ASSIGN(std::string completion, stringAt(json, "completion", where));
-    record.text = prompt + completion;
-    record.learned_from = prompt.size();
-  } else {
-    LINNET_ASSIGN(record.text, stringAt(json, text, where));
-  }
-  if (options.labels) {
-    LINNET_ASSIGN(record.label,
-                  labelAt(json, options.label_column.empty() ? "label" : options.label_column, where));
-  }
-  return record;
-}
 
-Result<std::vector<Record>> fromJsonLines(std::string_view text, const std::string &where,
-                                          const ReadOptions &options) {
-  std::vector<Record> records;
+  Result<Columns> columnsIn(const Json &json, const std::string &where) {
+    keys.clear();
+    for (const auto &[key, value] : json.items()) keys.push_back(key);
+    ReadOptions known = options;
+    if (!text.empty() && json.contains(text)) known.text_column = text;
+    if (!label.empty()) known.label_column = label;
+    LINNET_ASSIGN(Columns columns, columnsByName(keys, known, where));
+    if (columns.text && text.empty()) text = keys[*columns.text];
+    if (columns.text && text != keys[*columns.text])
+      return errorf("{}: no \"{}\", which holds the texts before", where, text);
+    if (columns.label && label.empty()) label = keys[*columns.label];
+    return columns;
+  }
+
+  const ReadOptions &options;
+  std::string text, label;       ///< keys, once they are known
+  std::vector<std::string> keys; ///< of the latest object
+  std::set<std::string> sources;
+  Found found;
+};
+
+Result<Found> fromJsonLines(std::string_view text, const std::string &where, const ReadOptions &options) {
+  JsonReader reader(options);
   for (int64_t number = 1; !text.empty(); ++number) {
     size_t end = std::min(text.find('\n'), text.size());
     std::string_view line = text.substr(0, end);
@@ -120,29 +152,24 @@ Result<std::vector<Record>> fromJsonLines(std::string_view text, const std::stri
     if (line.find_first_not_of(" \t\r") == line.npos) continue;
     std::string place = fmt::format("{}: line {}", where, number);
     LINNET_ASSIGN(Json json, parseJson(line, place, kMaxRecordDepth));
-    LINNET_ASSIGN(Record record, fromJson(json, place, options));
-    record.line = number;
-    records.push_back(std::move(record));
+    LINNET_TRY(reader.add(json, place, number));
   }
-  return records;
+  return std::move(reader).finish();
 }
 
-Result<std::vector<Record>> fromJsonArray(std::string_view text, const std::string &where,
-                                          const ReadOptions &options) {
+Result<Found> fromJsonArray(std::string_view text, const std::string &where, const ReadOptions &options) {
   LINNET_ASSIGN(Json json, parseJson(text, where, kMaxRecordDepth));
   if (!json.is_array()) return errorf("{}: expected a JSON array of texts", where);
-  std::vector<Record> records;
+  JsonReader reader(options);
+  int64_t number = 0;
   for (const Json &item : json) {
-    auto number = static_cast<int64_t>(records.size()) + 1;
-    LINNET_ASSIGN(Record record, fromJson(item, fmt::format("{}: element {}", where, number), options));
-    record.line = number;
-    records.push_back(std::move(record));
+    ++number;
+    LINNET_TRY(reader.add(item, fmt::format("{}: element {}", where, number), number));
   }
-  return records;
+  return std::move(reader).finish();
 }
 
-Result<std::vector<Record>> parseAs(std::string_view text, const std::string &where,
-                                    const ReadOptions &options) {
+Result<Found> parseAs(std::string_view text, const std::string &where, const ReadOptions &options) {
   switch (options.format) {
   case RecordFormat::JsonLines:
     return fromJsonLines(text, where, options);
@@ -159,8 +186,10 @@ Result<std::vector<Record>> parseAs(std::string_view text, const std::string &wh
   }
   if (options.labels)
     return errorf("{}: plain text has no labels; expected a .csv, .tsv, .jsonl or .json file", where);
-  Record whole{std::string(text), {}, 0, 1};
-  return text.empty() ? std::vector<Record>() : std::vector<Record>{whole};
+  Found found;
+  found.texts = "the whole file";
+  if (!text.empty()) found.records.push_back({std::string(text), {}, 0, 1});
+  return found;
 }
 
 } // namespace
@@ -178,14 +207,19 @@ Result<std::vector<Record>> parseRecords(std::string_view text, const std::strin
                                          const ReadOptions &options) {
   LINNET_ASSIGN(text, withoutByteOrderMark(text, where));
   LINNET_TRY(checkUtf8(text, where));
-  LINNET_ASSIGN(std::vector<Record> records, parseAs(text, where, options));
+  LINNET_ASSIGN(Found found, parseAs(text, where, options));
+  std::vector<Record> &records = found.records;
   if (records.empty()) return errorf("{}: no texts in it", where);
   for (const Record &record : records) {
     if (record.text.empty()) return errorf("{}: line {}: the text is empty", where, record.line);
     if (options.labels && record.label.empty())
       return errorf("{}: line {}: the label is empty", where, record.line);
   }
-  return records;
+  if (options.note)
+    options.note(fmt::format("{}: {} text{} from {}{}{}", where, records.size(),
+                             records.size() == 1 ? "" : "s", found.texts,
+                             found.labels.empty() ? "" : ", labels from " + found.labels, found.remark));
+  return std::move(records);
 }
 
 Result<std::vector<Record>> readRecords(const std::string &path, const ReadOptions &options) {

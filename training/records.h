@@ -4,6 +4,7 @@
 #include "support/result.h"
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,18 +25,20 @@ enum class RecordFormat : uint8_t { Auto, Text, JsonLines, Json, Csv, Tsv };
 struct ReadOptions {
   /// Auto: by the file's name (.txt, .jsonl or .ndjson, .json, .csv, .tsv); another name is an error.
   RecordFormat format = RecordFormat::Auto;
-  /// Names of columns of a CSV or TSV file (its first line then holds names), or of JSON keys. Empty: "text"
-  /// and "label" where the first line has such names; else the first two columns, label before text.
+  /// Names of columns of a CSV or TSV file, or of JSON keys; or numbers of columns, from 1, of a file without
+  /// a header. Empty: found by usual names (see columns.h); a file that has none of these is an error.
   std::string text_column = {}, label_column = {};
   /// Labels are wanted: a record without one is an error.
   bool labels = false;
+  /// Called once per file, if set, with a line that says how many texts were read, and from where.
+  std::function<void(const std::string &line)> note = {};
 };
 
 /// Reads a file.
 ///   text            one record, the whole file
 ///   JSON Lines      a string a line, or an object with "text", or with "prompt" and "completion" (the prompt
-///   is
-///                   read, not learned), and "label" (string, number or boolean) where labels are wanted
+///                   is read, not learned), and "label" (string, number or boolean) where labels are wanted.
+///                   The keys are found as the columns of a CSV file are.
 ///   JSON            an array of the same
 ///   CSV             RFC 4180: fields with commas, quotes or line ends stand in double quotes
 ///   TSV             no quoting: a tab always separates

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <filesystem>
 #include <limits>
+#include <utility>
 
 namespace linnet::training {
 namespace {
@@ -103,16 +104,48 @@ Result<RunState> RunState::parse(const Json &json, const std::string &where) {
 }
 
 Result<RunDirectory> RunDirectory::create(const std::string &directory, const Json &config) {
-  RunDirectory run(directory);
-  if (fileExists(run.file(kConfig)))
+  if (fileExists(directory + "/" + kConfig))
     return errorf("{}: a run was begun here before; --resume goes on with it, another -o begins anew",
                   directory);
+  const std::filesystem::path place(directory), parent = place.parent_path();
+  MadeDirectories parents;
+  if (!parent.empty()) LINNET_TRY(parents.make(parent));
+  removeAbandoned(parent, place.filename().string() + ".tmp-");
+  constexpr int kAttempts = 16;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    RunDirectory run(temporaryName(directory));
+    std::error_code failed;
+    std::filesystem::create_directory(run.directory, failed);
+    if (failed) return errorf("{}: cannot create: {}", directory, failed.message());
+    run.final_path = directory;
+    if (!run.lock.acquire(run.directory)) continue; // another process removed it as abandoned
+    LINNET_TRY(writeTextFile(run.file(kConfig), config.dump(2) + "\n"));
+    LINNET_TRY(run.openLog(-1));
+    run.parents = std::move(parents);
+    return run;
+  }
+  return errorf("{}: another process keeps removing it", directory);
+}
+
+RunDirectory::RunDirectory(RunDirectory &&other) noexcept
+    : parents(std::move(other.parents)), directory(std::move(other.directory)),
+      final_path(std::exchange(other.final_path, "")), lock(std::move(other.lock)),
+      out(std::move(other.out)) {}
+
+RunDirectory::~RunDirectory() {
+  out.close();
+  std::error_code ignored;
+  if (!final_path.empty()) std::filesystem::remove_all(directory, ignored);
+}
+
+Result<void> RunDirectory::begin() {
+  if (final_path.empty()) return {};
   std::error_code failed;
-  std::filesystem::create_directories(directory, failed);
-  if (failed) return errorf("{}: cannot create: {}", directory, failed.message());
-  LINNET_TRY(writeTextFile(run.file(kConfig), config.dump(2) + "\n"));
-  LINNET_TRY(run.openLog(-1));
-  return run;
+  std::filesystem::rename(directory, final_path, failed); // replaces an empty directory
+  if (failed) return errorf("{}: cannot rename into place: {}", final_path, failed.message());
+  directory = std::exchange(final_path, "");
+  lock.release();
+  return {};
 }
 
 Result<RunDirectory> RunDirectory::open(const std::string &directory, const Json &config) {
@@ -126,6 +159,7 @@ Result<RunDirectory> RunDirectory::open(const std::string &directory, const Json
                     found == before.end() ? "nothing" : found->dump().substr(0, 60),
                     value.dump().substr(0, 60));
   }
+  for (const std::string &written : {directory, run.file("start")}) removeAbandoned(written);
   if (!run.hasCheckpoint()) LINNET_TRY(run.openLog(-1));
   return run;
 }

@@ -1,7 +1,7 @@
 // What a run leaves on disk, so that it can be looked at, and taken up again:
 //
 //   run/config.json             what was asked for
-//   run/split.json              the lines of the data that were held out
+//   run/split.json              what was held out of the data
 //   run/log.jsonl               a line for each step and each evaluation
 //   run/curves.svg              the same as a picture
 //   run/checkpoint.safetensors  parameters, moments, and the place in the data: all that the next step
@@ -9,6 +9,7 @@
 #pragma once
 #include "support/json_fwd.h"
 #include "support/result.h"
+#include "support/unfinished.h"
 #include "training/batch.h"
 #include "training/curves.h"
 #include "training/program.h"
@@ -38,10 +39,17 @@ struct RunState {
 
 class RunDirectory {
 public:
-  /// Begins a run in `directory`, which is made. An earlier run there is an error that names --resume.
+  /// Prepares a run in `directory`, under a temporary name beside it. An earlier run there is an error that
+  /// names --resume. Removes what killed processes left there.
   static Result<RunDirectory> create(const std::string &directory, const Json &config);
   /// An earlier run; `config` must be its own: the first setting that differs is named.
   static Result<RunDirectory> open(const std::string &directory, const Json &config);
+  RunDirectory(RunDirectory &&other) noexcept;
+  RunDirectory &operator=(RunDirectory &&) = delete;
+  ~RunDirectory(); ///< A run that has not begun leaves nothing.
+
+  /// The run can begin: its directory gets its name. Does nothing for an earlier run.
+  Result<void> begin();
 
   const std::string &path() const { return directory; }
   std::string file(const std::string &name) const { return directory + "/" + name; }
@@ -62,7 +70,10 @@ public:
 private:
   explicit RunDirectory(std::string path) : directory(std::move(path)) {}
   Result<void> openLog(int64_t last_step);
+  MadeDirectories parents;
   std::string directory;
+  std::string final_path; ///< empty: the run has begun
+  TemporaryLock lock;
   std::ofstream out;
 };
 

@@ -3,6 +3,7 @@
 #include "support/file.h"
 #include "support/hub_name.h"
 #include "support/json.h"
+#include "support/unfinished.h"
 
 #include <curl/curl.h>
 #include <openssl/evp.h>
@@ -322,6 +323,7 @@ private:
     else
       discard(partial);
     if (have && facts.size && have == *facts.size) return {}; // only the check is left
+    if (auto ready = made.make(directory); !ready) return Failure{ready.error(), false};
     if (!facts.etag.empty())
       if (auto noted = writeTextFile(partial + ".etag", facts.etag); !noted)
         return Failure{noted.error(), false};
@@ -348,6 +350,7 @@ private:
   }
 
   Hub &hub;
+  MadeDirectories made; ///< only when something comes to be written
   std::string model, directory;
   const Progress &progress;
   std::chrono::milliseconds pause;
@@ -391,9 +394,6 @@ Result<std::string> pullCheckpoint(const std::string &model, const std::string &
     if (fileExists(directory + "/config.json") && holdsWeights(directory)) return directory;
     return errorf("HF_HUB_OFFLINE is set and {} does not hold {}", directory, model);
   }
-  std::error_code error;
-  std::filesystem::create_directories(directory, error);
-  if (error) return errorf("{}: cannot create: {}", directory, error.message());
   static const CURLcode started = curl_global_init(CURL_GLOBAL_DEFAULT);
   if (started != CURLE_OK) return Error{"libcurl cannot start"};
 

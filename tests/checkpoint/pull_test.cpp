@@ -224,4 +224,8 @@ TEST_CASE("offline, and names that are none", "[pull]") {
              Contains("HF_ENDPOINT is expected to be an http:// or https:// address"));
   setenv("HF_ENDPOINT", "http://127.0.0.1:1", 1);
   CHECK_THAT(server.pullError("plain"), Contains("after 5 tries"));
+  CHECK_THAT(message(pullCheckpoint("acme/plain", server.to("a/b/c"), {}, kPause)),
+             Contains("after 5 tries"));
+  CHECK_THAT(message(pullCheckpoint("acme/plain", "", {}, kPause)), Contains("after 5 tries"));
+  for (const char *name : {"plain", "a", "home"}) CHECK(!fileExists(server.to(name)));
 }

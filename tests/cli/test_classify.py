@@ -114,11 +114,11 @@ class Classify(TestCase):
 
     def test_bad_input(self):
         folder = fresh("bad")
-        (folder / "t.tsv").write_text("ham\tcome home\nbacon\twin now\n")
+        (folder / "t.tsv").write_text("label\ttext\nham\tcome home\nbacon\twin now\n")
         (folder / "n.jsonl").write_text('{"text": "a", "label": 7}\n')
         (folder / "e.tsv").write_text("")
         artifact = self.artifact(classifier())
-        self.fails("classify", artifact, "--file", folder / "t.tsv", "--labels", says=["line 2", '"bacon"', "eggs, ham, spam"])
+        self.fails("classify", artifact, "--file", folder / "t.tsv", "--labels", says=["line 3", '"bacon"', "eggs, ham, spam"])
         self.fails("classify", artifact, "--file", folder / "n.jsonl", "--labels", says=["line 1: label 7 is out of range"])
         self.fails("classify", artifact, "--file", folder / "e.tsv", says="no texts in it")
         self.fails("classify", artifact, "--text", "", says="--text is empty")

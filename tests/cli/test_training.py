@@ -21,6 +21,22 @@ def data():
     return path
 
 
+COLUMNS = FOLDER / "columns"
+
+
+@functools.cache
+def columns():
+    """The same eight texts under other headers; labels good and bad."""
+    COLUMNS.mkdir()
+    rows = [("I love it", "good"), ("awful", "bad"), ("great day", "good"), ("bad day", "bad"), ("so nice", "good"),
+            ("so sad", "bad"), ("I like it", "good"), ("I hate it", "bad")]
+    for name, header in (("exact", "text,label"), ("capital", "Text,Label"), ("other", "sentence,sentiment"),
+                         ("space", "text, label"), ("story", "story,stars")):
+        (COLUMNS / f"{name}.csv").write_text(header + "\n" + "".join(f"{text},{label}\n" for text, label in rows))
+    (COLUMNS / "keys.jsonl").write_text("".join(json.dumps({"Review": text, "target": label}) + "\n" for text, label in rows))
+    return COLUMNS
+
+
 def classify_arguments(*more):
     return ["finetune", tiny(), "--data", data(), "--task", "classify", "--seq", 16, "--batch", 8, "--held-out", 0.2,
             "--json", *more]
@@ -84,6 +100,169 @@ class Finetune(TestCase):
                            folder / "m", says=says)
                 self.assertFalse((folder / "m").exists())
         self.fails(*classify_arguments("--method", "head", "--labels", "ham,eggs", "-o", folder / "m"), says="none of ham, eggs")
+
+    def test_columns_are_found_by_usual_names_and_told(self):
+        for name, texts, labels in (("exact.csv", 'column "text"', 'column "label"'), ("capital.csv", 'column "Text"', 'column "Label"'),
+                                    ("other.csv", 'column "sentence"', 'column "sentiment"'),
+                                    ("space.csv", 'column "text"', 'column " label"'), ("keys.jsonl", '"Review"', '"target"')):
+            with self.subTest(name=name):
+                file, to = columns() / name, fresh("columns") / "m"
+                done = self.succeeds("finetune", tiny(), "--data", file, "--task", "classify", "--method", "head", "--steps", 2,
+                                     "--batch", 4, "-o", to)
+                self.assertIn(f"{file}: 8 texts from {texts}, labels from {labels}\n", done.err)
+                self.assertIn("held out: 2 of 8 texts\n", done.err)
+                self.assertEqual(json.loads((to / "config.json").read_text())["id2label"], {"0": "bad", "1": "good"})
+                done = self.succeeds("classify", to, "--file", file, "--labels", "--json")
+                self.assertEqual(done.json["measures"]["examples"], 8)
+                self.assertIn(f"{file}: 8 texts from {texts}, labels from {labels}\n", done.err)
+                self.assertEqual(len(self.succeeds("classify", to, "--file", file, "--json").json["answers"]), 8)
+
+    def test_the_lines_about_columns_are_those_that_the_page_quotes(self):
+        folder, page = fresh("page"), (ROOT / "docs/finetuning.md").read_text()
+        (folder / "messages.tsv").write_text("ham\tcome home\nspam\tWIN CASH\n" * 20)
+        (folder / "reviews.csv").write_text("Review,Target\n" + "fine,1\npoor,0\n" * 4)
+        for name in ("messages.tsv", "reviews.csv"):
+            done = self.succeeds("finetune", tiny(), "--data", name, "--task", "classify", "--method", "head", "--steps", 1, "-o",
+                                 name + "-m", cwd=folder)
+            line, = [line for line in done.err.splitlines() if line.startswith(name)]
+            self.assertIn(f"\n    {line}\n", page)
+
+    def test_unusual_columns_are_an_error_that_lists_them_in_every_command(self):
+        file, folder = columns() / "story.csv", fresh("unusual")
+        says = ['"story", "stars"', "--text-column"]
+        self.fails("finetune", tiny(), "--data", file, "--task", "classify", "--method", "head", "-o", folder / "m",
+                   says=[*says, "--label-column"])
+        self.fails("finetune", tiny(), "--data", file, "--task", "lm", "--method", "full", "-o", folder / "m", says=says)
+        self.fails("train", "--tokenizer", tiny(), "--preset", "tiny", "--data", file, "-o", folder / "m", says=says)
+        self.fails("tokenizer", "train", "--vocab-size", 260, "-o", folder / "v", file, says=says)
+        self.leaves_nothing(folder)
+        self.succeeds("tokenizer", "train", "--vocab-size", 260, "--text-column", "story", "-o", folder / "v", file)
+        to = fresh("usual") / "m"
+        self.succeeds("finetune", tiny(), "--data", file, "--task", "classify", "--method", "head", "--steps", 2, "--text-column",
+                      "story", "--label-column", "stars", "-o", to)
+        self.fails("classify", to, "--file", file, says=says)
+        self.assertEqual(len(self.succeeds("classify", to, "--file", file, "--text-column", "story", "--json").json["answers"]), 8)
+        # Without a header, and no label twice before the first one comes again.
+        (folder / "short.tsv").write_text("good\tyes\nbad\tno\n")
+        self.fails("classify", to, "--file", folder / "short.tsv", says=['"good", "yes"', "by number if the file has no header"])
+        answers = self.succeeds("classify", to, "--file", folder / "short.tsv", "--text-column", 2, "--label-column", 1, "--labels",
+                                "--json").json
+        self.assertEqual(answers["measures"]["examples"], 2)
+
+    def test_few_records_are_held_out_whole_and_the_end_is_learned(self):
+        folder = fresh("few")
+        (folder / "yes.jsonl").write_text("".join(
+            json.dumps({"prompt": f"q: {word}? a:", "completion": " yes"}) + "\n"
+            for word in "why who how what when where is-it can-it may-it will-it do-they shall-we".split()))
+        to = folder / "m"
+        report = self.succeeds("finetune", tiny(), "--data", folder / "yes.jsonl", "--task", "lm", "--method", "full", "--seq", 32,
+                               "--batch", 4, "--steps", 150, "--lr", 3e-3, "--json", "-o", to)
+        self.assertIn("held out: 1 of 12 texts\n", report.err)
+        split = json.loads((to / "run/split.json").read_text())
+        self.assertEqual((len(split["held_out_lines"]), split["held_out_stretches"]), (1, []))
+        self.assertEqual(report.json["held_out_texts"], 1)
+        answer = self.succeeds("run", to, "--prompt", "q: why? a:", "-n", 20, "--json").json
+        self.assertIn('"text": " yes", "finish_reason": "eos"', json.dumps(answer))
+
+    def test_completions_shorter_than_the_held_out_share_are_learned(self):
+        folder = fresh("short")
+        (folder / "d.jsonl").write_text("".join(json.dumps({"prompt": f"{word} " * 12, "completion": "!"}) + "\n" for word in
+                                                "one two three four five".split()))
+        self.succeeds("finetune", tiny(), "--data", folder / "d.jsonl", "--task", "lm", "--method", "full", "--seq", 64, "--batch",
+                      4, "--steps", 2, "-o", folder / "m")
+
+    def test_a_stretch_of_a_long_text_is_held_out_and_named(self):
+        folder = fresh("stretch")
+        text = "the cat sat on the mat. " * 100
+        (folder / "t.txt").write_text(text)
+        done = self.succeeds("finetune", tiny(), "--data", folder / "t.txt", "--task", "lm", "--method", "full", "--seq", 16,
+                             "--steps", 2, "-o", folder / "m")
+        stretch, = json.loads((folder / "m/run/split.json").read_text())["held_out_stretches"]
+        size = stretch["to_byte"] - stretch["from_byte"]
+        self.assertEqual(stretch["line"], 1)
+        self.assertLess(abs(size - len(text) / 10), 10)
+        self.assertLess(stretch["to_byte"], len(text) - 200)
+        self.assertIn(f"held out: a stretch before the end of the text, {size} bytes in all\n", done.err)
+        self.assertIn("the first 16 of the model's 256 positions are trained\n", done.err)
+        done = self.succeeds("finetune", tiny(), "--data", folder / "t.txt", "--task", "lm", "--method", "full", "--seq", 16,
+                             "--steps", 2, "--held-out", 0, "-o", folder / "n")
+        self.assertIn("held out: nothing\n", done.err)
+
+    def test_texts_are_joined_by_the_end_that_the_configuration_names(self):
+        model = copy_of(tiny(), "joined")
+        for name in ("tokenizer_config.json", "special_tokens_map.json", "tokenizer.json"):
+            (model / name).unlink()
+        (model / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
+        (model.parent / "d.jsonl").write_text('"once"\n"then"\n')
+        arguments = ["finetune", model, "--data", model.parent / "d.jsonl", "--task", "lm", "--method", "full", "--seq", 8, "--steps",
+                     40, "--lr", 3e-3, "--held-out", 0, "-o"]
+        self.succeeds(*arguments, model.parent / "m")
+        answer = self.succeeds("run", model.parent / "m", "--prompt", "onc", "-n", 4, "--json").json
+        self.assertIn('"text": "e", "finish_reason": "eos"', json.dumps(answer))
+        config = json.loads((model / "config.json").read_text())
+        del config["eos_token_id"]
+        (model / "config.json").write_text(json.dumps(config))
+        self.fails(*arguments, model.parent / "n", says=["no token joins the 2 texts", "eos_token_id in config.json"])
+        self.assertFalse((model.parent / "n").exists())
+
+    def test_a_classifier_that_is_finetuned_again_keeps_its_head(self):
+        folder = fresh("again")
+        self.succeeds(*classify_arguments("--method", "full", "--pooling", "mean", "--epochs", 6, "--lr", 1e-3, "-o", folder / "a"))
+        again = ["finetune", folder / "a", "--data", data(), "--task", "classify", "--method", "head", "--seq", 16, "--steps", 1,
+                 "--lr", 1e-9, "--held-out", 0.2]
+        done = self.succeeds(*again, "--json", "-o", folder / "b")
+        self.assertIn("the classifier's head is trained further\n", done.err)
+        self.assertEqual(json.loads((folder / "b/config.json").read_text())["_linnet_head"]["pooling"], "mean")
+        before, after = (read_safetensors(d / "model.safetensors")["score.weight"][1] for d in (folder / "a", folder / "b"))
+        self.close_to(after, before, 1e-6)
+        self.assertGreater(done.json["accuracy"], 0.9)
+        self.fails(*again, "--pooling", "last", "-o", folder / "c", says=["pooling mean", "--pooling is last", "--new-head"])
+        self.fails(*again, "--labels", "ham,eggs", "-o", folder / "c", says=["labels ham,spam", "--labels is ham,eggs", "--new-head"])
+        (folder / "eggs.tsv").write_text("label\ttext\nham\ta\neggs\tb\n")
+        other = [folder / "eggs.tsv" if x == data() else x for x in again]
+        self.fails(*other, "-o", folder / "c", says=['label "eggs" is none of ham, spam', "--new-head"])
+        self.assertFalse((folder / "c").exists())
+        done = self.succeeds(*other, "--new-head", "-o", folder / "c")
+        self.assertIn("the classifier's head is replaced by a new one\n", done.err)
+        config = json.loads((folder / "c/config.json").read_text())
+        self.assertEqual(config["id2label"], {"0": "eggs", "1": "ham"})
+        self.assertNotIn("_linnet_head", config)
+        self.fails("finetune", tiny(), "--data", data(), "--task", "lm", "--method", "full", "--new-head", "-o", folder / "d", code=2,
+                   says="--new-head is for --task classify")
+
+    def test_a_start_that_fails_leaves_nothing_and_the_corrected_command_runs(self):
+        folder = fresh("failed")
+        arguments = lambda pattern: classify_arguments("--method", "partial", "--train", pattern, "--steps", 1, "-o", folder / "a/m")
+        self.fails(*arguments("h.9.*"), says='no parameter matches "h.9.*"')
+        self.leaves_nothing(folder)
+        longer = arguments("h.1.*")
+        longer[longer.index("--seq") + 1] = 1000
+        for command in (longer, [*arguments("h.1.*"), "--original", folder / "none.txt"]):
+            done = linnet(*command)
+            self.assertEqual(done.code, 1)
+            self.leaves_nothing(folder)
+        self.succeeds(*arguments("h.1.*"))
+        self.assertEqual(sorted(os.listdir(folder / "a/m")).count("run"), 1)
+
+    def test_what_a_killed_run_left_is_swept_by_the_next_and_a_living_one_is_left_alone(self):
+        to = fresh("killed") / "m"
+        arguments = classify_arguments("--method", "full", "--steps", 3, "-o", to)
+        unfinished = lambda: [path for path in to.rglob("*") if ".tmp-" in path.name] if to.exists() else []
+        process = subprocess.Popen([LINNET, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=FOLDER,
+                                   env=environment())
+        while not unfinished() and process.poll() is None:
+            time.sleep(0.0005)
+        process.send_signal(signal.SIGSTOP)
+        left = unfinished()
+        self.assertTrue(left, "the run began before it was seen")
+        self.succeeds(*arguments)
+        self.assertTrue(set(left) <= set(unfinished()))
+        process.kill()
+        process.communicate()
+        shutil.rmtree(to / "run")
+        self.assertTrue(unfinished())
+        self.succeeds(*arguments)
+        self.assertEqual(unfinished(), [])
 
     def test_bad_usage(self):
         to = fresh("usage") / "m"
@@ -173,6 +352,16 @@ class Train(TestCase):
         for line in evaluations:
             self.assertAlmostEqual(line["held_out_perplexity"], math.exp(line["held_out_loss"]), delta=1e-6 * line["held_out_perplexity"])
         self.assertIn("the cat sat", self.succeeds("run", to, "--prompt", "once upon", "--max-new-tokens", 40).out)
+
+    def test_a_new_model_has_the_positions_that_are_trained(self):
+        folder = fresh("positions")
+        done = self.succeeds(*self.arguments(folder / "m", "--steps", 2))
+        self.assertEqual(json.loads((folder / "m/config.json").read_text())["n_positions"], 24)
+        self.assertEqual((done.json["positions"], done.json["trained_positions"]), (24, 24))
+        self.assertNotIn("positions are trained", done.err)
+        done = self.succeeds(*self.arguments(folder / "n", "--steps", 2, "--config", tiny() / "config.json"))
+        self.assertIn("the first 24 of the model's 256 positions are trained\n", done.err)
+        self.assertEqual((done.json["positions"], done.json["trained_positions"]), (256, 24))
 
     def test_stopped_by_ctrl_c_and_resumed_it_is_the_run_that_never_was(self):
         self.stops_and_resumes(9, "--steps", 40, "--checkpoint-every", 7, "--evaluate-every", 9, "--accumulate", 2,

@@ -1,5 +1,6 @@
 // From records to batches: what a row holds, what counts, and that an order is a function of seed and epoch.
 #include "tests/catch.h"
+#include "tests/training/byte_tokenizer.h"
 #include "training/dataset.h"
 #include "training/shuffle.h"
 
@@ -9,6 +10,8 @@
 
 using namespace linnet;
 using namespace linnet::training;
+using linnet::testing::byteTokenizer;
+using linnet::testing::kEnd;
 
 namespace {
 
@@ -24,23 +27,6 @@ TokenStream counting(int count) {
   for (int i = 0; i < count; ++i) stream.ids.push_back(i);
   stream.learned.assign(stream.ids.size(), 1);
   return stream;
-}
-
-/// A tokenizer of single bytes with an end-of-text token.
-Tokenizer bytes() {
-  TokenizerParts parts;
-  for (char c = 'a'; c <= 'z'; ++c) parts.tokens.push_back(std::string(1, c));
-  parts.tokens.push_back("\xC4\xA0"); // the space
-  AddedToken end;
-  end.content = "<|endoftext|>";
-  end.id = 27;
-  end.special = true;
-  parts.added = {end};
-  parts.bos = parts.eos = parts.unk = parts.unknown_byte = 27;
-  parts.missing_byte = MissingByte::Unknown;
-  auto made = Tokenizer::fromParts(parts);
-  REQUIRE(made.ok());
-  return *made;
 }
 
 } // namespace
@@ -83,19 +69,38 @@ TEST_CASE("numbers are drawn evenly") {
   for (auto [value, times] : seen) CHECK((value < 7 && times > 850 && times < 1150));
 }
 
-TEST_CASE("packed windows predict the next token, each once an epoch, from another start each time") {
-  auto source = packedBatches(counting(1001), 3, 16, 5, true);
-  REQUIRE(source.ok());
-  CHECK((*source)->count() == 21); // 62 windows
-  std::set<int32_t> starts;
-  for (int64_t i = 0; i < (*source)->count(); ++i) {
-    Batch batch = (*source)->at(2, i);
-    CHECK(batch.seq == 16);
-    CHECK(batch.counted == batch.rows * 16);
-    for (size_t at = 0; at < batch.ids.size(); ++at) CHECK(batch.labels[at] == batch.ids[at] + 1);
-    for (int64_t row = 0; row < batch.rows; ++row) starts.insert(batch.ids[static_cast<size_t>(row * 16)]);
+TEST_CASE("packed windows predict each token once an epoch, from another start each time") {
+  for (int tokens : {2, 16, 17, 18, 40, 993, 1001}) {
+    CAPTURE(tokens);
+    auto source = packedBatches(counting(tokens), 3, 16, 5, true);
+    REQUIRE(source.ok());
+    for (uint32_t epoch = 0; epoch < 4; ++epoch) {
+      std::multiset<int32_t> predicted;
+      for (int64_t i = 0; i < (*source)->count(); ++i) {
+        Batch batch = (*source)->at(epoch, i);
+        CHECK(batch.seq <= 16);
+        int64_t counted = 0;
+        for (int64_t row = 0; row < batch.rows; ++row)
+          for (int64_t t = 0; t < batch.seq; ++t) {
+            auto at = static_cast<size_t>(row * batch.seq + t);
+            if (t >= batch.length[static_cast<size_t>(row)]) {
+              CHECK(batch.labels[at] == -1);
+              continue;
+            }
+            CHECK(batch.labels[at] == batch.ids[at] + 1);
+            predicted.insert(batch.labels[at]);
+            ++counted;
+          }
+        CHECK(batch.counted == counted);
+      }
+      CHECK(predicted.size() == static_cast<size_t>(tokens - 1));
+      CHECK(*predicted.begin() == 1);
+      CHECK(*predicted.rbegin() == tokens - 1);
+      CHECK(std::set<int32_t>(predicted.begin(), predicted.end()).size() == predicted.size());
+    }
   }
-  CHECK(starts.size() == 62);
+  auto source = packedBatches(counting(1001), 3, 16, 5, true);
+  CHECK((*source)->count() == 21); // 63 windows
   CHECK((*source)->at(2, 4).ids == (*source)->at(2, 4).ids);
   CHECK((*source)->at(2, 4).ids != (*source)->at(3, 4).ids);
   std::set<int32_t> offsets;
@@ -117,16 +122,25 @@ TEST_CASE("windows to measure by cover the stream in order, the last one short")
 }
 
 TEST_CASE("a prompt is read and not learned, and texts end") {
-  Tokenizer tokenizer = bytes();
+  Tokenizer tokenizer = byteTokenizer();
   std::vector<Record> records = {{"abcd", "", 2, 1}, {"e", "", 0, 2}};
-  auto stream = streamOf(records, {0, 1}, tokenizer, "f");
+  auto stream = streamOf(records, {0, 1}, tokenizer, kEnd, "f");
   REQUIRE(stream.ok());
-  CHECK(stream->ids == std::vector<TokenId>{0, 1, 2, 3, 27, 4, 27});
+  CHECK(stream->ids == std::vector<TokenId>{0, 1, 2, 3, kEnd, 4, kEnd});
   CHECK(stream->learned == std::vector<uint8_t>{0, 0, 1, 1, 1, 1, 1});
   auto source = packedBatches(*stream, 1, 8, 0, false);
   Batch batch = (*source)->at(0, 0);
-  CHECK(batch.labels == std::vector<int32_t>{-1, 2, 3, 27, 4, 27});
+  CHECK(batch.labels == std::vector<int32_t>{-1, 2, 3, kEnd, 4, kEnd});
   CHECK(batch.counted == 5);
+  CHECK(streamOf(records, {1, 0}, tokenizer, std::nullopt, "f")->ids == std::vector<TokenId>{4, 0, 1, 2, 3});
+}
+
+TEST_CASE(
+    "ids that a tokenizer puts around a text surround a prompt with its completion, and the end comes once") {
+  auto stream = streamOf({{"abcd", "", 2, 1}, {"e", "", 0, 2}}, {0, 1}, byteTokenizer(true, true), kEnd, "f");
+  REQUIRE(stream.ok());
+  CHECK(stream->ids == std::vector<TokenId>{kEnd, 0, 1, 2, 3, kEnd, kEnd, 4, kEnd});
+  CHECK(stream->learned == std::vector<uint8_t>{0, 0, 0, 1, 1, 1, 1, 1, 1});
 }
 
 TEST_CASE("examples sorted by length say where they were") {
@@ -167,7 +181,8 @@ TEST_CASE("padded batches hold every example once, texts of like length together
 
 TEST_CASE("long texts lose their ends, and features keep their rows") {
   size_t cut = 0;
-  auto examples = examplesOf({{"abcdef", "x", 0, 1}, {"ab", "y", 0, 2}}, {0, 1}, bytes(), 4, "f", cut);
+  auto examples =
+      examplesOf({{"abcdef", "x", 0, 1}, {"ab", "y", 0, 2}}, {0, 1}, byteTokenizer(), 4, "f", cut);
   REQUIRE(examples.ok());
   CHECK(cut == 1);
   CHECK((*examples)[0].ids == std::vector<TokenId>{0, 1, 2, 3});

@@ -126,6 +126,7 @@ struct Run {
     Json config = {{"lr", options.schedule.peak}, {"batch", 4}};
     auto made = resume ? RunDirectory::open(directory, config) : RunDirectory::create(directory, config);
     if (!made) return made.error();
+    LINNET_TRY(made->begin());
     Trainer trainer(program, *train, held_out.get(), *made, options, events);
     auto stop = trainer.run();
     state = trainer.state();

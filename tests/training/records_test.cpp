@@ -25,12 +25,12 @@ std::string failure(std::string_view text, ReadOptions options) {
 } // namespace
 
 TEST_CASE("a tab always separates: quotes in TSV are text") {
-  auto records = read("ham\tsaid \"hi\r\nspam\twin \"\"now\n\n", RecordFormat::Tsv);
+  auto records = read("label\ttext\nham\tsaid \"hi\r\nspam\twin \"\"now\n\n", RecordFormat::Tsv);
   REQUIRE(records.size() == 2);
   CHECK(records[0].label == "ham");
   CHECK(records[0].text == "said \"hi");
   CHECK(records[1].text == "win \"\"now");
-  CHECK(records[1].line == 2);
+  CHECK(records[1].line == 3);
 }
 
 TEST_CASE("CSV has quoted commas, quotes and line ends, and counts lines through them") {
@@ -42,7 +42,7 @@ TEST_CASE("CSV has quoted commas, quotes and line ends, and counts lines through
   CHECK(records[1].line == 4);
 }
 
-TEST_CASE("columns are those that are named, or the first two") {
+TEST_CASE("columns are those that are named") {
   ReadOptions options{
       .format = RecordFormat::Csv, .text_column = "body", .label_column = "kind", .labels = true};
   auto records = parseRecords("id,kind,body\n1,a,first\n2,b,second\n", "file", options);
@@ -51,7 +51,102 @@ TEST_CASE("columns are those that are named, or the first two") {
   CHECK((*records)[1].label == "b");
   options.text_column = "none";
   CHECK(failure("id,kind,body\n1,a,first\n", options) ==
-        "file: line 1: no column \"none\"; there are: id, kind, body");
+        "file: line 1: no column \"none\"; there are: \"id\", \"kind\", \"body\"");
+}
+
+TEST_CASE("usual names are found without case and blanks, in any order, and the line says so") {
+  std::string said;
+  auto check = [&](std::string header, bool reversed, const std::string &expected) {
+    std::string rows = reversed ? "good,I like it\nbad,so sad\n" : "I like it,good\nso sad,bad\n";
+    ReadOptions options{.format = RecordFormat::Csv, .labels = true};
+    options.note = [&](const std::string &line) { said = line; };
+    auto records = parseRecords(header + "\n" + rows, "file", options);
+    INFO(header << ": " << (records ? "" : records.error().message));
+    REQUIRE(records.ok());
+    REQUIRE(records->size() == 2);
+    CHECK((*records)[0].text == "I like it");
+    CHECK((*records)[0].label == "good");
+    CHECK((*records)[1].line == 3);
+    CHECK(said == "file: 2 texts from column " + expected);
+  };
+  check("text,label", false, R"("text", labels from column "label")");
+  check("Text,Label", false, R"("Text", labels from column "Label")");
+  check("text, label", false, R"("text", labels from column " label")");
+  check("sentence,sentiment", false, R"("sentence", labels from column "sentiment")");
+  check("CLASS,Review", true, R"("Review", labels from column "CLASS")");
+  check("target,message", true, R"("message", labels from column "target")");
+  check("Category,content", true, R"("content", labels from column "Category")");
+}
+
+TEST_CASE("other headers are errors that list the columns and name the options") {
+  ReadOptions labels{.format = RecordFormat::Csv, .labels = true}, plain{.format = RecordFormat::Csv};
+  const char *rows = "story,year\nonce,1999\nthen,2000\n";
+  CHECK(failure(rows, labels) ==
+        "file: line 1: no \"text\" and no \"label\" among \"story\", \"year\"; name the columns with "
+        "--text-column and --label-column (by number if the file has no header)");
+  CHECK(failure(rows, plain) == "file: line 1: no \"text\" among \"story\", \"year\"; name the texts' column "
+                                "with --text-column (by number if the file has no header)");
+  CHECK_THAT(failure("text,stars\na,1\nb,1\n", labels),
+             Catch::Matchers::Contains("no \"label\" among \"text\", \"stars\"; name the labels' column with "
+                                       "--label-column"));
+  CHECK_THAT(failure("story\nonce\nthen\n", plain), Catch::Matchers::Contains("no \"text\" among \"story\""));
+  CHECK_THAT(
+      failure("sentence,review,label\na,b,1\n", labels),
+      Catch::Matchers::Contains("expected one of \"sentence\", \"review\", found several; name it with "
+                                "--text-column"));
+  CHECK_THAT(failure("text,Text \na,b\n", {.format = RecordFormat::Csv, .text_column = "TEXT"}),
+             Catch::Matchers::Contains("found several"));
+  // A column's name that is a label as well does not make the header a record.
+  CHECK_THAT(failure("spam,message\nspam,a\nham,b\n", labels), Catch::Matchers::Contains("no \"label\""));
+}
+
+TEST_CASE("a file without a header is told by a label that occurs again, or read by numbers") {
+  std::string said;
+  ReadOptions options{.format = RecordFormat::Tsv, .labels = true};
+  options.note = [&](const std::string &line) { said = line; };
+  auto first = parseRecords("ham\tcome home\nspam\twin now\nham\tdinner\n", "file", options);
+  REQUIRE(first.ok());
+  CHECK(first->size() == 3);
+  CHECK((*first)[0].label == "ham");
+  CHECK(said == "file: 3 texts from column 2, labels from column 1 (the file has no header)");
+  auto second = parseRecords("come home\tham\nwin now\tspam\ndinner\tham\n", "file", options);
+  REQUIRE(second.ok());
+  CHECK((*second)[1].text == "win now");
+  CHECK(said == "file: 3 texts from column 1, labels from column 2 (the file has no header)");
+  const char *once = "ham\tcome home\nspam\twin now\n"; // may be a header and one record
+  CHECK_THAT(failure(once, options), Catch::Matchers::Contains("by number if the file has no header"));
+  options.text_column = "2";
+  CHECK_THAT(failure(once, options), Catch::Matchers::Contains("needs the numbers of all columns"));
+  options.label_column = "1";
+  auto numbered = parseRecords(once, "file", options);
+  REQUIRE(numbered.ok());
+  CHECK(numbered->size() == 2);
+  CHECK((*numbered)[0].text == "come home");
+  options.text_column = "3";
+  CHECK(failure(once, options) == "file: line 1: --text-column is 3, there are 2 columns");
+  options = {.format = RecordFormat::Csv, .text_column = "1"};
+  auto lines = parseRecords("once\nthen\n", "file", options);
+  REQUIRE(lines.ok());
+  CHECK(lines->size() == 2);
+}
+
+TEST_CASE("keys of JSON are found as columns are, one for the whole file") {
+  ReadOptions options{.format = RecordFormat::JsonLines, .labels = true};
+  auto records = parseRecords("{\"Review\": \"a\", \"Target\": 1, \"id\": 7}\n", "file", options);
+  REQUIRE(records.ok());
+  CHECK((*records)[0].text == "a");
+  CHECK((*records)[0].label == "1");
+  options.labels = false;
+  CHECK(failure("{\"review\": \"a\"}\n{\"content\": \"b\"}\n", options) ==
+        "file: line 2: no \"review\", which holds the texts before");
+  CHECK(failure("{\"story\": \"a\", \"year\": 1}\n", options) ==
+        "file: line 1: no \"text\" among \"story\", \"year\"; name the texts' column with --text-column");
+}
+
+TEST_CASE("columns named prompt and completion are read as the keys are") {
+  auto records = read("completion,prompt\n yes,q: why? a:\n", RecordFormat::Csv, false);
+  CHECK(records[0].text == "q: why? a: yes");
+  CHECK(records[0].learned_from == 10);
 }
 
 TEST_CASE("JSON lines hold strings, texts with labels, prompts with completions") {
@@ -86,9 +181,9 @@ TEST_CASE("mistakes are named with their line") {
   says("a,b\nc,\"d\n", F::Csv, true, "file: line 2: a quoted field begins here and never ends");
   says("a,b\nc,d\"e\n", F::Csv, true, "file: line 2: a quote inside a field");
   says("a,b\nc,\"d\"e\n", F::Csv, true, "file: line 2: expected a comma or the line's end");
-  says("a\tb\nc\n", F::Tsv, true, "file: line 2: expected 2 columns, as on line 1, found 1");
-  says("one column\n", F::Tsv, true, "file: line 1: expected a label and a text, found one column");
-  says("a\tb\nc\t\n", F::Tsv, true, "file: line 2: the text is empty");
+  says("label\ttext\nc\n", F::Tsv, true, "file: line 2: expected 2 columns, as on line 1, found 1");
+  says("one column\n", F::Tsv, true, "file: line 1: no \"text\" and no \"label\" among \"one column\"");
+  says("label\ttext\nc\t\n", F::Tsv, true, "file: line 2: the text is empty");
   says("{\"text\": \"a\"}\n", F::JsonLines, true, "file: line 1: no \"label\"");
   says("\"a\"\n{\"text\": 3}\n", F::JsonLines, false,
        "file: line 2: \"text\" is expected to be a string, found 3");

@@ -39,6 +39,8 @@ Json reportJson(const FinetuneReport &report, const FinetuneOptions &options) {
       {"texts", report.texts},    {"held_out_texts", report.held_out_texts}, {"seconds", report.seconds}};
   if (report.state.best_step >= 0) json["best_step"] = report.state.best_step;
   if (report.held_out_loss) json["held_out_loss"] = *report.held_out_loss;
+  json["positions"] = report.positions;
+  if (report.trained_positions) json["trained_positions"] = report.trained_positions;
   if (report.confusion) {
     json["accuracy"] = report.confusion->accuracy();
     json["largest_label_share"] = report.confusion->largestShare();
@@ -85,7 +87,7 @@ void TrainingOption::add(CLI::App &command) {
   command.add_option("--format", format, "auto (by name), text, jsonl, json, csv or tsv")
       ->type_name("NAME")
       ->capture_default_str();
-  command.add_option("--text-column", run.read.text_column, "name of the column with texts")
+  command.add_option("--text-column", run.read.text_column, "name or number of the column with texts")
       ->type_name("NAME");
   number(command, "--held-out", run.held_out, "share of the data that is not learned from", 0.0, 0.9);
   command.add_option("--held-out-file", run.held_out_file, "a file of its own instead")->type_name("FILE");
@@ -93,8 +95,9 @@ void TrainingOption::add(CLI::App &command) {
   number(command, "--batch", run.batch, "texts or windows at a time", int64_t(1), int64_t(4096));
   number(command, "--accumulate", run.accumulate, "batches to a step", int64_t(1), int64_t(1) << 20);
   command
-      .add_option("--seq", run.max_seq,
-                  "tokens of a window, most tokens of a text (default: the model's n_positions)")
+      .add_option(
+          "--seq", run.max_seq,
+          "tokens of a window, most tokens of a text; the n_positions of a new model (default: the model's)")
       ->check(CLI::Range(int64_t(1), int64_t(1) << 24).description(""))
       ->type_name("N");
   number(command, "--epochs", run.epochs, "times through the data", 0.001, 1e6);

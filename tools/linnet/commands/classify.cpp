@@ -79,7 +79,8 @@ void printConfusion(const Confusion &confusion, const LabelNames &names) {
   put(std::string_view(table.plain("  ")));
 }
 
-Result<std::vector<Record>> recordsOf(const Options &options) {
+/// `said` gets the line that says what was read.
+Result<std::vector<Record>> recordsOf(const Options &options, std::string &said) {
   if (*options.text_option) {
     LINNET_ASSIGN(std::string text, textOrStdin(options.text));
     if (text.empty()) return Error{"--text is empty: there is nothing to classify"};
@@ -90,6 +91,7 @@ Result<std::vector<Record>> recordsOf(const Options &options) {
   read.text_column = options.text_column;
   read.label_column = options.label_column;
   read.labels = options.labels;
+  read.note = [&](const std::string &line) { said = line; };
   return readRecords(options.file, read);
 }
 
@@ -108,7 +110,8 @@ Result<std::vector<std::vector<TokenId>>> idsOf(const std::vector<Record> &recor
 }
 
 Result<void> execute(const Options &options) {
-  LINNET_ASSIGN(std::vector<Record> records, recordsOf(options));
+  std::string said;
+  LINNET_ASSIGN(std::vector<Record> records, recordsOf(options, said));
   LINNET_ASSIGN(OpenModel open,
                 openModel(options.model, options.device, "linnet classify", ModelKind::Classifier));
   const LabelNames &names = open.model.config().labels;
@@ -118,6 +121,7 @@ Result<void> execute(const Options &options) {
   }
   LINNET_ASSIGN(const auto texts, idsOf(records, open.model, *options.text_option ? "--text" : options.file));
   CancelOnSignal cancel(open.session);
+  if (!said.empty()) note(said);
   Progress progress;
   LINNET_ASSIGN(std::vector<Classification> answers, open.session.classify(texts, [&](double fraction) {
     progress.show("classifying", fraction);
@@ -165,9 +169,9 @@ void addClassify(CLI::App &app, Action &action) {
   command->add_option("--format", options->format, "auto (by name), text, jsonl, json, csv or tsv")
       ->type_name("NAME")
       ->capture_default_str();
-  command->add_option("--text-column", options->text_column, "name of the column with texts")
+  command->add_option("--text-column", options->text_column, "name or number of the column with texts")
       ->type_name("NAME");
-  command->add_option("--label-column", options->label_column, "name of the column with labels")
+  command->add_option("--label-column", options->label_column, "name or number of the column with labels")
       ->type_name("NAME");
   options->device.add(*command);
   command->add_flag("--json", options->json, "print one JSON object");

@@ -31,11 +31,9 @@ void check(Options &options, const CLI::App &command) {
   if (head && run.dropout > 0)
     usageError("--dropout acts in the model's blocks, which --method " + options.method + " does not train");
   if (run.task != Task::Classify)
-    for (const char *name : {"--labels", "--label-column", "--pooling"})
+    for (const char *name : {"--labels", "--label-column", "--pooling", "--new-head"})
       if (command.count(name)) usageError(std::string(name) + " is for --task classify");
-  if ((run.method == Method::Layers) != !options.hidden.empty())
-    usageError(run.method == Method::Layers ? "--method layers needs --hidden WIDTHS"
-                                            : "--hidden is for --method layers");
+  if (run.method != Method::Layers && !options.hidden.empty()) usageError("--hidden is for --method layers");
   if (!options.hidden.empty()) run.hidden = parseList(options.hidden, "--hidden");
   if (!options.labels.empty()) run.labels = splitCommas(options.labels, "--labels");
   if (!run.labels.empty() && run.labels.size() < 2) usageError("--labels: expected at least two");
@@ -63,24 +61,27 @@ void addFinetune(CLI::App &app, Action &action) {
       ->check(CLI::IsMember({"head", "layers", "partial", "full"}).description(""))
       ->type_name("NAME");
   options->add(*command);
-  command->add_option("--label-column", run.read.label_column, "name of the column with labels")
+  command->add_option("--label-column", run.read.label_column, "name or number of the column with labels")
       ->type_name("NAME");
   command
       ->add_option("--labels", options->labels,
-                   "labels in the order of their ids (default: those in the file)")
+                   "labels in the order of their ids (default: the model's, or those in the file)")
       ->type_name("A,B,...");
   command
-      ->add_option("--pooling", run.pooling,
-                   "what a classifier sees: the last or first position, or the mean")
+      ->add_option(
+          "--pooling", run.pooling,
+          "a classifier reads the last or first position, or the mean (default: the model's, or last)")
       ->check(CLI::IsMember({"last", "mean", "first"}).description(""))
-      ->type_name("HOW")
-      ->capture_default_str();
-  command->add_option("--hidden", options->hidden, "layers: widths of the hidden layers")
+      ->type_name("HOW");
+  command
+      ->add_option("--hidden", options->hidden, "layers: widths of the hidden layers (default: the model's)")
       ->type_name("A,B,...");
-  command->add_option("--activation", run.activation, "layers: gelu, gelu_new or relu")
+  command
+      ->add_option("--activation", run.activation,
+                   "layers: gelu, gelu_new or relu (default: the model's, or gelu)")
       ->check(CLI::IsMember({"gelu", "gelu_new", "relu"}).description(""))
-      ->type_name("NAME")
-      ->capture_default_str();
+      ->type_name("NAME");
+  command->add_flag("--new-head", run.new_head, "replace the head of a model that is a classifier");
   command->add_option("--train", run.patterns, "partial: parameters by pattern, 'h.{10,11}.*,ln_f.*'")
       ->type_name("PATTERNS");
   command->add_option("--last-layers", run.last_layers, "partial: the last N blocks and ln_f")

@@ -17,16 +17,23 @@ namespace {
 struct Options {
   TrainOptions train;
   std::vector<std::string> special, files;
-  std::string output;
+  std::string output, text_column;
   bool json = false;
 };
 
+/// Whether a file holds texts among names and punctuation, which are not learned.
+bool holdsRecords(const std::string &path) {
+  for (const char *ending : {".json", ".jsonl", ".ndjson", ".csv", ".tsv"})
+    if (path.ends_with(ending)) return true;
+  return false;
+}
+
 /// The texts of a file: its records where it has some, else all of it. `files` and `records` keep them alive.
-Result<void> readTexts(const std::string &path, std::vector<MappedFile> &files,
-                       std::vector<std::vector<training::Record>> &records,
+Result<void> readTexts(const std::string &path, const training::ReadOptions &read,
+                       std::vector<MappedFile> &files, std::vector<std::vector<training::Record>> &records,
                        std::vector<std::string_view> &texts) {
-  if (path.ends_with(".json") || path.ends_with(".jsonl")) { // its texts, not its quotes and braces
-    LINNET_ASSIGN(std::vector<training::Record> list, training::readRecords(path));
+  if (holdsRecords(path)) {
+    LINNET_ASSIGN(std::vector<training::Record> list, training::readRecords(path, read));
     records.push_back(std::move(list));
     for (const training::Record &record : records.back()) texts.push_back(record.text);
     return {};
@@ -46,7 +53,11 @@ Result<void> execute(Options &options) {
   std::vector<std::vector<training::Record>> records;
   std::vector<std::string_view> texts;
   uint64_t bytes = 0;
-  for (const std::string &path : options.files) LINNET_TRY(readTexts(path, files, records, texts));
+  std::vector<std::string> said;
+  training::ReadOptions read;
+  read.text_column = options.text_column;
+  read.note = [&](const std::string &line) { said.push_back(line); };
+  for (const std::string &path : options.files) LINNET_TRY(readTexts(path, read, files, records, texts));
   for (std::string_view text : texts) bytes += text.size();
   Progress progress;
   options.train.progress = [&](size_t done, size_t total) {
@@ -56,6 +67,7 @@ Result<void> execute(Options &options) {
   if (!options.special.empty()) options.train.special_tokens = options.special;
   LINNET_ASSIGN(Tokenizer tokenizer, trainBpe(texts, options.train));
   progress.clear();
+  for (const std::string &line : said) note(line);
   LINNET_TRY(tokenizer.save(staging.path()));
   LINNET_TRY(staging.commit());
   if (options.json)
@@ -90,6 +102,8 @@ void addTokenizer(CLI::App &app, Action &action) {
       ->allow_extra_args(false)
       ->type_name("TEXT");
   command->add_option("-o,--output", options->output, "directory to make")->required()->type_name("DIR");
+  command->add_option("--text-column", options->text_column, "name or number of the column with texts")
+      ->type_name("NAME");
   command->add_flag("--json", options->json, "print one JSON object");
   command->footer(example("  linnet tokenizer train --vocab-size 300 -o vocabulary text.txt"));
   command->callback([options, &action] { action = [options] { return execute(*options); }; });

@@ -1,0 +1,90 @@
+#include "training/start.h"
+#include "support/error.h"
+#include "support/file.h"
+#include "support/json.h"
+#include "training/held_out.h"
+
+#include <filesystem>
+
+namespace linnet::training {
+namespace {
+
+/// A directory with a new model, for copyModel() to remove. The preset's number of positions is replaced by
+/// options.max_seq.
+Result<std::string> makeUntrained(const CompilerApi &compiler, const FinetuneOptions &options,
+                                  const std::string &directory) {
+  InitOptions init = *options.init;
+  init.directory = directory + "-untrained";
+  init.seed = options.seed;
+  init.to_train = true;
+  LINNET_TRY(compiler.initModel(init));
+  if (!options.max_seq || !init.config.empty()) return init.directory;
+  const std::string file = init.directory + "/config.json", changed = directory + "-config.json";
+  LINNET_ASSIGN(Json config, readJsonFile(file));
+  config["n_positions"] = config["n_ctx"] = options.max_seq;
+  LINNET_TRY(writeTextFile(changed, config.dump()));
+  std::error_code failed;
+  std::filesystem::remove_all(init.directory, failed);
+  init.config = changed;
+  LINNET_TRY(compiler.initModel(init));
+  std::filesystem::remove(changed, failed);
+  return init.directory;
+}
+
+Result<void> copyModel(const CompilerApi &compiler, const FinetuneOptions &options, const LabelNames &labels,
+                       const std::string &directory) {
+  std::error_code failed;
+  std::string temporary; // what the copy is made of, if that is not the model itself
+  auto make = [&](const std::string &path) -> Result<void> {
+    std::filesystem::create_directories(path, failed);
+    if (failed) return errorf("{}: cannot create: {}", path, failed.message());
+    return {};
+  };
+  StartOptions start;
+  start.input = options.model;
+  if (options.init) {
+    LINNET_ASSIGN(temporary, makeUntrained(compiler, options, directory));
+    start.input = temporary;
+  } else if (options.new_head) { // the model without its head
+    start.directory = temporary = directory + "-body";
+    LINNET_TRY(make(temporary));
+    LINNET_TRY(compiler.makeStart(start));
+    start.input = temporary;
+  }
+  start.directory = directory;
+  start.labels = labels;
+  start.pooling = options.pooling;
+  start.hidden = options.hidden;
+  start.activation = options.activation;
+  start.seed = options.seed;
+  LINNET_TRY(make(directory));
+  LINNET_TRY(compiler.makeStart(start));
+  if (!temporary.empty()) std::filesystem::remove_all(temporary, failed);
+  return {};
+}
+
+/// The tokens that end a text, as the model's configuration names them.
+std::vector<int64_t> endTokens(const Json &config) {
+  const Json named = config.value("eos_token_id", Json());
+  if (named.is_number_integer()) return {named.get<int64_t>()};
+  return named.is_array() ? named.get<std::vector<int64_t>>() : std::vector<int64_t>();
+}
+
+} // namespace
+
+Result<Start> makeStart(const CompilerApi &compiler, const FinetuneOptions &options, const LabelNames &labels,
+                        const std::string &directory) {
+  // config.json is written last.
+  if (!fileExists(directory + "/config.json")) LINNET_TRY(copyModel(compiler, options, labels, directory));
+  LINNET_ASSIGN(CheckpointSummary summary, compiler.inspectCheckpoint(directory));
+  LINNET_ASSIGN(Json config, parseJson(summary.config, directory + "/config.json"));
+  LINNET_ASSIGN(std::optional<Tokenizer> tokenizer, Tokenizer::fromDirectory(directory));
+  if (!tokenizer) return errorf("{}: the model has no tokenizer to read texts with", options.model);
+  Start start{directory, {}, summary.parameters, std::move(*tokenizer)};
+  for (const TensorSummary &tensor : summary.tensors) start.parameters.push_back({tensor.name, tensor.shape});
+  start.positions = config.value("n_positions", int64_t(1));
+  start.end_of_text = endOfText(start.tokenizer, endTokens(config));
+  return start;
+}
+
+} // namespace linnet::training
