@@ -100,7 +100,8 @@ struct CompileReport {
   std::vector<ProgramReport> programs;
   /// With verify_passes: how far each pass moved the numbers, relative to the largest of an output.
   std::vector<std::pair<std::string, double>> differences;
-  std::vector<PhaseTime> phases; ///< in the order they ran; passes of the pipelines by name
+  std::vector<std::string> notes; ///< a line each: what the input asks for and does not get
+  std::vector<PhaseTime> phases;  ///< in the order they ran; passes of the pipelines by name
   double seconds = 0;
   bool from_cache = false; ///< compileCached found it: only output and artifact_bytes are set
 };
@@ -136,6 +137,10 @@ struct TensorSummary {
 struct CheckpointSummary {
   std::string format; ///< "safetensors", "gguf"
   std::string config; ///< config.json, canonical, indented
+  std::string
+      generation; ///< how texts are continued: keys of generation_config.json, indented; empty: not said
+  std::vector<std::string> ignored; ///< settings of generation that Linnet does not have: "num_beams 4"
+  std::vector<int64_t> end_tokens;  ///< that end a text, as the configuration names them; may be empty
   uint64_t parameters = 0, bytes = 0;
   bool has_tokenizer = false;
   std::vector<TensorSummary> tensors;
@@ -226,7 +231,7 @@ struct GradientReport {
   uint64_t counted = 0, gradients = 0; ///< labels that count; tensors written
 };
 
-inline constexpr uint32_t kCompilerApiVersion = 8;
+inline constexpr uint32_t kCompilerApiVersion = 9;
 inline constexpr const char *kCompilerApiSymbol = "linnet_compiler_api";
 
 struct CompilerApi {

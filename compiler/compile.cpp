@@ -132,7 +132,14 @@ private:
     metadata.kind = training ? "" : input.kind(); // no language model to generate with
     LINNET_ASSIGN(metadata.source, timed("hash input", [&] { return input.contentKey(); }));
     if (!input.checkpoint) return {};
-    metadata.config = input.checkpoint->config().toJson().dump();
+    const Gpt2Config &config = input.checkpoint->config();
+    Json json = config.toJson();
+    if (Json generation = config.generation.toJson(); !generation.empty())
+      json["generation_config"] = generation;
+    metadata.config = json.dump();
+    if (!config.generation.ignored.empty())
+      report.notes.push_back(fmt::format("{}: settings of generation that Linnet does not have: {}",
+                                         options.input, fmt::join(config.generation.ignored, ", ")));
     LINNET_ASSIGN(auto tokenizer, timed("read tokenizer", [&] { return input.checkpoint->tokenizer(); }));
     if (!tokenizer) return {};
     LINNET_ASSIGN(fb::BlobT blob, writer.add(tokenizer->serialize()));

@@ -141,6 +141,7 @@ Result<void> Checkpoint::readDirectory(const std::string &config_path, const std
   LINNET_ASSIGN(settings, Gpt2Config::read(config_path));
   read_files.push_back(config_path);
   std::string directory = directoryOf(config_path);
+  if (!settings.classifies()) LINNET_TRY(readGeneration(joined(directory, kGenerationConfig)));
   std::vector<std::string> shards;
   std::map<std::string, std::string> owner; // tensor -> shard, as the index says
   std::string single = weights_path.empty() ? joined(directory, "model.safetensors") : weights_path;
@@ -186,6 +187,14 @@ Result<void> Checkpoint::readDirectory(const std::string &config_path, const std
   }
   if (!owner.empty())
     return errorf("{}: tensor \"{}\" is not in {}", index_path, owner.begin()->first, owner.begin()->second);
+  return {};
+}
+
+Result<void> Checkpoint::readGeneration(const std::string &path) {
+  LINNET_ASSIGN(auto generation, readGenerationConfig(path, settings.vocab_size));
+  if (!generation) return {};
+  settings.generation = std::move(*generation);
+  read_files.push_back(path);
   return {};
 }
 

@@ -28,6 +28,7 @@ public:
   const std::string &path() const { return source; }
   /// "safetensors" or "gguf".
   const std::string &format() const { return file_format; }
+  /// With generation_config.json in `generation`, if the checkpoint has that file.
   const Gpt2Config &config() const { return settings; }
   /// By canonical name, in the order of the model's layers.
   const std::vector<TensorView> &tensors() const { return list; }
@@ -42,6 +43,7 @@ public:
 
 private:
   Result<void> readDirectory(const std::string &config_path, const std::string &weights_path);
+  Result<void> readGeneration(const std::string &path);
   Result<void> readGguf(const std::string &path);
   Result<void> add(TensorView tensor);
   Result<void> check();

@@ -1,4 +1,5 @@
 #include "frontend/checkpoint/pull.h"
+#include "frontend/checkpoint/generation_settings.h"
 #include "support/error.h"
 #include "support/file.h"
 #include "support/json.h"
@@ -416,8 +417,8 @@ Result<std::string> pullCheckpoint(const std::string &model, const std::string &
       if (!there) return errorf("{}: shard {} is missing on the server", hub.url(model, shard), shard);
     }
   }
-  for (const char *name : {"tokenizer.json", "vocab.json", "merges.txt", "added_tokens.json",
-                           "special_tokens_map.json", "tokenizer_config.json"}) {
+  for (const char *name : {kGenerationConfig, "tokenizer.json", "vocab.json", "merges.txt",
+                           "added_tokens.json", "special_tokens_map.json", "tokenizer_config.json"}) {
     LINNET_TRY(download.file(name)); // those that the server has
   }
   return directory;

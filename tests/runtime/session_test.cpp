@@ -153,11 +153,11 @@ TEST_CASE("clear errors, after which the session is as before") {
   CHECK(contains(message(session.generate(outside, {})),
                  "id 300 at position 1 is outside the vocabulary [0, 300)"));
   CHECK(contains(message(session.generate(negative, {})), "id -1 at position 0"));
-  CHECK(contains(message(session.generate(prompt(1), {.temperature = 0})), "temperature"));
+  CHECK(contains(message(session.generate(prompt(1), {.temperature = -1})), "temperature"));
   CHECK(contains(message(session.generate(prompt(1), {.temperature = NAN})), "temperature"));
   CHECK(contains(message(session.generate(prompt(1), {.top_k = -1})), "top_k"));
   CHECK(contains(message(session.generate(prompt(1), {.top_p = 1.5})), "top_p"));
-  CHECK(contains(message(session.generate(prompt(1), {.top_p = 0})), "top_p"));
+  CHECK(contains(message(session.generate(prompt(1), {.top_p = -1})), "top_p"));
   CHECK(contains(message(session.generate(prompt(1), {.repetition_penalty = -2})), "repetition_penalty"));
   CHECK(contains(message(session.generate(prompt(1), {.max_new_tokens = -1})), "max_new_tokens"));
   CHECK(contains(message(session.generate(prompt(1), {.stop = {""}})), "stop"));

@@ -51,6 +51,7 @@ Result<std::string> artifactOf(const std::string &path, const DeviceOption &devi
     note(fmt::format("{}: compiled before, using {}", path, report.output));
   else
     note(fmt::format("{}: compiled in {} to {}", path, secondsText(report.seconds), report.output));
+  for (const std::string &line : report.notes) note(line);
   return report.output;
 }
 

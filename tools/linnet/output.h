@@ -29,6 +29,8 @@ int finish();
 void printError(std::string_view message);
 void note(std::string_view message);
 bool stderrIsTerminal();
+/// Standard error, as it is: a prompt for a line.
+void writeError(std::string_view text);
 
 /// A line on a terminal's standard error that shows how far something is; nothing in a pipe.
 class Progress {

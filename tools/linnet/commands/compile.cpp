@@ -24,6 +24,7 @@ Json toJson(const CompileReport &report) {
       {"output", report.output}, {"artifact_bytes", report.artifact_bytes}, {"seconds", report.seconds}};
   out["dtype"] = report.dtype;
   out["kv_cache"] = report.kv_cache;
+  if (!report.notes.empty()) out["notes"] = report.notes;
   if (!report.trials.empty()) out["tried"] = Json::array();
   for (const DtypeTrial &trial : report.trials)
     out["tried"].push_back(trial.failure.empty() ? Json{{"dtype", trial.dtype},
@@ -120,6 +121,7 @@ Result<void> execute(Options &options) {
   LINNET_ASSIGN(CompileReport report, api->compile(options.compile));
   progress.clear();
   if (options.json) return printJson(toJson(report)), Result<void>();
+  for (const std::string &line : report.notes) note(line);
   printTrials(report, options.compile.max_divergence);
   printPhases(report);
   printDifferences(report);

@@ -22,6 +22,8 @@ Json toJson(const CheckpointSummary &checkpoint) {
               {"bytes", checkpoint.bytes},
               {"tokenizer", checkpoint.has_tokenizer},
               {"config", Json::parse(checkpoint.config, nullptr, false)}};
+  if (!checkpoint.generation.empty()) out["generation"] = Json::parse(checkpoint.generation, nullptr, false);
+  if (!checkpoint.ignored.empty()) out["ignored"] = checkpoint.ignored;
   out["tensors"] = Json::array();
   for (const TensorSummary &tensor : checkpoint.tensors)
     out["tensors"].push_back(
@@ -37,6 +39,9 @@ Result<void> inspectCheckpoint(const InspectOptions &options) {
       checkpoint.format, countText(checkpoint.parameters), bytesText(checkpoint.bytes),
       checkpoint.tensors.size(), checkpoint.has_tokenizer ? "with a tokenizer" : "no tokenizer",
       checkpoint.config);
+  if (!checkpoint.generation.empty()) put("\ngeneration: {}\n", checkpoint.generation);
+  if (!checkpoint.ignored.empty())
+    put("\nsettings of generation that Linnet does not have: {}\n", fmt::join(checkpoint.ignored, ", "));
   Table table("lllr", {"tensor", "type", "shape", "bytes"});
   for (const TensorSummary &tensor : checkpoint.tensors)
     table.add({tensor.name, tensor.dtype, shapeText(tensor.shape), std::to_string(tensor.bytes)});
