@@ -225,6 +225,60 @@ TEST_CASE("end of text: stops, is in the ids and not in the text, and can be ign
   CHECK(on->ids == std::vector<TokenId>{'a', 'b', 'c', 256, 'd', 'e'});
 }
 
+TEST_CASE("any of several end tokens ends a text, the model's or the caller's") {
+  ToyModel toy;
+  toy.generation = R"({"eos_token_id":[65,66]})";
+  Toy t(toy);
+  CHECK(t.model->config().eos_ids == std::vector<TokenId>{65, 66});
+  fake().script.assign(48, 90);
+  fake().script[5] = 67;
+  fake().script[6] = 66;
+  auto session = t.open();
+  auto ended = session.generate(prompt(3), {.max_new_tokens = 20});
+  REQUIRE(ended.ok());
+  CHECK(ended->finish_reason == FinishReason::Eos);
+  CHECK(ended->ids == std::vector<TokenId>{90, 90, 67, 66});
+  session.reset();
+  CHECK(session.generate(prompt(3), {.max_new_tokens = 20, .eos_ids = {1, 67}})->ids ==
+        std::vector<TokenId>{90, 90, 67});
+  session.reset();
+  CHECK(session.generate(prompt(3), {.max_new_tokens = 6, .eos_ids = {1}})->finish_reason ==
+        FinishReason::Length);
+  CHECK(contains(message(session.generate(prompt(3), {.eos_ids = {5, 300}})),
+                 "eos_ids: id 300 at position 1 is outside the vocabulary [0, 300)"));
+}
+
+TEST_CASE("what a checkpoint says of generation comes with its artifact") {
+  auto loaded = [](const std::string &generation) {
+    ToyModel toy;
+    toy.generation = generation;
+    useFakeDevice();
+    TemporaryDirectory directory;
+    writeToyModel(directory / "toy.linnet", toy);
+    return Model::load(directory / "toy.linnet");
+  };
+  auto named = loaded(R"({"do_sample":true,"temperature":0.5,"top_k":7,"top_p":0.25,"repetition_penalty":2,)"
+                      R"("max_new_tokens":9})");
+  REQUIRE(named.ok());
+  const GenerateOptions &options = named->generation();
+  CHECK(options.draws());
+  CHECK(options.temperature == 0.5f);
+  CHECK(options.top_k == 7);
+  CHECK(options.top_p == 0.25f);
+  CHECK(options.repetition_penalty == 2.0f);
+  CHECK(options.max_new_tokens == 9);
+  CHECK(named->config().eos_ids == std::vector<TokenId>{256}); // config.json's
+
+  auto silent = loaded(""); // as an older compiler wrote them
+  REQUIRE(silent.ok());
+  CHECK_FALSE(silent->generation().draws());
+  CHECK(silent->generation().max_new_tokens == GenerateOptions().max_new_tokens);
+
+  CHECK(contains(message(loaded("[1]")), "its generation settings are no JSON object"));
+  CHECK(contains(message(loaded(R"({"top_k":1.5})")), "its generation settings: top_k is 1.5"));
+  CHECK(contains(message(loaded(R"({"top_p":2})")), "its generation settings: top_p: expected a number"));
+}
+
 TEST_CASE("text streams in whole characters and adds up") {
   Toy t;
   std::string text = "a\xE2\x82\xAC-\xF0\x9F\x98\x80 \xC3\xA9\xF0\x9F\x98"; // the last character is cut
