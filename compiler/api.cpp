@@ -30,6 +30,10 @@ Result<CheckpointSummary> inspectCheckpoint(const std::string &path) {
   summary.format = checkpoint.format();
   summary.config = checkpoint.config().toJson().dump(2);
   summary.ignored_keys = checkpoint.config().ignored_keys;
+  if (const Json generation = checkpoint.config().generation.toJson(); !generation.empty())
+    summary.generation = generation.dump(2);
+  summary.ignored = checkpoint.config().generation.ignored;
+  summary.end_tokens = checkpoint.config().endTokens();
   summary.has_tokenizer = tokenizer.has_value();
   for (const TensorView &tensor : checkpoint.tensors()) {
     summary.tensors.push_back({tensor.name, storageTypeName(tensor.type), tensor.shape, tensor.bytes.size()});
@@ -78,13 +82,16 @@ Result<void> initModel(const InitOptions &options) {
   if (!options.tokenizer.empty()) {
     config.vocab_size = tokenizer->idLimit();
     config.bos_token_id = tokenizer->bosId();
-    config.eos_token_id = tokenizer->eosId();
+    config.eos_token_ids.clear();
+    if (auto eos = tokenizer->eosId()) config.eos_token_ids = {*eos};
   }
   if (!options.labels.empty()) {
     config.architecture = "GPT2ForSequenceClassification";
     config.id2label.clear();
     for (const std::string &label : options.labels)
       config.id2label[static_cast<int64_t>(config.id2label.size())] = label;
+    if (!config.pad_token_id && !config.eos_token_ids.empty())
+      config.pad_token_id = config.eos_token_ids.front(); // as makeClassifier
   }
   return initCheckpoint(config, options.seed, options.directory, tokenizer,
                         fmt::format("untrained: random weights, linnet init --preset {} --seed {}",

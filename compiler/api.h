@@ -109,6 +109,7 @@ struct CompileReport {
   std::vector<std::pair<std::string, double>> differences;
   std::vector<std::string> ignored_keys; ///< of config.json: not GPT-2's, and without effect on the numbers
   std::vector<std::string> overridden; ///< a line for each of CompileOptions::settings that changed something
+  std::vector<std::string> notes;      ///< a line each: what the input asks for and does not get
   std::vector<PhaseTime> phases;       ///< in the order they ran; passes of the pipelines by name
   double seconds = 0;
   bool from_cache = false; ///< compileCached found it: only output and artifact_bytes are set
@@ -146,6 +147,10 @@ struct CheckpointSummary {
   std::string format;                    ///< "safetensors", "pytorch", "gguf"
   std::string config;                    ///< config.json, canonical, indented
   std::vector<std::string> ignored_keys; ///< of config.json: not GPT-2's, and without effect on the numbers
+  std::string
+      generation; ///< how texts are continued: keys of generation_config.json, indented; empty: not said
+  std::vector<std::string> ignored; ///< settings of generation that Linnet does not have: "num_beams 4"
+  std::vector<int64_t> end_tokens;  ///< that end a text, as the configuration names them; may be empty
   uint64_t parameters = 0, bytes = 0;
   bool has_tokenizer = false;
   std::vector<TensorSummary> tensors;

@@ -144,7 +144,14 @@ private:
     metadata.kind = training ? "" : input.kind(); // no language model to generate with
     LINNET_ASSIGN(metadata.source, timed("hash input", [&] { return input.contentKey(); }));
     if (!input.checkpoint) return {};
-    metadata.config = input.checkpoint->config().toJson().dump();
+    const Gpt2Config &config = input.checkpoint->config();
+    Json json = config.toJson();
+    if (Json generation = config.generation.toJson(); !generation.empty())
+      json["generation_config"] = generation;
+    metadata.config = json.dump();
+    if (!config.generation.ignored.empty())
+      report.notes.push_back(fmt::format("{}: settings of generation that Linnet does not have: {}",
+                                         options.input, fmt::join(config.generation.ignored, ", ")));
     LINNET_ASSIGN(auto tokenizer, timed("read tokenizer", [&] { return input.checkpoint->tokenizer(); }));
     if (!tokenizer) return {};
     LINNET_ASSIGN(fb::BlobT blob, writer.add(tokenizer->serialize()));
@@ -203,7 +210,7 @@ private:
   Result<void> addProgram(const TargetSpec &target, fb::MetadataT &metadata, ArtifactWriter &writer) {
     LINNET_ASSIGN(auto module, plan(target));
     if (dump) LINNET_TRY(dump->planned(*module)); // a dump that cannot be written ends it here
-    removeFolders(*module); // here: errors up to here name the whole path
+    removeFolders(*module);                       // here: errors up to here name the whole path
     CountingSink sink(writer, weightBytes(*module), options);
     auto lowered = timed("lower to " + target.name,
                          [&] { return lowerTo(target, *module, *input.weights, sink, listener()); });

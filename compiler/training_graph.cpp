@@ -24,6 +24,11 @@ Result<OwningOpRef<ModuleOp>> lossOf(const Checkpoint &checkpoint, MLIRContext &
   if (classifier != config.classifies())
     return errorf("{}: task {} is for a {}, this is a {}", options.input, options.task,
                   classifier ? "classifier" : "language model", classifier ? "language model" : "classifier");
+  if (classifier && (config.id2label.size() < 2 || config.problem_type == "regression" ||
+                     config.problem_type == "multi_label_classification"))
+    return errorf("{}: the loss is of one label of several; this classifier has {} label{}{}", options.input,
+                  config.id2label.size(), config.id2label.size() == 1 ? "" : "s",
+                  config.problem_type.empty() ? "" : " and problem_type " + config.problem_type);
   constexpr int64_t kLargestBatch = 1 << 16;
   if (options.max_batch < 1 || options.max_batch > kLargestBatch)
     return errorf("the batch is {}, expected from 1 to {}", options.max_batch, kLargestBatch);

@@ -53,6 +53,13 @@ Result<void> checkBounds(const ModelConfig &config, const std::vector<Test> &tes
   return {};
 }
 
+void fitDefaults(int64_t context, int64_t &prompt, bool chose_prompt, int64_t &generated,
+                 bool chose_generated) {
+  const int64_t kept = chose_generated ? generated : std::min(generated, context / 2);
+  if (!chose_prompt) prompt = std::min(prompt, std::max<int64_t>(context - kept, 1));
+  if (!chose_generated) generated = std::min(generated, std::max<int64_t>(context - prompt, 1));
+}
+
 Result<double> once(Session &session, const ModelConfig &config, const Test &test) {
   auto prompts = promptsFor(config, test.batch, test.prompt ? test.prompt : test.past);
   GenerateOptions options;

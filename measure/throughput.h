@@ -33,6 +33,11 @@ std::vector<std::vector<TokenId>> promptsFor(const ModelConfig &config, int64_t 
 /// An error where an artifact was compiled for fewer positions or sequences than a test needs.
 Result<void> checkBounds(const ModelConfig &config, const std::vector<Test> &tests);
 
+/// A prompt and tokens behind it that fit a model with `context` positions: sizes that nobody `chose` become
+/// smaller, the others stay.
+void fitDefaults(int64_t context, int64_t &prompt, bool chose_prompt, int64_t &generated,
+                 bool chose_generated);
+
 /// Tokens per second. A prompt's time ends with the last sequence's first token; generation's starts there.
 Result<double> once(Session &session, const ModelConfig &config, const Test &test);
 

@@ -13,8 +13,8 @@ double Generation::now() const {
 }
 
 bool Generation::isEos(TokenId id) const {
-  return !options.ignore_eos &&
-         std::find(config.eos_ids.begin(), config.eos_ids.end(), id) != config.eos_ids.end();
+  const auto &ends = options.eos_ids.empty() ? config.eos_ids : options.eos_ids;
+  return !options.ignore_eos && std::find(ends.begin(), ends.end(), id) != ends.end();
 }
 
 Result<void> Generation::run(std::vector<GenerationRow> &rows) {
@@ -23,7 +23,7 @@ Result<void> Generation::run(std::vector<GenerationRow> &rows) {
   logits = entry->output("logits");
   sees_logits = read_token && logits >= 0 && !runner.hasLoop();
   const bool plain = options.repetition_penalty == 1.0f; // the device knows no tokens that were seen
-  draws = options.do_sample && plain && runner.canDraw();
+  draws = options.draws() && plain && runner.canDraw();
   on_device = draws || (read_token && runner.canDecode());
   start = now();
   chunks.reserve(rows.size());

@@ -26,6 +26,7 @@ struct LoadedArtifact {
 struct LoadedModel {
   LoadedArtifact file;
   ModelConfig config;
+  GenerateOptions generation;
   std::string config_json;
   std::optional<Tokenizer> tokenizer;
   MemoryUse memory;
@@ -38,5 +39,7 @@ struct LoadedModel {
 
 /// Reads the numbers that sessions need out of config.json, and the labels where `program` classifies.
 Result<ModelConfig> parseModelConfig(const Artifact &artifact, const fb::Program &program);
+/// Defaults, and what the artifact's generation settings say instead.
+Result<GenerateOptions> parseGeneration(const Artifact &artifact);
 
 } // namespace linnet

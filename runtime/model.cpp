@@ -3,8 +3,11 @@
 #include "runtime/format.h"
 #include "runtime/language_runner.h"
 #include "runtime/loaded_model.h"
+#include "runtime/sampler.h"
 #include "support/error.h"
 #include "support/json.h"
+
+#include <type_traits>
 
 namespace linnet {
 namespace {
@@ -97,6 +100,22 @@ Result<LanguageEntry> checkEntry(const LoadedArtifact &file, const char *name, c
   return entry;
 }
 
+// How texts are continued, in the artifact's config.json. A checkpoint that said nothing has none, and so has
+// an artifact of an older compiler.
+Result<Json> generationJson(const Json &config, const std::string &path) {
+  auto found = config.find("generation_config");
+  if (found == config.end() || found->is_null()) return Json::object();
+  if (!found->is_object()) return errorf("{}: its generation settings are no JSON object", path);
+  return *found;
+}
+
+Result<Json> configJson(const Artifact &artifact) {
+  LINNET_ASSIGN(Json json,
+                parseJson(artifact.metadata().config()->string_view(), artifact.path() + ": config.json"));
+  if (!json.is_object()) return errorf("{}: its config is no JSON object", artifact.path());
+  return json;
+}
+
 } // namespace
 
 const char *version() { return "0.1.0"; }
@@ -107,18 +126,49 @@ Result<ModelConfig> parseModelConfig(const Artifact &artifact, const fb::Program
   ModelConfig config;
   config.kind = artifact.metadata().kind()->str();
   if (config.kind.empty()) return errorf("{}: holds a graph, not a language model", path);
-  LINNET_ASSIGN(Json json, parseJson(artifact.metadata().config()->string_view(), path + ": config.json"));
-  if (!json.is_object()) return errorf("{}: its config is no JSON object", path);
+  LINNET_ASSIGN(Json json, configJson(artifact));
   LINNET_ASSIGN(config.n_layer, positiveNumber(json, "n_layer", path));
   LINNET_ASSIGN(config.n_head, positiveNumber(json, "n_head", path));
   LINNET_ASSIGN(config.n_embd, positiveNumber(json, "n_embd", path));
   LINNET_ASSIGN(config.vocab_size, positiveNumber(json, "vocab_size", path));
   LINNET_ASSIGN(config.n_positions, positiveNumber(json, "n_positions", path));
-  config.eos_ids = tokenIds(json, "eos_token_id", config.vocab_size);
+  LINNET_ASSIGN(Json generation, generationJson(json, path));
+  config.eos_ids = tokenIds(generation, "eos_token_id", config.vocab_size);
+  if (config.eos_ids.empty()) config.eos_ids = tokenIds(json, "eos_token_id", config.vocab_size);
   auto bos = tokenIds(json, "bos_token_id", config.vocab_size);
   if (!bos.empty()) config.bos_id = bos.front();
   if (hasEntry(program, "classify")) LINNET_TRY(readLabels(path, json, config));
   return config;
+}
+
+Result<GenerateOptions> parseGeneration(const Artifact &artifact) {
+  LINNET_ASSIGN(Json config, configJson(artifact));
+  LINNET_ASSIGN(Json json, generationJson(config, artifact.path()));
+  GenerateOptions options;
+  const char *wrong = nullptr;
+  auto read = [&](const char *key, auto &out) {
+    using Value = std::remove_reference_t<decltype(out)>;
+    auto found = json.find(key);
+    if (found == json.end()) return;
+    const bool fits = std::is_same_v<Value, bool> ? found->is_boolean()
+                      : std::is_integral_v<Value> ? found->is_number_integer()
+                                                  : found->is_number();
+    if (fits)
+      out = found->get<Value>();
+    else
+      wrong = key;
+  };
+  read("do_sample", options.do_sample);
+  read("temperature", options.temperature);
+  read("top_k", options.top_k);
+  read("top_p", options.top_p);
+  read("repetition_penalty", options.repetition_penalty);
+  read("max_new_tokens", options.max_new_tokens);
+  if (wrong)
+    return errorf("{}: its generation settings: {} is {}", artifact.path(), wrong, json[wrong].dump());
+  if (auto checked = checkOptions(options); !checked)
+    return errorf("{}: its generation settings: {}", artifact.path(), checked.error().message);
+  return options;
 }
 
 Result<LoadedArtifact> LoadedArtifact::open(const std::string &path, const LoadOptions &options) {
@@ -147,6 +197,7 @@ Result<Model> Model::load(const std::string &path, const LoadOptions &options) {
   LINNET_ASSIGN(loaded->file, LoadedArtifact::open(path, options));
   const Artifact &artifact = loaded->file.artifact;
   LINNET_ASSIGN(loaded->config, parseModelConfig(artifact, *loaded->file.program));
+  LINNET_ASSIGN(loaded->generation, parseGeneration(artifact));
   loaded->config_json = artifact.metadata().config()->str();
   LINNET_ASSIGN(loaded->tokenizer, readTokenizer(artifact));
   const ModelConfig &config = loaded->config;
@@ -166,6 +217,7 @@ Result<Model> Model::load(const std::string &path, const LoadOptions &options) {
 
 const std::string &Model::path() const { return state->file.artifact.path(); }
 const ModelConfig &Model::config() const { return state->config; }
+const GenerateOptions &Model::generation() const { return state->generation; }
 const std::string &Model::configJson() const { return state->config_json; }
 const std::optional<Tokenizer> &Model::tokenizer() const { return state->tokenizer; }
 std::string Model::device() const { return state->file.deviceText(); }

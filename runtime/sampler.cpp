@@ -10,10 +10,11 @@ namespace linnet {
 
 Result<void> checkOptions(const GenerateOptions &o) {
   if (o.max_new_tokens < 0) return errorf("max_new_tokens: expected 0 or more, found {}", o.max_new_tokens);
-  if (!(o.temperature > 0) || !std::isfinite(o.temperature))
-    return errorf("temperature: expected a number above 0, found {}", o.temperature);
+  if (!(o.temperature >= 0) || !std::isfinite(o.temperature))
+    return errorf("temperature: expected 0 (the likeliest tokens) or more, found {}", o.temperature);
   if (o.top_k < 0) return errorf("top_k: expected 0 (all) or more, found {}", o.top_k);
-  if (!(o.top_p > 0 && o.top_p <= 1)) return errorf("top_p: expected a number in (0, 1], found {}", o.top_p);
+  if (!(o.top_p >= 0 && o.top_p <= 1))
+    return errorf("top_p: expected a number from 0 to 1, found {}", o.top_p);
   if (!(o.repetition_penalty > 0) || !std::isfinite(o.repetition_penalty))
     return errorf("repetition_penalty: expected a number above 0, found {}", o.repetition_penalty);
   for (const std::string &stop : o.stop)
@@ -40,7 +41,7 @@ Sampler::Sampler(int64_t vocab_size, const GenerateOptions &o) : options(o) {
     seen.resize(n);
     seen_ids.reserve(n);
   }
-  if (!o.do_sample) return;
+  if (!o.draws()) return;
   candidates.reserve(n);
   order.reserve(n);
 }
@@ -57,7 +58,7 @@ void Sampler::score(std::span<const float> logits) {
     float &s = scores[static_cast<size_t>(id)];
     s = s < 0 ? s * options.repetition_penalty : s / options.repetition_penalty;
   }
-  if (!options.do_sample || options.temperature == 1.0f) return;
+  if (!options.draws() || options.temperature == 1.0f) return;
   for (float &s : scores) s /= options.temperature;
 }
 
@@ -116,7 +117,7 @@ std::span<const Sampler::Candidate> Sampler::distribution(std::span<const float>
 
 TokenId Sampler::sample(std::span<const float> logits, uint32_t position, uint32_t copy) {
   if (isPlainArgmax()) return argmax(logits);
-  if (!options.do_sample) {
+  if (!options.draws()) {
     score(logits);
     return argmax(scores);
   }

@@ -18,7 +18,7 @@ class Sampler {
 public:
   Sampler(int64_t vocab_size, const GenerateOptions &options);
   /// True where the likeliest token of the untouched logits is the answer.
-  bool isPlainArgmax() const { return !options.do_sample && options.repetition_penalty == 1.0f; }
+  bool isPlainArgmax() const { return !options.draws() && options.repetition_penalty == 1.0f; }
   /// Tells of a token of the text (prompt and continuation), for the repetition penalty.
   void see(TokenId id);
   /// `position`: number of tokens before the new one. `copy`: see GenerateOptions::seed.

@@ -111,6 +111,7 @@ Result<GenerateResult> Session::generate(std::span<const TokenId> prompt, const 
   LINNET_TRY(state->requireLanguageModel());
   LINNET_TRY(checkOptions(options));
   LINNET_TRY(checkStops(options, state->model->tokenizer.has_value()));
+  LINNET_TRY(state->checkIds(options.eos_ids, "eos_ids"));
   LINNET_TRY(state->checkIds(prompt, "prompt"));
   std::vector<TokenId> ids = state->history;
   ids.insert(ids.end(), prompt.begin(), prompt.end());
@@ -140,6 +141,7 @@ Result<std::vector<GenerateResult>> Session::generateBatch(std::span<const std::
   LINNET_TRY(state->requireLanguageModel());
   LINNET_TRY(checkOptions(options));
   LINNET_TRY(checkStops(options, state->model->tokenizer.has_value()));
+  LINNET_TRY(state->checkIds(options.eos_ids, "eos_ids"));
   int64_t context = state->model->config.context;
   for (size_t i = 0; i < prompts.size(); ++i) {
     std::string what = fmt::format("prompt {}", i);

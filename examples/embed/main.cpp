@@ -25,7 +25,7 @@ int main(int argc, char **argv) {
   running = &*session;
   std::signal(SIGINT, [](int) { running->cancel(); });
 
-  linnet::GenerateOptions options;
+  linnet::GenerateOptions options = model->generation(); // what the checkpoint asks for
   options.max_new_tokens = argc > 3 ? std::atoi(argv[3]) : 32;
   auto result = session->generate(prompt->ids, options, [](linnet::TokenId, std::string_view text) {
     std::cout << text << std::flush;

@@ -126,11 +126,20 @@ Result<void> Checkpoint::readDirectory(const std::string &directory, const std::
                 weights_path.empty() ? readWeightDirectory(directory) : readWeightFile(weights_path));
   file_format = files.format;
   read_files = {config_path};
+  if (!settings.classifies()) LINNET_TRY(readGeneration(joined(directory, kGenerationConfig)));
   read_files.insert(read_files.end(), files.paths.begin(), files.paths.end());
   for (const TensorView &tensor : files.tensors) LINNET_TRY(add(tensor, tensor.name));
   for (auto &[absent, present] : files.shared)
     for (const TensorView &tensor : files.tensors)
       if (tensor.name == present && !find(canonicalName(absent))) LINNET_TRY(add(tensor, absent));
+  return {};
+}
+
+Result<void> Checkpoint::readGeneration(const std::string &path) {
+  LINNET_ASSIGN(auto generation, readGenerationConfig(path, settings.vocab_size));
+  if (!generation) return {};
+  settings.generation = std::move(*generation);
+  read_files.push_back(path);
   return {};
 }
 

@@ -28,6 +28,7 @@ public:
   const std::string &path() const { return source; }
   /// "safetensors", "pytorch" or "gguf".
   const std::string &format() const { return file_format; }
+  /// With generation_config.json in `generation`, if the checkpoint has that file.
   const Gpt2Config &config() const { return settings; }
   /// By canonical name, in the order of the model's layers.
   const std::vector<TensorView> &tensors() const { return list; }
@@ -43,6 +44,7 @@ public:
 private:
   Result<void> readDirectory(const std::string &directory, const std::string &weights_path,
                              const ConfigSettings &overrides);
+  Result<void> readGeneration(const std::string &path);
   Result<void> readGguf(const std::string &path);
   Result<void> add(TensorView tensor, const std::string &stored_name);
   Error missing(const struct ExpectedTensor &want) const;

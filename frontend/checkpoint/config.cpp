@@ -1,10 +1,10 @@
 #include "frontend/checkpoint/config.h"
+#include "frontend/checkpoint/json_reader.h"
 #include "support/content_fault.h"
 #include "support/error.h"
 #include "support/file.h"
 #include "support/json.h"
 
-#include <cmath>
 #include <set>
 
 namespace linnet {
@@ -13,64 +13,6 @@ namespace {
 constexpr const char *kActivations = "gelu_new, gelu_pytorch_tanh, gelu, relu";
 
 constexpr size_t kMaxKeys = 1 << 14; // of one object; id2label is the largest
-
-/// Reads typed fields out of one object; the first failure sticks.
-class Reader {
-public:
-  Reader(const Json &json, const std::string &where) : json(json), where(where) {}
-
-  void integer(const char *key, int64_t &out, int64_t low, int64_t high) {
-    const Json *value = get(key);
-    if (!value) return;
-    if (!value->is_number_integer()) return fail(key, "a whole number");
-    if (value->is_number_unsigned() && value->get<uint64_t>() > static_cast<uint64_t>(high))
-      return range(key, low, high);
-    out = value->get<int64_t>();
-    if (out < low || out > high) range(key, low, high);
-  }
-  /// None where it is -1, or the id that transformers writes where nobody named one, and no token has it.
-  void id(const char *key, std::optional<int64_t> &out, int64_t vocab_size) {
-    constexpr int64_t kDefault = 50256;
-    const Json *value = get(key);
-    if (!value || (*value == kDefault && vocab_size <= kDefault)) return;
-    int64_t number = 0;
-    integer(key, number, -1, vocab_size - 1);
-    if (number >= 0) out = number;
-  }
-  void boolean(const char *key, bool &out) {
-    if (const Json *value = get(key))
-      value->is_boolean() ? void(out = value->get<bool>()) : fail(key, "true or false");
-  }
-  void number(const char *key, double &out) {
-    const Json *value = get(key);
-    if (!value) return;
-    if (!value->is_number()) return fail(key, "a number");
-    out = value->get<double>();
-    if (!(out > 0 && out < 1)) fail(key, "between 0 and 1");
-  }
-  void text(const char *key, std::string &out) {
-    if (const Json *value = get(key))
-      value->is_string() ? void(out = value->get<std::string>()) : fail(key, "a string");
-  }
-  const std::optional<Error> &error() const { return failure; }
-
-private:
-  const Json *get(const char *key) const {
-    auto found = json.find(key);
-    return failure || found == json.end() || found->is_null() ? nullptr : &*found;
-  }
-  void fail(const char *key, const char *expected) {
-    failure =
-        errorf("{}: {} is expected to be {}, found {}", where, key, expected, json[key].dump().substr(0, 60));
-  }
-  void range(const char *key, int64_t low, int64_t high) {
-    failure =
-        errorf("{}: {} is expected to be from {} to {}, found {}", where, key, low, high, json[key].dump());
-  }
-  const Json &json;
-  const std::string &where;
-  std::optional<Error> failure;
-};
 
 Result<void> readArchitecture(const Json &json, const std::string &where, Gpt2Config &config) {
   auto found = json.find("architectures");
@@ -98,6 +40,18 @@ Result<void> readLabels(const Json &json, const std::string &where, Gpt2Config &
   return {};
 }
 
+/// It says what a classifier's scores mean.
+Result<void> readProblemType(const Json &json, const std::string &where, std::string &out) {
+  JsonReader reader(json, where);
+  reader.text("problem_type", out);
+  if (reader.error()) return *reader.error();
+  for (const char *known : {"", "regression", "single_label_classification", "multi_label_classification"})
+    if (out == known) return {};
+  return errorf("{}: problem_type \"{}\" is not supported (regression, single_label_classification, "
+                "multi_label_classification)",
+                where, out.substr(0, 40));
+}
+
 constexpr int64_t kMaxHeadLayers = 64, kMaxHeadWidth = 1 << 20;
 
 /// "_linnet_head" of a classifier.
@@ -105,7 +59,7 @@ Result<void> readHead(const Json &json, const std::string &where, ClassifierHead
   auto found = json.find("_linnet_head");
   if (found == json.end() || found->is_null()) return {};
   if (!found->is_object()) return errorf("{}: _linnet_head is expected to be an object", where);
-  Reader reader(*found, where);
+  JsonReader reader(*found, where);
   reader.text("pooling", head.pooling);
   reader.text("activation", head.activation_function);
   if (reader.error()) return *reader.error();
@@ -132,6 +86,11 @@ Result<void> readHead(const Json &json, const std::string &where, ClassifierHead
 
 } // namespace
 
+Json idsToJson(const std::vector<int64_t> &ids) {
+  if (ids.empty()) return nullptr;
+  return ids.size() == 1 ? Json(ids.front()) : Json(ids);
+}
+
 std::optional<ActivationFunction> activationNamed(std::string_view name) {
   if (name == "relu") return ActivationFunction::relu;
   if (name == "gelu") return ActivationFunction::gelu_erf;
@@ -152,7 +111,7 @@ Result<Gpt2Config> Gpt2Config::parse(std::string_view text, const std::string &w
   std::string model_type = "gpt2";
   Gpt2Config config;
   LINNET_ASSIGN(config.overridden, applySettings(json, overrides));
-  Reader reader(json, where);
+  JsonReader reader(json, where);
   reader.text("model_type", model_type);
   if (model_type != "gpt2" && !reader.error())
     return errorf("{}: model_type \"{}\" is not supported (gpt2)", where, model_type.substr(0, 40));
@@ -160,6 +119,7 @@ Result<Gpt2Config> Gpt2Config::parse(std::string_view text, const std::string &w
   LINNET_TRY(readArchitecture(json, where, config));
   LINNET_TRY(readLabels(json, where, config));
   if (config.classifies()) LINNET_TRY(readHead(json, where, config.head));
+  if (config.classifies()) LINNET_TRY(readProblemType(json, where, config.problem_type));
   constexpr int64_t kLarge = 1 << 20;
   reader.integer("n_layer", config.n_layer, 1, 1024);
   reader.integer("n_head", config.n_head, 1, 4096);
@@ -168,14 +128,18 @@ Result<Gpt2Config> Gpt2Config::parse(std::string_view text, const std::string &w
   reader.integer("n_positions", config.n_positions, 1, 16 * kLarge);
   reader.integer("vocab_size", config.vocab_size, 1, 64 * kLarge);
   reader.text("activation_function", config.activation_function);
-  reader.number("layer_norm_epsilon", config.layer_norm_epsilon);
+  reader.number("layer_norm_epsilon", config.layer_norm_epsilon, "between 0 and 1",
+                [](double x) { return x > 0 && x < 1; });
   reader.boolean("scale_attn_weights", config.scale_attn_weights);
   reader.boolean("scale_attn_by_inverse_layer_idx", config.scale_attn_by_inverse_layer_idx);
   reader.boolean("tie_word_embeddings", config.tie_word_embeddings);
   reader.id("bos_token_id", config.bos_token_id, config.vocab_size);
-  reader.id("eos_token_id", config.eos_token_id, config.vocab_size);
+  reader.ids("eos_token_id", config.eos_token_ids, config.vocab_size);
   reader.id("pad_token_id", config.pad_token_id, config.vocab_size);
   if (reader.error()) return *reader.error();
+  if (!config.classifies()) {
+    LINNET_ASSIGN(config.generation, GenerationSettings::ofConfig(json, where, config.vocab_size));
+  }
   if (!config.n_inner) config.n_inner = 4 * config.n_embd;
   if (config.n_embd % config.n_head)
     return errorf("{}: n_embd {} is not a multiple of n_head {}", where, config.n_embd, config.n_head);
@@ -204,7 +168,7 @@ Json Gpt2Config::toJson() const {
                {"scale_attn_by_inverse_layer_idx", scale_attn_by_inverse_layer_idx},
                {"tie_word_embeddings", tie_word_embeddings}};
   if (bos_token_id) json["bos_token_id"] = *bos_token_id;
-  if (eos_token_id) json["eos_token_id"] = *eos_token_id;
+  if (!eos_token_ids.empty()) json["eos_token_id"] = idsToJson(eos_token_ids);
   if (pad_token_id) json["pad_token_id"] = *pad_token_id;
   if (!id2label.empty()) {
     json["id2label"] = Json::object();
@@ -214,6 +178,7 @@ Json Gpt2Config::toJson() const {
       json["label2id"][label] = id;
     }
   }
+  if (classifies() && !problem_type.empty()) json["problem_type"] = problem_type;
   if (classifies() && !head.plain())
     json["_linnet_head"] = {
         {"pooling", head.pooling}, {"hidden", head.hidden}, {"activation", head.activation_function}};

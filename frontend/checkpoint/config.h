@@ -2,6 +2,7 @@
 // supported is refused by name.
 #pragma once
 #include "frontend/checkpoint/config_keys.h"
+#include "frontend/checkpoint/generation_settings.h"
 #include "support/json_fwd.h"
 #include "support/result.h"
 
@@ -38,23 +39,35 @@ struct Gpt2Config {
   double layer_norm_epsilon = 1e-5;
   bool scale_attn_weights = true, scale_attn_by_inverse_layer_idx = false;
   bool tie_word_embeddings = true;
-  std::optional<int64_t> bos_token_id, eos_token_id, pad_token_id;
+  std::optional<int64_t> bos_token_id, pad_token_id;
+  std::vector<int64_t> eos_token_ids;           ///< "eos_token_id": one id or a list
   std::string architecture = "GPT2LMHeadModel"; ///< or GPT2ForSequenceClassification, GPT2Model
   std::map<int64_t, std::string> id2label;      ///< of a classifier
+  /// Of a classifier, as transformers names it: regression, single_label_classification or
+  /// multi_label_classification; empty if the file names none.
+  std::string problem_type;
   ClassifierHead head;
   std::vector<std::string>
       ignored_keys; ///< of the file: keys that GPT-2 does not have, and that change nothing
   std::vector<std::string> overridden; ///< a line for each setting that replaced what the file says
+  GenerationSettings generation;       ///< a language model's
 
+  /// The tokens that end a text, as generation_config.json names them, else config.json.
+  const std::vector<int64_t> &endTokens() const {
+    return generation.eos_token_ids.empty() ? eos_token_ids : generation.eos_token_ids;
+  }
   bool classifies() const { return architecture == "GPT2ForSequenceClassification"; }
   int64_t headSize() const { return n_embd / n_head; }
   /// `where` starts errors. `overrides` replace values of the file before anything is checked.
   static Result<Gpt2Config> parse(std::string_view text, const std::string &where,
                                   const ConfigSettings &overrides = {});
   static Result<Gpt2Config> read(const std::string &path, const ConfigSettings &overrides = {});
-  /// Canonical: every field that this struct has, in transformers' names.
+  /// Canonical: every field of config.json that this struct has, in transformers' names.
   Json toJson() const;
 };
+
+/// As transformers writes token ids: null, a number, or a list.
+Json idsToJson(const std::vector<int64_t> &ids);
 
 /// activation_function's value, or nothing for a name that is not supported.
 std::optional<ActivationFunction> activationNamed(std::string_view name);

@@ -23,13 +23,13 @@ const Names kHarmless = {
     "summary_use_proj", "task_specific_params", "tokenizer_class", "torch_dtype", "torchscript",
     "transformers_version", "use_cache", "vocab_file", "num_labels", "return_dict_in_generate",
     "generation_config",
-    // generation defaults that old configs carry; linnet's own options decide
+    // generation settings of old files: see generation_settings.h
     "max_length", "min_length", "do_sample", "early_stopping", "num_beams", "num_beam_groups",
     "diversity_penalty", "temperature", "top_k", "top_p", "typical_p", "repetition_penalty", "length_penalty",
     "no_repeat_ngram_size", "encoder_no_repeat_ngram_size", "bad_words_ids", "num_return_sequences",
     "output_scores", "forced_bos_token_id", "forced_eos_token_id", "remove_invalid_values",
     "exponential_decay_length_penalty", "suppress_tokens", "begin_suppress_tokens", "prefix",
-    "decoder_start_token_id", "tf_legacy_loss", "use_bfloat16"};
+    "decoder_start_token_id", "tf_legacy_loss", "use_bfloat16", "max_new_tokens", "min_new_tokens"};
 
 const Names kRead = {"n_layer",
                      "n_head",

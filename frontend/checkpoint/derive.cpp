@@ -9,6 +9,8 @@ namespace linnet {
 namespace {
 
 constexpr std::string_view kTrained = "param.";
+/// What Linnet trains; another head's scores mean something else.
+constexpr const char *kOneLabelOfSeveral = "single_label_classification";
 
 std::vector<ExpectedTensor> tensorsOf(const Gpt2Config &config) {
   std::vector<ExpectedTensor> tensors = expectedTensors(config);
@@ -19,9 +21,21 @@ std::vector<ExpectedTensor> tensorsOf(const Gpt2Config &config) {
   return tensors;
 }
 
+/// transformers finds a row's last token by it. GPT-2 has none of its own, so that its end of text serves.
+Result<std::optional<int64_t>> paddingToken(const Checkpoint &base) {
+  if (base.config().pad_token_id) return base.config().pad_token_id;
+  LINNET_ASSIGN(std::optional<Tokenizer> tokenizer, base.tokenizer());
+  if (tokenizer && tokenizer->padId()) return std::optional<int64_t>(*tokenizer->padId());
+  if (const auto &ends = base.config().endTokens(); !ends.empty()) return std::optional(ends.front());
+  if (tokenizer && tokenizer->eosId()) return std::optional<int64_t>(*tokenizer->eosId());
+  return std::optional<int64_t>();
+}
+
 /// A head for other labels, or of another shape, is no start for this one.
 bool sameHead(const Gpt2Config &a, const Gpt2Config &b) {
-  return a.classifies() && a.id2label == b.id2label && a.head.pooling == b.head.pooling &&
+  const bool meant_alike =
+      a.problem_type == b.problem_type || a.problem_type.empty() || b.problem_type.empty();
+  return a.classifies() && meant_alike && a.id2label == b.id2label && a.head.pooling == b.head.pooling &&
          a.head.hidden == b.head.hidden && a.head.activation == b.head.activation;
 }
 
@@ -50,7 +64,8 @@ Result<void> deriveCheckpoint(const Checkpoint &base, const Derivation &derivati
   }
   LINNET_TRY(writeSafetensors(directory + "/model.safetensors", tensors, {{"format", "pt"}}));
   LINNET_ASSIGN(std::optional<Tokenizer> tokenizer, base.tokenizer());
-  if (tokenizer) LINNET_TRY(tokenizer->save(directory));
+  if (tokenizer) LINNET_TRY(saveTokenizer(*tokenizer, config, directory));
+  if (!config.classifies()) LINNET_TRY(writeGenerationConfig(config.generation, directory));
   Json json = config.toJson();
   json["torch_dtype"] = torchName(derivation.type);
   return writeTextFile(directory + "/config.json", json.dump(2) + "\n");
@@ -69,11 +84,11 @@ Result<void> makeClassifier(const Checkpoint &base, const std::map<int64_t, std:
   derivation.config = base.config();
   derivation.config.architecture = "GPT2ForSequenceClassification";
   derivation.config.id2label = labels;
+  derivation.config.problem_type = kOneLabelOfSeveral;
   derivation.config.head = head;
   derivation.config.head.score_bias =
       base.config().head.score_bias && sameHead(base.config(), derivation.config);
-  // transformers wants a padding token to find a row's last token by; ours is told the lengths.
-  if (!derivation.config.pad_token_id) derivation.config.pad_token_id = base.config().eos_token_id;
+  LINNET_ASSIGN(derivation.config.pad_token_id, paddingToken(base));
   derivation.seed = seed;
   return deriveCheckpoint(base, derivation, directory);
 }

@@ -53,6 +53,17 @@ TensorToWrite convertedTensor(const TensorView &tensor, const std::string &name,
   return converted(tensor, name, type, false, {});
 }
 
+Result<void> saveTokenizer(const Tokenizer &tokenizer, const Gpt2Config &config,
+                           const std::string &directory) {
+  const bool missing = config.pad_token_id && !tokenizer.padId() && *config.pad_token_id <= kMaxTokenId;
+  if (!missing || !tokenizer.isToken(static_cast<TokenId>(*config.pad_token_id)))
+    return tokenizer.save(directory);
+  TokenizerParts parts = tokenizer.parts();
+  parts.pad = static_cast<TokenId>(*config.pad_token_id);
+  LINNET_ASSIGN(Tokenizer padded, Tokenizer::fromParts(parts));
+  return padded.save(directory);
+}
+
 std::string exportedName(const std::string &name) {
   bool head = name == "lm_head.weight" || name.starts_with("score.") || name.starts_with("head.");
   return head ? name : "transformer." + name;
@@ -96,7 +107,9 @@ Result<void> exportSafetensors(const Checkpoint &checkpoint, StorageType type, c
   json["torch_dtype"] = torchName(type);
   LINNET_TRY(writeTextFile(staging.path() + "/config.json", json.dump(2) + "\n"));
   LINNET_ASSIGN(std::optional<Tokenizer> tokenizer, checkpoint.tokenizer());
-  if (tokenizer) LINNET_TRY(tokenizer->save(staging.path()));
+  if (tokenizer) LINNET_TRY(saveTokenizer(*tokenizer, checkpoint.config(), staging.path()));
+  if (!checkpoint.config().classifies())
+    LINNET_TRY(writeGenerationConfig(checkpoint.config().generation, staging.path()));
   return staging.commit();
 }
 

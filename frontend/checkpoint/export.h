@@ -9,8 +9,9 @@
 
 namespace linnet {
 
-/// Writes a directory in Hugging Face's layout: config.json, model.safetensors, tokenizer files. `type` is
-/// f32, f16 or bf16. It appears whole or not at all.
+/// Writes a directory in Hugging Face's layout: config.json, generation_config.json if the checkpoint says
+/// how texts are continued, model.safetensors, tokenizer files. `type` is f32, f16 or bf16. It appears whole
+/// or not at all.
 Result<void> exportSafetensors(const Checkpoint &checkpoint, StorageType type, const std::string &directory,
                                const Progress &progress = {});
 
@@ -20,6 +21,12 @@ Result<void> exportSafetensors(const Checkpoint &checkpoint, StorageType type, c
 /// attention), and classifiers. Gives what the file cannot hold of the checkpoint, a line each.
 Result<std::vector<std::string>> exportGguf(const Checkpoint &checkpoint, StorageType type,
                                             const std::string &path, const Progress &progress = {});
+
+/// Writes the tokenizer's files into a directory. Its padding token is the one that `config` names, if its
+/// own files name none: transformers pads a batch by the tokenizer and finds a text's end by the
+/// configuration.
+Result<void> saveTokenizer(const Tokenizer &tokenizer, const Gpt2Config &config,
+                           const std::string &directory);
 
 /// A tensor's elements as `type`, a few at a time.
 TensorToWrite convertedTensor(const TensorView &tensor, const std::string &name, StorageType type);

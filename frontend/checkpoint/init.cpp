@@ -1,5 +1,6 @@
 #include "frontend/checkpoint/init.h"
 #include "frontend/checkpoint/checkpoint.h"
+#include "frontend/checkpoint/export.h"
 #include "frontend/checkpoint/safetensors.h"
 #include "support/error.h"
 #include "support/file.h"
@@ -151,7 +152,8 @@ Result<Gpt2Config> presetConfig(std::string_view name) {
     config.n_positions = preset.n_positions;
     config.vocab_size = preset.vocab_size;
     config.n_inner = 4 * preset.n_embd;
-    config.bos_token_id = config.eos_token_id = preset.vocab_size - 1;
+    config.bos_token_id = preset.vocab_size - 1;
+    config.eos_token_ids = {preset.vocab_size - 1};
     return config;
   }
   return errorf("unknown preset \"{}\"; there are {}", name, fmt::join(presetNames(), ", "));
@@ -185,7 +187,7 @@ Result<void> initCheckpoint(const Gpt2Config &config, uint64_t seed, const std::
   Json json = config.toJson();
   json["_linnet_note"] = note;
   LINNET_TRY(writeTextFile(staging.path() + "/config.json", json.dump(2) + "\n"));
-  if (tokenizer) LINNET_TRY(tokenizer->save(staging.path()));
+  if (tokenizer) LINNET_TRY(saveTokenizer(*tokenizer, config, staging.path()));
   return staging.commit();
 }
 

@@ -1,4 +1,5 @@
 #include "frontend/checkpoint/pull.h"
+#include "frontend/checkpoint/generation_settings.h"
 #include "support/error.h"
 #include "support/file.h"
 #include "support/hub_name.h"
@@ -420,8 +421,8 @@ Result<std::string> pullCheckpoint(const std::string &model, const std::string &
   if (!found)
     return errorf("{} has none of {}, nor an index of their shards", hub.url(model, ""),
                   fmt::join(kWeights, ", "));
-  for (const char *name : {"tokenizer.json", "vocab.json", "merges.txt", "added_tokens.json",
-                           "special_tokens_map.json", "tokenizer_config.json"}) {
+  for (const char *name : {kGenerationConfig, "tokenizer.json", "vocab.json", "merges.txt",
+                           "added_tokens.json", "special_tokens_map.json", "tokenizer_config.json"}) {
     LINNET_TRY(download.file(name)); // those that the server has
   }
   return directory;

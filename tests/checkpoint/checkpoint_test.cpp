@@ -70,6 +70,72 @@ TEST_CASE("settings are read, and those that would change the numbers are refuse
   CHECK_THAT(message(Gpt2Config::parse("{\"n_layer\":2", "c")), Contains("malformed JSON"));
 }
 
+TEST_CASE("several end tokens, in either file; generation_config.json has the say", "[config]") {
+  Scratch scratch;
+  std::string directory = copyGolden(scratch, "tiny");
+  auto with = [&](const std::string &change, const std::string &generation) {
+    Json json = *readJsonFile(golden("tiny") + "/config.json");
+    json.merge_patch(Json::parse(change));
+    scratch.write("tiny/config.json", json.dump());
+    std::filesystem::remove(directory + "/generation_config.json");
+    if (!generation.empty()) scratch.write("tiny/generation_config.json", generation);
+    return Checkpoint::open(directory);
+  };
+  using Ids = std::vector<int64_t>;
+  CHECK(with(R"({"eos_token_id":[0,7,0]})", "")->config().endTokens() == Ids{0, 7});
+  CHECK(with(R"({"eos_token_id":[0,7]})", R"({"eos_token_id":5})")->config().endTokens() == Ids{5});
+  CHECK(with(R"({"eos_token_id":3})", R"({"do_sample":true})")->config().endTokens() == Ids{3});
+  CHECK(with(R"({"eos_token_id":-1})", R"({"eos_token_id":[50256,-1]})")->config().endTokens().empty());
+  auto both = with(R"({"eos_token_id":[0,7]})", R"({"eos_token_id":[1,2],"top_k":null,"num_beams":4})");
+  REQUIRE(both);
+  CHECK(both->config().toJson()["eos_token_id"] == Json({0, 7}));
+  CHECK(both->config().generation.toJson() == Json::parse(R"({"eos_token_id":[1,2],"top_k":0})"));
+  CHECK(both->config().generation.ignored == std::vector<std::string>{"num_beams 4"});
+  CHECK(std::filesystem::path(both->files().at(1)).filename() == "generation_config.json");
+
+  // Without that file the same keys of config.json count, and only these.
+  auto old = with(R"({"do_sample":true,"temperature":0.7,"num_beams":1,"summary_type":"cls_index"})", "");
+  REQUIRE(old);
+  CHECK(old->config().generation.toJson() == Json::parse(R"({"do_sample":true,"temperature":0.7})"));
+  CHECK(old->config().generation.ignored.empty());
+  CHECK(with(R"({"do_sample":true})", "{}")->config().generation.toJson().empty());
+}
+
+TEST_CASE("settings of generation out of range are refused with file and key", "[config]") {
+  Scratch scratch;
+  std::string directory = copyGolden(scratch, "tiny");
+  auto error = [&](const std::string &generation) {
+    scratch.write("tiny/generation_config.json", generation);
+    return openError(directory);
+  };
+  for (const char *value : {"-0.1", "\"hot\"", "1e999", "true"})
+    CHECK_THAT(error(fmt::format(R"({{"temperature":{}}})", value)), Contains("generation_config.json"));
+  CHECK_THAT(error(R"({"temperature":-1})"), Contains("temperature is expected to be 0 or more, found -1"));
+  CHECK_THAT(error(R"({"top_p":1.5})"), Contains("top_p is expected to be from 0 to 1, found 1.5"));
+  CHECK_THAT(error(R"({"top_k":-1})"), Contains("top_k is expected to be from 0"));
+  CHECK_THAT(error(R"({"repetition_penalty":0})"), Contains("repetition_penalty is expected to be above 0"));
+  CHECK_THAT(error(R"({"max_new_tokens":2.5})"), Contains("max_new_tokens is expected to be a whole number"));
+  CHECK_THAT(error(R"({"do_sample":1})"), Contains("do_sample is expected to be true or false"));
+  CHECK_THAT(error(R"({"eos_token_id":[1,"2"]})"), Contains("a token id or a list of token ids"));
+  CHECK_THAT(error(R"({"eos_token_id":[1,200]})"), Contains("eos_token_id is expected to be from -1 to"));
+  CHECK_THAT(error("[]"), Contains("expected a JSON object"));
+  CHECK_THAT(error("{"), Contains("malformed JSON"));
+  CHECK(error(R"({"temperature":0,"unheard_of":false,"stop_strings":null})") == "(no error)");
+}
+
+TEST_CASE("a classifier's problem_type is read, kept and checked", "[config]") {
+  const std::string classifier = R"({"architectures":["GPT2ForSequenceClassification"],)";
+  for (const char *type : {"regression", "single_label_classification", "multi_label_classification"}) {
+    auto config = Gpt2Config::parse(classifier + fmt::format(R"("problem_type":"{}"}})", type), "c");
+    REQUIRE(config);
+    CHECK(config->toJson()["problem_type"] == type);
+  }
+  CHECK_FALSE(
+      Gpt2Config::parse(classifier + R"("problem_type":null})", "c")->toJson().contains("problem_type"));
+  CHECK_THAT(message(Gpt2Config::parse(classifier + R"("problem_type":"ranking"})", "c")),
+             Contains("problem_type \"ranking\" is not supported (regression, single_label"));
+}
+
 TEST_CASE("names with a prefix, mask buffers of old exports, a repeated head", "[checkpoint]") {
   Scratch scratch;
   std::string directory = copyGolden(scratch, "odd");

@@ -23,6 +23,7 @@ class HubServer {
 public:
   HubServer() {
     REQUIRE(initCheckpoint("tiny", 3, scratch.file("files")));
+    REQUIRE(writeTextFile(files() + "/generation_config.json", "{\"eos_token_id\": [3, 256]}\n"));
     int in[2], out[2];
     REQUIRE(pipe(in) == 0);
     REQUIRE(pipe(out) == 0);

@@ -99,6 +99,49 @@ class Classify(TestCase):
             self.assertEqual(alone["label"], answer["label"])
             self.close_to(list(answer["probabilities"].values()), list(alone["probabilities"].values()), 1e-5)
 
+    MODELS = ROOT / "tests" / "models"
+
+    def answer(self, model, text, *options):
+        return self.succeeds("classify", model, "--text", text, "--json", *options).json["answers"][0]
+
+    def test_one_label_is_its_score_or_its_sigmoid(self):
+        """Scores from a forward pass in float64; problem_type as transformers' pipeline reads it."""
+        sigmoid = copy_of(self.MODELS / "one_label", "sigmoid")
+        config = json.loads((sigmoid / "config.json").read_text())
+        config.pop("problem_type")
+        (sigmoid / "config.json").write_text(json.dumps(config))
+        for text, score in (("good", 3.2226), ("bad", -2.2797)):
+            found = self.answer(self.MODELS / "one_label", text)
+            self.assertEqual(list(found), ["scores"])
+            self.assertAlmostEqual(found["scores"]["LABEL_0"], score, places=4)
+            found = self.answer(sigmoid, text)
+            self.assertAlmostEqual(found["probabilities"]["LABEL_0"], 1 / (1 + math.exp(-score)), places=4)
+            self.assertNotIn("label", found)
+        self.assertRegex(self.succeeds("classify", self.MODELS / "one_label", "--text", "good").out, r"(?m)^label +score\nLABEL_0 +3\.222")
+
+    def test_several_labels_at_once(self):
+        found = self.answer(self.MODELS / "multi_label", "good")
+        self.assertEqual(found["labels"], ["a", "b"])
+        self.close_to([found["probabilities"][name] for name in "ab"], [0.9617, 0.9633])
+        folder = fresh("several")
+        (folder / "t.jsonl").write_text('{"text": "good", "label": "a"}\n')
+        self.fails("classify", self.MODELS / "multi_label", "--file", folder / "t.jsonl", "--labels", says="several labels at once")
+        self.fails("classify", self.MODELS / "one_label", "--file", folder / "t.jsonl", "--labels", says="gives scores")
+        self.assertRegex(self.succeeds("classify", self.MODELS / "multi_label", "--file", folder / "t.jsonl").out,
+                         r'a, b +0\.96\d\d, 0\.96\d\d +"good"')
+
+    def test_padding_at_the_end_does_not_count(self):
+        for model in ("one_label", "multi_label"):
+            plain = self.answer(self.MODELS / model, "good")
+            padded = self.answer(self.MODELS / model, "good<|endoftext|><|endoftext|>")
+            self.close_to(list(padded["scores"].values()), list(plain["scores"].values()), 1e-5)
+
+    def test_what_linnet_writes_can_be_padded(self):
+        config = json.loads((classifier() / "config.json").read_text())
+        settings = json.loads((classifier() / "tokenizer_config.json").read_text())
+        self.assertEqual((config["pad_token_id"], settings["pad_token"]), (256, "<|endoftext|>"))
+        self.assertEqual(json.loads((classifier() / "special_tokens_map.json").read_text())["pad_token"], "<|endoftext|>")
+
     def test_measures(self):
         folder = fresh("measures")
         (folder / "t.tsv").write_text("ham\tcome home\nspam\twin now\nham\tdinner\n")

@@ -66,6 +66,26 @@ TEST_CASE("passes that may be left out are those of the pipeline that are not re
   CHECK(unknown.error().message.find("unknown target 'abacus', expected") == 0);
 }
 
+TEST_CASE("sizes that nobody chose fit the context, those chosen stay") {
+  auto fitted = [](int64_t context, int64_t prompt, bool chose_prompt, int64_t generated,
+                   bool chose_generated) {
+    fitDefaults(context, prompt, chose_prompt, generated, chose_generated);
+    return std::pair(prompt, generated);
+  };
+  using Sizes = std::pair<int64_t, int64_t>;
+  CHECK(fitted(1024, 128, false, 32, false) == Sizes{128, 32});
+  CHECK(fitted(48, 128, false, 32, false) == Sizes{24, 24});
+  CHECK(fitted(48, 40, true, 32, false) == Sizes{40, 8});
+  CHECK(fitted(48, 128, false, 9, true) == Sizes{39, 9});
+  CHECK(fitted(48, 128, true, 32, true) == Sizes{128, 32});
+  for (int64_t context = 2; context < 200; ++context) {
+    auto [prompt, generated] = fitted(context, 128, false, 32, false);
+    CHECK(prompt >= 1);
+    CHECK(generated >= 1);
+    CHECK(prompt + generated <= context);
+  }
+}
+
 TEST_CASE("variants are measured in rounds and give their answers") {
   Scratch scratch;
   std::string full = compile(scratch, "full.linnet", "cpu:native", {});

@@ -53,6 +53,7 @@ struct ToyModel {
   int64_t vocab = 300, n_embd = 6, n_layer = 2, context = 48, max_batch = 4, max_seq = 5, score_seq = 3;
   bool tokenizer = true, token_output = true, sample_entry = false;
   int64_t eos = 256;
+  std::string generation = {};          ///< JSON, the config's "generation_config"; empty: none
   std::vector<std::string> labels = {}; ///< some: a classifier
   std::string problem_type = {}, pooling = "last";
   int64_t pad = -1;

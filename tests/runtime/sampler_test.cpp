@@ -145,6 +145,29 @@ TEST_CASE("the chosen token is the first whose probabilities sum to more than th
   }
 }
 
+TEST_CASE("temperature 0 and top_p 0 are greedy, and ranges are checked") {
+  std::mt19937 random(5);
+  auto logits = randomLogits(random, 50);
+  for (const GenerateOptions &options :
+       {GenerateOptions{.do_sample = true, .temperature = 0}, GenerateOptions{.do_sample = true, .top_p = 0},
+        GenerateOptions{.do_sample = true, .temperature = 0, .repetition_penalty = 1.5f}}) {
+    CHECK(checkOptions(options).ok());
+    CHECK_FALSE(options.draws());
+    GenerateOptions greedy = options;
+    greedy.do_sample = false;
+    Sampler drawn(50, options), likeliest(50, greedy);
+    for (uint32_t position = 0; position < 20; ++position) {
+      const TokenId id = drawn.sample(logits, position, 0);
+      CHECK(id == likeliest.sample(logits, position, 0));
+      drawn.see(id), likeliest.see(id);
+    }
+  }
+  auto refused = [](const GenerateOptions &options) { return checkOptions(options).error().message; };
+  CHECK(refused({.temperature = -1}) == "temperature: expected 0 (the likeliest tokens) or more, found -1");
+  CHECK(refused({.temperature = NAN}).starts_with("temperature: "));
+  CHECK(refused({.top_p = 1.5f}) == "top_p: expected a number from 0 to 1, found 1.5");
+}
+
 TEST_CASE("greedy: lowest of equals, penalty counts, NaN does not") {
   std::vector<float> logits = {1, 5, 5, 2};
   CHECK(Sampler(4, {}).sample(logits, 0, 0) == 1);

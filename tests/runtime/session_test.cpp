@@ -153,11 +153,11 @@ TEST_CASE("clear errors, after which the session is as before") {
   CHECK(contains(message(session.generate(outside, {})),
                  "id 300 at position 1 is outside the vocabulary [0, 300)"));
   CHECK(contains(message(session.generate(negative, {})), "id -1 at position 0"));
-  CHECK(contains(message(session.generate(prompt(1), {.temperature = 0})), "temperature"));
+  CHECK(contains(message(session.generate(prompt(1), {.temperature = -1})), "temperature"));
   CHECK(contains(message(session.generate(prompt(1), {.temperature = NAN})), "temperature"));
   CHECK(contains(message(session.generate(prompt(1), {.top_k = -1})), "top_k"));
   CHECK(contains(message(session.generate(prompt(1), {.top_p = 1.5})), "top_p"));
-  CHECK(contains(message(session.generate(prompt(1), {.top_p = 0})), "top_p"));
+  CHECK(contains(message(session.generate(prompt(1), {.top_p = -1})), "top_p"));
   CHECK(contains(message(session.generate(prompt(1), {.repetition_penalty = -2})), "repetition_penalty"));
   CHECK(contains(message(session.generate(prompt(1), {.max_new_tokens = -1})), "max_new_tokens"));
   CHECK(contains(message(session.generate(prompt(1), {.stop = {""}})), "stop"));
@@ -223,6 +223,60 @@ TEST_CASE("end of text: stops, is in the ids and not in the text, and can be ign
   auto on = t.open().generate(start, {.max_new_tokens = 6, .ignore_eos = true});
   CHECK(on->finish_reason == FinishReason::Length);
   CHECK(on->ids == std::vector<TokenId>{'a', 'b', 'c', 256, 'd', 'e'});
+}
+
+TEST_CASE("any of several end tokens ends a text, the model's or the caller's") {
+  ToyModel toy;
+  toy.generation = R"({"eos_token_id":[65,66]})";
+  Toy t(toy);
+  CHECK(t.model->config().eos_ids == std::vector<TokenId>{65, 66});
+  fake().script.assign(48, 90);
+  fake().script[5] = 67;
+  fake().script[6] = 66;
+  auto session = t.open();
+  auto ended = session.generate(prompt(3), {.max_new_tokens = 20});
+  REQUIRE(ended.ok());
+  CHECK(ended->finish_reason == FinishReason::Eos);
+  CHECK(ended->ids == std::vector<TokenId>{90, 90, 67, 66});
+  session.reset();
+  CHECK(session.generate(prompt(3), {.max_new_tokens = 20, .eos_ids = {1, 67}})->ids ==
+        std::vector<TokenId>{90, 90, 67});
+  session.reset();
+  CHECK(session.generate(prompt(3), {.max_new_tokens = 6, .eos_ids = {1}})->finish_reason ==
+        FinishReason::Length);
+  CHECK(contains(message(session.generate(prompt(3), {.eos_ids = {5, 300}})),
+                 "eos_ids: id 300 at position 1 is outside the vocabulary [0, 300)"));
+}
+
+TEST_CASE("what a checkpoint says of generation comes with its artifact") {
+  auto loaded = [](const std::string &generation) {
+    ToyModel toy;
+    toy.generation = generation;
+    useFakeDevice();
+    TemporaryDirectory directory;
+    writeToyModel(directory / "toy.linnet", toy);
+    return Model::load(directory / "toy.linnet");
+  };
+  auto named = loaded(R"({"do_sample":true,"temperature":0.5,"top_k":7,"top_p":0.25,"repetition_penalty":2,)"
+                      R"("max_new_tokens":9})");
+  REQUIRE(named.ok());
+  const GenerateOptions &options = named->generation();
+  CHECK(options.draws());
+  CHECK(options.temperature == 0.5f);
+  CHECK(options.top_k == 7);
+  CHECK(options.top_p == 0.25f);
+  CHECK(options.repetition_penalty == 2.0f);
+  CHECK(options.max_new_tokens == 9);
+  CHECK(named->config().eos_ids == std::vector<TokenId>{256}); // config.json's
+
+  auto silent = loaded(""); // as an older compiler wrote them
+  REQUIRE(silent.ok());
+  CHECK_FALSE(silent->generation().draws());
+  CHECK(silent->generation().max_new_tokens == GenerateOptions().max_new_tokens);
+
+  CHECK(contains(message(loaded("[1]")), "its generation settings are no JSON object"));
+  CHECK(contains(message(loaded(R"({"top_k":1.5})")), "its generation settings: top_k is 1.5"));
+  CHECK(contains(message(loaded(R"({"top_p":2})")), "its generation settings: top_p: expected a number"));
 }
 
 TEST_CASE("text streams in whole characters and adds up") {

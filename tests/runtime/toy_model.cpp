@@ -119,6 +119,7 @@ void writeToyModel(const std::string &path, const ToyModel &toy) {
   if (!toy.problem_type.empty()) config["problem_type"] = toy.problem_type;
   if (toy.pooling != "last") config["_linnet_head"] = {{"pooling", toy.pooling}};
   if (toy.pad >= 0) config["pad_token_id"] = toy.pad;
+  if (!toy.generation.empty()) config["generation_config"] = Json::parse(toy.generation);
   metadata.config = config.dump();
   if (toy.tokenizer) {
     auto blob = writer->add(byteTokenizer().serialize());

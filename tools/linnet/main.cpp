@@ -63,8 +63,14 @@ int parse(CLI::App &app, int argc, char **argv, bool &done) {
   }
 }
 
-int execute(const cli::Action &action) {
-  Result<void> result = action();
+int execute(const CLI::App &app, const cli::Action &action) {
+  Result<void> result;
+  try {
+    result = action();
+  } catch (const CLI::ParseError &error) { // what only the model tells: an option that does not go with it
+    cli::printError(cli::usageMessage(app, error));
+    return 2;
+  }
   int written = cli::finish();
   if (int code = cli::interrupted()) return code;
   if (written) return written;
@@ -85,7 +91,7 @@ int main(int argc, char **argv) {
     declare(app, action);
     bool done = false;
     int code = parse(app, argc, argv, done);
-    return done ? code : execute(action);
+    return done ? code : execute(app, action);
   } catch (const std::bad_alloc &) {
     cli::printError("out of memory");
   } catch (const std::exception &error) {

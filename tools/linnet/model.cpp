@@ -56,6 +56,7 @@ Result<std::string> artifactOf(const std::string &path, const DeviceOption &devi
   else
     note(fmt::format("{}: compiled in {} to {}", path, secondsText(report.seconds), report.output));
   noteConfig(report, path);
+  for (const std::string &line : report.notes) note(line);
   return report.output;
 }
 

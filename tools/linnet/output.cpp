@@ -121,6 +121,11 @@ int finish() {
 void printError(std::string_view message) { writeLine("linnet: error: ", message); }
 void note(std::string_view message) { writeLine("linnet: ", message); }
 
+void writeError(std::string_view text) {
+  int ignored = 0;
+  writeAll(STDERR_FILENO, text, ignored);
+}
+
 bool stderrIsTerminal() {
   static const bool terminal = isatty(STDERR_FILENO) == 1;
   return terminal;

@@ -31,6 +31,8 @@ int finish();
 void printError(std::string_view message);
 void note(std::string_view message);
 bool stderrIsTerminal();
+/// Standard error, as it is: a prompt for a line.
+void writeError(std::string_view text);
 
 /// Shows on standard error how far something is: a line that changes on a terminal; elsewhere a line each
 /// `every` seconds, or none if that is 0.

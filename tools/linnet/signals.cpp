@@ -66,6 +66,11 @@ int interrupted() {
   return signal ? 128 + signal : 0;
 }
 
+bool answerInterrupt() {
+  int expected = SIGINT;
+  return asked.compare_exchange_strong(expected, 0);
+}
+
 CancelOnSignal::CancelOnSignal(Session &session) { armed.store(&session); }
 CancelOnSignal::~CancelOnSignal() { armed.store(nullptr); }
 

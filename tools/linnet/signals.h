@@ -15,6 +15,8 @@ void installSignals();
 void addCleanup(void (*cleanup)());
 /// 128 + the number of the signal that asked to stop, or 0.
 int interrupted();
+/// If that signal was ctrl-C, forgets it: true, and the program goes on.
+bool answerInterrupt();
 
 /// While it lives, a signal cancels the session.
 class CancelOnSignal {

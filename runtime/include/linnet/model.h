@@ -6,6 +6,7 @@
 #pragma once
 #include "linnet/api.h"
 #include "linnet/device_kind.h"
+#include "linnet/generate_options.h"
 #include "linnet/memory_use.h"
 #include "linnet/tokenizer.h"
 #include "support/result.h"
@@ -66,6 +67,9 @@ public:
   const ModelConfig &config() const;
   /// config.json of the checkpoint.
   const std::string &configJson() const;
+  /// How the checkpoint's generation_config.json says that texts are continued, and GenerateOptions' own
+  /// defaults for what it leaves out. A program that wants these passes them to Session::generate.
+  const GenerateOptions &generation() const;
   /// Absent where the checkpoint had no tokenizer files: ids in, ids out.
   const std::optional<Tokenizer> &tokenizer() const;
   /// Targets that the artifact has programs for.

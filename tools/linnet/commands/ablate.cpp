@@ -29,6 +29,7 @@ struct Options {
   std::string target = "cpu", oracle = "auto";
   std::vector<std::string> passes;
   measure::VariantOptions measured;
+  CLI::Option *of_prompt = nullptr, *of_generated = nullptr;
   bool json = false;
 };
 
@@ -60,13 +61,13 @@ Result<std::vector<std::string>> chosenPasses(const CompilerApi &api, const Opti
 
 class Ablation {
 public:
-  Ablation(const Options &options, const CompilerApi &api, ScratchDirectory folder)
-      : options(options), api(api), folder(std::move(folder)) {}
+  Ablation(const Options &asked, const CompilerApi &api, ScratchDirectory folder)
+      : options(asked), api(api), folder(std::move(folder)) {}
 
   Result<void> run() {
     LINNET_ASSIGN(std::vector<std::string> passes, chosenPasses(api, options));
     LINNET_ASSIGN(checkpoint, api.inspectCheckpoint(options.compile.input));
-    LINNET_TRY(checkPositions());
+    LINNET_TRY(choosePositions());
     passes.insert(passes.begin(), "");
     for (size_t i = 0; i < passes.size(); ++i) {
       Row row{passes[i], {}, {}};
@@ -104,11 +105,13 @@ private:
   }
 
   /// Before anything is compiled.
-  Result<void> checkPositions() const {
+  Result<void> choosePositions() {
     LINNET_ASSIGN(Json json, parseJson(checkpoint.config, options.compile.input));
     ModelConfig config;
     config.n_positions = config.context = json.value("n_positions", int64_t(0));
     config.max_batch = 1;
+    measure::fitDefaults(config.context, options.measured.prompt, static_cast<bool>(*options.of_prompt),
+                         options.measured.generated, static_cast<bool>(*options.of_generated));
     return measure::checkBounds(config,
                                 {{options.measured.prompt, 0, 1}, {0, options.measured.generated, 1}});
   }
@@ -235,7 +238,7 @@ private:
     if (any) putDisturbance(most);
   }
 
-  const Options &options;
+  Options options;
   const CompilerApi &api;
   ScratchDirectory folder;
   CheckpointSummary checkpoint;
@@ -270,14 +273,14 @@ void addAblate(CLI::App &app, Action &action) {
   command->add_option("--target", options->target, "cpu, cpu:native, vulkan, vulkan:native or reference")
       ->type_name("T")
       ->capture_default_str();
-  command->add_option("-p,--n-prompt", measured.prompt, "tokens of the prompt")
-      ->check(CLI::Range(int64_t(1), int64_t(1) << 24).description(""))
-      ->type_name("N")
-      ->capture_default_str();
-  command->add_option("-n,--n-gen", measured.generated, "tokens to generate")
-      ->check(CLI::Range(int64_t(1), int64_t(1) << 24).description(""))
-      ->type_name("N")
-      ->capture_default_str();
+  options->of_prompt = command->add_option("-p,--n-prompt", measured.prompt, "tokens of the prompt")
+                           ->check(CLI::Range(int64_t(1), int64_t(1) << 24).description(""))
+                           ->type_name("N")
+                           ->default_str("128, or what fits");
+  options->of_generated = command->add_option("-n,--n-gen", measured.generated, "tokens to generate")
+                              ->check(CLI::Range(int64_t(1), int64_t(1) << 24).description(""))
+                              ->type_name("N")
+                              ->default_str("32, or what fits");
   command->add_option("-r,--repetitions", measured.repetitions, "rounds, after one to warm up")
       ->check(CLI::Range(1, 1000).description(""))
       ->type_name("N")

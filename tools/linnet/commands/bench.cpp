@@ -18,7 +18,7 @@ using measure::Measured;
 using measure::Test;
 
 struct Options {
-  std::string file, prompts = "512", generations = "128", batches = "1", depths = "1";
+  std::string file, prompts, generations, batches = "1", depths = "1"; // empty: what fits, see testsOf
   DeviceOption device;
   int repetitions = 5;
   bool json = false;
@@ -57,8 +57,34 @@ void printTable(const std::vector<Measured> &all, const OpenModel &open) {
   if (any) putDisturbance(most);
 }
 
-Result<void> execute(const Options &options, const std::vector<Test> &tests) {
+/// llama-bench's.
+constexpr int64_t kPrompt = 512, kGenerated = 128;
+
+std::vector<int64_t> listOr(const std::string &given, const std::string &option, int64_t otherwise) {
+  return given.empty() ? std::vector<int64_t>{otherwise} : parseList(given, option);
+}
+
+/// Tests of a model with so many positions: sizes that were not given fit it. Those that were given may not.
+std::vector<Test> testsOf(const Options &options, int64_t context) {
+  std::vector<Test> tests;
+  for (int64_t batch : parseList(options.batches, "-b")) {
+    if (batch < 1) usageError("-b: a batch is at least 1");
+    for (int64_t prompt : listOr(options.prompts, "-p", std::min(kPrompt, context)))
+      if (prompt) tests.push_back({prompt, 0, batch});
+    for (int64_t past : parseList(options.depths, "-d")) {
+      if (past < 1) usageError("-d: generation starts behind a prompt of at least 1 token");
+      const int64_t most = std::max<int64_t>(std::min(kGenerated, context - past), 1);
+      for (int64_t generated : listOr(options.generations, "-n", most))
+        if (generated) tests.push_back({0, generated, batch, past});
+    }
+  }
+  if (tests.empty()) usageError("-p 0 and -n 0 leave nothing to measure");
+  return tests;
+}
+
+Result<void> execute(const Options &options) {
   LINNET_ASSIGN(OpenModel open, openModel(options.file, options.device, "linnet bench"));
+  const std::vector<Test> tests = testsOf(options, open.model.config().context);
   LINNET_TRY(measure::checkBounds(open.model.config(), tests));
   CancelOnSignal cancel(open.session);
   Progress progress;
@@ -78,22 +104,6 @@ Result<void> execute(const Options &options, const std::vector<Test> &tests) {
   return {};
 }
 
-std::vector<Test> testsOf(const Options &options) {
-  std::vector<Test> tests;
-  for (int64_t batch : parseList(options.batches, "-b")) {
-    if (batch < 1) usageError("-b: a batch is at least 1");
-    for (int64_t prompt : parseList(options.prompts, "-p"))
-      if (prompt) tests.push_back({prompt, 0, batch});
-    for (int64_t past : parseList(options.depths, "-d")) {
-      if (past < 1) usageError("-d: generation starts behind a prompt of at least 1 token");
-      for (int64_t generated : parseList(options.generations, "-n"))
-        if (generated) tests.push_back({0, generated, batch, past});
-    }
-  }
-  if (tests.empty()) usageError("-p 0 and -n 0 leave nothing to measure");
-  return tests;
-}
-
 } // namespace
 
 void addBench(CLI::App &app, Action &action) {
@@ -105,10 +115,10 @@ void addBench(CLI::App &app, Action &action) {
       ->type_name("");
   command->add_option("-p,--n-prompt", options->prompts, "tokens of the prompt; several with commas; 0: none")
       ->type_name("N")
-      ->capture_default_str();
+      ->default_str("512, or what fits");
   command->add_option("-n,--n-gen", options->generations, "tokens to generate; several with commas; 0: none")
       ->type_name("N")
-      ->capture_default_str();
+      ->default_str("128, or what fits");
   command
       ->add_option("-d,--n-depth", options->depths,
                    "tokens that lie before those generated; several with commas")
@@ -125,8 +135,8 @@ void addBench(CLI::App &app, Action &action) {
   command->add_flag("--json", options->json, "print one JSON object");
   command->footer(example("  linnet bench model.linnet -p 16,32 -n 16 -r 3"));
   command->callback([options, &action] {
-    std::vector<Test> tests = testsOf(*options);
-    action = [options, tests] { return execute(*options, tests); };
+    testsOf(*options, kPrompt); // usage errors before a model is compiled
+    action = [options] { return execute(*options); };
   });
 }
 

@@ -23,26 +23,70 @@ struct Options {
   bool labels = false, json = false;
 };
 
-Json answerJson(const Classification &answer, const LabelNames &names) {
-  Json probabilities = Json::object();
-  for (size_t i = 0; i < names.size(); ++i) probabilities[names[i]] = answer.probabilities[i];
-  return {{"label", names[answer.label]}, {"probabilities", probabilities}};
+/// What the numbers of an answer are, which the model's configuration says.
+struct Meaning {
+  LabelNames names;
+  bool regression, several; ///< scores are the answer; labels that do not exclude each other
+  explicit Meaning(const ModelConfig &config)
+      : names(config.labels), regression(config.problem_type == ProblemType::Regression),
+        several(config.problem_type == ProblemType::MultiLabel) {}
+  /// One label applies, of two or more.
+  bool oneOfSeveral() const { return !regression && !several && names.size() > 1; }
+  const char *number() const { return regression ? "score" : "probability"; }
+  double value(const Classification &answer, size_t label) const {
+    return regression ? answer.scores[label] : answer.probabilities[label];
+  }
+};
+
+/// A label that does not exclude others applies from this probability on.
+constexpr double kApplies = 0.5;
+
+std::vector<std::string> applying(const Classification &answer, const Meaning &meaning) {
+  std::vector<std::string> labels;
+  for (size_t i = 0; i < meaning.names.size(); ++i)
+    if (answer.probabilities[i] >= kApplies) labels.push_back(meaning.names[i]);
+  return labels;
+}
+
+Json answerJson(const Classification &answer, const Meaning &meaning) {
+  Json probabilities = Json::object(), scores = Json::object(), json = Json::object();
+  for (size_t i = 0; i < meaning.names.size(); ++i) {
+    probabilities[meaning.names[i]] = answer.probabilities[i];
+    scores[meaning.names[i]] = answer.scores[i];
+  }
+  if (meaning.oneOfSeveral()) json["label"] = meaning.names[answer.label];
+  if (meaning.several) json["labels"] = applying(answer, meaning);
+  if (!meaning.regression) json["probabilities"] = probabilities;
+  json["scores"] = scores;
+  return json;
+}
+
+/// "ham  0.9812"; of a classifier that names no single label, every label with its number.
+std::vector<std::string> answerCells(const Classification &answer, const Meaning &meaning) {
+  if (meaning.oneOfSeveral())
+    return {meaning.names[answer.label], fmt::format("{:.4f}", answer.probabilities[answer.label])};
+  std::vector<std::string> numbers;
+  for (size_t i = 0; i < meaning.names.size(); ++i)
+    numbers.push_back(fmt::format("{:.4f}", meaning.value(answer, i)));
+  return {fmt::format("{}", fmt::join(meaning.names, ", ")), fmt::format("{}", fmt::join(numbers, ", "))};
 }
 
 void printAnswers(const std::vector<Classification> &answers, const std::vector<Record> &records,
-                  const LabelNames &names, bool truth) {
-  std::vector<std::string> header = {"label", "probability"};
-  if (truth) header.push_back("in the file");
-  header.push_back("text");
-  Table table(truth ? "lrll" : "lrl", header);
+                  const Meaning &meaning) {
+  Table table("lrl", {"label", meaning.number(), "text"});
   constexpr size_t kTextShown = 60;
   for (size_t i = 0; i < answers.size(); ++i) {
-    std::vector<std::string> row = {names[answers[i].label],
-                                    fmt::format("{:.4f}", answers[i].probabilities[answers[i].label])};
-    if (truth) row.push_back(records[i].label);
+    std::vector<std::string> row = answerCells(answers[i], meaning);
     row.push_back(quoted(std::string_view(records[i].text).substr(0, kTextShown)));
     table.add(std::move(row));
   }
+  put(std::string_view(table.plain()));
+}
+
+void printAnswer(const Classification &answer, const Meaning &meaning) {
+  Table table("lr", {"label", meaning.number()});
+  for (size_t i = 0; i < meaning.names.size(); ++i)
+    table.add({meaning.names[i], fmt::format("{:.6f}", meaning.value(answer, i))});
   put(std::string_view(table.plain()));
 }
 
@@ -114,8 +158,15 @@ Result<void> execute(const Options &options) {
   LINNET_ASSIGN(std::vector<Record> records, recordsOf(options, said));
   LINNET_ASSIGN(OpenModel open,
                 openModel(options.model, options.device, "linnet classify", ModelKind::Classifier));
-  const LabelNames &names = open.model.config().labels;
+  const Meaning meaning(open.model.config());
+  const LabelNames &names = meaning.names;
   std::vector<int32_t> truth;
+  if (options.labels && !meaning.oneOfSeveral())
+    return errorf("{}: --labels counts which one of several labels is right; this classifier gives {}",
+                  options.model,
+                  meaning.regression ? "scores"
+                  : meaning.several  ? "several labels at once"
+                                     : "one probability");
   if (options.labels) {
     LINNET_ASSIGN(truth, labelIds(records, names, options.file));
   }
@@ -131,19 +182,16 @@ Result<void> execute(const Options &options) {
   for (size_t i = 0; i < truth.size(); ++i) confusion.add(static_cast<size_t>(truth[i]), answers[i].label);
   if (options.json) {
     Json list = Json::array();
-    for (const Classification &answer : answers) list.push_back(answerJson(answer, names));
+    for (const Classification &answer : answers) list.push_back(answerJson(answer, meaning));
     Json json = {{"labels", names}, {"answers", list}};
     if (options.labels) json["measures"] = confusionJson(confusion, names);
     printJson(json);
   } else if (*options.text_option) {
-    Table table("lr", {"label", "probability"});
-    for (size_t i = 0; i < names.size(); ++i)
-      table.add({names[i], fmt::format("{:.6f}", answers[0].probabilities[i])});
-    put(std::string_view(table.plain()));
+    printAnswer(answers[0], meaning);
   } else if (options.labels) {
     printConfusion(confusion, names);
   } else {
-    printAnswers(answers, records, names, false);
+    printAnswers(answers, records, meaning);
   }
   return {};
 }

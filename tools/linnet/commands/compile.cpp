@@ -26,6 +26,7 @@ Json toJson(const CompileReport &report) {
   out["kv_cache"] = report.kv_cache;
   out["ignored_keys"] = report.ignored_keys;
   out["overridden"] = report.overridden;
+  if (!report.notes.empty()) out["notes"] = report.notes;
   if (!report.trials.empty()) out["tried"] = Json::array();
   for (const DtypeTrial &trial : report.trials)
     out["tried"].push_back(trial.failure.empty() ? Json{{"dtype", trial.dtype},
@@ -123,6 +124,7 @@ Result<void> execute(Options &options) {
   progress.clear();
   noteConfig(report, options.compile.input);
   if (options.json) return printJson(toJson(report)), Result<void>();
+  for (const std::string &line : report.notes) note(line);
   if (!options.compile.emit.empty()) {
     printTrials(report, options.compile.max_divergence);
     printDifferences(report);

@@ -24,6 +24,8 @@ Json toJson(const CheckpointSummary &checkpoint) {
               {"tokenizer", checkpoint.has_tokenizer},
               {"ignored_keys", checkpoint.ignored_keys},
               {"config", Json::parse(checkpoint.config, nullptr, false)}};
+  if (!checkpoint.generation.empty()) out["generation"] = Json::parse(checkpoint.generation, nullptr, false);
+  if (!checkpoint.ignored.empty()) out["ignored"] = checkpoint.ignored;
   out["tensors"] = Json::array();
   for (const TensorSummary &tensor : checkpoint.tensors)
     out["tensors"].push_back(
@@ -42,6 +44,9 @@ Result<void> inspectCheckpoint(const InspectOptions &options) {
   if (!checkpoint.ignored_keys.empty())
     put("\nignored in config.json, because they change no numbers: {}\n",
         fmt::join(checkpoint.ignored_keys, ", "));
+  if (!checkpoint.generation.empty()) put("\ngeneration: {}\n", checkpoint.generation);
+  if (!checkpoint.ignored.empty())
+    put("\nsettings of generation that Linnet does not have: {}\n", fmt::join(checkpoint.ignored, ", "));
   Table table("lllr", {"tensor", "type", "shape", "bytes"});
   for (const TensorSummary &tensor : checkpoint.tensors)
     table.add({tensor.name, tensor.dtype, shapeText(tensor.shape), std::to_string(tensor.bytes)});

@@ -32,6 +32,7 @@ struct Options {
   int top = 10;
   DeviceOption device;
   bool json = false;
+  CLI::Option *of_prompt = nullptr, *of_generated = nullptr;
   std::vector<CLI::Option *> of_models; ///< that say nothing about a trace
 };
 
@@ -45,7 +46,7 @@ bool isTrace(const std::string &path) {
   return first != text.npos && text[first] == '{';
 }
 
-Result<Trace> record(const Options &options) {
+Result<Trace> record(Options &options) {
   LINNET_ASSIGN(FileKind kind, kindOf(options.file));
   bool graph = kind == FileKind::Graph;
   if (kind == FileKind::Artifact) {
@@ -58,6 +59,8 @@ Result<Trace> record(const Options &options) {
                   options.file);
   LINNET_ASSIGN(OpenModel open, openModel(options.file, options.device, "linnet profile"));
   const ModelConfig &config = open.model.config();
+  measure::fitDefaults(config.context, options.prompt, static_cast<bool>(*options.of_prompt),
+                       options.generated, static_cast<bool>(*options.of_generated));
   if (options.prompt + options.generated > config.context)
     return errorf("-p {} and -n {} need {} positions, the artifact was compiled for {} (the model has {})",
                   options.prompt, options.generated, options.prompt + options.generated, config.context,
@@ -90,7 +93,7 @@ Result<Trace> record(const Options &options) {
   return least;
 }
 
-Result<Trace> traceOf(const Options &options) {
+Result<Trace> traceOf(Options &options) {
   if (!isTrace(options.file)) return record(options);
   for (const CLI::Option *option : options.of_models)
     if (*option)
@@ -274,7 +277,7 @@ void print(const Trace &trace, const std::vector<PhaseSummary> &phases, size_t t
     put("\nthe last {} calls are not in the profile: it was full\n", trace.profile.dropped_calls);
 }
 
-Result<void> execute(const Options &options) {
+Result<void> execute(Options &options) {
   LINNET_ASSIGN(Trace trace, traceOf(options));
   std::vector<PhaseSummary> phases = measure::summarize(trace.profile);
   if (options.json)
@@ -295,15 +298,19 @@ void addProfile(CLI::App &app, Action &action) {
                    "a language model to run, or a trace that linnet run --profile wrote")
       ->required()
       ->type_name("");
-  auto of_model = [&](CLI::Option *option) { options->of_models.push_back(option); };
-  of_model(command->add_option("-p,--n-prompt", options->prompt, "tokens of the prompt")
-               ->check(CLI::Range(int64_t(1), int64_t(1) << 24).description(""))
-               ->type_name("N")
-               ->capture_default_str());
-  of_model(command->add_option("-n,--n-gen", options->generated, "tokens to generate behind it")
-               ->check(CLI::Range(int64_t(0), int64_t(1) << 24).description(""))
-               ->type_name("N")
-               ->capture_default_str());
+  auto of_model = [&](CLI::Option *option) {
+    options->of_models.push_back(option);
+    return option;
+  };
+  options->of_prompt = of_model(command->add_option("-p,--n-prompt", options->prompt, "tokens of the prompt")
+                                    ->check(CLI::Range(int64_t(1), int64_t(1) << 24).description(""))
+                                    ->type_name("N")
+                                    ->default_str("128, or what fits"));
+  options->of_generated =
+      of_model(command->add_option("-n,--n-gen", options->generated, "tokens to generate behind it")
+                   ->check(CLI::Range(int64_t(0), int64_t(1) << 24).description(""))
+                   ->type_name("N")
+                   ->default_str("32, or what fits"));
   of_model(command->add_option("-b,--batch", options->batch, "sequences at a time")
                ->check(CLI::Range(int64_t(1), int64_t(1) << 16).description(""))
                ->type_name("N")

@@ -1,6 +1,7 @@
 // linnet run: continues a prompt, streaming; or runs any other graph once.
 #include "commands/run.h"
 #include "arguments.h"
+#include "generation_option.h"
 #include "linnet/linnet.h"
 #include "model.h"
 #include "output.h"
@@ -10,8 +11,8 @@
 #include "support/json.h"
 #include "trace_option.h"
 
-#include <chrono>
 #include <memory>
+#include <unistd.h>
 
 namespace linnet::cli {
 namespace {
@@ -19,7 +20,7 @@ namespace {
 struct Options {
   std::string file;
   PromptOption prompt;
-  GenerateOptions generate;
+  GenerationOption generation;
   DeviceOption device;
   GraphOptions graph;
   TraceOption trace;
@@ -45,7 +46,7 @@ Json memoryJson(const MemoryUse &memory) {
           {"io", memory.io},           {"scratch", memory.scratch}, {"total", memory.total()}};
 }
 
-Json resultJson(const OpenModel &open, const GenerateResult &result) {
+Json resultJson(const OpenModel &open, const GenerateOptions &options, const GenerateResult &result) {
   std::vector<TokenId> ids = result.prompt;
   ids.insert(ids.end(), result.ids.begin(), result.ids.end());
   Json out = {{"ids", ids}};
@@ -54,6 +55,12 @@ Json resultJson(const OpenModel &open, const GenerateResult &result) {
   else
     out["text"] = nullptr;
   out["finish_reason"] = finishReasonName(result.finish_reason);
+  out["sampling"] = nullptr;
+  if (options.draws())
+    out["sampling"] = {{"seed", options.seed},
+                       {"temperature", options.temperature},
+                       {"top_k", options.top_k},
+                       {"top_p", options.top_p}};
   out["timings"] = timingsJson(result.timings, open.load_seconds);
   out["memory_bytes"] = memoryJson(open.session.memory());
   out["device"] = open.model.device();
@@ -74,41 +81,41 @@ void printStats(const OpenModel &open, const GenerateResult &result) {
                    bytesText(memory.io), bytesText(memory.scratch), bytesText(memory.total())));
 }
 
-/// Writes what generation finds as it finds it: text, or ids where there is no tokenizer.
-class Stream {
-public:
-  explicit Stream(bool text) : text(text) {}
-  bool operator()(TokenId id, std::string_view piece) {
-    if (text)
-      put(piece);
-    else if (id >= 0)
-      put("{}{}", count++ ? "," : "", id);
-    return flush();
-  }
-
-private:
-  bool text;
-  int64_t count = 0;
-};
-
-Result<void> generate(const Options &options) {
-  options.prompt.require();
-  LINNET_TRY(options.trace.check());
-  LINNET_ASSIGN(OpenModel open, openModel(options.file, options.device, "linnet run"));
+/// Continues the prompt of the command line, once.
+Result<void> continuePrompt(const Options &options, OpenModel &open, const GenerateOptions &generate) {
   LINNET_ASSIGN(std::vector<TokenId> ids, promptIds(open.model, options.prompt));
   CancelOnSignal cancel(open.session);
-  Stream stream(open.model.tokenizer().has_value());
+  TokenStream stream(open.model.tokenizer().has_value());
   TokenCallback callback;
   if (!options.json) callback = std::ref(stream);
-  auto profiler = options.trace.profiler();
-  open.session.setProfiler(profiler);
-  LINNET_ASSIGN(GenerateResult result, open.session.generate(ids, options.generate, callback));
-  if (options.json)
-    printJson(resultJson(open, result));
-  else
+  LINNET_ASSIGN(GenerateResult result, open.session.generate(ids, generate, callback));
+  if (options.json) {
+    printJson(resultJson(open, generate, result));
+  } else {
     put("\n");
+    if (generate.draws()) note(drawingText(generate));
+    if (result.finish_reason == FinishReason::Context) note(contextText(open.model.config()));
+  }
   flush();
   if (options.stats) printStats(open, result);
+  return {};
+}
+
+Result<void> generate(const Options &options) {
+  const bool converses = !options.prompt.given();
+  if (converses && !isatty(STDIN_FILENO))
+    usageError(
+        "one of --prompt and --ids is required; without them linnet run reads lines from a terminal, and "
+        "standard input is none");
+  if (converses && (options.json || options.stats))
+    usageError("--json and --stats are for one prompt: give --prompt or --ids");
+  LINNET_TRY(options.trace.check());
+  LINNET_ASSIGN(OpenModel open, openModel(options.file, options.device, "linnet run"));
+  const GenerateOptions generate = options.generation.over(open.model);
+  auto profiler = options.trace.profiler();
+  open.session.setProfiler(profiler);
+  if (generate.draws() && converses) note(drawingText(generate));
+  LINNET_TRY(converses ? converse(open, generate) : continuePrompt(options, open, generate));
   return options.trace.write(profiler, options.file, options.device.threads);
 }
 
@@ -129,44 +136,6 @@ Result<void> execute(const Options &options) {
   return runGraph(options.file, options.device, options.graph, options.trace, options.json);
 }
 
-void addGeneration(CLI::App &command, GenerateOptions &generate) {
-  command.add_option("-n,--max-new-tokens", generate.max_new_tokens, "most tokens to generate")
-      ->check(CLI::Range(int64_t(0), int64_t(1) << 30))
-      ->type_name("N")
-      ->capture_default_str();
-  CLI::Option *draws = command.add_flag("--do-sample", generate.do_sample,
-                                        "draw tokens at random; else the likeliest each time");
-  command.add_option("--temperature", generate.temperature, "below 1: safer, above: wilder")
-      ->check(numberIn(1e-6, 1e6))
-      ->needs(draws)
-      ->type_name("X")
-      ->capture_default_str();
-  command.add_option("--top-k", generate.top_k, "draw among the K likeliest; 0: among all")
-      ->check(CLI::Range(int64_t(0), int64_t(1) << 31).description(""))
-      ->needs(draws)
-      ->type_name("K")
-      ->capture_default_str();
-  command.add_option("--top-p", generate.top_p, "draw among the likeliest that make up P together")
-      ->check(numberIn(1e-6, 1.0))
-      ->needs(draws)
-      ->type_name("P")
-      ->capture_default_str();
-  command
-      .add_option("--repetition-penalty", generate.repetition_penalty,
-                  "above 1: tokens seen before are less likely")
-      ->check(numberIn(1e-3, 1e3))
-      ->type_name("X")
-      ->capture_default_str();
-  command.add_option("--seed", generate.seed, "same seed, same text")
-      ->check(isSeed())
-      ->type_name("N")
-      ->capture_default_str();
-  command.add_option("--stop", generate.stop, "end before this text; repeatable")
-      ->allow_extra_args(false)
-      ->type_name("TEXT");
-  command.add_flag("--ignore-eos", generate.ignore_eos, "go on past the end-of-text token");
-}
-
 } // namespace
 
 void addRun(CLI::App &app, Action &action) {
@@ -177,7 +146,7 @@ void addRun(CLI::App &app, Action &action) {
       ->required()
       ->type_name("");
   options->prompt.add(*command);
-  addGeneration(*command, options->generate);
+  options->generation.add(*command);
   options->device.add(*command);
   options->graph.add(*command);
   options->trace.add(*command);
@@ -187,8 +156,7 @@ void addRun(CLI::App &app, Action &action) {
   command->footer(
       example("  linnet run model.linnet --prompt \"Once upon a time\" --max-new-tokens 20 --stats"));
   command->callback([options, &action] {
-    for (const std::string &stop : options->generate.stop)
-      if (stop.empty()) usageError("--stop: the text is empty");
+    options->generation.check();
     if (options->graph.asked() && options->prompt.given())
       usageError("--input and --output are for graphs, --prompt and --ids for language models");
     options->graph.parse();

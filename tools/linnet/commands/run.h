@@ -1,6 +1,7 @@
-// linnet run on a graph that is no language model: arrays in, arrays out.
+// The parts of linnet run: one prompt, lines from a terminal, or a graph that is no language model.
 #pragma once
 #include "arguments.h"
+#include "model.h"
 #include "support/result.h"
 #include "trace_option.h"
 
@@ -10,6 +11,24 @@
 
 namespace linnet::cli {
 
+/// Writes what generation finds as it finds it: text, or ids where there is no tokenizer.
+class TokenStream {
+public:
+  explicit TokenStream(bool text) : text(text) {}
+  bool operator()(TokenId id, std::string_view piece);
+
+private:
+  bool text;
+  int64_t count = 0;
+};
+
+/// What is said of a text that ended because the context is full.
+std::string contextText(const ModelConfig &config);
+
+/// Lines from the terminal on standard input, until it ends: each continues the session's text.
+Result<void> converse(OpenModel &open, const GenerateOptions &options);
+
+/// Arrays in, arrays out.
 struct GraphOptions {
   std::string entry;
   std::vector<std::string> input_pairs, output_pairs;

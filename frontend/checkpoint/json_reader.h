@@ -1,0 +1,97 @@
+// Typed fields out of one JSON object of a checkpoint. The first failure sticks.
+#pragma once
+#include "support/error.h"
+#include "support/json.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace linnet {
+
+class JsonReader {
+public:
+  /// `where` starts errors. Both must outlive the reader.
+  JsonReader(const Json &json, const std::string &where) : json(json), where(where) {}
+
+  // A key that is missing or null leaves `out` as it is.
+  void integer(const char *key, int64_t &out, int64_t low, int64_t high) {
+    if (const Json *value = get(key)) wholeNumber(key, *value, "a whole number", out, low, high);
+  }
+  /// A token's id. -1 counts as none, and so does kUnnamedId if the vocabulary lacks it.
+  void id(const char *key, std::optional<int64_t> &out, int64_t vocab_size) {
+    std::vector<int64_t> found;
+    const Json *value = get(key);
+    if (value) addId(key, *value, "a whole number", found, vocab_size);
+    if (!found.empty()) out = found.front();
+  }
+  /// One id or a list of them; each as id() reads it, without repeats.
+  void ids(const char *key, std::vector<int64_t> &out, int64_t vocab_size) {
+    const Json *value = get(key);
+    if (!value) return;
+    out.clear();
+    if (!value->is_array()) return addId(key, *value, kIds, out, vocab_size);
+    for (const Json &one : *value) addId(key, one, kIds, out, vocab_size);
+  }
+  void boolean(const char *key, bool &out) {
+    if (const Json *value = get(key))
+      value->is_boolean() ? void(out = value->get<bool>()) : fail(key, "true or false");
+  }
+  /// `expected` says what `fits` asks for.
+  template <class Fits> void number(const char *key, double &out, const char *expected, Fits fits) {
+    const Json *value = get(key);
+    if (!value) return;
+    if (!value->is_number()) return fail(key, "a number");
+    out = value->get<double>();
+    if (!std::isfinite(out) || !fits(out)) fail(key, expected);
+  }
+  void text(const char *key, std::string &out) {
+    if (const Json *value = get(key))
+      value->is_string() ? void(out = value->get<std::string>()) : fail(key, "a string");
+  }
+  void fail(const char *key, const char *expected) {
+    if (failure) return;
+    failure =
+        errorf("{}: {} is expected to be {}, found {}", where, key, expected, json[key].dump().substr(0, 60));
+  }
+  const std::optional<Error> &error() const { return failure; }
+
+private:
+  static constexpr const char *kIds = "a token id or a list of token ids";
+  /// What transformers writes for GPT-2 if nobody named a token.
+  static constexpr int64_t kUnnamedId = 50256;
+
+  const Json *get(const char *key) const {
+    auto found = json.find(key);
+    return failure || found == json.end() || found->is_null() ? nullptr : &*found;
+  }
+  void wholeNumber(const char *key, const Json &value, const char *expected, int64_t &out, int64_t low,
+                   int64_t high) {
+    if (!value.is_number_integer()) return fail(key, expected);
+    if (value.is_number_unsigned() && value.get<uint64_t>() > static_cast<uint64_t>(high))
+      return range(key, low, high);
+    out = value.get<int64_t>();
+    if (out < low || out > high) range(key, low, high);
+  }
+  void addId(const char *key, const Json &value, const char *expected, std::vector<int64_t> &out,
+             int64_t vocab_size) {
+    if (value == kUnnamedId && vocab_size <= kUnnamedId) return;
+    int64_t id = -1;
+    wholeNumber(key, value, expected, id, -1, vocab_size - 1);
+    if (!failure && id >= 0 && std::find(out.begin(), out.end(), id) == out.end()) out.push_back(id);
+  }
+  void range(const char *key, int64_t low, int64_t high) {
+    if (failure) return;
+    failure = errorf("{}: {} is expected to be from {} to {}, found {}", where, key, low, high,
+                     json[key].dump().substr(0, 60));
+  }
+
+  const Json &json;
+  const std::string &where;
+  std::optional<Error> failure;
+};
+
+} // namespace linnet
