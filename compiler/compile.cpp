@@ -210,7 +210,7 @@ private:
   Result<void> addProgram(const TargetSpec &target, fb::MetadataT &metadata, ArtifactWriter &writer) {
     LINNET_ASSIGN(auto module, plan(target));
     if (dump) LINNET_TRY(dump->planned(*module));
-    removeFolders(*module);                       // here: errors up to here name the whole path
+    removeFolders(*module); // here: errors up to here name the whole path
     CountingSink sink(writer, weightBytes(*module), options);
     auto lowered = timed("lower to " + target.name,
                          [&] { return lowerTo(target, *module, *input.weights, sink, listener()); });
