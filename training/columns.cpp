@@ -197,8 +197,7 @@ std::optional<Columns> columnsWithoutHeader(const std::vector<DelimitedRow> &row
   columns.text = 0;
   if (first.size() == 1) return columns;
   size_t left = distinct(rows, 0), right = distinct(rows, 1);
-  if (left == right) return std::nullopt;
-  size_t label = left < right ? 0 : 1;
+  size_t label = left <= right ? 0 : 1;
   columns.text = 1 - label;
   if (options.labels) columns.label = label;
   return columns;

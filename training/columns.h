@@ -33,7 +33,8 @@ struct Table {
 /// Reads the first row as names (see columnsByName). There is no header in two cases:
 ///   - options.text_column and options.label_column are numbers, from 1, and no column has such a name;
 ///   - the first row has no known name, and one of its fields occurs again in its column, as a label does.
-///     The file then has at most two columns. The column with fewer distinct fields holds the labels.
+///     The file then has at most two columns. The column with fewer distinct fields holds the
+///     labels, the first one if they have the same number.
 /// Any other file without known names is an error. `rows` is not empty.
 Result<Table> columnsOf(const std::vector<DelimitedRow> &rows, const ReadOptions &options,
                         const std::string &where);

@@ -125,8 +125,11 @@ class Classify(TestCase):
         self.close_to([found["probabilities"][name] for name in "ab"], [0.9617, 0.9633])
         folder = fresh("several")
         (folder / "t.jsonl").write_text('{"text": "good", "label": "a"}\n')
-        self.fails("classify", self.MODELS / "multi_label", "--file", folder / "t.jsonl", "--labels", says="several labels at once")
-        self.fails("classify", self.MODELS / "one_label", "--file", folder / "t.jsonl", "--labels", says="gives scores")
+        done = linnet("classify", self.MODELS / "multi_label", "--file", folder / "t.jsonl", "--labels")
+        self.assertEqual((done.code, done.raw), (1, b""))
+        self.assertIn("several labels at once", done.err.splitlines()[-1])
+        done = linnet("classify", self.MODELS / "one_label", "--file", folder / "t.jsonl", "--labels")
+        self.assertIn("gives scores", done.err.splitlines()[-1])
         self.assertRegex(self.succeeds("classify", self.MODELS / "multi_label", "--file", folder / "t.jsonl").out,
                          r'a, b +0\.96\d\d, 0\.96\d\d +"good"')
 

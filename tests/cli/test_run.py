@@ -90,7 +90,7 @@ class Run(TestCase):
 
     def test_prompt_from_standard_input(self):
         options = ["--max-new-tokens", 5, "--json"]
-        told = self.succeeds("run", tiny_artifact(), "--prompt", "Hallo, Welt!\n", *options).json["ids"]
+        told = self.succeeds("run", tiny_artifact(), "--prompt", "Hallo, Welt!", *options).json["ids"]
         read = self.succeeds("run", tiny_artifact(), "--prompt", "-", *options, stdin="Hallo, Welt!\n").json["ids"]
         self.assertEqual(told, read)
         piped = self.succeeds("run", tiny_artifact(), "--ids", "-", *options, stdin="[1, 2, 3]\n").json["ids"]

@@ -34,7 +34,7 @@ class Marks(TestCase):
 
     def test_a_mark_in_records(self):
         make("init", "--preset", "tiny", "--labels", "ham,spam", FOLDER / "marks-classifier")
-        for name, content in (("a.tsv", b"ham\tcome home\nspam\tWIN CASH\n"), ("a.csv", b"label,text\nham,come home\n"),
+        for name, content in (("a.tsv", b"label\ttext\nham\tcome home\nspam\tWIN CASH\n"), ("a.csv", b"label,text\nham,come home\n"),
                               ("a.jsonl", b'{"text": "come home"}\n'), ("a.json", b'[{"text": "come home"}]')):
             with self.subTest(name=name):
                 self.same(self.files(name, content), "classify", FOLDER / "marks-classifier", "--file", None, "--json")

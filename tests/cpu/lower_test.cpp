@@ -196,7 +196,8 @@ TEST_CASE("the dump shows each kernel's IR and the assembly") {
     seen.push_back(isa.name + " " + std::string(kernel) + "." + std::string(what));
   };
   REQUIRE(compile(kTwoLayers, options).ok());
-  CHECK(seen == std::vector<std::string>{"x86-64 matmul_f32_panel16x64_k64_n64.ll", "x86-64 kernels.s"});
+  CHECK(seen == std::vector<std::string>{"x86-64 matmul_f32_panel16x64_k64_n64.ll", "x86-64 kernels.module",
+                                         "x86-64 kernels.s"});
 }
 
 TEST_CASE("what the target cannot do is refused by op and location") {

@@ -162,5 +162,7 @@ TEST_CASE("classify says what it cannot do") {
   CHECK(language.session->logits("ab")->values == toyLogits(language.toy, bytes("ab")));
 
   fake().scores_nan = true;
-  CHECK(message(t.session->classify("a")) == "text 0: the score of 'eggs' is NaN");
+  CHECK(message(t.session->classify("a")) ==
+        "text 0: the score of 'eggs' is nan, expected a finite number; hidden states are finite, so that the "
+        "first such number is in the model's head");
 }

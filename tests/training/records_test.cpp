@@ -113,6 +113,10 @@ TEST_CASE("a file without a header is told by a label that occurs again, or read
   REQUIRE(second.ok());
   CHECK((*second)[1].text == "win now");
   CHECK(said == "file: 3 texts from column 1, labels from column 2 (the file has no header)");
+  auto tie = parseRecords("ham\tcome home\nspam\twin now\nham\tcome home\nspam\twin now\n", "file", options);
+  REQUIRE(tie.ok());
+  CHECK((*tie)[1].label == "spam");
+  CHECK(said == "file: 4 texts from column 2, labels from column 1 (the file has no header)");
   const char *once = "ham\tcome home\nspam\twin now\n"; // may be a header and one record
   CHECK_THAT(failure(once, options), Catch::Matchers::Contains("by number if the file has no header"));
   options.text_column = "2";

@@ -57,7 +57,7 @@ TEST_CASE("a run that begins has its files under its name, and can be resumed") 
     REQUIRE(made->log({{"step", 1}, {"loss", 2.0}}).ok());
   }
   CHECK(std::distance(std::filesystem::directory_iterator(output), {}) == 1);
-  CHECK(*readTextFile(run + "/log.jsonl") == "{\"loss\":2.0,\"step\":1}\n");
+  CHECK(*readTextFile(run + "/log.jsonl") == "{\"step\":1,\"loss\":2.0}\n");
   CHECK_THAT(RunDirectory::create(run, kConfig).error().message,
              Catch::Matchers::Contains("--resume goes on with it"));
   REQUIRE(writeTextFile(run + "/best.safetensors.tmp-0123456789abcdef", "half").ok());

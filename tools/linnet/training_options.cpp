@@ -95,9 +95,8 @@ void TrainingOption::add(CLI::App &command) {
   number(command, "--batch", run.batch, "texts or windows at a time", int64_t(1), int64_t(4096));
   number(command, "--accumulate", run.accumulate, "batches to a step", int64_t(1), int64_t(1) << 20);
   command
-      .add_option(
-          "--seq", run.max_seq,
-          "tokens of a window, most tokens of a text; the n_positions of a new model (default: the model's)")
+      .add_option("--seq", run.max_seq,
+                  "tokens of a window, and a new model's n_positions (default: the model's)")
       ->check(CLI::Range(int64_t(1), int64_t(1) << 24).description(""))
       ->type_name("N");
   number(command, "--epochs", run.epochs, "times through the data", 0.001, 1e6);

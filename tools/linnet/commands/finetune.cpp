@@ -68,9 +68,8 @@ void addFinetune(CLI::App &app, Action &action) {
                    "labels in the order of their ids (default: the model's, or those in the file)")
       ->type_name("A,B,...");
   command
-      ->add_option(
-          "--pooling", run.pooling,
-          "a classifier reads the last or first position, or the mean (default: the model's, or last)")
+      ->add_option("--pooling", run.pooling,
+                   "a classifier reads the last or first position, or the mean (default: the model's)")
       ->check(CLI::IsMember({"last", "mean", "first"}).description(""))
       ->type_name("HOW");
   command

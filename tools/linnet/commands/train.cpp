@@ -40,8 +40,8 @@ void addTrain(CLI::App &app, Action &action) {
   command->add_option("--config", options->init.config, "a config.json instead")->type_name("FILE");
   options->add(*command);
   command->footer(example(
-      "  linnet tokenizer train --vocab-size 300 -o vocabulary text.txt\n"
-      "  linnet train --preset tiny --tokenizer vocabulary --data text.txt --seq 32 --steps 3 -o trained"));
+      "  linnet tokenizer train --vocab-size 300 -o words text.txt\n"
+      "  linnet train --preset tiny --tokenizer words --data text.txt --seq 32 --steps 3 -o trained"));
   command->callback([options, &action] { action = [options] { return execute(*options); }; });
 }
 
