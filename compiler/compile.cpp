@@ -209,15 +209,12 @@ private:
 
   Result<void> addProgram(const TargetSpec &target, fb::MetadataT &metadata, ArtifactWriter &writer) {
     LINNET_ASSIGN(auto module, plan(target));
-    if (dump) LINNET_TRY(dump->planned(*module)); // a dump that cannot be written ends it here
-    removeFolders(*module);                       // here: errors up to here name the whole path
+    if (dump) LINNET_TRY(dump->planned(*module));
+    removeFolders(*module); // here: errors up to here name the whole path
     CountingSink sink(writer, weightBytes(*module), options);
     auto lowered = timed("lower to " + target.name,
                          [&] { return lowerTo(target, *module, *input.weights, sink, listener()); });
-    // By now the module says which commands its ops became.
-    auto drawn = dump ? dump->planned(*module) : Result<void>();
     if (!lowered) return lowered.error();
-    LINNET_TRY(drawn);
     if (dump) dump->writeKernels(*lowered);
     addReport(*module, *lowered);
     metadata.programs.push_back(std::make_unique<fb::ProgramT>(std::move(*lowered)));

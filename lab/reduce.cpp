@@ -352,8 +352,8 @@ private:
     function->removeAttr("linnet.arena_bytes");
     function->removeAttr("linnet.live_bytes");
     for (Operation &op : function.getBody().front())
-      for (StringRef name : {"linnet.slot", "linnet.output", "linnet.places", "linnet.in_place",
-                             "linnet.view", "linnet.working"})
+      for (StringRef name :
+           {"linnet.slot", "linnet.output", "linnet.places", "linnet.in_place", "linnet.view"})
         changed |= bool(op.removeDiscardableAttr(name));
     if (changed) function->getParentOfType<ModuleOp>()->removeAttr("linnet.target");
     return changed;

@@ -50,20 +50,6 @@ SmallVector<Lifetime> lifetimes(func::FuncOp function) {
   return all;
 }
 
-SmallVector<WorkingLifetime> workingLifetimes(func::FuncOp function) {
-  SmallVector<WorkingLifetime> all;
-  const SmallVector<int> ends = groupEnds(function);
-  int at = 0, before = -1; // before: the position of the command before, if it may be done item by item
-  for (Operation &op : function.getBody().front()) {
-    if (isCommand(&op)) {
-      all.push_back({&op, before < 0 ? at : before, ends[at]});
-      before = llvm::isa<MatmulOp, AttentionOp>(op) ? -1 : at; // these are not done item by item
-    }
-    ++at;
-  }
-  return all;
-}
-
 bool canOverwrite(Operation *op, OpResult result, Value base) {
   // cross_entropy_grad reads a row before it writes it, element after element.
   if (!llvm::isa<FusedOp, ElementwiseOpInterface, AdamWOp, CrossEntropyGradOp>(op)) return false;

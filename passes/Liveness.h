@@ -20,14 +20,6 @@ struct Lifetime {
 /// its last op runs.
 llvm::SmallVector<Lifetime> lifetimes(mlir::func::FuncOp function);
 
-/// When the working memory of an op is in use, if it needs any: see passes/Plan.h.
-struct WorkingLifetime {
-  mlir::Operation *op;
-  int first, last;
-};
-/// Of all ops of the entry's one block that compute something.
-llvm::SmallVector<WorkingLifetime> workingLifetimes(mlir::func::FuncOp function);
-
 /// Position of each op in the entry's block.
 llvm::DenseMap<mlir::Operation *, int> positions(mlir::func::FuncOp function);
 

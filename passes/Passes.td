@@ -331,9 +331,6 @@ def PlanMemory : Linnet_Pass<"linnet-plan-memory"> {
     that dies there, when both have the same type and nothing broadcasts. Offsets are assigned largest first into
     the best-fitting gap; of several orders the one with the lowest peak is taken (passes/MemoryPlanner.h).
 
-    Working memory that an op's command needs on the target (a matmul's rows of integers, what workgroups leave to
-    each other) has a slot too: `linnet.working` on the op.
-
     Reason to exist: memory is known before it is needed: the exact peak is a number in the artifact, allocated
     once at load.
 
@@ -343,7 +340,6 @@ def PlanMemory : Linnet_Pass<"linnet-plan-memory"> {
   let options = [Linnet_TargetOption];
   let statistics = [
     Statistic<"num_slots", "slots", "results in the arena">,
-    Statistic<"num_working", "working", "ops with working memory">,
     Statistic<"num_reused", "overwritten", "operands overwritten by an elementwise op">];
 }
 

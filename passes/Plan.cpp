@@ -82,12 +82,6 @@ void placeInSlot(OpResult result, int64_t offset, int64_t size) {
 void placeInOutput(OpResult result, int64_t output) {
   place(result, IntegerAttr::get(IntegerType::get(result.getContext(), 64), output));
 }
-Placement workingMemoryOf(Operation *op) { return fromAttribute(op->getAttr(kWorking)); }
-
-void placeWorkingMemory(Operation *op, int64_t offset, int64_t size) {
-  op->setAttr(kWorking, SlotAttr::get(op->getContext(), offset, size));
-}
-
 void clearPlacement(Operation *op) {
   for (llvm::StringRef name : {kSlot, kOutput, kPlaces, kInPlace, kView}) op->removeAttr(name);
 }

@@ -11,13 +11,6 @@
 //   linnet.view                               (reshape, slice) no memory of its own: some of operand 0's
 //   elements
 //
-// linnet.working = #linnet.slot<offset, size> on an op is memory that its command uses while it runs, and
-// nothing else. It is alive from the command before, if the two may be done item by item, to the end of its
-// group.
-//
-// linnet.commands = [7, 8] on an op are the commands of the program that compute it, which a backend's
-// lowering writes: the last one writes the results.
-//
 // linnet.joined on an op says that it may run in one command with the op before it (ops that compute nothing,
 // isCommand, left out); `linnet-join` writes it. What ops of such a group read is alive until its last op.
 //
@@ -60,8 +53,7 @@ struct Placement {
 };
 Placement placementOf(mlir::Value value);
 
-constexpr llvm::StringLiteral kJoined = "linnet.joined", kWorking = "linnet.working",
-                              kCommands = "linnet.commands";
+constexpr llvm::StringLiteral kJoined = "linnet.joined";
 /// Whether `op` of an entry's block computes something: no view, weight or terminator.
 bool isCommand(mlir::Operation *op);
 
@@ -69,10 +61,7 @@ bool isCommand(mlir::Operation *op);
 /// results.
 void placeInSlot(mlir::OpResult result, int64_t offset, int64_t size);
 void placeInOutput(mlir::OpResult result, int64_t output);
-/// The slot that linnet.working says, or none.
-Placement workingMemoryOf(mlir::Operation *op);
-void placeWorkingMemory(mlir::Operation *op, int64_t offset, int64_t size);
-/// Removes every plan attribute that says where `op`'s results are.
+/// Removes every plan attribute of `op`.
 void clearPlacement(mlir::Operation *op);
 
 /// How a value's elements lie in memory, views and in-place updates followed to `base`, whose placement is an

@@ -2,8 +2,7 @@
 //
 // A place for every result: the function result's own memory for what is returned, a slot of the arena for
 // the rest. Lifetimes follow views and in-place updates to the buffer they are made of. An elementwise result
-// takes over the slot of an operand that dies there. Working memory that the target's commands need has slots
-// too. Offsets come from planMemory.
+// takes over the slot of an operand that dies there. Offsets come from planMemory.
 //
 // Preserves every value. Legal after it: the module is planned, as passes/Plan.h defines it.
 //
@@ -24,11 +23,10 @@ namespace linnet {
 namespace {
 using namespace ir;
 
-/// Values that share one slot, one after the other; or an op's working memory.
+/// Values that share one slot, one after the other.
 struct Buffer {
   Interval interval;
-  SmallVector<Value, 2> values = {};
-  Operation *working = nullptr;
+  SmallVector<Value, 2> values;
 };
 
 class EntryPlanner {
@@ -39,16 +37,13 @@ public:
   LogicalResult run() {
     clear();
     if (failed(placeOutputs()) || failed(gather())) return failure();
-    reserveWorkingMemory();
     std::vector<Interval> intervals;
     for (const Buffer &buffer : buffers) intervals.push_back(buffer.interval);
     auto plan = planMemory(intervals, target.alignment);
     if (!plan) return function.emitError("the sizes of @") << function.getName() << "'s activations overflow";
-    for (auto [buffer, offset] : llvm::zip(buffers, plan->offsets)) {
+    for (auto [buffer, offset] : llvm::zip(buffers, plan->offsets))
       for (Value value : buffer.values)
         placeInSlot(llvm::cast<OpResult>(value), offset, buffer.interval.size);
-      if (buffer.working) placeWorkingMemory(buffer.working, offset, buffer.interval.size);
-    }
     Builder builder(function.getContext());
     function->setAttr("linnet.arena_bytes", builder.getI64IntegerAttr(plan->peak));
     function->setAttr("linnet.live_bytes", builder.getI64IntegerAttr(plan->lower_bound));
@@ -59,8 +54,7 @@ private:
   /// What an earlier plan said; linnet-alias's decisions stay.
   void clear() {
     for (Operation &op : function.getBody().front())
-      for (llvm::StringRef name : {"linnet.slot", "linnet.output", "linnet.places", "linnet.working"})
-        op.removeAttr(name);
+      for (llvm::StringRef name : {"linnet.slot", "linnet.output", "linnet.places"}) op.removeAttr(name);
   }
 
   /// Returned values are computed where the caller reads them. linnet-alias made each an op's own result.
@@ -107,15 +101,6 @@ private:
       counters.add("linnet-plan-memory", "slots");
     }
     return success();
-  }
-
-  void reserveWorkingMemory() {
-    for (const WorkingLifetime &lifetime : workingLifetimes(function)) {
-      const int64_t bytes = target.workingBytes(lifetime.op);
-      if (bytes == 0) continue;
-      buffers.push_back({.interval = {lifetime.first, lifetime.last, bytes}, .working = lifetime.op});
-      counters.add("linnet-plan-memory", "working");
-    }
   }
 
   /// The result goes over an operand's buffer that dies at this op.

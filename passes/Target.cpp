@@ -1,7 +1,6 @@
 #include "passes/Target.h"
 
 #include "ir/Shapes.h"
-#include "passes/WorkingMemory.h"
 
 using namespace mlir;
 
@@ -56,7 +55,6 @@ const TargetDescription kTargets[] = {
      .bf16_lhs = true,
      .views = true,
      .in_place_caches = true,
-     .working_bytes = cpuWorkingBytes,
      .panel = cpuPanel,
      .embed_reads_panels = true,
      .accepts_strided_rows = stridedRows},
@@ -70,7 +68,6 @@ const TargetDescription kTargets[] = {
      .joins = true,
      .decodes = true,
      .fastest_dtypes = {"int4", "int8", "f16", "bf16"}, // bf16 is unpacked to f32, too: no faster, less exact
-     .working_bytes = vulkanWorkingBytes,
      .panel = vulkanPanel,
      .embed_reads_panels = true,
      .accepts_strided_rows = stridedRows},

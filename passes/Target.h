@@ -42,8 +42,6 @@ struct TargetDescription {
   /// token is decoded the fastest with; of equally fast ones what prompts are faster with, then what is more
   /// exact.
   std::vector<std::string> fastest_dtypes = {"int4", "int8", "bf16", "f16"};
-  /// Working memory of an op's command, in bytes at the bounds (passes/WorkingMemory.h).
-  int64_t (*working_bytes)(mlir::Operation *op) = nullptr;
   /// The layout that matmul wants its weights in, by element type; nothing: row-major.
   std::optional<PanelShape> (*panel)(mlir::Type element) = nullptr;
   /// Whether `embed` reads the rows of a table packed for a matmul with transpose_rhs.
@@ -54,7 +52,6 @@ struct TargetDescription {
   std::optional<PanelShape> panelFor(mlir::Type element) const {
     return panel ? panel(element) : std::nullopt;
   }
-  int64_t workingBytes(mlir::Operation *op) const { return working_bytes ? working_bytes(op) : 0; }
   bool acceptsStridedRows(mlir::Operation *op, unsigned operand, int64_t row) const {
     return accepts_strided_rows && accepts_strided_rows(op, operand, row);
   }

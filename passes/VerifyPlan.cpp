@@ -38,7 +38,6 @@ public:
       if (first && op.hasAttr(kJoined)) return nameOf(&op) + " is joined to no op before it";
       first &= !isCommand(&op);
       if (std::string why = checkPlaces(op); !why.empty()) return why;
-      if (std::string why = checkWorkingMemory(op); !why.empty()) return why;
       if (std::string why = checkReads(op); !why.empty()) return why;
     }
     if (std::string why = checkReturns(); !why.empty()) return why;
@@ -89,23 +88,10 @@ private:
     auto bytes = type ? maxBytes(type, function) : std::nullopt;
     if (!bytes) return "has no known largest size";
     if (place.size < *bytes) return fmt::format("needs {} bytes, its slot has {}", *bytes, place.size);
-    return checkSlot(place, "slot");
-  }
-
-  std::string checkSlot(const Placement &place, const char *what) {
-    if (place.offset >= 0 && place.offset % 64 == 0 && place.offset <= arenaBytes(function) - place.size)
-      return "";
-    return fmt::format("has {} [{}, {}) in an arena of {} bytes", what, place.offset,
-                       place.offset + place.size, arenaBytes(function));
-  }
-
-  std::string checkWorkingMemory(Operation &op) {
-    if (!op.hasAttr(kWorking)) return "";
-    const Placement place = workingMemoryOf(&op);
-    if (place.kind != Placement::slot || place.size < 0 || !isCommand(&op))
-      return nameOf(&op) + " cannot have such working memory";
-    const std::string why = checkSlot(place, "working memory");
-    return why.empty() ? "" : nameOf(&op) + " " + why;
+    if (place.offset < 0 || place.offset % 64 || place.offset > arenaBytes(function) - place.size)
+      return fmt::format("has slot [{}, {}) in an arena of {} bytes", place.offset, place.offset + place.size,
+                         arenaBytes(function));
+    return "";
   }
 
   //===- no read of what an update destroyed -----------------------------------------------------------===//
@@ -161,36 +147,21 @@ private:
 
   //===- live slots are disjoint -----------------------------------------------------------------------===//
 
-  /// A slot in use, of a value or (base is null) as an op's working memory.
-  struct Occupied {
-    Placement place;
-    int first, last;
-    Operation *op;
-    Value base;
-    std::string name() const { return (base ? "" : "the working memory of ") + nameOf(op); }
-  };
-
   std::string checkDisjoint() {
-    std::vector<Occupied> all;
-    for (const Lifetime &lifetime : lifetimes(function))
-      if (Placement place = placementOf(lifetime.base); place.kind == Placement::slot)
-        all.push_back({place, lifetime.first, lifetime.last, lifetime.base.getDefiningOp(), lifetime.base});
-    for (const WorkingLifetime &lifetime : workingLifetimes(function))
-      if (Placement place = workingMemoryOf(lifetime.op); place.kind == Placement::slot)
-        all.push_back({place, lifetime.first, lifetime.last, lifetime.op, Value()});
+    auto all = lifetimes(function);
     for (size_t i = 0; i < all.size(); ++i)
       for (size_t j = i + 1; j < all.size(); ++j)
         if (clash(all[i], all[j]))
-          return fmt::format("{} and {} are alive at the same time in overlapping slots", all[i].name(),
-                             all[j].name());
+          return fmt::format("{} and {} are alive at the same time in overlapping slots",
+                             nameOf(all[i].base.getDefiningOp()), nameOf(all[j].base.getDefiningOp()));
     return "";
   }
 
-  static bool clash(const Occupied &a, const Occupied &b) {
-    const Placement &p = a.place, &q = b.place;
+  static bool clash(const Lifetime &a, const Lifetime &b) {
+    Placement p = placementOf(a.base), q = placementOf(b.base);
+    if (p.kind != Placement::slot || q.kind != Placement::slot) return false;
     if (a.last < b.first || b.last < a.first) return false;
     if (p.offset + p.size <= q.offset || q.offset + q.size <= p.offset) return false;
-    if (!a.base || !b.base) return true;
     bool overwrites = a.last == b.first && a.first < b.first && p.offset == q.offset && p.size == q.size;
     auto result = llvm::cast<OpResult>(b.base);
     return !(overwrites && canOverwrite(result.getOwner(), result, a.base));

@@ -124,7 +124,6 @@ Result<void> ModuleLowering::lowerEntry(func::FuncOp function) {
   findServed();
   std::vector<Operation *> group; // a command and those that are joined to it
   auto end = [&]() -> Result<void> {
-    lowered = group;
     auto done = group.size() > 1 ? lowerGroup(group) : group.empty() ? Result<void>() : lower(group[0]);
     group.clear();
     return done;
@@ -141,10 +140,7 @@ Result<void> ModuleLowering::lowerEntry(func::FuncOp function) {
 }
 
 Result<void> ModuleLowering::lowerGroup(const std::vector<Operation *> &group) {
-  for (Operation *op : group) {
-    lowered = {op};
-    LINNET_TRY(lower(op));
-  }
+  for (Operation *op : group) LINNET_TRY(lower(op));
   return {};
 }
 

@@ -203,22 +203,11 @@ std::unique_ptr<fb::CommandT> ModuleLowering::command(const std::vector<Operatio
   return command;
 }
 
-fb::RefT ModuleLowering::workingMemory(Operation *op, uint64_t bytes) {
-  const Placement place = workingMemoryOf(op);
-  const uint64_t planned = place.kind == Placement::slot ? uint64_t(place.size) : 0;
-  if (planned < bytes && !refused)
-    refused = errorAt(op, "the plan has {} bytes of working memory for it, target {} needs {}", planned,
-                      target, bytes);
-  fb::RefT ref;
-  ref.space = fb::Space::arena, ref.offset = uint64_t(place.offset), ref.size = bytes;
-  return ref;
-}
-
-void ModuleLowering::computedByLast() {
-  const auto last = static_cast<int64_t>(out->commands.size()) - 1;
-  for (Operation *op : lowered)
-    if (auto &commands = computed_by[op]; commands.empty() || commands.back() != last)
-      commands.push_back(last);
+uint64_t ModuleLowering::roomBehindPlan(uint64_t bytes) {
+  const uint64_t offset = llvm::alignTo(uint64_t(arenaBytes(entry)), alignment);
+  out->arena_bytes = std::max(out->arena_bytes, offset + bytes);
+  program.arena_bytes = std::max(program.arena_bytes, out->arena_bytes);
+  return offset;
 }
 
 /// Operations and memory traffic of the mathematics: every operand is read and every result written once.
@@ -265,9 +254,6 @@ Result<fb::ProgramT> ModuleLowering::run() {
     if (isEntry(function)) LINNET_TRY(lowerEntry(function));
   if (program.entries.empty())
     return errorf("target {}: the module has no public function to compile", target);
-  if (refused) return *refused;
-  for (const auto &[op, commands] : computed_by)
-    op->setAttr(kCommands, DenseI64ArrayAttr::get(module.getContext(), commands));
   for (const auto &state : program.states) program.state_bytes += llvm::alignTo(state->bytes, alignment);
   LINNET_TRY(addCode(program));
   return std::move(program);

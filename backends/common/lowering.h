@@ -16,7 +16,6 @@
 
 #include <map>
 #include <memory>
-#include <optional>
 #include <vector>
 
 namespace linnet::backend {
@@ -58,7 +57,6 @@ public:
                  BlobSink &blobs)
       : target(std::move(target)), alignment(alignment), module(module), source(weights), blobs(blobs) {}
   virtual ~ModuleLowering() = default;
-  /// Leaves linnet.commands on the module's ops, and no other change.
   Result<fb::ProgramT> run();
 
 protected:
@@ -93,15 +91,11 @@ protected:
   std::unique_ptr<fb::CommandT> command(const std::vector<mlir::Operation *> &group);
   /// The outputs of the entry that alone need what `op` computes; none: a state needs it, too.
   std::vector<uint16_t> servedBy(mlir::Operation *op) const { return served.lookup(op); }
-  void push(std::unique_ptr<fb::CommandT> command) {
-    out->commands.push_back(std::move(command));
-    computedByLast();
-  }
-  /// The ops that are being lowered are computed by the entry's last command, too.
-  void computedByLast();
+  void push(std::unique_ptr<fb::CommandT> command) { out->commands.push_back(std::move(command)); }
 
-  /// The working memory that the plan has for `op`. If that is less than `bytes`, run() ends with an error.
-  fb::RefT workingMemory(mlir::Operation *op, uint64_t bytes);
+  /// Where `bytes` of the arena begin that lie behind the entry's plan: for what a backend keeps from one
+  /// command to the next one only, as all who ask get the same place.
+  uint64_t roomBehindPlan(uint64_t bytes);
 
   const std::string target;
   const uint64_t alignment;
@@ -136,9 +130,6 @@ private:
   llvm::DenseMap<mlir::Operation *, uint32_t> constants;
   fb::EntryT *out = nullptr;
   std::vector<std::pair<fb::Space, uint32_t>> argument_places, result_places;
-  std::vector<mlir::Operation *> lowered; ///< the ops that are being lowered
-  llvm::DenseMap<mlir::Operation *, llvm::SmallVector<int64_t, 2>> computed_by;
-  std::optional<Error> refused;                                    ///< by workingMemory()
   llvm::DenseMap<mlir::Operation *, std::vector<uint16_t>> served; ///< outputs that alone need an op
 };
 

@@ -1,7 +1,6 @@
 // Generators of kernels. See kernel.h for the conventions.
 #pragma once
 #include "backends/cpu/kernel.h"
-#include "passes/WorkingMemory.h"
 
 #include <algorithm>
 #include <optional>
@@ -29,7 +28,7 @@ struct IntegerRows {
   int64_t factorAt() const { return 2 * padded(); } ///< in bytes
   int64_t sumsAt() const { return factorAt() + 4; }
   /// Of a row; never less than the floats it is made of.
-  int64_t bytes() const { return integerRowBytes(k, group); }
+  int64_t bytes() const { return (std::max(sumsAt() + 8 * groups(), 4 * k) + 63) / 64 * 64; }
   bool unsignedBytes() const { return interleave == 4 && groups() == 1; }
   /// Weights of i8 and i4 are made unsigned by adding this.
   int64_t zero() const { return interleave == 8 ? 8 : 128; }

@@ -55,7 +55,6 @@ void Lowering::append(std::unique_ptr<fb::CommandT> made, Call call) {
     };
     add(*open->flops, *made->flops), add(*open->bytes, *made->bytes);
     open_call = inTurn(std::move(open_call), std::move(call), items);
-    computedByLast();
     return;
   }
   settle();

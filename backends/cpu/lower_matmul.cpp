@@ -110,14 +110,17 @@ Result<void> Lowering::lowerPackedMatmul(MatmulOp op) {
   return {};
 }
 
-/// A command of its own before the matmul: a row becomes integers once, not once for each panel. The rows are
-/// the matmul's working memory.
+/// A command of its own before the matmul: a row becomes integers once, not once for each panel. The rows lie
+/// in the arena behind what the plan uses; one matmul at a time needs them.
 fb::RefT Lowering::integerRows(MatmulOp op, const PackedMatmulSpec &spec, const fb::RefT &a) {
   const IntegerRows to = spec.integerRows();
   const RankedTensorType lhs = tensorOf(op.getLhs());
   const Extent m = extentOf(op.getLhs(), 0, lhs.getRank() - 1);
   const int64_t most = maxBytes(lhs, entry).value_or(0) / (to.k * elementBytes(lhs.getElementType()));
-  const fb::RefT rows = workingMemory(op, uint64_t(most * to.bytes()));
+  fb::RefT rows;
+  rows.space = fb::Space::arena;
+  rows.size = uint64_t(most * to.bytes());
+  rows.offset = roomBehindPlan(rows.size);
   auto made = std::make_unique<fb::CommandT>();
   made->op = "matmul.lhs";
   made->location = backend::locationOf(op);

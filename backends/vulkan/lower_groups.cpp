@@ -137,8 +137,7 @@ void Lowering::addArgmax(Group &group, const PackedMatmulSpec &spec, std::vector
   const uint32_t token = group.places.back()[1];
   const auto rows = int64_t(group.call.args[token].ref.size / 4); // at the bounds
   args.push_back(token);
-  args.push_back(
-      addWorking(group.call, group.call.op, rows * spec.w.count() * PackedMatmulSpec::kMostPartsOfPanel * 2));
+  args.push_back(addWorking(group.call, rows * spec.w.count() * PackedMatmulSpec::kMostPartsOfPanel * 2));
   args.push_back(addCounters(group.call, rows));
 }
 

@@ -29,9 +29,10 @@ const std::vector<RankedMatmul> kVariants = {
 };
 
 /// For few rows on GPUs, before these.
+constexpr int64_t kMostRowsOfLanes = 8;
 constexpr RankedMatmul kLanes[] = {
-    {{.kind = MatmulVariant::lanes, .rows = 1, .slices = sharing::kSlices}, 0, 1},
-    {{.kind = MatmulVariant::lanes, .rows = 4, .slices = sharing::kSlices}, 2, sharing::kMostRows},
+    {{.kind = MatmulVariant::lanes, .rows = 1, .slices = 4}, 0, 1},
+    {{.kind = MatmulVariant::lanes, .rows = 4, .slices = 4}, 2, kMostRowsOfLanes},
 };
 
 /// The operands of the variants for CPUs: a binding each, those that are read in fours as texels.
@@ -47,15 +48,14 @@ Operands texelsOf(const PackedMatmulSpec &spec) {
   return where;
 }
 
-/// Workgroups along k.
-uint32_t piecesOf(const PackedMatmulSpec &spec) {
-  return spec.argmax ? 1 : uint32_t(sharing::piecesOfProduct(spec.w.count(), spec.w.k));
-}
-
-/// The product of a call that has one, alone or in a group.
-Operation *productOf(Operation *op, const std::vector<Operation *> &group) {
-  auto found = llvm::find_if(group, [](Operation *each) { return llvm::isa<MatmulOp>(each); });
-  return found == group.end() ? op : *found;
+/// Workgroups along k: where columns are too few to fill a GPU and each has enough to do to be worth its
+/// result's way through memory.
+uint32_t piecesOf(const PackedMatmulSpec &spec, const MatmulVariant &variant) {
+  constexpr int64_t kLeastDepth = 1024;
+  if (spec.argmax || variant.kind != MatmulVariant::lanes) return 1;
+  const int64_t groups = spec.w.count() * variant.slices;
+  return uint32_t(
+      std::max<int64_t>(std::min((kFillingGroups + groups - 1) / groups, spec.w.k / kLeastDepth), 1));
 }
 
 } // namespace
@@ -201,11 +201,10 @@ std::vector<Choice> Lowering::packedMatmulChoices(Call &call, PackedMatmulSpec s
 std::vector<Choice> Lowering::lanesChoices(Call &call, PackedMatmulSpec spec, std::vector<uint32_t> args) {
   if (args.empty()) args.resize(call.args.size()), std::iota(args.begin(), args.end(), 0);
   std::vector<Choice> choices;
-  const uint32_t pieces = piecesOf(spec);
+  const uint32_t pieces = piecesOf(spec, kLanes[0].variant);
   if (pieces > 1) {
-    args.push_back(addWorking(call, productOf(call.op, call.group),
-                              spec.w.count() * spec.w.n_block * sharing::kMostRows * pieces));
-    args.push_back(addCounters(call, spec.w.count() * sharing::kSlices * sharing::kMostRows));
+    args.push_back(addWorking(call, spec.w.count() * spec.w.n_block * kMostRowsOfLanes * pieces));
+    args.push_back(addCounters(call, spec.w.count() * kLanes[0].variant.slices * kMostRowsOfLanes));
   }
   spec.where = where(call, args, true);
   for (RankedMatmul ranked : kLanes) {

@@ -86,15 +86,15 @@ std::vector<Choice> Lowering::attentionChoices(const Call &call, AttentionSpec s
 void Lowering::addInParts(Call &call, AttentionOp op, AttentionSpec spec, std::vector<uint32_t> args,
                           std::vector<Choice> &choices) {
   const auto cache = tensorOf(op.getK());
-  const int64_t heads = cache.getDimSize(1), queries = spec.append ? 1 : sharing::kMostQueries;
+  const int64_t heads = cache.getDimSize(1), queries = spec.append ? 1 : kAttentionTile / 2 - 1;
   const auto room = cache.isDynamicDim(2) ? boundOf(entry, dimName(cache, 2)) : cache.getDimSize(2);
   if (!spec.past || !room || cache.isDynamicDim(1)) return;
-  const int64_t parts = sharing::partsOfAttention(heads, *room);
+  const auto parts = std::min((kFillingGroups + heads - 1) / heads, (*room - 1) / kLeastKeysOfPart + 1);
   if (parts < 2) return;
   const auto batch = int64_t(call.args[args[4]].ref.size / 4); // at the bounds, of past
   const int64_t items = batch * heads * queries;
   spec.parts = uint32_t(parts);
-  args.push_back(addWorking(call, op, items * parts * spec.wordsOfPart()));
+  args.push_back(addWorking(call, items * parts * spec.wordsOfPart()));
   args.push_back(addCounters(call, items));
   spec.where = where(call, args, true);
   auto behind = std::ranges::find_if(

@@ -3,18 +3,10 @@
 // lower_groups.cpp.
 #pragma once
 #include "backends/common/lowering.h"
-#include "backends/vulkan/gradient_kernels.h"
 #include "backends/vulkan/kernels.h"
 #include "backends/vulkan/lower.h"
-#include "passes/WorkingMemory.h"
 
 namespace linnet::vulkan {
-
-// The plan has room for what the kernels share: passes/WorkingMemory.h describes the same sharing.
-static_assert(sharing::kFillingGroups == kFillingGroups && sharing::kLeastKeys == kLeastKeysOfPart &&
-              sharing::kMostQueries == kAttentionTile / 2 - 1 && // more queries are tiled
-              sharing::kMostPartsOfPanel == PackedMatmulSpec::kMostPartsOfPanel &&
-              sharing::kStatistics == AttentionGradSpec::kStatistics);
 
 using backend::commonType;
 using backend::errorAt;
@@ -117,9 +109,8 @@ private:
   /// How the operands lie, or those of `args`: what the kernels must know of it. `alone`: a binding each,
   /// however many they are.
   static Operands where(const Call &call, const std::vector<uint32_t> &args = {}, bool alone = false);
-  /// So many words of the working memory of `op`, one of the call's; so many counters (fb::Space::counter).
-  /// The operand's number.
-  uint32_t addWorking(Call &call, mlir::Operation *op, int64_t words);
+  /// Working memory of so many words; so many counters (fb::Space::counter). The operand's number.
+  uint32_t addWorking(Call &call, int64_t words);
   uint32_t addCounters(Call &call, int64_t count);
   Result<void> emit(const Call &call, std::vector<Choice> choices);
   std::vector<Choice> possible(std::vector<Choice> choices) const;

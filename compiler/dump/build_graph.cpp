@@ -1,19 +1,16 @@
 #include "compiler/dump/build_graph.h"
 
-#include "compiler/dump/commands.h"
 #include "compiler/dump/svg.h"
 #include "ir/Locations.h"
 #include "ir/Shapes.h"
 #include "passes/Plan.h"
 
 #include "llvm/ADT/DenseMap.h"
-#include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/raw_ostream.h"
 
 #include <fmt/format.h>
-#include <map>
 
 using namespace mlir;
 
@@ -140,70 +137,24 @@ std::vector<std::string> bodyOf(FusedOp fused) {
   return lines;
 }
 
-/// The op that a command of several is called after.
-Operation *primaryOf(ArrayRef<Operation *> ops) {
-  for (Operation *op : ops)
-    if (llvm::isa<MatmulOp, AttentionOp>(op)) return op;
-  return ops.back();
-}
-
 class Builder {
 public:
-  explicit Builder(func::FuncOp function) : function(function), commands(commandsOf(function)) {}
+  explicit Builder(func::FuncOp function) : function(function) {}
 
   Graph build() {
     for (BlockArgument argument : function.getArguments())
       if (argument.use_empty()) addInput(argument);
-    gatherTogether();
-    for (Operation &op : function.getBody().front().without_terminator())
-      if (!llvm::isa<ParamOp, ConstantOp>(op)) add(&op);
+    for (Operation &op : function.getBody().front().without_terminator()) {
+      if (llvm::isa<ParamOp, ConstantOp>(op)) continue;
+      for (Value operand : op.getOperands())
+        if (auto argument = llvm::dyn_cast<BlockArgument>(operand)) addInput(argument, &op);
+      addOp(&op);
+    }
     addReturns();
     return std::move(graph);
   }
 
 private:
-  /// Ops that are done by one command, in order.
-  void gatherTogether() {
-    for (Operation &op : function.getBody().front().without_terminator())
-      if (auto found = commands.find(&op); found != commands.end())
-        together[found->second.last].push_back(&op);
-  }
-
-  SmallVector<Operation *> togetherWith(Operation *op) {
-    auto found = commands.find(op);
-    return found == commands.end() ? SmallVector<Operation *>{op} : together[found->second.last];
-  }
-
-  /// With all that it reads before it, and all that is done together with it.
-  void add(Operation *op) {
-    if (!drawn.insert(op).second) return;
-    // A view of what a command keeps to itself is read there only.
-    if (op->hasAttr("linnet.view") && isInside(op->getOperand(0))) return;
-    SmallVector<Operation *> ops = togetherWith(op);
-    for (Operation *each : ops) drawn.insert(each);
-    for (Operation *each : ops)
-      for (Value operand : each->getOperands()) {
-        if (auto argument = llvm::dyn_cast<BlockArgument>(operand)) addInput(argument, each);
-        Operation *from = operand.getDefiningOp();
-        if (from && !llvm::isa<ParamOp, ConstantOp>(from) && !viewOfAny(from, ops)) add(from);
-      }
-    addNode(ops);
-  }
-
-  /// Whether a view is of what one of `ops` computes.
-  static bool viewOfAny(Operation *view, ArrayRef<Operation *> ops) {
-    for (Operation *op = view; op; op = op->getOperand(0).getDefiningOp()) {
-      if (llvm::is_contained(ops, op)) return true;
-      if (!op->hasAttr("linnet.view")) return false;
-    }
-    return false;
-  }
-
-  bool isInside(Value value) const {
-    Operation *from = value.getDefiningOp();
-    return from && drawn.contains(from) && !index.contains(value);
-  }
-
   int64_t bytesOf(Value value) {
     auto type = llvm::dyn_cast<RankedTensorType>(value.getType());
     return type ? maxBytes(type, function).value_or(-1) : -1;
@@ -234,60 +185,28 @@ private:
     addValue(argument);
   }
 
-  void addNode(ArrayRef<Operation *> ops) {
-    Operation *primary = primaryOf(ops);
+  void addOp(Operation *op) {
     GraphNode node;
-    node.kind = kindOf(primary);
-    node.view = primary->hasAttr("linnet.view");
-    if (auto found = commands.find(primary); found != commands.end())
-      node.number = found->second.last, node.first = found->second.first;
-    node.place = placeOf(primary);
+    node.kind = kindOf(op);
+    node.view = op->hasAttr("linnet.view");
+    node.in_place = op->hasAttr("linnet.in_place");
+    if (computes(op)) node.number = next++;
+    node.name = op->getName().stripDialect().str();
+    node.place = placeOf(op);
     node.layer = layerOf(node.place);
-    std::vector<std::string> memory;
-    for (Operation *op : ops) {
-      const std::string name = op->getName().stripDialect().str();
-      node.name += (node.name.empty() ? "" : " + ") + name;
-      if (commands.count(op)) node.first = std::min(node.first, commands.lookup(op).first);
-      describe(op, ops.size() > 1, node);
-      addOperands(op, ops, node);
-      if (const std::string text = memoryOf(op, node); !text.empty())
-        memory.push_back(ops.size() > 1 ? name + ": " + text : text);
-    }
-    node.memory = llvm::join(memory, "; ");
+    node.details = detailsOf(op);
+    if (auto fused = llvm::dyn_cast<FusedOp>(op)) node.body = bodyOf(fused);
+    addOperands(op, node);
+    node.memory = memoryOf(op, node);
     graph.nodes.push_back(std::move(node));
-    for (Operation *op : ops)
-      for (Value result : op->getResults())
-        if (ops.size() == 1 || usedOutside(result, ops)) addValue(result);
+    for (Value result : op->getResults()) addValue(result);
   }
 
-  /// Of several ops each is a line of the body.
-  static void describe(Operation *op, bool several, GraphNode &node) {
-    auto fused = llvm::dyn_cast<FusedOp>(op);
-    std::vector<std::string> details = detailsOf(op), body;
-    if (fused) body = bodyOf(fused);
-    if (!several) {
-      node.details = std::move(details), node.body = std::move(body);
-      return;
-    }
-    const std::string place = placeOf(op), what = llvm::join(details, ", ");
-    node.body.push_back(op->getName().stripDialect().str() + (place.empty() ? "" : " " + place) +
-                        (what.empty() ? "" : " (" + what + ")"));
-    for (const std::string &line : body) node.body.push_back("  " + line);
-  }
-
-  static bool usedOutside(Value value, ArrayRef<Operation *> ops) {
-    return llvm::any_of(value.getUsers(), [&](Operation *user) {
-      if (user->hasAttr("linnet.view")) return usedOutside(user->getResult(0), ops);
-      return !llvm::is_contained(ops, user);
-    });
-  }
-
-  void addOperands(Operation *op, ArrayRef<Operation *> ops, GraphNode &node) {
+  void addOperands(Operation *op, GraphNode &node) {
     for (auto [i, operand] : llvm::enumerate(op->getOperands())) {
       std::string role = roleOf(op, operand);
-      if (kindOf(op) == GraphNode::fused) role = i < 26 ? std::string(1, static_cast<char>('a' + i)) : "";
+      if (node.kind == GraphNode::fused) role = i < 26 ? std::string(1, static_cast<char>('a' + i)) : "";
       Operation *from = operand.getDefiningOp();
-      if (from && viewOfAny(from, ops)) continue; // stays inside of the command
       if (auto param = llvm::dyn_cast_or_null<ParamOp>(from)) {
         std::string line = fmt::format("{} {}, {}", param.getName().str(), typeText(param.getType()),
                                        bytesText(bytesOf(operand)));
@@ -303,17 +222,14 @@ private:
       auto same = llvm::find_if(node.uses, [&](const GraphUse &use) { return use.value == found->second; });
       if (same == node.uses.end())
         node.uses.push_back({found->second, role});
-      else if (!role.empty() && !same->role.empty() && same->role != role)
+      else if (!role.empty() && !same->role.empty())
         same->role += ", " + role;
     }
   }
 
   std::string memoryOf(Operation *op, GraphNode &node) {
-    if (op->hasAttr("linnet.view")) return "";
-    if (op->hasAttr("linnet.in_place")) {
-      node.in_place = true;
-      return "in place, in its operand's buffer";
-    }
+    if (node.view) return "";
+    if (node.in_place) return "in place, in its operand's buffer";
     std::vector<std::string> places;
     for (OpResult result : op->getResults()) {
       Placement place = placementOf(result);
@@ -324,8 +240,6 @@ private:
       places.push_back(
           fmt::format("arena {} + {}{}", place.offset, place.size, over ? ", over its operand" : ""));
     }
-    if (Placement place = workingMemoryOf(op); place.kind == Placement::slot)
-      places.push_back(fmt::format("working memory {} + {}", place.offset, place.size));
     return llvm::join(places, "; ");
   }
 
@@ -351,11 +265,9 @@ private:
   }
 
   func::FuncOp function;
-  llvm::DenseMap<Operation *, Commands> commands;
-  std::map<int, SmallVector<Operation *>> together; ///< by their last command
-  llvm::DenseSet<Operation *> drawn;
   Graph graph;
   llvm::DenseMap<Value, int> index;
+  int next = 0;
 };
 
 std::string boundsText(func::FuncOp function) {
@@ -374,6 +286,11 @@ std::string boundsText(func::FuncOp function) {
 }
 
 } // namespace
+
+bool computes(Operation *op) {
+  return !llvm::isa<ParamOp, ConstantOp>(op) && !op->hasAttr("linnet.view") &&
+         !op->hasTrait<OpTrait::IsTerminator>();
+}
 
 std::string typeText(Type type) {
   auto tensor = llvm::dyn_cast<RankedTensorType>(type);

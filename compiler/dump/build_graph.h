@@ -9,6 +9,9 @@ namespace linnet::dump {
 /// `stage` goes into the title: "as read", "as planned for cpu".
 Graph graphOf(mlir::func::FuncOp function, const std::string &stage);
 
+/// Whether the op is numbered: everything but params, constants, views and the terminator. Where ops share a
+/// command, or one needs several, commands have other numbers.
+bool computes(mlir::Operation *op);
 /// "batch×seq×768 f32", with the layout where it is not row-major.
 std::string typeText(mlir::Type type);
 /// Names inside of the op's location, the fused ones with " + " between, three at most; or file:line.

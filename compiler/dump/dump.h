@@ -54,7 +54,7 @@ public:
                                                              const std::vector<PhaseTime> &phases);
   /// The pass behind those that afterPass() has seen: it left no module.
   void crashed(const std::string &pass, const std::string &how);
-  /// The graphs and the plans of the module as the backend lowered it, or tried to. The first error so far,
+  /// The graphs and the plans of the module as it goes to the backend. The first error so far,
   /// of any file.
   Result<void> planned(mlir::ModuleOp module);
   /// A kernel's text for one level of a target ("ll", "s"), collected until writeKernels().

@@ -19,22 +19,20 @@ struct GraphUse {
   std::string role; ///< "residual", "q", "cache"; empty where an op has one operand or all are alike
 };
 
-/// What is done by commands of its own, one op or several, or an input. Weights and constants are lines in
-/// the op that reads them; what an entry returns is a line in the op that computes it.
+/// An op or an input. Weights and constants are lines in the op that reads them; what an entry returns is a
+/// line in the op that computes it.
 struct GraphNode {
   enum Kind { input, state, matmul, attention, norm, fused, lookup, move, other };
   Kind kind = other;
-  int number = -1;   ///< of its last command, in program order; -1 for inputs and for views
-  int first = -1;    ///< of its first command, if there are several
-  std::string name;  ///< "matmul", "layer_norm + matmul"; of an input its name
+  int number = -1;   ///< of the command, in program order; -1 for inputs and for views
+  std::string name;  ///< "matmul"; of an input its name
   std::string place; ///< "h.0.attn.c_attn", where the location says so
   std::string layer; ///< "h.0", or empty
-  std::vector<std::string> details, weights, body,
-      returns;                ///< body: ops of a fused region or a command, one a line
-  std::string memory;         ///< where the plan puts the result
-  bool view = false;          ///< no memory of its own
-  bool in_place = false;      ///< writes over an operand
-  std::vector<GraphUse> uses; ///< each value once
+  std::vector<std::string> details, weights, body, returns; ///< body: ops of a fused region, one a line
+  std::string memory;                                       ///< where the plan puts the result
+  bool view = false;                                        ///< no memory of its own
+  bool in_place = false;                                    ///< writes over an operand
+  std::vector<GraphUse> uses;                               ///< each value once
   std::vector<int> results;
 };
 

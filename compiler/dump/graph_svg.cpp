@@ -194,10 +194,7 @@ const char *nameOf(GraphNode::Kind kind) {
 std::string titleOf(const GraphNode &node) {
   if (node.kind == GraphNode::input) return "input " + shortened(node.name, 40);
   if (node.kind == GraphNode::state) return "state " + shortened(node.name, 40);
-  const bool several = node.first >= 0 && node.first < node.number;
-  std::string text = node.number < 0 ? ""
-                     : several       ? fmt::format("#{}-{} ", node.first, node.number)
-                                     : fmt::format("#{} ", node.number);
+  std::string text = node.number < 0 ? "" : fmt::format("#{} ", node.number);
   text += node.name;
   if (!node.place.empty()) text += fmt::format(" {}", shortened(node.place, 44));
   return text;

@@ -1,7 +1,6 @@
 #include "compiler/dump/plan_picture.h"
 
 #include "compiler/dump/build_graph.h"
-#include "compiler/dump/commands.h"
 #include "compiler/dump/svg.h"
 #include "ir/Shapes.h"
 #include "passes/Liveness.h"
@@ -19,13 +18,13 @@ using namespace mlir;
 namespace linnet::dump {
 namespace {
 
-/// A buffer in the arena, commands `first` to `last`.
+/// A buffer in the arena, ops `first` to `last`.
 struct Buffer {
   int first, last;
   int64_t offset, size;
   GraphNode::Kind kind;
   std::string name, place, type;
-  int overwritten_by = -1; ///< the buffer whose command writes over this one in place, at `last`
+  int overwritten_by = -1; ///< the buffer whose op writes over this one in place, at `last`
   bool overwrites = false;
 };
 
@@ -35,8 +34,8 @@ struct Totals {
 
 struct Plan {
   std::vector<Buffer> buffers;
-  std::vector<std::string> layers; ///< of each command
-  std::vector<int64_t> live;       ///< bytes alive at each command
+  std::vector<std::string> layers; ///< of each op
+  std::vector<int64_t> live;       ///< bytes alive at each op
   int64_t arena = 0, bound = 0;
   Totals totals;
 };
@@ -46,9 +45,8 @@ public:
   explicit PlanReader(func::FuncOp function) : function(function) {}
 
   Plan read() {
-    numberCommands();
+    numberOps();
     for (const Lifetime &lifetime : lifetimes(function)) add(lifetime);
-    for (const WorkingLifetime &lifetime : workingLifetimes(function)) add(lifetime);
     chain();
     plan.arena = arenaBytes(function), plan.bound = liveBytes(function);
     addLive();
@@ -57,18 +55,12 @@ public:
   }
 
 private:
-  /// Positions in the block count params and views too; a position stands for the last command up to there.
-  void numberCommands() {
-    const llvm::DenseMap<Operation *, Commands> commands = commandsOf(function);
-    int last = 0;
+  /// Positions in the block count params and views too; a position stands for the last op that computes up to
+  /// there.
+  void numberOps() {
     for (Operation &op : function.getBody().front()) {
-      if (auto found = commands.find(&op); found != commands.end()) {
-        last = std::max(last, found->second.last);
-        plan.layers.resize(static_cast<size_t>(last) + 1);
-        for (int number = found->second.first; number <= found->second.last; ++number)
-          plan.layers[static_cast<size_t>(number)] = layerOf(placeOf(&op));
-      }
-      command.push_back(last);
+      if (computes(&op)) plan.layers.push_back(layerOf(placeOf(&op)));
+      command.push_back(static_cast<int>(plan.layers.size()) - 1);
     }
   }
 
@@ -82,19 +74,13 @@ private:
                             typeText(lifetime.base.getType())});
   }
 
-  void add(const WorkingLifetime &lifetime) {
-    const Placement place = workingMemoryOf(lifetime.op);
-    if (place.kind != Placement::slot || place.size == 0) return;
-    plan.buffers.push_back({command[lifetime.first], command[lifetime.last], place.offset, place.size,
-                            GraphNode::other, "working memory", placeOf(lifetime.op), "any"});
-  }
-
   void chain() {
-    // In the order of their ops; both may be of one command.
-    for (size_t f = 0; f < plan.buffers.size(); ++f)
-      for (size_t i = f + 1; i < plan.buffers.size(); ++i) {
-        Buffer &from = plan.buffers[f], &to = plan.buffers[i];
-        if (to.first != from.last || to.offset != from.offset || to.size != from.size) continue;
+    for (Buffer &from : plan.buffers)
+      for (size_t i = 0; i < plan.buffers.size(); ++i) {
+        Buffer &to = plan.buffers[i];
+        if (to.first != from.last || to.first <= from.first || to.offset != from.offset ||
+            to.size != from.size)
+          continue;
         from.overwritten_by = static_cast<int>(i);
         to.overwrites = true;
       }
@@ -148,7 +134,7 @@ public:
     for (size_t i = 0; i < plan.buffers.size(); ++i) drawBuffer(i);
     liveChart();
     peakLines();
-    commandAxis();
+    opAxis();
     return svg.finish(std::max(kLeft + width + kRight, 900.0), kTop + kHeight + kBottom,
                       "memory plan of @" + entry);
   }
@@ -170,7 +156,7 @@ private:
                             : "lower bound (the largest live set) " + bytesText(plan.bound);
     svg.text(24, 50,
              fmt::format("arena {}, {}; {} and {}", bytesText(plan.arena), bound,
-                         counted(plan.buffers.size(), "buffer"), counted(plan.layers.size(), "command")),
+                         counted(plan.buffers.size(), "buffer"), counted(plan.layers.size(), "op")),
              11);
     svg.text(24, 66,
              fmt::format(
@@ -220,7 +206,7 @@ private:
     svg.text(24, kTop - 28, kAxis, 10);
   }
 
-  void commandAxis() {
+  void opAxis() {
     double base = kTop + kHeight;
     svg.line(kLeft, base, kLeft + width, base, R"(stroke="#57606a")");
     int every = step >= 22 ? 1 : 5;
@@ -229,22 +215,21 @@ private:
       svg.text(x(static_cast<int>(i)) + (step - textWidth(label, 9)) / 2, base + 14, label, 9);
     }
     svg.text(kLeft, base + 34,
-             "command (its number in the graph); a buffer lives from the command that writes it to the last "
+             "op (its number in the graph); a buffer lives from the op that writes it to the last "
              "that reads it",
              10);
   }
 
   void drawBuffer(size_t i) {
     const Buffer &buffer = plan.buffers[i];
-    // What is overwritten in place ends where the next begins: the last command reads and writes each
+    // What is overwritten in place ends where the next begins: the last op reads and writes each
     // element.
     int end = buffer.last + (buffer.overwritten_by >= 0 ? 0 : 1);
     Svg::Box box{x(buffer.first), y(buffer.offset + buffer.size), step * (end - buffer.first),
                  y(buffer.offset) - y(buffer.offset + buffer.size)};
-    std::string tooltip =
-        fmt::format("#{} {} {}\n{}\n{} bytes ({}) at offset {}\nalive from command {} to {}", buffer.first,
-                    buffer.name, buffer.place, buffer.type, buffer.size, bytesText(buffer.size),
-                    buffer.offset, buffer.first, buffer.last);
+    std::string tooltip = fmt::format("#{} {} {}\n{}\n{} bytes ({}) at offset {}\nalive from op {} to {}",
+                                      buffer.first, buffer.name, buffer.place, buffer.type, buffer.size,
+                                      bytesText(buffer.size), buffer.offset, buffer.first, buffer.last);
     if (buffer.overwrites) tooltip += "\nwritten over its operand, in place";
     svg.rect(
         box,
@@ -305,8 +290,7 @@ private:
       const std::string label = bytesText(at);
       svg.text(kLeft - 8 - textWidth(label, 10), height(at) + 3.5, label, 10);
     }
-    svg.text(kLeft, kLiveTop - 14, "bytes alive at each command; the largest is the lower bound of any plan",
-             10);
+    svg.text(kLeft, kLiveTop - 14, "bytes alive at each op; the largest is the lower bound of any plan", 10);
   }
 
   void peakLines() {
