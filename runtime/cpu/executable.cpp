@@ -10,8 +10,23 @@
 #include <cstring>
 #include <functional>
 #include <omp.h>
+#include <utility>
 
 namespace linnet::cpu {
+namespace {
+
+constexpr uint64_t kCacheLine = 64;
+
+// Rows or columns of a slice: two slices a thread, so that a thread that lost its core for a while leaves one to
+// the others. More slices pack the other operand more often.
+int64_t sliceFor(int64_t extent, int threads) {
+  constexpr int64_t kBlock = 32; // a multiple of the library's vectors
+  const int64_t slices = threads > 1 ? 2 * int64_t(threads) : 1;
+  const int64_t size = (extent + slices - 1) / slices;
+  return std::max<int64_t>((size + kBlock - 1) / kBlock * kBlock, kBlock);
+}
+
+} // namespace
 
 Result<void> CpuExecutable::readState(std::string_view name, std::span<std::byte> to) {
   LINNET_ASSIGN(uint32_t i, findState(program, name, to.size()));
@@ -78,14 +93,13 @@ CpuExecutable::Task CpuExecutable::plan(const Step &step, std::span<const int64_
     task.m = evaluate(step.gemm->m(), values), task.k = evaluate(step.gemm->k(), values);
     task.n = evaluate(step.gemm->n(), values);
     constexpr double kWorthwhile = 1 << 18; // multiply-adds; below, a call costs more than it saves
-    task.library = double(task.m) * double(task.k) * double(task.n) >= kWorthwhile &&
-                   library->supports(shapeOf(step, task));
+    task.library =
+        double(task.m) * double(task.k) * double(task.n) >= kWorthwhile && takenByLibrary(step, task);
     return task;
   }
   task.m = amount;
   task.items = amount ? step.panels : 0;
-  task.library = step.library && amount > step.crossover;
-  if (task.library) task.library = library->supports(shapeOf(step, task));
+  task.library = step.library && amount > step.crossover && takenByLibrary(step, task);
   return task;
 }
 
@@ -98,71 +112,93 @@ MatmulShape CpuExecutable::shapeOf(const Step &step, const Task &task) {
   return shape;
 }
 
-// Runs of generated kernels share one piece of work for the threads. The library brings OpenMP's, which spin
-// for milliseconds behind its calls and would keep others from their processors: where it is called, they do
-// all. So they do where OpenMP was told which processors they are bound to.
+// Cuts a matmul into slices of rows or columns that threads claim like other work. False where the library
+// has nothing fast for them.
+bool CpuExecutable::takenByLibrary(const Step &step, Task &task) {
+  const MatmulShape whole = shapeOf(step, task);
+  Task sliced = task;
+  sliced.along = whole.plain && whole.n > whole.m ? Along::Columns : Along::Rows;
+  sliced.items = sliced.along == Along::Rows ? whole.m : whole.n;
+  sliced.grain = sliceFor(sliced.items, threads);
+  const int64_t rest = sliced.items % sliced.grain;
+  for (int64_t size : {std::min(sliced.items, sliced.grain), rest})
+    if (size && !libraries[0].supports(slicedShape(whole, sliced.along, size))) return false;
+  task = sliced;
+  return true;
+}
+
+Result<uint64_t> CpuExecutable::libraryScratch(const Step &step, const Task &task) {
+  uint64_t bytes = 0;
+  for (int64_t size : {std::min(task.items, task.grain), task.items % task.grain}) {
+    if (!size) continue;
+    LINNET_ASSIGN(uint64_t need,
+                  libraries[0].scratchBytes(slicedShape(shapeOf(step, task), task.along, size)));
+    bytes = std::max(bytes, need);
+  }
+  return (bytes + kCacheLine - 1) / kCacheLine * kCacheLine;
+}
+
+// All commands of an entry are one piece of work for the threads. They are those of the pool; where OpenMP
+// was told which processors its threads are bound to, they are OpenMP's.
 Result<void> CpuExecutable::execute(int entry, std::span<const int64_t> values,
                                     const std::vector<bool> &wanted) {
   const CompiledEntry &compiled = entries[static_cast<size_t>(entry)];
-  size_t count = compiled.steps.size();
-  bool openmp = omp_get_proc_bind() != omp_proc_bind_false;
+  const size_t count = compiled.steps.size();
+  uint64_t need = 0;
   for (size_t i = 0; i < count; ++i) {
     const Step &step = compiled.steps[i];
     tasks[i] = serves(step.only_for, wanted) ? plan(step, values) : Task(); // no items
     if (step.matmul) tasks[i].dims = &tasks[i].m;
-    openmp |= tasks[i].library;
+    if (!tasks[i].library) continue;
+    LINNET_ASSIGN(uint64_t bytes, libraryScratch(step, tasks[i]));
+    need = std::max(need, bytes);
   }
-  int64_t start = profiler ? profileNow() : 0;
-  if (profiler) stamps.clear();
-  for (size_t i = 0; i < count;) {
-    if (tasks[i].library) {
-      int64_t begin = profiler ? profileNow() : 0;
-      LINNET_TRY(runLibrary(compiled.steps[i], tasks[i]));
-      if (profiler) stamps.note(0, i, begin, profileNow());
-      ++i;
-      continue;
-    }
-    size_t last = i;
-    while (last < count && !tasks[last].library) ++last;
-    runKernels(compiled, i, last, openmp);
-    i = last;
+  if (need > thread_scratch) { // more than for more rows: rare, and paid once
+    LINNET_ASSIGN(scratch,
+                  Reservation::allocate(need * static_cast<uint64_t>(threads), "working memory of matmuls"));
+    thread_scratch = need;
   }
-  if (profiler) report(compiled, values, start, profileNow());
-  return {};
-}
-
-void CpuExecutable::runKernels(const CompiledEntry &entry, size_t first, size_t last, bool openmp) {
-  auto share = profiler ? &CpuExecutable::runShare<true> : &CpuExecutable::runShare<false>;
   const int64_t begin = profileNow();
+  if (profiler) stamps.clear();
   const int size = team.size(begin);
-  for (size_t i = first; i < last; ++i) progress[i].reset(size);
-  if (size == 1) return (this->*share)(entry, first, last, 0, 1);
+  for (size_t i = 0; i < count; ++i) progress[i].reset(size);
+  auto share = profiler ? &CpuExecutable::runShare<true> : &CpuExecutable::runShare<false>;
   std::atomic<int64_t> waited{0};
   auto work = [&](int thread) {
     const int64_t before = Team::waited();
-    (this->*share)(entry, first, last, thread, size);
+    (this->*share)(compiled, thread, size);
     waited.fetch_add(Team::waited() - before, std::memory_order_relaxed);
   };
-  if (openmp) {
+  if (size == 1) {
+    (this->*share)(compiled, 0, 1);
+  } else if (omp_get_proc_bind() != omp_proc_bind_false) {
 #pragma omp parallel num_threads(size)
     work(omp_get_thread_num());
   } else {
     pool.run(size, spins, std::ref(work)); // by reference: no memory is taken for what it captures
   }
-  team.worked(waited.load(std::memory_order_relaxed), begin, profileNow());
+  if (size > 1) team.worked(waited.load(std::memory_order_relaxed), begin, profileNow());
+  if (failed) {
+    Error error = *std::exchange(failed, std::nullopt);
+    return error;
+  }
+  if (profiler) report(compiled, values, begin, profileNow());
+  return {};
 }
 
-// One thread's part of commands [first, last): of each it claims pieces, contiguous items in multiples of the
-// grain, until none is left. A few pieces a thread, so that a slower one takes fewer. Stamped, it notes when
-// it began and ended its pieces, and nothing where it found none left.
-template <bool kStamped>
-void CpuExecutable::runShare(const CompiledEntry &entry, size_t first, size_t last, int thread, int team) {
+// One thread's part of all commands: of each it claims pieces, contiguous items in multiples of the grain,
+// until none is left. A few pieces a thread, so that a slower one takes fewer; a slice of the library's is a
+// piece for any team. Stamped, it notes when it began and ended its pieces, and nothing where it found none
+// left.
+template <bool kStamped> void CpuExecutable::runShare(const CompiledEntry &entry, int thread, int team) {
   constexpr int64_t kPiecesPerThread = 4;
-  for (size_t i = first; i < last; ++i) {
+  for (size_t i = 0; i < entry.steps.size(); ++i) {
     const Step &step = entry.steps[i];
     const Task &task = tasks[i];
     int64_t grains = task.items / task.grain + (task.items % task.grain != 0);
-    int64_t pieces = team == 1 ? std::min<int64_t>(grains, 1) : std::min(grains, team * kPiecesPerThread);
+    int64_t pieces = task.library ? grains
+                     : team == 1  ? std::min<int64_t>(grains, 1)
+                                  : std::min(grains, team * kPiecesPerThread);
     auto count = static_cast<uint32_t>(pieces);
     auto self = static_cast<uint32_t>(thread), all = static_cast<uint32_t>(team);
     int64_t started = kStamped ? profileNow() : 0;
@@ -170,7 +206,10 @@ void CpuExecutable::runShare(const CompiledEntry &entry, size_t first, size_t la
     for (uint32_t piece; (piece = progress[i].claim(self, all, count)) < count;) {
       int64_t begin = partBegin(grains, pieces, piece) * task.grain;
       int64_t end = std::min(partBegin(grains, pieces, piece + 1) * task.grain, task.items);
-      step.kernel(task.dims, step.args.data(), begin, end);
+      if (task.library)
+        runLibrary(step, task, thread, begin, end);
+      else
+        step.kernel(task.dims, step.args.data(), begin, end);
       if (kStamped) ended = profileNow(); // before others may go on to the next command
       progress[i].finish(count);
     }
@@ -179,14 +218,16 @@ void CpuExecutable::runShare(const CompiledEntry &entry, size_t first, size_t la
   }
 }
 
-Result<void> CpuExecutable::runLibrary(const Step &step, const Task &task) {
-  MatmulShape shape = shapeOf(step, task);
-  LINNET_ASSIGN(uint64_t need, library->scratchBytes(shape));
-  if (need > scratch.size()) { // more than for more rows: rare, and paid once
-    LINNET_ASSIGN(scratch, Reservation::allocate(need, "working memory of matmuls"));
-  }
-  return library->run(shape, {step.args[0], step.args[1], step.args[2], step.args[3], step.args[4]},
-                      scratch.data());
+void CpuExecutable::runLibrary(const Step &step, const Task &task, int thread, int64_t begin, int64_t end) {
+  const MatmulShape whole = shapeOf(step, task);
+  const MatmulOperands operands = {step.args[0], step.args[1], step.args[2], step.args[3], step.args[4]};
+  const auto own = static_cast<size_t>(thread);
+  auto done = libraries[own].run(slicedShape(whole, task.along, end - begin),
+                                 slicedOperands(whole, operands, task.along, begin),
+                                 scratch.data() + own * thread_scratch);
+  if (done) return;
+  const std::lock_guard lock(failing);
+  if (!failed) failed = done.error();
 }
 
 // After a run: what its commands cost, and who did the work.
@@ -200,7 +241,9 @@ void CpuExecutable::report(const CompiledEntry &entry, std::span<const int64_t> 
   for (size_t i = 0; i < timings.size(); ++i) {
     const fb::Command &command = *entry.entry->commands()->Get(static_cast<uint32_t>(i));
     if (tasks[i].library) {
-      auto name = library->implementation(shapeOf(entry.steps[i], tasks[i]));
+      const Task &task = tasks[i];
+      auto name = libraries[0].implementation(
+          slicedShape(shapeOf(entry.steps[i], task), task.along, std::min(task.items, task.grain)));
       names[i] = "onednn " + (name ? *name : std::string());
     }
     const auto *call = command.body_as_KernelCall();

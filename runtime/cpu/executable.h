@@ -10,13 +10,15 @@
 #include "runtime/memory.h"
 
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <vector>
 
 namespace linnet::cpu {
 
 /// What run() computes is the same to the last bit for the same artifact, processor, thread count and inputs.
-/// Generated kernels give the same for any number of threads, as items are independent; oneDNN does not
-/// promise that.
+/// Generated kernels give the same for any number of threads, as items are independent; oneDNN's slices
+/// depend on the number of threads that were asked for, not on how many of them the team uses.
 class CpuExecutable : public Executable {
 public:
   static Result<std::unique_ptr<Executable>> load(const Artifact &artifact, const fb::Program &program,
@@ -50,7 +52,8 @@ private:
     int64_t items = 0, grain = 1;
     const int64_t *dims = nullptr;
     int64_t m = 0, k = 0, n = 0; // a matmul's dims
-    bool library = false;
+    bool library = false;        // then items are the result's rows or columns, and grain a slice of them
+    Along along = Along::Rows;
   };
   struct CompiledEntry {
     const fb::Entry *entry = nullptr;
@@ -67,11 +70,11 @@ private:
   Step compileMatmul(const fb::PackedMatmul &call) const;
   Result<void> execute(int entry, std::span<const int64_t> symbols, const std::vector<bool> &wanted);
   Task plan(const Step &step, std::span<const int64_t> symbols);
-  void runKernels(const CompiledEntry &entry, size_t first, size_t last, bool openmp);
-  template <bool kStamped>
-  void runShare(const CompiledEntry &entry, size_t first, size_t last, int thread, int team);
+  bool takenByLibrary(const Step &step, Task &task);
+  Result<uint64_t> libraryScratch(const Step &step, const Task &task);
+  template <bool kStamped> void runShare(const CompiledEntry &entry, int thread, int team);
   static MatmulShape shapeOf(const Step &step, const Task &task);
-  Result<void> runLibrary(const Step &step, const Task &task);
+  void runLibrary(const Step &step, const Task &task, int thread, int64_t begin, int64_t end);
   void report(const CompiledEntry &entry, std::span<const int64_t> symbols, int64_t begin, int64_t end);
 
   const Artifact &artifact;
@@ -80,8 +83,9 @@ private:
   Team team{1};               // of them, those that work
   ThreadPool pool;
   LoadedCode code;
-  std::unique_ptr<MatmulLibrary> library;
+  std::vector<MatmulLibrary> libraries; // of each thread
   Reservation states, arena, io, scratch;
+  uint64_t thread_scratch = 0; // bytes of scratch for each thread
   std::vector<uint64_t> state_offsets;
   std::vector<CompiledEntry> entries;
   std::vector<Task> tasks;      // as long as the longest entry
@@ -89,6 +93,8 @@ private:
   std::shared_ptr<Profiler> profiler;
   Stamps stamps;                        // of the current run, while there is a profiler
   std::unique_ptr<Progress[]> progress; // of each command of a run
+  std::mutex failing;
+  std::optional<Error> failed; // the first error of a run
   int last_entry = -1;
 };
 

@@ -36,7 +36,7 @@ Result<std::unique_ptr<Executable>> CpuExecutable::load(const Artifact &artifact
   made->team = Team(made->threads);
   made->spins = Progress::spinsFor(made->threads, omp_get_num_procs());
   LINNET_ASSIGN(made->code, LoadedCode::load(artifact, program));
-  made->library = std::make_unique<MatmulLibrary>(made->threads);
+  made->libraries = std::vector<MatmulLibrary>(static_cast<size_t>(made->threads));
   if (auto allocated = made->allocate(); !allocated)
     return errorf("{}: {}", artifact.path(), allocated.error().message);
   return std::unique_ptr<Executable>(std::move(made));
@@ -179,15 +179,18 @@ Result<void> CpuExecutable::reserveScratch() {
       const Task most = plan(step, bounds);
       step.library = most.library;
       if (!step.library) continue;
-      MatmulShape shape = shapeOf(step, most);
-      for (int64_t m : {shape.m, step.gemm ? shape.m : step.crossover + 1}) {
-        shape.m = m;
-        LINNET_ASSIGN(uint64_t need, library->scratchBytes(shape));
+      Task fewest = most; // of a packed matmul: fewer rows may take another implementation
+      if (step.matmul) fewest.m = std::min(most.m, step.crossover + 1);
+      for (Task task : {most, fewest}) {
+        if (!takenByLibrary(step, task)) continue;
+        LINNET_ASSIGN(uint64_t need, libraryScratch(step, task));
         bytes = std::max(bytes, need);
       }
     }
   }
   if (bytes == 0) return {};
+  thread_scratch = bytes;
+  bytes *= static_cast<uint64_t>(threads);
   LINNET_TRY(requireMemory(bytes, "working memory of matmuls"));
   LINNET_ASSIGN(scratch, Reservation::allocate(bytes, "working memory of matmuls"));
   return {};

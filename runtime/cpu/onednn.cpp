@@ -3,6 +3,7 @@
 #include "support/processor.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <list>
 #include <omp.h>
 #include <oneapi/dnnl/dnnl.hpp>
@@ -14,11 +15,11 @@ namespace {
 using dnnl::memory;
 using Pd = dnnl::matmul::primitive_desc;
 
-// oneDNN makes and runs a primitive with as many threads as OpenMP would use at that moment.
-class ThreadScope {
+// oneDNN makes and runs a primitive with as many threads as OpenMP would use at that moment: here with one.
+class OneThread {
 public:
-  explicit ThreadScope(int threads) : before(omp_get_max_threads()) { omp_set_num_threads(threads); }
-  ~ThreadScope() { omp_set_num_threads(before); }
+  OneThread() : before(omp_get_max_threads()) { omp_set_num_threads(1); }
+  ~OneThread() { omp_set_num_threads(before); }
 
 private:
   int before;
@@ -42,16 +43,25 @@ memory::data_type operandType(const MatmulShape &s) {
   return s.bf16 ? memory::data_type::bf16 : memory::data_type::f32;
 }
 
+int64_t rowOfW(const MatmulShape &s) { return s.w_stride ? s.w_stride : s.transpose_w ? s.k : s.n; }
+int64_t rowOfOut(const MatmulShape &s) { return s.out_stride ? s.out_stride : s.n; }
+
+memory::desc weights(const MatmulShape &s) {
+  const memory::dims shape = {s.k, s.n};
+  if (!s.plain)
+    return {shape, operandType(s), s.bf16 ? memory::format_tag::BA16a64b2a : memory::format_tag::BA16a64b};
+  return {shape, operandType(s), s.transpose_w ? memory::dims{1, rowOfW(s)} : memory::dims{rowOfW(s), 1}};
+}
+
 struct Descriptors {
-  memory::desc a, w, bias, out;
-  explicit Descriptors(const MatmulShape &s)
+  memory::desc a, w, bias, residual, out;
+  Descriptors(const MatmulShape &s, bool dense_residual)
       : a({s.m, s.k}, operandType(s),
           s.transpose_a ? memory::dims{1, s.a_stride} : memory::dims{s.a_stride, 1}),
-        w({s.k, s.n}, operandType(s),
-          !s.plain        ? (s.bf16 ? memory::format_tag::BA16a64b2a : memory::format_tag::BA16a64b)
-          : s.transpose_w ? memory::format_tag::ba
-                          : memory::format_tag::ab),
-        out({s.m, s.n}, memory::data_type::f32, memory::format_tag::ab) {
+        w(weights(s)), out({s.m, s.n}, memory::data_type::f32, memory::dims{rowOfOut(s), 1}) {
+    residual = dense_residual
+                   ? memory::desc({s.m, s.n}, memory::data_type::f32, memory::format_tag::ab)
+                   : out;
     if (s.bias) bias = memory::desc({1, s.n}, memory::data_type::f32, memory::format_tag::ab);
   }
 };
@@ -65,7 +75,7 @@ dnnl::primitive_attr attributes(const MatmulShape &s, const Descriptors &d) {
     ops.append_eltwise(1.f, eltwise(s.activation), 0.f, 0.f);
 #endif
   }
-  if (s.residual == Residual::Elsewhere) ops.append_binary(dnnl::algorithm::binary_add, d.out);
+  if (s.residual == Residual::Elsewhere) ops.append_binary(dnnl::algorithm::binary_add, d.residual);
   if (s.residual == Residual::InPlace) ops.append_sum(1.f);
   dnnl::primitive_attr attr;
   attr.set_post_ops(ops);
@@ -91,14 +101,40 @@ Error failed(const MatmulShape &s, const dnnl::error &e) {
 
 } // namespace
 
+MatmulShape slicedShape(const MatmulShape &whole, Along along, int64_t size) {
+  MatmulShape slice = whole;
+  slice.w_stride = whole.plain ? rowOfW(whole) : 0;
+  slice.out_stride = rowOfOut(whole);
+  (along == Along::Rows ? slice.m : slice.n) = size;
+  return slice;
+}
+
+MatmulOperands slicedOperands(const MatmulShape &whole, const MatmulOperands &operands, Along along,
+                              int64_t begin) {
+  const int64_t bytes = whole.bf16 ? 2 : 4;
+  auto moved = [](const void *pointer, int64_t by) {
+    return pointer ? static_cast<const std::byte *>(pointer) + by : nullptr;
+  };
+  MatmulOperands slice = operands;
+  int64_t of_out = begin;
+  if (along == Along::Rows) {
+    slice.a = moved(operands.a, begin * bytes * (whole.transpose_a ? 1 : whole.a_stride));
+    of_out *= rowOfOut(whole);
+  } else {
+    slice.w = moved(operands.w, begin * bytes * (whole.transpose_w ? rowOfW(whole) : 1));
+    slice.bias = moved(operands.bias, begin * 4);
+  }
+  slice.residual = moved(operands.residual, of_out * 4);
+  slice.out = static_cast<std::byte *>(operands.out) + of_out * 4;
+  return slice;
+}
+
 static bool isReference(const std::string &name) { return name.find("ref") != std::string::npos; }
 
 static uint64_t alignedFloats(int64_t count) { return (static_cast<uint64_t>(count) * 4 + 63) / 64 * 64; }
 
 // Copies rows that lie `stride` elements apart to rows that touch.
-static void copyRows(const float *from, int64_t stride, float *dense, int64_t rows, int64_t columns,
-                     int threads) {
-#pragma omp parallel for num_threads(threads)
+static void copyRows(const float *from, int64_t stride, float *dense, int64_t rows, int64_t columns) {
   for (int64_t row = 0; row < rows; ++row) std::copy_n(from + row * stride, columns, dense + row * columns);
 }
 
@@ -124,12 +160,12 @@ struct MatmulLibrary::Primitive {
   uint64_t gatheredBytes() const { return gather ? alignedFloats(shape.m * shape.k) : 0; }
   uint64_t residualBytes() const { return copy_residual ? alignedFloats(shape.m * shape.n) : 0; }
   void describe(const dnnl::engine &engine) {
-    pd = cpu::describe(engine, described(), Descriptors(described()));
+    pd = cpu::describe(engine, described(), Descriptors(described(), copy_residual));
     name = pd.impl_info_str();
   }
   void compile(const dnnl::engine &engine) {
     if (!args.empty()) return;
-    Descriptors d(described());
+    Descriptors d(described(), copy_residual);
     matmul = dnnl::matmul(pd);
     auto add = [&](memory &slot, const memory::desc &desc, int index) {
       slot = memory(desc, engine, nullptr);
@@ -139,14 +175,13 @@ struct MatmulLibrary::Primitive {
     add(w, d.w, DNNL_ARG_WEIGHTS);
     if (shape.bias) add(bias, d.bias, DNNL_ARG_BIAS);
     if (described().residual == Residual::Elsewhere)
-      add(residual, d.out, DNNL_ARG_ATTR_MULTIPLE_POST_OP(residualPosition(shape)) | DNNL_ARG_SRC_1);
+      add(residual, d.residual, DNNL_ARG_ATTR_MULTIPLE_POST_OP(residualPosition(shape)) | DNNL_ARG_SRC_1);
     add(scratch, pd.scratchpad_desc(), DNNL_ARG_SCRATCHPAD);
     add(out, d.out, DNNL_ARG_DST);
   }
 };
 
 struct MatmulLibrary::State {
-  int threads;
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
   dnnl::stream stream{engine};
   std::list<Primitive> primitives; // most recently used first
@@ -160,8 +195,7 @@ static dnnl_cpu_isa_t limitedLevel() {
   return dnnl_cpu_isa_avx512_core_bf16;
 }
 
-MatmulLibrary::MatmulLibrary(int threads) : state(std::make_unique<State>()) {
-  state->threads = threads;
+MatmulLibrary::MatmulLibrary() : state(std::make_unique<State>()) {
   if (!processorLimit().empty()) dnnl_set_max_cpu_isa(limitedLevel());
 }
 MatmulLibrary::~MatmulLibrary() = default;
@@ -174,7 +208,7 @@ Result<MatmulLibrary::Primitive *> MatmulLibrary::find(const MatmulShape &shape)
       return &list.front();
     }
   try {
-    ThreadScope threads(state->threads);
+    OneThread scope;
     Primitive made;
     made.shape = shape;
     made.describe(state->engine);
@@ -217,11 +251,11 @@ Result<void> MatmulLibrary::run(const MatmulShape &shape, const MatmulOperands &
   LINNET_ASSIGN(Primitive * p, find(shape));
   auto address = [](const void *pointer) { return const_cast<void *>(pointer); };
   try {
-    ThreadScope threads(state->threads);
+    OneThread scope;
     p->compile(state->engine);
     if (p->gather) {
       copyRows(static_cast<const float *>(operands.a), shape.a_stride, static_cast<float *>(scratch), shape.m,
-               shape.k, state->threads);
+               shape.k);
       p->a.set_data_handle(scratch);
       scratch = static_cast<char *>(scratch) + p->gatheredBytes();
     } else {
@@ -231,8 +265,8 @@ Result<void> MatmulLibrary::run(const MatmulShape &shape, const MatmulOperands &
     if (shape.bias) p->bias.set_data_handle(address(operands.bias));
     if (shape.residual == Residual::Elsewhere) p->residual.set_data_handle(address(operands.residual));
     if (p->copy_residual) {
-      copyRows(static_cast<const float *>(operands.out), shape.n, static_cast<float *>(scratch), shape.m,
-               shape.n, state->threads);
+      copyRows(static_cast<const float *>(operands.out), rowOfOut(shape), static_cast<float *>(scratch),
+               shape.m, shape.n);
       p->residual.set_data_handle(scratch);
       scratch = static_cast<char *>(scratch) + p->residualBytes();
     }

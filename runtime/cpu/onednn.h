@@ -1,4 +1,6 @@
 // oneDNN's part of the cpu device: matmuls with many rows. onednn.cpp is the one file that calls the library.
+// A call computes in the thread that makes it: the device's own team shares the work, because the threads
+// that OpenMP starts spin for milliseconds after each call and keep other programs from their processors.
 #pragma once
 #include "runtime/artifact_generated.h"
 #include "support/result.h"
@@ -18,6 +20,8 @@ enum class Residual : uint8_t { None, Elsewhere, InPlace };
 /// Everything that a primitive is made from.
 struct MatmulShape {
   int64_t m = 0, k = 0, n = 0, a_stride = 0; ///< a_stride: elements from row to row of a as stored
+  /// The same of a plain w, and of out and residual. 0: dense.
+  int64_t w_stride = 0, out_stride = 0;
   bool plain = false, transpose_a = false, transpose_w = false, bf16 = false;
   fb::Activation activation = fb::Activation::none;
   bool bias = false;
@@ -30,11 +34,19 @@ struct MatmulOperands {
   void *out;
 };
 
+/// Rows or columns [begin, end) of a matmul's result, as a matmul of its own.
+enum class Along : uint8_t { Rows, Columns };
+MatmulShape slicedShape(const MatmulShape &whole, Along along, int64_t size);
+/// `columns` of packed weights cannot be cut out.
+MatmulOperands slicedOperands(const MatmulShape &whole, const MatmulOperands &operands, Along along,
+                              int64_t begin);
+
 /// Primitives by shape: made when first needed, at most kCapacity of them, the least recently used dropped.
+/// For one thread at a time.
 class MatmulLibrary {
 public:
   static constexpr size_t kCapacity = 64;
-  explicit MatmulLibrary(int threads);
+  MatmulLibrary();
   ~MatmulLibrary();
 
   /// Each call that makes a primitive holds to the level that kProcessorVariable (support/processor.h) names

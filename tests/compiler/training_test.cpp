@@ -297,6 +297,31 @@ TEST_CASE("micro-batches add up, ignored labels count for nothing, clipping boun
   CHECK(std::fabs(std::sqrt(square) - 0.01) < 1e-5);
 }
 
+// oneDNN multiplies trained weights, and would do so in OpenMP's threads, which spin after each call.
+TEST_CASE("a step takes no threads but the team's") {
+  api().registerDevices();
+  Scratch scratch;
+  auto start = *SafetensorsFile::open(golden("tiny") + "/model.safetensors");
+  auto expected = *SafetensorsFile::open(golden("tiny") + "/expected.safetensors");
+  const TensorView &ids = *expected.find("input_ids"), &labels = *expected.find("labels");
+  TrainingOptions options;
+  options.input = golden("tiny");
+  options.output = scratch.file("train.linnet");
+  options.target = LINNET_TRAINING_TARGET;
+  options.max_batch = ids.shape[0], options.max_seq = ids.shape[1];
+  for (const TensorView &tensor : start.tensors()) options.trainable.push_back({tensor.name});
+  Training training(options, start, deviceOf(options.target));
+  auto threads = [] {
+    std::filesystem::directory_iterator tasks("/proc/self/task");
+    return std::distance(begin(tasks), end(tasks));
+  };
+  const auto before = threads();
+  training.run("accumulate", {{"ids", Tensor::fromInts(ids.shape, intsOf(ids))},
+                              {"labels", Tensor::fromInts(labels.shape, intsOf(labels))}});
+  training.update(1, 1);
+  CHECK(threads() <= before + 1); // the second of two
+}
+
 TEST_CASE("a head on embeddings has PyTorch's loss and gradients") {
   api().registerDevices();
   std::string name = GENERATE(std::string("tiny"), std::string("odd"));

@@ -80,7 +80,7 @@ double largestError(const MatmulShape &s) {
   auto packed = s.plain ? w : pack(w, s.k, s.n);
   std::vector<float> out =
       s.residual == Residual::InPlace ? residual : std::vector<float>(residual.size(), NAN);
-  MatmulLibrary library(2);
+  MatmulLibrary library;
   REQUIRE(library.supports(s));
   std::vector<char> scratch(static_cast<size_t>(*library.scratchBytes(s)) + 64);
   auto ran = library.run(s,
@@ -110,7 +110,7 @@ double largestError(const MatmulShape &s) {
 
 TEST_CASE("the library's matmul computes what a PackedMatmul says") {
   if (!hostHasFeature("avx512f")) { // the layout has no optimized implementation, and then none is used
-    MatmulLibrary library(2);
+    MatmulLibrary library;
     CHECK_FALSE(library.supports({.m = 64, .k = 64, .n = 64, .a_stride = 64}));
     return;
   }
@@ -131,7 +131,7 @@ TEST_CASE("the library's matmul computes what a PackedMatmul says") {
 
 TEST_CASE("the library multiplies pairs of bf16 as the generated kernels store them") {
   if (!hostHasFeature("avx512bf16")) {
-    MatmulLibrary library(2);
+    MatmulLibrary library;
     CHECK_FALSE(library.supports({.m = 64, .k = 64, .n = 64, .a_stride = 64, .bf16 = true}));
     return;
   }
@@ -162,7 +162,7 @@ TEST_CASE("row-major matmuls, either operand stored transposed, on any processor
 }
 
 TEST_CASE("no matmul of a GPT-2 training step falls to the library's reference loops") {
-  MatmulLibrary library(2);
+  MatmulLibrary library;
   constexpr int64_t kRows = 512;
   const bool bf16 = GENERATE(false, true);
   if (bf16 && !hostHasFeature("avx512bf16")) return; // then none of bf16 is used: supports() says no
@@ -194,12 +194,12 @@ TEST_CASE("no matmul of a GPT-2 training step falls to the library's reference l
 
 TEST_CASE("no GPT-2 shape falls to the library's reference loops") {
   if (!hostHasFeature("avx512f")) {
-    MatmulLibrary library(2);
+    MatmulLibrary library;
     auto name = library.implementation({.m = 128, .k = 768, .n = 768, .a_stride = 768});
     CHECK((!name || name->find("ref") != std::string::npos)); // why supports() says no
     return;
   }
-  MatmulLibrary library(2);
+  MatmulLibrary library;
   const bool bf16 = GENERATE(false, true);
   if (bf16 && !hostHasFeature("avx512bf16")) return; // supports() says no
   for (int64_t n_embd : {768, 1024, 1280, 1600})
@@ -224,7 +224,7 @@ TEST_CASE("no GPT-2 shape falls to the library's reference loops") {
 
 TEST_CASE("the cache of primitives is bounded and forgets nothing that matters") {
   if (!hostHasFeature("avx512f")) return;
-  MatmulLibrary library(1);
+  MatmulLibrary library;
   std::vector<float> a(200 * 16, 1.f), w(16 * 64, 1.f), out(200 * 64);
   std::vector<char> scratch(1 << 20);
   for (int round = 0; round < 2; ++round)
