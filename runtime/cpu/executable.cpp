@@ -17,8 +17,8 @@ namespace {
 
 constexpr uint64_t kCacheLine = 64;
 
-// Rows or columns of a slice: two slices a thread, so that a thread that lost its core for a while leaves one to
-// the others. More slices pack the other operand more often.
+// Rows or columns of a slice: two slices a thread, so that a thread that lost its core for a while leaves one
+// to the others. More slices pack the other operand more often.
 int64_t sliceFor(int64_t extent, int threads) {
   constexpr int64_t kBlock = 32; // a multiple of the library's vectors
   const int64_t slices = threads > 1 ? 2 * int64_t(threads) : 1;

@@ -59,9 +59,8 @@ struct Descriptors {
       : a({s.m, s.k}, operandType(s),
           s.transpose_a ? memory::dims{1, s.a_stride} : memory::dims{s.a_stride, 1}),
         w(weights(s)), out({s.m, s.n}, memory::data_type::f32, memory::dims{rowOfOut(s), 1}) {
-    residual = dense_residual
-                   ? memory::desc({s.m, s.n}, memory::data_type::f32, memory::format_tag::ab)
-                   : out;
+    residual =
+        dense_residual ? memory::desc({s.m, s.n}, memory::data_type::f32, memory::format_tag::ab) : out;
     if (s.bias) bias = memory::desc({1, s.n}, memory::data_type::f32, memory::format_tag::ab);
   }
 };

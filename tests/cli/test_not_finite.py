@@ -131,7 +131,7 @@ class Classifiers(TestCase):
     def test_training_starts_from_numbers(self):
         model, data = overflowing(), FOLDER / "data.tsv"
         data.write_text("ham\tcome home\nspam\tWIN CASH\n" * 20)
-        for method, says in (("head", [FINITE, FIRST]), ("full", ["the held-out loss is", "first in linnet."])):
+        for method, says in (("head", [FINITE, FIRST]), ("full", ["the held-out loss is nan", "first in "])):
             done = linnet("finetune", model, "--data", data, "--task", "classify", "--method", method, "--steps", "2", "-o", fresh("run") / method)
             self.assertEqual(done.code, 1, done.err)
             for part in says:

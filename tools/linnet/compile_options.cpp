@@ -73,8 +73,7 @@ void addPassOptions(CLI::App &command, CompileOptions &options, bool may_choose)
       ->type_name("N");
   command
       .add_option("--tolerance", options.tolerance,
-                  "largest difference that verifying takes for rounding, of an output's largest value; "
-                  "without: what the types round")
+                  "largest difference taken for rounding, of an output's largest value (default: derived)")
       ->check(numberIn(1e-300, 1e300))
       ->type_name("X");
 }
