@@ -66,7 +66,7 @@ std::string zip(const std::vector<std::pair<std::string, std::string>> &members,
       appendNumber(to, name.size(), 2);
       appendNumber(to, 0, 2);
       if (central) {
-        appendNumber(to, 0, 10);
+        to.append(10, '\0'); // no comment, disk 0, attributes
         appendNumber(to, offset, 4);
       }
       to += name;
