@@ -124,7 +124,8 @@ class Finetune(TestCase):
         for name in ("messages.tsv", "reviews.csv"):
             done = self.succeeds("finetune", tiny(), "--data", name, "--task", "classify", "--method", "head", "--steps", 1, "-o",
                                  name + "-m", cwd=folder)
-            line, = [line for line in done.err.splitlines() if line.startswith(name)]
+            lines = [line.removeprefix("linnet: ") for line in done.err.splitlines()]
+            line, = [line for line in lines if line.startswith(name + ":")]
             self.assertIn(f"\n    {line}\n", page)
 
     def test_unusual_columns_are_an_error_that_lists_them_in_every_command(self):
