@@ -46,12 +46,12 @@ MatmulOperands slicedOperands(const MatmulShape &whole, const MatmulOperands &op
 class MatmulLibrary {
 public:
   static constexpr size_t kCapacity = 64;
+  /// Holds the library to the level that kProcessorVariable (support/processor.h) names. oneDNN takes a limit
+  /// only before the first primitive of a process.
   MatmulLibrary();
   ~MatmulLibrary();
 
-  /// Each call that makes a primitive holds to the level that kProcessorVariable (support/processor.h) names
-  /// when the first library of a process is made. oneDNN's name of the implementation ("brg:avx512_core"), or
-  /// an error where it has none.
+  /// oneDNN's name of the implementation ("brg:avx512_core"), or an error where it has none.
   Result<std::string> implementation(const MatmulShape &shape);
   /// Working memory that the shape needs. Nothing is compiled for this.
   Result<uint64_t> scratchBytes(const MatmulShape &shape);
