@@ -1,5 +1,6 @@
 #include "compiler/bisect.h"
 
+#include "compiler/clock.h"
 #include "compiler/graph_file.h"
 #include "compiler/input.h"
 #include "compiler/pipeline.h"
@@ -16,17 +17,12 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/MLIRContext.h"
 
-#include <chrono>
 #include <set>
 
 using namespace mlir;
 
 namespace linnet {
 namespace {
-
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 class ModelBisection {
 public:

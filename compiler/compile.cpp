@@ -2,6 +2,7 @@
 
 #include "compiler/cache.h"
 #include "compiler/choose_dtype.h"
+#include "compiler/clock.h"
 #include "compiler/dump/dump.h"
 #include "compiler/emit.h"
 #include "compiler/graph_file.h"
@@ -27,16 +28,11 @@
 #include "support/json.h"
 
 #include <algorithm>
-#include <chrono>
 #include <filesystem>
 #include <set>
 
 namespace linnet {
 namespace {
-
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 /// Passes bytes on and tells how much of the expected whole has gone by.
 class CountingSink : public BlobSink {

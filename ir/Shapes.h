@@ -9,6 +9,10 @@
 
 namespace linnet::ir {
 
+/// The type of a value that is a tensor.
+inline mlir::RankedTensorType tensor(mlir::Value value) {
+  return llvm::cast<mlir::RankedTensorType>(value.getType());
+}
 /// Names of the type's dynamic dimensions, in order; empty for a static type.
 llvm::ArrayRef<mlir::StringAttr> dimsOf(mlir::RankedTensorType type);
 /// The packed layout, or null for row-major.

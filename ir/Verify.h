@@ -5,10 +5,6 @@
 
 namespace linnet::ir {
 
-inline mlir::RankedTensorType tensor(mlir::Value value) {
-  return llvm::cast<mlir::RankedTensorType>(value.getType());
-}
-
 /// `what` has shape `value`'s where the op demands `expected`.
 inline mlir::LogicalResult expectShape(mlir::Operation *op, llvm::StringRef what, mlir::Value value,
                                        llvm::ArrayRef<Dim> expected) {

@@ -21,7 +21,6 @@ using reference::Tensor;
 constexpr int kRuns = 3;
 /// Three draws may all be small, above all for an output of few elements.
 constexpr double kMargin = 8;
-constexpr double kUnitF32 = 0x1p-24, kUnitBF16 = 0x1p-8;
 /// An 8-bit row's rounding, and a 16-bit row's, beside which kernels multiply integers: half a step.
 constexpr double kHalfStep8 = 0.5 / 127, kHalfStep16 = 0.5 / 32512;
 

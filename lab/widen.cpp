@@ -20,7 +20,6 @@ using namespace ir;
 using reference::Tensor;
 using reference::WeightProvider;
 
-constexpr double kUnitF16 = 0x1p-11, kUnitBF16 = 0x1p-8;
 /// Half of the smallest number that is not 0.
 constexpr double kSmallestF16 = 0x1p-25, kSmallestBF16 = 0x1p-134;
 

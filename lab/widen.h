@@ -14,6 +14,9 @@
 
 namespace linnet::lab {
 
+/// Unit roundoff: half the distance from 1 to the next number of the type.
+inline constexpr double kUnitF32 = 0x1p-24, kUnitF16 = 0x1p-11, kUnitBF16 = 0x1p-8;
+
 /// How linnet.quantize rounds a matrix: see ir.md.
 struct Quantized {
   int64_t bits = 8, dim = 0, group = 0;

@@ -28,8 +28,6 @@ namespace linnet {
 namespace {
 using namespace ir;
 
-RankedTensorType tensor(Value value) { return llvm::cast<RankedTensorType>(value.getType()); }
-
 constexpr int64_t kHeadsAndPositions[] = {0, 2, 1, 3};
 
 bool swapsHeadsAndPositions(TransposeOp op) {

@@ -25,7 +25,7 @@ namespace linnet {
 namespace {
 using namespace ir;
 
-RankedTensorType tensor(Value value) { return llvm::dyn_cast<RankedTensorType>(value.getType()); }
+RankedTensorType tensorOrNull(Value value) { return llvm::dyn_cast<RankedTensorType>(value.getType()); }
 
 /// The epilogue of `matmul` with changes, in place of `absorbed`.
 void absorb(PatternRewriter &rewriter, MatmulOp matmul, Operation *absorbed, Value bias, Value residual,
@@ -54,7 +54,7 @@ struct AbsorbBias : OpRewritePattern<AddOp> {
       MatmulOp matmul = onlyUsersMatmul(value);
       if (!matmul || matmul.getBias() || matmul.getResidual() || matmul.getActivation() != Activation::none)
         continue;
-      RankedTensorType type = tensor(bias);
+      RankedTensorType type = tensorOrNull(bias);
       if (matmul.getType() != add.getType() || type.getRank() != 1 ||
           shapeOf(type)[0] != shapeOf(matmul.getType()).back() || panelOf(type))
         continue;

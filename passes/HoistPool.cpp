@@ -25,8 +25,6 @@ namespace linnet {
 namespace {
 using namespace ir;
 
-RankedTensorType tensor(Value value) { return llvm::cast<RankedTensorType>(value.getType()); }
-
 /// All users of `value` are pools of one position, the same for all.
 bool onlyPooled(Value value, PoolOp pool) {
   return llvm::all_of(value.getUsers(), [&](Operation *user) {

@@ -28,8 +28,6 @@ using namespace ir;
 
 using Ops = ArrayRef<Operation *>; ///< commands from some place on
 
-RankedTensorType tensor(Value value) { return llvm::cast<RankedTensorType>(value.getType()); }
-
 template <class Op> Op at(Ops ops, size_t i) { return i < ops.size() ? llvm::dyn_cast<Op>(ops[i]) : Op(); }
 bool onlyReadBy(Value value, Operation *user) { return value.hasOneUse() && *value.user_begin() == user; }
 

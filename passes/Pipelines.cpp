@@ -150,7 +150,7 @@ void registerEach() {
         auto built = buildPipeline(manager, spec);
         return built ? success() : error(built.error().message);
       },
-      [](function_ref<void(const detail::PassOptions &)> visit) { visit(DefaultPipelineOptions()); });
+      [](function_ref<void(const mlir::detail::PassOptions &)> visit) { visit(DefaultPipelineOptions()); });
 }
 
 } // namespace

@@ -7,7 +7,7 @@ using namespace mlir;
 namespace linnet::cpu {
 using namespace ir;
 namespace {
-constexpr uint32_t kElementGrain = 4096, kColumnGrain = 64;
+constexpr uint32_t kGradientGrain = 4096, kColumnGrain = 64;
 } // namespace
 
 Result<std::vector<fb::RefT>> Lowering::floats(Operation *op, ValueRange values) {
@@ -59,9 +59,10 @@ Result<void> Lowering::lowerContract(ContractOp op) {
 Result<void> Lowering::lowerDropout(DropoutOp op) {
   LINNET_ASSIGN(auto args, floats(op, ValueRange{op.getOperand(), op.getResult()}));
   LINNET_ASSIGN(const fb::RefT key, dense(op, op.getKey()));
-  return emit(
-      op,
-      {dropoutKernel(backend::specOf(op)), {args[0], key, args[1]}, extentOf(op.getResult()), kElementGrain});
+  return emit(op, {dropoutKernel(backend::specOf(op)),
+                   {args[0], key, args[1]},
+                   extentOf(op.getResult()),
+                   kGradientGrain});
 }
 
 Result<void> Lowering::lowerSumRows(SumRowsOp op) {
@@ -130,7 +131,7 @@ Result<void> Lowering::lowerAdamW(AdamWOp op) {
                                       spec.pull != 0 ? mlir::Value(op.getStart()) : op.getParam()}));
   LINNET_ASSIGN(auto out, floats(op, op.getResults()));
   args.insert(args.end(), out.begin(), out.end());
-  return emit(op, {adamwKernel(spec), args, extentOf(op.getParam()), kElementGrain});
+  return emit(op, {adamwKernel(spec), args, extentOf(op.getParam()), kGradientGrain});
 }
 
 } // namespace linnet::cpu

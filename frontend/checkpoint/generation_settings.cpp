@@ -12,7 +12,7 @@ namespace linnet {
 namespace {
 
 constexpr int kMaxDepth = 16;
-constexpr size_t kMaxKeys = 1 << 14;
+constexpr size_t kMaxSettings = 1 << 14;
 constexpr int64_t kMany = int64_t(1) << 40;
 
 const std::set<std::string, std::less<>> kRead = {
@@ -122,7 +122,7 @@ Result<GenerationSettings> parse(const Json &json, const std::string &where, int
 
 Result<GenerationSettings> GenerationSettings::ofFile(std::string_view text, const std::string &where,
                                                       int64_t vocab_size) {
-  LINNET_ASSIGN(Json json, parseJson(text, where, kMaxDepth, kMaxKeys));
+  LINNET_ASSIGN(Json json, parseJson(text, where, kMaxDepth, kMaxSettings));
   if (!json.is_object()) return errorf("{}: expected a JSON object", where);
   LINNET_ASSIGN(GenerationSettings settings, parse(json, where, vocab_size, true));
   settings.file = text;

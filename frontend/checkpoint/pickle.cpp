@@ -17,32 +17,30 @@ using Value = Pickle::Value;
 // most one value.
 constexpr size_t kMaxOpcodes = 1 << 21;
 constexpr size_t kMaxRank = 16;
-constexpr size_t kMaxTensors = 1 << 14;
 constexpr size_t kMaxArguments = 8; // of a function
-constexpr size_t kShownName = 100;  // characters, in errors
 
 /// What a pickle may name, besides the classes of storages.
 enum Function : int64_t { orderedDict, rebuildTensor, rebuildTensorV2, rebuildParameter, storageClass };
 
-struct Name {
+struct KnownName {
   std::string_view module, name;
   Function function;
   StorageType type = StorageType::f32;
 };
-constexpr Name kNames[] = {{"collections", "OrderedDict", orderedDict},
-                           {"torch._utils", "_rebuild_tensor", rebuildTensor},
-                           {"torch._utils", "_rebuild_tensor_v2", rebuildTensorV2},
-                           {"torch._utils", "_rebuild_parameter", rebuildParameter},
-                           {"torch", "DoubleStorage", storageClass, StorageType::f64},
-                           {"torch", "FloatStorage", storageClass, StorageType::f32},
-                           {"torch", "HalfStorage", storageClass, StorageType::f16},
-                           {"torch", "BFloat16Storage", storageClass, StorageType::bf16},
-                           {"torch", "LongStorage", storageClass, StorageType::i64},
-                           {"torch", "IntStorage", storageClass, StorageType::i32},
-                           {"torch", "ShortStorage", storageClass, StorageType::i16},
-                           {"torch", "CharStorage", storageClass, StorageType::i8},
-                           {"torch", "ByteStorage", storageClass, StorageType::u8},
-                           {"torch", "BoolStorage", storageClass, StorageType::boolean}};
+constexpr KnownName kNames[] = {{"collections", "OrderedDict", orderedDict},
+                                {"torch._utils", "_rebuild_tensor", rebuildTensor},
+                                {"torch._utils", "_rebuild_tensor_v2", rebuildTensorV2},
+                                {"torch._utils", "_rebuild_parameter", rebuildParameter},
+                                {"torch", "DoubleStorage", storageClass, StorageType::f64},
+                                {"torch", "FloatStorage", storageClass, StorageType::f32},
+                                {"torch", "HalfStorage", storageClass, StorageType::f16},
+                                {"torch", "BFloat16Storage", storageClass, StorageType::bf16},
+                                {"torch", "LongStorage", storageClass, StorageType::i64},
+                                {"torch", "IntStorage", storageClass, StorageType::i32},
+                                {"torch", "ShortStorage", storageClass, StorageType::i16},
+                                {"torch", "CharStorage", storageClass, StorageType::i8},
+                                {"torch", "ByteStorage", storageClass, StorageType::u8},
+                                {"torch", "BoolStorage", storageClass, StorageType::boolean}};
 
 /// Printable ASCII of a name from the file.
 std::string shown(std::string_view text) {
@@ -265,7 +263,7 @@ private:
 
   void global(std::string_view module, std::string_view name) {
     if (failed) return;
-    for (const Name &known : kNames)
+    for (const KnownName &known : kNames)
       if (known.module == module && known.name == name)
         return push(
             {.kind = Kind::function, .type = known.type, .number = known.function, .text = {}, .items = {}});

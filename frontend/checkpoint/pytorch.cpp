@@ -19,7 +19,6 @@ static_assert(std::endian::native == std::endian::little, "storages are used whe
 // The first pickle of the format before torch 1.6: its magic number, 0x1950a86a20f9469cfc6c.
 constexpr std::string_view kOldStart("\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", 15);
 constexpr int64_t kOldVersion = 1001;
-constexpr size_t kShownName = 100; // characters, in errors
 
 using Storages = std::map<std::string, std::span<const std::byte>, std::less<>>;
 

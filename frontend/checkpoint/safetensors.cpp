@@ -11,7 +11,6 @@ namespace {
 
 constexpr uint64_t kMaxHeader = 100'000'000; // as the reference implementation has it
 constexpr int kMaxRank = 16;
-constexpr size_t kMaxTensors = 1 << 14;
 
 Result<StorageType> parseType(const std::string &text, const std::string &where) {
   for (auto type :

@@ -12,6 +12,9 @@
 
 namespace linnet {
 
+inline constexpr size_t kMaxTensors = 1 << 14; ///< in one checkpoint; more is an error
+inline constexpr size_t kShownName = 100;      ///< characters of a name from a file that an error shows
+
 /// Element types of checkpoints. q8_0 and q4_0 are GGUF's blocks of 32 elements with one f16 scale.
 enum class StorageType : uint8_t { f64, f32, f16, bf16, i64, i32, i16, i8, u8, boolean, q8_0, q4_0 };
 

@@ -12,7 +12,6 @@ namespace linnet {
 namespace {
 
 constexpr int kIndexDepth = 8;
-constexpr size_t kMaxTensors = 1 << 14;
 
 std::string joined(const std::string &directory, const std::string &file) {
   return (std::filesystem::path(directory) / file).string();

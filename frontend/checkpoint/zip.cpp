@@ -15,7 +15,7 @@ constexpr uint32_t kLocalHeader = 0x04034b50, kCentralHeader = 0x02014b50, kEnd 
 constexpr uint64_t kLocalBytes = 30, kCentralBytes = 46, kEndBytes = 22, kEnd64Bytes = 56, kLocatorBytes = 20;
 constexpr uint64_t kLongestComment = 0xffff;
 constexpr uint64_t kMaxMembers = 1 << 16;
-constexpr size_t kShownName = 80;      // characters, in errors
+constexpr size_t kShownMember = 80;    // characters, in errors
 constexpr uint32_t kIn64 = 0xffffffff; ///< the value is in a ZIP64 field
 constexpr uint16_t kExtra64 = 1, kEncrypted = 1;
 
@@ -95,13 +95,13 @@ Result<void> readExtra64(const Bytes &file, uint64_t at, uint64_t size, Member &
       if (*number != kIn64) continue;
       if (field_end - at < 8)
         return errorf("{}: member \"{}\": its ZIP64 field is too short", where,
-                      member.name.substr(0, kShownName));
+                      member.name.substr(0, kShownMember));
       *number = file.get<uint64_t>(at);
       at += 8;
     }
     return {};
   }
-  return errorf("{}: member \"{}\" has no ZIP64 field", where, member.name.substr(0, kShownName));
+  return errorf("{}: member \"{}\" has no ZIP64 field", where, member.name.substr(0, kShownMember));
 }
 
 /// The member's bytes, behind its local header.
@@ -109,21 +109,21 @@ Result<std::span<const std::byte>> contents(const Bytes &file, const Member &mem
                                             const std::string &where) {
   auto outside = [&] {
     return errorf("{}: member \"{}\" lies outside the file's {} bytes", where,
-                  member.name.substr(0, kShownName), file.size());
+                  member.name.substr(0, kShownMember), file.size());
   };
   if (member.flags & kEncrypted)
-    return errorf("{}: member \"{}\" is encrypted", where, member.name.substr(0, kShownName));
+    return errorf("{}: member \"{}\" is encrypted", where, member.name.substr(0, kShownMember));
   if (member.method != 0 || member.packed != member.size)
     return errorf("{}: member \"{}\" is compressed; torch.save stores members as they are", where,
-                  member.name.substr(0, kShownName));
+                  member.name.substr(0, kShownMember));
   if (!file.has(member.offset, kLocalBytes)) return outside();
   const uint64_t name = file.get<uint16_t>(member.offset + 26),
                  extra = file.get<uint16_t>(member.offset + 28);
   if (!file.has(member.offset, kLocalBytes + name + extra)) return outside();
   if (file.get<uint32_t>(member.offset) != kLocalHeader ||
       file.text(member.offset + kLocalBytes, name) != member.name)
-    return errorf("{}: member \"{}\" has another header at byte {}", where, member.name.substr(0, kShownName),
-                  member.offset);
+    return errorf("{}: member \"{}\" has another header at byte {}", where,
+                  member.name.substr(0, kShownMember), member.offset);
   const uint64_t data = member.offset + kLocalBytes + name + extra;
   if (!file.has(data, member.size)) return outside();
   return file.part(data, member.size);
@@ -154,7 +154,7 @@ Result<ZipMembers> readZip(std::span<const std::byte> archive, const std::string
     LINNET_TRY(readExtra64(file, at + kCentralBytes + name, extra, member, where));
     LINNET_ASSIGN(std::span<const std::byte> bytes, contents(file, member, where));
     if (!members.emplace(member.name, bytes).second)
-      return errorf("{}: member \"{}\" is there twice", where, member.name.substr(0, kShownName));
+      return errorf("{}: member \"{}\" is there twice", where, member.name.substr(0, kShownMember));
     at += kCentralBytes + name + extra + comment;
   }
   return members;

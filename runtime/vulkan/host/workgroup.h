@@ -5,9 +5,16 @@
 #include "runtime/vulkan/host/host_memory.h"
 #include "runtime/vulkan/host/spirv_code.h"
 
+#include <bit>
+#include <cstdint>
 #include <optional>
 
 namespace linnet::vulkan {
+
+// A lane's 32 bits as f32 and back, and as a signed integer.
+inline float asFloat(uint32_t bits) { return std::bit_cast<float>(bits); }
+inline uint32_t bitsOfFloat(float value) { return std::bit_cast<uint32_t>(value); }
+inline int32_t asSigned(uint32_t bits) { return static_cast<int32_t>(bits); }
 
 struct HostCall {
   std::array<uint32_t, 3> groups = {1, 1, 1};

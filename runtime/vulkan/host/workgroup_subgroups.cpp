@@ -8,14 +8,6 @@
 #include <bit>
 
 namespace linnet::vulkan {
-namespace {
-
-float f(uint32_t bits) { return std::bit_cast<float>(bits); }
-uint32_t u(float value) { return std::bit_cast<uint32_t>(value); }
-int32_t s(uint32_t bits) { return static_cast<int32_t>(bits); }
-
-} // namespace
-
 // Which lanes are together where some went another way no device says.
 template <class F> void Workgroup::forSubgroups(const char *what, F body) {
   const uint32_t size = subgroupSize();
@@ -57,13 +49,13 @@ bool Workgroup::together(const CodeInstruction &i) {
     reduce(i, [](U a, U b) { return a + b; });
     break;
   case group_f_add:
-    reduce(i, [](U a, U b) { return u(f(a) + f(b)); });
+    reduce(i, [](U a, U b) { return bitsOfFloat(asFloat(a) + asFloat(b)); });
     break;
   case group_s_min:
-    reduce(i, [](U a, U b) { return s(b) < s(a) ? b : a; });
+    reduce(i, [](U a, U b) { return asSigned(b) < asSigned(a) ? b : a; });
     break;
   case group_s_max:
-    reduce(i, [](U a, U b) { return s(a) < s(b) ? b : a; });
+    reduce(i, [](U a, U b) { return asSigned(a) < asSigned(b) ? b : a; });
     break;
   case group_u_min:
     reduce(i, [](U a, U b) { return std::min(a, b); });
@@ -72,10 +64,10 @@ bool Workgroup::together(const CodeInstruction &i) {
     reduce(i, [](U a, U b) { return std::max(a, b); });
     break;
   case group_f_min:
-    reduce(i, [](U a, U b) { return f(b) < f(a) || f(a) != f(a) ? b : a; });
+    reduce(i, [](U a, U b) { return asFloat(b) < asFloat(a) || asFloat(a) != asFloat(a) ? b : a; });
     break;
   case group_f_max:
-    reduce(i, [](U a, U b) { return f(a) < f(b) || f(a) != f(a) ? b : a; });
+    reduce(i, [](U a, U b) { return asFloat(a) < asFloat(b) || asFloat(a) != asFloat(a) ? b : a; });
     break;
   default:
     return exchange(i);

@@ -11,10 +11,6 @@
 namespace linnet::vulkan {
 namespace {
 
-float f(uint32_t bits) { return std::bit_cast<float>(bits); }
-uint32_t u(float value) { return std::bit_cast<uint32_t>(value); }
-int32_t s(uint32_t bits) { return static_cast<int32_t>(bits); }
-
 int32_t dividedBy(int32_t a, int32_t b) { return b == 0 ? 0 : static_cast<int32_t>(int64_t(a) / b); }
 // The remainder has the divisor's sign.
 int32_t moduloOf(int32_t a, int32_t b) {
@@ -32,7 +28,7 @@ uint32_t bitsOf(uint32_t value, uint32_t offset, uint32_t count, bool with_sign)
   if (count == 0 || offset >= 32) return 0;
   count = std::min(count, 32 - offset);
   value = value >> offset << (32 - count);
-  return with_sign ? static_cast<uint32_t>(s(value) >> (32 - count)) : value >> (32 - count);
+  return with_sign ? static_cast<uint32_t>(asSigned(value) >> (32 - count)) : value >> (32 - count);
 }
 
 } // namespace
@@ -68,7 +64,7 @@ bool Workgroup::calculate(const CodeInstruction &i) {
 // Of one operation in f32, which has more than twice f16's digits: as rounded as if done in f16.
 void Workgroup::roundHalves(const CodeInstruction &i) {
   map1({.width = i.width, .result = i.result, .in = {i.result}},
-       [](uint32_t a) { return u(fromHalf(toHalf(f(a)))); });
+       [](uint32_t a) { return bitsOfFloat(fromHalf(toHalf(asFloat(a)))); });
 }
 
 // clang-format off: a table
@@ -77,46 +73,46 @@ bool Workgroup::calculateFloats(const CodeInstruction &i) {
   switch (i.op) {
     using enum Opcode;
   case f_add:
-    map2(i, [](U a, U b) { return u(f(a) + f(b)); });
+    map2(i, [](U a, U b) { return bitsOfFloat(asFloat(a) + asFloat(b)); });
     return true;
   case f_sub:
-    map2(i, [](U a, U b) { return u(f(a) - f(b)); });
+    map2(i, [](U a, U b) { return bitsOfFloat(asFloat(a) - asFloat(b)); });
     return true;
   case f_mul:
-    map2(i, [](U a, U b) { return u(f(a) * f(b)); });
+    map2(i, [](U a, U b) { return bitsOfFloat(asFloat(a) * asFloat(b)); });
     return true;
   case f_div:
-    map2(i, [](U a, U b) { return u(f(a) / f(b)); });
+    map2(i, [](U a, U b) { return bitsOfFloat(asFloat(a) / asFloat(b)); });
     return true;
   case f_negate:
     map1(i, [](U a) { return a ^ 0x80000000u; });
     return true;
   case f_equal:
-    map2(i, [](U a, U b) -> U { return f(a) == f(b); });
+    map2(i, [](U a, U b) -> U { return asFloat(a) == asFloat(b); });
     return true;
   case f_not_equal:
-    map2(i, [](U a, U b) -> U { return f(a) != f(b); });
+    map2(i, [](U a, U b) -> U { return asFloat(a) != asFloat(b); });
     return true;
   case f_less:
-    map2(i, [](U a, U b) -> U { return f(a) < f(b); });
+    map2(i, [](U a, U b) -> U { return asFloat(a) < asFloat(b); });
     return true;
   case f_less_equal:
-    map2(i, [](U a, U b) -> U { return f(a) <= f(b); });
+    map2(i, [](U a, U b) -> U { return asFloat(a) <= asFloat(b); });
     return true;
   case convert_f_to_u:
-    map1(i, [](U a) { return integerOf<uint32_t>(f(a)); });
+    map1(i, [](U a) { return integerOf<uint32_t>(asFloat(a)); });
     return true;
   case convert_f_to_s:
-    map1(i, [](U a) { return integerOf<int32_t>(f(a)); });
+    map1(i, [](U a) { return integerOf<int32_t>(asFloat(a)); });
     return true;
   case convert_s_to_f:
-    map1(i, [](U a) { return u(float(s(a))); });
+    map1(i, [](U a) { return bitsOfFloat(float(asSigned(a))); });
     return true;
   case f_convert: // to f32: it is one; to f16: rounded behind
     map1(i, [](U a) { return a; });
     return true;
   case convert_u_to_f:
-    map1(i, [](U a) { return u(float(a)); });
+    map1(i, [](U a) { return bitsOfFloat(float(a)); });
     return true;
   default:
     return false;
@@ -142,13 +138,13 @@ bool Workgroup::calculateIntegers(const CodeInstruction &i) {
     map2(i, [](U a, U b) { return b ? a / b : 0; });
     return true;
   case s_div:
-    map2(i, [](U a, U b) { return U(dividedBy(s(a), s(b))); });
+    map2(i, [](U a, U b) { return U(dividedBy(asSigned(a), asSigned(b))); });
     return true;
   case u_mod:
     map2(i, [](U a, U b) { return b ? a % b : 0; });
     return true;
   case s_mod:
-    map2(i, [](U a, U b) { return U(moduloOf(s(a), s(b))); });
+    map2(i, [](U a, U b) { return U(moduloOf(asSigned(a), asSigned(b))); });
     return true;
   case s_negate:
     map1(i, [](U a) { return 0 - a; });
@@ -180,19 +176,19 @@ bool Workgroup::calculateIntegers(const CodeInstruction &i) {
     map2(i, [](U a, U b) -> U { return a < b; });
     return true;
   case s_less:
-    map2(i, [](U a, U b) -> U { return s(a) < s(b); });
+    map2(i, [](U a, U b) -> U { return asSigned(a) < asSigned(b); });
     return true;
   case u_less_equal:
     map2(i, [](U a, U b) -> U { return a <= b; });
     return true;
   case s_less_equal:
-    map2(i, [](U a, U b) -> U { return s(a) <= s(b); });
+    map2(i, [](U a, U b) -> U { return asSigned(a) <= asSigned(b); });
     return true;
   case shift_right:
     map2(i, [](U a, U b) { return a >> (b & 31); });
     return true;
   case shift_right_signed:
-    map2(i, [](U a, U b) { return U(s(a) >> (b & 31)); });
+    map2(i, [](U a, U b) { return U(asSigned(a) >> (b & 31)); });
     return true;
   case shift_left:
     map2(i, [](U a, U b) { return a << (b & 31); });
@@ -223,15 +219,16 @@ bool Workgroup::arrange(const CodeInstruction &i) {
   case vector_times_scalar: {
     const uint32_t *a = reg(i.in[0]), *b = reg(i.in[1]);
     for (uint32_t k = 0; k < i.width; ++k)
-      for (uint32_t l = 0; l < lanes; ++l) r[k * lanes + l] = u(f(a[k * lanes + l]) * f(b[l]));
+      for (uint32_t l = 0; l < lanes; ++l)
+        r[k * lanes + l] = bitsOfFloat(asFloat(a[k * lanes + l]) * asFloat(b[l]));
     return true;
   }
   case dot: {
     const uint32_t *a = reg(i.in[0]), *b = reg(i.in[1]), width = code.widths[i.in[0]];
     for (uint32_t l = 0; l < lanes; ++l) {
       float sum = 0;
-      for (uint32_t k = 0; k < width; ++k) sum += f(a[k * lanes + l]) * f(b[k * lanes + l]);
-      r[l] = u(sum);
+      for (uint32_t k = 0; k < width; ++k) sum += asFloat(a[k * lanes + l]) * asFloat(b[k * lanes + l]);
+      r[l] = bitsOfFloat(sum);
     }
     return true;
   }
@@ -254,40 +251,40 @@ bool Workgroup::extended(const CodeInstruction &i) {
   switch (i.extended) {
     using enum Extended;
   case round_even:
-    map1(i, [](U a) { return u(std::nearbyint(f(a))); });
+    map1(i, [](U a) { return bitsOfFloat(std::nearbyint(asFloat(a))); });
     return true;
   case f_abs:
     map1(i, [](U a) { return a & 0x7fffffffu; });
     return true;
   case s_abs:
-    map1(i, [](U a) { return s(a) < 0 ? 0 - a : a; });
+    map1(i, [](U a) { return asSigned(a) < 0 ? 0 - a : a; });
     return true;
   case floor:
-    map1(i, [](U a) { return u(std::floor(f(a))); });
+    map1(i, [](U a) { return bitsOfFloat(std::floor(asFloat(a))); });
     return true;
   case tanh:
-    map1(i, [](U a) { return u(std::tanh(f(a))); });
+    map1(i, [](U a) { return bitsOfFloat(std::tanh(asFloat(a))); });
     return true;
   case exp:
-    map1(i, [](U a) { return u(std::exp(f(a))); });
+    map1(i, [](U a) { return bitsOfFloat(std::exp(asFloat(a))); });
     return true;
   case log:
-    map1(i, [](U a) { return u(std::log(f(a))); });
+    map1(i, [](U a) { return bitsOfFloat(std::log(asFloat(a))); });
     return true;
   case exp2:
-    map1(i, [](U a) { return u(std::exp2(f(a))); });
+    map1(i, [](U a) { return bitsOfFloat(std::exp2(asFloat(a))); });
     return true;
   case sqrt:
-    map1(i, [](U a) { return u(std::sqrt(f(a))); });
+    map1(i, [](U a) { return bitsOfFloat(std::sqrt(asFloat(a))); });
     return true;
   case inverse_sqrt:
-    map1(i, [](U a) { return u(1 / std::sqrt(f(a))); });
+    map1(i, [](U a) { return bitsOfFloat(1 / std::sqrt(asFloat(a))); });
     return true;
   case f_min:
-    map2(i, [](U a, U b) { return f(b) < f(a) ? b : a; });
+    map2(i, [](U a, U b) { return asFloat(b) < asFloat(a) ? b : a; });
     return true;
   case f_max:
-    map2(i, [](U a, U b) { return f(a) < f(b) ? b : a; });
+    map2(i, [](U a, U b) { return asFloat(a) < asFloat(b) ? b : a; });
     return true;
   case u_min:
     map2(i, [](U a, U b) { return std::min(a, b); });
@@ -296,10 +293,10 @@ bool Workgroup::extended(const CodeInstruction &i) {
     map2(i, [](U a, U b) { return std::max(a, b); });
     return true;
   case s_min:
-    map2(i, [](U a, U b) { return s(b) < s(a) ? b : a; });
+    map2(i, [](U a, U b) { return asSigned(b) < asSigned(a) ? b : a; });
     return true;
   case s_max:
-    map2(i, [](U a, U b) { return s(a) < s(b) ? b : a; });
+    map2(i, [](U a, U b) { return asSigned(a) < asSigned(b) ? b : a; });
     return true;
   case pack_half:
   case unpack_half:
@@ -316,10 +313,10 @@ void Workgroup::halves(const CodeInstruction &i) {
   const uint32_t *a = reg(i.in[0]);
   for (uint32_t l = 0; l < lanes; ++l) {
     if (i.extended == Extended::pack_half)
-      r[l] = toHalf(f(a[l])) | uint32_t(toHalf(f(a[lanes + l]))) << 16;
+      r[l] = toHalf(asFloat(a[l])) | uint32_t(toHalf(asFloat(a[lanes + l]))) << 16;
     else
-      r[l] = u(fromHalf(static_cast<uint16_t>(a[l]))),
-      r[lanes + l] = u(fromHalf(static_cast<uint16_t>(a[l] >> 16)));
+      r[l] = bitsOfFloat(fromHalf(static_cast<uint16_t>(a[l]))),
+      r[lanes + l] = bitsOfFloat(fromHalf(static_cast<uint16_t>(a[l] >> 16)));
   }
 }
 

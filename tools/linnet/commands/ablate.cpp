@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 namespace linnet::cli {
-namespace {
+namespace ablate_command {
 
 using measure::Ratio;
 using measure::VariantFigures;
@@ -260,9 +260,10 @@ Result<void> execute(const Options &options) {
   return Ablation(options, *api, std::move(folder)).run();
 }
 
-} // namespace
+} // namespace ablate_command
 
 void addAblate(CLI::App &app, Action &action) {
+  using namespace ablate_command;
   auto options = std::make_shared<Options>();
   measure::VariantOptions &measured = options->measured;
   CLI::App *command = app.add_subcommand("ablate", "what each pass buys: the model without it, measured");

@@ -12,7 +12,7 @@
 #include <memory>
 
 namespace linnet::cli {
-namespace {
+namespace bench_command {
 
 using measure::Measured;
 using measure::Test;
@@ -104,9 +104,10 @@ Result<void> execute(const Options &options) {
   return {};
 }
 
-} // namespace
+} // namespace bench_command
 
 void addBench(CLI::App &app, Action &action) {
+  using namespace bench_command;
   auto options = std::make_shared<Options>();
   CLI::App *command = app.add_subcommand("bench", "throughput of prompts and of generation");
   command->group("Running");

@@ -9,7 +9,7 @@
 #include <memory>
 
 namespace linnet::cli {
-namespace {
+namespace bisect_command {
 
 struct Options {
   CompileOptions compile;
@@ -80,9 +80,10 @@ Result<void> execute(Options &options) {
                 report.fault);
 }
 
-} // namespace
+} // namespace bisect_command
 
 void addBisect(CLI::App &app, Action &action) {
+  using namespace bisect_command;
   auto options = std::make_shared<Options>();
   CompileOptions &compile = options->compile;
   compile.output = "bisect.mlir";

@@ -12,7 +12,7 @@
 #include <memory>
 
 namespace linnet::cli {
-namespace {
+namespace classify_command {
 
 using namespace training;
 
@@ -196,9 +196,10 @@ Result<void> execute(const Options &options) {
   return {};
 }
 
-} // namespace
+} // namespace classify_command
 
 void addClassify(CLI::App &app, Action &action) {
+  using namespace classify_command;
   auto options = std::make_shared<Options>();
   CLI::App *command = app.add_subcommand("classify", "what a classifier says of texts");
   command->group("Running");

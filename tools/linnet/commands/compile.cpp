@@ -11,7 +11,7 @@
 #include <memory>
 
 namespace linnet::cli {
-namespace {
+namespace compile_command {
 
 struct Options {
   CompileOptions compile;
@@ -146,9 +146,10 @@ std::string defaultTarget(const std::string &emit) {
   return emit == "llvm" ? "cpu:native" : emit == "spirv" ? "vulkan" : "cpu";
 }
 
-} // namespace
+} // namespace compile_command
 
 void addCompile(CLI::App &app, Action &action) {
+  using namespace compile_command;
   auto options = std::make_shared<Options>();
   CompileOptions &compile = options->compile;
   CLI::App *command = app.add_subcommand("compile", "compile a checkpoint or a graph to an artifact");

@@ -7,7 +7,7 @@
 #include <memory>
 
 namespace linnet::cli {
-namespace {
+namespace devices_command {
 
 struct DevicesOptions {
   std::string emulate;
@@ -106,9 +106,10 @@ Result<void> devices(const DevicesOptions &options) {
   return {};
 }
 
-} // namespace
+} // namespace devices_command
 
 void addDevices(CLI::App &app, Action &action) {
+  using namespace devices_command;
   auto options = std::make_shared<DevicesOptions>();
   CLI::App *command = app.add_subcommand("devices", "what there is to run on, and why not");
   command->group("Models");

@@ -13,7 +13,7 @@
 #include <memory>
 
 namespace linnet::cli {
-namespace {
+namespace embed_command {
 
 struct Options {
   std::string file, output, pooling = "last", texts;
@@ -99,9 +99,10 @@ Result<void> execute(const Options &options) {
   return {};
 }
 
-} // namespace
+} // namespace embed_command
 
 void addEmbed(CLI::App &app, Action &action) {
+  using namespace embed_command;
   auto options = std::make_shared<Options>();
   CLI::App *command = app.add_subcommand("embed", "a text's hidden state as a vector");
   command->group("Running");

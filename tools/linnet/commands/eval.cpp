@@ -12,7 +12,7 @@
 #include <memory>
 
 namespace linnet::cli {
-namespace {
+namespace eval_command {
 
 struct Options {
   std::string file, text;
@@ -48,9 +48,10 @@ Result<void> execute(const Options &options) {
   return {};
 }
 
-} // namespace
+} // namespace eval_command
 
 void addEval(CLI::App &app, Action &action) {
+  using namespace eval_command;
   auto options = std::make_shared<Options>();
   CLI::App *command = app.add_subcommand("eval", "perplexity of a text");
   command->group("Running");

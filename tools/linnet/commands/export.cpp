@@ -8,7 +8,7 @@
 #include <memory>
 
 namespace linnet::cli {
-namespace {
+namespace export_command {
 
 struct Options {
   ExportOptions write;
@@ -34,9 +34,10 @@ Result<void> execute(const Options &options) {
   return {};
 }
 
-} // namespace
+} // namespace export_command
 
 void addExport(CLI::App &app, Action &action) {
+  using namespace export_command;
   auto options = std::make_shared<Options>();
   CLI::App *command = app.add_subcommand("export", "write a checkpoint for llama.cpp or transformers");
   command->group("Models");

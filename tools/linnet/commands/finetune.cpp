@@ -4,7 +4,7 @@
 #include <memory>
 
 namespace linnet::cli {
-namespace {
+namespace finetune_command {
 
 using namespace training;
 
@@ -44,9 +44,10 @@ void check(Options &options, const CLI::App &command) {
     usageError("--train, --last-layers, --biases and --norms are for --method partial");
 }
 
-} // namespace
+} // namespace finetune_command
 
 void addFinetune(CLI::App &app, Action &action) {
+  using namespace finetune_command;
   auto options = std::make_shared<Options>();
   CLI::App *command = app.add_subcommand("finetune", "train a pretrained model for a task");
   command->group("Training");

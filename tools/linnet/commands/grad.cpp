@@ -10,7 +10,7 @@
 #include <memory>
 
 namespace linnet::cli {
-namespace {
+namespace grad_command {
 
 struct Options {
   std::string model, ids, labels, output, device = "cpu";
@@ -59,9 +59,10 @@ Result<void> execute(const Options &options) {
   return {};
 }
 
-} // namespace
+} // namespace grad_command
 
 void addGrad(CLI::App &app, Action &action) {
+  using namespace grad_command;
   auto options = std::make_shared<Options>();
   CLI::App *command = app.add_subcommand("grad", "the loss of a batch and its gradient by every parameter");
   command->group("Training");

@@ -7,7 +7,7 @@
 #include <memory>
 
 namespace linnet::cli {
-namespace {
+namespace init_command {
 
 struct Options {
   InitOptions init;
@@ -34,9 +34,10 @@ Result<void> execute(const Options &options) {
   return {};
 }
 
-} // namespace
+} // namespace init_command
 
 void addInit(CLI::App &app, Action &action) {
+  using namespace init_command;
   auto options = std::make_shared<Options>();
   CLI::App *command = app.add_subcommand("init", "make an untrained checkpoint of a known shape");
   command->group("Models");

@@ -10,7 +10,7 @@
 #include <memory>
 
 namespace linnet::cli {
-namespace {
+namespace inspect_command {
 
 std::string shapeText(const std::vector<int64_t> &shape) {
   return fmt::format("[{}]", fmt::join(shape, ", "));
@@ -76,9 +76,10 @@ Result<void> execute(const InspectOptions &options) {
   return graph ? inspectGraph(options) : inspectCheckpoint(options);
 }
 
-} // namespace
+} // namespace inspect_command
 
 void addInspect(CLI::App &app, Action &action) {
+  using namespace inspect_command;
   auto options = std::make_shared<InspectOptions>();
   auto at = std::make_shared<std::vector<std::string>>();
   CLI::App *command = app.add_subcommand("inspect", "what is inside a checkpoint, an artifact or a graph");

@@ -13,7 +13,7 @@
 #include <numeric>
 
 namespace linnet::cli {
-namespace {
+namespace logits_command {
 
 struct Options {
   std::string file, output;
@@ -102,9 +102,10 @@ Result<void> execute(const Options &options) {
   return {};
 }
 
-} // namespace
+} // namespace logits_command
 
 void addLogits(CLI::App &app, Action &action) {
+  using namespace logits_command;
   auto options = std::make_shared<Options>();
   CLI::App *command = app.add_subcommand("logits", "the next token's logits and probabilities");
   command->group("Running");

@@ -17,7 +17,7 @@
 #include <memory>
 
 namespace linnet::cli {
-namespace {
+namespace profile_command {
 
 using measure::Achieved;
 using measure::Limits;
@@ -287,9 +287,10 @@ Result<void> execute(Options &options) {
   return {};
 }
 
-} // namespace
+} // namespace profile_command
 
 void addProfile(CLI::App &app, Action &action) {
+  using namespace profile_command;
   auto options = std::make_shared<Options>();
   CLI::App *command = app.add_subcommand("profile", "which commands the time goes to, slowest first");
   command->group("Running");

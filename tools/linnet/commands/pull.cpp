@@ -7,7 +7,7 @@
 #include <memory>
 
 namespace linnet::cli {
-namespace {
+namespace pull_command {
 
 struct Options {
   PullOptions pull;
@@ -30,9 +30,10 @@ Result<void> execute(Options &options) {
   return {};
 }
 
-} // namespace
+} // namespace pull_command
 
 void addPull(CLI::App &app, Action &action) {
+  using namespace pull_command;
   auto options = std::make_shared<Options>();
   CLI::App *command = app.add_subcommand("pull", "download a checkpoint from the Hugging Face hub");
   command->group("Models");

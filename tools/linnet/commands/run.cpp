@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 namespace linnet::cli {
-namespace {
+namespace run_command {
 
 struct Options {
   std::string file;
@@ -136,9 +136,10 @@ Result<void> execute(const Options &options) {
   return runGraph(options.file, options.device, options.graph, options.trace, options.json);
 }
 
-} // namespace
+} // namespace run_command
 
 void addRun(CLI::App &app, Action &action) {
+  using namespace run_command;
   auto options = std::make_shared<Options>();
   CLI::App *command = app.add_subcommand("run", "continue a prompt, streaming; or run a graph once");
   command->group("Running");

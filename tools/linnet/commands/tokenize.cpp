@@ -10,7 +10,7 @@
 #include <memory>
 
 namespace linnet::cli {
-namespace {
+namespace tokenize_command {
 
 struct TokenizeOptions {
   std::string model, file, padding, padding_side;
@@ -91,9 +91,10 @@ Result<void> detokenize(const DetokenizeOptions &options) {
   return {};
 }
 
-} // namespace
+} // namespace tokenize_command
 
 void addTokenize(CLI::App &app, Action &action) {
+  using namespace tokenize_command;
   auto options = std::make_shared<TokenizeOptions>();
   CLI::App *command = app.add_subcommand("tokenize", "text to token ids");
   command->group("Text");
@@ -131,6 +132,7 @@ void addTokenize(CLI::App &app, Action &action) {
 }
 
 void addDetokenize(CLI::App &app, Action &action) {
+  using namespace tokenize_command;
   auto options = std::make_shared<DetokenizeOptions>();
   CLI::App *command = app.add_subcommand("detokenize", "token ids to text");
   command->group("Text");

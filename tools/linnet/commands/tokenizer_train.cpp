@@ -12,7 +12,7 @@
 #include <memory>
 
 namespace linnet::cli {
-namespace {
+namespace tokenizer_train_command {
 
 struct Options {
   TrainOptions train;
@@ -77,9 +77,10 @@ Result<void> execute(Options &options) {
   return {};
 }
 
-} // namespace
+} // namespace tokenizer_train_command
 
 void addTokenizer(CLI::App &app, Action &action) {
+  using namespace tokenizer_train_command;
   CLI::App *group = app.add_subcommand("tokenizer", "train: learn a vocabulary from text");
   group->group("Text");
   group->require_subcommand(1);

@@ -4,7 +4,7 @@
 #include <memory>
 
 namespace linnet::cli {
-namespace {
+namespace train_command {
 
 struct Options : TrainingOption {
   InitOptions init;
@@ -20,9 +20,10 @@ Result<void> execute(Options &options) {
   return runTraining(options, "linnet train");
 }
 
-} // namespace
+} // namespace train_command
 
 void addTrain(CLI::App &app, Action &action) {
+  using namespace train_command;
   auto options = std::make_shared<Options>();
   options->run.lr = 1e-3;
   options->run.weight_decay = 0.1;
