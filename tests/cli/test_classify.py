@@ -130,8 +130,11 @@ class Classify(TestCase):
         self.assertIn("several labels at once", done.err.splitlines()[-1])
         done = linnet("classify", self.MODELS / "one_label", "--file", folder / "t.jsonl", "--labels")
         self.assertIn("gives scores", done.err.splitlines()[-1])
-        self.assertRegex(self.succeeds("classify", self.MODELS / "multi_label", "--file", folder / "t.jsonl").out,
-                         r'a, b +0\.96\d\d, 0\.96\d\d +"good"')
+        lines = self.succeeds("classify", self.MODELS / "multi_label", "--file", folder / "t.jsonl").out.splitlines()
+        page = (ROOT / "docs/cli.md").read_text()
+        for line in lines:
+            self.assertIn(f"\n    {line.rstrip()}\n", page)
+        self.assertRegex(lines[1], r'a, b +0\.96\d\d, 0\.96\d\d +"good"')
 
     def test_padding_at_the_end_does_not_count(self):
         for model in ("one_label", "multi_label"):
