@@ -7,8 +7,7 @@ using namespace training;
 
 CLI::Option *RecordsOption::add(CLI::App &command) {
   CLI::Option *option =
-      command
-          .add_option("-f,--file", file, "texts: .txt (a text a line), .jsonl, .json, .csv, .tsv")
+      command.add_option("-f,--file", file, "texts: .txt (a text a line), .jsonl, .json, .csv, .tsv")
           ->type_name("FILE");
   command.add_flag("--whole-file", whole_file, "a .txt is one text")->needs(option);
   command.add_option("--format", format, "auto (by name), text, jsonl, json, csv or tsv")
