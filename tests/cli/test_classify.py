@@ -195,7 +195,7 @@ class Classify(TestCase):
 
     def test_bad_heads(self):
         for head, says in (({"pooling": "max"}, "not last, mean or first"), ({"hidden": [0]}, "a list of at most"),
-                           ({"hidden": "9"}, "a list of at most"), ({"activation": "swish"}, "is not supported"),
+                           ({"hidden": "9"}, "a list of at most"), ({"activation": "mish"}, "is not supported"),
                            ({"hidden": [9]}, 'tensor "head.0.weight" [128, 9] is missing'), (3, "to be an object")):
             with self.subTest(head=head):
                 model = copy_of(classifier(), "bad")
