@@ -123,7 +123,8 @@ def HoistPool : Linnet_Pass<"linnet-hoist-pool"> {
 
     Preserves: every value, exactly for f32. Locations: each op keeps its own.
   }];
-  let statistics = [Statistic<"num_hoisted", "hoisted", "ops that compute one position">];
+  let statistics = [Statistic<"num_hoisted", "hoisted", "ops that compute one position">,
+                    Statistic<"num_merged", "merged", "pools of one value that became one">];
 }
 
 def FoldWeights : Linnet_Pass<"linnet-fold-weights"> {
