@@ -110,7 +110,7 @@ Result<void> makeStart(const StartOptions &options) {
   head.activation_function = options.activation;
   auto activation = activationNamed(options.activation);
   if (!activation)
-    return errorf("unknown activation \"{}\", expected gelu, gelu_new or relu", options.activation);
+    return errorf("unknown activation \"{}\", expected one of {}", options.activation, kActivations);
   head.activation = *activation;
   return makeClassifier(base, labels, head, options.seed, options.directory);
 }

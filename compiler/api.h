@@ -207,7 +207,7 @@ struct StartOptions {
   std::vector<std::string> labels; ///< empty: a language model
   std::string pooling = "last";    ///< mean, first
   std::vector<int64_t> hidden;     ///< widths of the head's hidden layers
-  std::string activation = "gelu"; ///< of them; gelu_new, relu
+  std::string activation = "gelu"; ///< of them, as activation_function names it
   uint64_t seed = 0;
 };
 /// A checkpoint with trained parameters in the place of its own.

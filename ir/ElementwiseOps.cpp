@@ -116,6 +116,9 @@ OpFoldResult ReluOp::fold(FoldAdaptor a) {
   if (getOperand().getDefiningOp<ReluOp>()) return getOperand();
   return foldUnary(getType(), a.getOperand(), [](float x) { return std::fmax(x, 0.0f); });
 }
+OpFoldResult SiluOp::fold(FoldAdaptor a) {
+  return foldUnary(getType(), a.getOperand(), [](float x) { return x / (1.0f + std::exp(-x)); });
+}
 OpFoldResult ExpOp::fold(FoldAdaptor a) {
   return foldUnary(getType(), a.getOperand(), [](float x) { return std::exp(x); });
 }

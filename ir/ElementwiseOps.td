@@ -59,6 +59,7 @@ def Linnet_ErfOp : Linnet_UnaryOp<"erf", "erf x">;
 def Linnet_SqrtOp : Linnet_UnaryOp<"sqrt", "sqrt x">;
 def Linnet_RsqrtOp : Linnet_UnaryOp<"rsqrt", "1 / sqrt x">;
 def Linnet_ReluOp : Linnet_UnaryOp<"relu", "max(x, 0)">;
+def Linnet_SiluOp : Linnet_UnaryOp<"silu", "x / (1 + e^-x)">;
 
 def Linnet_GeluOp : Linnet_Op<"gelu", [Pure, SameOperandsAndResultType,
     Linnet_ElementwiseOpInterface, Linnet_Differentiable]> {
@@ -66,6 +67,7 @@ def Linnet_GeluOp : Linnet_Op<"gelu", [Pure, SameOperandsAndResultType,
   let description = [{
     `erf`:  x/2 (1 + erf(x / sqrt 2))
     `tanh`: x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), GPT-2's `gelu_new`.
+    `quick`: x / (1 + e^(-1.702 x)), `quick_gelu` in transformers.
     Hendrycks and Gimpel, 2016, arXiv:1606.08415.
   }];
   let arguments = (ins Linnet_FloatLike:$operand, Linnet_GeluFormAttr:$form);

@@ -4,6 +4,7 @@
 
 #include "ir/Shapes.h"
 #include "ir/Verify.h"
+#include "support/activation.h"
 
 #include "llvm/ADT/STLExtras.h"
 
@@ -152,6 +153,11 @@ struct Build {
     double largest = element.isF16() ? 65504.0 : double(std::numeric_limits<float>::max()) / 256;
     return b.create<MinOp>(loc, b.create<ReluOp>(loc, mul(x, largest)), number(1));
   }
+  /// The derivative of x s(x) with s(x) = 1 / (1 + e^(-k x)): s (1 + k x (1 - s)).
+  Value sigmoidLinearSlope(Value x, double k) {
+    Value s = div(number(1), add(exp(mul(x, -k)), number(1)));
+    return mul(s, add(mul(mul(x, k), sub(number(1), s)), number(1)));
+  }
 };
 
 /// The gradient of the op's one result, and a Build for what follows; null where nobody needs it.
@@ -233,12 +239,18 @@ LINNET_GRADIENT(ReluOp)
 gradients.add(b, getOperand(), e.mul(dy, e.step(getOperand())));
 return success();
 LINNET_END
+LINNET_GRADIENT(SiluOp)
+gradients.add(b, getOperand(), e.mul(dy, e.sigmoidLinearSlope(getOperand(), kSiluSlope)));
+return success();
+LINNET_END
 LINNET_GRADIENT(GeluOp)
 Value x = getOperand(), slope;
 if (getForm() == GeluForm::erf) { // Phi(x) + x phi(x)
   Value area = e.mul(e.add(b.create<ErfOp>(getLoc(), e.mul(x, std::sqrt(0.5))), e.number(1)), 0.5);
   Value bell = e.mul(e.exp(e.mul(e.mul(x, x), -0.5)), 1 / std::sqrt(2 * M_PI));
   slope = e.add(area, e.mul(x, bell));
+} else if (getForm() == GeluForm::quick) {
+  slope = e.sigmoidLinearSlope(x, kGeluQuickSlope);
 } else { // (1 + t) / 2 + x (1 - t^2) (1 + 3 * 0.044715 x^2) sqrt(2 / pi) / 2, t = tanh(...)
   double c = std::sqrt(2 / M_PI);
   Value square = e.mul(x, x);

@@ -91,10 +91,10 @@ class Linnet_Enum<string name, string summary, list<I32EnumAttrCase> cases>
 }
 def Linnet_Activation : Linnet_Enum<"Activation", "activation function", [
     I32EnumAttrCase<"none", 0>, I32EnumAttrCase<"relu", 1>, I32EnumAttrCase<"gelu_erf", 2>,
-    I32EnumAttrCase<"gelu_tanh", 3>]>;
+    I32EnumAttrCase<"gelu_tanh", 3>, I32EnumAttrCase<"gelu_quick", 4>, I32EnumAttrCase<"silu", 5>]>;
 def Linnet_ActivationAttr : EnumAttr<Linnet_Dialect, Linnet_Activation, "activation"> { let assemblyFormat = "$value"; }
 def Linnet_GeluForm : Linnet_Enum<"GeluForm", "form of GELU", [
-    I32EnumAttrCase<"erf", 0>, I32EnumAttrCase<"tanh", 1>]>;
+    I32EnumAttrCase<"erf", 0>, I32EnumAttrCase<"tanh", 1>, I32EnumAttrCase<"quick", 2>]>;
 def Linnet_GeluFormAttr : EnumAttr<Linnet_Dialect, Linnet_GeluForm, "gelu_form"> { let assemblyFormat = "$value"; }
 def Linnet_PoolMode : Linnet_Enum<"PoolMode", "which positions a pool takes", [
     I32EnumAttrCase<"last", 0>, I32EnumAttrCase<"first", 1>, I32EnumAttrCase<"mean", 2>]>;

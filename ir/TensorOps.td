@@ -76,7 +76,8 @@ def Linnet_MatmulOp : Linnet_Op<"matmul", [Pure, Linnet_Differentiable, AttrSize
 
     op transposes the last two dimensions where the flag is set. lhs (..., M, K), or (K) which is treated as
     (1, K) and gives (N). rhs (K, N), shared by all leading dimensions of lhs, or (..., K, N) with the same
-    leading dimensions. bias (N). residual has the result's shape. `activation` is relu, gelu_erf or gelu_tanh.
+    leading dimensions. bias (N). residual has the result's shape. `activation` is relu, gelu_erf, gelu_tanh,
+    gelu_quick or silu: what linnet.relu, linnet.gelu and linnet.silu compute.
     Sums are in f32 at least. The result, bias and residual have lhs's element type, or f32 with `wide`; rhs may
     be stored in another.
 

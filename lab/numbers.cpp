@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <random>
+#include <set>
 
 using namespace mlir;
 
@@ -18,7 +19,8 @@ using reference::Kind;
 using reference::Named;
 using reference::Tensor;
 
-/// Sizes of the dynamic dimensions of one entry.
+/// Sizes of the dynamic dimensions of one entry. The first two names are the outer dimensions (batch, seq):
+/// together they make the rows of matmuls. Later names are capacities (context).
 class Sizes {
 public:
   explicit Sizes(func::FuncOp function) : function(function) {}
@@ -35,18 +37,42 @@ public:
       if (!bound)
         return errorf("@{}: a dimension of {} has no bound", function.getName().str(), describe(type));
       auto [found, fresh] = sizes.try_emplace(name.str(), 0);
-      // The first names are the outer ones (batch, seq); later ones are capacities.
-      // Two rows of four are the eight from which linnet-quantize-rows rounds.
-      constexpr int64_t kWanted[] = {2, 4, 8};
-      if (fresh) found->second = std::min(*bound, kWanted[std::min<size_t>(sizes.size() - 1, 2)]);
+      if (fresh) {
+        found->second = std::min(*bound, wanted());
+        order.push_back(found->second);
+      }
       shape.push_back(found->second);
     }
     return shape;
   }
 
 private:
+  /// Of the next name. Eight rows, because linnet-quantize-rows rounds from eight.
+  int64_t wanted() {
+    constexpr int64_t kRows = 8, kBatch = 2, kRoom = 2; // a cache has room behind the new positions
+    switch (order.size()) {
+    case 0:
+      return hasOneName() ? kRows : kBatch;
+    case 1:
+      return kRows / order[0];
+    default:
+      return kRoom * order[1];
+    }
+  }
+
+  bool hasOneName() {
+    std::set<std::string> names;
+    for (Type type : function.getArgumentTypes())
+      if (auto tensor = llvm::dyn_cast<RankedTensorType>(type))
+        for (int64_t i = 0; i < tensor.getRank(); ++i)
+          if (StringAttr name = tensor.isDynamicDim(i) ? dimName(tensor, i) : StringAttr())
+            names.insert(name.str());
+    return names.size() < 2;
+  }
+
   func::FuncOp function;
   std::map<std::string, int64_t> sizes;
+  std::vector<int64_t> order; ///< the sizes, as their names were found
 };
 
 /// The integers that every reader of the argument allows: [low, high].

@@ -17,6 +17,7 @@
 // are as they were.
 //
 //===---------------------------------------------------------------------------------------------------===//
+#include "ir/Activations.h"
 #include "ir/Gradients.h"
 #include "ir/Shapes.h"
 #include "passes/Counters.h"
@@ -113,9 +114,7 @@ void writeOutEpilogues(func::FuncOp function) {
                                     op.getGroup(), op.getWide(), op.getInt8Rows());
     Value value = plain;
     if (op.getBias()) value = b.create<AddOp>(value, op.getBias());
-    if (op.getActivation() == Activation::relu) value = b.create<ReluOp>(value);
-    if (op.getActivation() == Activation::gelu_erf) value = b.create<GeluOp>(value, GeluForm::erf);
-    if (op.getActivation() == Activation::gelu_tanh) value = b.create<GeluOp>(value, GeluForm::tanh);
+    value = applyActivation(b, op.getLoc(), op.getActivation(), value);
     if (op.getResidual()) value = b.create<AddOp>(value, op.getResidual());
     op.replaceAllUsesWith(value);
     op.erase();

@@ -9,6 +9,7 @@
 // after.
 //
 //===---------------------------------------------------------------------------------------------------===//
+#include "ir/Activations.h"
 #include "ir/Shapes.h"
 #include "passes/Counters.h"
 #include "passes/Passes.h"
@@ -67,20 +68,16 @@ struct AbsorbBias : OpRewritePattern<AddOp> {
   Counters &counters;
 };
 
-/// gelu or relu of a matmul that has no activation and no residual yet.
+/// An activation of a matmul that has no activation and no residual yet.
 template <class Op> struct AbsorbActivation : OpRewritePattern<Op> {
   AbsorbActivation(MLIRContext *context, Counters &counters)
       : OpRewritePattern<Op>(context), counters(counters) {}
-  static Activation activationOf(ReluOp) { return Activation::relu; }
-  static Activation activationOf(GeluOp op) {
-    return op.getForm() == GeluForm::erf ? Activation::gelu_erf : Activation::gelu_tanh;
-  }
   LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
     MatmulOp matmul = onlyUsersMatmul(op.getOperand());
     if (!matmul) return rewriter.notifyMatchFailure(op, "operand is no single-use matmul");
     if (matmul.getResidual() || matmul.getActivation() != Activation::none)
       return rewriter.notifyMatchFailure(op, "the matmul already has an activation or a residual");
-    absorb(rewriter, matmul, op, matmul.getBias(), Value(), activationOf(op));
+    absorb(rewriter, matmul, op, matmul.getBias(), Value(), *activationOf(op));
     counters.add("linnet-fuse-epilogue", "activations");
     return success();
   }
@@ -111,8 +108,8 @@ struct FuseEpilogue : impl::FuseEpilogueBase<FuseEpilogue> {
   void runOnOperation() override {
     auto &counters = getAnalysis<Counters>();
     RewritePatternSet patterns(&getContext());
-    patterns.add<AbsorbBias, AbsorbActivation<ReluOp>, AbsorbActivation<GeluOp>, AbsorbResidual>(
-        &getContext(), counters);
+    patterns.add<AbsorbBias, AbsorbActivation<ReluOp>, AbsorbActivation<GeluOp>, AbsorbActivation<SiluOp>,
+                 AbsorbResidual>(&getContext(), counters);
     if (failed(applyPatternsAndFoldGreedily(getOperation(), std::move(patterns)))) signalPassFailure();
   }
 };

@@ -45,7 +45,10 @@ struct Hoist : OpRewritePattern<PoolOp> {
     auto length = pool.getLength().getDefiningOp();
     if (length && length->getBlock() == producer->getBlock() && !length->isBeforeInBlock(producer))
       return rewriter.notifyMatchFailure(pool, "length is computed later than the operand");
-    if (mergeWithTwin(rewriter, pool)) return success();
+    if (mergeWithTwin(rewriter, pool)) {
+      counters.add("linnet-hoist-pool", "merged");
+      return success();
+    }
     rewriter.setInsertionPoint(producer);
     Operation *made = nullptr;
     if (auto norm = llvm::dyn_cast<LayerNormOp>(producer))

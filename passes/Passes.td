@@ -42,7 +42,7 @@ def FuseEpilogue : Linnet_Pass<"linnet-fuse-epilogue"> {
     Takes what follows a matmul into its epilogue, in the order that the op computes it:
 
         add(matmul(a, b), bias)       ->  matmul(a, b) bias bias          bias of shape (N)
-        gelu|relu(matmul(a, b))       ->  matmul(a, b) {activation = ...}
+        gelu|relu|silu(matmul(a, b))  ->  matmul(a, b) {activation = ...}
         add(matmul(a, b), residual)   ->  matmul(a, b) residual residual  residual of the result's shape
 
     Reason to exist: the sum is still in registers when the epilogue runs; each op taken in saves one pass over
@@ -123,7 +123,8 @@ def HoistPool : Linnet_Pass<"linnet-hoist-pool"> {
 
     Preserves: every value, exactly for f32. Locations: each op keeps its own.
   }];
-  let statistics = [Statistic<"num_hoisted", "hoisted", "ops that compute one position">];
+  let statistics = [Statistic<"num_hoisted", "hoisted", "ops that compute one position">,
+                    Statistic<"num_merged", "merged", "pools of one value that became one">];
 }
 
 def FoldWeights : Linnet_Pass<"linnet-fold-weights"> {

@@ -270,7 +270,7 @@ Result<void> ProgramCheck::checkGemm(const fb::KernelCall &call, const fb::Gemm 
   constexpr int64_t kMaxDim = int64_t(1) << 28; // keeps every product below in range
   if (m < 1 || m > kMaxDim || k < 1 || k > kMaxDim || n < 1 || n > kMaxDim)
     return wrong("sizes m {} k {} n {}", m, k, n);
-  if (gemm.activation() > fb::Activation::gelu_tanh) return wrong("unknown activation");
+  if (gemm.activation() > fb::Activation::MAX) return wrong("unknown activation");
   if (call.args()->size() < 5) return wrong("a matmul of {} operands", call.args()->size());
   const int64_t numbers[] = {m * k, k * n, gemm.bias() ? n : 0, gemm.residual() ? m * n : 0, m * n};
   for (uint32_t i = 0; i < 5; ++i) {
@@ -310,7 +310,7 @@ Result<void> ProgramCheck::checkMatmul(const fb::PackedMatmul &call) {
   int64_t k = call.k(), n = call.n(), stride = call.a_stride();
   if (m < 1 || m > kMaxDim || k < 1 || k > kMaxDim || n < 1 || n > kMaxDim || stride < k || stride > kMaxDim)
     return wrong("sizes m {} k {} n {} with a stride of {}", m, k, n, stride);
-  if (call.activation() > fb::Activation::gelu_tanh) return wrong("unknown activation");
+  if (call.activation() > fb::Activation::MAX) return wrong("unknown activation");
   LINNET_TRY(checkPanel(*call.w(), k, n, "w"));
   if (call.scale()) {
     if (call.group() < 0 || call.group() > kMaxDim) return wrong("groups of {}", call.group());

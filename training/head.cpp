@@ -30,6 +30,11 @@ std::optional<HeadSettings> headIn(const Json &config) {
   const Json &labels = config.contains("id2label") ? config["id2label"] : none;
   for (size_t id = 0; id < labels.size(); ++id) head.labels.push_back(labels.value(std::to_string(id), ""));
   const Json &ours = config.contains("_linnet_head") ? config["_linnet_head"] : none;
+  const std::string type = config.value("problem_type", "");
+  if (type == "multi_label_classification" || type == "regression")
+    head.other = type;
+  else if (labels.size() == 1)
+    head.other = "one label"; // its sigmoid
   head.pooling = ours.value("pooling", head.pooling);
   head.activation = ours.value("activation", head.activation);
   head.hidden = ours.value("hidden", head.hidden);
@@ -39,6 +44,11 @@ std::optional<HeadSettings> headIn(const Json &config) {
 Result<void> resolveHead(const std::optional<HeadSettings> &found, FinetuneOptions &options) {
   if (found && !options.new_head) {
     const std::string &model = options.model;
+    if (!found->other.empty())
+      return errorf(
+          "{}: expected a head that chooses one label of several, which linnet finetune trains, found {}; "
+          "give --new-head to replace it",
+          model, found->other);
     LINNET_TRY(agree(options.pooling, found->pooling, "--pooling", "pooling", model));
     LINNET_TRY(agree(options.hidden, found->hidden, "--hidden", "hidden layers of widths", model));
     if (found->hidden.empty()) options.activation = found->activation; // of no layer

@@ -169,6 +169,19 @@ Result<Found> fromJsonArray(std::string_view text, const std::string &where, con
   return std::move(reader).finish();
 }
 
+Found fromPlainText(std::string_view text, const ReadOptions &options) {
+  Found found;
+  found.texts = options.plain == PlainTexts::Lines ? "its lines" : kWholeFile;
+  for (int64_t number = 1; !text.empty(); ++number) {
+    size_t end = options.plain == PlainTexts::Lines ? std::min(text.find('\n'), text.size()) : text.size();
+    std::string_view part = text.substr(0, end);
+    if (options.plain == PlainTexts::Lines && part.ends_with('\r')) part.remove_suffix(1);
+    found.records.push_back({std::string(part), {}, 0, number});
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return found;
+}
+
 Result<Found> parseAs(std::string_view text, const std::string &where, const ReadOptions &options) {
   switch (options.format) {
   case RecordFormat::JsonLines:
@@ -186,10 +199,7 @@ Result<Found> parseAs(std::string_view text, const std::string &where, const Rea
   }
   if (options.labels)
     return errorf("{}: plain text has no labels; expected a .csv, .tsv, .jsonl or .json file", where);
-  Found found;
-  found.texts = "the whole file";
-  if (!text.empty()) found.records.push_back({std::string(text), {}, 0, 1});
-  return found;
+  return fromPlainText(text, options);
 }
 
 } // namespace
@@ -203,6 +213,20 @@ Result<RecordFormat> parseRecordFormat(std::string_view name) {
   return errorf("unknown format \"{}\"; there are auto, text, jsonl, json, csv, tsv", name);
 }
 
+Result<RecordFormat> formatByName(const std::string &path) {
+  for (auto [ending, format] :
+       {std::pair(".txt", RecordFormat::Text), std::pair(".jsonl", RecordFormat::JsonLines),
+        std::pair(".ndjson", RecordFormat::JsonLines), std::pair(".json", RecordFormat::Json),
+        std::pair(".csv", RecordFormat::Csv), std::pair(".tsv", RecordFormat::Tsv)})
+    if (path.ends_with(ending)) return format;
+  return errorf("{}: its name does not say what it is (.txt, .jsonl, .json, .csv, .tsv); give --format",
+                path);
+}
+
+std::string textsRead(const std::string &where, size_t texts, const std::string &source) {
+  return fmt::format("{}: {} text{} from {}", where, texts, texts == 1 ? "" : "s", source);
+}
+
 Result<std::vector<Record>> parseRecords(std::string_view text, const std::string &where,
                                          const ReadOptions &options) {
   LINNET_ASSIGN(text, withoutByteOrderMark(text, where));
@@ -211,34 +235,21 @@ Result<std::vector<Record>> parseRecords(std::string_view text, const std::strin
   std::vector<Record> &records = found.records;
   if (records.empty()) return errorf("{}: no texts in it", where);
   for (const Record &record : records) {
-    if (record.text.empty()) return errorf("{}: line {}: the text is empty", where, record.line);
+    if (record.text.empty() && !options.empty_texts)
+      return errorf("{}: line {}: the text is empty", where, record.line);
     if (options.labels && record.label.empty())
       return errorf("{}: line {}: the label is empty", where, record.line);
   }
   if (options.note)
-    options.note(fmt::format("{}: {} text{} from {}{}{}", where, records.size(),
-                             records.size() == 1 ? "" : "s", found.texts,
-                             found.labels.empty() ? "" : ", labels from " + found.labels, found.remark));
+    options.note(textsRead(where, records.size(), found.texts) +
+                 (found.labels.empty() ? "" : ", labels from " + found.labels) + found.remark);
   return std::move(records);
 }
 
 Result<std::vector<Record>> readRecords(const std::string &path, const ReadOptions &options) {
   ReadOptions chosen = options;
   if (options.format == RecordFormat::Auto) {
-    std::string_view name = path;
-    if (name.ends_with(".txt"))
-      chosen.format = RecordFormat::Text;
-    else if (name.ends_with(".jsonl") || name.ends_with(".ndjson"))
-      chosen.format = RecordFormat::JsonLines;
-    else if (name.ends_with(".json"))
-      chosen.format = RecordFormat::Json;
-    else if (name.ends_with(".csv"))
-      chosen.format = RecordFormat::Csv;
-    else if (name.ends_with(".tsv"))
-      chosen.format = RecordFormat::Tsv;
-    else
-      return errorf("{}: its name does not say what it is (.txt, .jsonl, .json, .csv, .tsv); give --format",
-                    path);
+    LINNET_ASSIGN(chosen.format, formatByName(path));
   }
   LINNET_ASSIGN(MappedFile file, MappedFile::open(path));
   return parseRecords(file.text(), path, chosen);

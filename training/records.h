@@ -21,6 +21,8 @@ struct Record {
 };
 
 enum class RecordFormat : uint8_t { Auto, Text, JsonLines, Json, Csv, Tsv };
+/// The texts of a plain text file: the file is one text, or each of its lines is one.
+enum class PlainTexts : uint8_t { File, Lines };
 
 struct ReadOptions {
   /// Auto: by the file's name (.txt, .jsonl or .ndjson, .json, .csv, .tsv); another name is an error.
@@ -28,25 +30,38 @@ struct ReadOptions {
   /// Names of columns of a CSV or TSV file, or of JSON keys; or numbers of columns, from 1, of a file without
   /// a header. Empty: found by usual names (see columns.h); a file that has none of these is an error.
   std::string text_column = {}, label_column = {};
+  PlainTexts plain = PlainTexts::File;
   /// Labels are wanted: a record without one is an error.
   bool labels = false;
+  /// Empty texts are records, too: a blank line of a plain text file, an empty field. Otherwise they are
+  /// errors.
+  bool empty_texts = false;
   /// Called once per file, if set, with a line that says how many texts were read, and from where.
   std::function<void(const std::string &line)> note = {};
 };
 
 /// Reads a file.
-///   text            one record, the whole file
+///   text            one record, the whole file; or a record a line, with PlainTexts::Lines. A line ends with
+///                   a line feed, with or without a carriage return; the last line's end may be missing.
 ///   JSON Lines      a string a line, or an object with "text", or with "prompt" and "completion" (the prompt
 ///                   is read, not learned), and "label" (string, number or boolean) where labels are wanted.
 ///                   The keys are found as the columns of a CSV file are.
 ///   JSON            an array of the same
 ///   CSV             RFC 4180: fields with commas, quotes or line ends stand in double quotes
 ///   TSV             no quoting: a tab always separates
-/// Refuses files without records, empty texts, ill-formed UTF-8 and quotes that do not close.
+/// Refuses files without records, empty texts (unless options.empty_texts), ill-formed UTF-8 and quotes that
+/// do not close.
 Result<std::vector<Record>> readRecords(const std::string &path, const ReadOptions &options = {});
 /// The same of text in memory; `where` starts errors. `options.format` is not Auto.
 Result<std::vector<Record>> parseRecords(std::string_view text, const std::string &where,
                                          const ReadOptions &options);
+
+/// The format of a file by its name. Another name is an error.
+Result<RecordFormat> formatByName(const std::string &path);
+/// "a.csv: 40 texts from SOURCE": the line that says what was read.
+std::string textsRead(const std::string &where, size_t texts, const std::string &source);
+/// A file as one text, as its line says.
+inline constexpr const char *kWholeFile = "the whole file";
 
 /// "auto", "text", "jsonl", "json", "csv", "tsv".
 Result<RecordFormat> parseRecordFormat(std::string_view name);

@@ -63,13 +63,6 @@ Result<void> copyModel(const CompilerApi &compiler, const FinetuneOptions &optio
   return {};
 }
 
-/// The tokens that end a text, as the model's configuration names them.
-std::vector<int64_t> endTokens(const Json &config) {
-  const Json named = config.value("eos_token_id", Json());
-  if (named.is_number_integer()) return {named.get<int64_t>()};
-  return named.is_array() ? named.get<std::vector<int64_t>>() : std::vector<int64_t>();
-}
-
 } // namespace
 
 Result<Start> makeStart(const CompilerApi &compiler, const FinetuneOptions &options, const LabelNames &labels,
@@ -83,7 +76,7 @@ Result<Start> makeStart(const CompilerApi &compiler, const FinetuneOptions &opti
   Start start{directory, {}, summary.parameters, std::move(*tokenizer)};
   for (const TensorSummary &tensor : summary.tensors) start.parameters.push_back({tensor.name, tensor.shape});
   start.positions = config.value("n_positions", int64_t(1));
-  start.end_of_text = endOfText(start.tokenizer, endTokens(config));
+  start.end_of_text = endOfText(start.tokenizer, summary.end_tokens);
   return start;
 }
 

@@ -8,7 +8,7 @@ const char *nameOf(Type type) {
 }
 
 const char *suffixOf(Activation activation) {
-  static const char *const kNames[] = {"", "_relu", "_gelu_erf", "_gelu_tanh"};
+  static const char *const kNames[] = {"", "_relu", "_gelu_erf", "_gelu_tanh", "_gelu_quick", "_silu"};
   return kNames[int(activation)];
 }
 

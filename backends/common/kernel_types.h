@@ -13,7 +13,7 @@ const char *nameOf(Type type);
 int64_t sizeOf(Type type); ///< in bytes; i4 has none, kernels that read it count bytes themselves
 inline bool isFloat(Type type) { return type <= Type::bf16; }
 
-enum class Activation : uint8_t { none = 0, relu = 1, gelu_erf = 2, gelu_tanh = 3 };
+enum class Activation : uint8_t { none = 0, relu = 1, gelu_erf = 2, gelu_tanh = 3, gelu_quick = 4, silu = 5 };
 /// "_relu": part of a kernel's name, empty for none.
 const char *suffixOf(Activation activation);
 

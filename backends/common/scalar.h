@@ -12,6 +12,7 @@
 // where it stores the element; in between, builders may compute wider.
 #pragma once
 #include "ir/Linnet.h"
+#include "support/activation.h"
 
 #include "mlir/IR/TypeUtilities.h"
 #include "llvm/ADT/DenseMap.h"
@@ -24,10 +25,16 @@
 
 namespace linnet {
 
-/// GELU by its two forms; see linnet.gelu for the formulas.
+/// x / (1 + e^(-slope x)).
+template <class B> typename B::Value emitSigmoidLinear(double slope, B &b, typename B::Value x) {
+  return b.div(x, b.add(b.constant(1.0), b.exp(b.mul(b.constant(-slope), x))));
+}
+
+/// GELU by its forms; see linnet.gelu for the formulas.
 template <class B> typename B::Value emitGelu(ir::GeluForm form, B &b, typename B::Value x) {
   using Value = typename B::Value;
   constexpr double kSqrtHalf = 0.70710678118654752440, kSqrt2OverPi = 0.79788456080286535588;
+  if (form == ir::GeluForm::quick) return emitSigmoidLinear(kGeluQuickSlope, b, x);
   Value half_x = b.mul(b.constant(0.5), x);
   if (form == ir::GeluForm::erf)
     return b.mul(half_x, b.add(b.constant(1.0), b.erf(b.mul(x, b.constant(kSqrtHalf)))));
@@ -47,6 +54,10 @@ template <class B> typename B::Value emitActivation(ir::Activation activation, B
     return emitGelu(ir::GeluForm::erf, b, x);
   case ir::Activation::gelu_tanh:
     return emitGelu(ir::GeluForm::tanh, b, x);
+  case ir::Activation::gelu_quick:
+    return emitGelu(ir::GeluForm::quick, b, x);
+  case ir::Activation::silu:
+    return emitSigmoidLinear(kSiluSlope, b, x);
   }
   return x;
 }
@@ -70,6 +81,7 @@ typename B::Value emitScalar(mlir::Operation *op, B &b, std::span<const typename
       .template Case<ir::SqrtOp>([&](auto) { return b.sqrt(x[0]); })
       .template Case<ir::RsqrtOp>([&](auto) { return b.div(b.constant(1.0), b.sqrt(x[0])); })
       .template Case<ir::ReluOp>([&](auto) { return b.max(x[0], b.constant(0.0)); })
+      .template Case<ir::SiluOp>([&](auto) { return emitSigmoidLinear(kSiluSlope, b, x[0]); })
       .template Case<ir::GeluOp>([&](ir::GeluOp gelu) { return emitGelu(gelu.getForm(), b, x[0]); })
       .template Case<ir::CastOp>([&](ir::CastOp cast) {
         return b.cast(x[0], mlir::getElementTypeOrSelf(cast.getOperand().getType()),

@@ -90,6 +90,10 @@ public:
   Value *erf(Value *x);
   Value *geluTanh(Value *x);
   Value *geluErf(Value *x);
+  Value *geluQuick(Value *x);
+  Value *silu(Value *x);
+  /// x / (1 + e^(-slope x))
+  Value *sigmoidLinear(Value *x, double slope);
   Value *activate(Activation activation, Value *x);
   /// Lanes of a vector joined in a tree.
   Value *reduce(Value *x, llvm::function_ref<Value *(Value *, Value *)> join);

@@ -1,6 +1,7 @@
 // Elementary functions on f32 vectors. Polynomials are minimax fits (Remez exchange in 120-bit arithmetic) of
 // the functions that the comments name; tests/cpu/math_test.cpp holds the bounds in units in the last place.
 #include "backends/cpu/emitter.h"
+#include "support/activation.h"
 
 #include <cmath>
 #include <limits>
@@ -129,6 +130,14 @@ Value *Emitter::geluErf(Value *x) {
   return fma(half, erf(b.CreateFMul(x, f32(std::sqrt(0.5), n))), half);
 }
 
+Value *Emitter::geluQuick(Value *x) { return sigmoidLinear(x, kGeluQuickSlope); }
+Value *Emitter::silu(Value *x) { return sigmoidLinear(x, kSiluSlope); }
+
+Value *Emitter::sigmoidLinear(Value *x, double slope) {
+  const int n = lanesOf(x);
+  return b.CreateFDiv(x, b.CreateFAdd(exp(b.CreateFMul(x, f32(-slope, n))), f32(1, n)));
+}
+
 Value *Emitter::activate(Activation activation, Value *x) {
   switch (activation) {
   case Activation::none:
@@ -139,6 +148,10 @@ Value *Emitter::activate(Activation activation, Value *x) {
     return geluErf(x);
   case Activation::gelu_tanh:
     return geluTanh(x);
+  case Activation::gelu_quick:
+    return geluQuick(x);
+  case Activation::silu:
+    return silu(x);
   }
   return x;
 }

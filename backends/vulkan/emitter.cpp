@@ -1,4 +1,5 @@
 #include "backends/vulkan/emitter.h"
+#include "support/activation.h"
 
 #include <algorithm>
 #include <bit>
@@ -338,6 +339,11 @@ Value Emitter::toInteger(Value x, int bits) {
   return b.select(b.ne(x, x), b.constant(int32_t(0)), result);
 }
 
+/// x / (1 + e^(-slope x)).
+Value Emitter::sigmoidLinear(Value x, double slope) {
+  return b.div(x, b.add(f(1), exp(b.mul(f(-slope), x))));
+}
+
 Value Emitter::activation(Activation kind, Value x) {
   Value half_x = b.mul(f(0.5), x);
   switch (kind) {
@@ -351,6 +357,10 @@ Value Emitter::activation(Activation kind, Value x) {
     Value inner = b.mul(f(0.79788456080286535588), b.fma(f(0.044715), b.mul(b.mul(x, x), x), x));
     return b.mul(half_x, b.add(f(1), tanh(inner)));
   }
+  case Activation::gelu_quick:
+    return sigmoidLinear(x, kGeluQuickSlope);
+  case Activation::silu:
+    return sigmoidLinear(x, kSiluSlope);
   }
   return x;
 }

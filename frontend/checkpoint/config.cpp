@@ -10,8 +10,6 @@
 namespace linnet {
 namespace {
 
-constexpr const char *kActivations = "gelu_new, gelu_pytorch_tanh, gelu, relu";
-
 constexpr size_t kMaxKeys = 1 << 14; // of one object; id2label is the largest
 
 Result<void> readArchitecture(const Json &json, const std::string &where, Gpt2Config &config) {
@@ -94,7 +92,10 @@ Json idsToJson(const std::vector<int64_t> &ids) {
 std::optional<ActivationFunction> activationNamed(std::string_view name) {
   if (name == "relu") return ActivationFunction::relu;
   if (name == "gelu") return ActivationFunction::gelu_erf;
-  if (name == "gelu_new" || name == "gelu_pytorch_tanh") return ActivationFunction::gelu_tanh;
+  if (name == "gelu_new" || name == "gelu_pytorch_tanh" || name == "gelu_fast")
+    return ActivationFunction::gelu_tanh;
+  if (name == "quick_gelu") return ActivationFunction::gelu_quick;
+  if (name == "silu" || name == "swish") return ActivationFunction::silu;
   return std::nullopt;
 }
 

@@ -15,8 +15,9 @@
 
 namespace linnet {
 
-/// activation_function: "relu"; "gelu" (erf); "gelu_new" and "gelu_pytorch_tanh" (the same tanh form).
-enum class ActivationFunction { relu, gelu_erf, gelu_tanh };
+/// activation_function: "relu"; "gelu" (erf); "gelu_new", "gelu_pytorch_tanh" and "gelu_fast" (one tanh
+/// form); "quick_gelu"; "silu" and "swish" (one function).
+enum class ActivationFunction { relu, gelu_erf, gelu_tanh, gelu_quick, silu };
 
 /// What stands between the last layer norm and a classifier's scores. Without "_linnet_head" in the file:
 /// transformers' GPT2ForSequenceClassification, the last token's state by score.weight.
@@ -69,6 +70,9 @@ struct Gpt2Config {
 /// As transformers writes token ids: null, a number, or a list.
 Json idsToJson(const std::vector<int64_t> &ids);
 
+/// The names that activationNamed() knows, for errors.
+inline constexpr const char *kActivations =
+    "gelu_new, gelu_pytorch_tanh, gelu_fast, gelu, quick_gelu, relu, silu, swish";
 /// activation_function's value, or nothing for a name that is not supported.
 std::optional<ActivationFunction> activationNamed(std::string_view name);
 

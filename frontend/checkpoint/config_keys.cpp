@@ -1,4 +1,5 @@
 #include "frontend/checkpoint/config_keys.h"
+#include "frontend/checkpoint/config.h"
 #include "support/error.h"
 #include "support/json.h"
 
@@ -79,10 +80,14 @@ Json settingValue(const std::string &text) {
   return Json::parse(Json(text).dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
-/// GPT-2 reads activation_function; other families call it so. The same value says nothing new.
+/// GPT-2 reads activation_function; other families call it so. The same function says nothing new.
 bool repeatsActivation(const Json &config, const Json &value) {
-  auto known = config.find("activation_function");
-  return value.is_null() || value == (known == config.end() ? Json("gelu_new") : *known);
+  auto found = config.find("activation_function");
+  const Json known = found == config.end() ? Json("gelu_new") : *found;
+  if (value.is_null() || value == known) return true;
+  if (!value.is_string() || !known.is_string()) return false;
+  auto function = activationNamed(value.get<std::string>());
+  return function && function == activationNamed(known.get<std::string>());
 }
 
 } // namespace

@@ -144,7 +144,7 @@ Result<std::vector<std::string>> exportGguf(const Checkpoint &checkpoint, Storag
   std::string name = std::filesystem::path(checkpoint.path()).filename().string();
   LINNET_TRY(
       writeGguf(path, ggufMetadata(config, tokenizer, file_type, name.empty() ? "gpt2" : name), tensors));
-  return tokenizer ? lostInGguf(tokenizer->parts()) : std::vector<std::string>();
+  return lostInGguf(config, tokenizer);
 }
 
 } // namespace linnet

@@ -43,6 +43,16 @@ std::string translate(std::string_view name, std::string_view prefix, std::strin
   return {};
 }
 
+/// The parts as a file holds them: if the tokenizer names no token that ends a text, the model's first one
+/// does.
+TokenizerParts partsToWrite(const Gpt2Config &config, const Tokenizer &tokenizer) {
+  TokenizerParts parts = tokenizer.parts();
+  const std::vector<int64_t> &ends = config.endTokens();
+  if (parts.eos < 0 && !ends.empty() && ends.front() <= kMaxTokenId)
+    parts.eos = static_cast<TokenId>(ends.front());
+  return parts;
+}
+
 } // namespace
 
 std::string canonicalFromGguf(std::string_view name) {
@@ -171,6 +181,31 @@ std::vector<std::string> lostInGguf(const TokenizerParts &parts) {
   return lost;
 }
 
+std::vector<std::string> lostInGguf(const Gpt2Config &config, const std::optional<Tokenizer> &tokenizer) {
+  std::vector<std::string> lost;
+  int64_t held = -1; // the end token that the file names
+  if (tokenizer) {
+    const TokenizerParts parts = partsToWrite(config, *tokenizer);
+    lost = lostInGguf(parts);
+    held = parts.eos;
+  }
+  std::vector<int64_t> ends = config.endTokens();
+  std::erase(ends, held);
+  if (!ends.empty())
+    lost.push_back(fmt::format("the end token{} {}: {}", ends.size() == 1 ? "" : "s", fmt::join(ends, ", "),
+                               held < 0 ? "GGUF names none without a tokenizer"
+                                        : fmt::format("GGUF names one, here {}", held)));
+  std::vector<std::string> settings;
+  const Json named = config.generation.toJson();
+  for (auto &[key, value] : named.items())
+    if (key != "eos_token_id") settings.push_back(fmt::format("{} {}", key, value.dump()));
+  settings.insert(settings.end(), config.generation.ignored.begin(), config.generation.ignored.end());
+  if (!settings.empty())
+    lost.push_back(fmt::format("the settings of generation ({}): give them on the command line",
+                               fmt::join(settings, ", ")));
+  return lost;
+}
+
 GgufMetadata ggufMetadata(const Gpt2Config &config, const std::optional<Tokenizer> &tokenizer, int file_type,
                           const std::string &name) {
   GgufMetadata metadata = {{"general.architecture", std::string("gpt2")},
@@ -187,7 +222,7 @@ GgufMetadata ggufMetadata(const Gpt2Config &config, const std::optional<Tokenize
     metadata.emplace_back("tokenizer.ggml.model", std::string("none"));
     return metadata;
   }
-  TokenizerParts parts = tokenizer->parts();
+  TokenizerParts parts = partsToWrite(config, *tokenizer);
   parts.tokens.resize(static_cast<size_t>(config.vocab_size));
   std::vector<int64_t> types(parts.tokens.size(), kNormal);
   std::vector<bool> added(parts.tokens.size(), false);

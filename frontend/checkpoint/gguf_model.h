@@ -26,6 +26,8 @@ std::string ggufFromCanonical(std::string_view name);
 bool transposedInGguf(std::string_view canonical);
 /// What GGUF cannot hold of a tokenizer, or holds and llama.cpp does not read, a line each.
 std::vector<std::string> lostInGguf(const TokenizerParts &parts);
+/// The same of a whole language model: also its end tokens and its settings of generation.
+std::vector<std::string> lostInGguf(const Gpt2Config &config, const std::optional<Tokenizer> &tokenizer);
 /// Metadata of a model: architecture, sizes, and the tokenizer if there is one. `file_type` is GGML's (0 f32,
 /// 1 f16, 2 q4_0, 7 q8_0, 32 bf16).
 GgufMetadata ggufMetadata(const Gpt2Config &config, const std::optional<Tokenizer> &tokenizer, int file_type,

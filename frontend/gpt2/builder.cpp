@@ -1,4 +1,5 @@
 #include "frontend/gpt2/builder.h"
+#include "ir/Activations.h"
 #include "ir/Linnet.h"
 #include "ir/Shapes.h"
 
@@ -24,6 +25,10 @@ ir::Activation activationOf(ActivationFunction function) {
     return ir::Activation::gelu_erf;
   case ActivationFunction::gelu_tanh:
     return ir::Activation::gelu_tanh;
+  case ActivationFunction::gelu_quick:
+    return ir::Activation::gelu_quick;
+  case ActivationFunction::silu:
+    return ir::Activation::silu;
   }
   return ir::Activation::none;
 }
@@ -138,14 +143,7 @@ private:
 
   Value activate(Value x, const std::string &name, ActivationFunction function) {
     at(name);
-    switch (activationOf(function)) {
-    case ir::Activation::relu:
-      return b.create<ir::ReluOp>(x);
-    case ir::Activation::gelu_erf:
-      return b.create<ir::GeluOp>(x, ir::GeluForm::erf);
-    default:
-      return b.create<ir::GeluOp>(x, ir::GeluForm::tanh);
-    }
+    return ir::applyActivation(b, b.getLoc(), activationOf(function), x);
   }
 
   Value block(Value x, int64_t i) {

@@ -1,4 +1,5 @@
 #include "runtime/cpu/onednn.h"
+#include "support/activation.h"
 #include "support/error.h"
 #include "support/processor.h"
 
@@ -25,6 +26,13 @@ private:
   int before;
 };
 
+/// Of swish, which is x / (1 + e^(-slope x)).
+float slopeOf(fb::Activation activation) {
+  return activation == fb::Activation::gelu_quick ? static_cast<float>(kGeluQuickSlope)
+         : activation == fb::Activation::silu     ? static_cast<float>(kSiluSlope)
+                                                  : 0.f;
+}
+
 dnnl::algorithm eltwise(fb::Activation activation) {
   switch (activation) {
   case fb::Activation::relu:
@@ -33,6 +41,9 @@ dnnl::algorithm eltwise(fb::Activation activation) {
     return dnnl::algorithm::eltwise_gelu_erf;
   case fb::Activation::gelu_tanh:
     return dnnl::algorithm::eltwise_gelu_tanh;
+  case fb::Activation::gelu_quick:
+  case fb::Activation::silu:
+    return dnnl::algorithm::eltwise_swish;
   case fb::Activation::none:
     break;
   }
@@ -69,9 +80,9 @@ dnnl::primitive_attr attributes(const MatmulShape &s, const Descriptors &d) {
   dnnl::post_ops ops;
   if (s.activation != fb::Activation::none) {
 #if DNNL_VERSION_MAJOR >= 3
-    ops.append_eltwise(eltwise(s.activation), 0.f, 0.f);
+    ops.append_eltwise(eltwise(s.activation), slopeOf(s.activation), 0.f);
 #else
-    ops.append_eltwise(1.f, eltwise(s.activation), 0.f, 0.f);
+    ops.append_eltwise(1.f, eltwise(s.activation), slopeOf(s.activation), 0.f);
 #endif
   }
   if (s.residual == Residual::Elsewhere) ops.append_binary(dnnl::algorithm::binary_add, d.residual);

@@ -106,6 +106,35 @@ TEST_CASE("tokens by their type, and bytes without one, as llama.cpp", "[gguf]")
   CHECK(tokenizer->encode("a<unk><c><u>", literal)->ids == std::vector<TokenId>{0, 5});
 }
 
+TEST_CASE("end tokens and settings of generation that GGUF cannot hold are told", "[gguf]") {
+  TokenizerParts parts = bytes();
+  const std::optional<Tokenizer> tokenizer = *Tokenizer::fromParts(parts);
+  using Lines = std::vector<std::string>;
+  Gpt2Config config = configOf(parts);
+  config.eos_token_ids = {256};
+  CHECK(lostInGguf(config, tokenizer) == Lines{});
+  config.generation.eos_token_ids = {10, 256, 13};
+  CHECK(lostInGguf(config, tokenizer) == Lines{"the end tokens 10, 13: GGUF names one, here 256"});
+  CHECK(lostInGguf(config, std::nullopt) ==
+        Lines{"the end tokens 10, 256, 13: GGUF names none without a tokenizer"});
+  config.generation.eos_token_ids = {10};
+  CHECK(lostInGguf(config, tokenizer) == Lines{"the end token 10: GGUF names one, here 256"});
+  config.generation =
+      *GenerationSettings::ofFile(R"({"do_sample": true, "top_k": 40, "num_beams": 4})", "file", 300);
+  CHECK(lostInGguf(config, tokenizer) == Lines{"the settings of generation (do_sample true, top_k 40, "
+                                               "num_beams 4): give them on the command line"});
+  // If the tokenizer names no token that ends a text, the file names the model's.
+  parts.eos = -1;
+  config.generation = {};
+  config.eos_token_ids = {11, 12};
+  const std::optional<Tokenizer> unnamed = *Tokenizer::fromParts(parts);
+  CHECK(lostInGguf(config, unnamed) == Lines{"the end token 12: GGUF names one, here 11"});
+  Scratch scratch;
+  auto again = read(scratch, ggufMetadata(config, unnamed, 0, "m"));
+  REQUIRE(message(again) == "(no error)");
+  CHECK((*again)->eos == 11);
+}
+
 TEST_CASE("what GGUF cannot hold of a tokenizer is told", "[gguf]") {
   CHECK(lostInGguf(bytes()).empty());
   auto told = [](auto change) {

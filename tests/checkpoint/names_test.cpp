@@ -173,6 +173,25 @@ TEST_CASE("keys of config.json that change no numbers are ignored by name", "[co
         std::pair{R"({"add_cross_attention":true})", "add_cross_attention = true is not supported"}})
     CHECK_THAT(message(parsed(change)), Contains(says));
   CHECK(message(parsed(R"({"hidden_act":"gelu_new","position_embedding_type":"absolute"})")) == "(no error)");
+  // The same function under another name, or another function.
+  CHECK(message(parsed(R"({"hidden_act":"gelu_fast"})")) == "(no error)");
+  CHECK(message(parsed(R"({"activation_function":"silu","hidden_act":"swish"})")) == "(no error)");
+  CHECK_THAT(message(parsed(R"({"activation_function":"silu","hidden_act":"quick_gelu"})")),
+             Contains("\"hidden_act\" = \"quick_gelu\" is not a setting"));
+}
+
+TEST_CASE("activation functions are read by transformers' names, and written as they were", "[config]") {
+  using A = ActivationFunction;
+  for (auto [name, function] :
+       {std::pair("relu", A::relu), std::pair("gelu", A::gelu_erf), std::pair("gelu_new", A::gelu_tanh),
+        std::pair("gelu_pytorch_tanh", A::gelu_tanh), std::pair("gelu_fast", A::gelu_tanh),
+        std::pair("quick_gelu", A::gelu_quick), std::pair("silu", A::silu), std::pair("swish", A::silu)}) {
+    CAPTURE(name);
+    auto config = parsed("{}", {std::string("activation_function=") + name});
+    REQUIRE(message(config) == "(no error)");
+    CHECK(config->activation == function);
+    CHECK(config->toJson()["activation_function"] == name);
+  }
 }
 
 TEST_CASE("settings replace what config.json says", "[config]") {

@@ -50,6 +50,8 @@ class Usage(TestCase):
                 (("logits", model, "--ids", "1", "--top", "0"), "--top"),
                 (("embed", model, "--ids", "1", "--pooling", "max"), "--pooling"),
                 (("embed", model, "--ids", "1", "--file", "x"), "--file"),
+                (("embed", model, "--ids", "1", "--whole-file"), "--whole-file requires --file"),
+                (("classify", model, "--text", "a", "--whole-file"), "--whole-file requires --file"),
                 (("eval", model), "--perplexity"),
                 (("eval", model, "--perplexity", "x", "--stride", "0"), "--stride"),
                 (("bench", model, "-p", "4,,5"), "-p"),
@@ -114,8 +116,11 @@ class Prompts(TestCase):
         self.fails("embed", golden("tiny"), "--ids", "1", "--layer", 4, says=["4", "3"])
         (FOLDER / "empty.txt").write_text("")
         self.fails("embed", tiny_artifact(), "--file", FOLDER / "empty.txt", says="empty.txt")
-        (FOLDER / "gap.txt").write_text("a\n\nb\n")
-        self.fails("embed", tiny_artifact(), "--file", FOLDER / "gap.txt", says="line 2")
+        (FOLDER / "a.csv").write_text("text,label\na,b\n")
+        self.fails("embed", tiny_artifact(), "--file", FOLDER / "a.csv", "--whole-file", says="--whole-file expects plain text")
+        self.fails("embed", tiny_artifact(), "--file", FOLDER / "a.csv", "--text-column", "x", says='no column "x"')
+        (FOLDER / "unnamed").write_text("a\n")
+        self.fails("embed", tiny_artifact(), "--file", FOLDER / "unnamed", says=["its name does not say what it is", "--format"])
 
     def test_perplexity_of_nothing(self):
         (FOLDER / "empty.txt").write_text("")

@@ -195,6 +195,47 @@ class Config(TestCase):
         self.leaves_nothing(out, "m.gguf")
 
 
+class Gguf(TestCase):
+    def test_how_a_text_begins_and_ends(self):
+        folder = fresh("gguf")
+        model = copy_of(tiny(), "begins")
+        config = json.loads((model / "tokenizer_config.json").read_text())
+        for changes, ids in (({}, "71,72"), ({"add_bos_token": True}, "256,71,72"), ({"add_eos_token": True}, "71,72,256"),
+                             ({"add_bos_token": True, "add_eos_token": True}, "256,71,72,256")):
+            (model / "tokenizer_config.json").write_text(json.dumps({**config, **changes}))
+            done = self.succeeds("export", model, "--format", "gguf", "-o", folder / "m.gguf")
+            self.assertEqual(done.err, "")
+            for source in (model, folder / "m.gguf"):
+                self.assertEqual(self.succeeds("tokenize", source, "--prompt", "hi", "--ids").out, ids + "\n")
+
+    def test_what_the_file_does_not_hold_is_told(self):
+        folder = fresh("told")
+        model = copy_of(tiny(), "told")
+        (model / "tokenizer.json").unlink()
+        config = json.loads((model / "tokenizer_config.json").read_text())
+        config["add_prefix_space"] = True
+        for token in config["added_tokens_decoder"].values():
+            token["lstrip"] = True
+        (model / "tokenizer_config.json").write_text(json.dumps(config))
+        done = self.succeeds("export", model, "--format", "gguf", "-o", folder / "m.gguf")
+        lines = done.err.splitlines()
+        self.assertEqual(len(lines), 2, done.err)
+        for line, part in zip(lines, ("add_prefix_space", "lstrip and rstrip of <|endoftext|>")):
+            self.assertIn(f"m.gguf: gguf loses", line)
+            self.assertIn(part, line)
+        done = self.succeeds("export", model, "--format", "gguf", "-o", folder / "m.gguf", "--json")
+        self.assertEqual(len(done.json["lost"]), 2)
+        self.assertEqual(self.succeeds("export", model, "--format", "safetensors", "-o", folder / "m", "--json").json["lost"], [])
+
+    def test_end_tokens_and_settings_that_it_does_not_hold_are_told(self):
+        model, to = copy_of(tiny(), "settings"), fresh("settings") / "m.gguf"
+        (model / "generation_config.json").write_text('{"eos_token_id": [256, 10], "do_sample": true, "temperature": 0.7}')
+        done = self.succeeds("export", model, "--format", "gguf", "-o", to)
+        self.assertEqual(done.err.splitlines(), [
+            f"linnet: {to}: gguf loses the end token 10: GGUF names one, here 256",
+            f"linnet: {to}: gguf loses the settings of generation (do_sample true, temperature 0.7): give them on the command line"])
+
+
 class OtherFiles(TestCase):
     POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935\nsize 548118077\n"
     PAGE = b"<!doctype html>\n<html lang=\"en\"><head><title>Sign in</title></head></html>\n"

@@ -130,8 +130,11 @@ class Classify(TestCase):
         self.assertIn("several labels at once", done.err.splitlines()[-1])
         done = linnet("classify", self.MODELS / "one_label", "--file", folder / "t.jsonl", "--labels")
         self.assertIn("gives scores", done.err.splitlines()[-1])
-        self.assertRegex(self.succeeds("classify", self.MODELS / "multi_label", "--file", folder / "t.jsonl").out,
-                         r'a, b +0\.96\d\d, 0\.96\d\d +"good"')
+        lines = self.succeeds("classify", self.MODELS / "multi_label", "--file", folder / "t.jsonl").out.splitlines()
+        page = (ROOT / "docs/cli.md").read_text()
+        for line in lines:
+            self.assertIn(f"\n    {line.rstrip()}\n", page)
+        self.assertRegex(lines[1], r'a, b +0\.96\d\d, 0\.96\d\d +"good"')
 
     def test_padding_at_the_end_does_not_count(self):
         for model in ("one_label", "multi_label"):
@@ -192,7 +195,7 @@ class Classify(TestCase):
 
     def test_bad_heads(self):
         for head, says in (({"pooling": "max"}, "not last, mean or first"), ({"hidden": [0]}, "a list of at most"),
-                           ({"hidden": "9"}, "a list of at most"), ({"activation": "swish"}, "is not supported"),
+                           ({"hidden": "9"}, "a list of at most"), ({"activation": "mish"}, "is not supported"),
                            ({"hidden": [9]}, 'tensor "head.0.weight" [128, 9] is missing'), (3, "to be an object")):
             with self.subTest(head=head):
                 model = copy_of(classifier(), "bad")

@@ -171,39 +171,6 @@ class Compile(TestCase):
         self.fails("compile", tiny(), "--dtype", "auto", "--max-divergence", -1, "-o", out, code=2, says="--max-divergence")
 
 
-class Gguf(TestCase):
-    def test_how_a_text_begins_and_ends(self):
-        folder = fresh("gguf")
-        model = copy_of(tiny(), "begins")
-        config = json.loads((model / "tokenizer_config.json").read_text())
-        for changes, ids in (({}, "71,72"), ({"add_bos_token": True}, "256,71,72"), ({"add_eos_token": True}, "71,72,256"),
-                             ({"add_bos_token": True, "add_eos_token": True}, "256,71,72,256")):
-            (model / "tokenizer_config.json").write_text(json.dumps({**config, **changes}))
-            done = self.succeeds("export", model, "--format", "gguf", "-o", folder / "m.gguf")
-            self.assertEqual(done.err, "")
-            for source in (model, folder / "m.gguf"):
-                self.assertEqual(self.succeeds("tokenize", source, "--prompt", "hi", "--ids").out, ids + "\n")
-
-    def test_what_the_file_does_not_hold_is_told(self):
-        folder = fresh("told")
-        model = copy_of(tiny(), "told")
-        (model / "tokenizer.json").unlink()
-        config = json.loads((model / "tokenizer_config.json").read_text())
-        config["add_prefix_space"] = True
-        for token in config["added_tokens_decoder"].values():
-            token["lstrip"] = True
-        (model / "tokenizer_config.json").write_text(json.dumps(config))
-        done = self.succeeds("export", model, "--format", "gguf", "-o", folder / "m.gguf")
-        lines = done.err.splitlines()
-        self.assertEqual(len(lines), 2, done.err)
-        for line, part in zip(lines, ("add_prefix_space", "lstrip and rstrip of <|endoftext|>")):
-            self.assertIn(f"m.gguf: gguf loses", line)
-            self.assertIn(part, line)
-        done = self.succeeds("export", model, "--format", "gguf", "-o", folder / "m.gguf", "--json")
-        self.assertEqual(len(done.json["lost"]), 2)
-        self.assertEqual(self.succeeds("export", model, "--format", "safetensors", "-o", folder / "m", "--json").json["lost"], [])
-
-
 class Inspect(TestCase):
     def test_checkpoint(self):
         for model in (GOLDEN / "tiny", tiny()):

@@ -211,6 +211,30 @@ class Embed(TestCase):
             self.close_to(values[i * width:(i + 1) * width], one, 1e-6)
 
 
+    def test_a_blank_line_is_an_empty_text_and_gives_a_row(self):
+        folder = fresh("blank")
+        (folder / "t.txt").write_text("a\n\nb\n\n")
+        done = self.succeeds("embed", tiny_artifact(), "--file", folder / "t.txt", "--json")
+        self.assertEqual(done.err.splitlines()[-2:], [
+            f"linnet: {folder}/t.txt: 4 texts from its lines",
+            f"linnet: {folder}/t.txt: 2 empty texts (line 2, 4): the vector is that of <|endoftext|>"])
+        page = (ROOT / "docs/cli.md").read_text()
+        for line in done.err.splitlines()[-2:]:
+            self.assertIn("\n    " + line.replace(f"{folder}/t.txt", "texts.txt") + "\n", page)
+        (rows, width), values = done.json["shape"], done.json["values"]
+        self.assertEqual((rows, done.json["texts"]), (4, 4))
+        begin = self.succeeds("embed", tiny_artifact(), "--ids", "256", "--json").json["values"]
+        for row in (1, 3):
+            self.close_to(values[row * width:(row + 1) * width], begin, 1e-6)
+        nameless = copy_of(tiny(), "nameless")
+        for name in ("tokenizer.json", "special_tokens_map.json"):
+            (nameless / name).unlink()
+        (nameless / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
+        done = linnet("embed", nameless, "--file", folder / "t.txt")
+        self.assertEqual((done.code, done.raw), (1, b""))
+        self.assertIn("t.txt: line 2: the text is empty, and the tokenizer names no token that begins a text", done.err)
+
+
 class Eval(TestCase):
     def test_perplexity_is_that_of_the_logits(self):
         text = "Once upon a time there was a compiler."

@@ -64,6 +64,50 @@ class Marks(TestCase):
         self.assertEqual(self.succeeds("run", tiny_artifact(), "--prompt", "-", *options, stdin="Once upon\n").json["ids"], expected)
 
 
+class HowMany(TestCase):
+    """How many texts a command reads from a file."""
+
+    def test_lines_or_the_whole_file(self):
+        folder = fresh("how-many")
+        (folder / "t.txt").write_text("come home\r\nWIN CASH\ndinner")
+        (folder / "t.jsonl").write_text('"come home"\n"WIN CASH"\n')
+        make("init", "--preset", "tiny", "--labels", "ham,spam", FOLDER / "lines-classifier")
+        one, lines = "1 text from the whole file", "3 texts from its lines"
+        for args, expected in (
+                (("embed", tiny_artifact(), "--file"), lines), (("embed", tiny_artifact(), "--whole-file", "--file"), one),
+                (("classify", FOLDER / "lines-classifier", "--file"), lines),
+                (("classify", FOLDER / "lines-classifier", "--whole-file", "--file"), one),
+                (("eval", tiny_artifact(), "--perplexity"), one), (("tokenize", tiny(), "--file"), one)):
+            with self.subTest(args=args):
+                done = self.succeeds(*args, folder / "t.txt", "--json")
+                self.assertIn(f"linnet: {folder}/t.txt: {expected}\n", done.err)
+                self.assertEqual(done.json["texts"], int(expected[0]))
+        for command in (("embed", tiny_artifact()), ("classify", FOLDER / "lines-classifier")):
+            done = self.succeeds(*command, "--file", folder / "t.jsonl", "--json")
+            self.assertIn(f"{folder}/t.jsonl: 2 texts from strings\n", done.err)
+            self.assertEqual(done.json["texts"], 2)
+
+    def test_a_line_is_classified_as_the_text_alone(self):
+        folder = fresh("aligned")
+        (folder / "t.txt").write_text("come home\nWIN CASH\n")
+        make("init", "--preset", "tiny", "--labels", "ham,spam", folder / "model")
+        answers = self.succeeds("classify", folder / "model", "--file", folder / "t.txt", "--json").json["answers"]
+        for text, answer in zip(("come home", "WIN CASH"), answers, strict=True):
+            alone = self.succeeds("classify", folder / "model", "--text", text, "--json").json["answers"][0]
+            self.close_to(list(answer["scores"].values()), list(alone["scores"].values()), 1e-5)
+        (folder / "t.txt").write_text("come home\n\nWIN CASH\n")
+        self.fails("classify", folder / "model", "--file", folder / "t.txt", says="t.txt: line 2: the text is empty")
+
+    def test_training_reads_one_text(self):
+        folder = fresh("training")
+        (folder / "t.txt").write_text("once upon a time\n" * 20)
+        for number, command in enumerate((("train", "--preset", "tiny", "--tokenizer", tiny()),
+                                          ("finetune", tiny(), "--task", "lm", "--method", "full"))):
+            done = self.succeeds(*command, "--data", folder / "t.txt", "--seq", 8, "--steps", 1, "-o", folder / str(number), "--json")
+            self.assertIn(f"linnet: {folder}/t.txt: 1 text from the whole file\n", done.err)
+            self.assertEqual(done.json["texts"], 1)
+
+
 class Missing(TestCase):
     def test_names_of_the_hub(self):
         for args in (("run", None, "--ids", "1"), ("compile", None, "-o", "m.linnet"), ("inspect", None), ("bench", None),

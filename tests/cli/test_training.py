@@ -200,11 +200,34 @@ class Finetune(TestCase):
         self.succeeds(*arguments, model.parent / "m")
         answer = self.succeeds("run", model.parent / "m", "--prompt", "onc", "-n", 4, "--json").json
         self.assertIn('"text": "e", "finish_reason": "eos"', json.dumps(answer))
+        self.ends_named_by_generation_config(model, arguments)
         config = json.loads((model / "config.json").read_text())
         del config["eos_token_id"]
         (model / "config.json").write_text(json.dumps(config))
         self.fails(*arguments, model.parent / "n", says=["no token joins the 2 texts", "eos_token_id in config.json"])
         self.assertFalse((model.parent / "n").exists())
+
+    def ends_named_by_generation_config(self, model, arguments):
+        """Token 10, a plus sign, which config.json does not name."""
+        (model / "generation_config.json").write_text('{"eos_token_id": [10, 256]}')
+        self.succeeds(*arguments, model.parent / "g")
+        answer = self.succeeds("run", model.parent / "g", "--prompt", "onc", "-n", 4, "--ignore-eos", "--json").json
+        self.assertTrue(answer["text"].startswith("e+"), answer["text"])
+        (model / "generation_config.json").unlink()
+
+    def test_a_head_of_another_kind_is_not_redrawn(self):
+        folder = fresh("kinds")
+        (folder / "d.tsv").write_text("label\ttext\nLABEL_0\ta\nspam\tb\nLABEL_0\tc\nspam\td\n")
+        for model, kind in (("one_label", "regression"), ("multi_label", "multi_label_classification")):
+            arguments = ["finetune", ROOT / "tests/models" / model, "--data", folder / "d.tsv", "--task", "classify", "--method", "head",
+                         "--steps", 1, "--held-out", 0]
+            self.fails(*arguments, "-o", folder / model, says=["one label of several", f"found {kind}", "--new-head"])
+            self.assertFalse((folder / model).exists())
+            done = self.succeeds(*arguments, "--new-head", "-o", folder / model)
+            self.assertIn("the classifier's head is replaced by a new one\n", done.err)
+            config = json.loads((folder / model / "config.json").read_text())
+            self.assertEqual(config["problem_type"], "single_label_classification")
+            self.assertEqual(config["id2label"], {"0": "LABEL_0", "1": "spam"})
 
     def test_a_classifier_that_is_finetuned_again_keeps_its_head(self):
         folder = fresh("again")

@@ -22,6 +22,9 @@ double exactGeluTanh(double x) {
   return x / (1 + std::exp(-2 * std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
 }
 
+double exactGeluQuick(double x) { return x / (1 + std::exp(-1.702 * x)); }
+double exactSilu(double x) { return x / (1 + std::exp(-x)); }
+
 KernelSource unaryKernel(const Function &function) {
   ElementwiseSpec spec;
   spec.name = function.name;
@@ -62,7 +65,9 @@ TEST_CASE("elementary functions are accurate to a few units in the last place") 
   const Function function = GENERATE(
       Function{"exp", &Emitter::exp, std::exp, 1.5}, Function{"log", &Emitter::log, std::log, 1.5},
       Function{"tanh", &Emitter::tanh, std::tanh, 2.5}, Function{"erf", &Emitter::erf, std::erf, 2.0},
-      Function{"gelu_tanh", &Emitter::geluTanh, exactGeluTanh, 0});
+      Function{"gelu_tanh", &Emitter::geluTanh, exactGeluTanh, 0},
+      Function{"gelu_quick", &Emitter::geluQuick, exactGeluQuick, 0},
+      Function{"silu", &Emitter::silu, exactSilu, 0});
   std::vector<float> x = samples();
   onEachIsa(unaryKernel(function), [&](const Isa &isa, Kernel kernel) {
     std::vector<float> y(x.size());

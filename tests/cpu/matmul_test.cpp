@@ -21,6 +21,10 @@ double activated(Activation activation, double x) {
     return x / 2 * (1 + std::erf(x / std::sqrt(2.0)));
   case Activation::gelu_tanh:
     return x / 2 * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+  case Activation::gelu_quick:
+    return x / (1 + std::exp(-1.702 * x));
+  case Activation::silu:
+    return x / (1 + std::exp(-x));
   }
   return x;
 }
@@ -53,6 +57,8 @@ TEST_CASE("packed matmul with every epilogue and any number of rows") {
                           Case{48, 64, 3, true, true, false, Activation::none},
                           Case{31, 127, 0, false, true, true, Activation::gelu_erf},
                           Case{64, 193, 11, true, true, true, Activation::relu},
+                          Case{19, 67, 2, true, false, true, Activation::gelu_quick},
+                          Case{33, 129, 0, true, true, false, Activation::silu},
                           Case{1536, 70, 3, true, true, false, Activation::gelu_tanh});
   PackedMatmulSpec spec;
   spec.k = c.k, spec.n = c.n, spec.a_stride = c.k + c.gap;

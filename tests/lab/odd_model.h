@@ -19,8 +19,8 @@ struct OddModel {
     weights = weightsOf(checkpoint);
   }
   /// All default entries, or these.
-  mlir::OwningOpRef<mlir::ModuleOp> graph(std::vector<EntrySpec> entries = {}) {
-    return buildGpt2(context, checkpoint.config(), {.max_batch = 2, .entries = std::move(entries)});
+  mlir::OwningOpRef<mlir::ModuleOp> graph(std::vector<EntrySpec> entries = {}, int64_t max_batch = 2) {
+    return buildGpt2(context, checkpoint.config(), {.max_batch = max_batch, .entries = std::move(entries)});
   }
 
   mlir::MLIRContext context;

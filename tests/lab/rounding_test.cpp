@@ -7,9 +7,12 @@
 #include "tests/lab/odd_model.h"
 
 #include "mlir/IR/PatternMatch.h"
+#include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
 
 #include <array>
+#include <fmt/format.h>
+#include <map>
 
 using namespace linnet;
 using linnet::testing::Planted;
@@ -47,6 +50,56 @@ TEST_CASE("pipelines of every type of weights and caches are silent") {
       CHECK(verdict.failed == "");
       CHECK(verdict.compared >= 4);
     }
+}
+
+TEST_CASE("rows are rounded to bytes in what is compared, whatever the batch") {
+  Bench bench;
+  const int64_t max_batch = GENERATE(1, 2, 5);
+  const std::string dtype = GENERATE(std::string("int8"), std::string("int4"));
+  CAPTURE(max_batch, dtype);
+  mlir::OwningOpRef<mlir::ModuleOp> module = bench.graph({}, max_batch);
+  mlir::PassManager manager(&bench.context);
+  REQUIRE(buildPipeline(manager, {"cpu", 2, {}, {}, dtype, "f32"}));
+  lab::Verdict verdict;
+  std::map<std::string, double> moved;
+  lab::VerifyOptions options{.seed = 3};
+  options.progress = [&](const std::string &pass, double difference) { moved[pass] = difference; };
+  manager.addInstrumentation(lab::verifyPasses(bench.weights, options, verdict));
+  REQUIRE(mlir::succeeded(manager.run(*module)));
+  CHECK(verdict.failed == "");
+  CHECK(moved.at("linnet-quantize-rows") > 1e-5);
+}
+
+TEST_CASE("calls are drawn with eight rows where the bounds allow it") {
+  Bench bench;
+  auto shapes = [&](const char *text) {
+    auto module = mlir::parseSourceString<mlir::ModuleOp>(text, &bench.context);
+    REQUIRE(module);
+    auto calls = lab::drawCalls(*module, 1);
+    REQUIRE(calls.ok());
+    std::map<std::string, std::vector<int64_t>> found;
+    for (const auto &[name, tensor] : (*calls)[0].inputs) found[name] = tensor.shape;
+    return found;
+  };
+  using Shapes = std::map<std::string, std::vector<int64_t>>;
+  CHECK(shapes(R"(func.func @main(%x: tensor<?x5xf32, #linnet.dims<rows>> {linnet.name = "x"}) ->
+      (tensor<?x5xf32, #linnet.dims<rows>> {linnet.name = "y"}) attributes {linnet.bounds = {rows = 99}} {
+    return %x : tensor<?x5xf32, #linnet.dims<rows>>
+  })") == Shapes{{"x", {8, 5}}});
+  auto two = [&](int64_t batch, int64_t seq) {
+    return shapes(fmt::format(R"(
+  func.func @main(%x: tensor<?x?xf32, #linnet.dims<batch, seq>> {{linnet.name = "x"}},
+                  %c: tensor<?x?xf32, #linnet.dims<batch, context>> {{linnet.name = "c"}}) ->
+      (tensor<?x?xf32, #linnet.dims<batch, seq>> {{linnet.name = "y"}})
+      attributes {{linnet.bounds = {{batch = {}, seq = {}, context = 99}}}} {{
+    return %x : tensor<?x?xf32, #linnet.dims<batch, seq>>
+  }})",
+                              batch, seq)
+                      .c_str());
+  };
+  CHECK(two(1, 99) == Shapes{{"x", {1, 8}}, {"c", {1, 16}}});
+  CHECK(two(2, 99) == Shapes{{"x", {2, 4}}, {"c", {2, 8}}});
+  CHECK(two(50, 3) == Shapes{{"x", {2, 3}}, {"c", {2, 6}}});
 }
 
 TEST_CASE("every planted fault is caught whatever type the numbers are stored in") {

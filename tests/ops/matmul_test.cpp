@@ -29,7 +29,8 @@ TEST_CASE("matmul of activations, all forms") {
 TEST_CASE("matmul with a weight, its epilogue and rows with gaps") {
   const std::string n = GENERATE(std::string("1"), std::string("67"), std::string("128"));
   const std::string activation =
-      GENERATE(std::string("gelu erf"), std::string("gelu tanh"), std::string("relu"));
+      GENERATE(std::string("gelu erf"), std::string("gelu tanh"), std::string("gelu quick"),
+               std::string("relu"), std::string("silu"));
   const std::string text = function({{"x", "$x"}, {"res", "$r"}},
                                     replaced(R"(  %w = linnet.param "w" : tensor<13x$nxf32>
   %b = linnet.param "b" : tensor<$nxf32>

@@ -11,9 +11,9 @@ using namespace linnet::testing;
 
 TEST_CASE("elementwise ops, each alone") {
   const std::string type = GENERATE(std::string("f32"), std::string("f16"), std::string("bf16"));
-  const std::string op =
-      GENERATE(std::string("neg"), std::string("exp"), std::string("tanh"), std::string("erf"),
-               std::string("relu"), std::string("gelu erf"), std::string("gelu tanh"));
+  const std::string op = GENERATE(std::string("neg"), std::string("exp"), std::string("tanh"),
+                                  std::string("erf"), std::string("relu"), std::string("gelu erf"),
+                                  std::string("gelu tanh"), std::string("gelu quick"), std::string("silu"));
   const std::string t = "tensor<?x7x3x" + type + ", #linnet.dims<batch>>";
   const Agreement agreement{.text =
                                 function({{"x", t}}, fmt::format("  %r = linnet.{} %x : {}", op, t), "r", t),

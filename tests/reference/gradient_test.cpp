@@ -74,6 +74,8 @@ const std::vector<Case> kCases = {
     {"relu", "%y = linnet.relu %a : tensor<3x5xf32>", "3x5", {{"a", "3x5"}}},
     {"gelu erf", "%y = linnet.gelu erf %a : tensor<3x5xf32>", "3x5", {{"a", "3x5"}}},
     {"gelu tanh", "%y = linnet.gelu tanh %a : tensor<3x5xf32>", "3x5", {{"a", "3x5"}}},
+    {"gelu quick", "%y = linnet.gelu quick %a : tensor<3x5xf32>", "3x5", {{"a", "3x5"}}},
+    {"silu", "%y = linnet.silu %a : tensor<3x5xf32>", "3x5", {{"a", "3x5"}}},
     {"cast", "%y = linnet.cast %a : tensor<3x5xf32> to tensor<3x5xf32>", "3x5", {{"a", "3x5"}}},
     {"dropout",
      "%s = linnet.constant dense<[7, -1]> : tensor<2xi32>\n%y = linnet.dropout %a key %s {rate = 0.3 : f32, "
@@ -109,6 +111,16 @@ const std::vector<Case> kCases = {
      "tensor<3x5xf32>, tensor<5x4xf32> bias tensor<4xf32> residual tensor<3x4xf32>",
      "3x4",
      {{"a", "3x5"}, {"b", "5x4"}, {"c", "4"}, {"d", "3x4"}}},
+    {"matmul with silu",
+     "%y = linnet.matmul %a, %b bias %c {activation = #linnet<activation silu>} : tensor<3x5xf32>, "
+     "tensor<5x4xf32> bias tensor<4xf32>",
+     "3x4",
+     {{"a", "3x5"}, {"b", "5x4"}, {"c", "4"}}},
+    {"matmul with gelu quick",
+     "%y = linnet.matmul %a, %b {activation = #linnet<activation gelu_quick>} : tensor<3x5xf32>, "
+     "tensor<5x4xf32>",
+     "3x4",
+     {{"a", "3x5"}, {"b", "5x4"}}},
     {"attention",
      "%y = linnet.attention %q, %k, %v {scale = 0.7 : f32} : tensor<2x5x3x4xf32>, tensor<2x3x5x4xf32>, "
      "tensor<2x3x5x4xf32>",

@@ -62,6 +62,10 @@ double activate(double x, fb::Activation activation) {
     return 0.5 * x * (1 + std::erf(x / std::sqrt(2.0)));
   case fb::Activation::gelu_tanh:
     return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+  case fb::Activation::gelu_quick:
+    return x / (1 + std::exp(-1.702 * x));
+  case fb::Activation::silu:
+    return x / (1 + std::exp(-x));
   case fb::Activation::none:
     return x;
   }
@@ -114,8 +118,8 @@ TEST_CASE("the library's matmul computes what a PackedMatmul says") {
     CHECK_FALSE(library.supports({.m = 64, .k = 64, .n = 64, .a_stride = 64}));
     return;
   }
-  for (auto activation :
-       {fb::Activation::none, fb::Activation::relu, fb::Activation::gelu_erf, fb::Activation::gelu_tanh})
+  for (auto activation : {fb::Activation::none, fb::Activation::relu, fb::Activation::gelu_erf,
+                          fb::Activation::gelu_tanh, fb::Activation::gelu_quick, fb::Activation::silu})
     for (auto residual : {Residual::None, Residual::Elsewhere, Residual::InPlace})
       for (bool bias : {false, true})
         for (int64_t m : {1, 7, 33}) {

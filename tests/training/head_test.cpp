@@ -57,6 +57,30 @@ TEST_CASE("what is not asked for is the head's") {
   CHECK(resolveHead(headIn(classifier()), layers).ok());
 }
 
+TEST_CASE("a head of another kind is an error, or makes a new head") {
+  auto kind = [](const char *problem_type, size_t labels) {
+    Json config = classifier();
+    if (problem_type) config["problem_type"] = problem_type;
+    if (labels == 1) config["id2label"] = {{"0", "stars"}};
+    return headIn(config);
+  };
+  CHECK(kind("single_label_classification", 2)->other.empty());
+  for (auto [head, says] :
+       {std::pair(kind("regression", 1), "found regression"),
+        std::pair(kind("regression", 2), "found regression"),
+        std::pair(kind("multi_label_classification", 2), "found multi_label_classification"),
+        std::pair(kind(nullptr, 1), "found one label")}) {
+    FinetuneOptions again = options();
+    auto refused = resolveHead(head, again);
+    REQUIRE(!refused.ok());
+    CHECK_THAT(refused.error().message, Contains(says) && Contains("--new-head"));
+    again = options();
+    again.new_head = true;
+    CHECK(resolveHead(head, again).ok());
+    CHECK(again.labels.empty());
+  }
+}
+
 TEST_CASE("what is asked for and is not the head's is an error, or makes a new head") {
   auto check = [](auto change, const char *says) {
     FinetuneOptions made = options();

@@ -42,6 +42,36 @@ TEST_CASE("CSV has quoted commas, quotes and line ends, and counts lines through
   CHECK(records[1].line == 4);
 }
 
+TEST_CASE("plain text is one text, or a text a line") {
+  auto read = [](std::string_view text, ReadOptions options) {
+    std::string said;
+    options.format = RecordFormat::Text;
+    options.note = [&](const std::string &line) { said = line; };
+    auto records = parseRecords(text, "file", options);
+    INFO((records ? "" : records.error().message));
+    REQUIRE(records.ok());
+    std::vector<std::string> texts;
+    for (const Record &record : *records) {
+      texts.push_back(record.text);
+      CHECK(record.line == static_cast<int64_t>(texts.size()));
+    }
+    return std::pair(texts, said);
+  };
+  using Texts = std::vector<std::string>;
+  const std::string_view text = "one\r\ntwo\n last";
+  CHECK(read(text, {}) ==
+        std::pair(Texts{std::string(text)}, std::string("file: 1 text from the whole file")));
+  const ReadOptions lines{.plain = PlainTexts::Lines};
+  CHECK(read(text, lines) ==
+        std::pair(Texts{"one", "two", " last"}, std::string("file: 3 texts from its lines")));
+  CHECK(read("one\ntwo\n", lines).first == Texts{"one", "two"});
+  CHECK(failure("one\n\ntwo\n", {.format = RecordFormat::Text, .plain = PlainTexts::Lines}) ==
+        "file: line 2: the text is empty");
+  const ReadOptions blank{.plain = PlainTexts::Lines, .empty_texts = true};
+  CHECK(read("one\n\ntwo\n\r\n", blank).first == Texts{"one", "", "two", ""});
+  CHECK(failure("", {.format = RecordFormat::Text, .empty_texts = true}) == "file: no texts in it");
+}
+
 TEST_CASE("columns are those that are named") {
   ReadOptions options{
       .format = RecordFormat::Csv, .text_column = "body", .label_column = "kind", .labels = true};

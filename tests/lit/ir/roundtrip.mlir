@@ -83,13 +83,17 @@ func.func @elementwise(%x: tensor<2x3xf32>, %b: tensor<3xf32>, %i: tensor<2x3xi3
   %13 = linnet.gelu erf %12 : tensor<2x3xf32>
   // CHECK-DAG: linnet.gelu tanh
   %14 = linnet.gelu tanh %13 : tensor<2x3xf32>
+  // CHECK-DAG: linnet.gelu quick
+  %quick = linnet.gelu quick %14 : tensor<2x3xf32>
+  // CHECK-DAG: linnet.silu
+  %silu = linnet.silu %quick : tensor<2x3xf32>
   // CHECK-DAG: linnet.cast {{.*}} : tensor<2x3xi32> to tensor<2x3xf32>
   %15 = linnet.cast %i : tensor<2x3xi32> to tensor<2x3xf32>
   // CHECK: linnet.fused ({{.*}} = {{.*}} : tensor<2x3xf32>, {{.*}} = {{.*}} : tensor<2x3xf32>) -> tensor<2x3xbf16> {
   // CHECK: linnet.constant 2.000000e+00 : f32
   // CHECK: linnet.cast {{.*}} : f32 to bf16
   // CHECK: linnet.yield {{.*}} : bf16
-  %16 = linnet.fused (%a = %14 : tensor<2x3xf32>, %c = %15 : tensor<2x3xf32>) -> tensor<2x3xbf16> {
+  %16 = linnet.fused (%a = %silu : tensor<2x3xf32>, %c = %15 : tensor<2x3xf32>) -> tensor<2x3xbf16> {
     %two = linnet.constant 2.0 : f32
     %y = linnet.mul %a, %two : f32, f32
     %z = linnet.add %y, %c : f32, f32

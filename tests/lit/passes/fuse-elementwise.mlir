@@ -4,7 +4,7 @@
 // RUN: linnet-opt %s --linnet-wrap-elementwise | FileCheck %s --check-prefix=WRAP
 
 // COUNT-DAG: linnet-fuse-elementwise constants 1{{$}}
-// COUNT-DAG: linnet-fuse-elementwise fused 8{{$}}
+// COUNT-DAG: linnet-fuse-elementwise fused 9{{$}}
 // COUNT-DAG: linnet-fuse-elementwise reductions 1{{$}}
 
 // A tree: one kernel, each input once.
@@ -46,6 +46,17 @@ func.func @existing(%a: tensor<?x8xf32, #linnet.dims<batch>>) -> tensor<?x8xf32,
   }
   %2 = linnet.relu %1 : tensor<?x8xf32, #linnet.dims<batch>>
   return %2 : tensor<?x8xf32, #linnet.dims<batch>>
+}
+
+// silu(a) * b, the gate of other models' MLPs: one kernel.
+// CHECK-LABEL: @gate
+// CHECK: linnet.fused (%[[A:.*]] = %arg0 : tensor<4x8xf32>, %[[B:.*]] = %arg1 : tensor<4x8xf32>) -> tensor<4x8xf32>
+// CHECK: %[[S:.*]] = linnet.silu %[[A]] : f32
+// CHECK: linnet.mul %[[S]], %[[B]]
+func.func @gate(%a: tensor<4x8xf32>, %b: tensor<4x8xf32>) -> tensor<4x8xf32> {
+  %0 = linnet.silu %a : tensor<4x8xf32>
+  %1 = linnet.mul %0, %b : tensor<4x8xf32>, tensor<4x8xf32>
+  return %1 : tensor<4x8xf32>
 }
 
 // x * x: both operands are the one producer.

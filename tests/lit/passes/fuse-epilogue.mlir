@@ -2,8 +2,8 @@
 // RUN: FileCheck %s --check-prefix=COUNT --input-file=%t.counters
 // RUN: linnet-opt %s --linnet-fuse-epilogue --mlir-print-debuginfo --mlir-print-local-scope | FileCheck %s --check-prefix=LOC
 
-// COUNT-DAG: linnet-fuse-epilogue activations 4{{$}}
-// COUNT-DAG: linnet-fuse-epilogue biases 3{{$}}
+// COUNT-DAG: linnet-fuse-epilogue activations 6{{$}}
+// COUNT-DAG: linnet-fuse-epilogue biases 4{{$}}
 // COUNT-DAG: linnet-fuse-epilogue residuals 4{{$}}
 
 // CHECK-LABEL: @all_three
@@ -26,6 +26,18 @@ func.func @bias_on_the_left(%a: tensor<4x8xf32>, %b: tensor<16x8xf32>, %c: tenso
   %1 = linnet.add %c, %0 : tensor<16xf32>, tensor<4x16xf32>
   %2 = linnet.gelu erf %1 : tensor<4x16xf32>
   return %2 : tensor<4x16xf32>
+}
+
+// CHECK-LABEL: @silu_and_quick_gelu
+// CHECK: linnet.matmul %arg0, %arg1 bias %arg2 {activation = #linnet{{.*}}silu>}
+// CHECK: linnet.matmul %arg0, %arg1 {activation = #linnet{{.*}}gelu_quick>}
+func.func @silu_and_quick_gelu(%a: tensor<4x8xf32>, %b: tensor<8x16xf32>, %c: tensor<16xf32>) -> (tensor<4x16xf32>, tensor<4x16xf32>) {
+  %0 = linnet.matmul %a, %b : tensor<4x8xf32>, tensor<8x16xf32>
+  %1 = linnet.add %0, %c : tensor<4x16xf32>, tensor<16xf32>
+  %2 = linnet.silu %1 : tensor<4x16xf32>
+  %3 = linnet.matmul %a, %b : tensor<4x8xf32>, tensor<8x16xf32>
+  %4 = linnet.gelu quick %3 : tensor<4x16xf32>
+  return %2, %4 : tensor<4x16xf32>, tensor<4x16xf32>
 }
 
 // CHECK-LABEL: @two_matmuls

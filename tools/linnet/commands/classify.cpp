@@ -3,6 +3,7 @@
 #include "compiler.h"
 #include "model.h"
 #include "output.h"
+#include "records_option.h"
 #include "signals.h"
 #include "support/error.h"
 #include "support/json.h"
@@ -17,7 +18,8 @@ namespace classify_command {
 using namespace training;
 
 struct Options {
-  std::string model, text, file, format = "auto", text_column, label_column;
+  std::string model, text, label_column;
+  RecordsOption texts;
   CLI::Option *text_option = nullptr;
   DeviceOption device;
   bool labels = false, json = false;
@@ -123,20 +125,16 @@ void printConfusion(const Confusion &confusion, const LabelNames &names) {
   put(std::string_view(table.plain("  ")));
 }
 
-/// `said` gets the line that says what was read.
-Result<std::vector<Record>> recordsOf(const Options &options, std::string &said) {
+Result<std::vector<Record>> recordsOf(Options &options) {
   if (*options.text_option) {
     LINNET_ASSIGN(std::string text, textOrStdin(options.text));
     if (text.empty()) return Error{"--text is empty: there is nothing to classify"};
     return std::vector<Record>{{text, {}, 0, 1}};
   }
   ReadOptions read;
-  LINNET_ASSIGN(read.format, parseRecordFormat(options.format));
-  read.text_column = options.text_column;
   read.label_column = options.label_column;
   read.labels = options.labels;
-  read.note = [&](const std::string &line) { said = line; };
-  return readRecords(options.file, read);
+  return options.texts.read(read);
 }
 
 Result<std::vector<std::vector<TokenId>>> idsOf(const std::vector<Record> &records, const Model &model,
@@ -153,9 +151,8 @@ Result<std::vector<std::vector<TokenId>>> idsOf(const std::vector<Record> &recor
   return texts;
 }
 
-Result<void> execute(const Options &options) {
-  std::string said;
-  LINNET_ASSIGN(std::vector<Record> records, recordsOf(options, said));
+Result<void> execute(Options &options) {
+  LINNET_ASSIGN(std::vector<Record> records, recordsOf(options));
   LINNET_ASSIGN(OpenModel open,
                 openModel(options.model, options.device, "linnet classify", ModelKind::Classifier));
   const Meaning meaning(open.model.config());
@@ -168,11 +165,12 @@ Result<void> execute(const Options &options) {
                   : meaning.several  ? "several labels at once"
                                      : "one probability");
   if (options.labels) {
-    LINNET_ASSIGN(truth, labelIds(records, names, options.file));
+    LINNET_ASSIGN(truth, labelIds(records, names, options.texts.file));
   }
-  LINNET_ASSIGN(const auto texts, idsOf(records, open.model, *options.text_option ? "--text" : options.file));
+  LINNET_ASSIGN(const auto texts,
+                idsOf(records, open.model, *options.text_option ? "--text" : options.texts.file));
   CancelOnSignal cancel(open.session);
-  if (!said.empty()) note(said);
+  if (!options.texts.said.empty()) note(options.texts.said);
   Progress progress;
   LINNET_ASSIGN(std::vector<Classification> answers, open.session.classify(texts, [&](double fraction) {
     progress.show("classifying", fraction);
@@ -183,7 +181,7 @@ Result<void> execute(const Options &options) {
   if (options.json) {
     Json list = Json::array();
     for (const Classification &answer : answers) list.push_back(answerJson(answer, meaning));
-    Json json = {{"labels", names}, {"answers", list}};
+    Json json = {{"texts", records.size()}, {"labels", names}, {"answers", list}};
     if (options.labels) json["measures"] = confusionJson(confusion, names);
     printJson(json);
   } else if (*options.text_option) {
@@ -210,16 +208,10 @@ void addClassify(CLI::App &app, Action &action) {
       ->type_name("");
   options->text_option =
       command->add_option("--text", options->text, "the text; - reads standard input")->type_name("TEXT");
-  auto *file = command->add_option("-f,--file", options->file, "texts: .txt, .jsonl, .json, .csv, .tsv")
-                   ->type_name("FILE");
+  auto *file = options->texts.add(*command);
   options->text_option->excludes(file);
   command->add_flag("--labels", options->labels, "the file has labels: accuracy, F1 and the confusion matrix")
       ->needs(file);
-  command->add_option("--format", options->format, "auto (by name), text, jsonl, json, csv or tsv")
-      ->type_name("NAME")
-      ->capture_default_str();
-  command->add_option("--text-column", options->text_column, "name or number of the column with texts")
-      ->type_name("NAME");
   command->add_option("--label-column", options->label_column, "name or number of the column with labels")
       ->type_name("NAME");
   options->device.add(*command);
@@ -228,7 +220,8 @@ void addClassify(CLI::App &app, Action &action) {
                           "  linnet compile classifier -o classifier.linnet\n"
                           "  linnet classify classifier.linnet --text \"You won a prize, call now\""));
   command->callback([options, &action] {
-    if (!*options->text_option && options->file.empty()) usageError("expected --text TEXT or --file FILE");
+    if (!*options->text_option && options->texts.file.empty())
+      usageError("expected --text TEXT or --file FILE");
     action = [options] { return execute(*options); };
   });
 }

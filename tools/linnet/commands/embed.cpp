@@ -3,11 +3,10 @@
 #include "model.h"
 #include "npy.h"
 #include "output.h"
+#include "records_option.h"
 #include "signals.h"
 #include "support/error.h"
-#include "support/file.h"
 #include "support/json.h"
-#include "support/text.h"
 
 #include <cmath>
 #include <memory>
@@ -16,7 +15,8 @@ namespace linnet::cli {
 namespace embed_command {
 
 struct Options {
-  std::string file, output, pooling = "last", texts;
+  std::string file, output, pooling = "last";
+  RecordsOption texts;
   PromptOption prompt;
   DeviceOption device;
   int64_t layer = -1;
@@ -27,48 +27,67 @@ Pooling poolingOf(const std::string &name) {
   return name == "mean" ? Pooling::Mean : name == "first" ? Pooling::First : Pooling::Last;
 }
 
-/// One text a line, the last line's end optional.
-std::vector<std::string_view> linesOf(std::string_view text) {
-  std::vector<std::string_view> lines;
-  while (!text.empty()) {
-    size_t end = std::min(text.find('\n'), text.size());
-    std::string_view line = text.substr(0, end);
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    lines.push_back(line);
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return lines;
-}
+/// The ids of each text, and which of them have none of their own.
+struct Prompts {
+  std::vector<std::vector<TokenId>> ids;
+  std::vector<int64_t> lines, blank; ///< of the file
+};
 
-Result<std::vector<std::vector<TokenId>>> prompts(const Model &model, const Options &options) {
-  std::vector<std::vector<TokenId>> out;
-  if (options.texts.empty()) {
+/// A text without tokens is the token that begins a text: its state is what the model has before any text.
+Result<Prompts> promptsOf(const Model &model, Options &options) {
+  Prompts out;
+  if (options.texts.file.empty()) {
     LINNET_ASSIGN(std::vector<TokenId> ids, promptIds(model, options.prompt));
-    out.push_back(std::move(ids));
+    out.ids.push_back(std::move(ids));
     return out;
   }
+  const std::string &file = options.texts.file;
   if (!model.tokenizer())
     return errorf("{}: the model has no tokenizer: give --ids instead of --file", model.path());
-  LINNET_ASSIGN(MappedFile file, MappedFile::open(options.texts));
-  LINNET_ASSIGN(std::string_view text, withoutByteOrderMark(file.text(), options.texts));
-  for (std::string_view line : linesOf(text)) {
-    LINNET_ASSIGN(Encoding encoding, model.tokenizer()->encode(line));
-    if (encoding.ids.empty()) return errorf("{}: line {} is empty", options.texts, out.size() + 1);
-    out.push_back(std::move(encoding.ids));
+  training::ReadOptions read;
+  read.empty_texts = true;
+  LINNET_ASSIGN(std::vector<training::Record> records, options.texts.read(read));
+  for (const training::Record &record : records) {
+    auto encoding = model.tokenizer()->encode(record.text);
+    if (!encoding) return errorf("{}: line {}: {}", file, record.line, encoding.error().message);
+    if (encoding->ids.empty()) {
+      const auto begin = model.tokenizer()->bosId();
+      if (!begin)
+        return errorf("{}: line {}: the text is empty, and the tokenizer names no token that begins a text "
+                      "(bos_token)",
+                      file, record.line);
+      encoding->ids = {*begin};
+      out.blank.push_back(record.line);
+    }
+    out.lines.push_back(record.line);
+    out.ids.push_back(std::move(encoding->ids));
   }
-  if (out.empty()) return errorf("{}: no lines", options.texts);
   return out;
 }
 
-Result<void> execute(const Options &options) {
+/// Which texts were empty, and what was embedded instead.
+void noteBlank(const Prompts &prompts, const Model &model, const std::string &file) {
+  if (prompts.blank.empty()) return;
+  constexpr size_t kShown = 10;
+  const std::span shown = std::span(prompts.blank).first(std::min(kShown, prompts.blank.size()));
+  note(fmt::format("{}: {} empty text{} (line {}{}): the vector is that of {}", file, prompts.blank.size(),
+                   prompts.blank.size() == 1 ? "" : "s", fmt::join(shown, ", "),
+                   shown.size() < prompts.blank.size() ? ", ..." : "",
+                   model.tokenizer()->tokenSpelling(*model.tokenizer()->bosId())));
+}
+
+Result<void> execute(Options &options) {
   LINNET_ASSIGN(OpenModel open, openModel(options.file, options.device, "linnet embed", ModelKind::Any));
-  LINNET_ASSIGN(std::vector<std::vector<TokenId>> all, prompts(open.model, options));
+  LINNET_ASSIGN(const Prompts prompts, promptsOf(open.model, options));
+  const std::vector<std::vector<TokenId>> &all = prompts.ids;
+  const bool from_file = !options.texts.file.empty();
   CancelOnSignal cancel(open.session);
   Matrix out;
   Progress progress;
   for (size_t i = 0; i < all.size(); ++i) {
     Result<Matrix> one = open.session.embed(all[i], poolingOf(options.pooling), options.layer);
-    if (!one && all.size() > 1) return errorf("{}: line {}: {}", options.texts, i + 1, one.error().message);
+    if (!one && from_file)
+      return errorf("{}: line {}: {}", options.texts.file, prompts.lines[i], one.error().message);
     if (!one) return one.error();
     if (interrupted()) return Error{"interrupted"}; // after the last check of the call above
     out.rows += 1;
@@ -77,11 +96,14 @@ Result<void> execute(const Options &options) {
     progress.show("embedding", static_cast<double>(i + 1) / static_cast<double>(all.size()));
   }
   progress.clear();
+  if (from_file) note(options.texts.said);
+  if (from_file) noteBlank(prompts, open.model, options.texts.file);
   std::vector<int64_t> shape = {out.columns};
-  if (!options.texts.empty()) shape.insert(shape.begin(), out.rows);
+  if (from_file) shape.insert(shape.begin(), out.rows);
   if (!options.output.empty()) LINNET_TRY(writeNpy(options.output, out.values, shape));
   if (options.json) {
-    Json json = {{"shape", shape}, {"pooling", options.pooling}, {"layer", options.layer}};
+    Json json = {
+        {"texts", out.rows}, {"shape", shape}, {"pooling", options.pooling}, {"layer", options.layer}};
     if (options.output.empty())
       json["values"] = out.values;
     else
@@ -110,7 +132,7 @@ void addEmbed(CLI::App &app, Action &action) {
       ->required()
       ->type_name("");
   options->prompt.add(*command);
-  command->add_option("-f,--file", options->texts, "one text a line, one row each")->type_name("FILE");
+  options->texts.add(*command);
   command->add_option("--pooling", options->pooling, "last or first position, or mean of all")
       ->check(CLI::IsMember({"last", "mean", "first"}).description(""))
       ->type_name("HOW")
@@ -122,14 +144,14 @@ void addEmbed(CLI::App &app, Action &action) {
       ->type_name("N")
       ->capture_default_str();
   command
-      ->add_option("-o,--output", options->output, "float32 array, [n_embd], or [lines, n_embd] with --file")
+      ->add_option("-o,--output", options->output, "float32 array, [n_embd], or [texts, n_embd] with --file")
       ->type_name("FILE.npy");
   options->device.add(*command);
   command->add_flag("--json", options->json, "print one JSON object");
   command->footer(
       example("  linnet embed model.linnet --prompt \"Once upon a time\" --pooling mean -o vector.npy"));
   command->callback([options, &action] {
-    if (options->texts.empty())
+    if (options->texts.file.empty())
       options->prompt.require();
     else if (options->prompt.given())
       usageError("--file excludes --prompt and --ids");

@@ -7,6 +7,7 @@
 #include "support/file.h"
 #include "support/json.h"
 #include "support/text.h"
+#include "training/records.h"
 
 #include <chrono>
 #include <memory>
@@ -33,8 +34,10 @@ Result<void> execute(const Options &options) {
   LINNET_ASSIGN(Perplexity result, open.session.perplexity(encoding.ids, options.stride));
   double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   int64_t context = open.model.config().context;
+  note(training::textsRead(options.text, 1, training::kWholeFile));
   if (options.json)
-    printJson({{"perplexity", result.perplexity},
+    printJson({{"texts", 1},
+               {"perplexity", result.perplexity},
                {"nll", result.nll},
                {"tokens", encoding.ids.size()},
                {"predicted", result.tokens},

@@ -78,8 +78,8 @@ void addFinetune(CLI::App &app, Action &action) {
       ->type_name("A,B,...");
   command
       ->add_option("--activation", run.activation,
-                   "layers: gelu, gelu_new or relu (default: the model's, or gelu)")
-      ->check(CLI::IsMember({"gelu", "gelu_new", "relu"}).description(""))
+                   "layers: gelu, gelu_new, quick_gelu, relu or silu (default: the model's, or gelu)")
+      ->check(CLI::IsMember({"gelu", "gelu_new", "quick_gelu", "relu", "silu"}).description(""))
       ->type_name("NAME");
   command->add_flag("--new-head", run.new_head, "replace the head of a model that is a classifier");
   command->add_option("--train", run.patterns, "partial: parameters by pattern, 'h.{10,11}.*,ln_f.*'")

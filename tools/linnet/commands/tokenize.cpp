@@ -6,6 +6,7 @@
 #include "support/file.h"
 #include "support/json.h"
 #include "support/text.h"
+#include "training/records.h"
 
 #include <memory>
 
@@ -58,8 +59,12 @@ Result<void> tokenize(const TokenizeOptions &options) {
     views.push_back(text);
   }
   LINNET_ASSIGN(std::vector<Encoding> encodings, tokenizer.encodeBatch(views, encodeOptions(options)));
-  if (options.json && encodings.size() == 1)
-    return printJson(toJson(tokenizer, encodings[0])), Result<void>();
+  if (!options.file.empty()) note(training::textsRead(options.file, 1, training::kWholeFile));
+  if (options.json && encodings.size() == 1) {
+    Json one = toJson(tokenizer, encodings[0]);
+    one["texts"] = 1;
+    return printJson(one), Result<void>();
+  }
   if (options.json) {
     Json batch = Json::array();
     for (const Encoding &encoding : encodings) batch.push_back(toJson(tokenizer, encoding));
