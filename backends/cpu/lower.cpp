@@ -84,7 +84,7 @@ Result<void> Lowering::addCode(fb::ProgramT &program) {
   LINNET_ASSIGN(const std::vector<Isa> isas, selectIsas(options.isas));
   for (const KernelSource &source : sources) program.kernels.push_back(source.name);
   if (sources.empty()) return {};
-  LINNET_ASSIGN(const std::vector<std::string> images, buildImages(sources, isas, options.dump));
+  LINNET_ASSIGN(const std::vector<std::string> images, buildImages(sources, isas, options.listener));
   for (size_t i = 0; i < isas.size(); ++i) {
     if (images[i].empty()) continue; // the runtime takes the next one
     auto code = std::make_unique<fb::CodeT>();

@@ -1,7 +1,7 @@
 // What --dump-dir writes: the IR after each pass, the graphs, the memory plans, the kernels and a page that
 // lists them. docs/reading-a-dump.md shows how to read it.
 #pragma once
-#include "backends/cpu/codegen.h"
+#include "backends/common/kernel_text.h"
 #include "compiler/api.h"
 #include "compiler/dump/folder.h"
 #include "runtime/artifact_generated.h"
@@ -61,8 +61,7 @@ public:
   void addKernel(const std::string &name, const std::string &isa, const std::string &ending,
                  std::string_view content);
   /// Collects kernels while they are made; writeKernels() writes them, and notes which commands call them.
-  cpu::KernelDump kernelDump();
-  std::function<void(const std::string &name, std::span<const uint32_t> words)> shaderDump();
+  KernelListener kernelListener();
   void writeKernels(const fb::ProgramT &program);
   /// The page. `title`: what was compiled; `subtitle`: how.
   Result<void> finish(const std::string &title, const std::string &subtitle,

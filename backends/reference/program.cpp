@@ -1,4 +1,4 @@
-#include "compiler/reference_program.h"
+#include "backends/reference/program.h"
 
 #include "backends/common/pack.h"
 #include "ir/Linnet.h"
@@ -13,7 +13,7 @@
 
 using namespace mlir;
 
-namespace linnet {
+namespace linnet::reference {
 namespace {
 using namespace ir;
 
@@ -176,4 +176,4 @@ Result<fb::ProgramT> makeReferenceProgram(ModuleOp module, WeightSource &weights
   return Builder(module, weights, blobs).run();
 }
 
-} // namespace linnet
+} // namespace linnet::reference
