@@ -195,12 +195,9 @@ private:
       text = moduleText(*graph);
     } else {
       LINNET_ASSIGN(auto module, plan(target));
-      if (options.emit == "planned") {
-        text = moduleText(*module);
-      } else {
-        LINNET_ASSIGN(text, timed("lower to " + target.name(),
-                                  [&] { return kernelText(target, *module, *input.weights); }));
-      }
+      LINNET_ASSIGN(text, timed("lower to " + target.name(),
+                                [&] { return kernelText(target, *module, *input.weights); }));
+      if (options.emit == "planned") text = moduleText(*module); // the lowering has completed the plan
     }
     LINNET_TRY(writeTextFile(options.output, text));
     report.output = options.output;
@@ -213,11 +210,12 @@ private:
 
   Result<void> addProgram(const TargetSpec &target, fb::MetadataT &metadata, ArtifactWriter &writer) {
     LINNET_ASSIGN(auto module, plan(target));
-    if (dump) LINNET_TRY(dump->planned(*module));
+    if (dump) LINNET_TRY(dump->written());
     removeFolders(*module); // here: errors up to here name the whole path
     CountingSink sink(writer, weightBytes(*module), options);
     auto lowered = timed("lower to " + target.name(),
                          [&] { return lowerTo(target, *module, *input.weights, sink, listener()); });
+    if (dump) LINNET_TRY(dump->planned(*module)); // the lowering has completed the plan
     if (!lowered) return lowered.error();
     if (dump) dump->writeKernels(*lowered);
     addReport(*module, *lowered);

@@ -1,5 +1,5 @@
-// The seam between the compiler and its backends. A backend is a folder that derives from Backend, and one line
-// that registers it (compiler/backends.cpp). docs/adding-a-backend.md walks through one.
+// The seam between the compiler and its backends. A backend is a folder that derives from Backend, and one
+// line that registers it (compiler/backends.cpp). docs/adding-a-backend.md walks through one.
 #pragma once
 #include "backends/common/kernel_text.h"
 #include "backends/common/weights.h"
@@ -30,11 +30,11 @@ public:
   virtual const TargetDescription &description() const = 0;
   /// An error unless `argument` may follow the colon of `--target NAME:ARGUMENT`. Empty is always allowed.
   virtual Result<void> checkArgument(const std::string &argument) const;
-  /// The argument that restricts the code to this machine's processor; empty: the target has no such argument.
+  /// The argument that restricts the code to this machine's processor; empty: the target has no such
+  /// argument.
   virtual std::string localArgument() const { return ""; }
-  /// Whether `linnet compile --emit STAGE` can print this backend's code ("llvm", "spirv"): the texts about all
-  /// kernels that the listener receives, or each kernel's if there are none.
-  /// `argument` is the target's.
+  /// Whether `linnet compile --emit STAGE` can print this backend's code ("llvm", "spirv"): the texts about
+  /// all kernels that the listener receives, or each kernel's if there are none. `argument` is the target's.
   virtual bool emits(std::string_view stage, const std::string &argument) const { return false; }
 
   /// The program of a module that the pass pipeline planned for this target (passes/Plan.h). Weights stream

@@ -9,7 +9,8 @@ namespace linnet {
 struct KernelText {
   std::string_view level; ///< the instruction set that the code is for, or "spirv"
   std::string_view name;  ///< of the kernel; empty: the text is about all kernels of the level
-  /// The form of the text, as a file ending: "ll" (LLVM IR after optimization), "s" (assembly), "spvasm" (SPIR-V).
+  /// The form of the text, as a file ending: "ll" (LLVM IR after optimization), "s" (assembly), "spvasm"
+  /// (SPIR-V).
   std::string_view form;
   std::string_view text;
 };

@@ -54,6 +54,7 @@ void Lowering::append(std::unique_ptr<fb::CommandT> made, Call call) {
       std::move(from.terms.begin(), from.terms.end(), std::back_inserter(to.terms));
     };
     add(*open->flops, *made->flops), add(*open->bytes, *made->bytes);
+    joinCommands(*made, *open);
     open_call = inTurn(std::move(open_call), std::move(call), items);
     return;
   }

@@ -29,7 +29,8 @@ const TargetDescription &description() {
       .in_place_caches = true,
       .joins = true,
       .decodes = true,
-      .fastest_dtypes = {"int4", "int8", "f16", "bf16"}, // bf16 is unpacked to f32, too: no faster, less exact
+      .fastest_dtypes = {"int4", "int8", "f16",
+                         "bf16"}, // bf16 is unpacked to f32, too: no faster, less exact
       .panel = vulkanPanel,
       .embed_reads_panels = true,
       .accepts_strided_rows = backend::acceptsStridedRows};

@@ -54,9 +54,10 @@ public:
                                                              const std::vector<PhaseTime> &phases);
   /// The pass behind those that afterPass() has seen: it left no module.
   void crashed(const std::string &pass, const std::string &how);
-  /// The graphs and the plans of the module as it goes to the backend. The first error so far,
-  /// of any file.
+  /// The graphs and the plans of the module, which the backend has completed. The first error so far.
   Result<void> planned(mlir::ModuleOp module);
+  /// The first error so far, of any file.
+  const Result<void> &written() const { return state; }
   /// A kernel's text for one level of a target ("ll", "s"), collected until writeKernels().
   void addKernel(const std::string &name, const std::string &isa, const std::string &ending,
                  std::string_view content);

@@ -1,5 +1,5 @@
-// A whole backend: it counts the ops that it lowers, and its device is the interpreter. docs/adding-a-backend.md walks
-// through this file.
+// A whole backend: it counts the ops that it lowers, and its device is the interpreter.
+// docs/adding-a-backend.md walks through this file.
 #pragma once
 #include "backends/common/backend.h"
 #include "backends/reference/device.h"
@@ -34,7 +34,8 @@ private:
 /// Target and device, known from now on.
 inline void registerToy(std::map<std::string, int> &ops) {
   registerBackend(std::make_unique<ToyBackend>(ops));
-  registerDevice("toy", [](std::string_view) -> Result<std::unique_ptr<Device>> { return reference::makeDevice(); });
+  registerDevice("toy",
+                 [](std::string_view) -> Result<std::unique_ptr<Device>> { return reference::makeDevice(); });
 }
 
 } // namespace linnet::testing

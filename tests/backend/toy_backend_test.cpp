@@ -1,5 +1,5 @@
-// A backend is a folder and a line of registration: nothing else knows the toy backend, and models compile for it and
-// run on it.
+// A backend is a folder and a line of registration: nothing else knows the toy backend, and models compile
+// for it and run on it.
 #include "support/error.h"
 #include "tests/backend/toy_backend.h"
 #include "tests/compiler/golden.h"
