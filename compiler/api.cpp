@@ -7,6 +7,7 @@
 #include "compiler/gradients.h"
 #include "compiler/graph_summary.h"
 #include "compiler/pipeline.h"
+#include "compiler/target.h"
 #include "frontend/checkpoint/checkpoint.h"
 #include "frontend/checkpoint/derive.h"
 #include "frontend/checkpoint/export.h"
@@ -69,6 +70,11 @@ Result<ExportReport> exportModel(const ExportOptions &options) {
     return report;
   }
   return errorf("unknown format '{}', expected gguf or safetensors", options.format);
+}
+
+Result<void> checkTarget(const std::string &spec) {
+  LINNET_TRY(parseTarget(spec));
+  return {};
 }
 
 Result<void> initModel(const InitOptions &options) {
@@ -161,6 +167,7 @@ extern "C" __attribute__((visibility("default"))) const linnet::CompilerApi *lin
                                   removeUnfinished,    optionalPasses,
                                   bisectModel,         makeStart,
                                   writeTrainedModel,   compileTraining,
-                                  computeGradients,    inspectGraph};
+                                  computeGradients,    inspectGraph,
+                                  checkTarget};
   return &api;
 }

@@ -261,7 +261,7 @@ struct GradientReport {
   uint64_t counted = 0, gradients = 0; ///< labels that count; tensors written
 };
 
-inline constexpr uint32_t kCompilerApiVersion = 9;
+inline constexpr uint32_t kCompilerApiVersion = 10;
 inline constexpr const char *kCompilerApiSymbol = "linnet_compiler_api";
 
 struct CompilerApi {
@@ -297,6 +297,8 @@ struct CompilerApi {
   /// Loss and gradients of a whole model on one batch, into a file.
   Result<GradientReport> (*gradients)(const GradientOptions &options);
   Result<GraphSummary> (*inspectGraph)(const std::string &path);
+  /// An error unless `spec` ("cpu:native") is a target of this compiler. Lists the known ones.
+  Result<void> (*checkTarget)(const std::string &spec);
 };
 using CompilerApiFunction = const CompilerApi *(*)();
 

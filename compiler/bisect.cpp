@@ -37,7 +37,7 @@ public:
     LINNET_ASSIGN(OwningOpRef<ModuleOp> graph, input.build(context, options));
     LINNET_TRY(checkGraph(*graph, *input.weights));
     PassManager manager(&context, ModuleOp::getOperationName());
-    LINNET_TRY(fillPipeline(manager, target.name, options));
+    LINNET_TRY(fillPipeline(manager, target.name(), options));
     report.passes = manager.size();
     reference::WeightProvider weights = providerOf(*input.weights);
     lab::BisectOptions bisect{options.seed, options.tolerance, targetRun(), progress()};
@@ -54,7 +54,7 @@ private:
   Result<void> chooseTarget() {
     if (options.targets.size() != 1) return errorf("expected one target, found {}", options.targets.size());
     LINNET_ASSIGN(target, parseTarget(options.targets[0]));
-    if (target.name == "cpu" && target.argument.empty()) target.argument = "native"; // what runs here
+    if (target.argument.empty()) target.argument = target.backend->localArgument(); // what runs here
     return {};
   }
 
@@ -66,7 +66,7 @@ private:
 
   /// The interpreter needs no comparison with itself.
   lab::Target targetRun() {
-    if (target.name == "reference") return {};
+    if (target.name() == "reference") return {};
     return [this](ModuleOp planned, const lab::Rounds &rounds,
                   const reference::WeightProvider &weights) -> Result<lab::TargetRun> {
       const std::unique_ptr<WeightSource> source = weightsOf(weights);

@@ -58,9 +58,13 @@ private:
 Result<std::vector<TargetSpec>> targetsOf(const CompileOptions &options) {
   std::vector<TargetSpec> targets;
   std::set<std::string> names;
+  if (options.targets.empty() && !options.emit.empty()) {
+    LINNET_ASSIGN(TargetSpec target, targetOfEmit(options.emit));
+    targets.push_back(std::move(target));
+  }
   for (const std::string &spec : options.targets) {
     LINNET_ASSIGN(TargetSpec target, parseTarget(spec));
-    if (!names.insert(target.name).second) return errorf("target '{}' is given twice", target.name);
+    if (!names.insert(target.name()).second) return errorf("target '{}' is given twice", target.name());
     targets.push_back(std::move(target));
   }
   if (targets.empty()) return errorf("expected a target: {}", targetNames());
@@ -172,11 +176,11 @@ private:
   }
 
   Result<mlir::OwningOpRef<mlir::ModuleOp>> plan(const TargetSpec &target) {
-    progress("optimizing for " + target.name, 0);
+    progress("optimizing for " + target.name(), 0);
     mlir::OwningOpRef<mlir::ModuleOp> module(graph->clone());
-    if (findTarget(target.name)->decodes && input.generates() && !training)
+    if (target.backend->description().decodes && input.generates() && !training)
       addSampleEntry(*module, input.checkpoint->config().vocab_size, std::max<int64_t>(options.max_batch, 1));
-    LINNET_TRY(runPipeline(*module, target.name, options, *input.weights, report, dump.get()));
+    LINNET_TRY(runPipeline(*module, target.name(), options, *input.weights, report, dump.get()));
     return std::move(module);
   }
 
@@ -187,12 +191,9 @@ private:
       text = moduleText(*graph);
     } else {
       LINNET_ASSIGN(auto module, plan(target));
-      if (options.emit == "planned") {
-        text = moduleText(*module);
-      } else {
-        LINNET_ASSIGN(text, timed("lower to " + target.name,
-                                  [&] { return kernelText(options.emit, target, *module, *input.weights); }));
-      }
+      LINNET_ASSIGN(text, timed("lower to " + target.name(),
+                                [&] { return kernelText(target, *module, *input.weights); }));
+      if (options.emit == "planned") text = moduleText(*module); // the lowering has completed the plan
     }
     LINNET_TRY(writeTextFile(options.output, text));
     report.output = options.output;
@@ -205,11 +206,12 @@ private:
 
   Result<void> addProgram(const TargetSpec &target, fb::MetadataT &metadata, ArtifactWriter &writer) {
     LINNET_ASSIGN(auto module, plan(target));
-    if (dump) LINNET_TRY(dump->planned(*module));
+    if (dump) LINNET_TRY(dump->written());
     removeFolders(*module); // here: errors up to here name the whole path
     CountingSink sink(writer, weightBytes(*module), options);
-    auto lowered = timed("lower to " + target.name,
+    auto lowered = timed("lower to " + target.name(),
                          [&] { return lowerTo(target, *module, *input.weights, sink, listener()); });
+    if (dump) LINNET_TRY(dump->planned(*module)); // the lowering has completed the plan
     if (!lowered) return lowered.error();
     if (dump) dump->writeKernels(*lowered);
     addReport(*module, *lowered);
@@ -217,9 +219,7 @@ private:
     return {};
   }
 
-  KernelListener listener() const {
-    return dump ? KernelListener{dump->kernelDump(), dump->shaderDump()} : KernelListener();
-  }
+  KernelListener listener() const { return dump ? dump->kernelListener() : KernelListener(); }
 
   /// Of all weights as stored, each once: what progress is measured against.
   static uint64_t weightBytes(mlir::ModuleOp module) {

@@ -1,6 +1,5 @@
 #include "compiler/emit.h"
 
-#include "compiler/dump/assembly.h"
 #include "support/error.h"
 
 namespace linnet {
@@ -26,30 +25,29 @@ private:
 } // namespace
 
 Result<void> checkEmit(const std::string &emit, const TargetSpec &target) {
-  if (emit == "mlir" || emit == "planned") return {};
-  if (emit == "llvm" && target.name == "cpu" && !target.argument.empty()) return {};
-  if (emit == "spirv" && target.name == "vulkan") return {};
-  if (emit == "llvm")
-    return errorf("--emit llvm writes one module: expected target cpu:native, found {}", target.text());
-  if (emit == "spirv") return errorf("--emit spirv: expected target vulkan, found {}", target.text());
+  if (emit == "mlir" || emit == "planned" || target.backend->emits(emit, target.argument)) return {};
+  LINNET_ASSIGN(const TargetSpec fitting, targetOfEmit(emit));
+  return errorf("--emit {}: expected target {}, found {}", emit, fitting.text(), target.text());
+}
+
+Result<TargetSpec> targetOfEmit(const std::string &emit) {
+  if (emit == "mlir" || emit == "planned") return parseTarget("cpu");
+  for (const Backend *backend : backends())
+    if (const std::string local = backend->localArgument(); backend->emits(emit, local))
+      return TargetSpec{backend, local};
   return errorf("--emit: expected mlir, planned, llvm or spirv, found '{}'", emit);
 }
 
-Result<std::string> kernelText(const std::string &emit, const TargetSpec &target, mlir::ModuleOp planned,
-                               WeightSource &weights) {
-  std::string text;
-  KernelListener listener;
-  if (emit == "llvm")
-    listener.cpu = [&](const cpu::Isa &, std::string_view, std::string_view what, std::string_view content) {
-      if (what == cpu::kModuleText) text += content;
-    };
-  else
-    listener.vulkan = [&](const std::string &name, std::span<const uint32_t> words) {
-      text += "; ---- " + name + "\n" + dump::disassemble(words) + "\n";
-    };
+Result<std::string> kernelText(const TargetSpec &target, mlir::ModuleOp planned, WeightSource &weights) {
+  // LLVM's modules hold all kernels; shaders come one by one.
+  std::string whole, each;
+  const KernelListener listener = [&](const KernelText &kernel) {
+    if (kernel.form == "ll" && kernel.name.empty()) whole += kernel.text;
+    if (kernel.form == "spvasm") each += fmt::format("; ---- {}\n{}\n", kernel.name, kernel.text);
+  };
   DiscardingSink sink;
   LINNET_ASSIGN(const fb::ProgramT program, lowerTo(target, planned, weights, sink, listener));
-  return text;
+  return whole + each;
 }
 
 } // namespace linnet

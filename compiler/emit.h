@@ -11,10 +11,11 @@ namespace linnet {
 
 /// An error unless `emit` is one of mlir, planned, llvm and spirv, and the target has such a stage.
 Result<void> checkEmit(const std::string &emit, const TargetSpec &target);
+/// The target whose stage `emit` is, for a command line that names none.
+Result<TargetSpec> targetOfEmit(const std::string &emit);
 
-/// The kernels of a planned module: for "llvm" the module in LLVM's IR after optimization, for "spirv" each
-/// shader as spirv-dis writes it, behind a line with its name.
-Result<std::string> kernelText(const std::string &emit, const TargetSpec &target, mlir::ModuleOp planned,
-                               WeightSource &weights);
+/// The kernels of a planned module: LLVM's IR of the whole module after optimization, or each shader as
+/// spirv-dis writes it, after a line with its name.
+Result<std::string> kernelText(const TargetSpec &target, mlir::ModuleOp planned, WeightSource &weights);
 
 } // namespace linnet

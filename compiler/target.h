@@ -1,33 +1,25 @@
-// A target of a compilation, as --target names it, and the door of its backend.
+// A target of a compilation, as --target names it.
 #pragma once
-#include "backends/common/weights.h"
-#include "backends/cpu/codegen.h"
-#include "runtime/artifact_generated.h"
+#include "backends/common/backend.h"
 #include "support/result.h"
 
 #include "mlir/IR/BuiltinOps.h"
 
-#include <functional>
-#include <span>
 #include <string>
 
 namespace linnet {
 
 struct TargetSpec {
-  std::string name, argument; ///< "cpu", "native"
-  std::string text() const { return argument.empty() ? name : name + ":" + argument; }
+  const Backend *backend = nullptr;
+  std::string argument; ///< "native"; what follows the colon
+  const std::string &name() const { return backend->description().name; }
+  std::string text() const { return argument.empty() ? name() : name() + ":" + argument; }
 };
 
-/// What is told of kernels while they are made; each may be empty.
-struct KernelListener {
-  cpu::KernelDump cpu;
-  std::function<void(const std::string &name, std::span<const uint32_t> words)> vulkan;
-};
-
-/// The error tells what there is.
+/// "NAME" or "NAME:ARGUMENT". The error lists the known names.
 Result<TargetSpec> parseTarget(const std::string &spec);
 
-/// `planned`'s program.
+/// The program of `planned`, whose computed weights (linnet.weight) are evaluated on the way.
 Result<fb::ProgramT> lowerTo(const TargetSpec &target, mlir::ModuleOp planned, WeightSource &weights,
                              BlobSink &sink, const KernelListener &listener = {});
 

@@ -83,7 +83,8 @@ void placeInOutput(OpResult result, int64_t output) {
   place(result, IntegerAttr::get(IntegerType::get(result.getContext(), 64), output));
 }
 void clearPlacement(Operation *op) {
-  for (llvm::StringRef name : {kSlot, kOutput, kPlaces, kInPlace, kView}) op->removeAttr(name);
+  for (llvm::StringRef name : {kSlot, kOutput, kPlaces, kInPlace, kView, kWorking, kCommands})
+    op->removeAttr(name);
 }
 
 std::optional<Storage> viewStorage(Operation *view) {
@@ -124,5 +125,10 @@ int64_t integerAttribute(Operation *op, llvm::StringRef name) {
 } // namespace
 int64_t arenaBytes(func::FuncOp function) { return integerAttribute(function, "linnet.arena_bytes"); }
 int64_t liveBytes(func::FuncOp function) { return integerAttribute(function, "linnet.live_bytes"); }
+void setArena(func::FuncOp function, int64_t arena_bytes, int64_t live_bytes) {
+  Builder builder(function.getContext());
+  function->setAttr("linnet.arena_bytes", builder.getI64IntegerAttr(arena_bytes));
+  function->setAttr("linnet.live_bytes", builder.getI64IntegerAttr(live_bytes));
+}
 
 } // namespace linnet

@@ -20,6 +20,10 @@
 // `linnet.live_bytes` (the largest set of slots alive at one time: no plan can need less); the module
 // `linnet.target = "cpu"`.
 //
+// A backend completes the plan when it lowers the module: linnet.working = [#linnet.slot<offset, size>, ...]
+// is working memory of the commands that compute the op, linnet.commands = [first, last] their numbers in the
+// entry. Its linnet.arena_bytes and linnet.live_bytes then count working memory, too.
+//
 // Sizes and offsets hold for the largest bounds. Two slots may coincide when an elementwise op overwrites an
 // operand that dies there: same offset, same type, element i written after element i is read. Otherwise the
 // slots of values alive at one time are disjoint. A returned value is never an argument (except a state's
@@ -53,7 +57,8 @@ struct Placement {
 };
 Placement placementOf(mlir::Value value);
 
-constexpr llvm::StringLiteral kJoined = "linnet.joined";
+constexpr llvm::StringLiteral kJoined = "linnet.joined", kWorking = "linnet.working",
+                              kCommands = "linnet.commands";
 /// Whether `op` of an entry's block computes something: no view, weight or terminator.
 bool isCommand(mlir::Operation *op);
 
@@ -84,6 +89,7 @@ std::optional<Storage> viewStorage(mlir::Operation *view);
 /// linnet.arena_bytes / linnet.live_bytes of a planned function; 0 when absent.
 int64_t arenaBytes(mlir::func::FuncOp function);
 int64_t liveBytes(mlir::func::FuncOp function);
+void setArena(mlir::func::FuncOp function, int64_t arena_bytes, int64_t live_bytes);
 
 /// Recomputes which values live at each op and checks every rule above. The empty string, or one line that
 /// names the first two values that clash or the op without a place.

@@ -44,9 +44,7 @@ public:
     for (auto [buffer, offset] : llvm::zip(buffers, plan->offsets))
       for (Value value : buffer.values)
         placeInSlot(llvm::cast<OpResult>(value), offset, buffer.interval.size);
-    Builder builder(function.getContext());
-    function->setAttr("linnet.arena_bytes", builder.getI64IntegerAttr(plan->peak));
-    function->setAttr("linnet.live_bytes", builder.getI64IntegerAttr(plan->lower_bound));
+    setArena(function, plan->peak, plan->lower_bound);
     return success();
   }
 

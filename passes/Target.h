@@ -57,9 +57,12 @@ struct TargetDescription {
   }
 };
 
-/// The target `name` ("cpu", "vulkan", "reference"; what follows a colon is the backend's own), or null.
+/// Makes a target known to passes. The description must live as long as the program; a later one of the same
+/// name replaces an earlier one. Backends do this (backends/common/backend.h), before any compilation starts.
+void registerTarget(const TargetDescription &target);
+/// The description of `name`, whose part after a colon is ignored; null if no backend registered it.
 const TargetDescription *findTarget(llvm::StringRef name);
-/// "cpu, vulkan, reference" for messages.
+/// The registered names, "cpu, vulkan, reference", for messages.
 std::string targetNames();
 
 } // namespace linnet

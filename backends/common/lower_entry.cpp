@@ -122,11 +122,13 @@ Result<void> ModuleLowering::lowerEntry(func::FuncOp function) {
   program.arena_bytes = std::max(program.arena_bytes, out->arena_bytes);
   LINNET_TRY(addPorts(function));
   findServed();
-  std::vector<Operation *> group; // a command and those that are joined to it
-  auto end = [&]() -> Result<void> {
-    auto done = group.size() > 1 ? lowerGroup(group) : group.empty() ? Result<void>() : lower(group[0]);
-    group.clear();
-    return done;
+  findSlots();
+  auto end = [&]() -> Result<void> { // of an op, or of a group: what is joined to it
+    if (current.empty()) return {};
+    LINNET_TRY(current.size() > 1 ? lowerGroup(current) : lower(current[0]));
+    position_before = op_positions.lookup(current[0]);
+    current.clear();
+    return {};
   };
   for (Operation &op : function.getBody().front().without_terminator()) {
     if (!isCommand(&op)) {
@@ -134,9 +136,11 @@ Result<void> ModuleLowering::lowerEntry(func::FuncOp function) {
       continue;
     }
     if (!op.hasAttr(kJoined)) LINNET_TRY(end());
-    group.push_back(&op);
+    current.push_back(&op);
   }
-  return end();
+  LINNET_TRY(end());
+  finishPlan();
+  return {};
 }
 
 Result<void> ModuleLowering::lowerGroup(const std::vector<Operation *> &group) {

@@ -188,6 +188,7 @@ std::unique_ptr<fb::CommandT> ModuleLowering::command(const std::vector<Operatio
   Operation *chief = product == group.end() ? group.back() : *product;
   command->op = chief->getName().stripDialect().str();
   command->location = locationOf(chief);
+  ops_of[command.get()] = group;
   Cost cost;
   std::set<uint16_t> outputs;
   bool always = false; // a state needs one of them
@@ -201,13 +202,6 @@ std::unique_ptr<fb::CommandT> ModuleLowering::command(const std::vector<Operatio
   command->flops = expression(cost.flops);
   command->bytes = expression(cost.bytes);
   return command;
-}
-
-uint64_t ModuleLowering::roomBehindPlan(uint64_t bytes) {
-  const uint64_t offset = llvm::alignTo(uint64_t(arenaBytes(entry)), alignment);
-  out->arena_bytes = std::max(out->arena_bytes, offset + bytes);
-  program.arena_bytes = std::max(program.arena_bytes, out->arena_bytes);
-  return offset;
 }
 
 /// Operations and memory traffic of the mathematics: every operand is read and every result written once.

@@ -93,9 +93,14 @@ protected:
   std::vector<uint16_t> servedBy(mlir::Operation *op) const { return served.lookup(op); }
   void push(std::unique_ptr<fb::CommandT> command) { out->commands.push_back(std::move(command)); }
 
-  /// Where `bytes` of the arena begin that lie behind the entry's plan: for what a backend keeps from one
-  /// command to the next one only, as all who ask get the same place.
-  uint64_t roomBehindPlan(uint64_t bytes);
+  /// Memory of the arena for the commands of the op or group that is being lowered, and for nothing else. No
+  /// value that is alive there, or at the command before, lies in it. A second request of the same op or
+  /// group may get the same memory. Noted on the op as linnet.working (passes/Plan.h).
+  fb::RefT workingMemory(uint64_t bytes);
+  /// Notes which ops the command computes, for a command that command() did not make.
+  void computes(const fb::CommandT &command, mlir::Operation *op) { ops_of[&command].push_back(op); }
+  /// Ops of `from`, which goes away, are computed by `into`.
+  void joinCommands(const fb::CommandT &from, const fb::CommandT &into);
 
   const std::string target;
   const uint64_t alignment;
@@ -131,6 +136,18 @@ private:
   fb::EntryT *out = nullptr;
   std::vector<std::pair<fb::Space, uint32_t>> argument_places, result_places;
   llvm::DenseMap<mlir::Operation *, std::vector<uint16_t>> served; ///< outputs that alone need an op
+
+  struct Slot {
+    int first, last; ///< positions of ops that it is in use for, both included
+    uint64_t offset, size;
+  };
+  void findSlots();
+  void finishPlan();
+  std::vector<Slot> slots;                             ///< of the entry's plan
+  llvm::DenseMap<mlir::Operation *, int> op_positions; ///< in the entry
+  std::vector<mlir::Operation *> current;              ///< op or group that is being lowered
+  int position_before = 0;                             ///< of the first op of the command before
+  std::map<const fb::CommandT *, std::vector<mlir::Operation *>> ops_of;
 };
 
 } // namespace linnet::backend

@@ -118,7 +118,7 @@ bool writeKernels(llvm::Module &module, std::span<const KernelSource> kernels, c
 
 /// The object for `isa`; empty if it would be that for `poorer`, which may be null.
 Result<std::string> compileUnlessSame(std::span<const KernelSource> kernels, const Isa &isa,
-                                      const Isa *poorer, const KernelDump &dump) {
+                                      const Isa *poorer, const KernelListener &listener) {
   initializeTargets();
   LINNET_ASSIGN(std::unique_ptr<llvm::TargetMachine> machine, targetMachine(isa));
   llvm::LLVMContext context;
@@ -132,18 +132,18 @@ Result<std::string> compileUnlessSame(std::span<const KernelSource> kernels, con
   if (llvm::verifyModule(module, &stream))
     return errorf("internal: kernel generator wrote bad code: {}", complaint);
   optimize(module, *machine);
-  if (dump) {
+  if (listener) {
     for (const KernelSource &kernel : kernels) {
       std::string text;
       llvm::raw_string_ostream out(text);
       module.getFunction(kernel.name)->print(out);
-      dump(isa, kernel.name, "ll", text);
+      listener({isa.name, kernel.name, "ll", text});
     }
     std::string whole;
     llvm::raw_string_ostream(whole) << module;
-    dump(isa, "kernels", kModuleText, whole);
+    listener({isa.name, "", "ll", whole});
     LINNET_ASSIGN(const std::string assembly, assemblyOf(module, *machine));
-    dump(isa, "kernels", "s", assembly);
+    listener({isa.name, "", "s", assembly});
   }
   return emitFile(module, *machine, llvm::CodeGenFileType::ObjectFile);
 }
@@ -151,25 +151,24 @@ Result<std::string> compileUnlessSame(std::span<const KernelSource> kernels, con
 } // namespace
 
 Result<std::string> compileKernels(std::span<const KernelSource> kernels, const Isa &isa,
-                                   const KernelDump &dump) {
-  return compileUnlessSame(kernels, isa, nullptr, dump);
+                                   const KernelListener &listener) {
+  return compileUnlessSame(kernels, isa, nullptr, listener);
 }
 
 Result<std::vector<std::string>> buildImages(std::span<const KernelSource> kernels, std::span<const Isa> isas,
-                                             const KernelDump &dump) {
+                                             const KernelListener &listener) {
   std::vector<Result<std::string>> objects(isas.size(), Result<std::string>(std::string()));
-  std::mutex dump_lock;
-  const KernelDump locked_dump = [&](const Isa &isa, std::string_view kernel, std::string_view what,
-                                     std::string_view text) {
-    const std::lock_guard<std::mutex> lock(dump_lock);
-    dump(isa, kernel, what, text);
+  std::mutex listener_lock;
+  const KernelListener locked = [&](const KernelText &text) {
+    const std::lock_guard<std::mutex> lock(listener_lock);
+    listener(text);
   };
   {
     std::vector<std::jthread> workers;
     for (size_t i = 0; i < isas.size(); ++i)
       workers.emplace_back([&, i] {
         const Isa *poorer = i + 1 < isas.size() ? &isas[i + 1] : nullptr;
-        objects[i] = compileUnlessSame(kernels, isas[i], poorer, dump ? locked_dump : KernelDump());
+        objects[i] = compileUnlessSame(kernels, isas[i], poorer, listener ? locked : KernelListener());
       });
   }
   std::vector<std::string> images;

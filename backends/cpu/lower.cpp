@@ -54,6 +54,7 @@ void Lowering::append(std::unique_ptr<fb::CommandT> made, Call call) {
       std::move(from.terms.begin(), from.terms.end(), std::back_inserter(to.terms));
     };
     add(*open->flops, *made->flops), add(*open->bytes, *made->bytes);
+    joinCommands(*made, *open);
     open_call = inTurn(std::move(open_call), std::move(call), items);
     return;
   }
@@ -84,7 +85,7 @@ Result<void> Lowering::addCode(fb::ProgramT &program) {
   LINNET_ASSIGN(const std::vector<Isa> isas, selectIsas(options.isas));
   for (const KernelSource &source : sources) program.kernels.push_back(source.name);
   if (sources.empty()) return {};
-  LINNET_ASSIGN(const std::vector<std::string> images, buildImages(sources, isas, options.dump));
+  LINNET_ASSIGN(const std::vector<std::string> images, buildImages(sources, isas, options.listener));
   for (size_t i = 0; i < isas.size(); ++i) {
     if (images[i].empty()) continue; // the runtime takes the next one
     auto code = std::make_unique<fb::CodeT>();

@@ -22,7 +22,7 @@ struct CpuOptions {
   std::string isas;                ///< see cpu::selectIsas: "" = every level, "native", or names
   uint32_t crossover = UINT32_MAX; ///< rows above which the runtime prefers its library's matmul: never
   uint32_t bf16_crossover = 64;    ///< the same beside weights in bf16, where the processor has AMX
-  cpu::KernelDump dump = {};       ///< when set, receives each kernel's IR and the assembly
+  KernelListener listener = {};    ///< if set, receives each kernel's IR, each level's IR and assembly
 };
 
 /// The error names the op and its location where an op, a type or a form of an operand is not supported.

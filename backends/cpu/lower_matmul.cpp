@@ -110,21 +110,19 @@ Result<void> Lowering::lowerPackedMatmul(MatmulOp op) {
   return {};
 }
 
-/// A command of its own before the matmul: a row becomes integers once, not once for each panel. The rows lie
-/// in the arena behind what the plan uses; one matmul at a time needs them.
+/// A command of its own before the matmul: a row becomes integers once, not once for each panel. The rows are
+/// working memory of the matmul.
 fb::RefT Lowering::integerRows(MatmulOp op, const PackedMatmulSpec &spec, const fb::RefT &a) {
   const IntegerRows to = spec.integerRows();
   const RankedTensorType lhs = tensorOf(op.getLhs());
   const Extent m = extentOf(op.getLhs(), 0, lhs.getRank() - 1);
   const int64_t most = maxBytes(lhs, entry).value_or(0) / (to.k * elementBytes(lhs.getElementType()));
-  fb::RefT rows;
-  rows.space = fb::Space::arena;
-  rows.size = uint64_t(most * to.bytes());
-  rows.offset = roomBehindPlan(rows.size);
+  const fb::RefT rows = workingMemory(uint64_t(most * to.bytes()));
   auto made = std::make_unique<fb::CommandT>();
   made->op = "matmul.lhs";
   made->location = backend::locationOf(op);
   made->only_for = servedBy(op);
+  computes(*made, op);
   made->flops = expression({m * Extent(2 * to.k)});
   made->bytes = expression({m * Extent(4 * to.k), m * Extent(2 * to.k)});
   Call call{integerRowsKernel(to, m, spec.a_stride), {a, rows}, m};

@@ -124,10 +124,7 @@ Operands Lowering::where(const Call &call, const std::vector<uint32_t> &chosen, 
 }
 
 uint32_t Lowering::addWorking(Call &call, int64_t words) {
-  fb::RefT ref;
-  ref.space = fb::Space::arena, ref.size = uint64_t(words) * 4;
-  ref.offset = roomBehindPlan(ref.size);
-  call.args.push_back({ref, Type::i32, true, true});
+  call.args.push_back({workingMemory(uint64_t(words) * 4), Type::i32, true, true});
   return uint32_t(call.args.size() - 1);
 }
 

@@ -136,7 +136,7 @@ Result<void> Lowering::lowerLayerNormGrad(LayerNormGradOp op) {
   return emit(call, layerNormGradKernel(spec), spec.rows, 1);
 }
 
-/// Two kernels, and between them a few numbers of each query, which lie behind the plan's arena.
+/// Two kernels, and between them a few numbers of each query in working memory.
 Result<void> Lowering::lowerAttentionGrad(AttentionGradOp op) {
   const auto q = tensorOf(op.getQ());
   LINNET_TRY(checkHead(op, q));
@@ -147,10 +147,8 @@ Result<void> Lowering::lowerAttentionGrad(AttentionGradOp op) {
   spec.causal = op.getCausal(), spec.length = bool(op.getLength());
   const auto bytes = maxBytes(q, entry);
   if (!bytes) return errorAt(op, "the size of {} is unknown: linnet.bounds lacks a dimension", describe(q));
-  fb::RefT statistics;
-  statistics.space = fb::Space::arena;
-  statistics.size = uint64_t(*bytes / spec.head_size * AttentionGradSpec::kStatistics);
-  statistics.offset = roomBehindPlan(statistics.size);
+  const fb::RefT statistics =
+      workingMemory(uint64_t(*bytes / spec.head_size * AttentionGradSpec::kStatistics));
   Call call{op};
   LINNET_TRY(readFloats(call, ValueRange{op.getQ(), op.getK(), op.getV(), op.getGradient()}));
   call.args.push_back({statistics, Type::f32, true, true});

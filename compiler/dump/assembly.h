@@ -1,7 +1,5 @@
-// Assembly of a module, cut into its functions; disassembly of shaders.
+// Assembly of a module, cut into its functions.
 #pragma once
-#include <cstdint>
-#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -13,8 +11,5 @@ namespace linnet::dump {
 /// constants, which stand before it, go with it. What stands behind the last function is dropped. Without
 /// such notes: all of it, as "kernels".
 std::vector<std::pair<std::string, std::string>> splitAssembly(std::string_view text);
-
-/// SPIR-V as text, as spirv-dis writes it; a line that says so where the words are no module.
-std::string disassemble(std::span<const uint32_t> words);
 
 } // namespace linnet::dump

@@ -121,18 +121,13 @@ Result<void> Dump::planned(ModuleOp module) {
   return state;
 }
 
-cpu::KernelDump Dump::kernelDump() {
-  return
-      [this](const cpu::Isa &isa, std::string_view kernel, std::string_view what, std::string_view content) {
-        if (what == "ll") addKernel(std::string(kernel), isa.name, "ll", content);
-        if (what != "s") return;
-        for (const auto &[name, part] : splitAssembly(content)) addKernel(name, isa.name, "s", part);
-      };
-}
-
-std::function<void(const std::string &, std::span<const uint32_t>)> Dump::shaderDump() {
-  return [this](const std::string &name, std::span<const uint32_t> words) {
-    addKernel(name, "spirv", "spvasm", disassemble(words));
+KernelListener Dump::kernelListener() {
+  return [this](const KernelText &kernel) {
+    const std::string level(kernel.level), form(kernel.form);
+    if (!kernel.name.empty())
+      addKernel(std::string(kernel.name), level, form, kernel.text);
+    else if (form == "s") // LLVM's assembly of all functions
+      for (const auto &[name, part] : splitAssembly(kernel.text)) addKernel(name, level, form, part);
   };
 }
 

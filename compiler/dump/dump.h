@@ -1,7 +1,7 @@
 // What --dump-dir writes: the IR after each pass, the graphs, the memory plans, the kernels and a page that
 // lists them. docs/reading-a-dump.md shows how to read it.
 #pragma once
-#include "backends/cpu/codegen.h"
+#include "backends/common/kernel_text.h"
 #include "compiler/api.h"
 #include "compiler/dump/folder.h"
 #include "runtime/artifact_generated.h"
@@ -54,15 +54,15 @@ public:
                                                              const std::vector<PhaseTime> &phases);
   /// The pass behind those that afterPass() has seen: it left no module.
   void crashed(const std::string &pass, const std::string &how);
-  /// The graphs and the plans of the module as it goes to the backend. The first error so far,
-  /// of any file.
+  /// The graphs and the plans of the module, which the backend has completed. The first error so far.
   Result<void> planned(mlir::ModuleOp module);
+  /// The first error so far, of any file.
+  const Result<void> &written() const { return state; }
   /// A kernel's text for one level of a target ("ll", "s"), collected until writeKernels().
   void addKernel(const std::string &name, const std::string &isa, const std::string &ending,
                  std::string_view content);
   /// Collects kernels while they are made; writeKernels() writes them, and notes which commands call them.
-  cpu::KernelDump kernelDump();
-  std::function<void(const std::string &name, std::span<const uint32_t> words)> shaderDump();
+  KernelListener kernelListener();
   void writeKernels(const fb::ProgramT &program);
   /// The page. `title`: what was compiled; `subtitle`: how.
   Result<void> finish(const std::string &title, const std::string &subtitle,

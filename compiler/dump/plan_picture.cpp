@@ -18,7 +18,7 @@ using namespace mlir;
 namespace linnet::dump {
 namespace {
 
-/// A buffer in the arena, ops `first` to `last`.
+/// A buffer in the arena, in use for steps `first` to `last`.
 struct Buffer {
   int first, last;
   int64_t offset, size;
@@ -26,6 +26,8 @@ struct Buffer {
   std::string name, place, type;
   int overwritten_by = -1; ///< the buffer whose op writes over this one in place, at `last`
   bool overwrites = false;
+  bool working = false;               ///< of one op's commands; no value lies there
+  std::pair<int, int> positions = {}; ///< of ops in the block, as `first` and `last`
 };
 
 struct Totals {
@@ -34,8 +36,9 @@ struct Totals {
 
 struct Plan {
   std::vector<Buffer> buffers;
-  std::vector<std::string> layers; ///< of each op
-  std::vector<int64_t> live;       ///< bytes alive at each op
+  const char *step = "op";         ///< what the horizontal axis counts
+  std::vector<std::string> layers; ///< of each step
+  std::vector<int64_t> live;       ///< bytes in use at each step
   int64_t arena = 0, bound = 0;
   Totals totals;
 };
@@ -45,7 +48,7 @@ public:
   explicit PlanReader(func::FuncOp function) : function(function) {}
 
   Plan read() {
-    numberOps();
+    numberSteps();
     for (const Lifetime &lifetime : lifetimes(function)) add(lifetime);
     chain();
     plan.arena = arenaBytes(function), plan.bound = liveBytes(function);
@@ -55,30 +58,65 @@ public:
   }
 
 private:
-  /// Positions in the block count params and views too; a position stands for the last op that computes up to
-  /// there.
-  void numberOps() {
-    for (Operation &op : function.getBody().front()) {
-      if (computes(&op)) plan.layers.push_back(layerOf(placeOf(&op)));
-      command.push_back(static_cast<int>(plan.layers.size()) - 1);
+  /// Steps are commands if the module has been lowered, else ops that compute something. A position in the
+  /// block, where params and views count too, stands for the last step up to there.
+  void numberSteps() {
+    Block &block = function.getBody().front();
+    const bool lowered = llvm::any_of(block, [](Operation &op) { return op.hasAttr(kCommands); });
+    if (lowered) plan.step = "command";
+    for (Operation &op : block) {
+      const std::pair<int, int> steps = stepsOf(&op, lowered);
+      if (computes(&op)) {
+        plan.layers.resize(std::max<size_t>(plan.layers.size(), size_t(steps.second) + 1));
+        for (int at = steps.first; at <= steps.second; ++at) plan.layers[at] = layerOf(placeOf(&op));
+      }
+      step_at.push_back(steps.second);
+      addWorking(&op, steps);
     }
+  }
+
+  /// The first and the last step of an op; those of the op before if it has none.
+  std::pair<int, int> stepsOf(Operation *op, bool lowered) const {
+    const int before = step_at.empty() ? -1 : step_at.back();
+    if (auto commands = op->getAttrOfType<DenseI64ArrayAttr>(kCommands))
+      return {int(commands[0]), std::max(before, int(commands[1]))};
+    if (lowered || !computes(op)) return {before, before};
+    return {before + 1, before + 1};
+  }
+
+  void addWorking(Operation *op, std::pair<int, int> steps) {
+    auto slots = op->getAttrOfType<ArrayAttr>(kWorking);
+    if (!slots) return;
+    for (auto slot : slots.getAsRange<ir::SlotAttr>())
+      plan.buffers.push_back({.first = steps.first,
+                              .last = steps.second,
+                              .offset = slot.getOffset(),
+                              .size = slot.getSize(),
+                              .kind = kindOf(op),
+                              .name = "working memory",
+                              .place = placeOf(op),
+                              .type = "of " + op->getName().stripDialect().str(),
+                              .working = true});
   }
 
   void add(const Lifetime &lifetime) {
     Placement place = placementOf(lifetime.base);
     if (place.kind != Placement::slot || place.size == 0) return;
     Operation *op = lifetime.base.getDefiningOp();
-    plan.buffers.push_back({command[lifetime.first],
-                            std::max(command[lifetime.last], command[lifetime.first]), place.offset,
+    plan.buffers.push_back({step_at[lifetime.first],
+                            std::max(step_at[lifetime.last], step_at[lifetime.first]), place.offset,
                             place.size, kindOf(op), op->getName().stripDialect().str(), placeOf(op),
                             typeText(lifetime.base.getType())});
+    plan.buffers.back().positions = {lifetime.first, lifetime.last};
   }
 
   void chain() {
     for (Buffer &from : plan.buffers)
       for (size_t i = 0; i < plan.buffers.size(); ++i) {
         Buffer &to = plan.buffers[i];
-        if (to.first != from.last || to.first <= from.first || to.offset != from.offset ||
+        if (from.working || to.working) continue;
+        const int over = to.positions.first;
+        if (over != from.positions.second || over <= from.positions.first || to.offset != from.offset ||
             to.size != from.size)
           continue;
         from.overwritten_by = static_cast<int>(i);
@@ -111,7 +149,7 @@ private:
 
   func::FuncOp function;
   Plan plan;
-  std::vector<int> command;
+  std::vector<int> step_at; ///< of each position in the block
 };
 
 std::string counted(size_t count, const char *what) {
@@ -141,6 +179,7 @@ public:
 
 private:
   static constexpr const char *kAxis = "offset in the arena";
+  static constexpr const char *kWorkingColour = "#afb8c1";
   static constexpr double kLeft = 110, kRight = 40, kTop = 150, kHeight = 520;
   static constexpr double kLiveTop = kTop + kHeight + 84, kLiveHeight = 90, kBottom = 220;
 
@@ -156,7 +195,7 @@ private:
                             : "lower bound (the largest live set) " + bytesText(plan.bound);
     svg.text(24, 50,
              fmt::format("arena {}, {}; {} and {}", bytesText(plan.arena), bound,
-                         counted(plan.buffers.size(), "buffer"), counted(plan.layers.size(), "op")),
+                         counted(plan.buffers.size(), "buffer"), counted(plan.layers.size(), plan.step)),
              11);
     svg.text(24, 66,
              fmt::format(
@@ -164,7 +203,12 @@ private:
                  bytesText(plan.totals.weights), bytesText(plan.totals.states), bytesText(plan.totals.ports)),
              11);
     std::map<int, bool> present;
-    for (const Buffer &buffer : plan.buffers) present[buffer.kind] = true;
+    bool working = false;
+    for (const Buffer &buffer : plan.buffers)
+      if (buffer.working)
+        working = true;
+      else
+        present[buffer.kind] = true;
     double at = 24;
     auto entryOf = [&](const char *name, const std::string &attributes) {
       svg.rect({at, 80, 12, 12}, "class=\"legend\" " + attributes);
@@ -175,6 +219,7 @@ private:
       auto each = static_cast<GraphNode::Kind>(kind);
       entryOf(nameOf(each), fmt::format(R"(fill="{}" stroke="#57606a")", colourOf(each)));
     }
+    if (working) entryOf("working memory", fmt::format(R"(fill="{}" stroke="#57606a")", kWorkingColour));
     entryOf("written over its operand", R"(fill="#ffffff" stroke="#cf222e" stroke-width="2")");
   }
 
@@ -214,10 +259,12 @@ private:
       std::string label = std::to_string(i);
       svg.text(x(static_cast<int>(i)) + (step - textWidth(label, 9)) / 2, base + 14, label, 9);
     }
-    svg.text(kLeft, base + 34,
-             "op (its number in the graph); a buffer lives from the op that writes it to the last "
-             "that reads it",
-             10);
+    svg.text(
+        kLeft, base + 34,
+        fmt::format("{} (its number in the entry); a buffer lives from the one that writes it to the last "
+                    "that reads it",
+                    plan.step),
+        10);
   }
 
   void drawBuffer(size_t i) {
@@ -225,18 +272,23 @@ private:
     // What is overwritten in place ends where the next begins: the last op reads and writes each
     // element.
     int end = buffer.last + (buffer.overwritten_by >= 0 ? 0 : 1);
+    if (end == buffer.first) return; // written and overwritten by one command
     Svg::Box box{x(buffer.first), y(buffer.offset + buffer.size), step * (end - buffer.first),
                  y(buffer.offset) - y(buffer.offset + buffer.size)};
-    std::string tooltip = fmt::format("#{} {} {}\n{}\n{} bytes ({}) at offset {}\nalive from op {} to {}",
-                                      buffer.first, buffer.name, buffer.place, buffer.type, buffer.size,
-                                      bytesText(buffer.size), buffer.offset, buffer.first, buffer.last);
+    std::string tooltip =
+        fmt::format("#{} {} {}\n{}\n{} bytes ({}) at offset {}\nalive from {} {} to {}", buffer.first,
+                    buffer.name, buffer.place, buffer.type, buffer.size, bytesText(buffer.size),
+                    buffer.offset, plan.step, buffer.first, buffer.last);
     if (buffer.overwrites) tooltip += "\nwritten over its operand, in place";
     svg.rect(
         box,
         fmt::format(
             R"(class="buffer" data-first="{}" data-last="{}" data-offset="{}" data-size="{}"{} fill="{}" stroke="{}" stroke-width="0.8")",
             buffer.first, buffer.last, buffer.offset, buffer.size,
-            buffer.overwrites ? R"( data-in-place="true")" : "", colourOf(buffer.kind), "#57606a"),
+            buffer.overwrites ? R"( data-in-place="true")"
+            : buffer.working  ? R"( data-working="true")"
+                              : "",
+            buffer.working ? kWorkingColour : colourOf(buffer.kind), "#57606a"),
         tooltip);
     if (buffer.overwrites)
       svg.line(box.x, box.y, box.x, box.y + box.height,
@@ -290,7 +342,9 @@ private:
       const std::string label = bytesText(at);
       svg.text(kLeft - 8 - textWidth(label, 10), height(at) + 3.5, label, 10);
     }
-    svg.text(kLeft, kLiveTop - 14, "bytes alive at each op; the largest is the lower bound of any plan", 10);
+    svg.text(kLeft, kLiveTop - 14,
+             fmt::format("bytes in use at each {}; the largest is the lower bound of any plan", plan.step),
+             10);
   }
 
   void peakLines() {

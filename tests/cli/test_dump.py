@@ -109,20 +109,24 @@ class Dump(TestCase):
             self.assertTrue(0 <= x and x + w <= width and 0 <= y and y + h <= height, (svg, x, y, w, h))
         return names
 
-    def check_memory(self, svg, arena, ops):
+    def check_memory(self, svg, entry):
+        """The picture of an entry's memory shows all of its arena and all of its commands."""
+        arena, commands = entry["arena_bytes"], entry["commands"]
         root = xml.parse(svg).getroot()
+        self.assertIn(f" and {commands} commands", "".join(root.itertext()))
         buffers = [{key: int(rect.get("data-" + key)) for key in ("first", "last", "offset", "size")} |
-                   {"in_place": rect.get("data-in-place") == "true"} for rect in root.iter(SVG + "rect")
+                   {name: rect.get("data-" + name) == "true" for name in ("in-place", "working")} for rect in root.iter(SVG + "rect")
                    if rect.get("class") == "buffer"]
         self.assertTrue(buffers)
         self.assertEqual(max((b["offset"] + b["size"] + 63) // 64 * 64 for b in buffers), arena)
         for i, a in enumerate(buffers):
-            self.assertTrue(0 <= a["first"] <= a["last"] < ops, a)
+            self.assertTrue(0 <= a["first"] <= a["last"] < commands, a)
             for b in buffers[i + 1:]:
                 together = a["first"] <= b["last"] and b["first"] <= a["last"]
                 apart = a["offset"] + a["size"] <= b["offset"] or b["offset"] + b["size"] <= a["offset"]
-                taken_over = a["last"] == b["first"] and b["in_place"] and a["offset"] == b["offset"]
-                self.assertTrue(not together or apart or taken_over, (a, b))
+                taken_over = a["last"] == b["first"] and b["in-place"] and a["offset"] == b["offset"]
+                one_of_them = a["working"] and b["working"]  # choices of one command: one of them runs
+                self.assertTrue(not together or apart or taken_over or one_of_them, (a, b))
         self.assertIsNone(first_overlap(list(boxes(root, "buffer"))))
         self.assertIsNone(first_overlap(list(texts(root))))
 
@@ -173,8 +177,27 @@ class Dump(TestCase):
             drawn = self.check_graph(folder / f"cpu/{name}.final.svg", ops_of(last, name))
             numbers = [int(match[1]) for match in (re.match(r"#(\d+) ", text) for text in drawn) if match]
             self.assertEqual(numbers, list(range(len(computing(last, name)))))
-            self.check_memory(folder / f"cpu/{name}.memory.svg", entry["arena_bytes"], len(numbers))
+            self.check_memory(folder / f"cpu/{name}.memory.svg", entry)
             self.assertEqual(entry["commands"], len(numbers) - 3)  # three layers: the two appends of a layer are one command
+
+    def test_working_memory_is_in_the_plan(self):
+        for dtype, target in (("int8", "cpu:native"), ("int4", "cpu:native"), ("f32", "vulkan"), ("int8", "vulkan")):
+            folder = fresh("dump")
+            report = make("compile", GOLDEN / "tiny", "--target", target, "--dtype", dtype, "--json", "-o",
+                          folder / "a.linnet", "--dump-dir", folder / "dump").json
+            name = target.split(":")[0]
+            for entry in report["programs"][0]["entries"]:
+                svg = folder / f"dump/{name}/{entry['name']}.memory.svg"
+                if entry["name"] != "sample":  # its one command needs no arena
+                    self.check_memory(svg, entry)
+            # The text says the same.
+            make("compile", GOLDEN / "tiny", "--target", target, "--dtype", dtype, "--emit", "planned", "-o",
+                 folder / "planned.mlir")
+            text = (folder / "planned.mlir").read_text()
+            for entry in report["programs"][0]["entries"]:
+                if entry["name"] != "sample":
+                    self.assertRegex(text, rf"@{entry['name']}\(.*linnet.arena_bytes = {entry['arena_bytes']} : i64")
+            self.assertIn("linnet.working = [#linnet.slot<", text)
 
     def test_edges_say_what_they_carry(self):
         folder, _, _ = dumped()
@@ -212,8 +235,7 @@ class Dump(TestCase):
         for entry in report["programs"][0]["entries"]:
             svg = folder / f"dump/cpu/{entry['name']}.final.svg"
             self.check_graph(svg, ops_of(last, entry["name"]))
-            self.check_memory(folder / f"dump/cpu/{entry['name']}.memory.svg", entry["arena_bytes"],
-                              len(computing(last, entry["name"])))
+            self.check_memory(folder / f"dump/cpu/{entry['name']}.memory.svg", entry)
             root = xml.parse(svg).getroot()
             layers = {"".join(t.itertext()) for t in root.iter(SVG + "text") if t.get("class") == "layer-title"}
             self.assertEqual(layers, {f"h.{i}" for i in range(12)})

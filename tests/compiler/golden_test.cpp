@@ -114,7 +114,7 @@ TEST_CASE("what is wrong with the options or the checkpoint is said in a line, a
   CHECK(with([](auto &o) { o.targets = {"cpu", "cpu:native"}; }) == "target 'cpu' is given twice");
   CHECK(with([](auto &o) { o.targets = {}; }) == "expected a target: cpu, vulkan, reference");
   CHECK(with([](auto &o) { o.targets = {"reference:fast"}; }) ==
-        "target 'reference' takes nothing behind a colon, found 'fast'");
+        "target 'reference' takes nothing after its name, found ':fast'");
   CHECK(with([](auto &o) { o.max_context = 49; }).find("n_positions, 48") != std::string::npos);
   CHECK(with([](auto &o) { o.max_batch = -1; }).find("--max-batch is -1") != std::string::npos);
   CHECK(with([](auto &o) { o.weights = "w.safetensors"; }).find("--weights is for .mlir") !=

@@ -1,6 +1,7 @@
 #include "tests/cpu/compiled_module.h"
 #include "support/error.h"
 #include "tests/reference/provided_weights.h"
+#include "tests/targets.h"
 
 #include "mlir/IR/OwningOpRef.h"
 #include "mlir/Pass/PassManager.h"
@@ -11,7 +12,7 @@ Result<CompiledModule> CompiledModule::compile(mlir::ModuleOp module,
                                                const reference::WeightProvider &weights,
                                                const CpuOptions &options, const PipelineSpec &pipeline,
                                                int threads) {
-  registerPasses();
+  linnet::testing::registerPassesAndTargets();
   mlir::OwningOpRef<mlir::ModuleOp> planned(module.clone());
   mlir::PassManager manager(module.getContext());
   LINNET_TRY(buildPipeline(manager, pipeline));

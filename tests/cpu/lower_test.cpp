@@ -190,14 +190,13 @@ TEST_CASE("the dump shows each kernel's IR and the assembly") {
   std::vector<std::string> seen;
   CpuOptions options;
   options.isas = "x86-64";
-  options.dump = [&](const cpu::Isa &isa, std::string_view kernel, std::string_view what,
-                     std::string_view text) {
-    CHECK(text.find("matmul_f32_panel16x64_k64_n64") != std::string_view::npos);
-    seen.push_back(isa.name + " " + std::string(kernel) + "." + std::string(what));
+  options.listener = [&](const KernelText &kernel) {
+    CHECK(kernel.text.find("matmul_f32_panel16x64_k64_n64") != std::string_view::npos);
+    seen.push_back(fmt::format("{} {}.{}", kernel.level, kernel.name, kernel.form));
   };
   REQUIRE(compile(kTwoLayers, options).ok());
-  CHECK(seen == std::vector<std::string>{"x86-64 matmul_f32_panel16x64_k64_n64.ll", "x86-64 kernels.module",
-                                         "x86-64 kernels.s"});
+  CHECK(seen ==
+        std::vector<std::string>{"x86-64 matmul_f32_panel16x64_k64_n64.ll", "x86-64 .ll", "x86-64 .s"});
 }
 
 TEST_CASE("what the target cannot do is refused by op and location") {

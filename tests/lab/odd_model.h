@@ -7,13 +7,14 @@
 
 #include "mlir/IR/MLIRContext.h"
 #include "tests/folders.h"
+#include "tests/targets.h"
 
 namespace linnet::testing {
 
 struct OddModel {
   explicit OddModel(const std::string &directory = linnet::testing::golden("odd"))
       : checkpoint(*Checkpoint::open(directory)) {
-    registerPasses();
+    linnet::testing::registerPassesAndTargets();
     context.disableMultithreading();
     context.loadDialect<ir::LinnetDialect, mlir::func::FuncDialect>();
     weights = weightsOf(checkpoint);

@@ -10,6 +10,7 @@
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
 #include "tests/folders.h"
+#include "tests/targets.h"
 
 #include <algorithm>
 #include <random>
@@ -102,7 +103,7 @@ void checkPlanned(ModuleOp module) {
 
 struct Golden {
   explicit Golden(const std::string &name) : checkpoint(*Checkpoint::open(linnet::testing::golden(name))) {
-    registerPasses();
+    linnet::testing::registerPassesAndTargets();
     weights = linnet::testing::weightsOf(checkpoint);
   }
   /// Two sequences of three tokens behind a few that the cache holds.
@@ -177,7 +178,7 @@ func.func @states(%new: tensor<1x1x2x2xf32> {linnet.name = "new"}, %past: tensor
 )";
 
 std::vector<Subject> smallSubjects(mlir::MLIRContext &context) {
-  registerPasses();
+  linnet::testing::registerPassesAndTargets();
   context.getOrLoadDialect<ir::LinnetDialect>();
   context.getOrLoadDialect<mlir::func::FuncDialect>();
   std::mt19937_64 random(11);
@@ -315,7 +316,7 @@ TEST_CASE("GPT-2's plan: one packed copy of the tied embedding, caches in place,
 }
 
 TEST_CASE("a pipeline that cannot be built says why") {
-  registerPasses();
+  linnet::testing::registerPassesAndTargets();
   mlir::MLIRContext context;
   auto message = [&](const PipelineSpec &spec) {
     mlir::PassManager manager(&context);

@@ -11,6 +11,7 @@
 #include "support/scratch_directory.h"
 #include "tests/ops/agreement.h"
 #include "tests/reference/provided_weights.h"
+#include "tests/targets.h"
 #include "tests/vulkan/halves.h"
 
 #include "mlir/IR/OwningOpRef.h"
@@ -147,7 +148,7 @@ void takeKernelsForGpus(fb::ProgramT &program) {
 
 Result<Runner::Run> load(Take take, mlir::ModuleOp module, const reference::WeightProvider &weights,
                          const PipelineSpec &pipeline) {
-  registerPasses();
+  linnet::testing::registerPassesAndTargets();
   messages();
   mlir::OwningOpRef<mlir::ModuleOp> planned(module.clone());
   mlir::PassManager manager(module.getContext());

@@ -6,6 +6,7 @@
 #include "support/error.h"
 #include "tests/ops/agreement.h"
 #include "tests/reference/provided_weights.h"
+#include "tests/targets.h"
 #include "tests/vulkan/halves.h"
 #include "tests/vulkan/simulated.h"
 
@@ -114,7 +115,7 @@ bool isSpecial(const vulkan::Inventory &inventory, const fb::Program &program) {
 
 Result<Runner::Run> load(const Profile &profile, const ShaderChange &change, mlir::ModuleOp module,
                          const reference::WeightProvider &weights, const PipelineSpec &pipeline) {
-  registerPasses();
+  linnet::testing::registerPassesAndTargets();
   registerDevice("vulkan", [&](std::string_view) -> Result<std::unique_ptr<Device>> {
     return simulate(profile.gpu, change);
   });

@@ -1,4 +1,5 @@
 #include "compiler.h"
+#include "arguments.h"
 #include "runtime/artifact.h"
 #include "signals.h"
 #include "support/error.h"
@@ -71,6 +72,12 @@ Result<const CompilerApi *> open(const std::string &command) {
 Result<const CompilerApi *> compiler(const std::string &command) {
   static Result<const CompilerApi *> opened = open(command);
   return opened;
+}
+
+void requireTargets(const CompilerApi &api, const std::vector<std::string> &targets) {
+  for (const std::string &target : targets)
+    if (const Result<void> known = api.checkTarget(target); !known)
+      usageError("--target: " + known.error().message);
 }
 
 } // namespace linnet::cli

@@ -64,6 +64,7 @@ void print(const BisectReport &report) {
 
 Result<void> execute(Options &options) {
   LINNET_ASSIGN(const CompilerApi *api, compiler("linnet bisect"));
+  requireTargets(*api, options.compile.targets);
   Progress progress;
   options.compile.progress = [&](const std::string &what, double fraction) { progress.show(what, fraction); };
   LINNET_ASSIGN(BisectReport report, api->bisect(options.compile));
@@ -97,7 +98,6 @@ void addBisect(CLI::App &app, Action &action) {
       ->type_name("FILE.mlir")
       ->capture_default_str();
   command->add_option("--target", options->target, "cpu, cpu:native, vulkan, vulkan:native or reference")
-      ->check(CLI::IsMember({"cpu", "cpu:native", "vulkan", "vulkan:native", "reference"}))
       ->type_name("T")
       ->capture_default_str();
   addPassOptions(*command, compile);

@@ -118,6 +118,7 @@ Result<void> execute(Options &options) {
   if (std::filesystem::equivalent(options.compile.input, options.compile.output, ignored))
     return errorf("{}: is both the input and the output", options.compile.output);
   LINNET_ASSIGN(const CompilerApi *api, compiler("linnet compile"));
+  requireTargets(*api, options.compile.targets);
   Progress progress;
   options.compile.progress = [&](const std::string &what, double fraction) { progress.show(what, fraction); };
   LINNET_ASSIGN(CompileReport report, api->compile(options.compile));
@@ -139,11 +140,6 @@ Result<void> execute(Options &options) {
   if (!options.compile.dump_dir.empty())
     put("{}/index.html: what the compiler did\n", options.compile.dump_dir);
   return {};
-}
-
-/// The one that has such a stage.
-std::string defaultTarget(const std::string &emit) {
-  return emit == "llvm" ? "cpu:native" : emit == "spirv" ? "vulkan" : "cpu";
 }
 
 } // namespace compile_command
@@ -183,13 +179,11 @@ void addCompile(CLI::App &app, Action &action) {
   command->footer(example("  linnet compile model --max-context 64 -o small.linnet"));
   for (const char *option : {"--seed", "--tolerance"}) command->get_option(option)->needs("--verify-passes");
   command->callback([command, options, &action] {
-    if (!command->count("--target")) options->target = defaultTarget(options->compile.emit);
-    options->compile.targets = splitCommas(options->target, "--target");
-    for (const std::string &target : options->compile.targets)
-      if (target != "cpu" && target != "cpu:native" && target != "vulkan" && target != "vulkan:native" &&
-          target != "reference")
-        usageError("--target: expected cpu, cpu:native, vulkan, vulkan:native or reference, found '" +
-                   target + "'");
+    // Without --target, the compiler takes the target that has the stage --emit asks for.
+    if (command->count("--target") || options->compile.emit.empty())
+      options->compile.targets = splitCommas(options->target, "--target");
+    else
+      options->compile.targets.clear();
     for (const char *option : {"--max-divergence", "--calibration"})
       if (command->count(option) && options->compile.dtype != "auto")
         usageError(std::string(option) + " is for --dtype auto");

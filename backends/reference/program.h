@@ -5,10 +5,10 @@
 
 #include "mlir/IR/BuiltinOps.h"
 
-namespace linnet {
+namespace linnet::reference {
 
 /// Ports, states and bounds as any device needs them; no commands and no code. Params are stored as f32,
 /// rounded to their own type.
 Result<fb::ProgramT> makeReferenceProgram(mlir::ModuleOp module, WeightSource &weights, BlobSink &blobs);
 
-} // namespace linnet
+} // namespace linnet::reference

@@ -1,4 +1,4 @@
-#include "compiler/reference_program.h"
+#include "backends/reference/program.h"
 
 #include "backends/common/pack.h"
 #include "ir/Linnet.h"
@@ -13,7 +13,7 @@
 
 using namespace mlir;
 
-namespace linnet {
+namespace linnet::reference {
 namespace {
 using namespace ir;
 
@@ -40,11 +40,12 @@ public:
     for (auto function : module.getOps<func::FuncOp>())
       if (isEntry(function)) LINNET_TRY(addEntry(function));
     for (const auto &state : program.states) program.state_bytes += llvm::alignTo(state->bytes, kAlignment);
-    // What they compute is stored by now, under their names.
-    for (auto function : llvm::make_early_inc_range(module.getOps<func::FuncOp>()))
+    // What weights' functions compute is stored by now, under their names.
+    OwningOpRef<ModuleOp> stored_module(module.clone());
+    for (auto function : llvm::make_early_inc_range(stored_module->getOps<func::FuncOp>()))
       if (function->hasAttr("linnet.weight")) function.erase();
     llvm::raw_string_ostream out(program.module_);
-    module->print(out, OpPrintingFlags().enableDebugInfo(true).useLocalScope());
+    (*stored_module)->print(out, OpPrintingFlags().enableDebugInfo(true).useLocalScope());
     return std::move(program);
   }
 
@@ -176,4 +177,4 @@ Result<fb::ProgramT> makeReferenceProgram(ModuleOp module, WeightSource &weights
   return Builder(module, weights, blobs).run();
 }
 
-} // namespace linnet
+} // namespace linnet::reference
