@@ -1,5 +1,5 @@
-// The plan of an entry and what the lowering adds to it: working memory of commands, and the numbers of the commands that
-// compute each op.
+// The plan of an entry and what the lowering adds to it: working memory of commands, and the numbers of the
+// commands that compute each op.
 #include "backends/common/lowering.h"
 #include "passes/Liveness.h"
 
@@ -38,7 +38,8 @@ fb::RefT ModuleLowering::workingMemory(uint64_t bytes) {
   out->arena_bytes = std::max(out->arena_bytes, ref.offset + bytes);
   program.arena_bytes = std::max(program.arena_bytes, out->arena_bytes);
   SmallVector<Attribute> all;
-  if (auto before = current.back()->getAttrOfType<ArrayAttr>(kWorking)) all.append(before.begin(), before.end());
+  if (auto before = current.back()->getAttrOfType<ArrayAttr>(kWorking))
+    all.append(before.begin(), before.end());
   const Attribute here = SlotAttr::get(module.getContext(), int64_t(ref.offset), int64_t(bytes));
   if (!llvm::is_contained(all, here)) all.push_back(here);
   current.back()->setAttr(kWorking, ArrayAttr::get(module.getContext(), all));
