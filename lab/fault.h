@@ -1,13 +1,10 @@
 // What a pass may do wrong, found by running the module before and after it.
 //
-// Two things are held to bounds that are derived from the types of the numbers (rounding.h):
-//   - what the module means: with all rounding to narrow types taken out (widen.h), every pass, also one that
-//   rounds on
-//     purpose, gives what the module before it gave;
-//   - what its types make of it: rounding moves the numbers by no more than the rounding that the last pass
-//   which may
-//     round (mayRound) has put in. Matrices of integers are compared with what they were made from, one by
-//     one.
+// Two comparisons have bounds that are derived from the types of the numbers (rounding.h):
+//   - What the module means. With all rounding to narrow types taken out (widen.h), every pass, even one that rounds on
+//     purpose, gives what the module before it gave.
+//   - What its types make of it. Rounding moves the numbers by no more than the rounding that the last pass which may
+//     round (mayRound) has put in. Matrices of integers are compared one by one with what they were made from.
 #pragma once
 #include "lab/numbers.h"
 

@@ -1,14 +1,13 @@
 //===- linnet-alias ------------------------------------------------------------------------------------===//
 //
-// Which results have no memory of their own, and the copies that this demands. In three walks over an entry:
+// Decides which results have no memory of their own, and inserts the copies that this demands. In three walks over
+// an entry:
 //
-//   views      a reshape is one; a slice is one if all who read it, through reshapes, can walk rows with gaps
-//   in place   a cache_append writes into its cache's buffer if nothing reads the old value later and the
-//   buffer is
-//              a state or an activation; else into a copy of it
-//   returns    what cannot be computed straight into the function result's memory is copied there, states
-//   last,
-//              since a state's buffer is read until then
+//   views      A reshape is a view. A slice is one if all ops that read it, through reshapes, can walk rows with gaps.
+//   in place   A cache_append writes into its cache's buffer if no op reads the old value later and the buffer is a
+//              state or an activation; otherwise into a copy of it.
+//   returns    A value that cannot be computed in the function result's memory is copied there. States come last,
+//              because their buffers are read until then.
 //
 // Preserves every value. Legal after it: linnet.view and linnet.in_place hold on the ops they stand on; each
 // returned value is the result of an op of its own, or a state updated in place.

@@ -8,7 +8,7 @@ class Linnet_Pass<string argument> : Pass<argument, "::mlir::ModuleOp"> {
   let dependentDialects = ["::linnet::ir::LinnetDialect"];
 }
 def Linnet_TargetOption : Option<"target_name", "target", "std::string", "\"cpu\"",
-  "the target to plan for: cpu, reference">;
+  "the target to plan for, as a backend registers it: cpu, vulkan, reference">;
 
 def Autodiff : Linnet_Pass<"linnet-autodiff"> {
   let summary = "a function @loss into the entries of training";

@@ -3,13 +3,12 @@
 //
 // In an entry, each tensor result of an op that computes something has exactly one of these attributes:
 //
-//   linnet.slot = #linnet.slot<offset, size>  at [offset, offset + size) of the arena, offset a multiple of
-//   64 linnet.output = i                         in the memory of the function's i-th result: the output
-//   port, or,
-//                                             when that result carries linnet.state, the state's buffer
+//   linnet.slot = #linnet.slot<offset, size>  at [offset, offset + size) of the arena; offset is a multiple of
+//                                             the target's alignment (64 bytes at least)
+//   linnet.output = i                         in the memory of the function's i-th result: the output port, or,
+//                                             if that result carries linnet.state, the state's buffer
 //   linnet.in_place                           (cache_append) in the buffer of its operand 0, a state
-//   linnet.view                               (reshape, slice) no memory of its own: some of operand 0's
-//   elements
+//   linnet.view                               (reshape, slice) no memory of its own: elements of operand 0
 //
 // linnet.joined on an op says that it may run in one command with the op before it (ops that compute nothing,
 // isCommand, left out); `linnet-join` writes it. What ops of such a group read is alive until its last op.

@@ -8,6 +8,7 @@
 #include "passes/Liveness.h"
 #include "passes/Passes.h"
 #include "passes/Plan.h"
+#include "passes/Target.h"
 
 #include <fmt/format.h>
 
@@ -30,7 +31,11 @@ std::string nameOf(Operation *op) {
 
 class PlanChecker {
 public:
-  explicit PlanChecker(func::FuncOp function) : function(function), block(function.getBody().front()) {}
+  explicit PlanChecker(func::FuncOp function) : function(function), block(function.getBody().front()) {
+    auto name = function->getParentOp()->getAttrOfType<StringAttr>("linnet.target");
+    const TargetDescription *target = name ? findTarget(name) : nullptr;
+    if (target) alignment = target->alignment;
+  }
 
   std::string run() {
     bool first = true;
@@ -88,7 +93,7 @@ private:
     auto bytes = type ? maxBytes(type, function) : std::nullopt;
     if (!bytes) return "has no known largest size";
     if (place.size < *bytes) return fmt::format("needs {} bytes, its slot has {}", *bytes, place.size);
-    if (place.offset < 0 || place.offset % 64 || place.offset > arenaBytes(function) - place.size)
+    if (place.offset < 0 || place.offset % alignment || place.offset > arenaBytes(function) - place.size)
       return fmt::format("has slot [{}, {}) in an arena of {} bytes", place.offset, place.offset + place.size,
                          arenaBytes(function));
     return "";
@@ -168,6 +173,7 @@ private:
   }
 
   func::FuncOp function;
+  int64_t alignment = 64; ///< of slots, in bytes: the target's, if the module names one
   Block &block;
   llvm::DenseMap<Value, Value> newest; ///< base -> the value that its buffer holds now
 };

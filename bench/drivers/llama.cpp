@@ -1,8 +1,9 @@
 // llama.cpp for bench/compare (serve.h): built by it against the library of the same sources.
 //
-//   llama MODEL.gguf THREADS BATCH CONTEXT [BACKENDS]    BACKENDS: a folder of its libraries; the model goes
-//   to their GPU llama --quantize IN.gguf OUT.gguf bf16|f16|q8_0|q4_0 every matrix in that type, token
-//   embedding included
+//   llama MODEL.gguf THREADS BATCH CONTEXT [BACKENDS]
+//       BACKENDS: a folder of its libraries; the model goes to their GPU.
+//   llama --quantize IN.gguf OUT.gguf bf16|f16|q8_0|q4_0
+//       Writes every matrix in that type, token embedding included.
 #include "llama.h"
 #include "ggml-backend.h"
 #include "serve.h"

@@ -229,10 +229,14 @@ private:
 
   std::string memoryOf(Operation *op, GraphNode &node) {
     if (node.view) return "";
-    if (node.in_place) return "in place, in its operand's buffer";
     std::vector<std::string> places;
+    if (auto commands = op->getAttrOfType<DenseI64ArrayAttr>(kCommands))
+      places.push_back(commands[0] == commands[1]
+                           ? fmt::format("command {}", commands[1])
+                           : fmt::format("commands {} to {}", commands[0], commands[1]));
+    if (node.in_place) places.emplace_back("in place, in its operand's buffer");
     for (OpResult result : op->getResults()) {
-      Placement place = placementOf(result);
+      const Placement place = placementOf(result);
       if (place.kind == Placement::output) places.emplace_back("in the output's memory");
       if (place.kind != Placement::slot) continue;
       bool over = overwrites(op, place);

@@ -8,9 +8,7 @@
 
 namespace linnet::dump {
 
-/// For text and attribute values of XML and HTML. What XML cannot hold (control characters, broken UTF-8)
-/// becomes
-/// '?'.
+/// For text and attribute values of XML and HTML. What XML cannot hold (control characters, broken UTF-8) becomes '?'.
 std::string escaped(std::string_view text);
 /// Columns that the text takes; a wide character takes two.
 size_t columns(std::string_view text);

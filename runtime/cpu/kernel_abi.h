@@ -11,7 +11,7 @@ namespace linnet::cpu {
 /// args: the address of each of the command's operands, the Ref's offset already added.
 using Kernel = void (*)(const int64_t *dims, void *const *args, int64_t begin, int64_t end);
 
-/// A packed-matmul kernel (PackedMatmul.kernel) has args {a, w, bias, residual, out}, null where there is
+/// A packed-matmul kernel (PackedMatmul.kernel) has args {a, w, bias, residual, out, scale}, null where there is
 /// none, and dims = {m}. Items are panels of `n_block` columns; the kernel reads a's rows at a_stride.
 
 } // namespace linnet::cpu

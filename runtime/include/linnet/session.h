@@ -3,8 +3,10 @@
 //
 //   auto ids = model.tokenizer()->encode("Once upon")->ids;
 //   auto result = session->generate(ids, {.max_new_tokens = 20},
-//                                   [](linnet::TokenId, std::string_view text) { std::cout << text; return
-//                                   true; });
+//                                   [](linnet::TokenId, std::string_view text) {
+//                                     std::cout << text;
+//                                     return true;
+//                                   });
 //   auto found = classifier_session->classify("You won a prize, call now");
 //   std::cout << classifier.config().labels[found->label];
 #pragma once
