@@ -124,7 +124,8 @@ RULES = [
     (r"cli.md:linnet (logits|eval)", Run([("text.txt", "short.txt")], shape=True)),
     (r"cli.md:linnet (train|finetune)", Run([("-o (model|classifier)", "-o trained")])),
     (r"cli.md:linnet inspect", Run(shape=True)),
-    (r"cli.md:linnet bisect", Run(shape=True)),
+    (r"cli.md:linnet tokenizer train --vocab-size 2048", Run([("-o vocabulary", "-o other")])),
+    (r"cli.md:linnet bisect", Run(shape=True, lines="^(?!linnet: error)")),  # the page cuts its last line short
     (r"vulkan.md:linnet devices", Run(lines=r"^vulkan:0 .*llvmpipe", shape=True)),
     (r"profiling.md:linnet profile m124",
      Run(shape=True, lines=r"^(prefill|decode|m124)|^ +(time  of all|by place)| total$| host$")),
