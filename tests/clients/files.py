@@ -25,9 +25,14 @@ def variants(work):
                              k: v for k, v in whole["model"]["vocab"].items() if v < 90}}})):
         folder = work / name
         folder.mkdir()
-        for file in ("tokenizer_config.json", "special_tokens_map.json"):
-            shutil.copy(STORIES / file, folder)
-        (folder / "tokenizer.json").write_text(json.dumps({**whole, **change}))
+        shutil.copy(STORIES / "special_tokens_map.json", folder)
+        changed = {**whole, **change}
+        (folder / "tokenizer.json").write_text(json.dumps(changed))
+        # transformers 5 takes a GPT2Tokenizer's added tokens from here, not from tokenizer.json.
+        config = json.loads((STORIES / "tokenizer_config.json").read_text())
+        config["added_tokens_decoder"] = {str(entry["id"]): {key: value for key, value in entry.items() if key != "id"}
+                                          for entry in changed["added_tokens"]}
+        (folder / "tokenizer_config.json").write_text(json.dumps(config))
         yield name, folder
 
 
