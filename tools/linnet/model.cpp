@@ -47,7 +47,8 @@ Result<std::string> artifactOf(const std::string &path, const DeviceOption &devi
   Progress progress;
   CompileOptions options;
   options.input = path;
-  if (!device.device.empty()) options.targets = {device.device.substr(0, device.device.find(':'))};
+  // The cache is this machine's: one level of instructions is enough.
+  options.targets = {targetFor(device.device.empty() ? "cpu" : device.device)};
   options.progress = [&](const std::string &what, double fraction) { progress.show(what, fraction); };
   LINNET_ASSIGN(CompileReport report, api->compileCached(options));
   progress.clear();
