@@ -16,8 +16,8 @@ TokenizerParts bytes() {
   return (*tokenizer)->parts();
 }
 
-Gpt2Config configOf(const TokenizerParts &parts) {
-  Gpt2Config config = *presetConfig("tiny");
+ModelDescription configOf(const TokenizerParts &parts) {
+  ModelDescription config = *presetConfig("tiny");
   config.vocab_size = Tokenizer::fromParts(parts)->idLimit();
   return config;
 }
