@@ -12,6 +12,7 @@
 #include "frontend/checkpoint/export.h"
 #include "frontend/checkpoint/init.h"
 #include "frontend/checkpoint/pull.h"
+#include "frontend/model/family.h"
 #include "runtime/device.h"
 #include "support/error.h"
 #include "support/file.h"

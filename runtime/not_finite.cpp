@@ -87,7 +87,7 @@ std::string explain(LanguageRunner &runner, std::span<const TokenId> ids, int64_
                                  ids[static_cast<size_t>((*place)->position)], numberText((*place)->value));
   if ((*place)->block >= 0 && overflowsInCache(runner, (*place)->block))
     text += fmt::format(
-        "; keys or values of h.{} are beyond 65504, the largest number of the f16 KV cache: compile "
+        "; keys or values of block {} are beyond 65504, the largest number of the f16 KV cache: compile "
         "with --kv-cache bf16 or --kv-cache f32",
         (*place)->block);
   return text;

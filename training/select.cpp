@@ -42,7 +42,7 @@ bool matchesChoice(std::string_view choice, std::string_view rest, std::string_v
   return found && *found >= *low && *found <= *high && matchesPattern(rest, name.substr(digits));
 }
 
-/// A name of block 0 as the name of all blocks: "h.{0..11}.rest" of "h.0.rest".
+/// A name of block 0 as the name of all blocks: "blocks.{0..11}.rest" of "blocks.0.rest".
 std::string folded(std::string name, int64_t blocks) {
   const size_t at = ("." + name).find(".0.");
   return at == name.npos ? name : name.replace(at, 1, fmt::format("{{0..{}}}", blocks - 1));

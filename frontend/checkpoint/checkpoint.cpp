@@ -1,5 +1,4 @@
 #include "frontend/checkpoint/checkpoint.h"
-#include "frontend/checkpoint/init.h"
 #include "frontend/checkpoint/names.h"
 #include "frontend/checkpoint/weight_files.h"
 #include "frontend/model/family.h"

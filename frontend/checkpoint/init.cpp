@@ -15,18 +15,11 @@
 namespace linnet {
 namespace {
 
-/// Null: no family has it.
-const Preset *find(const std::vector<Preset> &all, std::string_view name) {
-  auto found =
-      std::find_if(all.begin(), all.end(), [&](const Preset &preset) { return preset.name == name; });
-  return found == all.end() ? nullptr : &*found;
-}
-
-std::vector<Preset> presets() {
-  std::vector<Preset> all;
-  for (const Family *family : families())
-    for (Preset &preset : family->presets()) all.push_back(std::move(preset));
-  return all;
+/// An error that lists them: no family has it.
+Result<Preset> presetOf(std::string_view name) {
+  for (Preset &preset : presets())
+    if (name == preset.name) return std::move(preset);
+  return errorf("unknown preset \"{}\"; there are {}", name, fmt::join(presetNames(), ", "));
 }
 
 /// Element `index` of stream `stream`: a counter-based generator (SplitMix64's finalizer, Steele et al.
@@ -141,16 +134,9 @@ std::vector<std::string> presetNames() {
   return names;
 }
 
-std::string hubNameOf(std::string_view name) {
-  const std::vector<Preset> all = presets();
-  const Preset *preset = find(all, name);
-  return preset && preset->hub ? preset->hub : "";
-}
-
 Result<ModelDescription> presetConfig(std::string_view name) {
-  const std::vector<Preset> all = presets();
-  if (const Preset *preset = find(all, name)) return preset->description;
-  return errorf("unknown preset \"{}\"; there are {}", name, fmt::join(presetNames(), ", "));
+  LINNET_ASSIGN(Preset preset, presetOf(name));
+  return std::move(preset.description);
 }
 
 TensorToWrite randomTensor(const TensorSpec &want, const std::string &name, uint64_t seed, uint64_t stream,
@@ -183,8 +169,7 @@ Result<void> initCheckpoint(const ModelDescription &config, uint64_t seed, const
 }
 
 Result<std::optional<Tokenizer>> presetTokenizer(std::string_view preset) {
-  const std::vector<Preset> all = presets();
-  const Preset *found = find(all, preset);
+  auto found = presetOf(preset);
   if (!found || !found->byte_tokenizer) return std::optional<Tokenizer>();
   LINNET_ASSIGN(Tokenizer tokenizer, byteTokenizer());
   return std::optional(std::move(tokenizer));

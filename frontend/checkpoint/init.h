@@ -17,8 +17,6 @@ using Progress = std::function<void(uint64_t done, uint64_t total, std::string_v
 
 /// Those of all families: "tiny", "stories", ...
 std::vector<std::string> presetNames();
-/// OWNER/NAME on the hub of a published model that has a preset's name; else empty.
-std::string hubNameOf(std::string_view name);
 /// The configuration of a preset, or an error that lists them.
 Result<ModelDescription> presetConfig(std::string_view preset);
 

@@ -69,7 +69,8 @@ public:
     if (reader.error()) return *reader.error();
     if (!settings->n_inner) settings->n_inner = 4 * model.n_embd;
     if (model.n_embd % model.n_head)
-      return errorf("{}: n_embd {} is not a multiple of n_head {}", reader.file(), model.n_embd, model.n_head);
+      return errorf("{}: n_embd {} is not a multiple of n_head {}", reader.file(), model.n_embd,
+                    model.n_head);
     auto activation = activationNamed(settings->activation_function);
     if (!activation)
       return errorf("{}: activation_function \"{}\" is not supported ({})", reader.file(),
@@ -132,12 +133,10 @@ public:
   }
 
   const std::vector<GgufKey> &ggufKeys() const override {
-    static const std::vector<GgufKey> all = {{"context_length", "n_positions"},
-                                             {"embedding_length", "n_embd"},
-                                             {"block_count", "n_layer"},
-                                             {"feed_forward_length", "n_inner"},
-                                             {"attention.head_count", "n_head"},
-                                             {"attention.layer_norm_epsilon", "layer_norm_epsilon", true}};
+    static const std::vector<GgufKey> all = {
+        {"context_length", "n_positions"},  {"embedding_length", "n_embd"},
+        {"block_count", "n_layer"},         {"feed_forward_length", "n_inner"},
+        {"attention.head_count", "n_head"}, {"attention.layer_norm_epsilon", "layer_norm_epsilon", true}};
     return all;
   }
   Json impliedByGguf() const override { return {{"activation_function", "gelu_new"}}; }

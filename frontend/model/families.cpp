@@ -21,6 +21,20 @@ std::vector<const Family *> &registered() {
 } // namespace
 
 const std::vector<const Family *> &families() { return registered(); }
-void registerFamily(const Family &family) { registered().push_back(&family); }
+
+std::vector<Preset> presets() {
+  std::vector<Preset> all;
+  for (const Family *family : families())
+    for (Preset &preset : family->presets()) all.push_back(std::move(preset));
+  return all;
+}
+
+std::string hubNameOf(std::string_view name) {
+  for (const Preset &preset : presets())
+    if (name == preset.name && preset.hub) return preset.hub;
+  return {};
+}
+
+void addFamily(const Family &family) { registered().push_back(&family); }
 
 } // namespace linnet

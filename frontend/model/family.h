@@ -1,10 +1,10 @@
-// A family of models: what its configuration, its tensors and its graph look like. One folder of frontend/ each.
+// A family of models: what its configuration, its tensors and its graph look like. One folder of frontend/
+// each.
 //
 // The functions here know files and names. The graph is a function of its own (graph.h), so that this part
 // needs no MLIR.
 #pragma once
 #include "frontend/model/description.h"
-#include "linnet/api.h"
 
 namespace linnet {
 
@@ -40,7 +40,7 @@ struct Preset {
   bool byte_tokenizer = false; ///< its tokens are single bytes and the end of a text
 };
 
-class LINNET_API Family {
+class Family {
 public:
   virtual ~Family() = default;
 
@@ -49,14 +49,15 @@ public:
   // config.json
   /// The keys that read() knows. All others are checked by config_keys.h.
   virtual const ConfigKeys &keys() const = 0;
-  /// Fills the sizes and `settings`, and the default of tie_word_embeddings. Returns the reader's error if it has
-  /// one.
+  /// Fills the sizes and `settings`, and the default of tie_word_embeddings. Returns the reader's error if it
+  /// has one.
   virtual Result<void> read(JsonReader &reader, ModelDescription &description) const = 0;
   /// Adds the keys of read().
   virtual void write(const ModelDescription &description, Json &json) const = 0;
 
   // Tensors
-  /// In the order of the layers. The head's matrix, if the family has one, is among them even where it is tied.
+  /// In the order of the layers. The head's matrix, if the family has one, is among them even where it is
+  /// tied.
   virtual std::vector<TensorSpec> tensors(const ModelDescription &description) const = 0;
   /// Whether files may hold this tensor, by canonical name, and no computation reads it.
   virtual bool isUnused(std::string_view name) const = 0;
@@ -73,7 +74,11 @@ public:
 
 /// All families. The first one also reads a config.json that names neither model_type nor architectures.
 const std::vector<const Family *> &families();
-/// Adds a family at run time: for a library of its own that is loaded with the compiler.
-LINNET_API void registerFamily(const Family &family);
+/// The presets of all families.
+std::vector<Preset> presets();
+/// OWNER/NAME on the hub of a published model that has a preset's name; else empty.
+std::string hubNameOf(std::string_view name);
+/// For registerFamily() (graph.h), which knows the graph, too.
+void addFamily(const Family &family);
 
 } // namespace linnet

@@ -50,7 +50,10 @@ std::map<const Family *, BuildGraph> &graphs() {
 
 } // namespace
 
-void registerGraph(const Family &family, BuildGraph build) { graphs()[&family] = build; }
+void registerFamily(const Family &family, BuildGraph build) {
+  addFamily(family);
+  graphs()[&family] = build;
+}
 
 GraphBuilder::GraphBuilder(ModuleOp module, const ModelDescription &model, const EntrySpec &spec)
     : model(model), b(UnknownLoc::get(module.getContext()), module.getContext()), spec(spec),

@@ -54,7 +54,8 @@ public:
   const ModelDescription &model;
   mlir::ImplicitLocOpBuilder b;
 
-  /// The module path of the ops that follow: "h.3.attn". Each function below that takes a name sets it, too.
+  /// The module path of the ops that follow: "blocks.3.attn". Each function below that takes a name sets it,
+  /// too.
   void at(const std::string &module_path);
   /// A weight by its canonical name.
   mlir::Value param(const std::string &name, mlir::ArrayRef<int64_t> shape);
@@ -98,15 +99,15 @@ struct GraphParts {
   std::function<mlir::Value(mlir::Value)> logits; ///< the language model's head, of what `norm` gives
 };
 using BuildGraph = GraphParts (*)(GraphBuilder &builder);
-/// For a family that registerFamily() adds.
-void registerGraph(const Family &family, BuildGraph build);
+/// Adds a family at run time: for a library of its own that is loaded with the compiler.
+void registerFamily(const Family &family, BuildGraph build);
 
 /// generate {logits, token}, score {all_logits}, hidden {hidden}; for a classifier classify {scores},
 /// embed {what its head pools}, hidden.
 std::vector<EntrySpec> defaultEntries(const ModelDescription &model, int64_t max_context);
 
 /// The module; weights are linnet.param by canonical checkpoint name. The context must have loaded the
-/// dialect. Locations name the original module path ("h.3.attn.c_attn"). The caller has checked max_context
+/// dialect. Locations name the original module path ("blocks.3.attn.qkv"). The caller has checked max_context
 /// <= n_positions.
 mlir::OwningOpRef<mlir::ModuleOp> buildGraph(mlir::MLIRContext &context, const ModelDescription &model,
                                              const GraphOptions &options);

@@ -474,6 +474,18 @@ TEST_CASE("what is to be trained begins with gains of 1 and biases of 0", "[init
   CHECK(floats(*trained->find("h.3.mlp.c_fc.weight")) == floats(*drawn->find("h.3.mlp.c_fc.weight")));
 }
 
+TEST_CASE("a new model whose head is not tied has the head's matrix", "[init]") {
+  Scratch scratch;
+  ModelDescription config = *presetConfig("tiny");
+  config.tie_word_embeddings = false;
+  REQUIRE(initCheckpoint(config, 1, scratch.file("m"), std::nullopt, "untied"));
+  auto checkpoint = Checkpoint::open(scratch.file("m"));
+  REQUIRE(message(checkpoint) == "(no error)");
+  CHECK_FALSE(checkpoint->config().tie_word_embeddings);
+  CHECK(checkpoint->specs().back().role == TensorRole::head);
+  CHECK(checkpoint->find("lm_head.weight")->shape == std::vector<int64_t>{257, 128});
+}
+
 TEST_CASE("a vocabulary larger than the embedding is refused", "[checkpoint]") {
   Scratch scratch;
   REQUIRE(initCheckpoint("tiny", 1, scratch.file("m")));
