@@ -13,6 +13,7 @@
 #include "frontend/checkpoint/export.h"
 #include "frontend/checkpoint/init.h"
 #include "frontend/checkpoint/pull.h"
+#include "frontend/model/family.h"
 #include "runtime/device.h"
 #include "support/error.h"
 #include "support/file.h"
@@ -36,8 +37,12 @@ Result<CheckpointSummary> inspectCheckpoint(const std::string &path) {
   summary.ignored = checkpoint.config().generation.ignored;
   summary.end_tokens = checkpoint.config().endTokens();
   summary.has_tokenizer = tokenizer.has_value();
-  for (const TensorView &tensor : checkpoint.tensors()) {
-    summary.tensors.push_back({tensor.name, storageTypeName(tensor.type), tensor.shape, tensor.bytes.size()});
+  summary.positions = checkpoint.config().n_positions;
+  for (size_t i = 0; i < checkpoint.tensors().size(); ++i) {
+    const TensorView &tensor = checkpoint.tensors()[i];
+    const TensorSpec &spec = checkpoint.specs()[i];
+    summary.tensors.push_back({tensor.name, storageTypeName(tensor.type), tensor.shape, tensor.bytes.size(),
+                               spec.role, spec.block, exportedName(spec, checkpoint.config())});
     summary.parameters += tensor.elements();
     summary.bytes += tensor.bytes.size();
   }
@@ -46,8 +51,9 @@ Result<CheckpointSummary> inspectCheckpoint(const std::string &path) {
 
 /// The type that most of the checkpoint is in; safetensors has no blocks, so those become f32.
 StorageType typeToExport(const Checkpoint &checkpoint, bool blocks) {
-  const TensorView *table = checkpoint.find("wte.weight");
-  StorageType type = table ? table->type : StorageType::f32;
+  const auto table = std::find_if(checkpoint.specs().begin(), checkpoint.specs().end(),
+                                  [](const TensorSpec &spec) { return spec.role == TensorRole::embedding; });
+  const StorageType type = checkpoint.find(table->name)->type;
   bool kept = type == StorageType::f32 || type == StorageType::f16 || type == StorageType::bf16 ||
               (blocks && (type == StorageType::q8_0 || type == StorageType::q4_0));
   return kept ? type : StorageType::f32;
@@ -78,8 +84,9 @@ Result<void> checkTarget(const std::string &spec) {
 }
 
 Result<void> initModel(const InitOptions &options) {
-  LINNET_ASSIGN(Gpt2Config config,
-                options.config.empty() ? presetConfig(options.preset) : Gpt2Config::read(options.config));
+  LINNET_ASSIGN(ModelDescription config, options.config.empty() ? presetConfig(options.preset)
+                                                                : ModelDescription::read(options.config));
+  if (options.positions && options.config.empty()) config.n_positions = options.positions;
   LINNET_ASSIGN(std::optional<Tokenizer> tokenizer, options.tokenizer.empty()
                                                         ? presetTokenizer(options.preset)
                                                         : Tokenizer::fromDirectory(options.tokenizer));
@@ -92,7 +99,7 @@ Result<void> initModel(const InitOptions &options) {
     if (auto eos = tokenizer->eosId()) config.eos_token_ids = {*eos};
   }
   if (!options.labels.empty()) {
-    config.architecture = "GPT2ForSequenceClassification";
+    config.task = ModelTask::classifier;
     config.id2label.clear();
     for (const std::string &label : options.labels)
       config.id2label[static_cast<int64_t>(config.id2label.size())] = label;
@@ -168,6 +175,7 @@ extern "C" __attribute__((visibility("default"))) const linnet::CompilerApi *lin
                                   bisectModel,         makeStart,
                                   writeTrainedModel,   compileTraining,
                                   computeGradients,    inspectGraph,
+                                  presetNames,         hubNameOf,
                                   checkTarget};
   return &api;
 }

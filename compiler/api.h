@@ -7,6 +7,7 @@
 //
 // Driver and library are built together: std::string and Result cross the boundary.
 #pragma once
+#include "frontend/model/tensor_spec.h"
 #include "support/result.h"
 
 #include <cstddef>
@@ -107,7 +108,8 @@ struct CompileReport {
   std::vector<ProgramReport> programs;
   /// With verify_passes: how far each pass moved the numbers, relative to the largest of an output.
   std::vector<std::pair<std::string, double>> differences;
-  std::vector<std::string> ignored_keys; ///< of config.json: not GPT-2's, and without effect on the numbers
+  std::vector<std::string>
+      ignored_keys; ///< of config.json: not the family's, and without effect on the numbers
   std::vector<std::string> overridden; ///< a line for each of CompileOptions::settings that changed something
   std::vector<std::string> notes;      ///< a line each: what the input asks for and does not get
   std::vector<PhaseTime> phases;       ///< in the order they ran; passes of the pipelines by name
@@ -142,15 +144,21 @@ struct TensorSummary {
   std::string name, dtype;
   std::vector<int64_t> shape;
   uint64_t bytes;
+  // Of a checkpoint's tensor:
+  TensorRole role = TensorRole::weight;
+  int64_t block = -1;
+  std::string exported = {}; ///< its name in the safetensors files that Linnet writes
 };
 struct CheckpointSummary {
-  std::string format;                    ///< "safetensors", "pytorch", "gguf"
-  std::string config;                    ///< config.json, canonical, indented
-  std::vector<std::string> ignored_keys; ///< of config.json: not GPT-2's, and without effect on the numbers
+  std::string format; ///< "safetensors", "pytorch", "gguf"
+  std::string config; ///< config.json, canonical, indented
+  std::vector<std::string>
+      ignored_keys; ///< of config.json: not the family's, and without effect on the numbers
   std::string
       generation; ///< how texts are continued: keys of generation_config.json, indented; empty: not said
   std::vector<std::string> ignored; ///< settings of generation that Linnet does not have: "num_beams 4"
   std::vector<int64_t> end_tokens;  ///< that end a text, as the configuration names them; may be empty
+  int64_t positions = 0;            ///< the longest text, in tokens
   uint64_t parameters = 0, bytes = 0;
   bool has_tokenizer = false;
   std::vector<TensorSummary> tensors;
@@ -184,9 +192,11 @@ struct ExportReport {
   std::vector<std::string> lost; ///< what the file cannot hold of the checkpoint, a line each
 };
 struct InitOptions {
-  std::string preset; ///< gpt2, gpt2-medium, gpt2-large, gpt2-xl, distilgpt2, tiny, stories
+  std::string preset; ///< one of CompilerApi::presets()
   /// Instead of a preset: a config.json.
   std::string config;
+  /// Longest text of a preset, in tokens; 0: the preset's own.
+  int64_t positions = 0;
   /// A directory whose tokenizer goes with the model and says its vocab_size. Empty: none (tiny has its own).
   std::string tokenizer;
   std::vector<std::string> labels; ///< a classifier of these; empty: a language model
@@ -195,7 +205,7 @@ struct InitOptions {
   bool to_train = false; ///< biases are 0 and gains 1, not near them
 };
 struct PullOptions {
-  std::string model;     ///< "openai-community/gpt2"
+  std::string model;     ///< OWNER/NAME
   std::string directory; ///< empty: the Hugging Face cache's place
   std::function<void(const std::string &file, uint64_t done, uint64_t total)> progress;
 };
@@ -297,6 +307,10 @@ struct CompilerApi {
   /// Loss and gradients of a whole model on one batch, into a file.
   Result<GradientReport> (*gradients)(const GradientOptions &options);
   Result<GraphSummary> (*inspectGraph)(const std::string &path);
+  /// Names that InitOptions::preset may have.
+  std::vector<std::string> (*presets)();
+  /// OWNER/NAME on the hub of a published model that has a preset's name; else empty.
+  std::string (*hubNameOf)(std::string_view name);
   /// An error unless `spec` ("cpu:native") is a target of this compiler. Lists the known ones.
   Result<void> (*checkTarget)(const std::string &spec);
 };

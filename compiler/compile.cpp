@@ -13,7 +13,7 @@
 #include "compiler/target.h"
 #include "compiler/training_graph.h"
 #include "compiler/weights.h"
-#include "frontend/gpt2/sampler.h"
+#include "frontend/model/sampler.h"
 #include "ir/Linnet.h"
 #include "ir/Shapes.h"
 #include "linnet/version.h"
@@ -141,14 +141,11 @@ private:
 
   Result<void> describe(fb::MetadataT &metadata, ArtifactWriter &writer) {
     metadata.producer = std::string("linnet ") + version();
-    metadata.kind = training ? "" : input.kind(); // no language model to generate with
+    metadata.kind = training ? format::kGraph : input.kind();
     LINNET_ASSIGN(metadata.source, timed("hash input", [&] { return input.contentKey(); }));
     if (!input.checkpoint) return {};
-    const Gpt2Config &config = input.checkpoint->config();
-    Json json = config.toJson();
-    if (Json generation = config.generation.toJson(); !generation.empty())
-      json["generation_config"] = generation;
-    metadata.config = json.dump();
+    const ModelDescription &config = input.checkpoint->config();
+    metadata.config = config.forRuntime().dump();
     if (!config.generation.ignored.empty())
       report.notes.push_back(fmt::format("{}: settings of generation that Linnet does not have: {}",
                                          options.input, fmt::join(config.generation.ignored, ", ")));

@@ -8,7 +8,7 @@
 
 namespace linnet {
 
-/// "graph.mlir:3:7", or the name that the frontend gave ("h.3.attn.c_attn"), or "" when unknown.
+/// "graph.mlir:3:7", or the name that the frontend gave ("blocks.3.attn.qkv"), or "" when unknown.
 std::string locationText(mlir::Location location);
 
 /// While it lives, errors of `context` are kept instead of printed.

@@ -20,7 +20,7 @@ int64_t outside(const std::vector<int64_t> &values, int64_t low, int64_t limit, 
   return bad == values.end() ? -1 : bad - values.begin();
 }
 
-Result<void> check(const GradientOptions &options, const Gpt2Config &config) {
+Result<void> check(const GradientOptions &options, const ModelDescription &config) {
   if (options.ids_shape.size() != 2 || options.ids.empty())
     return errorf("{}: expected ids of shape [B, T] with at least one, found [{}]", options.ids_name,
                   fmt::join(options.ids_shape, ", "));
@@ -94,7 +94,7 @@ Error lossError(double loss, TrainingOptions training, const Checkpoint &checkpo
 
 Result<GradientReport> computeGradients(const GradientOptions &options) {
   LINNET_ASSIGN(Checkpoint checkpoint, Checkpoint::open(options.input));
-  const Gpt2Config &config = checkpoint.config();
+  const ModelDescription &config = checkpoint.config();
   LINNET_TRY(check(options, config));
   LINNET_ASSIGN(ScratchDirectory scratch, ScratchDirectory::create("linnet-grad"));
   TrainingOptions training;

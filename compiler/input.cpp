@@ -3,7 +3,7 @@
 #include "compiler/graph_file.h"
 #include "compiler/provenance.h"
 #include "compiler/weights.h"
-#include "frontend/gpt2/builder.h"
+#include "frontend/model/graph.h"
 #include "support/error.h"
 #include "support/file.h"
 #include "support/text.h"
@@ -74,10 +74,10 @@ Result<std::string> ModelInput::contentKey() {
 Result<mlir::OwningOpRef<mlir::ModuleOp>> ModelInput::build(mlir::MLIRContext &context,
                                                             const CompileOptions &options) const {
   if (!checkpoint) return parseGraph(context, graph_text, graph_path);
-  Gpt2Options graph;
+  GraphOptions graph;
   graph.max_batch = options.max_batch ? options.max_batch : 1;
   graph.max_context = options.max_context;
-  return buildGpt2(context, checkpoint->config(), graph);
+  return buildGraph(context, checkpoint->config(), graph);
 }
 
 } // namespace linnet

@@ -1,8 +1,9 @@
-// What is compiled: a checkpoint of GPT-2, or a graph in a file.
+// What is compiled: a checkpoint, or a graph in a file.
 #pragma once
 #include "backends/common/weights.h"
 #include "compiler/api.h"
 #include "frontend/checkpoint/checkpoint.h"
+#include "runtime/format.h"
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
@@ -31,8 +32,10 @@ struct ModelInput {
                                                   const CompileOptions &options) const;
   /// Whether there is something to decode: logits of a language model.
   bool generates() const { return checkpoint && !checkpoint->config().classifies(); }
-  /// "gpt2", or "" for a graph.
-  std::string kind() const { return checkpoint ? "gpt2" : ""; }
+  /// What the artifact holds: see runtime/format.h.
+  const char *kind() const {
+    return generates() ? format::kLanguageModel : checkpoint ? format::kClassifier : format::kGraph;
+  }
 
 private:
   std::string content_key;

@@ -2,7 +2,7 @@
 
 #include "compiler/diagnostics.h"
 #include "compiler/graph_file.h"
-#include "frontend/gpt2/builder.h"
+#include "frontend/model/graph.h"
 #include "passes/Passes.h"
 #include "passes/Training.h"
 #include "support/error.h"
@@ -17,7 +17,7 @@ namespace {
 
 Result<OwningOpRef<ModuleOp>> lossOf(const Checkpoint &checkpoint, MLIRContext &context,
                                      const TrainingOptions &options) {
-  const Gpt2Config &config = checkpoint.config();
+  const ModelDescription &config = checkpoint.config();
   bool classifier = options.task == "classify" || options.task == "features";
   if (!classifier && options.task != "lm")
     return errorf("unknown task '{}', expected lm, classify or features", options.task);
@@ -42,7 +42,7 @@ Result<OwningOpRef<ModuleOp>> lossOf(const Checkpoint &checkpoint, MLIRContext &
     return errorf("dropout acts in the model's blocks: task features has none");
   EntrySpec entry{
       "loss", {"loss"}, options.max_seq ? options.max_seq : config.n_positions, features, options.dropout};
-  return buildGpt2(context, config, {.max_batch = options.max_batch, .max_context = 0, .entries = {entry}});
+  return buildGraph(context, config, {.max_batch = options.max_batch, .max_context = 0, .entries = {entry}});
 }
 
 } // namespace

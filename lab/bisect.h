@@ -21,7 +21,7 @@
 namespace linnet::lab {
 
 /// What a target gave for calls made one after the other, states kept between those of one entry and zero
-/// before the first: outputs by entry, and the commands that computed them ("matmul h.0.attn.c_attn ...").
+/// before the first: outputs by entry, and the commands that computed them ("matmul blocks.0.attn.qkv ...").
 struct TargetRun {
   std::vector<Outcome> outcomes; ///< one for each round of calls; without states and scores
   std::vector<std::string> commands;

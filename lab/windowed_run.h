@@ -21,7 +21,7 @@ namespace linnet::lab {
 struct Application {
   std::string name;     ///< of the pattern: "AbsorbBias"
   std::string op;       ///< "linnet.add"
-  std::string location; ///< its place in the original graph: "h.0.attn.c_attn"
+  std::string location; ///< its place in the original graph: "blocks.0.attn.qkv"
 };
 
 struct Window {

@@ -31,7 +31,7 @@ struct CommandSummary {
 };
 /// Commands that are alike: of one op; or also in the same place of any layer, by the same kernel.
 struct GroupSummary {
-  std::string op, place, kernel; ///< place: "h.*.mlp.c_fc"; it and kernel are empty where only the op counts
+  std::string op, place, kernel; ///< place: "blocks.*.mlp"; it and kernel are empty where only the op counts
   int64_t commands = 0;
   Work work;
 };
@@ -50,7 +50,8 @@ struct PhaseSummary {
   std::vector<GroupSummary> by_place, by_op;
 };
 
-/// A location with each number between dots (a layer's) as a star: "h.3.attn" is in the place "h.*.attn".
+/// A location with each number between dots (a layer's) as a star: "blocks.3.attn" is in the place
+/// "blocks.*.attn".
 std::string placeOf(const std::string &location);
 
 /// "prefill" where an entry generates and sees several tokens of a row, "decode" where it sees one; the

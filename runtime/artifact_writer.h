@@ -1,7 +1,7 @@
 // Writes an artifact file in one pass: blobs as they are made, the metadata last, the header over the gap
 // left for it.
 //
-//   auto writer = ArtifactWriter::create("gpt2.linnet");
+//   auto writer = ArtifactWriter::create("model.linnet");
 //   writer->begin(); writer->append(panel) ...; fb::BlobT blob = *writer->end();
 //   writer->finish(metadata);       // nothing exists under the name before this
 #pragma once

@@ -16,6 +16,11 @@ inline constexpr uint32_t kHeaderBytes = 64;
 /// Blobs and the metadata start at multiples of this: a cache line, and the widest vector register.
 inline constexpr uint64_t kAlignment = 64;
 
+// What an artifact holds, by its metadata's `kind`. A model's `config` has its sizes and tokens.
+inline constexpr const char *kLanguageModel = "language-model"; ///< entries generate, score, hidden
+inline constexpr const char *kClassifier = "classifier";        ///< entries classify, embed, hidden
+inline constexpr const char *kGraph = "graph";                  ///< anything else
+
 /// Little endian, as it lies in the file.
 struct Header {
   unsigned char magic[8];

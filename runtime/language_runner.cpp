@@ -64,8 +64,10 @@ Result<LanguageEntry> bindLanguageEntry(const Artifact &artifact, const fb::Prog
   const fb::Entry &entry = *program.entries()->Get(static_cast<uint32_t>(bound.index));
   LINNET_TRY(bindInputs(artifact, entry, bound));
   LINNET_TRY(bindSymbols(artifact, program, entry, bound));
-  for (uint32_t i = 0; i < entry.outputs()->size(); ++i)
-    bound.outputs.emplace(entry.outputs()->Get(i)->name()->str(), static_cast<int>(i));
+  for (uint32_t i = 0; i < entry.outputs()->size(); ++i) {
+    bound.last_output = entry.outputs()->Get(i)->name()->str();
+    bound.outputs.emplace(bound.last_output, static_cast<int>(i));
+  }
   return bound;
 }
 

@@ -27,6 +27,7 @@ struct LanguageEntry {
   std::vector<int64_t> symbols; // at the bounds; batch and seq are filled in for each run
   int batch_symbol = -1, seq_symbol = -1;
   std::map<std::string, int, std::less<>> outputs;
+  std::string last_output; // of entry hidden: what the last norm gives
 
   int output(std::string_view name) const {
     auto found = outputs.find(name);

@@ -37,8 +37,8 @@ struct LoadedModel {
   Result<std::unique_ptr<Executable>> takeExecutable();
 };
 
-/// Reads the numbers that sessions need out of config.json, and the labels where `program` classifies.
-Result<ModelConfig> parseModelConfig(const Artifact &artifact, const fb::Program &program);
+/// Reads the numbers that sessions need out of the configuration, and a classifier's labels.
+Result<ModelConfig> parseModelConfig(const Artifact &artifact);
 /// Defaults, and what the artifact's generation settings say instead.
 Result<GenerateOptions> parseGeneration(const Artifact &artifact);
 

@@ -36,12 +36,6 @@ std::vector<TokenId> tokenIds(const Json &config, const char *key, int64_t vocab
   return ids;
 }
 
-bool hasEntry(const fb::Program &program, std::string_view name) {
-  for (const fb::Entry *entry : *program.entries())
-    if (entry->name()->string_view() == name) return true;
-  return false;
-}
-
 // Whether a classifier's scores are made from the last token's state: true unless Linnet's own head pools
 // otherwise.
 bool poolsLast(const Json &json) {
@@ -121,11 +115,14 @@ Result<Json> configJson(const Artifact &artifact) {
 const char *version() { return "0.1.0"; }
 unsigned artifactFormatVersion() { return format::kVersion; }
 
-Result<ModelConfig> parseModelConfig(const Artifact &artifact, const fb::Program &program) {
+Result<ModelConfig> parseModelConfig(const Artifact &artifact) {
   const std::string &path = artifact.path();
   ModelConfig config;
-  config.kind = artifact.metadata().kind()->str();
-  if (config.kind.empty()) return errorf("{}: holds a graph, not a language model", path);
+  const std::string_view kind = artifact.metadata().kind()->string_view();
+  if (kind == format::kGraph) return errorf("{}: holds a graph, not a language model", path);
+  if (kind != format::kLanguageModel && kind != format::kClassifier)
+    return errorf("{}: expected a model of kind {} or {}, found \"{}\": compile the model again", path,
+                  format::kLanguageModel, format::kClassifier, kind.substr(0, 40));
   LINNET_ASSIGN(Json json, configJson(artifact));
   LINNET_ASSIGN(config.n_layer, positiveNumber(json, "n_layer", path));
   LINNET_ASSIGN(config.n_head, positiveNumber(json, "n_head", path));
@@ -137,7 +134,7 @@ Result<ModelConfig> parseModelConfig(const Artifact &artifact, const fb::Program
   if (config.eos_ids.empty()) config.eos_ids = tokenIds(json, "eos_token_id", config.vocab_size);
   auto bos = tokenIds(json, "bos_token_id", config.vocab_size);
   if (!bos.empty()) config.bos_id = bos.front();
-  if (hasEntry(program, "classify")) LINNET_TRY(readLabels(path, json, config));
+  if (kind == format::kClassifier) LINNET_TRY(readLabels(path, json, config));
   return config;
 }
 
@@ -196,7 +193,7 @@ Result<Model> Model::load(const std::string &path, const LoadOptions &options) {
   auto loaded = std::make_shared<LoadedModel>();
   LINNET_ASSIGN(loaded->file, LoadedArtifact::open(path, options));
   const Artifact &artifact = loaded->file.artifact;
-  LINNET_ASSIGN(loaded->config, parseModelConfig(artifact, *loaded->file.program));
+  LINNET_ASSIGN(loaded->config, parseModelConfig(artifact));
   LINNET_ASSIGN(loaded->generation, parseGeneration(artifact));
   loaded->config_json = artifact.metadata().config()->str();
   LINNET_ASSIGN(loaded->tokenizer, readTokenizer(artifact));

@@ -32,16 +32,16 @@ public:
     for (int64_t first = 0, size = static_cast<int64_t>(ids.size()); first < size; first += entry.max_seq) {
       const int64_t count = std::min(entry.max_seq, size - first);
       const RowChunk chunk{ids.subspan(static_cast<size_t>(first), static_cast<size_t>(count)), first};
-      LINNET_ASSIGN(std::optional<Place> last, look(chunk, "ln_f"));
-      if (!last) continue; // a hidden state that is not finite makes the last layer norm NaN
+      LINNET_ASSIGN(std::optional<Place> last, look(chunk, entry.last_output));
+      if (!last) continue; // a hidden state that is not finite makes the last norm NaN
       for (int64_t layer = 0; entry.output(fmt::format("hidden.{}", layer)) >= 0; ++layer) {
         LINNET_ASSIGN(std::optional<Place> found, look(chunk, fmt::format("hidden.{}", layer)));
         if (!found) continue;
         found->block = layer - 1;
-        found->part = layer ? fmt::format("the output of block h.{}", layer - 1) : "the embeddings";
+        found->part = layer ? fmt::format("the output of block {}", layer - 1) : "the embeddings";
         return found;
       }
-      last->part = "the last layer norm, ln_f";
+      last->part = "the last norm, " + entry.last_output;
       return last;
     }
     return std::optional<Place>();
@@ -87,7 +87,7 @@ std::string explain(LanguageRunner &runner, std::span<const TokenId> ids, int64_
                                  ids[static_cast<size_t>((*place)->position)], numberText((*place)->value));
   if ((*place)->block >= 0 && overflowsInCache(runner, (*place)->block))
     text += fmt::format(
-        "; keys or values of h.{} are beyond 65504, the largest number of the f16 KV cache: compile "
+        "; keys or values of block {} are beyond 65504, the largest number of the f16 KV cache: compile "
         "with --kv-cache bf16 or --kv-cache f32",
         (*place)->block);
   return text;

@@ -55,7 +55,7 @@ Result<std::vector<Classification>> Session::classify(std::span<const std::vecto
   CancelScope scope(state->cancelled);
   const ModelConfig &config = state->model->config;
   if (!config.classifies())
-    return errorf("{}: expected a classifier (GPT2ForSequenceClassification, as linnet finetune --task "
+    return errorf("{}: expected a classifier (as linnet finetune --task "
                   "classify writes it), found a model without labels",
                   state->model->file.artifact.path());
   state->forget();

@@ -88,9 +88,10 @@ Result<Matrix> Session::embed(std::span<const TokenId> ids, Pooling pooling, int
   if (size > config.context)
     return errorf("{} tokens are longer than the context of {}", size, config.context);
   if (layer < -1 || layer > config.n_layer)
-    return errorf("layer: expected from -1 (after the last layer norm) to {}, found {}", config.n_layer,
-                  layer);
-  LINNET_ASSIGN(auto source, state->output("hidden", layer < 0 ? "ln_f" : fmt::format("hidden.{}", layer)));
+    return errorf("layer: expected from -1 (after the last norm) to {}, found {}", config.n_layer, layer);
+  LINNET_ASSIGN(const LanguageEntry *hidden, state->runner->entry("hidden"));
+  LINNET_ASSIGN(auto source,
+                state->output("hidden", layer < 0 ? hidden->last_output : fmt::format("hidden.{}", layer)));
   auto [entry, output] = source;
   std::vector<double> sum(static_cast<size_t>(width), 0.0);
   auto pool = [&, output = output](int64_t first, int64_t count) -> Result<void> {

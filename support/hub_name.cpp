@@ -18,11 +18,8 @@ bool isHubName(const std::string &name) {
          name.front() != '.' && name.find("..") == std::string::npos && name.find("/.") == std::string::npos;
 }
 
-std::string pullHint(const std::string &path) {
-  std::string name = path;
-  for (const char *known : {"gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl"})
-    if (path == known) name = "openai-community/" + path;
-  if (path == "distilgpt2") name = "distilbert/" + path;
+std::string pullHint(const std::string &path, const std::string &published) {
+  const std::string name = published.empty() ? path : published;
   size_t slash = name.find('/');
   if (slash == std::string::npos || !isHubName(name)) return "";
   for (const char *suffix : {".linnet", ".gguf", ".mlir", ".safetensors", ".json", ".bin"})

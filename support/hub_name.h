@@ -8,7 +8,8 @@ namespace linnet {
 bool isHubName(const std::string &name);
 
 /// What to add to the error that `path` does not exist: "; ..." with the command that downloads the model,
-/// where the path is written as a model's name on the hub. Else nothing.
-std::string pullHint(const std::string &path);
+/// where the path is written as a model's name on the hub, or is known as that of the model `published`. Else
+/// nothing.
+std::string pullHint(const std::string &path, const std::string &published = {});
 
 } // namespace linnet

@@ -80,8 +80,9 @@ std::vector<std::pair<std::string, AddedToken>> withDefaults(const Settings &set
                                                              const SpecialTokens &specials) {
   auto roles = settings.roles;
   const std::string end_of_text = "<|endoftext|>";
-  bool gpt2 = settings.tokenizer_class.empty() || settings.tokenizer_class.rfind("GPT2Tokenizer", 0) == 0;
-  if (!gpt2 || !specials.inVocab(end_of_text)) return roles;
+  bool byte_pairs =
+      settings.tokenizer_class.empty() || settings.tokenizer_class.rfind("GPT2Tokenizer", 0) == 0;
+  if (!byte_pairs || !specials.inVocab(end_of_text)) return roles;
   for (const char *role : {"bos_token", "eos_token", "unk_token"}) {
     bool said =
         std::any_of(roles.begin(), roles.end(), [&](const auto &entry) { return entry.first == role; });
@@ -146,7 +147,7 @@ void setMissingByteOfPair(TokenizerParts &parts) {
 
 // Classes that read vocab.json and merges.txt as GPT-2 does. (CLIP, say, uses the same names for something
 // else.)
-bool readsAsGpt2(const std::string &name) {
+bool readsBytePairs(const std::string &name) {
   for (const char *known :
        {"", "GPT2Tokenizer", "GPT2TokenizerFast", "PreTrainedTokenizerFast", "TokenizersBackend"})
     if (name == known) return true;
@@ -173,7 +174,7 @@ Result<bool> readPair(const std::string &directory, const hf::Settings &settings
     for (const std::string &path : {vocab, merges})
       if (!fileExists(path))
         return errorf("{}: not found, but its companion is there: a tokenizer needs both", path);
-    if (!readsAsGpt2(settings.tokenizer_class))
+    if (!readsBytePairs(settings.tokenizer_class))
       return errorf("{}: tokenizer_class {} is not supported, only GPT-2's", directory,
                     settings.tokenizer_class);
     LINNET_TRY(readFile<TokenizerParts>(vocab, hf::readVocab, parts));

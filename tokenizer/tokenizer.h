@@ -1,7 +1,7 @@
 // GPT-2's byte-level byte-pair encoding: text <-> token ids, exactly as GPT-2, tiktoken and Hugging Face do
 // it.
 //
-//   auto tokenizer = Tokenizer::fromDirectory("gpt2");             // Result<std::optional<Tokenizer>>
+//   auto tokenizer = Tokenizer::fromDirectory("model");            // Result<std::optional<Tokenizer>>
 //   auto ids = (*tokenizer)->encode("hello world");                // Result<Encoding>: ids {31373, 995}
 //   std::string text = *(*tokenizer)->decode(ids->ids);
 //

@@ -135,7 +135,7 @@ Result<void> CompiledProgram::write(std::string_view state, std::span<const floa
   return graph.writeState(state, std::as_bytes(values));
 }
 
-/// "param.h.0.ln_1.bias[3] = nan", or nothing.
+/// "param.blocks.0.norm.bias[3] = nan", or nothing.
 Result<std::string> CompiledProgram::nonFiniteState(std::string_view prefix) {
   for (const PortInfo &state : graph.states()) {
     if (!state.name.starts_with(prefix)) continue;

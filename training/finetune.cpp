@@ -164,10 +164,6 @@ private:
     return {};
   }
 
-  static bool ofHead(const std::string &name) {
-    return name.starts_with("score.") || name.starts_with("head.");
-  }
-
   Result<void> choose() {
     std::set<std::string> chosen;
     if (options.method == Method::Full) {
@@ -178,9 +174,10 @@ private:
     }
     int64_t layers = layerCount(start->parameters);
     for (const ParameterInfo &p : start->parameters) {
-      if (!chosen.count(p.name) && !ofHead(p.name)) continue; // a new head is trained in any case
+      if (!chosen.count(p.name) && p.role != TensorRole::classifier)
+        continue; // a new head is trained in any case
       bool shrinks = options.decay_all || decays(p);
-      trainable.push_back({p.name, static_cast<float>(layerwiseScale(p.name, layers, options.layer_decay)),
+      trainable.push_back({p.name, static_cast<float>(layerwiseScale(p, layers, options.layer_decay)),
                            shrinks ? static_cast<float>(options.weight_decay) : 0});
       report.trained += static_cast<uint64_t>(p.elements());
     }
@@ -313,8 +310,10 @@ private:
     LINNET_ASSIGN(SafetensorsFile file, SafetensorsFile::open(start->path + "/model.safetensors"));
     auto give = [&](const StateInfo &state, std::string_view prefix) -> Result<void> {
       std::string name = state.name.substr(prefix.size());
+      const auto parameter = std::find_if(start->parameters.begin(), start->parameters.end(),
+                                          [&](const ParameterInfo &p) { return p.name == name; });
       const TensorView *tensor =
-          file.find(ofHead(name) || name == "lm_head.weight" ? name : "transformer." + name);
+          parameter == start->parameters.end() ? nullptr : file.find(parameter->exported);
       if (!tensor) return errorf("{}: no tensor for the state {}", start->path, state.name);
       std::vector<float> values(tensor->elements());
       LINNET_TRY(readF32(*tensor, 0, values));

@@ -4,6 +4,8 @@
 namespace linnet::training {
 namespace {
 
+constexpr const char *kClassifier = "ForSequenceClassification"; // of every family in transformers
+
 std::string text(const std::string &value) { return value; }
 template <class T> std::string text(const std::vector<T> &list) {
   return fmt::format("{}", fmt::join(list, ","));
@@ -25,7 +27,9 @@ Result<void> agree(T &option, const T &found, const char *name, const char *what
 std::optional<HeadSettings> headIn(const Json &config) {
   const Json none = Json::object();
   const Json &architectures = config.contains("architectures") ? config["architectures"] : none;
-  if (architectures != Json::array({"GPT2ForSequenceClassification"})) return std::nullopt;
+  if (architectures.size() != 1 || !architectures[0].is_string() ||
+      !architectures[0].get_ref<const std::string &>().ends_with(kClassifier))
+    return std::nullopt;
   HeadSettings head;
   const Json &labels = config.contains("id2label") ? config["id2label"] : none;
   for (size_t id = 0; id < labels.size(); ++id) head.labels.push_back(labels.value(std::to_string(id), ""));

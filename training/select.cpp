@@ -42,13 +42,10 @@ bool matchesChoice(std::string_view choice, std::string_view rest, std::string_v
   return found && *found >= *low && *found <= *high && matchesPattern(rest, name.substr(digits));
 }
 
-/// The layer of "h.N.rest", and what is around it.
-std::optional<int64_t> layerOf(std::string_view name, std::string_view *rest = nullptr) {
-  if (!name.starts_with("h.")) return std::nullopt;
-  size_t dot = name.find('.', 2);
-  if (dot == name.npos) return std::nullopt;
-  if (rest) *rest = name.substr(dot + 1);
-  return number(name.substr(2, dot - 2));
+/// A name of block 0 as the name of all blocks: "blocks.{0..11}.rest" of "blocks.0.rest".
+std::string folded(std::string name, int64_t blocks) {
+  const size_t at = ("." + name).find(".0.");
+  return at == name.npos ? name : name.replace(at, 1, fmt::format("{{0..{}}}", blocks - 1));
 }
 
 template <class Wanted>
@@ -103,8 +100,7 @@ Result<std::vector<std::string>> selectLastLayers(const std::vector<ParameterInf
   if (count < 1 || count > layers)
     return errorf("the model has {} layers, expected from 1 to {} to train, found {}", layers, layers, count);
   return namesWhere(all, [&](const ParameterInfo &p) {
-    auto layer = layerOf(p.name);
-    return (layer && *layer >= layers - count) || p.name.starts_with("ln_f.");
+    return p.block >= layers - count || (p.block < 0 && p.role == TensorRole::norm);
   });
 }
 
@@ -113,37 +109,28 @@ std::vector<std::string> selectBiases(const std::vector<ParameterInfo> &all) {
 }
 
 std::vector<std::string> selectNorms(const std::vector<ParameterInfo> &all) {
-  return namesWhere(all, [](const ParameterInfo &p) { return p.name.find("ln_") != std::string::npos; });
+  return namesWhere(all, [](const ParameterInfo &p) { return p.role == TensorRole::norm; });
 }
 
 std::string foldedNames(const std::vector<ParameterInfo> &all) {
   std::vector<std::string> names;
   int64_t layers = layerCount(all);
-  for (const ParameterInfo &parameter : all) {
-    std::string_view rest;
-    auto layer = layerOf(parameter.name, &rest);
-    if (!layer || layers == 1)
-      names.push_back(parameter.name);
-    else if (*layer == 0)
-      names.push_back(fmt::format("h.{{0..{}}}.{}", layers - 1, rest));
-  }
+  for (const ParameterInfo &parameter : all)
+    if (parameter.block <= 0)
+      names.push_back(parameter.block < 0 || layers == 1 ? parameter.name : folded(parameter.name, layers));
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
 int64_t layerCount(const std::vector<ParameterInfo> &all) {
   int64_t count = 0;
-  for (const ParameterInfo &parameter : all)
-    if (auto layer = layerOf(parameter.name)) count = std::max(count, *layer + 1);
+  for (const ParameterInfo &parameter : all) count = std::max(count, parameter.block + 1);
   return count;
 }
 
-double layerwiseScale(std::string_view name, int64_t n_layer, double decay) {
-  double depth = 0;
-  if (auto layer = layerOf(name))
-    depth = static_cast<double>(n_layer - *layer);
-  else if (name.starts_with("wte.") || name.starts_with("wpe."))
-    depth = static_cast<double>(n_layer + 1);
-  return std::pow(decay, depth);
+double layerwiseScale(const ParameterInfo &parameter, int64_t layers, double decay) {
+  const bool embeds = parameter.role == TensorRole::embedding || parameter.role == TensorRole::positions;
+  const int64_t depth = parameter.block >= 0 ? layers - parameter.block : embeds ? layers + 1 : 0;
+  return std::pow(decay, static_cast<double>(depth));
 }
 
 bool decays(const ParameterInfo &parameter) { return parameter.shape.size() > 1; }

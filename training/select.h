@@ -1,5 +1,6 @@
 // Which parameters are trained, and how fast each learns.
 #pragma once
+#include "frontend/model/tensor_spec.h"
 #include "support/result.h"
 
 #include <cstdint>
@@ -10,8 +11,11 @@
 namespace linnet::training {
 
 struct ParameterInfo {
-  std::string name; ///< canonical: "h.3.attn.c_attn.weight"
+  std::string name; ///< canonical
   std::vector<int64_t> shape;
+  TensorRole role = TensorRole::weight;
+  int64_t block = -1;        ///< or -1 outside of blocks
+  std::string exported = {}; ///< its name in model.safetensors
   int64_t elements() const;
 };
 
@@ -19,25 +23,26 @@ struct ParameterInfo {
 bool matchesPattern(std::string_view pattern, std::string_view name);
 
 /// Names that match one of `patterns` (separated by commas outside braces), in the parameters' order. A
-/// pattern that matches nothing is an error that lists what there is, layers folded: "h.{0..11}.ln_1.weight".
+/// pattern that matches nothing is an error that lists what there is, blocks folded:
+/// "layers.{0..11}.mlp.weight".
 Result<std::vector<std::string>> selectByPattern(const std::vector<ParameterInfo> &all,
                                                  const std::string &patterns);
-/// Blocks n_layer - count ..., and the last layer norm.
+/// The last `count` blocks, and the last norm.
 Result<std::vector<std::string>> selectLastLayers(const std::vector<ParameterInfo> &all, int64_t count);
 std::vector<std::string> selectBiases(const std::vector<ParameterInfo> &all);
 std::vector<std::string> selectNorms(const std::vector<ParameterInfo> &all);
 
-/// The names with layers folded, separated by commas.
+/// The names with blocks folded, separated by commas.
 std::string foldedNames(const std::vector<ParameterInfo> &all);
 
-/// One more than the largest N of "h.N."; 0 without layers.
+/// One more than the largest number of a block; 0 without blocks.
 int64_t layerCount(const std::vector<ParameterInfo> &all);
 
-/// What a parameter's learning rate is multiplied by: 1 for heads and the last layer norm, decay for the last
-/// block, decay^2 for the one below, ..., and decay^(n_layer + 1) for the embeddings (Howard and Ruder,
+/// The factor of a parameter's learning rate: 1 for heads and the last norm, decay for the last of `layers`
+/// blocks, decay^2 for the one below, ..., and decay^(layers + 1) for the embeddings (Howard and Ruder,
 /// 2018).
-double layerwiseScale(std::string_view name, int64_t n_layer, double decay);
-/// False for biases, layer norms and everything else with one dimension (Loshchilov and Hutter, 2019, as
+double layerwiseScale(const ParameterInfo &parameter, int64_t layers, double decay);
+/// False for biases, norms and everything else with one dimension (Loshchilov and Hutter, 2019, as
 /// GPT-2's and BERT's recipes have it).
 bool decays(const ParameterInfo &parameter);
 

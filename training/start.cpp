@@ -9,25 +9,15 @@
 namespace linnet::training {
 namespace {
 
-/// A directory with a new model, for copyModel() to remove. The preset's number of positions is replaced by
-/// options.max_seq.
+/// A directory with a new model, for copyModel() to remove.
 Result<std::string> makeUntrained(const CompilerApi &compiler, const FinetuneOptions &options,
                                   const std::string &directory) {
   InitOptions init = *options.init;
   init.directory = directory + "-untrained";
   init.seed = options.seed;
+  init.positions = options.max_seq;
   init.to_train = true;
   LINNET_TRY(compiler.initModel(init));
-  if (!options.max_seq || !init.config.empty()) return init.directory;
-  const std::string file = init.directory + "/config.json", changed = directory + "-config.json";
-  LINNET_ASSIGN(Json config, readJsonFile(file));
-  config["n_positions"] = config["n_ctx"] = options.max_seq;
-  LINNET_TRY(writeTextFile(changed, config.dump()));
-  std::error_code failed;
-  std::filesystem::remove_all(init.directory, failed);
-  init.config = changed;
-  LINNET_TRY(compiler.initModel(init));
-  std::filesystem::remove(changed, failed);
   return init.directory;
 }
 
@@ -74,8 +64,9 @@ Result<Start> makeStart(const CompilerApi &compiler, const FinetuneOptions &opti
   LINNET_ASSIGN(std::optional<Tokenizer> tokenizer, Tokenizer::fromDirectory(directory));
   if (!tokenizer) return errorf("{}: the model has no tokenizer to read texts with", options.model);
   Start start{directory, {}, summary.parameters, std::move(*tokenizer)};
-  for (const TensorSummary &tensor : summary.tensors) start.parameters.push_back({tensor.name, tensor.shape});
-  start.positions = config.value("n_positions", int64_t(1));
+  for (const TensorSummary &tensor : summary.tensors)
+    start.parameters.push_back({tensor.name, tensor.shape, tensor.role, tensor.block, tensor.exported});
+  start.positions = summary.positions;
   start.end_of_text = endOfText(start.tokenizer, summary.end_tokens);
   return start;
 }

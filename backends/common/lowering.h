@@ -20,9 +20,9 @@
 
 namespace linnet::backend {
 
-/// "gpt2.mlir:12"-like or a name: what a person knows the op by.
+/// "graph.mlir:12"-like or a name: what a person knows the op by.
 std::string locationOf(mlir::Operation *op);
-/// "h.0.attn: linnet.softmax: message".
+/// "blocks.0.attn: linnet.softmax: message".
 template <class... Args>
 Error errorAt(mlir::Operation *op, fmt::format_string<Args...> format, Args &&...args) {
   return errorf("{}: {}: {}", locationOf(op), op->getName().getStringRef().str(),

@@ -174,7 +174,7 @@ private:
     int64_t begin, end;
   };
 
-  /// "linnet.softmax at h.3.attn: result 0 [17] is nan", or nothing where all is finite.
+  /// "linnet.softmax at blocks.3.attn: result 0 [17] is nan", or nothing where all is finite.
   static std::string firstNotFinite(mlir::Operation *op, std::span<const Tensor> results) {
     for (size_t i = 0; i < results.size(); ++i) {
       if (!results[i].isFloat()) continue;

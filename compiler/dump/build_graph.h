@@ -16,7 +16,7 @@ bool computes(mlir::Operation *op);
 std::string typeText(mlir::Type type);
 /// Names inside of the op's location, the fused ones with " + " between, three at most; or file:line.
 std::string placeOf(mlir::Operation *op);
-/// "h.3" of "h.3.attn.c_attn": up to the first part that is a number. Empty where there is none.
+/// "blocks.3" of "blocks.3.attn.qkv": up to the first part that is a number. Empty where there is none.
 std::string layerOf(const std::string &place);
 GraphNode::Kind kindOf(mlir::Operation *op);
 

@@ -26,8 +26,8 @@ struct GraphNode {
   Kind kind = other;
   int number = -1;   ///< of the command, in program order; -1 for inputs and for views
   std::string name;  ///< "matmul"; of an input its name
-  std::string place; ///< "h.0.attn.c_attn", where the location says so
-  std::string layer; ///< "h.0", or empty
+  std::string place; ///< "blocks.0.attn.qkv", where the location says so
+  std::string layer; ///< "blocks.0", or empty
   std::vector<std::string> details, weights, body, returns; ///< body: ops of a fused region, one a line
   std::string memory;                                       ///< where the plan puts the result
   bool view = false;                                        ///< no memory of its own
@@ -45,7 +45,7 @@ struct Graph {
 /// A colour to fill a box of that kind with, light enough for black text.
 const char *colourOf(GraphNode::Kind kind);
 const char *nameOf(GraphNode::Kind kind);
-/// "#12 matmul h.0.attn.c_attn", "state h.0.k"
+/// "#12 matmul blocks.0.attn.qkv", "state k.0"
 std::string titleOf(const GraphNode &node);
 
 /// Graphviz; layers are clusters.

@@ -7,7 +7,8 @@
 namespace linnet::dump {
 
 /// Without locations, large constants elided. Values are named after the place and the kind of their op
-/// (%h.3.attn.c_attn.matmul), not numbered, so that `diff` of two passes shows what changed and nothing else.
+/// (%blocks.3.attn.qkv.matmul), not numbered, so that `diff` of two passes shows what changed and nothing
+/// else.
 std::string irText(mlir::ModuleOp module);
 
 } // namespace linnet::dump

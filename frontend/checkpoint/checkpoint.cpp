@@ -1,6 +1,7 @@
 #include "frontend/checkpoint/checkpoint.h"
 #include "frontend/checkpoint/names.h"
 #include "frontend/checkpoint/weight_files.h"
+#include "frontend/model/family.h"
 #include "support/content_fault.h"
 #include "support/error.h"
 #include "support/file.h"
@@ -37,44 +38,6 @@ bool isWeightType(StorageType type) {
 
 } // namespace
 
-std::vector<ExpectedTensor> expectedTensors(const Gpt2Config &c) {
-  std::vector<ExpectedTensor> tensors = {{"wte.weight", {c.vocab_size, c.n_embd}},
-                                         {"wpe.weight", {c.n_positions, c.n_embd}}};
-  for (int64_t i = 0; i < c.n_layer; ++i) {
-    auto add = [&](const char *name, std::vector<int64_t> shape) {
-      tensors.push_back({fmt::format("h.{}.{}", i, name), std::move(shape)});
-    };
-    add("ln_1.weight", {c.n_embd});
-    add("ln_1.bias", {c.n_embd});
-    add("attn.c_attn.weight", {c.n_embd, 3 * c.n_embd});
-    add("attn.c_attn.bias", {3 * c.n_embd});
-    add("attn.c_proj.weight", {c.n_embd, c.n_embd});
-    add("attn.c_proj.bias", {c.n_embd});
-    add("ln_2.weight", {c.n_embd});
-    add("ln_2.bias", {c.n_embd});
-    add("mlp.c_fc.weight", {c.n_embd, c.n_inner});
-    add("mlp.c_fc.bias", {c.n_inner});
-    add("mlp.c_proj.weight", {c.n_inner, c.n_embd});
-    add("mlp.c_proj.bias", {c.n_embd});
-  }
-  tensors.push_back({"ln_f.weight", {c.n_embd}});
-  tensors.push_back({"ln_f.bias", {c.n_embd}});
-  return tensors;
-}
-
-std::vector<ExpectedTensor> headTensors(const Gpt2Config &c) {
-  std::vector<ExpectedTensor> tensors;
-  int64_t width = c.n_embd, labels = static_cast<int64_t>(c.id2label.size());
-  for (size_t i = 0; i < c.head.hidden.size(); ++i) {
-    tensors.push_back({fmt::format("head.{}.weight", i), {width, c.head.hidden[i]}});
-    tensors.push_back({fmt::format("head.{}.bias", i), {c.head.hidden[i]}});
-    width = c.head.hidden[i];
-  }
-  tensors.push_back({"score.weight", {labels, width}});
-  if (c.head.score_bias) tensors.push_back({"score.bias", {labels}});
-  return tensors;
-}
-
 const TensorView *Checkpoint::find(std::string_view name) const {
   auto found = index.find(name);
   return found == index.end() ? nullptr : &list[found->second];
@@ -98,7 +61,8 @@ Result<Checkpoint> Checkpoint::open(const std::string &path, const ConfigSetting
     LINNET_TRY(checkpoint.check());
     return checkpoint;
   }
-  if (!fileExists(path)) return errorf("{}: No such file or directory{}", path, pullHint(path));
+  if (!fileExists(path))
+    return errorf("{}: No such file or directory{}", path, pullHint(path, hubNameOf(path)));
   LINNET_ASSIGN(MappedFile file, MappedFile::open(path));
   if (std::string fault = contentFault(file.text()); !fault.empty()) return errorf("{}: {}", path, fault);
   // A .gguf by any other name: `linnet export -o model` writes one, too.
@@ -121,7 +85,7 @@ Result<void> Checkpoint::readDirectory(const std::string &directory, const std::
                                        const ConfigSettings &overrides) {
   const std::string config_path = joined(directory, "config.json");
   if (!fileExists(config_path)) return errorf("{}: missing: a checkpoint has a config.json", config_path);
-  LINNET_ASSIGN(settings, Gpt2Config::read(config_path, overrides));
+  LINNET_ASSIGN(settings, ModelDescription::read(config_path, overrides));
   LINNET_ASSIGN(WeightFiles files,
                 weights_path.empty() ? readWeightDirectory(directory) : readWeightFile(weights_path));
   file_format = files.format;
@@ -131,7 +95,8 @@ Result<void> Checkpoint::readDirectory(const std::string &directory, const std::
   for (const TensorView &tensor : files.tensors) LINNET_TRY(add(tensor, tensor.name));
   for (auto &[absent, present] : files.shared)
     for (const TensorView &tensor : files.tensors)
-      if (tensor.name == present && !find(canonicalName(absent))) LINNET_TRY(add(tensor, absent));
+      if (tensor.name == present && !find(canonicalName(absent, settings.family->names().body_prefix)))
+        LINNET_TRY(add(tensor, absent));
   return {};
 }
 
@@ -148,8 +113,8 @@ Result<void> Checkpoint::add(TensorView tensor, const std::string &stored_name) 
     return errorf("{}: tensor \"{}\" belongs to a PEFT adapter: merge it into the model first "
                   "(merge_and_unload)",
                   tensor.file.path(), stored_name);
-  std::string name = canonicalName(stored_name);
-  if (isMaskBuffer(name)) {
+  std::string name = canonicalName(stored_name, settings.family->names().body_prefix);
+  if (settings.family->isUnused(name)) {
     dropped.push_back(stored_name);
     return {};
   }
@@ -164,12 +129,10 @@ Result<void> Checkpoint::add(TensorView tensor, const std::string &stored_name) 
 }
 
 /// Names what is there instead: the tensor whose name ends alike, or else the first.
-Error Checkpoint::missing(const ExpectedTensor &want) const {
+Error Checkpoint::missing(const TensorSpec &want) const {
   std::string message =
       fmt::format("{}: tensor \"{}\" {} is missing", source, want.name, shapeText(want.shape));
   if (list.empty()) return Error{message + "; the file holds no tensor"};
-  if (want.name == "wte.weight" && find("lm_head.weight"))
-    return Error{message + "; \"lm_head.weight\" is there, but tie_word_embeddings is false"};
   size_t nearest = 0;
   while (nearest < list.size() && !stored_names[nearest].ends_with("." + want.name)) ++nearest;
   const bool alike = nearest < list.size();
@@ -177,35 +140,50 @@ Error Checkpoint::missing(const ExpectedTensor &want) const {
                 list.size(), stored_names[alike ? nearest : 0], shapeText(list[alike ? nearest : 0].shape));
 }
 
-Result<void> Checkpoint::check() {
-  std::vector<ExpectedTensor> expected = expectedTensors(settings);
+/// Finds out whether the head has a matrix of its own, and fills `expected`.
+Result<void> Checkpoint::resolveHead() {
+  expected = settings.family->tensors(settings);
+  auto ofRole = [&](TensorRole role) {
+    return std::find_if(expected.begin(), expected.end(),
+                        [role](const TensorSpec &spec) { return spec.role == role; });
+  };
+  const auto own = ofRole(TensorRole::head);
+  if (own == expected.end()) return {};
+  const TensorSpec wanted = *own, table = *ofRole(TensorRole::embedding);
+  const bool needed = !settings.tie_word_embeddings && settings.task == ModelTask::language_model;
   // Tied: one tensor, whichever of its names the file keeps.
-  if (const TensorView *tied = find("lm_head.weight");
-      tied && settings.tie_word_embeddings && !find("wte.weight"))
-    LINNET_TRY(add(*tied, "wte.weight"));
-  const TensorView *embedding = find("wte.weight"), *head = find("lm_head.weight");
-  if (head && embedding) {
+  if (const TensorView *tied = find(wanted.name); tied && settings.tie_word_embeddings && !find(table.name))
+    LINNET_TRY(add(*tied, table.name));
+  const TensorView *embedding = find(table.name), *head = find(wanted.name);
+  if (head && !embedding)
+    return errorf("{}: tensor \"{}\" {} is missing; \"{}\" is there, but tie_word_embeddings is false",
+                  source, table.name, shapeText(table.shape), wanted.name);
+  if (!head && needed) return errorf("{} (tie_word_embeddings is false)", missing(wanted).message);
+  if (head) {
     // Exports often hold the tied head twice; only a head that differs makes the model untied.
-    bool same = head->shape == embedding->shape && head->type == embedding->type &&
-                head->transposed == embedding->transposed && head->bytes.size() == embedding->bytes.size() &&
-                std::memcmp(head->bytes.data(), embedding->bytes.data(), head->bytes.size()) == 0;
-    settings.tie_word_embeddings = same;
-    if (!same) expected.push_back({"lm_head.weight", {settings.vocab_size, settings.n_embd}});
-  } else if (!head && !settings.tie_word_embeddings && settings.architecture == "GPT2LMHeadModel") {
-    return errorf("{} (tie_word_embeddings is false)",
-                  missing({"lm_head.weight", {settings.vocab_size, settings.n_embd}}).message);
+    settings.tie_word_embeddings =
+        head->shape == embedding->shape && head->type == embedding->type &&
+        head->transposed == embedding->transposed && head->bytes.size() == embedding->bytes.size() &&
+        std::memcmp(head->bytes.data(), embedding->bytes.data(), head->bytes.size()) == 0;
+    if (settings.tie_word_embeddings) unread = wanted.name;
   }
+  if (!head || settings.tie_word_embeddings) expected.erase(own);
+  return {};
+}
+
+Result<void> Checkpoint::check() {
+  LINNET_TRY(resolveHead());
   if (settings.classifies()) {
     const TensorView *score = find("score.weight");
     if (settings.id2label.empty()) // as transformers names labels that have no names
       for (int64_t i = 0, labels = score && !score->shape.empty() ? score->shape[0] : 2; i < labels; ++i)
         settings.id2label[i] = fmt::format("LABEL_{}", i);
     settings.head.score_bias = find("score.bias") != nullptr;
-    for (ExpectedTensor &tensor : headTensors(settings)) expected.push_back(std::move(tensor));
+    for (TensorSpec &tensor : settings.classifierTensors()) expected.push_back(std::move(tensor));
   }
   std::vector<TensorView> ordered;
   std::map<std::string, size_t, std::less<>> places;
-  for (const ExpectedTensor &want : expected) {
+  for (const TensorSpec &want : expected) {
     const TensorView *tensor = find(want.name);
     if (!tensor) return missing(want);
     if (tensor->shape != want.shape)
@@ -218,9 +196,9 @@ Result<void> Checkpoint::check() {
     ordered.push_back(*tensor);
   }
   for (size_t i = 0; i < list.size(); ++i) {
-    if (places.count(list[i].name) || list[i].name == "lm_head.weight") continue;
-    return errorf("{}: tensor \"{}\" {} is not one of GPT-2's; it may change the numbers",
-                  list[i].file.path(), stored_names[i], shapeText(list[i].shape));
+    if (places.count(list[i].name) || list[i].name == unread) continue;
+    return errorf("{}: tensor \"{}\" {} is not one of {}'s; it may change the numbers", list[i].file.path(),
+                  stored_names[i], shapeText(list[i].shape), settings.family->names().title);
   }
   list = std::move(ordered);
   index = std::move(places);

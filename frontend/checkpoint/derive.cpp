@@ -12,16 +12,7 @@ constexpr std::string_view kTrained = "param.";
 /// What Linnet trains; another head's scores mean something else.
 constexpr const char *kOneLabelOfSeveral = "single_label_classification";
 
-std::vector<ExpectedTensor> tensorsOf(const Gpt2Config &config) {
-  std::vector<ExpectedTensor> tensors = expectedTensors(config);
-  if (!config.tie_word_embeddings && config.architecture == "GPT2LMHeadModel")
-    tensors.push_back({"lm_head.weight", {config.vocab_size, config.n_embd}});
-  if (config.classifies())
-    for (ExpectedTensor &tensor : headTensors(config)) tensors.push_back(std::move(tensor));
-  return tensors;
-}
-
-/// transformers finds a row's last token by it. GPT-2 has none of its own, so that its end of text serves.
+/// transformers finds a row's last token by it. A model without one takes its end of text.
 Result<std::optional<int64_t>> paddingToken(const Checkpoint &base) {
   if (base.config().pad_token_id) return base.config().pad_token_id;
   LINNET_ASSIGN(std::optional<Tokenizer> tokenizer, base.tokenizer());
@@ -32,7 +23,7 @@ Result<std::optional<int64_t>> paddingToken(const Checkpoint &base) {
 }
 
 /// A head for other labels, or of another shape, is no start for this one.
-bool sameHead(const Gpt2Config &a, const Gpt2Config &b) {
+bool sameHead(const ModelDescription &a, const ModelDescription &b) {
   const bool meant_alike =
       a.problem_type == b.problem_type || a.problem_type.empty() || b.problem_type.empty();
   return a.classifies() && meant_alike && a.id2label == b.id2label && a.head.pooling == b.head.pooling &&
@@ -43,13 +34,13 @@ bool sameHead(const Gpt2Config &a, const Gpt2Config &b) {
 
 Result<void> deriveCheckpoint(const Checkpoint &base, const Derivation &derivation,
                               const std::string &directory) {
-  const Gpt2Config &config = derivation.config;
+  const ModelDescription &config = derivation.config;
   std::vector<TensorToWrite> tensors;
   uint64_t stream = 0;
-  for (const ExpectedTensor &want : tensorsOf(config)) {
+  for (const TensorSpec &want : config.tensors()) {
     auto found = derivation.replaced.find(want.name);
     const TensorView *view = found == derivation.replaced.end() ? base.find(want.name) : &found->second;
-    bool head = want.name.starts_with("score.") || want.name.starts_with("head.");
+    const bool head = want.role == TensorRole::classifier;
     if (head && view && found == derivation.replaced.end() && !sameHead(base.config(), config))
       view = nullptr;
     if (view && view->shape != want.shape)
@@ -57,10 +48,10 @@ Result<void> deriveCheckpoint(const Checkpoint &base, const Derivation &derivati
                     shapeText(want.shape));
     ++stream;
     if (view)
-      tensors.push_back(convertedTensor(*view, exportedName(want.name), derivation.type));
+      tensors.push_back(convertedTensor(*view, exportedName(want, config), derivation.type));
     else
       tensors.push_back(
-          randomTensor(want, exportedName(want.name), derivation.seed, stream, config, derivation.type));
+          randomTensor(want, exportedName(want, config), derivation.seed, stream, config, derivation.type));
   }
   LINNET_TRY(writeSafetensors(directory + "/model.safetensors", tensors, {{"format", "pt"}}));
   LINNET_ASSIGN(std::optional<Tokenizer> tokenizer, base.tokenizer());
@@ -74,7 +65,7 @@ Result<void> deriveCheckpoint(const Checkpoint &base, const Derivation &derivati
 Result<void> makeLanguageModel(const Checkpoint &base, const std::string &directory) {
   Derivation derivation;
   derivation.config = base.config();
-  derivation.config.architecture = "GPT2LMHeadModel";
+  derivation.config.task = ModelTask::language_model;
   return deriveCheckpoint(base, derivation, directory);
 }
 
@@ -82,7 +73,7 @@ Result<void> makeClassifier(const Checkpoint &base, const std::map<int64_t, std:
                             const ClassifierHead &head, uint64_t seed, const std::string &directory) {
   Derivation derivation;
   derivation.config = base.config();
-  derivation.config.architecture = "GPT2ForSequenceClassification";
+  derivation.config.task = ModelTask::classifier;
   derivation.config.id2label = labels;
   derivation.config.problem_type = kOneLabelOfSeveral;
   derivation.config.head = head;
@@ -98,7 +89,7 @@ Result<void> writeTrained(const Checkpoint &base, const std::string &parameters,
   LINNET_ASSIGN(SafetensorsFile file, SafetensorsFile::open(parameters));
   Derivation derivation;
   derivation.config = base.config();
-  if (as_language_model) derivation.config.architecture = "GPT2LMHeadModel";
+  if (as_language_model) derivation.config.task = ModelTask::language_model;
   derivation.type = type;
   for (const TensorView &tensor : file.tensors())
     if (tensor.name.starts_with(kTrained)) derivation.replaced[tensor.name.substr(kTrained.size())] = tensor;

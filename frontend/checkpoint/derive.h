@@ -11,7 +11,7 @@
 namespace linnet {
 
 struct Derivation {
-  Gpt2Config config;                          ///< of the new one
+  ModelDescription config;                    ///< of the new one
   std::map<std::string, TensorView> replaced; ///< by canonical name
   uint64_t seed = 0;                          ///< of tensors that neither has
   StorageType type = StorageType::f32;        ///< or f16, bf16

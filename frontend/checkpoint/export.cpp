@@ -1,5 +1,6 @@
 #include "frontend/checkpoint/export.h"
 #include "frontend/checkpoint/gguf_model.h"
+#include "frontend/model/family.h"
 #include "support/error.h"
 #include "support/file.h"
 #include "support/json.h"
@@ -53,7 +54,7 @@ TensorToWrite convertedTensor(const TensorView &tensor, const std::string &name,
   return converted(tensor, name, type, false, {});
 }
 
-Result<void> saveTokenizer(const Tokenizer &tokenizer, const Gpt2Config &config,
+Result<void> saveTokenizer(const Tokenizer &tokenizer, const ModelDescription &config,
                            const std::string &directory) {
   const bool missing = config.pad_token_id && !tokenizer.padId() && *config.pad_token_id <= kMaxTokenId;
   if (!missing || !tokenizer.isToken(static_cast<TokenId>(*config.pad_token_id)))
@@ -64,9 +65,9 @@ Result<void> saveTokenizer(const Tokenizer &tokenizer, const Gpt2Config &config,
   return padded.save(directory);
 }
 
-std::string exportedName(const std::string &name) {
-  bool head = name == "lm_head.weight" || name.starts_with("score.") || name.starts_with("head.");
-  return head ? name : "transformer." + name;
+std::string exportedName(const TensorSpec &tensor, const ModelDescription &config) {
+  const bool head = tensor.role == TensorRole::head || tensor.role == TensorRole::classifier;
+  return head ? tensor.name : config.family->names().body_prefix + tensor.name;
 }
 
 const char *torchName(StorageType type) {
@@ -100,8 +101,10 @@ Result<void> exportSafetensors(const Checkpoint &checkpoint, StorageType type, c
   LINNET_ASSIGN(StagingDirectory staging, StagingDirectory::create(directory));
   std::vector<TensorToWrite> tensors;
   auto wrote = counter(checkpoint, progress, "model.safetensors");
-  for (const TensorView &tensor : checkpoint.tensors())
-    tensors.push_back(converted(tensor, exportedName(tensor.name), type, false, wrote));
+  for (size_t i = 0; i < checkpoint.tensors().size(); ++i)
+    tensors.push_back(converted(checkpoint.tensors()[i],
+                                exportedName(checkpoint.specs()[i], checkpoint.config()), type, false,
+                                wrote));
   LINNET_TRY(writeSafetensors(staging.path() + "/model.safetensors", tensors, {{"format", "pt"}}));
   Json json = checkpoint.config().toJson();
   json["torch_dtype"] = torchName(type);
@@ -115,26 +118,24 @@ Result<void> exportSafetensors(const Checkpoint &checkpoint, StorageType type, c
 
 Result<std::vector<std::string>> exportGguf(const Checkpoint &checkpoint, StorageType type,
                                             const std::string &path, const Progress &progress) {
-  const Gpt2Config &config = checkpoint.config();
-  if (config.activation != ActivationFunction::gelu_tanh)
-    return errorf("{}: llama.cpp's GPT-2 has the tanh GELU; activation_function is {}", checkpoint.path(),
-                  config.activation_function);
-  if (!config.scale_attn_weights || config.scale_attn_by_inverse_layer_idx)
-    return errorf(
-        "{}: llama.cpp's GPT-2 scales attention by 1/sqrt(head size) in every layer; this model does not",
-        checkpoint.path());
+  const ModelDescription &config = checkpoint.config();
+  const FamilyNames &names = config.family->names();
+  if (std::string why = config.family->notInGguf(config); !why.empty())
+    return errorf("{}: {}", checkpoint.path(), why);
   if (config.classifies())
-    return errorf("{}: llama.cpp's GPT-2 has no classification head", checkpoint.path());
+    return errorf("{}: llama.cpp's {} has no classification head", checkpoint.path(), names.title);
   LINNET_ASSIGN(std::optional<Tokenizer> tokenizer, checkpoint.tokenizer());
   std::vector<TensorToWrite> tensors;
   auto wrote = counter(checkpoint, progress, path);
-  for (const TensorView &tensor : checkpoint.tensors()) {
-    bool swap = transposedInGguf(tensor.name),
-         matrix = tensor.shape.size() == 2 && tensor.name != "wpe.weight";
+  for (size_t i = 0; i < checkpoint.tensors().size(); ++i) {
+    const TensorView &tensor = checkpoint.tensors()[i];
+    const TensorSpec &spec = checkpoint.specs()[i];
+    const bool swap = spec.transposed_in_gguf,
+               matrix = tensor.shape.size() == 2 && spec.role != TensorRole::positions;
     int64_t row = swap ? tensor.shape[0] : tensor.shape.back();
     bool blocks = type == StorageType::q8_0 || type == StorageType::q4_0;
     StorageType stored = !matrix ? StorageType::f32 : blocks && row % 32 ? StorageType::f16 : type;
-    tensors.push_back(converted(tensor, ggufFromCanonical(tensor.name), stored, swap, wrote));
+    tensors.push_back(converted(tensor, spec.gguf, stored, swap, wrote));
   }
   int file_type = type == StorageType::f16    ? 1
                   : type == StorageType::q4_0 ? 2
@@ -143,7 +144,7 @@ Result<std::vector<std::string>> exportGguf(const Checkpoint &checkpoint, Storag
                                               : 0;
   std::string name = std::filesystem::path(checkpoint.path()).filename().string();
   LINNET_TRY(
-      writeGguf(path, ggufMetadata(config, tokenizer, file_type, name.empty() ? "gpt2" : name), tensors));
+      writeGguf(path, ggufMetadata(config, tokenizer, file_type, name.empty() ? names.gguf : name), tensors));
   return lostInGguf(config, tokenizer);
 }
 

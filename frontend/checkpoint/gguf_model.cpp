@@ -1,5 +1,6 @@
 #include "frontend/checkpoint/gguf_model.h"
 #include "frontend/checkpoint/checkpoint.h"
+#include "frontend/model/family.h"
 #include "support/error.h"
 #include "support/json.h"
 
@@ -10,42 +11,16 @@
 namespace linnet {
 namespace {
 
-struct Name {
-  std::string_view canonical, gguf;
-};
-constexpr Name kGlobal[] = {{"wte.weight", "token_embd.weight"},
-                            {"wpe.weight", "position_embd.weight"},
-                            {"ln_f.weight", "output_norm.weight"},
-                            {"ln_f.bias", "output_norm.bias"},
-                            {"lm_head.weight", "output.weight"}};
-// Behind "h.N." and "blk.N.".
-constexpr Name kLayer[] = {{"ln_1", "attn_norm"}, {"attn.c_attn", "attn_qkv"}, {"attn.c_proj", "attn_output"},
-                           {"ln_2", "ffn_norm"},  {"mlp.c_fc", "ffn_up"},      {"mlp.c_proj", "ffn_down"}};
+constexpr const char *kTable = "token_embd.weight"; ///< of every architecture
+/// The tokenizer model of llama.cpp that merges pairs of bytes; many architectures have it.
+constexpr const char *kBytePairs = "gpt2";
 
 // tokenizer.ggml.token_type
 constexpr int64_t kNormal = 1, kControl = 3, kUserDefined = 4, kUnused = 5, kByte = 6;
 
-/// Translates PREFIX N . part . weight|bias; empty when it does not fit.
-std::string translate(std::string_view name, std::string_view prefix, std::string_view to_prefix,
-                      std::string_view Name::*from, std::string_view Name::*to) {
-  for (const Name &pair : kGlobal)
-    if (name == pair.*from) return std::string(pair.*to);
-  if (name.substr(0, prefix.size()) != prefix) return {};
-  name.remove_prefix(prefix.size());
-  size_t dot = name.find('.'), last = name.rfind('.');
-  if (dot == std::string_view::npos || last <= dot || dot == 0 || dot > 6) return {};
-  std::string_view layer = name.substr(0, dot), part = name.substr(dot + 1, last - dot - 1),
-                   kind = name.substr(last + 1);
-  if (layer.find_first_not_of("0123456789") != std::string_view::npos || (kind != "weight" && kind != "bias"))
-    return {};
-  for (const Name &pair : kLayer)
-    if (part == pair.*from) return fmt::format("{}{}.{}.{}", to_prefix, layer, pair.*to, kind);
-  return {};
-}
-
 /// The parts as a file holds them: if the tokenizer names no token that ends a text, the model's first one
 /// does.
-TokenizerParts partsToWrite(const Gpt2Config &config, const Tokenizer &tokenizer) {
+TokenizerParts partsToWrite(const ModelDescription &config, const Tokenizer &tokenizer) {
   TokenizerParts parts = tokenizer.parts();
   const std::vector<int64_t> &ends = config.endTokens();
   if (parts.eos < 0 && !ends.empty() && ends.front() <= kMaxTokenId)
@@ -55,54 +30,48 @@ TokenizerParts partsToWrite(const Gpt2Config &config, const Tokenizer &tokenizer
 
 } // namespace
 
-std::string canonicalFromGguf(std::string_view name) {
-  return translate(name, "blk.", "h.", &Name::gguf, &Name::canonical);
-}
-std::string ggufFromCanonical(std::string_view name) {
-  return translate(name, "h.", "blk.", &Name::canonical, &Name::gguf);
-}
-bool transposedInGguf(std::string_view name) {
-  auto ends = [&](std::string_view tail) {
-    return name.size() >= tail.size() && name.substr(name.size() - tail.size()) == tail;
-  };
-  return ends(".c_attn.weight") || ends(".c_proj.weight") || ends(".c_fc.weight");
-}
-
-Result<Gpt2Config> configFromGguf(const GgufFile &file, const std::string &path) {
+Result<ModelDescription> configFromGguf(const GgufFile &file, const std::string &path) {
   LINNET_ASSIGN(std::string architecture, file.text("general.architecture"));
-  if (architecture != "gpt2")
-    return errorf("{}: general.architecture \"{}\" is not supported (gpt2)", path,
-                  architecture.substr(0, 40));
-  Json json = {{"model_type", "gpt2"}, {"activation_function", "gelu_new"}};
-  struct Key {
-    const char *gguf, *config;
-  };
-  for (Key key : {Key{"gpt2.context_length", "n_positions"}, Key{"gpt2.embedding_length", "n_embd"},
-                  Key{"gpt2.block_count", "n_layer"}, Key{"gpt2.feed_forward_length", "n_inner"},
-                  Key{"gpt2.attention.head_count", "n_head"}}) {
-    LINNET_ASSIGN(int64_t value, file.integer(key.gguf));
-    json[key.config] = value;
+  const Family *family = nullptr;
+  std::vector<const char *> known;
+  for (const Family *each : families()) {
+    known.push_back(each->names().gguf);
+    if (architecture == known.back()) family = each;
   }
-  LINNET_ASSIGN(double epsilon, file.number("gpt2.attention.layer_norm_epsilon"));
-  if (!std::isfinite(epsilon)) return errorf("{}: gpt2.attention.layer_norm_epsilon is {}", path, epsilon);
-  // Stored as f32: the shortest decimal that is the same f32 is what the model's author wrote.
-  json["layer_norm_epsilon"] = std::stod(fmt::format("{}", static_cast<float>(epsilon)));
+  if (!family)
+    return errorf("{}: general.architecture \"{}\" is not supported ({})", path, architecture.substr(0, 40),
+                  fmt::join(known, ", "));
+  Json json = family->impliedByGguf();
+  json["model_type"] = family->names().model_type;
+  for (const GgufKey &key : family->ggufKeys()) {
+    const std::string name = architecture + "." + key.gguf;
+    if (key.is_number) {
+      LINNET_ASSIGN(double value, file.number(name));
+      if (!std::isfinite(value)) return errorf("{}: {} is {}", path, name, value);
+      // Stored as f32: the shortest decimal that is the same f32 is what the model's author wrote.
+      json[key.config] = std::stod(fmt::format("{}", static_cast<float>(value)));
+    } else {
+      LINNET_ASSIGN(int64_t value, file.integer(name));
+      json[key.config] = value;
+    }
+  }
   for (const TensorView &tensor : file.tensors())
-    if (tensor.name == "token_embd.weight" && tensor.shape.size() == 2) json["vocab_size"] = tensor.shape[0];
-  if (!json.contains("vocab_size")) return errorf("{}: tensor \"token_embd.weight\" is missing", path);
+    if (tensor.name == kTable && tensor.shape.size() == 2) json["vocab_size"] = tensor.shape[0];
+  if (!json.contains("vocab_size")) return errorf("{}: tensor \"{}\" is missing", path, kTable);
   for (auto [gguf, config] : {std::pair{"tokenizer.ggml.bos_token_id", "bos_token_id"},
                               std::pair{"tokenizer.ggml.eos_token_id", "eos_token_id"},
                               std::pair{"tokenizer.ggml.padding_token_id", "pad_token_id"}})
     if (auto id = file.integer(gguf); file.has(gguf) && id) json[config] = *id;
-  return Gpt2Config::parse(json.dump(), path);
+  return ModelDescription::parse(json.dump(), path);
 }
 
 Result<std::optional<TokenizerParts>> tokenizerFromGguf(const GgufFile &file, const std::string &path) {
   if (!file.has("tokenizer.ggml.model")) return std::optional<TokenizerParts>();
   LINNET_ASSIGN(std::string model, file.text("tokenizer.ggml.model"));
   if (model == "none" || model == "no_vocab") return std::optional<TokenizerParts>();
-  if (model != "gpt2")
-    return errorf("{}: tokenizer.ggml.model \"{}\" is not supported (gpt2)", path, model.substr(0, 40));
+  if (model != kBytePairs)
+    return errorf("{}: tokenizer.ggml.model \"{}\" is not supported ({})", path, model.substr(0, 40),
+                  kBytePairs);
   if (file.has("tokenizer.ggml.pre")) {
     LINNET_ASSIGN(std::string pre, file.text("tokenizer.ggml.pre"));
     if (pre != "gpt-2" && pre != "default")
@@ -161,7 +130,7 @@ std::vector<std::string> lostInGguf(const TokenizerParts &parts) {
     lost.push_back(fmt::format("the {} tokens behind each text: GGUF can only name the eos token there",
                                parts.suffix.size()));
   if (parts.add_prefix_space)
-    lost.push_back("the space in front of each text (add_prefix_space): llama.cpp adds none for GPT-2");
+    lost.push_back("the space in front of each text (add_prefix_space): llama.cpp adds none");
   std::vector<std::string> stripped, single;
   for (const AddedToken &token : parts.added) {
     if (token.lstrip || token.rstrip) stripped.push_back(token.content);
@@ -173,7 +142,7 @@ std::vector<std::string> lostInGguf(const TokenizerParts &parts) {
   if (!single.empty())
     lost.push_back(
         fmt::format("single_word of {}: llama.cpp finds a token inside of words", fmt::join(single, ", ")));
-  if (parts.ignore_merges) lost.push_back("ignore_merges: llama.cpp merges every word of GPT-2");
+  if (parts.ignore_merges) lost.push_back("ignore_merges: llama.cpp merges every word");
   if (parts.missing_byte == MissingByte::Unknown || parts.missing_byte == MissingByte::Dropped)
     lost.push_back("what becomes of bytes without a token: llama.cpp leaves them out after it merged");
   if (parts.padding_side == Side::Left) lost.push_back("padding_side left");
@@ -181,7 +150,8 @@ std::vector<std::string> lostInGguf(const TokenizerParts &parts) {
   return lost;
 }
 
-std::vector<std::string> lostInGguf(const Gpt2Config &config, const std::optional<Tokenizer> &tokenizer) {
+std::vector<std::string> lostInGguf(const ModelDescription &config,
+                                    const std::optional<Tokenizer> &tokenizer) {
   std::vector<std::string> lost;
   int64_t held = -1; // the end token that the file names
   if (tokenizer) {
@@ -206,18 +176,22 @@ std::vector<std::string> lostInGguf(const Gpt2Config &config, const std::optiona
   return lost;
 }
 
-GgufMetadata ggufMetadata(const Gpt2Config &config, const std::optional<Tokenizer> &tokenizer, int file_type,
-                          const std::string &name) {
-  GgufMetadata metadata = {{"general.architecture", std::string("gpt2")},
-                           {"general.name", name},
-                           {"general.file_type", int64_t(file_type)},
-                           {"gpt2.context_length", config.n_positions},
-                           {"gpt2.vocab_size", config.vocab_size}, // all that says so without a tokenizer
-                           {"gpt2.embedding_length", config.n_embd},
-                           {"gpt2.block_count", config.n_layer},
-                           {"gpt2.feed_forward_length", config.n_inner},
-                           {"gpt2.attention.head_count", config.n_head},
-                           {"gpt2.attention.layer_norm_epsilon", config.layer_norm_epsilon}};
+GgufMetadata ggufMetadata(const ModelDescription &config, const std::optional<Tokenizer> &tokenizer,
+                          int file_type, const std::string &name) {
+  const std::string architecture = config.family->names().gguf;
+  GgufMetadata metadata = {
+      {"general.architecture", architecture},
+      {"general.name", name},
+      {"general.file_type", int64_t(file_type)},
+      {architecture + ".vocab_size", config.vocab_size}}; // all that says so without a tokenizer
+  const Json json = config.toJson();
+  for (const GgufKey &key : config.family->ggufKeys()) {
+    const Json &value = json.at(key.config);
+    if (key.is_number)
+      metadata.emplace_back(architecture + "." + key.gguf, value.get<double>());
+    else
+      metadata.emplace_back(architecture + "." + key.gguf, value.get<int64_t>());
+  }
   if (!tokenizer) {
     metadata.emplace_back("tokenizer.ggml.model", std::string("none"));
     return metadata;
@@ -238,7 +212,7 @@ GgufMetadata ggufMetadata(const Gpt2Config &config, const std::optional<Tokenize
       parts.tokens[i] = fmt::format("[PAD{}]", i); // as llama.cpp's converter fills gaps
       types[i] = kUnused;
     }
-  metadata.emplace_back("tokenizer.ggml.model", std::string("gpt2"));
+  metadata.emplace_back("tokenizer.ggml.model", std::string(kBytePairs));
   metadata.emplace_back("tokenizer.ggml.pre", std::string("gpt-2"));
   metadata.emplace_back("tokenizer.ggml.tokens", parts.tokens);
   metadata.emplace_back("tokenizer.ggml.token_type", types);
@@ -263,16 +237,19 @@ Result<void> Checkpoint::readGguf(const std::string &path) {
   LINNET_ASSIGN(GgufFile file, GgufFile::open(path));
   LINNET_ASSIGN(settings, configFromGguf(file, path));
   LINNET_ASSIGN(gguf_tokenizer, tokenizerFromGguf(file, path));
+  std::map<std::string, TensorSpec> specs;
+  for (TensorSpec &spec : settings.family->tensors(settings)) specs.emplace(spec.gguf, std::move(spec));
   for (TensorView tensor : file.tensors()) {
-    std::string name = canonicalFromGguf(tensor.name);
-    if (name.empty())
-      return errorf("{}: tensor \"{}\" is not one of GPT-2's", path, tensor.name.substr(0, 80));
-    tensor.name = name;
-    if (transposedInGguf(name) && tensor.shape.size() == 2) {
+    auto found = specs.find(tensor.name);
+    if (found == specs.end())
+      return errorf("{}: tensor \"{}\" is not one of {}'s", path, tensor.name.substr(0, 80),
+                    settings.family->names().title);
+    tensor.name = found->second.name;
+    if (found->second.transposed_in_gguf && tensor.shape.size() == 2) {
       std::swap(tensor.shape[0], tensor.shape[1]);
       tensor.transposed = true;
     }
-    LINNET_TRY(add(std::move(tensor), name));
+    LINNET_TRY(add(std::move(tensor), found->second.name));
   }
   return {};
 }

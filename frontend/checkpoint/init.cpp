@@ -2,6 +2,7 @@
 #include "frontend/checkpoint/checkpoint.h"
 #include "frontend/checkpoint/export.h"
 #include "frontend/checkpoint/safetensors.h"
+#include "frontend/model/family.h"
 #include "support/error.h"
 #include "support/file.h"
 #include "support/json.h"
@@ -14,16 +15,12 @@
 namespace linnet {
 namespace {
 
-struct Preset {
-  const char *name;
-  int64_t n_layer, n_head, n_embd, n_positions, vocab_size;
-};
-// Shapes of the published checkpoints (huggingface.co/openai-community); tiny and stories are ours.
-constexpr Preset kPresets[] = {
-    {"gpt2", 12, 12, 768, 1024, 50257},        {"gpt2-medium", 24, 16, 1024, 1024, 50257},
-    {"gpt2-large", 36, 20, 1280, 1024, 50257}, {"gpt2-xl", 48, 25, 1600, 1024, 50257},
-    {"distilgpt2", 6, 12, 768, 1024, 50257},   {"tiny", 4, 4, 128, 256, 257},
-    {"stories", 4, 4, 256, 256, 2048}};
+/// An error that lists them: no family has it.
+Result<Preset> presetOf(std::string_view name) {
+  for (Preset &preset : presets())
+    if (name == preset.name) return std::move(preset);
+  return errorf("unknown preset \"{}\"; there are {}", name, fmt::join(presetNames(), ", "));
+}
 
 /// Element `index` of stream `stream`: a counter-based generator (SplitMix64's finalizer, Steele et al.
 /// 2014).
@@ -65,10 +62,6 @@ double normal(uint64_t bits) {
          (((((b[0] * r + b[1]) * r + b[2]) * r + b[3]) * r + b[4]) * r + 1);
 }
 
-bool ends(std::string_view text, std::string_view tail) {
-  return text.size() >= tail.size() && text.substr(text.size() - tail.size()) == tail;
-}
-
 /// Of weights, and of biases and gains that are drawn.
 constexpr double kDeviation = 0.02;
 
@@ -76,20 +69,19 @@ struct Distribution {
   double mean = 0, deviation = kDeviation;
 };
 
-Distribution distributionOf(const ExpectedTensor &want, const Gpt2Config &config, Vectors vectors) {
+Distribution distributionOf(const TensorSpec &want, const ModelDescription &config, Vectors vectors) {
   const double of_vector = vectors == Vectors::drawn ? kDeviation : 0;
-  if (ends(want.name, "bias")) return {0, of_vector};
+  if (want.name.ends_with("bias")) return {0, of_vector};
   if (want.shape.size() == 1) return {1, of_vector};
-  if (ends(want.name, "c_proj.weight"))
+  if (want.role == TensorRole::residual)
     return {0, kDeviation / std::sqrt(2.0 * static_cast<double>(config.n_layer))};
   return {};
 }
 
 /// Elements of a tensor by its name: normal, or constant where the deviation is 0.
-TensorToWrite drawn(const ExpectedTensor &want, const std::string &name, uint64_t stream,
+TensorToWrite drawn(const TensorSpec &want, const std::string &name, uint64_t stream,
                     Distribution distribution, StorageType type, std::function<void(uint64_t)> wrote) {
-  auto write = [=,
-                count = static_cast<uint64_t>(want.shape[0] * (want.shape.size() > 1 ? want.shape[1] : 1))](
+  auto write = [=, count = want.elements()](
                    const std::function<Result<void>(std::span<const std::byte>)> &sink) -> Result<void> {
     std::vector<float> values;
     std::vector<std::byte> bytes;
@@ -112,7 +104,7 @@ TensorToWrite drawn(const ExpectedTensor &want, const std::string &name, uint64_
   return {name, type, want.shape, write};
 }
 
-/// The 256 bytes in GPT-2's order of spelling, and <|endoftext|>.
+/// The 256 bytes in the order of their spelling (byte_level.h), and <|endoftext|>.
 Result<Tokenizer> byteTokenizer() {
   auto utf8 = [](int point) {
     if (point < 128) return std::string(1, static_cast<char>(point));
@@ -138,49 +130,34 @@ Result<Tokenizer> byteTokenizer() {
 
 std::vector<std::string> presetNames() {
   std::vector<std::string> names;
-  for (const Preset &preset : kPresets) names.emplace_back(preset.name);
+  for (const Preset &preset : presets()) names.emplace_back(preset.name);
   return names;
 }
 
-Result<Gpt2Config> presetConfig(std::string_view name) {
-  for (const Preset &preset : kPresets) {
-    if (name != preset.name) continue;
-    Gpt2Config config;
-    config.n_layer = preset.n_layer;
-    config.n_head = preset.n_head;
-    config.n_embd = preset.n_embd;
-    config.n_positions = preset.n_positions;
-    config.vocab_size = preset.vocab_size;
-    config.n_inner = 4 * preset.n_embd;
-    config.bos_token_id = preset.vocab_size - 1;
-    config.eos_token_ids = {preset.vocab_size - 1};
-    return config;
-  }
-  return errorf("unknown preset \"{}\"; there are {}", name, fmt::join(presetNames(), ", "));
+Result<ModelDescription> presetConfig(std::string_view name) {
+  LINNET_ASSIGN(Preset preset, presetOf(name));
+  return std::move(preset.description);
 }
 
-TensorToWrite randomTensor(const ExpectedTensor &want, const std::string &name, uint64_t seed,
-                           uint64_t stream, const Gpt2Config &config, StorageType type) {
+TensorToWrite randomTensor(const TensorSpec &want, const std::string &name, uint64_t seed, uint64_t stream,
+                           const ModelDescription &config, StorageType type) {
   return drawn(want, name, mix(mix(seed + 0x9e3779b97f4a7c15) + stream),
                distributionOf(want, config, Vectors::constant), type, {});
 }
 
-Result<void> initCheckpoint(const Gpt2Config &config, uint64_t seed, const std::string &directory,
+Result<void> initCheckpoint(const ModelDescription &config, uint64_t seed, const std::string &directory,
                             const std::optional<Tokenizer> &tokenizer, const std::string &note,
                             Vectors vectors, const Progress &progress) {
   LINNET_ASSIGN(StagingDirectory staging, StagingDirectory::create(directory));
   uint64_t total = 0, done = 0, stream = mix(seed + 0x9e3779b97f4a7c15);
-  std::vector<ExpectedTensor> expected = expectedTensors(config);
-  if (config.classifies())
-    for (ExpectedTensor &tensor : headTensors(config)) expected.push_back(std::move(tensor));
-  for (const ExpectedTensor &want : expected)
-    total += 4 * static_cast<uint64_t>(want.shape[0] * (want.shape.size() > 1 ? want.shape[1] : 1));
+  const std::vector<TensorSpec> expected = config.tensors();
+  for (const TensorSpec &want : expected) total += sizeof(float) * want.elements();
   auto wrote = [&](uint64_t bytes) {
     done += bytes;
     if (progress) progress(done, total, "model.safetensors");
   };
   std::vector<TensorToWrite> tensors;
-  for (const ExpectedTensor &want : expected)
+  for (const TensorSpec &want : expected)
     tensors.push_back(drawn(want, want.name, stream = mix(stream), distributionOf(want, config, vectors),
                             StorageType::f32, wrote));
   LINNET_TRY(writeSafetensors(staging.path() + "/model.safetensors", tensors, {{"format", "pt"}}));
@@ -192,14 +169,15 @@ Result<void> initCheckpoint(const Gpt2Config &config, uint64_t seed, const std::
 }
 
 Result<std::optional<Tokenizer>> presetTokenizer(std::string_view preset) {
-  if (preset != "tiny") return std::optional<Tokenizer>();
+  auto found = presetOf(preset);
+  if (!found || !found->byte_tokenizer) return std::optional<Tokenizer>();
   LINNET_ASSIGN(Tokenizer tokenizer, byteTokenizer());
   return std::optional(std::move(tokenizer));
 }
 
 Result<void> initCheckpoint(std::string_view preset, uint64_t seed, const std::string &directory,
                             Vectors vectors, const Progress &progress) {
-  LINNET_ASSIGN(Gpt2Config config, presetConfig(preset));
+  LINNET_ASSIGN(ModelDescription config, presetConfig(preset));
   LINNET_ASSIGN(std::optional<Tokenizer> tokenizer, presetTokenizer(preset));
   return initCheckpoint(
       config, seed, directory, tokenizer,

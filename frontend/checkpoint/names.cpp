@@ -5,8 +5,7 @@
 namespace linnet {
 namespace {
 
-constexpr std::array<std::string_view, 4> kOuterWrappers = {"module.", "base_model.model.", "model.",
-                                                            "transformer."};
+constexpr std::array<std::string_view, 3> kOuterWrappers = {"module.", "base_model.model.", "model."};
 constexpr std::array<std::string_view, 3> kInnerWrappers = {"_orig_mod.", "_fsdp_wrapped_module.",
                                                             "_checkpoint_wrapped_module."};
 
@@ -18,7 +17,7 @@ bool isPart(std::string_view name, std::string_view part) {
 
 } // namespace
 
-std::string canonicalName(std::string_view stored) {
+std::string canonicalName(std::string_view stored, std::string_view body_prefix) {
   std::string name(stored);
   for (std::string_view wrapper : kInnerWrappers)
     for (size_t at = 0; (at = name.find(wrapper, at)) != std::string::npos;)
@@ -28,20 +27,15 @@ std::string canonicalName(std::string_view stored) {
         ++at;
   for (bool again = true; again;) {
     again = false;
-    for (std::string_view wrapper : kOuterWrappers)
-      if (name.starts_with(wrapper)) {
-        name.erase(0, wrapper.size());
-        again = true;
-      }
+    auto remove = [&](std::string_view wrapper) {
+      if (!name.starts_with(wrapper)) return;
+      name.erase(0, wrapper.size());
+      again = true;
+    };
+    for (std::string_view wrapper : kOuterWrappers) remove(wrapper);
+    if (!body_prefix.empty()) remove(body_prefix);
   }
   return name;
-}
-
-bool isMaskBuffer(std::string_view canonical) {
-  if (!canonical.starts_with("h.")) return false;
-  size_t dot = canonical.find('.', 2);
-  std::string_view rest = dot == std::string_view::npos ? "" : canonical.substr(dot);
-  return rest == ".attn.bias" || rest == ".attn.masked_bias";
 }
 
 bool isAdapterPart(std::string_view stored) {

@@ -1,5 +1,5 @@
 #include "frontend/checkpoint/pull.h"
-#include "frontend/checkpoint/generation_settings.h"
+#include "frontend/model/generation_settings.h"
 #include "support/error.h"
 #include "support/file.h"
 #include "support/hub_name.h"

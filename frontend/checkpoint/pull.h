@@ -9,7 +9,7 @@
 
 namespace linnet {
 
-/// Downloads `model` ("openai-community/gpt2", revision main): config.json, model.safetensors or its shards,
+/// Downloads `model` (OWNER/NAME, revision main): config.json, model.safetensors or its shards,
 /// and the tokenizer files that exist. `directory` empty: ${HF_HOME:-~/.cache/huggingface}/linnet/MODEL.
 /// Returns the directory.
 ///

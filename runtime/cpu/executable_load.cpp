@@ -57,7 +57,7 @@ Result<void> CpuExecutable::allocate() {
                            fmt::format("states {}, activations {}, inputs and outputs {}", state_bytes,
                                        program.arena_bytes(), io_bytes)));
   // Caches of a language model fill up slowly, if at all; what a training program keeps is used whole.
-  const bool caches = !artifact.metadata().kind()->string_view().empty();
+  const bool caches = artifact.metadata().kind()->string_view() != format::kGraph;
   LINNET_ASSIGN(states, Reservation::allocate(state_bytes, "states", caches ? Pages::Small : Pages::Large));
   LINNET_ASSIGN(arena, Reservation::allocate(program.arena_bytes(), "activations"));
   LINNET_ASSIGN(io, Reservation::allocate(io_bytes, "inputs and outputs"));

@@ -26,7 +26,7 @@ namespace {
 std::string configError(const std::string &change) {
   Json json = *readJsonFile(golden("tiny") + "/config.json");
   json.merge_patch(Json::parse(change));
-  return message(Gpt2Config::parse(json.dump(), "config.json"));
+  return message(ModelDescription::parse(json.dump(), "config.json"));
 }
 
 std::string openError(const std::string &path) { return message(Checkpoint::open(path)); }
@@ -34,12 +34,12 @@ std::string openError(const std::string &path) { return message(Checkpoint::open
 } // namespace
 
 TEST_CASE("settings are read, and those that would change the numbers are refused by name", "[config]") {
-  auto config = Gpt2Config::read(golden("odd") + "/config.json");
+  auto config = ModelDescription::read(golden("odd") + "/config.json");
   REQUIRE(config);
   CHECK(config->n_embd == 42);
-  CHECK(config->n_inner == 168);
+  CHECK(config->toJson()["n_inner"] == 168);
   CHECK(config->headSize() == 14);
-  auto again = Gpt2Config::parse(config->toJson().dump(), "again");
+  auto again = ModelDescription::parse(config->toJson().dump(), "again");
   REQUIRE(again);
   CHECK(again->toJson() == config->toJson());
 
@@ -66,8 +66,8 @@ TEST_CASE("settings are read, and those that would change the numbers are refuse
              Contains("vocab_size is expected to be from 1"));
   CHECK_THAT(configError(R"({"n_embd":"64"})"), Contains("n_embd is expected to be a whole number"));
   CHECK_THAT(configError(R"({"layer_norm_epsilon":-1})"), Contains("layer_norm_epsilon"));
-  CHECK_THAT(message(Gpt2Config::parse("[1]", "c")), Contains("JSON object"));
-  CHECK_THAT(message(Gpt2Config::parse("{\"n_layer\":2", "c")), Contains("malformed JSON"));
+  CHECK_THAT(message(ModelDescription::parse("[1]", "c")), Contains("JSON object"));
+  CHECK_THAT(message(ModelDescription::parse("{\"n_layer\":2", "c")), Contains("malformed JSON"));
 }
 
 TEST_CASE("several end tokens, in either file; generation_config.json has the say", "[config]") {
@@ -126,13 +126,14 @@ TEST_CASE("settings of generation out of range are refused with file and key", "
 TEST_CASE("a classifier's problem_type is read, kept and checked", "[config]") {
   const std::string classifier = R"({"architectures":["GPT2ForSequenceClassification"],)";
   for (const char *type : {"regression", "single_label_classification", "multi_label_classification"}) {
-    auto config = Gpt2Config::parse(classifier + fmt::format(R"("problem_type":"{}"}})", type), "c");
+    auto config = ModelDescription::parse(classifier + fmt::format(R"("problem_type":"{}"}})", type), "c");
     REQUIRE(config);
     CHECK(config->toJson()["problem_type"] == type);
   }
-  CHECK_FALSE(
-      Gpt2Config::parse(classifier + R"("problem_type":null})", "c")->toJson().contains("problem_type"));
-  CHECK_THAT(message(Gpt2Config::parse(classifier + R"("problem_type":"ranking"})", "c")),
+  CHECK_FALSE(ModelDescription::parse(classifier + R"("problem_type":null})", "c")
+                  ->toJson()
+                  .contains("problem_type"));
+  CHECK_THAT(message(ModelDescription::parse(classifier + R"("problem_type":"ranking"})", "c")),
              Contains("problem_type \"ranking\" is not supported (regression, single_label"));
 }
 
@@ -255,8 +256,8 @@ TEST_CASE("GGUF holds the same model", "[gguf]") {
     REQUIRE(message(exportGguf(*whole, type, path)) == "(no error)");
     auto gguf = Checkpoint::open(path);
     REQUIRE(message(gguf) == "(no error)");
-    CHECK(gguf->config().n_inner == whole->config().n_inner);
-    CHECK(gguf->config().layer_norm_epsilon == whole->config().layer_norm_epsilon);
+    CHECK(gguf->config().toJson()["n_inner"] == whole->config().toJson()["n_inner"]);
+    CHECK(gguf->config().toJson()["layer_norm_epsilon"] == whole->config().toJson()["layer_norm_epsilon"]);
     double allowed = type == StorageType::f32    ? 0
                      : type == StorageType::q4_0 ? 0.2
                      : type == StorageType::q8_0 ? 0.01
@@ -294,7 +295,8 @@ TEST_CASE("models that llama.cpp would compute differently are not exported", "[
                Contains(std::string("llama.cpp's GPT-2 has the tanh GELU; activation_function is ") + other));
   CHECK_FALSE(fileExists(scratch.file("x.gguf")));
   CHECK(exported("gelu_fast") == "(no error)"); // the tanh GELU under another name
-  CHECK(Checkpoint::open(scratch.file("x.gguf"))->config().activation == ActivationFunction::gelu_tanh);
+  CHECK(gpt2::Settings::of(Checkpoint::open(scratch.file("x.gguf"))->config()).activation ==
+        ActivationFunction::gelu_tanh);
 }
 
 TEST_CASE("hostile GGUF files are refused with the reason", "[gguf]") {
@@ -477,6 +479,18 @@ TEST_CASE("what is to be trained begins with gains of 1 and biases of 0", "[init
   CHECK(floats(*trained->find("ln_f.bias")) == std::vector<float>(128, 0.0f));
   CHECK(floats(*trained->find("h.3.mlp.c_fc.bias")) == std::vector<float>(512, 0.0f));
   CHECK(floats(*trained->find("h.3.mlp.c_fc.weight")) == floats(*drawn->find("h.3.mlp.c_fc.weight")));
+}
+
+TEST_CASE("a new model whose head is not tied has the head's matrix", "[init]") {
+  Scratch scratch;
+  ModelDescription config = *presetConfig("tiny");
+  config.tie_word_embeddings = false;
+  REQUIRE(initCheckpoint(config, 1, scratch.file("m"), std::nullopt, "untied"));
+  auto checkpoint = Checkpoint::open(scratch.file("m"));
+  REQUIRE(message(checkpoint) == "(no error)");
+  CHECK_FALSE(checkpoint->config().tie_word_embeddings);
+  CHECK(checkpoint->specs().back().role == TensorRole::head);
+  CHECK(checkpoint->find("lm_head.weight")->shape == std::vector<int64_t>{257, 128});
 }
 
 TEST_CASE("a vocabulary larger than the embedding is refused", "[checkpoint]") {

@@ -16,8 +16,8 @@ TokenizerParts bytes() {
   return (*tokenizer)->parts();
 }
 
-Gpt2Config configOf(const TokenizerParts &parts) {
-  Gpt2Config config = *presetConfig("tiny");
+ModelDescription configOf(const TokenizerParts &parts) {
+  ModelDescription config = *presetConfig("tiny");
   config.vocab_size = Tokenizer::fromParts(parts)->idLimit();
   return config;
 }
@@ -110,7 +110,7 @@ TEST_CASE("end tokens and settings of generation that GGUF cannot hold are told"
   TokenizerParts parts = bytes();
   const std::optional<Tokenizer> tokenizer = *Tokenizer::fromParts(parts);
   using Lines = std::vector<std::string>;
-  Gpt2Config config = configOf(parts);
+  ModelDescription config = configOf(parts);
   config.eos_token_ids = {256};
   CHECK(lostInGguf(config, tokenizer) == Lines{});
   config.generation.eos_token_ids = {10, 256, 13};

@@ -188,7 +188,7 @@ class Inspect(TestCase):
 
     def test_artifact(self):
         report = self.succeeds("inspect", golden("tiny"), "--verify", "--weights", "--commands", "--json").json
-        self.assertEqual((report["kind"], report["model"], report["verified"]), ("artifact", "gpt2", True))
+        self.assertEqual((report["kind"], report["model"], report["verified"]), ("artifact", "language-model", True))
         self.assertEqual({p["target"] for p in report["programs"]}, {"cpu", "reference"})
         self.assertEqual(report["bytes"], golden("tiny").stat().st_size)
         cpu = next(p for p in report["programs"] if p["target"] == "cpu")

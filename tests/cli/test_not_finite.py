@@ -51,7 +51,7 @@ def compiled(model, *options):
 
 
 FINITE = "expected a finite number"
-FIRST = "the first such number is in the output of block h.0, at position 0 (token "
+FIRST = "the first such number is in the output of block 0, at position 0 (token "
 
 
 class LanguageModels(TestCase):
@@ -74,7 +74,7 @@ class LanguageModels(TestCase):
 
     def test_the_position_is_named(self):
         model = compiled(overflowing_at(5))
-        says = [FINITE, "in the output of block h.0, at position 5"]
+        says = [FINITE, "in the output of block 0, at position 5"]
         self.succeeds("logits", model, "--ids", "1,2,3,4,5")
         self.fails("logits", model, "--ids", "1,2,3,4,5,6", says=says)
         self.fails("logits", model, "--ids", "1,2,3,4,5,6,7", "--all", says=[*says, "behind 6 tokens"])
@@ -91,14 +91,14 @@ class LanguageModels(TestCase):
                     done = linnet("run", out, "--ids", "1,2,3", "-n", "8", "--ignore-eos", *options)
                     self.assertEqual(done.code, 1, done.err)
                     self.assertIn("the model's logit behind", done.err)
-                    self.assertIn("in the output of block h.0, at position 5", done.err)
+                    self.assertIn("in the output of block 0, at position 5", done.err)
                     self.fails("run", out, "--ids", "1,2,3", "-n", "8", "--ignore-eos", *options, "--json", says=FINITE)
 
 
 class Cache(TestCase):
     def test_keys_beyond_f16(self):
         ids = ("--ids", "71,72,73")
-        says = [FINITE, "block h.0, at position 0", "beyond 65504", "the f16 KV cache: compile with --kv-cache bf16 or --kv-cache f32"]
+        says = [FINITE, "block 0, at position 0", "beyond 65504", "the f16 KV cache: compile with --kv-cache bf16 or --kv-cache f32"]
         for options, fine in (((), True), (("--dtype", "bf16"), False), (("--dtype", "int8"), False),
                               (("--dtype", "bf16", "--kv-cache", "bf16"), True), (("--dtype", "int8", "--kv-cache", "f32"), True)):
             with self.subTest(options=options):

@@ -1,6 +1,6 @@
 // GPT-2 through the whole path, against what PyTorch computed.
 #include "backends/cpu/isa.h"
-#include "frontend/gpt2/builder.h"
+#include "frontend/model/graph.h"
 #include "tests/catch.h"
 #include "tests/cpu/compiled_module.h"
 #include "tests/reference/fixtures.h"
@@ -22,7 +22,7 @@ struct Golden {
     const std::string directory = linnet::testing::golden(name);
     checkpoint = *Checkpoint::open(directory);
     expected = *SafetensorsFile::open(directory + "/expected.safetensors");
-    module = buildGpt2(context, checkpoint.config(), {.max_batch = 4, .entries = {}});
+    module = buildGraph(context, checkpoint.config(), {.max_batch = 4, .entries = {}});
     auto made = CompiledModule::compile(*module, linnet::testing::weightsOf(checkpoint), options);
     if (!made) FAIL(made.error().message);
     compiled = *made;

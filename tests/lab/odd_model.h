@@ -1,6 +1,6 @@
 // The golden model of odd sizes, or another one, as the laboratory's tests run it.
 #pragma once
-#include "frontend/gpt2/builder.h"
+#include "frontend/model/graph.h"
 #include "ir/Linnet.h"
 #include "passes/Passes.h"
 #include "tests/reference/fixtures.h"
@@ -21,7 +21,7 @@ struct OddModel {
   }
   /// All default entries, or these.
   mlir::OwningOpRef<mlir::ModuleOp> graph(std::vector<EntrySpec> entries = {}, int64_t max_batch = 2) {
-    return buildGpt2(context, checkpoint.config(), {.max_batch = max_batch, .entries = std::move(entries)});
+    return buildGraph(context, checkpoint.config(), {.max_batch = max_batch, .entries = std::move(entries)});
   }
 
   mlir::MLIRContext context;

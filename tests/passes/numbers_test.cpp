@@ -1,5 +1,5 @@
 // No pass changes the numbers: the interpreter runs each graph before and after, on drawn inputs and states.
-#include "frontend/gpt2/builder.h"
+#include "frontend/model/graph.h"
 #include "passes/Passes.h"
 #include "passes/Plan.h"
 #include "tests/catch.h"
@@ -108,8 +108,8 @@ struct Golden {
   }
   /// Two sequences of three tokens behind a few that the cache holds.
   Subject subject(const std::string &entry) {
-    const Gpt2Config &config = checkpoint.config();
-    Subject made{buildGpt2(context, config, {.max_batch = 2}), weights, entry, {}, {}};
+    const ModelDescription &config = checkpoint.config();
+    Subject made{buildGraph(context, config, {.max_batch = 2}), weights, entry, {}, {}};
     std::mt19937_64 random(7);
     std::vector<int32_t> ids;
     for (int i = 0; i < 6; ++i) ids.push_back(static_cast<int32_t>(random() % config.vocab_size));

@@ -1,5 +1,5 @@
 // GPT-2 as we build it, run by the interpreter, against what PyTorch computed (tests/golden).
-#include "frontend/gpt2/builder.h"
+#include "frontend/model/graph.h"
 #include "tests/catch.h"
 #include "tests/reference/fixtures.h"
 
@@ -20,7 +20,7 @@ struct Golden {
     std::string directory = linnet::testing::golden(name);
     checkpoint = *Checkpoint::open(directory);
     expected = *SafetensorsFile::open(directory + "/expected.safetensors");
-    module = buildGpt2(context, checkpoint.config(), {.max_batch = 4, .max_context = 0, .entries = {}});
+    module = buildGraph(context, checkpoint.config(), {.max_batch = 4, .max_context = 0, .entries = {}});
     REQUIRE(mlir::succeeded(mlir::verify(*module)));
   }
   Tensor want(const std::string &name) const {

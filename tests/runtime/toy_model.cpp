@@ -1,4 +1,5 @@
 // A language model or classifier as an artifact, and the device that plays it.
+#include "runtime/format.h"
 #include "runtime/run_check.h"
 #include "runtime/sampler.h"
 #include "support/error.h"
@@ -111,7 +112,7 @@ void writeToyModel(const std::string &path, const ToyModel &toy) {
   REQUIRE(writer.ok());
   fb::MetadataT metadata;
   metadata.producer = "linnet test";
-  metadata.kind = "gpt2";
+  metadata.kind = toy.labels.empty() ? format::kLanguageModel : format::kClassifier;
   Json config = {{"vocab_size", toy.vocab},    {"n_embd", toy.n_embd},
                  {"n_layer", toy.n_layer},     {"n_head", 1},
                  {"n_positions", toy.context}, {"eos_token_id", toy.eos}};

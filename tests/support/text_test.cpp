@@ -47,8 +47,8 @@ TEST_CASE("a missing model that is named as on the hub hints at pull") {
   }
   CHECK(pullHint("openai-community/gpt2") ==
         "; 'linnet pull openai-community/gpt2' downloads a model of the hub");
-  CHECK(pullHint("gpt2-xl") == "; 'linnet pull openai-community/gpt2-xl' downloads a model of the hub");
-  CHECK(pullHint("distilgpt2") == "; 'linnet pull distilbert/distilgpt2' downloads a model of the hub");
+  CHECK(pullHint("distilgpt2", "distilbert/distilgpt2") ==
+        "; 'linnet pull distilbert/distilgpt2' downloads a model of the hub");
   for (const char *file : {"out/m.linnet", "out/m.gguf", "out/graph.mlir", "model", "nowhere"})
     CHECK(pullHint(file).empty());
 }

@@ -17,16 +17,17 @@ using namespace linnet::training;
 namespace {
 
 std::vector<ParameterInfo> model() {
-  std::vector<ParameterInfo> all = {{"wte.weight", {9, 4}}, {"wpe.weight", {8, 4}}};
+  using enum TensorRole;
+  std::vector<ParameterInfo> all = {{"wte.weight", {9, 4}, embedding}, {"wpe.weight", {8, 4}, positions}};
   for (int i = 0; i < 12; ++i) {
     std::string h = "h." + std::to_string(i) + ".";
-    all.push_back({h + "ln_1.weight", {4}});
-    all.push_back({h + "attn.c_attn.weight", {4, 12}});
-    all.push_back({h + "attn.c_attn.bias", {12}});
+    all.push_back({h + "ln_1.weight", {4}, norm, i});
+    all.push_back({h + "attn.c_attn.weight", {4, 12}, weight, i});
+    all.push_back({h + "attn.c_attn.bias", {12}, weight, i});
   }
-  all.push_back({"ln_f.weight", {4}});
-  all.push_back({"ln_f.bias", {4}});
-  all.push_back({"score.weight", {2, 4}});
+  all.push_back({"ln_f.weight", {4}, norm});
+  all.push_back({"ln_f.bias", {4}, norm});
+  all.push_back({"score.weight", {2, 4}, classifier});
   return all;
 }
 
@@ -84,12 +85,18 @@ TEST_CASE("patterns choose parameters") {
 }
 
 TEST_CASE("layers learn slower the deeper they lie, and only matrices decay") {
-  CHECK(layerwiseScale("score.weight", 12, 0.9) == 1);
-  CHECK(layerwiseScale("ln_f.bias", 12, 0.9) == 1);
-  CHECK(layerwiseScale("h.11.ln_1.weight", 12, 0.9) == Approx(0.9));
-  CHECK(layerwiseScale("h.0.ln_1.weight", 12, 0.9) == Approx(std::pow(0.9, 12)));
-  CHECK(layerwiseScale("wte.weight", 12, 0.9) == Approx(std::pow(0.9, 13)));
-  CHECK(layerwiseScale("wte.weight", 12, 1) == 1);
+  const auto scale = [](const char *name, double decay) {
+    const std::vector<ParameterInfo> all = model();
+    auto found = std::find_if(all.begin(), all.end(), [&](const ParameterInfo &p) { return p.name == name; });
+    REQUIRE(found != all.end());
+    return layerwiseScale(*found, 12, decay);
+  };
+  CHECK(scale("score.weight", 0.9) == 1);
+  CHECK(scale("ln_f.bias", 0.9) == 1);
+  CHECK(scale("h.11.ln_1.weight", 0.9) == Approx(0.9));
+  CHECK(scale("h.0.ln_1.weight", 0.9) == Approx(std::pow(0.9, 12)));
+  CHECK(scale("wte.weight", 0.9) == Approx(std::pow(0.9, 13)));
+  CHECK(scale("wte.weight", 1) == 1);
   CHECK(decays({"wte.weight", {9, 4}}));
   CHECK(!decays({"ln_f.bias", {4}}));
 }

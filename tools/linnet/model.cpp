@@ -18,10 +18,20 @@
 
 namespace linnet::cli {
 
+/// The compiler library knows the short names of published models.
+static std::string hintOf(const std::string &path) {
+  if (!isHubName(path)) return "";
+  auto api = compiler("linnet pull");
+  return pullHint(path, api ? (*api)->hubNameOf(path) : "");
+}
+
 Result<FileKind> kindOf(const std::string &path) {
   struct stat st;
   if (path.empty()) return Error{"expected a model, found an empty name"};
-  if (stat(path.c_str(), &st) != 0) return errorf("{}: {}{}", path, std::strerror(errno), pullHint(path));
+  if (stat(path.c_str(), &st) != 0) {
+    const std::string why = std::strerror(errno);
+    return errorf("{}: {}{}", path, why, hintOf(path));
+  }
   if (S_ISDIR(st.st_mode)) return FileKind::Checkpoint;
   if (path.ends_with(".mlir")) return FileKind::Graph;
   LINNET_ASSIGN(MappedFile file, MappedFile::open(path));
@@ -84,7 +94,7 @@ static Result<void> requireKind(const std::string &path, const Model &model, con
                   "classify {} --text TEXT'",
                   path, command, labels.size(), listed(labels), path);
   if (kind == ModelKind::Classifier && labels.empty())
-    return errorf("{}: {} expected a classifier (GPT2ForSequenceClassification, as linnet finetune --task "
+    return errorf("{}: {} expected a classifier (as linnet finetune --task "
                   "classify writes it), found a language model: type 'linnet run {} --prompt TEXT'",
                   path, command, path);
   return {};

@@ -1,6 +1,6 @@
 // A language model or a classifier out of an artifact file.
 //
-//   auto model = linnet::Model::load("gpt2.linnet");          // Result<Model>
+//   auto model = linnet::Model::load("model.linnet");          // Result<Model>
 //   if (!model) return fail(model.error().message);
 //   auto session = linnet::Session::open(*model);             // linnet/session.h
 #pragma once
@@ -36,7 +36,6 @@ enum class ProblemType : uint8_t {
 
 /// Numbers of the model that programs need; the whole configuration is configJson().
 struct ModelConfig {
-  std::string kind; ///< "gpt2"
   int64_t n_layer = 0, n_head = 0, n_embd = 0, vocab_size = 0;
   int64_t n_positions = 0;       ///< what the model was made for
   int64_t context = 0;           ///< what the artifact was compiled for: capacity of the cache, in tokens

@@ -1,5 +1,5 @@
 // config.json.
-#include "frontend/checkpoint/config.h"
+#include "frontend/model/description.h"
 #include "support/json.h"
 
 #include <cstdint>
@@ -7,11 +7,11 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   std::string_view text(reinterpret_cast<const char *>(data), size);
-  auto config = linnet::Gpt2Config::parse(text, "f");
+  auto config = linnet::ModelDescription::parse(text, "f");
   if (!config) return 0;
   // What was accepted is written in a form that says the same.
   auto json = config->toJson();
-  auto again = linnet::Gpt2Config::parse(json.dump(), "again");
+  auto again = linnet::ModelDescription::parse(json.dump(), "again");
   if (!again || again->toJson() != json) abort();
   return 0;
 }

@@ -1,4 +1,4 @@
-// A .gguf file: its structure, and then as a GPT-2 model with its tokenizer.
+// A .gguf file: its structure, and then as a model with its tokenizer.
 #include "frontend/checkpoint/gguf.h"
 #include "frontend/checkpoint/gguf_model.h"
 #include "tests/fuzz/checkpoint/use.h"
@@ -9,8 +9,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (!file) return 0;
   for (linnet::TensorView tensor : file->tensors()) {
     fuzz::readAll(tensor);
-    std::string canonical = linnet::canonicalFromGguf(tensor.name);
-    if (!canonical.empty() && linnet::ggufFromCanonical(canonical) != tensor.name) abort();
     if (tensor.shape.size() != 2 || tensor.elements() > 100'000) continue;
     std::swap(tensor.shape[0], tensor.shape[1]);
     tensor.transposed = true;

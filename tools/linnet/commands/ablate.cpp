@@ -106,9 +106,8 @@ private:
 
   /// Before anything is compiled.
   Result<void> choosePositions() {
-    LINNET_ASSIGN(Json json, parseJson(checkpoint.config, options.compile.input));
     ModelConfig config;
-    config.n_positions = config.context = json.value("n_positions", int64_t(0));
+    config.n_positions = config.context = checkpoint.positions;
     config.max_batch = 1;
     measure::fitDefaults(config.context, options.measured.prompt, static_cast<bool>(*options.of_prompt),
                          options.measured.generated, static_cast<bool>(*options.of_generated));

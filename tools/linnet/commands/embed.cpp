@@ -137,9 +137,7 @@ void addEmbed(CLI::App &app, Action &action) {
       ->check(CLI::IsMember({"last", "mean", "first"}).description(""))
       ->type_name("HOW")
       ->capture_default_str();
-  command
-      ->add_option("--layer", options->layer,
-                   "0: embeddings, i: after block i, -1: after the last layer norm")
+  command->add_option("--layer", options->layer, "0: embeddings, i: after block i, -1: after the last norm")
       ->check(CLI::Range(int64_t(-1), int64_t(1) << 20).description(""))
       ->type_name("N")
       ->capture_default_str();

@@ -82,13 +82,13 @@ void addFinetune(CLI::App &app, Action &action) {
       ->check(CLI::IsMember({"gelu", "gelu_new", "quick_gelu", "relu", "silu"}).description(""))
       ->type_name("NAME");
   command->add_flag("--new-head", run.new_head, "replace the head of a model that is a classifier");
-  command->add_option("--train", run.patterns, "partial: parameters by pattern, 'h.{10,11}.*,ln_f.*'")
+  command->add_option("--train", run.patterns, "partial: parameters by pattern, '*.{10,11}.*,*.bias'")
       ->type_name("PATTERNS");
-  command->add_option("--last-layers", run.last_layers, "partial: the last N blocks and ln_f")
+  command->add_option("--last-layers", run.last_layers, "partial: the last N blocks and the last norm")
       ->check(CLI::Range(int64_t(1), int64_t(1) << 20).description(""))
       ->type_name("N");
   command->add_flag("--biases", run.biases, "partial: biases only");
-  command->add_flag("--norms", run.norms, "partial: layer norms only");
+  command->add_flag("--norms", run.norms, "partial: norms only");
   command->add_option("--layer-decay", run.layer_decay, "each layer learns so much slower than the one above")
       ->check(numberIn(0.01, 1.0))
       ->type_name("X")

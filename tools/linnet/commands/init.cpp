@@ -2,6 +2,7 @@
 #include "arguments.h"
 #include "compiler.h"
 #include "output.h"
+#include "preset_option.h"
 #include "support/json.h"
 
 #include <memory>
@@ -42,13 +43,7 @@ void addInit(CLI::App &app, Action &action) {
   CLI::App *command = app.add_subcommand("init", "make an untrained checkpoint of a known shape");
   command->group("Models");
   command->add_option("DIR", options->init.directory, "directory to make")->required()->type_name("");
-  command
-      ->add_option("--preset", options->init.preset,
-                   "gpt2, gpt2-medium, gpt2-large, gpt2-xl, distilgpt2, tiny or stories")
-      ->required()
-      ->check(CLI::IsMember({"gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl", "distilgpt2", "tiny", "stories"})
-                  .description(""))
-      ->type_name("NAME");
+  addPreset(*command, options->init.preset)->required();
   command->add_option("--seed", options->init.seed, "same seed, same bytes")
       ->check(isSeed())
       ->type_name("N")

@@ -44,7 +44,7 @@ void addPull(CLI::App &app, Action &action) {
   command->footer(
       "\nPrints the directory that holds the model. HF_ENDPOINT, HF_TOKEN, HF_HOME and HF_HUB_OFFLINE are\n"
       "honoured; a download that broke off goes on where it stopped.\n" +
-      example("  linnet pull openai-community/gpt2 gpt2"));
+      example("  linnet pull OWNER/NAME model"));
   command->callback([options, &action] { action = [options] { return execute(*options); }; });
 }
 

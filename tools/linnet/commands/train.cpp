@@ -1,4 +1,5 @@
 // linnet train: a language model from random weights.
+#include "preset_option.h"
 #include "training_options.h"
 
 #include <memory>
@@ -35,9 +36,7 @@ void addTrain(CLI::App &app, Action &action) {
                    "directory of a tokenizer, as linnet tokenizer train writes it")
       ->required()
       ->type_name("DIR");
-  command->add_option("--preset", options->init.preset, "shape: stories, tiny, distilgpt2, gpt2, ...")
-      ->type_name("NAME")
-      ->capture_default_str();
+  addPreset(*command, options->init.preset)->capture_default_str();
   command->add_option("--config", options->init.config, "a config.json instead")->type_name("FILE");
   options->add(*command);
   command->footer(example(

@@ -1,5 +1,4 @@
-#include "frontend/checkpoint/config_keys.h"
-#include "frontend/checkpoint/config.h"
+#include "frontend/model/config_keys.h"
 #include "support/error.h"
 #include "support/json.h"
 
@@ -11,19 +10,16 @@ namespace {
 
 using Names = std::set<std::string, std::less<>>;
 
-// Keys of transformers' GPT2Config that change nothing at inference, or that Gpt2Config reads by other means.
+// Keys of transformers' PretrainedConfig that change nothing at inference, or that ModelDescription reads.
 // Keys that start with _ are transformers' private bookkeeping (_name_or_path, _num_labels).
 const Names kHarmless = {
-    "architectures", "attn_implementation", "attn_pdrop", "bos_token_id", "chunk_size_feed_forward", "dtype",
-    "embd_pdrop", "eos_token_id", "finetuning_task", "gradient_checkpointing", "id2label",
-    "initializer_range", "keys_to_ignore_at_inference", "label2id", "model_type", "n_ctx", "n_special",
-    "unk_token_id", "is_decoder", "is_composition", "xla_device", "loss_type", "output_attentions",
-    "output_hidden_states", "output_past", "pad_token_id", "predict_special_tokens", "problem_type",
-    "reorder_and_upcast_attn", "resid_pdrop", "return_dict", "sep_token_id", "cls_token_id", "mask_token_id",
-    "summary_activation", "summary_first_dropout", "summary_proj_to_labels", "summary_type",
-    "summary_use_proj", "task_specific_params", "tokenizer_class", "torch_dtype", "torchscript",
-    "transformers_version", "use_cache", "vocab_file", "num_labels", "return_dict_in_generate",
-    "generation_config",
+    "architectures", "attn_implementation", "bos_token_id", "chunk_size_feed_forward", "dtype",
+    "eos_token_id", "finetuning_task", "gradient_checkpointing", "id2label", "initializer_range",
+    "keys_to_ignore_at_inference", "label2id", "model_type", "unk_token_id", "is_decoder", "is_composition",
+    "xla_device", "loss_type", "output_attentions", "output_hidden_states", "output_past", "pad_token_id",
+    "problem_type", "return_dict", "sep_token_id", "cls_token_id", "mask_token_id", "task_specific_params",
+    "tie_word_embeddings", "tokenizer_class", "torch_dtype", "torchscript", "transformers_version",
+    "use_cache", "vocab_file", "num_labels", "return_dict_in_generate", "generation_config",
     // generation settings of old files: see generation_settings.h
     "max_length", "min_length", "do_sample", "early_stopping", "num_beams", "num_beam_groups",
     "diversity_penalty", "temperature", "top_k", "top_p", "typical_p", "repetition_penalty", "length_penalty",
@@ -31,18 +27,6 @@ const Names kHarmless = {
     "output_scores", "forced_bos_token_id", "forced_eos_token_id", "remove_invalid_values",
     "exponential_decay_length_penalty", "suppress_tokens", "begin_suppress_tokens", "prefix",
     "decoder_start_token_id", "tf_legacy_loss", "use_bfloat16", "max_new_tokens", "min_new_tokens"};
-
-const Names kRead = {"n_layer",
-                     "n_head",
-                     "n_embd",
-                     "n_inner",
-                     "n_positions",
-                     "vocab_size",
-                     "activation_function",
-                     "layer_norm_epsilon",
-                     "scale_attn_weights",
-                     "scale_attn_by_inverse_layer_idx",
-                     "tie_word_embeddings"};
 
 // What people and tools add about the model, of any type. These change no numbers, and are listed as ignored.
 const Names kNotes = {
@@ -52,15 +36,11 @@ const Names kNotes = {
     "metrics",       "model_name",       "pipeline_tag", "seed",       "tags",         "trust_remote_code",
     "unsloth_fixed", "unsloth_version",  "url",          "version"};
 
-// Keys that change the numbers when set to anything but this value.
-const std::map<std::string, Json, std::less<>> kOnlyValue = {{"add_cross_attention", false},
-                                                             {"is_encoder_decoder", false},
-                                                             {"pruned_heads", Json::object()},
-                                                             {"quantization_config", nullptr},
-                                                             {"cross_attention_hidden_size", nullptr},
-                                                             {"tie_encoder_decoder", false},
-                                                             {"rope_scaling", nullptr},
-                                                             {"position_embedding_type", "absolute"}};
+// Keys that change the numbers in every family when set to anything but this value.
+const std::map<std::string, Json, std::less<>> kOnlyValue = {
+    {"add_cross_attention", false},           {"is_encoder_decoder", false},
+    {"pruned_heads", Json::object()},         {"quantization_config", nullptr},
+    {"cross_attention_hidden_size", nullptr}, {"tie_encoder_decoder", false}};
 
 /// A setting that is off: whatever it would switch on, it does not.
 bool isOff(const Json &value) {
@@ -80,10 +60,10 @@ Json settingValue(const std::string &text) {
   return Json::parse(Json(text).dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
-/// GPT-2 reads activation_function; other families call it so. The same function says nothing new.
-bool repeatsActivation(const Json &config, const Json &value) {
-  auto found = config.find("activation_function");
-  const Json known = found == config.end() ? Json("gelu_new") : *found;
+/// Whether the value says nothing new: the same value, or, of an activation, a name of the same function.
+bool repeats(const Json &config, const ConfigKeys::Alias &alias, const Json &value) {
+  auto found = config.find(alias.key);
+  const Json &known = found == config.end() ? alias.usual : *found;
   if (value.is_null() || value == known) return true;
   if (!value.is_string() || !known.is_string()) return false;
   auto function = activationNamed(value.get<std::string>());
@@ -109,20 +89,25 @@ Result<std::vector<std::string>> applySettings(Json &config, const ConfigSetting
   return changes;
 }
 
-Result<std::vector<std::string>> checkKeys(const Json &config, const std::string &where) {
+Result<std::vector<std::string>> checkKeys(const Json &config, const std::string &where,
+                                           const ConfigKeys &family) {
   std::vector<std::string> ignored;
   for (auto &[key, value] : config.items()) {
-    if (kHarmless.count(key) || kRead.count(key) || key.starts_with("_")) continue;
-    if (auto only = kOnlyValue.find(key); only != kOnlyValue.end()) {
-      if (value != only->second && !value.is_null() && !(value.is_object() && value.empty()))
-        return errorf("{}: {} = {} is not supported (only {})", where, key, shown(value),
-                      only->second.dump());
-    } else if (kNotes.count(key) || (key == "hidden_act" ? repeatsActivation(config, value) : isOff(value))) {
+    if (family.read.count(key) || family.harmless.count(key)) continue;
+    if (kHarmless.count(key) || key.starts_with("_")) continue;
+    auto only = kOnlyValue.find(key), own = family.only_value.find(key);
+    auto alias = family.aliases.find(key);
+    if (only != kOnlyValue.end() || own != family.only_value.end()) {
+      const Json &expected = own != family.only_value.end() ? own->second : only->second;
+      if (value != expected && !value.is_null() && !(value.is_object() && value.empty()))
+        return errorf("{}: {} = {} is not supported (only {})", where, key, shown(value), expected.dump());
+    } else if (kNotes.count(key) ||
+               (alias != family.aliases.end() ? repeats(config, alias->second, value) : isOff(value))) {
       ignored.push_back(key);
     } else {
-      return errorf("{}: \"{}\" = {} is not a setting of GPT-2 that Linnet knows; it may change the numbers "
+      return errorf("{}: \"{}\" = {} is not a setting of {} that Linnet knows; it may change the numbers "
                     "('linnet compile --set {}=null' compiles without it)",
-                    where, key, shown(value), key);
+                    where, key, shown(value), family.title, key);
     }
   }
   return ignored;

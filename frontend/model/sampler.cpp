@@ -1,4 +1,4 @@
-#include "frontend/gpt2/sampler.h"
+#include "frontend/model/sampler.h"
 #include "ir/Linnet.h"
 #include "ir/Shapes.h"
 

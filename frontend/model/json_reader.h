@@ -58,10 +58,12 @@ public:
         errorf("{}: {} is expected to be {}, found {}", where, key, expected, json[key].dump().substr(0, 60));
   }
   const std::optional<Error> &error() const { return failure; }
+  /// The name of the file, which starts errors.
+  const std::string &file() const { return where; }
 
 private:
   static constexpr const char *kIds = "a token id or a list of token ids";
-  /// What transformers writes for GPT-2 if nobody named a token.
+  /// What transformers writes for GPT-2 if no token was named, whatever the vocabulary.
   static constexpr int64_t kUnnamedId = 50256;
 
   const Json *get(const char *key) const {

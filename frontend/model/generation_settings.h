@@ -25,7 +25,7 @@ struct GenerationSettings {
   /// The file's content. `where` starts errors.
   static Result<GenerationSettings> ofFile(std::string_view text, const std::string &where,
                                            int64_t vocab_size);
-  /// The keys in config.json; the end tokens there are Gpt2Config::eos_token_ids.
+  /// The keys in config.json; the end tokens there are ModelDescription::eos_token_ids.
   static Result<GenerationSettings> ofConfig(const Json &json, const std::string &where, int64_t vocab_size);
   /// The fields above in transformers' names, without `ignored`. Empty object: nothing is named.
   Json toJson() const;

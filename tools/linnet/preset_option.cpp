@@ -1,0 +1,34 @@
+#include "preset_option.h"
+#include "compiler.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace linnet::cli {
+namespace {
+
+/// Empty without the compiler library: the command itself says that it lacks it.
+std::vector<std::string> presets() {
+  auto api = compiler("--preset");
+  return api ? (*api)->presets() : std::vector<std::string>();
+}
+
+std::string check(const std::string &name) {
+  const std::vector<std::string> names = presets();
+  if (names.empty() || std::find(names.begin(), names.end(), name) != names.end()) return "";
+  return fmt::format("expected one of {}, found '{}'", fmt::join(names, ","), name);
+}
+
+} // namespace
+
+CLI::Option *addPreset(CLI::App &command, std::string &preset) {
+  command.footer([] {
+    const std::vector<std::string> names = presets();
+    return names.empty() ? std::string() : fmt::format("\nPresets: {}", fmt::join(names, ", "));
+  });
+  return command.add_option("--preset", preset, "shape of the model: one of the presets below")
+      ->check(CLI::Validator(check, ""))
+      ->type_name("NAME");
+}
+
+} // namespace linnet::cli
