@@ -86,7 +86,8 @@ public:
     json["n_head"] = model.n_head;
     json["n_embd"] = model.n_embd;
     json["n_inner"] = settings.n_inner;
-    json["n_positions"] = json["n_ctx"] = model.n_positions;
+    json["n_positions"] = model.n_positions;
+    json["n_ctx"] = model.n_positions;
     json["vocab_size"] = model.vocab_size;
     json["activation_function"] = settings.activation_function;
     json["layer_norm_epsilon"] = settings.layer_norm_epsilon;
