@@ -18,7 +18,7 @@
 #include "linnet/version.h"
 #include "passes/Plan.h"
 #include "passes/Target.h"
-#include "runtime/artifact_writer.h"
+#include "runtime/artifact/writer.h"
 #include "support/error.h"
 #include "support/file.h"
 

@@ -1,7 +1,7 @@
 #include "runtime/vulkan/vulkan_device.h"
-#include "runtime/vulkan/abandoned.h"
-#include "runtime/vulkan/executable.h"
-#include "runtime/vulkan/plan.h"
+#include "runtime/vulkan/execute/abandoned.h"
+#include "runtime/vulkan/execute/executable.h"
+#include "runtime/vulkan/execute/plan.h"
 #include "support/error.h"
 
 namespace linnet::vulkan {

@@ -1,5 +1,5 @@
 // What an artifact says of shaders and dispatches is checked when it is read.
-#include "runtime/artifact.h"
+#include "runtime/artifact/artifact.h"
 #include "support/error.h"
 #include "tests/catch.h"
 #include "tests/runtime/gpu_artifact.h"

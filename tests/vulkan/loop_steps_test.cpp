@@ -1,6 +1,6 @@
 // Drivers that end an invocation's loops after so many steps (llvmpipe: 65,535 of all loops together) do so
 // without a word: which ones do is known, and what would take more is refused.
-#include "runtime/vulkan/executable.h"
+#include "runtime/vulkan/execute/executable.h"
 #include "runtime/vulkan/vulkan_device.h"
 #include "support/error.h"
 #include "tests/catch.h"

@@ -1,9 +1,9 @@
 // Variants that answer wrongly, do not compile, hang, lose the device or crash the process, made so on
-// purpose (runtime/vulkan/fault.h): each is put aside, the poorer choice gives the right numbers, and the
-// next start tries nothing. The validation layers say nothing.
-#include "runtime/vulkan/abandoned.h"
-#include "runtime/vulkan/device_file.h"
-#include "runtime/vulkan/executable.h"
+// purpose (runtime/vulkan/device/fault.h): each is put aside, the poorer choice gives the right numbers, and
+// the next start tries nothing. The validation layers say nothing.
+#include "runtime/vulkan/device/device_file.h"
+#include "runtime/vulkan/execute/abandoned.h"
+#include "runtime/vulkan/execute/executable.h"
 #include "runtime/vulkan/vulkan_device.h"
 #include "tests/vulkan/variants.h"
 

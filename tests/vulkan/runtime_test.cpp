@@ -1,6 +1,6 @@
 // The device "vulkan" on whatever driver the loader finds, with the validation layers on, and the plans that
 // need no device.
-#include "runtime/vulkan/executable.h"
+#include "runtime/vulkan/execute/executable.h"
 #include "runtime/vulkan/vulkan_device.h"
 #include "support/error.h"
 #include "support/file.h"

@@ -1,10 +1,10 @@
 #include "tests/vulkan/simulated_device.h"
 
-#include "runtime/artifact.h"
+#include "runtime/artifact/artifact.h"
 #include "runtime/run_check.h"
-#include "runtime/vulkan/answer.h"
+#include "runtime/vulkan/execute/plan.h"
 #include "runtime/vulkan/host/workgroup.h"
-#include "runtime/vulkan/plan.h"
+#include "runtime/vulkan/trial/answer.h"
 #include "support/error.h"
 
 #include <algorithm>

@@ -3,8 +3,8 @@
 // first, and compares what they give; what no device need bear (see Watch) is an error.
 #pragma once
 #include "runtime/device.h"
+#include "runtime/vulkan/device/inventory.h"
 #include "runtime/vulkan/host/watch.h"
-#include "runtime/vulkan/inventory.h"
 
 #include <functional>
 #include <string_view>

@@ -1,8 +1,8 @@
 // What trials of variants are made of, without a device: verdicts, marks, answers beside each other, sizes.
-#include "runtime/vulkan/answer.h"
-#include "runtime/vulkan/device_file.h"
-#include "runtime/vulkan/trial_plan.h"
-#include "runtime/vulkan/verdicts.h"
+#include "runtime/vulkan/device/device_file.h"
+#include "runtime/vulkan/trial/answer.h"
+#include "runtime/vulkan/trial/plan.h"
+#include "runtime/vulkan/trial/verdicts.h"
 #include "tests/vulkan/variants.h"
 
 #include <cstdlib>

@@ -1,6 +1,6 @@
 // An artifact whose dispatches have several variants, and a process that dies of trying them.
 #pragma once
-#include "runtime/vulkan/trial_lock.h"
+#include "runtime/vulkan/trial/lock.h"
 #include "tests/vulkan/toy_artifact.h"
 
 #include <sys/wait.h>

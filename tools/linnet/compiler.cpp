@@ -1,5 +1,5 @@
 #include "compiler.h"
-#include "runtime/artifact.h"
+#include "runtime/artifact/artifact.h"
 #include "signals.h"
 #include "support/error.h"
 #include "support/file.h"

@@ -1,6 +1,6 @@
 #include "runtime/vulkan/host/host_answer.h"
 #include "runtime/vulkan/host/workgroup.h"
-#include "runtime/vulkan/trial_operands.h"
+#include "runtime/vulkan/trial/operands.h"
 #include "support/error.h"
 
 #include <algorithm>

@@ -1,7 +1,7 @@
 // What a dispatch gives, worked out by the host from the shaders' words: an answer that does not come from
 // the device, for whatever operands a trial has.
 #pragma once
-#include "runtime/vulkan/trial.h"
+#include "runtime/vulkan/trial/trial.h"
 
 namespace linnet::vulkan {
 
