@@ -6,6 +6,7 @@
 #include "compiler/emit.h"
 #include "compiler/graph_file.h"
 #include "compiler/input.h"
+#include "compiler/known_answers.h"
 #include "compiler/pipeline.h"
 #include "compiler/provenance.h"
 #include "compiler/reproducer.h"
@@ -215,9 +216,17 @@ private:
     auto lowered = timed("lower to " + target.name,
                          [&] { return lowerTo(target, *module, *input.weights, sink, listener()); });
     if (!lowered) return lowered.error();
+    if (!lowered->shaders.empty())
+      LINNET_TRY(timed("compute known answers", [&] { return answerTrials(*lowered, writer); }));
     if (dump) dump->writeKernels(*lowered);
     addReport(*module, *lowered);
     metadata.programs.push_back(std::make_unique<fb::ProgramT>(std::move(*lowered)));
+    return {};
+  }
+
+  static Result<void> answerTrials(fb::ProgramT &program, ArtifactWriter &writer) {
+    LINNET_ASSIGN(const MappedFile file, writer.blobs());
+    addKnownAnswers(program, file.bytes());
     return {};
   }
 

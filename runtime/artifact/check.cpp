@@ -84,6 +84,13 @@ Result<void> ProgramCheck::check() {
     if (!names.insert(e->name()->string_view()).second) return wrong("there are two of that name");
     LINNET_TRY(checkEntry(*e));
   }
+  where = prefix;
+  for (uint32_t i = 0; program.known_answers() && i < program.known_answers()->size(); ++i) {
+    const fb::KnownAnswer &known = *program.known_answers()->Get(i);
+    if (!aligned(*known.symbols())) return wrong("known answer {}: its sizes are not aligned", i);
+    if (auto good = checkKnownAnswer(program, known); !good)
+      return wrong("known answer {}: {}", i, good.error().message);
+  }
   return {};
 }
 

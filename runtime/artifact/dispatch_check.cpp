@@ -227,4 +227,41 @@ Result<void> checkDispatch(const fb::Program &program, const fb::Dispatch &dispa
   return {};
 }
 
+Result<void> checkKnownAnswer(const fb::Program &program, const fb::KnownAnswer &known) {
+  if (known.entry() >= program.entries()->size())
+    return errorf("entry {} of {}", known.entry(), program.entries()->size());
+  const fb::Entry &entry = *program.entries()->Get(known.entry());
+  if (known.command() >= entry.commands()->size())
+    return errorf("command {} of {}", known.command(), entry.commands()->size());
+  const fb::Dispatch *dispatch = entry.commands()->Get(known.command())->body_as_Dispatch();
+  if (!dispatch) return errorf("command {} is no dispatch", known.command());
+  std::vector<uint32_t> choices(known.choices()->begin(), known.choices()->end());
+  choices.push_back(known.choice());
+  for (uint32_t choice : choices)
+    if (choice >= dispatch->choices()->size())
+      return errorf("choice {} of {}", choice, dispatch->choices()->size());
+  if (known.symbols()->size() != entry.bounds()->size())
+    return errorf("{} sizes of {}", known.symbols()->size(), entry.bounds()->size());
+  for (uint32_t i = 0; i < known.symbols()->size(); ++i)
+    if (int64_t size = known.symbols()->Get(i); size < 1 || size > entry.bounds()->Get(i))
+      return errorf("size {} lies outside [1, {}]", size, entry.bounds()->Get(i));
+  const uint32_t steps = dispatch->choices()->Get(known.choice())->steps()->size();
+  if (known.outputs()->size() == 0) return Error{"no words"};
+  for (const fb::KnownWords *output : *known.outputs()) {
+    if (output->arg() >= dispatch->args()->size())
+      return errorf("operand {} of {}", output->arg(), dispatch->args()->size());
+    if (output->step() >= steps) return errorf("step {} of {}", output->step(), steps);
+    const uint64_t words = dispatch->args()->Get(output->arg())->size() / 4;
+    if (output->runs()->size() % 2) return errorf("{} numbers of runs", output->runs()->size());
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < output->runs()->size(); i += 2) {
+      const uint64_t first = output->runs()->Get(i), count = output->runs()->Get(i + 1);
+      if (first + count > words) return errorf("words [{}, +{}) of {}", first, count, words);
+      sum += count;
+    }
+    if (sum != output->words()->size()) return errorf("{} words of {}", output->words()->size(), sum);
+  }
+  return {};
+}
+
 } // namespace linnet

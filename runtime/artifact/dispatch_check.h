@@ -21,4 +21,7 @@ Result<void> checkSpirv(std::span<const std::byte> words);
 Result<void> checkDispatch(const fb::Program &program, const fb::Dispatch &dispatch,
                            std::span<const int64_t> bounds);
 
+/// `program`'s dispatches are known to be sound.
+Result<void> checkKnownAnswer(const fb::Program &program, const fb::KnownAnswer &known);
+
 } // namespace linnet

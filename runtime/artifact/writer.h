@@ -32,6 +32,9 @@ public:
   /// A blob in one piece.
   Result<fb::BlobT> add(std::span<const std::byte> bytes);
 
+  /// The blobs written so far, at their offsets.
+  Result<MappedFile> blobs() { return file.view(); }
+
   /// Checks the metadata as a reader will, writes it and the header, and moves the file into place.
   Result<void> finish(const fb::MetadataT &metadata);
 

@@ -1,4 +1,4 @@
-// Faults of a driver, made on purpose: what tests show that trials catch (trial.h). The variable
+// Faults of a driver, made on purpose: tests show that trials catch them. The variable
 // LINNET_VULKAN_FAULT holds KIND:PART, several with commas: each shader with PART in its name has that fault,
 // wherever it is used.
 #pragma once

@@ -28,14 +28,14 @@ VulkanExecutable::~VulkanExecutable() {
   if (!context->ready()) abandon(context, std::move(touched));
 }
 
-Result<std::unique_ptr<Executable>> VulkanExecutable::load(std::shared_ptr<Context> context,
-                                                           const Artifact &artifact,
-                                                           const fb::Program &program) {
+Result<std::unique_ptr<VulkanExecutable>> VulkanExecutable::load(std::shared_ptr<Context> context,
+                                                                 const Artifact &artifact,
+                                                                 const fb::Program &program) {
   std::unique_ptr<VulkanExecutable> made(new VulkanExecutable(std::move(context), artifact, program));
   auto ready = made->allocate();
   if (ready) ready = made->upload();
   if (!ready) return errorf("{}: {}", artifact.path(), ready.error().message);
-  return std::unique_ptr<Executable>(std::move(made));
+  return made;
 }
 
 // Ports of each entry lie one behind the other from the start of one area: entries do not run at the same
@@ -135,15 +135,19 @@ Result<void> VulkanExecutable::clear() {
   return buffers.zero(states);
 }
 
-Result<bool> VulkanExecutable::qualify(Qualification &qualification) {
-  Workbench bench{context,       artifact,  program,
-                  buffers,       pipelines, [&](int entry, const fb::Ref &ref) { return place(entry, ref); },
-                  touched->trial};
-  LINNET_ASSIGN(bool sound, qualification.run(bench));
-  aside = qualification.aside();
-  tried = qualification.trials();
-  if (sound && tried) LINNET_TRY(clear());
-  return sound;
+Workbench VulkanExecutable::workbench() {
+  return {context,
+          program,
+          buffers,
+          pipelines,
+          [this](int entry, const fb::Ref &ref) { return place(entry, ref); },
+          touched->trial};
+}
+
+Result<void> VulkanExecutable::endTrials(PutAside not_used, uint32_t trials) {
+  aside = std::move(not_used);
+  tried = trials;
+  return tried ? clear() : Result<void>();
 }
 
 Range VulkanExecutable::place(int entry, const fb::Ref &ref) const {
@@ -181,14 +185,15 @@ Result<Recording *> VulkanExecutable::recordingOf(int entry, std::span<const int
   const fb::Entry &e = *program.entries()->Get(static_cast<uint32_t>(entry));
   std::vector<PlannedDispatch> planned;
   std::vector<PipelineKey> keys;
-  Place where = [&](const fb::Ref &ref) { return place(entry, ref); };
+  const PlanContext plan_context = {context->inventory, program,
+                                    [&](const fb::Ref &ref) { return place(entry, ref); }, aside};
   for (uint32_t i = 0; i < e.commands()->size(); ++i) {
     const fb::Command &command = *e.commands()->Get(i);
     if (!serves(command.only_for(), wanted)) {
       planned.emplace_back();
       continue;
     }
-    auto plan = planDispatch(context->inventory, program, *command.body_as_Dispatch(), values, where, aside);
+    auto plan = planDispatch(plan_context, *command.body_as_Dispatch(), values);
     if (!plan)
       return errorf("{}: entry '{}': command {} ({}): {}", artifact.path(), e.name()->string_view(), i,
                     command.op()->string_view(), plan.error().message);

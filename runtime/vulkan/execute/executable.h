@@ -1,7 +1,7 @@
 // A program on a Vulkan device.
 #pragma once
 #include "runtime/device.h"
-#include "runtime/vulkan/trial/qualification.h"
+#include "runtime/vulkan/execute/workbench.h"
 
 #include <list>
 #include <memory>
@@ -15,11 +15,13 @@ class VulkanExecutable : public Executable {
 public:
   /// What the device has not finished goes on with what it touches: see abandoned.h.
   ~VulkanExecutable() override;
-  static Result<std::unique_ptr<Executable>> load(std::shared_ptr<Context> context, const Artifact &artifact,
-                                                  const fb::Program &program);
+  static Result<std::unique_ptr<VulkanExecutable>> load(std::shared_ptr<Context> context,
+                                                        const Artifact &artifact, const fb::Program &program);
 
-  /// Tries kernel variants, before the first run. False: the device is of no more use.
-  Result<bool> qualify(Qualification &qualification);
+  /// For trials, before the first run.
+  Workbench workbench();
+  /// Ends them: shaders in `not_used` are never dispatched. Clears the memory if there were any `trials`.
+  Result<void> endTrials(PutAside not_used, uint32_t trials);
   Result<void> run(int entry, std::span<const int64_t> symbols,
                    std::span<const std::span<const std::byte>> inputs,
                    const std::vector<bool> &wanted) override;
@@ -34,7 +36,7 @@ public:
   void setProfiler(std::shared_ptr<Profiler> p) override { profiler = std::move(p); }
 
   const RecordingCounts &counts() const { return made; }
-  /// Variants that qualify() has tried.
+  /// As endTrials() was told.
   uint32_t trials() const { return tried; }
   /// The recording of the last run.
   const Recording &lastRecording() const { return *recordings.front().recording; }

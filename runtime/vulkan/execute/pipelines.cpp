@@ -1,7 +1,6 @@
 #include "runtime/vulkan/execute/pipelines.h"
 #include "runtime/vulkan/device/device_file.h"
 #include "runtime/vulkan/device/fault.h"
-#include "runtime/vulkan/execute/plan.h"
 #include "support/error.h"
 
 #include <algorithm>
@@ -29,10 +28,6 @@ Faulty faulty(const fb::Shader &shader, std::span<const std::byte> words) {
 }
 
 } // namespace
-
-PipelineKey keyOf(const fb::Step &step) {
-  return {step.shader(), {step.constants()->begin(), step.constants()->end()}};
-}
 
 VkDescriptorType bindingType(const fb::Shader &shader, uint32_t binding) {
   return shader.texels() && shader.texels()->Get(binding) ? VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER

@@ -2,6 +2,7 @@
 #pragma once
 #include "runtime/artifact/artifact.h"
 #include "runtime/vulkan/device/context.h"
+#include "runtime/vulkan/execute/plan.h"
 
 #include <map>
 #include <memory>
@@ -10,14 +11,6 @@
 #include <vector>
 
 namespace linnet::vulkan {
-
-/// A shader with the values of its specialization constants.
-struct PipelineKey {
-  uint32_t shader = 0;
-  std::vector<uint32_t> constants;
-  auto operator<=>(const PipelineKey &) const = default;
-};
-PipelineKey keyOf(const fb::Step &step);
 
 struct Pipeline {
   VkPipeline handle = nullptr;

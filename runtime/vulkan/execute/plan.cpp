@@ -16,10 +16,10 @@ uint64_t wholeWords(uint64_t bytes) { return (bytes + 3) / 4 * 4; }
 // The parts of one step: the product of its splits.
 class StepPlan {
 public:
-  StepPlan(const Inventory &inventory, const fb::Shader &shader, const fb::Dispatch &dispatch,
-           const fb::Step &step, std::span<const int64_t> symbols, const Place &place)
-      : limits(inventory.limits), shader(shader), dispatch(dispatch), step(step), symbols(symbols),
-        place(place) {}
+  StepPlan(const PlanContext &context, const fb::Dispatch &dispatch, const fb::Step &step,
+           std::span<const int64_t> symbols)
+      : limits(context.inventory.limits), shader(*context.program.shaders()->Get(step.shader())),
+        dispatch(dispatch), step(step), symbols(symbols), place(context.place) {}
 
   Result<PlannedStep> plan() {
     planned.step = &step;
@@ -176,17 +176,15 @@ private:
   PlannedStep planned;
 };
 
-Result<PlannedDispatch> planChoice(const Inventory &inventory, const fb::Program &program,
-                                   const fb::Dispatch &dispatch, const fb::Choice &choice,
-                                   std::span<const int64_t> symbols, const Place &place,
-                                   const PutAside &aside) {
+Result<PlannedDispatch> planChoice(const PlanContext &context, const fb::Dispatch &dispatch,
+                                   const fb::Choice &choice, std::span<const int64_t> symbols) {
   PlannedDispatch planned;
   for (const fb::Step *step : *choice.steps()) {
-    const fb::Shader &shader = *program.shaders()->Get(step->shader());
-    if (std::string why = refusal(inventory, shader); !why.empty()) return Error{why};
-    if (auto found = aside.find(shader.name()->str()); found != aside.end())
+    const fb::Shader &shader = *context.program.shaders()->Get(step->shader());
+    if (std::string why = refusal(context.inventory, shader); !why.empty()) return Error{why};
+    if (auto found = context.aside.find(shader.name()->str()); found != context.aside.end())
       return errorf("shader '{}' was put aside: {}", found->first, found->second);
-    LINNET_ASSIGN(PlannedStep made, StepPlan(inventory, shader, dispatch, *step, symbols, place).plan());
+    LINNET_ASSIGN(PlannedStep made, StepPlan(context, dispatch, *step, symbols).plan());
     planned.steps.push_back(std::move(made));
   }
   return planned;
@@ -225,22 +223,25 @@ std::string refusal(const Inventory &inventory, const fb::Shader &shader) {
   return "";
 }
 
-Result<PlannedDispatch> planDispatch(const Inventory &inventory, const fb::Program &program,
-                                     const fb::Dispatch &dispatch, std::span<const int64_t> symbols,
-                                     const Place &place, const PutAside &aside, uint32_t first_choice) {
+PipelineKey keyOf(const fb::Step &step) {
+  return {step.shader(), {step.constants()->begin(), step.constants()->end()}};
+}
+
+Result<PlannedDispatch> planDispatch(const PlanContext &context, const fb::Dispatch &dispatch,
+                                     std::span<const int64_t> symbols, uint32_t first_choice) {
   std::string reason = "no choice is for this size";
   for (uint32_t i = first_choice; i < dispatch.choices()->size(); ++i) {
     const fb::Choice &choice = *dispatch.choices()->Get(i);
     int64_t amount = evaluate(choice.amount(), symbols);
     if (amount < choice.least() || amount > choice.most()) continue;
-    auto planned = planChoice(inventory, program, dispatch, choice, symbols, place, aside);
+    auto planned = planChoice(context, dispatch, choice, symbols);
     if (planned) {
       planned->choice = i;
       return planned;
     }
     reason = planned.error().message;
   }
-  return errorf("the device {} cannot do it: {}", inventory.name, reason);
+  return errorf("the device {} cannot do it: {}", context.inventory.name, reason);
 }
 
 uint32_t demandedSubgroup(const Limits &limits, uint32_t least, uint32_t most) {

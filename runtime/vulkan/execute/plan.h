@@ -1,6 +1,7 @@
 // What a program's dispatches become on a device with a given inventory: which choice, in which parts, bound
 // how, and where barriers are due. Knows no Vulkan calls.
 #pragma once
+#include "linnet/api.h"
 #include "runtime/artifact/artifact_generated.h"
 #include "runtime/vulkan/device/inventory.h"
 
@@ -20,6 +21,14 @@ inline constexpr uint32_t kDescriptorSets = 1;
 
 /// Why a device with this inventory cannot run the shader; empty: it can.
 std::string refusal(const Inventory &inventory, const fb::Shader &shader);
+
+/// A shader with the values of its specialization constants.
+struct PipelineKey {
+  uint32_t shader = 0;
+  std::vector<uint32_t> constants;
+  auto operator<=>(const PipelineKey &) const = default;
+};
+LINNET_API PipelineKey keyOf(const fb::Step &step);
 
 /// Bytes [offset, offset + size) of buffer number `buffer`.
 struct Range {
@@ -58,12 +67,18 @@ using PutAside = std::map<std::string, std::string>;
 /// Where an operand lies.
 using Place = std::function<Range(const fb::Ref &)>;
 
-/// The first possible choice of `dispatch`, at most from `first_choice` on. An error says why the poorest is
-/// not possible either.
-Result<PlannedDispatch> planDispatch(const Inventory &inventory, const fb::Program &program,
-                                     const fb::Dispatch &dispatch, std::span<const int64_t> symbols,
-                                     const Place &place, const PutAside &aside = {},
-                                     uint32_t first_choice = 0);
+/// What the dispatches of one entry are planned for.
+struct PlanContext {
+  const Inventory &inventory;
+  const fb::Program &program;
+  Place place;
+  PutAside aside = {};
+};
+
+/// The first possible choice of `dispatch` from `first_choice` on. An error says why the last choice is not
+/// possible either.
+LINNET_API Result<PlannedDispatch> planDispatch(const PlanContext &context, const fb::Dispatch &dispatch,
+                                                std::span<const int64_t> symbols, uint32_t first_choice = 0);
 
 /// The size of subgroups that a shader for `least` to `most` invocations is compiled for; 0: the device has
 /// but one, or the shader takes any. Unless asked, a driver with several may run another than it says.

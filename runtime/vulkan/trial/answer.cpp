@@ -81,17 +81,18 @@ bool isResult(const fb::Dispatch &dispatch, uint32_t arg) {
   return std::ranges::find(*dispatch.results(), arg) != dispatch.results()->end();
 }
 
-// What rounds more than usual may choose another one of nearly equal numbers. Such tokens are the best of
-// each row of a result of floats, as many columns as it has more elements: what was chosen is as good as the
-// best but for the tolerance, which both numbers have. Without such a result nothing is known.
+// Lower precision may flip near-ties. Such tokens are the best of each row of a result of floats, which has
+// as many columns as it has more elements than there are tokens. A token must be as good as the expected one
+// in the row that the same device has computed, within the tolerance; the row itself is compared as numbers.
+// Without such a result nothing is known.
 class Tokens {
 public:
-  Tokens(const fb::Dispatch &dispatch, double tolerance, const Answer &expected)
-      : dispatch(dispatch), tolerance(tolerance), expected(expected) {}
+  Tokens(const fb::Dispatch &dispatch, double tolerance, const Answer &found)
+      : dispatch(dispatch), tolerance(tolerance), found(found) {}
 
   /// `row`: where the best was expected to be `want`.
   std::string worse(uint32_t tokens, size_t row, double want, double is) const {
-    for (const Output &output : expected) {
+    for (const Output &output : found) {
       const uint64_t bytes = dispatch.args()->Get(output.arg)->size();
       const uint64_t token_bytes = dispatch.args()->Get(tokens)->size();
       if (dispatch.types()->Get(output.arg) != fb::DType::f32 || bytes % token_bytes ||
@@ -120,7 +121,7 @@ private:
 
   const fb::Dispatch &dispatch;
   const double tolerance;
-  const Answer &expected;
+  const Answer &found;
 };
 
 // One output's numbers, those that count.
@@ -195,7 +196,7 @@ size_t knownResults(const fb::Dispatch &dispatch, const Answer &answer) {
 
 std::string difference(const fb::Dispatch &dispatch, double tolerance, const Answer &expected,
                        const Answer &found, Mark only) {
-  const Tokens tokens(dispatch, tolerance, expected);
+  const Tokens tokens(dispatch, tolerance, found);
   for (size_t r = 0; r < expected.size(); ++r) {
     const fb::DType type = dispatch.types()->Get(expected[r].arg);
     Comparison comparison(expected[r], found[r], type, only);

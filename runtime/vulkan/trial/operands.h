@@ -1,18 +1,32 @@
-// What a trial's operands hold: pseudo-random numbers, the same for whoever works out the answer.
+// What a trial's operands hold: pseudo-random numbers, the same where known answers are computed and on a
+// device.
 #pragma once
-#include "runtime/vulkan/trial/trial.h"
+#include "linnet/api.h"
+#include "runtime/artifact/artifact_generated.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
 
 namespace linnet::vulkan {
 
-/// What is filled and compared of an operand at most.
+/// Bytes of an operand that are filled and compared at most.
 constexpr uint64_t kMostOfOperand = uint64_t(4) << 20;
 
-/// The part of an operand that is filled and compared: about twice what a problem of this size touches, if
-/// the operand grows with every symbol. An operand's shape is not known here; the rest of it is the same
-/// before each run, so a guess that is too small makes a weaker test and no wrong one.
-uint64_t extentOf(const Workbench &bench, const Trial &trial, const fb::Ref &ref);
+/// A dispatch at one size.
+struct Problem {
+  const fb::Program &program;
+  const fb::Entry &entry;
+  const fb::Dispatch &dispatch;
+  std::vector<int64_t> symbols;
+  bool positive = false; ///< all operands are positive: a square root of a negative operand would be NaN
 
-/// The first bytes of operand `arg`; counters are zero. False: a weight, which holds what it holds.
-bool operandBytes(const Workbench &bench, const Trial &trial, uint32_t arg, std::vector<std::byte> &bytes);
+  /// Bytes of operand `arg` that are filled and compared: about twice what a problem of this size touches, if
+  /// the operand grows with every symbol. An operand's shape is not known here. The rest of the operand is
+  /// the same before each run, so too small a guess makes a weaker test and not a wrong one.
+  LINNET_API uint64_t extentOf(uint32_t arg) const;
+  /// The first bytes of operand `arg`; counters are zero. False: a weight, which keeps its values.
+  LINNET_API bool fill(uint32_t arg, std::vector<std::byte> &bytes) const;
+};
 
 } // namespace linnet::vulkan

@@ -49,51 +49,96 @@ std::vector<Symbols> smallSizes(const fb::Entry &entry, const fb::Dispatch &disp
   return sizes;
 }
 
-// Of a problem whose last step, which gives the result, may be done in parts.
-struct Units {
-  int64_t all = 0;   // that there are
-  uint32_t part = 0; // in the first part
-  bool operator==(const Units &) const = default;
-};
-std::optional<Units> unitsOf(const PlannedDispatch &planned, const Symbols &symbols) {
+// A first part is there where the last step, which gives the result, has one split.
+std::optional<Units> unitsOf(const PlannedDispatch &planned, std::span<const int64_t> symbols) {
   const PlannedStep &step = planned.steps.back();
   if (step.step->splits()->size() != 1 || step.parts.empty()) return {};
   const fb::Split &split = *step.step->splits()->Get(0);
-  return Units{evaluate(split.units(), symbols), step.parts.front().push[split.count()]};
-}
-
-// Of a large matrix only so much as a device would do at once that counts to few workgroups, where that is
-// the same part of the work for both: else a vocabulary's matmul would take most of the time.
-void shorten(TrialPlan &plan, Inventory inventory, const fb::Program &program, const fb::Dispatch &dispatch,
-             const Place &place, const PutAside &aside) {
-  constexpr uint32_t kWorkgroups = 32;
-  for (uint32_t &groups : inventory.limits.groups) groups = std::min(groups, kWorkgroups);
-  std::vector<PlannedDispatch> parts;
-  for (const PlannedDispatch *whole : {&plan.candidate, &plan.reference}) {
-    auto part = planDispatch(inventory, program, dispatch, plan.symbols, place, aside, whole->choice);
-    if (!part || part->choice != whole->choice || !unitsOf(*part, plan.symbols)) return;
-    parts.push_back(std::move(*part));
-  }
-  if (unitsOf(parts[0], plan.symbols) != unitsOf(parts[1], plan.symbols)) return;
-  for (PlannedDispatch &part : parts) part.steps.back().parts.resize(1);
-  plan.candidate = std::move(parts[0]), plan.reference = std::move(parts[1]);
+  return Units{static_cast<uint64_t>(evaluate(split.units(), symbols)),
+               step.parts.front().push[split.count()]};
 }
 
 } // namespace
 
-std::optional<TrialPlan> planTrial(const Inventory &inventory, const fb::Program &program,
-                                   const fb::Entry &entry, const fb::Dispatch &dispatch, uint32_t number,
-                                   const Place &place, const PutAside &aside, uint32_t poorest) {
-  const uint32_t choices = std::min(dispatch.choices()->size(), poorest < ~0u ? poorest + 1 : poorest);
-  for (const Symbols &symbols : smallSizes(entry, dispatch, number)) {
-    auto candidate = planDispatch(inventory, program, dispatch, symbols, place, aside);
+const fb::Dispatch &dispatchOf(const fb::Program &program, uint32_t entry, uint32_t command) {
+  return *program.entries()->Get(entry)->commands()->Get(command)->body_as_Dispatch();
+}
+
+void forEachChoice(const fb::Program &program,
+                   const std::function<void(uint32_t, uint32_t, uint32_t)> &visit) {
+  for (uint32_t e = 0; e < program.entries()->size(); ++e)
+    for (uint32_t c = 0; c < program.entries()->Get(e)->commands()->size(); ++c)
+      for (uint32_t i = 0; i < dispatchOf(program, e, c).choices()->size(); ++i) visit(e, c, i);
+}
+
+std::vector<PipelineKey> keysOf(const fb::Choice &choice) {
+  std::vector<PipelineKey> keys;
+  for (const fb::Step *step : *choice.steps()) keys.push_back(keyOf(*step));
+  return keys;
+}
+
+std::set<uint32_t> writtenBy(const PlannedStep &planned) {
+  std::set<uint32_t> args;
+  const fb::Step &step = *planned.step;
+  for (uint32_t i = 0; i < step.args()->size(); ++i)
+    if (static_cast<uint8_t>(step.access()->Get(i)) & 2) args.insert(step.args()->Get(i));
+  return args;
+}
+
+std::vector<Symbols> trialSizes(const fb::Entry &entry, const fb::Dispatch &dispatch, uint32_t number) {
+  const fb::Choice &choice = *dispatch.choices()->Get(number);
+  std::vector<Symbols> sizes = smallSizes(entry, dispatch, number);
+  std::erase_if(sizes, [&](const Symbols &symbols) {
+    const int64_t amount = evaluate(choice.amount(), symbols);
+    return amount < choice.least() || amount > choice.most();
+  });
+  return sizes;
+}
+
+std::optional<PlannedDispatch> planExactly(const PlanContext &context, const fb::Dispatch &dispatch,
+                                           std::span<const int64_t> symbols, uint32_t number) {
+  auto planned = planDispatch(context, dispatch, symbols, number);
+  if (!planned || planned->choice != number) return {};
+  return std::move(*planned);
+}
+
+std::optional<PartialDispatch> planPart(const PlanContext &context, const fb::Dispatch &dispatch,
+                                        std::span<const int64_t> symbols, uint32_t number,
+                                        std::optional<Units> least) {
+  constexpr uint32_t kWorkgroups = 32;
+  auto whole = planExactly(context, dispatch, symbols, number);
+  if (!whole) return {};
+  const std::optional<Units> all = unitsOf(*whole, symbols);
+  if (!all || (least && least->all != all->all)) return PartialDispatch{std::move(*whole), {}};
+  for (uint64_t most = kWorkgroups;; most *= 2) {
+    Inventory few = context.inventory;
+    bool fewer = false;
+    for (uint32_t &groups : few.limits.groups)
+      if (most < groups) groups = static_cast<uint32_t>(most), fewer = true;
+    if (!fewer) break;
+    auto planned =
+        planExactly({few, context.program, context.place, context.aside}, dispatch, symbols, number);
+    const std::optional<Units> units = planned ? unitsOf(*planned, symbols) : std::nullopt;
+    if (!units) break;
+    if (least && units->part < least->part) continue;
+    planned->steps.back().parts.resize(1);
+    return PartialDispatch{std::move(*planned), units};
+  }
+  return PartialDispatch{std::move(*whole), {}};
+}
+
+std::optional<TrialPlan> planTrial(const PlanContext &context, const fb::Entry &entry,
+                                   const fb::Dispatch &dispatch, uint32_t number) {
+  for (const Symbols &symbols : trialSizes(entry, dispatch, number)) {
+    auto candidate = planDispatch(context, dispatch, symbols);
     if (!candidate || candidate->choice != number) continue;
-    for (uint32_t other = choices; other-- > number;) {
-      auto reference = planDispatch(inventory, program, dispatch, symbols, place, aside, other);
-      if (!reference || reference->choice != other) continue;
-      TrialPlan plan{symbols, std::move(*candidate), std::move(*reference)};
-      shorten(plan, inventory, program, dispatch, place, aside);
-      return plan;
+    for (uint32_t other = dispatch.choices()->size(); other-- > number;) {
+      auto reference = planPart(context, dispatch, symbols, other);
+      if (!reference) continue;
+      auto part = planPart(context, dispatch, symbols, number, reference->units);
+      if (reference->units && part->units == reference->units)
+        return TrialPlan{symbols, std::move(part->planned), std::move(reference->planned)};
+      return TrialPlan{symbols, std::move(*candidate), *planExactly(context, dispatch, symbols, other)};
     }
   }
   return {};

@@ -1,5 +1,5 @@
+// The state machine: which trials there are, and in which order.
 #include "runtime/vulkan/trial/qualification.h"
-#include "runtime/artifact/format.h"
 #include "support/error.h"
 
 #include <algorithm>
@@ -10,47 +10,26 @@
 namespace linnet::vulkan {
 namespace {
 
-// Of running, in one load. Compiling is not counted: a variant that is used must be compiled anyway. A CPU
-// takes ten times as long, and lavapipe compiles when a shader first runs; there the last choice, which is
-// used until a better one has been tried, may be a hundred times as slow, so it pays to wait for all.
+// Seconds of running in one load. Compiling is not counted: a variant that is used must be compiled anyway. A
+// CPU takes ten times as long, and lavapipe compiles when a shader first runs. There the last choice, which
+// is used until a better one has been tried, may be a hundred times as slow, so it pays to wait for all
+// trials.
 constexpr double kBudgetGpu = 0.2, kBudgetCpu = 20;
-// Seconds. A GPU's driver ends what takes this long by itself, if it can. A CPU may have much else to do.
+// Seconds for one run. A GPU's driver ends what takes this long by itself, if it can. A CPU may have much
+// else to do.
 constexpr uint32_t kPatienceGpu = 10, kPatienceCpu = 120;
-uint64_t hashOf(std::string_view name, std::span<const std::byte> words,
-                std::span<const uint32_t> constants) {
-  std::vector<uint64_t> parts = {format::hashBytes(words), format::hashBytes(std::as_bytes(std::span(name)))};
-  parts.insert(parts.end(), constants.begin(), constants.end());
-  return format::hashBytes(std::as_bytes(std::span(parts)));
-}
-
-template <class Visit> void forEachChoice(const fb::Program &program, const Visit &visit) {
-  for (uint32_t e = 0; e < program.entries()->size(); ++e)
-    for (const fb::Command *command : *program.entries()->Get(e)->commands())
-      for (uint32_t c = 0; c < command->body_as_Dispatch()->choices()->size(); ++c)
-        visit(static_cast<int>(e), *command, c);
-}
+// How long another process may take. One that is stopped in the middle must not stop this one.
+constexpr std::chrono::milliseconds kLockPatience(5000);
+// Variants of one program that hang, lose the device or crash: each costs its patience, or two processes.
+constexpr ptrdiff_t kMostLosses = 2;
 
 } // namespace
 
 Qualification::Qualification(const Inventory &inventory, const Artifact &artifact, const fb::Program &program)
-    : inventory(inventory), program(program),
+    : inventory(inventory), program(program), variants(inventory, artifact, program), answers(program),
       patience(inventory.kind == Kind::cpu ? kPatienceCpu : kPatienceGpu),
       budget(inventory.kind == Kind::cpu ? kBudgetCpu : kBudgetGpu) {
   readVariable();
-  if (off) return;
-  forEachChoice(program, [&](int, const fb::Command &command, uint32_t c) {
-    const auto &choices = *command.body_as_Dispatch()->choices();
-    for (const fb::Step *step : *choices.Get(c)->steps()) {
-      if (c + 1 == choices.size()) last.insert(step->shader());
-      auto [found, fresh] = variants.try_emplace(keyOf(*step));
-      if (!fresh) continue;
-      const fb::Shader &shader = *program.shaders()->Get(step->shader());
-      found->second = {
-          hashOf(shader.name()->string_view(), artifact.blob(*shader.words()), found->first.constants),
-          shader.name()->str()};
-    }
-  });
-  verdicts = Verdicts::read(inventory);
 }
 
 void Qualification::readVariable() {
@@ -65,77 +44,75 @@ void Qualification::readVariable() {
         fmt::format("LINNET_VULKAN_TRIALS: expected 'off', 'all' or a number of seconds, found '{}'", text);
 }
 
-PutAside Qualification::failed() const {
-  PutAside names;
-  for (const auto &[key, variant] : variants)
-    for (const Verdicts *from : {&verdicts, &passing})
-      if (const Tried *found = from->find(variant.hash); found && found->verdict != Verdict::ok)
-        names[variant.shader] =
-            std::string(verdictText(found->verdict)) + (found->detail.empty() ? "" : ", " + found->detail);
-  return names;
+Result<bool> Qualification::run(Workbench workbench) {
+  if (!complaint.empty()) return Error{complaint};
+  if (off) return true;
+  bench.emplace(std::move(workbench));
+  if ((!hasTime() || unknown(State::better).empty()) && unknown(State::last).empty()) return true;
+  auto taken = TrialLock::take(inventory, kLockPatience);
+  if (taken && *taken) lock.emplace(std::move(**taken));
+  if (lock) variants.takeOver(lock->left);
+  if (taken && !lock) budget = 0; // another process is trying: this start uses what is known
+  if (variants.losses() >= kMostLosses) giveUp();
+  Result<State> state = State::better;
+  while (state && (*state == State::better || *state == State::last)) state = advance(*state);
+  lock.reset();
+  bench.reset();
+  if (!state) return state.error();
+  return *state == State::done;
 }
 
-PutAside Qualification::aside() const {
-  PutAside names = failed();
-  for (const auto &[key, variant] : variants)
-    if (!off && !last.count(key.shader) && !isKnown(key)) names.emplace(variant.shader, "not tried yet");
-  return names;
+Result<Qualification::State> Qualification::advance(State state) {
+  std::vector<Trial> trials;
+  if (state == State::last || hasTime()) trials = unknown(state);
+  if (trials.empty()) return state == State::better ? State::last : State::done;
+  if (variants.losses() > kMostLosses)
+    return errorf("the device {} is of no use: {} kernel variants hang, lose it or crash (linnet devices)",
+                  inventory.name, variants.losses());
+  return tryGroup(std::move(trials));
 }
 
-bool Qualification::isKnown(const PipelineKey &key) const {
-  const uint64_t hash = variants.at(key).hash;
-  return verdicts.find(hash) || passing.find(hash) || skipped.count(hash);
-}
-
-//===- which trials there are --------------------------------------------------------------------------===//
-
-std::optional<Trial> Qualification::trialOf(Workbench &bench, int number, const fb::Command &command,
-                                            uint32_t choice, const PutAside &aside) const {
-  const fb::Dispatch &dispatch = *command.body_as_Dispatch();
-  Trial trial{number, &command, {}, {}};
-  for (const fb::Step *step : *dispatch.choices()->Get(choice)->steps())
-    if (!isKnown(keyOf(*step))) trial.suspects.push_back(keyOf(*step));
-  if (trial.suspects.empty()) return {};
-  const fb::Entry &entry = *program.entries()->Get(static_cast<uint32_t>(number));
-  Place place = [&](const fb::Ref &ref) { return bench.place(number, ref); };
-  auto plan = planTrial(inventory, program, entry, dispatch, choice, place, aside);
-  if (!plan) return {};
-  trial.plan = std::move(*plan);
-  return trial;
-}
-
-// One for each variant, though most are in many dispatches: an entry's layers are alike.
-std::vector<Trial> Qualification::unknown(Workbench &bench, Which which) const {
+// One for each variant, though most are in many dispatches: an entry's layers are alike. Last choices count
+// when better ones are known as far as there was time: most last choices are then taken at no size.
+std::vector<Trial> Qualification::unknown(State which) const {
   std::vector<Trial> trials;
   std::set<PipelineKey> seen;
-  std::set<std::pair<int, std::vector<PipelineKey>>> looked; // in each entry
-  const PutAside names = which == Which::last ? aside() : failed();
-  forEachChoice(program, [&](int entry, const fb::Command &command, uint32_t c) {
-    const auto &choices = *command.body_as_Dispatch()->choices();
-    if ((which == Which::last) != (c + 1 == choices.size())) return;
-    std::vector<PipelineKey> keys;
-    for (const fb::Step *step : *choices.Get(c)->steps()) keys.push_back(keyOf(*step));
-    bool all_seen =
-        std::all_of(keys.begin(), keys.end(), [&](const PipelineKey &key) { return seen.count(key); });
-    if (all_seen || !looked.emplace(entry, std::move(keys)).second) return;
-    auto trial = trialOf(bench, entry, command, c, names);
-    if (!trial) return;
+  std::set<std::pair<uint32_t, std::vector<PipelineKey>>> looked; // in each entry
+  const PutAside names = which == State::last ? variants.notUsable() : variants.failed();
+  forEachChoice(program, [&](uint32_t number, uint32_t command, uint32_t c) {
+    const fb::Entry &entry = *program.entries()->Get(number);
+    const fb::Dispatch &dispatch = dispatchOf(program, number, command);
+    if ((which == State::last) != (c + 1 == dispatch.choices()->size())) return;
+    const std::vector<PipelineKey> keys = keysOf(*dispatch.choices()->Get(c));
+    const bool all_seen =
+        std::ranges::all_of(keys, [&](const PipelineKey &key) { return seen.count(key) > 0; });
+    if (all_seen || !looked.emplace(number, keys).second) return;
+    std::vector<PipelineKey> suspects = variants.unknown(keys);
+    if (suspects.empty()) return;
+    const int index = static_cast<int>(number);
+    auto plan = planTrial(bench->planContext(index, names), entry, dispatch, c);
+    if (!plan) return; // the device takes other choices
+    std::optional<Trial> trial = answers.trial(*bench, keys, names);
+    if (!trial) trial = Trial{index, &dispatch, std::move(*plan), {}, nullptr};
+    trial->suspects = std::move(suspects);
     seen.insert(trial->suspects.begin(), trial->suspects.end());
     trials.push_back(std::move(*trial));
   });
   return trials;
 }
 
-// Last choices when all is known that there was time for: most are then taken at no size.
-std::vector<Trial> Qualification::next(Workbench &bench) const {
-  std::vector<Trial> trials;
-  if (seconds < budget) trials = unknown(bench, Which::better);
-  return trials.empty() ? unknown(bench, Which::last) : trials;
-}
-
-bool Qualification::isSuspect(const Trial &trial) const {
-  return std::any_of(trial.suspects.begin(), trial.suspects.end(),
-                     [&](const PipelineKey &key) { return suspects.count(variants.at(key).hash); });
+// Last choices are still tried: there is nothing else.
+void Qualification::giveUp() {
+  for (bool more = true; more;) {
+    more = false;
+    for (const Trial &trial : unknown(State::better))
+      for (const PipelineKey &key : trial.suspects) {
+        if (variants.isLast(key)) continue;
+        more = true;
+        variants.conclude(std::span(&key, 1), Verdict::untried, "others hung, lost the device or crashed");
+      }
+  }
+  (void)variants.save();
 }
 
 } // namespace linnet::vulkan

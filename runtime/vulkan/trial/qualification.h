@@ -1,82 +1,77 @@
-// Which kernel variants a program may use on a device that it meets for the first time. Drivers say that they
-// have a feature and then compute something else, fail to compile, or hang; so each shader that the device
-// would take is tried once (trial.h), and put aside where its answer is wrong or there is none: the best ones
-// first, and a dispatch's last choice where no better one is left. What was found is remembered for the
-// device and driver (verdicts.h), so that the next start tries nothing.
+// Which kernel variants a program may use on a device. Drivers say that they have a feature and then compute
+// something else, fail to compile, or hang. So each shader that the device would take is tried once
+// (trial.h), and put aside if its answer is wrong or missing. Verdicts are remembered for the device and
+// driver (verdicts.h): the next start tries nothing.
 //
-// What is right is worked out by the host (host/host_answer.h). Of shaders that it does not understand, and
-// all of Linnet's last choices are made of what it does, the device's own last choice is believed.
+// Results are compared with the answers that the artifact holds (known.h). Without one, the device's own last
+// choice is the reference, unless it differs from a known answer of its own.
 //
-// All of this happens while a program is loaded. States hold nothing yet, so a device that is lost or hangs
-// costs no more than to open it anew, and no trial comes between a person and the next token. The price is
-// that variants are compiled that this run may not come to use.
+// A state machine. It goes on in `better` after each group of trials, because a variant that fails makes the
+// device take poorer choices, of which nothing may be known yet.
+//
+//   better   trials of choices but the last; when nothing is unknown or no time is left: last
+//   last     trials of last choices that the device would take; a group of trials done: better; nothing
+//   unknown: done reopen   a trial hung or the device was lost: the program must be loaded on a device opened
+//   anew; then: better done     all that the device would take is known, or there was no time for it
+//
+// All of it happens while a program is loaded. States hold nothing yet, so a lost device costs no more than
+// opening it anew, and no trial delays a token. Variants are compiled that this run may not use: that is the
+// price.
 #pragma once
 #include "linnet/api.h"
-#include "runtime/vulkan/trial/lock.h"
-#include "runtime/vulkan/trial/trial.h"
-#include "runtime/vulkan/trial/verdicts.h"
+#include "runtime/vulkan/trial/known.h"
+#include "runtime/vulkan/trial/variants.h"
 
-#include <set>
+#include <optional>
 
 namespace linnet::vulkan {
 
 class LINNET_API Qualification {
 public:
-  /// The variable LINNET_VULKAN_TRIALS may say "off" (nothing is tried, nothing put aside), "all" (whatever
-  /// time it takes), or how many seconds.
+  /// The variable LINNET_VULKAN_TRIALS may be "off" (nothing is tried, nothing put aside), "all" (no limit of
+  /// time), or a number of seconds.
   Qualification(const Inventory &inventory, const Artifact &artifact, const fb::Program &program);
 
-  /// Tries what nothing is known of. Unless the device is sound, it is to be called again with a new one,
-  /// where it goes on; after the second it gives up and puts aside all that is left, but for last choices. An
-  /// error where a choice that variants are compared with does not run.
+  /// Tries what nothing is known of, on a program that was just loaded. False: it must be loaded again on a
+  /// device opened anew, and run() called with that. An error if too many variants hang or crash, or if a
+  /// choice that others are compared with does not run.
   ///
-  /// No more than a budget of time is spent, but for last choices; what is left is not used before a later
-  /// start has tried it.
-  Result<bool> run(Workbench &bench);
+  /// Running takes no more than a budget of time, last choices excepted. A later start tries the rest.
+  Result<bool> run(Workbench workbench);
   /// Names of shaders that are not to be used: those that failed, and those that nothing is known of yet.
-  PutAside aside() const;
+  PutAside aside() const { return off ? PutAside() : variants.notUsable(); }
   /// How often a variant has been run or compiled to see what it does.
   uint32_t trials() const { return tried; }
 
 private:
+  enum class State : uint8_t { better, last, reopen, done };
   void readVariable();
-  bool isKnown(const PipelineKey &key) const;
-  PutAside failed() const;
-  std::optional<Trial> trialOf(Workbench &bench, int entry, const fb::Command &command, uint32_t choice,
-                               const PutAside &aside) const;
-  enum class Which { better, last }; ///< choices of a dispatch
-  std::vector<Trial> unknown(Workbench &bench, Which which) const;
-  std::vector<Trial> next(Workbench &bench) const;
-  bool isSuspect(const Trial &trial) const;
-  void takeOver(const TrialMark &left);
-  ptrdiff_t losses() const;
-  void giveUp(Workbench &bench);
-  Result<bool> tryAll(Workbench &bench, TrialLock *lock);
-  std::vector<std::optional<Answer>> hostAnswers(Workbench &bench, std::vector<Trial> &trials);
-  std::optional<Answer> hostAnswerOf(Workbench &bench, Trial &trial, const PutAside &aside) const;
-  Result<std::vector<Answer>> answersOf(Workbench &bench, std::vector<Trial> &trials);
-  Result<std::optional<Answer>> deviceAnswer(Workbench &bench, const Trial &trial);
-  Result<bool> tryGroup(Workbench &bench, std::vector<Trial> trials, bool alone, TrialLock *lock);
-  Result<bool> tryCandidate(Workbench &bench, const Trial &trial, const Answer &expected);
-  void judge(const Trial &trial, const Answer &expected, const Answer &found);
-  Result<Answer> timed(Workbench &bench, const Trial &trial, const PlannedDispatch &planned,
-                       std::span<const uint32_t> args, uint32_t seconds_at_most);
+  bool hasTime() const { return seconds < budget; }
+  // The machine. A state's action returns the next state.
+  Result<State> advance(State state);
+  std::vector<Trial> unknown(State which) const;
+  Result<State> tryGroup(std::vector<Trial> trials);
+  void giveUp();
+  // One group of trials.
+  Result<std::vector<Answer>> answersOf(std::vector<Trial> &trials);
+  Result<std::optional<Answer>> deviceAnswer(const Trial &trial);
+  Result<bool> isRight(const std::vector<PipelineKey> &keys);
   bool compiles(const Trial &trial, const PipelineFailures &failures);
-  void conclude(std::span<const PipelineKey> keys, Verdict verdict, const std::string &detail = "");
-  void skip(const Trial &trial);
+  Result<State> tryCandidate(const Trial &trial, const Answer &expected);
+  void judge(const Trial &trial, const Answer &expected, const Answer &found);
+  Result<Answer> timed(const Trial &trial, const PlannedDispatch &planned, std::span<const uint32_t> args,
+                       uint32_t seconds_at_most);
 
   const Inventory &inventory;
   const fb::Program &program;
   bool off = false;
-  std::string complaint;                   ///< of the variable
-  std::map<PipelineKey, Variant> variants; ///< of the program
-  std::set<uint32_t> last;                 ///< shaders of last choices: used untried, if need be
-  Verdicts verdicts;
-  Verdicts passing;            ///< what is not remembered: the device had no memory left
-  std::set<uint64_t> skipped;  ///< nothing to compare with
-  std::set<uint64_t> suspects; ///< a process died while it tried them together
-  uint32_t patience;           ///< seconds that one run may take
-  double budget, seconds = 0;  ///< for running, and spent so far
+  std::string complaint; ///< about the variable
+  KnownVariants variants;
+  KnownAnswers answers;
+  std::optional<Workbench> bench; ///< while run() is under way
+  std::optional<TrialLock> lock;  ///< none: verdicts are not remembered
+  uint32_t patience;              ///< seconds that one run may take
+  double budget, seconds = 0;     ///< for running, and spent so far
   uint32_t tried = 0;
 };
 

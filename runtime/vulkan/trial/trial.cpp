@@ -1,5 +1,4 @@
 #include "runtime/vulkan/trial/trial.h"
-#include "runtime/vulkan/trial/operands.h"
 #include "support/error.h"
 
 #include <algorithm>
@@ -7,17 +6,15 @@
 namespace linnet::vulkan {
 namespace {
 
-// Behind what is filled a small problem writes no more than this.
+// A small problem writes at most so many bytes behind the part that is filled.
 constexpr uint64_t kMaxCleared = uint64_t(64) << 20;
 
-// Of one that is filled in part, what else the run before may have written is made the same again: it may be
-// read.
-Result<void> fillOperands(Workbench &bench, const Trial &trial) {
-  const fb::Dispatch &dispatch = *trial.command->body_as_Dispatch();
+// An operand that is filled in part is cleared behind that part: an earlier run may have written there.
+Result<void> fillOperands(Workbench &bench, const Trial &trial, const Problem &problem) {
   std::vector<std::byte> bytes;
-  for (uint32_t i = 0; i < dispatch.args()->size(); ++i) {
-    if (!operandBytes(bench, trial, i, bytes)) continue;
-    Range range = bench.place(trial.entry, *dispatch.args()->Get(i));
+  for (uint32_t i = 0; i < trial.dispatch->args()->size(); ++i) {
+    if (!problem.fill(i, bytes)) continue;
+    Range range = bench.place(trial.entry, *trial.dispatch->args()->Get(i));
     LINNET_TRY(bench.buffers.write(range, bytes));
     if (bytes.size() < kMostOfOperand || range.size <= kMostOfOperand) continue;
     range.offset += kMostOfOperand;
@@ -29,20 +26,6 @@ Result<void> fillOperands(Workbench &bench, const Trial &trial) {
 
 } // namespace
 
-std::set<uint32_t> writtenBy(const PlannedStep &planned) {
-  std::set<uint32_t> args;
-  const fb::Step &step = *planned.step;
-  for (uint32_t i = 0; i < step.args()->size(); ++i)
-    if (static_cast<uint8_t>(step.access()->Get(i)) & 2) args.insert(step.args()->Get(i));
-  return args;
-}
-
-std::set<uint32_t> writtenBy(const PlannedDispatch &planned) {
-  std::set<uint32_t> args;
-  for (const PlannedStep &step : planned.steps) args.merge(writtenBy(step));
-  return args;
-}
-
 std::vector<PipelineKey> keysOf(const PlannedDispatch &planned) {
   std::vector<PipelineKey> keys;
   for (const PlannedStep &step : planned.steps) keys.push_back(keyOf(*step.step));
@@ -51,8 +34,9 @@ std::vector<PipelineKey> keysOf(const PlannedDispatch &planned) {
 
 Result<Answer> runTrial(Workbench &bench, const Trial &trial, const PlannedDispatch &planned,
                         std::span<const uint32_t> args, uint32_t patience) {
+  const Problem problem = trial.problem(bench.program);
   bench.context->outcome = VK_SUCCESS;
-  LINNET_TRY(fillOperands(bench, trial));
+  LINNET_TRY(fillOperands(bench, trial, problem));
   RecordingCounts counts;
   bench.running = std::make_unique<Recording>(bench.context);
   LINNET_TRY(bench.running->record(std::span(&planned, 1), bench.pipelines, bench.program, bench.buffers,
@@ -62,12 +46,11 @@ Result<Answer> runTrial(Workbench &bench, const Trial &trial, const PlannedDispa
   bench.context->patience = usual;
   if (!ran) return ran.error();
   bench.running.reset();
-  const fb::Dispatch &dispatch = *trial.command->body_as_Dispatch();
   Answer answer;
   for (uint32_t arg : args) {
-    const fb::Ref &ref = *dispatch.args()->Get(arg);
-    answer.push_back({arg, std::vector<std::byte>(extentOf(bench, trial, ref)), {}});
-    LINNET_TRY(bench.buffers.read(bench.place(trial.entry, ref), answer.back().bytes));
+    answer.push_back({arg, std::vector<std::byte>(problem.extentOf(arg)), {}});
+    LINNET_TRY(
+        bench.buffers.read(bench.place(trial.entry, *trial.dispatch->args()->Get(arg)), answer.back().bytes));
   }
   return answer;
 }

@@ -1,6 +1,6 @@
 // What instructions make of values. Every lane computes, whatever the mask: who is not meant does not use the
 // result.
-#include "runtime/vulkan/host/workgroup.h"
+#include "backends/vulkan/simulator/workgroup.h"
 #include "support/half.h"
 
 #include <algorithm>

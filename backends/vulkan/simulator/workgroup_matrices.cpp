@@ -1,6 +1,6 @@
 // Matrices that a subgroup holds together (SPV_KHR_cooperative_matrix). Which lane has which element is the
 // device's business: here a subgroup has them.
-#include "runtime/vulkan/host/workgroup.h"
+#include "backends/vulkan/simulator/workgroup.h"
 
 #include <fmt/format.h>
 

@@ -1,8 +1,8 @@
-// Shaders as the host executes them (runtime/vulkan/host): right numbers, what is known of them, and no harm
-// done by code that no kernel generator writes. That it gives what drivers give is seen wherever a program is
-// loaded on one: the conformance cases' last choices would be put aside.
+// Shaders as backends/vulkan/simulator executes them: right numbers, what is known of them, and no
+// harm done by code that no kernel generator writes. That it gives what drivers give is seen wherever a
+// program is loaded on one: the conformance cases' last choices would be put aside.
 #include "tests/catch.h"
-#include "tests/vulkan/host_bench.h"
+#include "tests/vulkan/simulator_bench.h"
 
 #include <cmath>
 
@@ -139,10 +139,10 @@ TEST_CASE("work without an end is an error") {
   Bench bench({Bench::Words(1)});
   auto done = bench.run(b.finish());
   REQUIRE(!done.ok());
-  CHECK(done.error().message == "too much work for the host");
+  CHECK(done.error().message == "too much work for the simulator");
 }
 
-TEST_CASE("what the host does not understand is an error") {
+TEST_CASE("what the simulator does not understand is an error") {
   Builder b({.name = "main", .local_size = {4, 1, 1}, .n_buffers = 1});
   b.store(0, b.constant(0u), b.subgroupReduce(spirv::SubgroupOp::add, b.constant(1.0f)));
   Bench bench({Bench::Words(1)});

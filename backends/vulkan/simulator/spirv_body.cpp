@@ -1,6 +1,6 @@
 // Instructions of the function.
-#include "runtime/vulkan/host/instruction_table.h"
-#include "runtime/vulkan/host/spirv_parser.h"
+#include "backends/vulkan/simulator/instruction_table.h"
+#include "backends/vulkan/simulator/spirv_parser.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "runtime/vulkan/host/watch.h"
+#include "backends/vulkan/simulator/watch.h"
 
 namespace linnet::vulkan {
 namespace {

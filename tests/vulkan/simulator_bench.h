@@ -1,7 +1,7 @@
-// A shader and words that it works on, executed by the host.
+// A shader, and words that the simulator executes it on.
 #pragma once
+#include "backends/vulkan/simulator/workgroup.h"
 #include "backends/vulkan/spirv/builder.h"
-#include "runtime/vulkan/host/workgroup.h"
 
 #include <bit>
 #include <random>
@@ -17,7 +17,7 @@ inline constexpr uint64_t kEnough = 1 << 24;
 struct Bench {
   std::vector<std::vector<uint32_t>> words;
   std::vector<std::vector<Mark>> marks;
-  HostCall call;
+  SimulatedCall call;
 
   using Words = std::vector<uint32_t>;
   explicit Bench(std::vector<Words> given, std::vector<uint32_t> push = {}) : words(std::move(given)) {

@@ -1,4 +1,4 @@
-#include "runtime/vulkan/host/instruction_table.h"
+#include "backends/vulkan/simulator/instruction_table.h"
 
 namespace linnet::vulkan {
 

@@ -1,5 +1,5 @@
-#include "runtime/vulkan/host/spirv_code.h"
-#include "runtime/vulkan/host/spirv_parser.h"
+#include "backends/vulkan/simulator/spirv_code.h"
+#include "backends/vulkan/simulator/spirv_parser.h"
 #include "support/error.h"
 
 #include <algorithm>
@@ -18,7 +18,7 @@ constexpr uint32_t kDecorationBuiltIn = 11, kDecorationCoherent = 23, kDecoratio
 
 Result<SpirvCode> SpirvParser::parse() {
   constexpr size_t kHeader = 5;
-  if (words.size() < kHeader || words[3] > kMostIds) return Error{"no SPIR-V that the host understands"};
+  if (words.size() < kHeader || words[3] > kMostIds) return Error{"no SPIR-V that the simulator understands"};
   types.resize(words[3]);
   values.resize(words[3]);
   known.resize(words[3]);
@@ -31,7 +31,7 @@ Result<SpirvCode> SpirvParser::parse() {
     if (length == 0 || length > words.size() - i) return Error{"an instruction leads out of the shader"};
     opcode = static_cast<Opcode>(op);
     at = std::span(words).subspan(i + 1, length - 1);
-    if (!instruction()) return errorf("the host does not understand instruction {} of the shader", op);
+    if (!instruction()) return errorf("the simulator does not understand instruction {} of the shader", op);
     i += length;
   }
   return finish();
@@ -114,8 +114,9 @@ Result<SpirvCode> SpirvParser::finish() {
   uint64_t lanes = 1;
   for (uint32_t size : made.local_size) lanes = std::min<uint64_t>(lanes * size, kMostLanes + 1);
   if (lanes * (uint64_t(made.registers) + made.function_words) > kMostWords)
-    return Error{"the shader is too large for the host"};
-  if (lanes == 0 || lanes > kMostLanes) return errorf("the host executes at most {} invocations", kMostLanes);
+    return Error{"the shader is too large for the simulator"};
+  if (lanes == 0 || lanes > kMostLanes)
+    return errorf("the simulator executes at most {} invocations", kMostLanes);
   for (CodeInstruction &i : made.code) {
     const bool conditional = i.op == Opcode::branch_conditional;
     if (!conditional && i.op != Opcode::branch && i.op != Opcode::selection_merge &&

@@ -1,5 +1,5 @@
 // How lanes reach variables and buffers, and what becomes unknown on the way.
-#include "runtime/vulkan/host/workgroup.h"
+#include "backends/vulkan/simulator/workgroup.h"
 
 #include <fmt/format.h>
 
@@ -14,7 +14,7 @@ constexpr uint32_t kSubgroupSize = 36, kNumSubgroups = 38, kSubgroupId = 40, kSu
 
 } // namespace
 
-const HostBinding *Workgroup::bindingOf(const CodeVariable &v) const {
+const SimulatedBinding *Workgroup::bindingOf(const CodeVariable &v) const {
   return v.binding < call.bindings.size() ? &call.bindings[v.binding] : nullptr;
 }
 
@@ -86,6 +86,12 @@ std::optional<uint32_t> Workgroup::inputOf(const CodeVariable &v, uint32_t lane,
 // Those of subgroups are numbers, the others vectors of three.
 bool Workgroup::loadInput(const CodeInstruction &i, const CodeVariable &v) {
   if (i.width != (v.builtin >= kSubgroupSize ? 1 : 3)) return false;
+  if (v.builtin == kWorkgroupId || v.builtin == kNumWorkgroups) { // the same for all lanes
+    for (uint32_t k = 0; k < i.width; ++k)
+      std::fill_n(reg(i.result) + size_t(k) * lanes, lanes,
+                  v.builtin == kWorkgroupId ? group[k] : call.groups[k]);
+    return true;
+  }
   for (uint32_t l = 0; l < lanes; ++l)
     for (uint32_t k = 0; k < i.width; ++k) {
       const std::optional<uint32_t> input = inputOf(v, l, k);
@@ -121,7 +127,7 @@ void Workgroup::touch(Watch::Access how, uint16_t unit, const CodeVariable &v, W
 }
 
 void Workgroup::loadBuffer(const CodeInstruction &i, const CodeVariable &v, const uint32_t *index) {
-  const HostBinding &binding = *bindingOf(v);
+  const SimulatedBinding &binding = *bindingOf(v);
   uint32_t *r = reg(i.result);
   for (uint32_t l = 0; l < lanes; ++l) {
     if (!mask[l]) continue;
@@ -141,7 +147,7 @@ void Workgroup::loadBuffer(const CodeInstruction &i, const CodeVariable &v, cons
 // Texels have as many words as their format says; the rest is of no use.
 void Workgroup::fetch(const CodeInstruction &i) {
   const CodeVariable &v = variableOf(i.in[0]);
-  const HostBinding *binding = bindingOf(v);
+  const SimulatedBinding *binding = bindingOf(v);
   const uint32_t *index = reg(i.in[1]);
   uint32_t *r = reg(i.result);
   for (uint32_t l = 0; l < lanes; ++l) {
@@ -163,7 +169,7 @@ void Workgroup::fetch(const CodeInstruction &i) {
 }
 
 void Workgroup::storeBuffer(const CodeInstruction &i, const CodeVariable &v, const uint32_t *index) {
-  const HostBinding &binding = *bindingOf(v);
+  const SimulatedBinding &binding = *bindingOf(v);
   const uint32_t *from = reg(i.in[1]);
   for (uint32_t l = 0; l < lanes; ++l) {
     if (!mask[l]) continue;
@@ -182,7 +188,7 @@ void Workgroup::storeBuffer(const CodeInstruction &i, const CodeVariable &v, con
 }
 
 void Workgroup::atomic(const CodeInstruction &i, const CodeVariable &v, const uint32_t *index) {
-  const HostBinding &binding = *bindingOf(v);
+  const SimulatedBinding &binding = *bindingOf(v);
   uint32_t *r = reg(i.result);
   const uint32_t *from = reg(i.in[3]);
   for (uint32_t l = 0; l < lanes; ++l) {
@@ -229,12 +235,20 @@ void Workgroup::loadLocal(const CodeInstruction &i, const CodeVariable &v, const
     std::copy_n(&function[size_t(v.at) * lanes], size_t(i.width) * lanes, r);
     return;
   }
-  forWords(v, i.width, index, [&](uint32_t l, uint32_t k, size_t word) {
-    if (v.storage == Storage::workgroup && !workgroup_known[word]) taint(l);
-    if (call.watch && v.storage == Storage::workgroup)
+  if (v.storage == Storage::function)
+    forWords(v, i.width, index,
+             [&](uint32_t l, uint32_t k, size_t word) { r[k * lanes + l] = function[word * lanes + l]; });
+  else if (!call.watch)
+    forWords(v, i.width, index, [&](uint32_t l, uint32_t k, size_t word) {
+      if (!workgroup_known[word]) taint(l);
+      r[k * lanes + l] = workgroup[word];
+    });
+  else
+    forWords(v, i.width, index, [&](uint32_t l, uint32_t k, size_t word) {
+      if (!workgroup_known[word]) taint(l);
       touch(Watch::Access::read, unitOf(l), v, &workgroup_log[word], word);
-    r[k * lanes + l] = v.storage == Storage::workgroup ? workgroup[word] : function[word * lanes + l];
-  });
+      r[k * lanes + l] = workgroup[word];
+    });
 }
 
 void Workgroup::storeLocal(const CodeInstruction &i, const CodeVariable &v, const uint32_t *index) {
@@ -245,14 +259,14 @@ void Workgroup::storeLocal(const CodeInstruction &i, const CodeVariable &v, cons
       for (uint32_t l = 0; l < lanes; ++l) to[l] = mask[l] ? from[l] : to[l];
     return;
   }
-  forWords(v, v.width, index, [&](uint32_t l, uint32_t k, size_t word) {
-    if (call.watch && v.storage == Storage::workgroup)
-      touch(Watch::Access::write, unitOf(l), v, &workgroup_log[word], word);
-    if (v.storage == Storage::workgroup)
+  if (v.storage == Storage::function)
+    forWords(v, v.width, index,
+             [&](uint32_t l, uint32_t k, size_t word) { function[word * lanes + l] = from[k * lanes + l]; });
+  else
+    forWords(v, v.width, index, [&](uint32_t l, uint32_t k, size_t word) {
+      if (call.watch) touch(Watch::Access::write, unitOf(l), v, &workgroup_log[word], word);
       workgroup[word] = from[k * lanes + l], workgroup_known[word] = !tainted[l];
-    else
-      function[word * lanes + l] = from[k * lanes + l];
-  });
+    });
 }
 
 } // namespace linnet::vulkan

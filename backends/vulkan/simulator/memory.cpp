@@ -1,4 +1,4 @@
-#include "runtime/vulkan/host/host_memory.h"
+#include "backends/vulkan/simulator/memory.h"
 
 #include <algorithm>
 #include <cstring>
@@ -18,7 +18,7 @@ std::shared_ptr<void> reserve(uint64_t bytes) {
 
 } // namespace
 
-bool HostMemory::add(uint32_t buffer, uint64_t begin, uint64_t end) {
+bool SimulatedMemory::add(uint32_t buffer, uint64_t begin, uint64_t end) {
   const uint64_t words = (end - begin) / 4;
   auto data = reserve(words * 4), marks = reserve(words * sizeof(Mark));
   auto log = reserve(watched ? words * sizeof(WordLog) : 0);
@@ -33,7 +33,7 @@ bool HostMemory::add(uint32_t buffer, uint64_t begin, uint64_t end) {
   return true;
 }
 
-void HostMemory::show(uint32_t buffer, uint64_t begin, std::span<const std::byte> bytes) {
+void SimulatedMemory::show(uint32_t buffer, uint64_t begin, std::span<const std::byte> bytes) {
   auto *data = reinterpret_cast<const uint32_t *>(bytes.data());
   const size_t whole = bytes.size() / 4 * 4;
   areas.push_back({buffer, begin, begin + whole, const_cast<uint32_t *>(data)});
@@ -41,8 +41,8 @@ void HostMemory::show(uint32_t buffer, uint64_t begin, std::span<const std::byte
   fill(buffer, begin + whole, bytes.subspan(whole));
 }
 
-HostBinding HostMemory::bind(uint32_t buffer, uint64_t offset, uint64_t size) const {
-  HostBinding binding;
+SimulatedBinding SimulatedMemory::bind(uint32_t buffer, uint64_t offset, uint64_t size) const {
+  SimulatedBinding binding;
   for (const Area &area : areas) {
     const uint64_t begin = std::max(area.begin, offset), end = std::min(area.end, offset + size);
     if (area.buffer != buffer || begin >= end) continue;
@@ -55,7 +55,7 @@ HostBinding HostMemory::bind(uint32_t buffer, uint64_t offset, uint64_t size) co
 }
 
 // What is behind the last byte in its word counts as known, too: kernels make nothing of it.
-void HostMemory::fill(uint32_t buffer, uint64_t offset, std::span<const std::byte> bytes) {
+void SimulatedMemory::fill(uint32_t buffer, uint64_t offset, std::span<const std::byte> bytes) {
   for (const Segment &s : bind(buffer, offset, (bytes.size() + 3) / 4 * 4).segments) {
     if (!s.marks) continue;
     const std::span<const std::byte> from = bytes.subspan(s.begin * 4);

@@ -1,6 +1,6 @@
 // What the lanes of a subgroup do together. Lane l is in subgroup l / size; the last one may have fewer.
-#include "runtime/vulkan/host/instruction_table.h"
-#include "runtime/vulkan/host/workgroup.h"
+#include "backends/vulkan/simulator/instruction_table.h"
+#include "backends/vulkan/simulator/workgroup.h"
 
 #include <fmt/format.h>
 

@@ -1,18 +1,18 @@
-// A workgroup of a compute shader, executed by the host: all its invocations ("lanes") do one instruction,
-// then the next one, under a mask, so that barriers are nothing to do. What a GPU, whose lanes don't, would
-// make of the code is for a Watch to see.
+// Executes a workgroup of a compute shader: all its invocations ("lanes") do one instruction, then the next
+// one, under a mask, so barriers do nothing. A GPU's lanes do not run in step: a Watch finds code that
+// depends on it.
 #pragma once
-#include "runtime/vulkan/host/host_memory.h"
-#include "runtime/vulkan/host/spirv_code.h"
+#include "backends/vulkan/simulator/memory.h"
+#include "backends/vulkan/simulator/spirv_code.h"
 
 #include <optional>
 
 namespace linnet::vulkan {
 
-struct HostCall {
+struct SimulatedCall {
   std::array<uint32_t, 3> groups = {1, 1, 1};
   std::vector<uint32_t> push;
-  std::vector<HostBinding> bindings;
+  std::vector<SimulatedBinding> bindings;
   Mark mark = kFirstStep; ///< for what is written
   uint32_t subgroup = 0;  ///< lanes of a subgroup; 0: none is known, such code is refused
   /// Lane n is another invocation than number n: a device says nothing of it.
@@ -24,7 +24,7 @@ struct HostCall {
 
 class Workgroup {
 public:
-  Workgroup(const SpirvCode &code, const HostCall &call);
+  Workgroup(const SpirvCode &code, const SimulatedCall &call);
 
   /// Executes the one of that number. True: all that it wrote is known. A lane that reads what is not known
   /// goes on with zeros, and nothing that it writes from then on is. `work`: instructions times lanes that
@@ -75,7 +75,7 @@ private:
   bool loadInput(const CodeInstruction &i, const CodeVariable &v);
   std::optional<uint32_t> inputOf(const CodeVariable &v, uint32_t lane, uint32_t k) const;
   const CodeVariable &variableOf(uint32_t pointer) const { return code.variables[code.variable[pointer]]; }
-  const HostBinding *bindingOf(const CodeVariable &v) const;
+  const SimulatedBinding *bindingOf(const CodeVariable &v) const;
   void taint(uint32_t lane) { tainted[lane] = 1, sure = false; }
   // What a watch is told.
   std::string place(const CodeVariable &v, uint64_t word) const;
@@ -93,7 +93,7 @@ private:
   template <class F> void map3(const CodeInstruction &i, F f);
 
   const SpirvCode &code;
-  const HostCall &call;
+  const SimulatedCall &call;
   uint32_t lanes;
   std::vector<uint32_t> registers, function, workgroup; ///< each word of all lanes; but workgroup's one word
   std::vector<float> matrix_file;                       ///< of each matrix those of all subgroups

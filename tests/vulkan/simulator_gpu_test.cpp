@@ -1,7 +1,7 @@
-// What the host does for kernels that ask for more than every device has, and what it finds out about kernels
-// whose lanes it executes in step where a GPU does not.
+// What the simulator does for kernels that ask for more than every device has, and what it finds out about
+// kernels whose lanes it executes in step where a GPU does not.
 #include "tests/catch.h"
-#include "tests/vulkan/host_bench.h"
+#include "tests/vulkan/simulator_bench.h"
 
 #include <algorithm>
 #include <cmath>
@@ -161,7 +161,7 @@ TEST_CASE("a subgroup multiplies matrices") {
     }
 }
 
-TEST_CASE("nothing is executed for a device of which the host knows no subgroups") {
+TEST_CASE("nothing is executed for a device without a known size of subgroups") {
   Bench bench = productBench();
   bench.call.subgroup = 0;
   CHECK(!bench.run(product()).ok());

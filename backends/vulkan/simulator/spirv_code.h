@@ -1,8 +1,8 @@
-// What of SPIR-V the host understands: that in which kernels for any device are written, which is what
-// Vulkan 1.1 promises, and what kernels for some devices ask for beyond it: operations of subgroups, 16-bit
-// arithmetic, cooperative matrices, texel buffers.
+// The part of SPIR-V that the simulator understands: what Vulkan 1.1 promises for every device, and what
+// kernels for some devices ask for beyond it: operations of subgroups, 16-bit arithmetic, cooperative
+// matrices, texel buffers.
 #pragma once
-#include "runtime/vulkan/host/opcodes.h"
+#include "backends/vulkan/simulator/opcodes.h"
 #include "support/result.h"
 
 #include <array>
@@ -47,8 +47,8 @@ struct CodeInstruction {
 
 /// A compute shader made ready to be executed. A number of 16 bits is a register that holds it as f32.
 struct SpirvCode {
-  /// An error says what the host does not understand. The words are not trusted: what comes out refers to
-  /// nothing that there is not.
+  /// An error names what the simulator does not understand. The words are not trusted: what comes out refers
+  /// to nothing that there is not.
   static Result<SpirvCode> parse(std::span<const std::byte> words);
 
   std::array<uint32_t, 3> local_size = {1, 1, 1};

@@ -1,5 +1,5 @@
 // Types, constants and variables.
-#include "runtime/vulkan/host/spirv_parser.h"
+#include "backends/vulkan/simulator/spirv_parser.h"
 #include "support/half.h"
 
 #include <bit>

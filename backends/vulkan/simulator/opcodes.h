@@ -1,4 +1,4 @@
-// Numbers of the SPIR-V specification: runtime/ is built without its headers.
+// Numbers of the SPIR-V specification.
 #pragma once
 #include <cstdint>
 

@@ -1,6 +1,6 @@
 // What is the same for many instructions.
 #pragma once
-#include "runtime/vulkan/host/opcodes.h"
+#include "backends/vulkan/simulator/opcodes.h"
 
 namespace linnet::vulkan {
 

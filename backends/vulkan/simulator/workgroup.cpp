@@ -1,6 +1,6 @@
 // Control flow. SPIR-V for shaders is structured: a branch says where its sides meet again, a loop where it
 // ends.
-#include "runtime/vulkan/host/workgroup.h"
+#include "backends/vulkan/simulator/workgroup.h"
 #include "support/error.h"
 
 #include <algorithm>
@@ -25,7 +25,7 @@ std::vector<uint32_t> invocations(uint32_t lanes, bool scattered) {
 
 } // namespace
 
-Workgroup::Workgroup(const SpirvCode &code, const HostCall &call)
+Workgroup::Workgroup(const SpirvCode &code, const SimulatedCall &call)
     : code(code), call(call), lanes(code.local_size[0] * code.local_size[1] * code.local_size[2]) {
   registers.resize(size_t(code.registers) * lanes);
   function.resize(size_t(code.function_words) * lanes);
@@ -42,10 +42,11 @@ Workgroup::Workgroup(const SpirvCode &code, const HostCall &call)
 
 Result<void> Workgroup::refusal() const {
   if (!code.baseline && !call.subgroup)
-    return Error{"the shader asks for more than every device has, and the host knows nothing of this one"};
+    return Error{
+        "the shader asks for more than every device has, and the simulator knows nothing of this one"};
   if (call.subgroup > kMostSubgroup) return errorf("no device has subgroups of {}", call.subgroup);
   if (uint64_t(code.matrix_numbers) * subgroups() > kMostNumbers)
-    return Error{"the shader's matrices are too large for the host"};
+    return Error{"the shader's matrices are too large for the simulator"};
   return {};
 }
 
@@ -86,12 +87,12 @@ void Workgroup::meet(const CodeInstruction &i) {
 
 // From one instruction on to the label `stop`, or the function's end.
 Result<Workgroup::Ended> Workgroup::execute(uint32_t from, uint32_t stop, uint32_t loop_end, int depth) {
-  if (depth > kMostDepth) return Error{"the host does not follow so deep"};
+  if (depth > kMostDepth) return Error{"the simulator does not follow so deep"};
   for (uint32_t at = from; at != stop;) {
     if (at >= code.code.size()) return Error{"the shader's code does not end"};
     const CodeInstruction &i = code.code[at];
     const uint64_t cost = costOf(i);
-    if (left < cost) return Error{"too much work for the host"};
+    if (left < cost) return Error{"too much work for the simulator"};
     left -= cost;
     switch (i.op) {
     case Opcode::label:
@@ -112,13 +113,13 @@ Result<Workgroup::Ended> Workgroup::execute(uint32_t from, uint32_t stop, uint32
     }
     case Opcode::loop_merge: {
       if (at + 1 >= code.code.size() || code.code[at + 1].op != Opcode::branch || at == 0)
-        return Error{"a loop of a form that the host does not know"};
+        return Error{"a loop of a form that the simulator does not know"};
       LINNET_TRY(repeat(at - 1, code.code[at + 1].in[0], i.in[0], depth));
       at = i.in[0];
       break;
     }
     case Opcode::branch_conditional: { // out of the loop, or on
-      if (i.in[2] != loop_end) return Error{"a branch of a form that the host does not know"};
+      if (i.in[2] != loop_end) return Error{"a branch of a form that the simulator does not know"};
       const uint32_t *condition = reg(i.in[0]);
       for (uint32_t l = 0; l < lanes; ++l) mask[l] &= static_cast<uint8_t>(condition[l] != 0);
       if (!any()) return Ended{true};
@@ -133,7 +134,7 @@ Result<Workgroup::Ended> Workgroup::execute(uint32_t from, uint32_t stop, uint32
       break;
     default:
       if (!calculate(i) && !access(i) && !together(i) && !matrices(i))
-        return errorf("the host cannot execute instruction {}", static_cast<uint16_t>(i.op));
+        return errorf("the simulator cannot execute instruction {}", static_cast<uint16_t>(i.op));
       if (call.watch && call.watch->found()) return Error{call.watch->what()};
       ++at;
     }

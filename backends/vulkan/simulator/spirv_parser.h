@@ -1,6 +1,6 @@
 // From a shader's words to SpirvCode. Nothing of them is trusted.
 #pragma once
-#include "runtime/vulkan/host/spirv_code.h"
+#include "backends/vulkan/simulator/spirv_code.h"
 
 namespace linnet::vulkan {
 
