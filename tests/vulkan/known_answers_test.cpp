@@ -35,7 +35,8 @@ TEST_CASE("each dispatch with shaders of its own has an answer for all of its ch
   const auto rows = static_cast<uint32_t>(affine.symbols()->Get(0));
   CHECK(rows == 2);
 
-  const Problem problem = {program, entry, *entry.commands()->Get(0)->body_as_Dispatch(), {rows}, affine.positive()};
+  const Problem problem = {
+      program, entry, *entry.commands()->Get(0)->body_as_Dispatch(), {rows}, affine.positive()};
   const std::vector<float> x = operand(problem, 0);
   REQUIRE(affine.outputs()->size() == 1);
   const fb::KnownWords &y = *affine.outputs()->Get(0);

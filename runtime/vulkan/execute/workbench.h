@@ -18,8 +18,8 @@ struct Workbench {
   std::unique_ptr<Recording> &running;
 
   PlanContext planContext(int entry, PutAside aside) const {
-    return {context->inventory, program,
-            [this, entry](const fb::Ref &ref) { return place(entry, ref); }, std::move(aside)};
+    return {context->inventory, program, [this, entry](const fb::Ref &ref) { return place(entry, ref); },
+            std::move(aside)};
   }
 };
 

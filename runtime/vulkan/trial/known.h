@@ -1,5 +1,6 @@
-// Known answers: words of a dispatch's results at a small size. The compiler has executed the dispatch's last choice
-// (compiler/known_answers.h) and stored some of what it wrote; a device's results are compared with these words.
+// Known answers: words of a dispatch's results at a small size. The compiler has executed the dispatch's last
+// choice (compiler/known_answers.h) and stored some of what it wrote; a device's results are compared with
+// these words.
 #pragma once
 #include "runtime/vulkan/trial/trial.h"
 
@@ -12,8 +13,8 @@ namespace linnet::vulkan {
 class KnownAnswers {
 public:
   explicit KnownAnswers(const fb::Program &program);
-  /// A trial of a choice with these shaders, at the size of a known answer; nothing where there is no such answer
-  /// or the device cannot run the choice at that size. Its suspects are left to the caller.
+  /// A trial of a choice with these shaders, at the size of a known answer; nothing where there is no such
+  /// answer or the device cannot run the choice at that size. Its suspects are left to the caller.
   std::optional<Trial> trial(const Workbench &bench, const std::vector<PipelineKey> &keys,
                              const PutAside &aside) const;
 

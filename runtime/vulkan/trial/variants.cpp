@@ -60,7 +60,8 @@ bool KnownVariants::isSuspect(const Trial &trial) const {
 
 std::vector<PipelineKey> KnownVariants::unknown(const std::vector<PipelineKey> &keys) const {
   std::vector<PipelineKey> found;
-  std::ranges::copy_if(keys, std::back_inserter(found), [&](const PipelineKey &key) { return !isKnown(key); });
+  std::ranges::copy_if(keys, std::back_inserter(found),
+                       [&](const PipelineKey &key) { return !isKnown(key); });
   return found;
 }
 

@@ -1,5 +1,5 @@
-// What is known of a program's kernel variants on one device: verdicts that were remembered, and what this start has
-// found out.
+// What is known of a program's kernel variants on one device: verdicts that were remembered, and what this
+// start has found out.
 #pragma once
 #include "runtime/artifact/artifact.h"
 #include "runtime/vulkan/trial/lock.h"
