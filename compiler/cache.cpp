@@ -1,8 +1,8 @@
 #include "compiler/cache.h"
 
 #include "linnet/version.h"
-#include "runtime/artifact.h"
-#include "runtime/hash.h"
+#include "runtime/artifact/artifact.h"
+#include "runtime/artifact/hash.h"
 #include "support/cache_directory.h"
 #include "support/error.h"
 #include "support/file.h"

@@ -7,6 +7,7 @@
 #include "compiler/emit.h"
 #include "compiler/graph_file.h"
 #include "compiler/input.h"
+#include "compiler/known_answers.h"
 #include "compiler/pipeline.h"
 #include "compiler/provenance.h"
 #include "compiler/reproducer.h"
@@ -19,7 +20,7 @@
 #include "linnet/version.h"
 #include "passes/Plan.h"
 #include "passes/Target.h"
-#include "runtime/artifact_writer.h"
+#include "runtime/artifact/writer.h"
 #include "support/error.h"
 #include "support/file.h"
 
@@ -210,9 +211,17 @@ private:
                          [&] { return lowerTo(target, *module, *input.weights, sink, listener()); });
     if (dump) LINNET_TRY(dump->planned(*module)); // the lowering has completed the plan
     if (!lowered) return lowered.error();
+    if (!lowered->shaders.empty())
+      LINNET_TRY(timed("compute known answers", [&] { return answerTrials(*lowered, writer); }));
     if (dump) dump->writeKernels(*lowered);
     addReport(*module, *lowered);
     metadata.programs.push_back(std::make_unique<fb::ProgramT>(std::move(*lowered)));
+    return {};
+  }
+
+  static Result<void> answerTrials(fb::ProgramT &program, ArtifactWriter &writer) {
+    LINNET_ASSIGN(const MappedFile file, writer.blobs());
+    addKnownAnswers(program, file.bytes());
     return {};
   }
 

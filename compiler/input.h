@@ -3,7 +3,7 @@
 #include "backends/common/weights.h"
 #include "compiler/api.h"
 #include "frontend/checkpoint/checkpoint.h"
-#include "runtime/format.h"
+#include "runtime/artifact/format.h"
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
@@ -32,7 +32,7 @@ struct ModelInput {
                                                   const CompileOptions &options) const;
   /// Whether there is something to decode: logits of a language model.
   bool generates() const { return checkpoint && !checkpoint->config().classifies(); }
-  /// What the artifact holds: see runtime/format.h.
+  /// What the artifact holds: see runtime/artifact/format.h.
   const char *kind() const {
     return generates() ? format::kLanguageModel : checkpoint ? format::kClassifier : format::kGraph;
   }

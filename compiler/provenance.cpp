@@ -1,6 +1,6 @@
 #include "compiler/provenance.h"
 
-#include "runtime/hash.h"
+#include "runtime/artifact/hash.h"
 #include "support/error.h"
 #include "support/file.h"
 

@@ -1,6 +1,6 @@
 #include "lab/loaded_program.h"
 
-#include "runtime/artifact_writer.h"
+#include "runtime/artifact/writer.h"
 #include "support/error.h"
 #include "support/scratch_directory.h"
 

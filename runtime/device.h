@@ -5,7 +5,7 @@
 #include "linnet/device_kind.h"
 #include "linnet/memory_use.h"
 #include "linnet/profile.h"
-#include "runtime/artifact.h"
+#include "runtime/artifact/artifact.h"
 #include "support/result.h"
 
 #include <cstddef>

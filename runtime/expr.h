@@ -1,7 +1,7 @@
 // Values of an artifact's Exprs: numbers that depend on the dynamic dimensions of a call.
 #pragma once
 #include "linnet/api.h"
-#include "runtime/artifact_generated.h"
+#include "runtime/artifact/artifact_generated.h"
 #include "support/result.h"
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 #include "linnet/model.h"
 #include "linnet/version.h"
-#include "runtime/format.h"
+#include "runtime/artifact/format.h"
 #include "runtime/language_runner.h"
 #include "runtime/loaded_model.h"
 #include "runtime/sampler.h"

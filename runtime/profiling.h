@@ -1,7 +1,7 @@
 // What devices share in filling a profile.
 #pragma once
 #include "linnet/profile.h"
-#include "runtime/artifact_generated.h"
+#include "runtime/artifact/artifact_generated.h"
 
 #include <chrono>
 #include <span>

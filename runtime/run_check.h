@@ -1,7 +1,7 @@
 // What every Executable checks before it runs an entry.
 #pragma once
 #include "linnet/api.h"
-#include "runtime/artifact.h"
+#include "runtime/artifact/artifact.h"
 
 #include <cstddef>
 #include <cstdint>

@@ -211,6 +211,11 @@ Result<bool> AtomicFile::repeats(uint64_t first, uint64_t second, uint64_t bytes
   return true;
 }
 
+Result<MappedFile> AtomicFile::view() {
+  LINNET_TRY(flush());
+  return MappedFile::open(state->temporary);
+}
+
 Result<void> AtomicFile::truncate(uint64_t size) {
   LINNET_TRY(flush());
   if (ftruncate(state->fd, static_cast<off_t>(size)) != 0) return systemError(state->path, "cannot shorten");

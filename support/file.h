@@ -42,6 +42,8 @@ public:
   uint64_t size() const;
   /// Whether `bytes` bytes at two offsets, both of what was appended, are the same.
   Result<bool> repeats(uint64_t first, uint64_t second, uint64_t bytes);
+  /// What was appended so far, mapped.
+  Result<MappedFile> view();
   /// Takes back what was appended from `size` on.
   Result<void> truncate(uint64_t size);
   Result<void> commit();

@@ -1,5 +1,5 @@
 #include "training/finetune_data.h"
-#include "runtime/hash.h"
+#include "runtime/artifact/hash.h"
 #include "support/error.h"
 #include "support/file.h"
 #include "training/features.h"

@@ -4,7 +4,7 @@
 #include "backends/common/kernel_text.h"
 #include "backends/common/weights.h"
 #include "passes/Target.h"
-#include "runtime/artifact_generated.h"
+#include "runtime/artifact/artifact_generated.h"
 #include "support/result.h"
 
 #include "mlir/IR/BuiltinOps.h"

@@ -1,7 +1,7 @@
 // Where a backend takes weights from and where it puts bytes that go into an artifact: the seams between
 // lowering and the checkpoint on one side, the artifact's writer on the other.
 #pragma once
-#include "runtime/artifact_generated.h"
+#include "runtime/artifact/artifact_generated.h"
 #include "support/result.h"
 
 #include <cstddef>

@@ -1,7 +1,7 @@
 // What the lowering makes of one op, and two such calls as one.
 #pragma once
 #include "backends/cpu/kernel.h"
-#include "runtime/artifact_generated.h"
+#include "runtime/artifact/artifact_generated.h"
 
 #include <memory>
 #include <vector>

@@ -9,7 +9,7 @@
 #pragma once
 #include "backends/common/weights.h"
 #include "backends/cpu/codegen.h"
-#include "runtime/artifact_generated.h"
+#include "runtime/artifact/artifact_generated.h"
 #include "support/result.h"
 
 #include "mlir/IR/BuiltinOps.h"

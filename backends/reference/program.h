@@ -1,7 +1,7 @@
 // The program of target "reference": the module as text, and its weights row-major.
 #pragma once
 #include "backends/common/weights.h"
-#include "runtime/artifact_generated.h"
+#include "runtime/artifact/artifact_generated.h"
 
 #include "mlir/IR/BuiltinOps.h"
 

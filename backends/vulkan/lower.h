@@ -7,7 +7,7 @@
 // from `weights` through packing into `sink`, then the SPIR-V words.
 #pragma once
 #include "backends/common/weights.h"
-#include "runtime/artifact_generated.h"
+#include "runtime/artifact/artifact_generated.h"
 #include "support/result.h"
 
 #include "mlir/IR/BuiltinOps.h"

@@ -1,7 +1,7 @@
 // A kernel as artifacts describe it.
 #pragma once
 #include "backends/vulkan/kernel.h"
-#include "runtime/artifact_generated.h"
+#include "runtime/artifact/artifact_generated.h"
 
 namespace linnet::vulkan {
 

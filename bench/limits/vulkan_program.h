@@ -1,7 +1,7 @@
 // The probe's kernels as a program for the device "vulkan": the runtime that runs models runs it.
 #pragma once
 #include "bench/limits/vulkan_kernels.h"
-#include "runtime/artifact_writer.h"
+#include "runtime/artifact/writer.h"
 
 namespace bench {
 

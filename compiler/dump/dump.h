@@ -4,7 +4,7 @@
 #include "backends/common/kernel_text.h"
 #include "compiler/api.h"
 #include "compiler/dump/folder.h"
-#include "runtime/artifact_generated.h"
+#include "runtime/artifact/artifact_generated.h"
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/PassInstrumentation.h"

@@ -1,6 +1,6 @@
 // The artifact's machine code, loaded: the best variant that the processor can run.
 #pragma once
-#include "runtime/artifact.h"
+#include "runtime/artifact/artifact.h"
 #include "runtime/cpu/kernel_abi.h"
 
 #include <string>

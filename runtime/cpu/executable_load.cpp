@@ -1,6 +1,6 @@
 // Before the first run: commands with addresses filled in, and all memory that runs will need.
+#include "runtime/artifact/format.h"
 #include "runtime/cpu/executable.h"
-#include "runtime/format.h"
 #include "runtime/layout.h"
 #include "runtime/run_check.h"
 #include "support/error.h"

@@ -2,7 +2,7 @@
 // A call computes in the thread that makes it: the device's own team shares the work, because the threads
 // that OpenMP starts spin for milliseconds after each call and keep other programs from their processors.
 #pragma once
-#include "runtime/artifact_generated.h"
+#include "runtime/artifact/artifact_generated.h"
 #include "support/result.h"
 
 #include <cstdint>

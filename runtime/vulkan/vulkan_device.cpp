@@ -1,7 +1,7 @@
 #include "runtime/vulkan/vulkan_device.h"
-#include "runtime/vulkan/abandoned.h"
-#include "runtime/vulkan/executable.h"
-#include "runtime/vulkan/plan.h"
+#include "runtime/vulkan/execute/abandoned.h"
+#include "runtime/vulkan/execute/executable.h"
+#include "runtime/vulkan/trial/qualification.h"
 #include "support/error.h"
 
 namespace linnet::vulkan {
@@ -33,10 +33,13 @@ public:
     Qualification qualification(inventory, artifact, program);
     for (;;) {
       LINNET_ASSIGN(std::shared_ptr<Context> context, Context::open(instance, number));
-      LINNET_ASSIGN(std::unique_ptr<Executable> made, VulkanExecutable::load(context, artifact, program));
-      auto sound = static_cast<VulkanExecutable &>(*made).qualify(qualification);
+      LINNET_ASSIGN(std::unique_ptr<VulkanExecutable> made,
+                    VulkanExecutable::load(context, artifact, program));
+      auto sound = qualification.run(made->workbench());
       if (!sound) return errorf("{}: {}", artifact.path(), sound.error().message);
-      if (*sound) return made;
+      if (!*sound) continue;
+      LINNET_TRY(made->endTrials(qualification.aside(), qualification.trials()));
+      return std::unique_ptr<Executable>(std::move(made));
     }
   }
 

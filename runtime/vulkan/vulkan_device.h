@@ -1,7 +1,7 @@
 // The device "vulkan".
 #pragma once
 #include "runtime/device.h"
-#include "runtime/vulkan/verdicts.h"
+#include "runtime/vulkan/trial/verdicts.h"
 
 #include <functional>
 #include <vector>

@@ -3,6 +3,7 @@
 #include "frontend/checkpoint/gguf_model.h"
 #include "frontend/checkpoint/init.h"
 #include "frontend/checkpoint/safetensors.h"
+#include "frontend/gpt2/settings.h"
 #include "support/error.h"
 #include "support/half.h"
 #include "support/json.h"

@@ -1,4 +1,5 @@
 #include "frontend/checkpoint/names.h"
+#include "frontend/gpt2/settings.h"
 #include "support/content_fault.h"
 #include "support/error.h"
 #include "support/json.h"
@@ -189,7 +190,7 @@ TEST_CASE("activation functions are read by transformers' names, and written as 
     CAPTURE(name);
     auto config = parsed("{}", {std::string("activation_function=") + name});
     REQUIRE(message(config) == "(no error)");
-    CHECK(config->activation == function);
+    CHECK(gpt2::Settings::of(*config).activation == function);
     CHECK(config->toJson()["activation_function"] == name);
   }
 }

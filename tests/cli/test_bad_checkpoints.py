@@ -186,7 +186,7 @@ class Config(BadInput):
                               ({"n_positions": 30, "n_ctx": 30}, "wpe.weight"), ({"n_head": 4}, "n_head"),
                               ({"n_head": 0}, "n_head"), ({"n_layer": -1}, "n_layer"), ({"n_embd": "42"}, "n_embd"),
                               ({"n_embd": 1e18}, "n_embd"), ({"n_inner": 100}, "c_fc"),
-                              ({"activation_function": "swish"}, "swish"), ({"layer_norm_epsilon": "small"}, "layer_norm"),
+                              ({"activation_function": "mish"}, "mish"), ({"layer_norm_epsilon": "small"}, "layer_norm"),
                               ({"layer_norm_epsilon": -1}, "layer_norm"), ({"n_embd": None}, "wte.weight"),
                               ({"model_type": "llama"}, "llama"), ({"vocab_size": 2 ** 40}, "vocab_size"),
                               ({"eos_token_id": 101}, "eos_token_id is expected to be from -1 to 100, found 101"),

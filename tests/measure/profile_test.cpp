@@ -1,7 +1,7 @@
 // Profiles of compiled models: every command is there, in order, with its work; and nothing is left behind.
 #include "linnet/linnet.h"
 #include "measure/profile_summary.h"
-#include "runtime/artifact.h"
+#include "runtime/artifact/artifact.h"
 #include "tests/compiler/scratch.h"
 #include "tests/folders.h"
 

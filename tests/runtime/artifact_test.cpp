@@ -1,8 +1,8 @@
 // The artifact file: what is written is read, and damage of every kind is told, never believed, never a
 // crash.
-#include "runtime/artifact.h"
+#include "runtime/artifact/artifact.h"
+#include "runtime/artifact/format.h"
 #include "runtime/expr.h"
-#include "runtime/format.h"
 #include "runtime/layout.h"
 #include "support/error.h"
 #include "tests/catch.h"

@@ -1,5 +1,5 @@
 // What an artifact says of shaders and dispatches is checked when it is read.
-#include "runtime/artifact.h"
+#include "runtime/artifact/artifact.h"
 #include "support/error.h"
 #include "tests/catch.h"
 #include "tests/runtime/gpu_artifact.h"
@@ -190,4 +190,44 @@ TEST_CASE("each claim of a GPU program is checked") {
   }
   CHECK(writeWith(
             directory / "words.linnet", [](P &) {}, spirv({other, kMain})) == "");
+}
+
+TEST_CASE("each claim of a known answer is checked") {
+  TemporaryDirectory directory;
+  auto write = [&](const std::function<void(fb::KnownAnswerT &)> &edit) {
+    return writeWith(directory / "a.linnet", [&](fb::ProgramT &program) {
+      auto known = std::make_unique<fb::KnownAnswerT>();
+      known->choices = {0, 1}, known->choice = 1, known->symbols = {2};
+      auto words = std::make_unique<fb::KnownWordsT>();
+      words->arg = 2, words->runs = {0, 3, 62, 2}, words->words = {1, 2, 3, 4, 5};
+      known->outputs.push_back(std::move(words));
+      edit(*known);
+      program.known_answers.push_back(std::move(known));
+    });
+  };
+  using K = fb::KnownAnswerT;
+  const std::pair<std::function<void(K &)>, const char *> cases[] = {
+      {[](K &k) { k.entry = 1; }, "program 'vulkan': known answer 0: entry 1 of 1"},
+      {[](K &k) { k.command = 1; }, "command 1 of 1"},
+      {[](K &k) {
+         k.choices = {0, 2};
+       },
+       "choice 2 of 2"},
+      {[](K &k) { k.choice = 2; }, "choice 2 of 2"},
+      {[](K &k) { k.symbols.clear(); }, "0 sizes of 1"},
+      {[](K &k) { k.symbols = {0}; }, "size 0 lies outside [1, 4]"},
+      {[](K &k) { k.symbols = {5}; }, "size 5 lies outside [1, 4]"},
+      {[](K &k) { k.outputs.clear(); }, "known answer 0: no words"},
+      {[](K &k) { k.outputs[0]->arg = 3; }, "operand 3 of 3"},
+      {[](K &k) { k.outputs[0]->step = 1; }, "step 1 of 1"},
+      {[](K &k) { k.outputs[0]->runs.pop_back(); }, "3 numbers of runs"},
+      {[](K &k) { k.outputs[0]->runs[2] = 63; }, "words [63, +2) of 64"},
+      {[](K &k) { k.outputs[0]->words.pop_back(); }, "4 words of 5"},
+  };
+  CHECK(write([](K &) {}) == "");
+  for (const auto &[edit, message] : cases) {
+    const std::string error = write(edit);
+    CAPTURE(error, message);
+    CHECK(error.find(message) != std::string::npos);
+  }
 }

@@ -1,5 +1,5 @@
 #include "tests/runtime/fixtures.h"
-#include "runtime/format.h"
+#include "runtime/artifact/format.h"
 #include "support/error.h"
 #include "tests/catch.h"
 

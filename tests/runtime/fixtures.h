@@ -1,7 +1,7 @@
 // Small artifacts for the tests of the runtime, and a device that executes a toy language model.
 #pragma once
 #include "linnet/linnet.h"
-#include "runtime/artifact_writer.h"
+#include "runtime/artifact/writer.h"
 #include "runtime/device.h"
 
 #include <atomic>

@@ -4,6 +4,7 @@
 #include "tests/folders.h"
 
 #include <cstdio>
+#include <filesystem>
 #include <string>
 
 namespace {
@@ -27,6 +28,17 @@ TEST_CASE("the runtime links neither LLVM nor MLIR") {
     CHECK(direct.find(name) == std::string::npos);
   }
   CHECK(all.find("not found") == std::string::npos);
+}
+
+// Hidden: only a release build without sanitizers is held to it (test runtime_size).
+TEST_CASE("the runtime takes less than two million bytes", "[.size]") {
+  const std::string library = linnet::testing::buildFolder() + "/lib/liblinnet_runtime.so";
+  const std::string stripped = linnet::testing::buildFolder() + "/tests/liblinnet_runtime.stripped.so";
+  output("strip -o '" + stripped + "' '" + library + "'");
+  const auto bytes = std::filesystem::file_size(stripped);
+  std::filesystem::remove(stripped);
+  CAPTURE(bytes);
+  CHECK(bytes < 2'000'000);
 }
 
 TEST_CASE("the shared library exports its public interface") {

@@ -1,5 +1,5 @@
 // A language model or classifier as an artifact, and the device that plays it.
-#include "runtime/format.h"
+#include "runtime/artifact/format.h"
 #include "runtime/run_check.h"
 #include "runtime/sampler.h"
 #include "support/error.h"

@@ -1,5 +1,5 @@
 // Driver files that are broken, and drivers without hardware: errors that say which file and why.
-#include "runtime/vulkan/driver_files.h"
+#include "runtime/vulkan/device/driver_files.h"
 #include "runtime/vulkan/vulkan_device.h"
 #include "support/file.h"
 #include "tests/catch.h"

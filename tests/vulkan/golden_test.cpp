@@ -1,7 +1,7 @@
 // Golden checkpoints on a Vulkan device: PyTorch's logits and tokens, the interpreter's where weights have
 // fewer bits, on the device as it is and as poor as each profile of docs/devices. The validation layers say
 // nothing.
-#include "runtime/vulkan/context.h"
+#include "runtime/vulkan/device/context.h"
 #include "tests/compiler/golden.h"
 #include "tests/folders.h"
 

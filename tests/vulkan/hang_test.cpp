@@ -1,6 +1,6 @@
 // Runs that do not end: one clear error, and nothing waits for the device, not even the process's end.
-#include "runtime/vulkan/abandoned.h"
-#include "runtime/vulkan/executable.h"
+#include "runtime/vulkan/execute/abandoned.h"
+#include "runtime/vulkan/execute/executable.h"
 #include "runtime/vulkan/vulkan_device.h"
 #include "support/error.h"
 #include "tests/catch.h"

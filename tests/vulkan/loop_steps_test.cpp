@@ -1,6 +1,6 @@
 // Drivers that end an invocation's loops after so many steps (llvmpipe: 65,535 of all loops together) do so
 // without a word: which ones do is known, and what would take more is refused.
-#include "runtime/vulkan/executable.h"
+#include "runtime/vulkan/execute/executable.h"
 #include "runtime/vulkan/vulkan_device.h"
 #include "support/error.h"
 #include "tests/catch.h"
@@ -102,8 +102,8 @@ TEST_CASE("steps of loops are counted: in others, by push constants, and again f
     inventory.limits.groups[0] = groups, inventory.limits.loop_steps = limit;
     Place place = [](const fb::Ref &r) { return Range{0, r.offset(), r.size()}; };
     auto planned =
-        planDispatch(inventory, *flatbuffers::GetRoot<fb::Program>(of_program.GetBufferPointer()),
-                     *flatbuffers::GetRoot<fb::Dispatch>(of_dispatch.GetBufferPointer()), {}, place);
+        planDispatch({inventory, *flatbuffers::GetRoot<fb::Program>(of_program.GetBufferPointer()), place},
+                     *flatbuffers::GetRoot<fb::Dispatch>(of_dispatch.GetBufferPointer()), {});
     return planned ? "" : planned.error().message;
   };
   // 1 + 3 steps over workgroups' items, in each 1 + 7 (1 + 10).

@@ -1,5 +1,5 @@
 // Loops of a Vulkan device: many steps in one submission.
-#include "runtime/vulkan/executable.h"
+#include "runtime/vulkan/execute/executable.h"
 #include "tests/vulkan/toy_artifact.h"
 
 #include <cstdlib>

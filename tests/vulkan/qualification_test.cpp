@@ -1,9 +1,9 @@
 // Variants that answer wrongly, do not compile, hang, lose the device or crash the process, made so on
-// purpose (runtime/vulkan/fault.h): each is put aside, the poorer choice gives the right numbers, and the
-// next start tries nothing. The validation layers say nothing.
-#include "runtime/vulkan/abandoned.h"
-#include "runtime/vulkan/device_file.h"
-#include "runtime/vulkan/executable.h"
+// purpose (runtime/vulkan/device/fault.h): each is put aside, the poorer choice gives the right numbers, and
+// the next start tries nothing. The validation layers say nothing.
+#include "runtime/vulkan/device/device_file.h"
+#include "runtime/vulkan/execute/abandoned.h"
+#include "runtime/vulkan/execute/executable.h"
 #include "runtime/vulkan/vulkan_device.h"
 #include "tests/vulkan/variants.h"
 
@@ -19,10 +19,10 @@ namespace {
 
 /// The device with the layers on, an artifact, a cache folder of its own and a fault.
 struct Lab {
-  explicit Lab(bool shared = false, const linnet::spirv::Words &fast = affine()) {
+  explicit Lab(bool shared = false, const linnet::spirv::Words &fast = affine(), bool answers = true) {
     setenv("LINNET_CACHE_DIR", (directory / "cache").c_str(), 1);
     setenv("LINNET_VULKAN_TRIALS", "all", 1);
-    writeVariants(directory / "a.linnet", shared, fast);
+    writeVariants(directory / "a.linnet", shared, fast, answers);
     artifact.emplace(opened(directory / "a.linnet"));
   }
   ~Lab() {
@@ -168,6 +168,18 @@ TEST_CASE("a last choice that answers wrongly is not what others are judged by")
   lab.fault("wrong:affine_plain,wrong:sum_plain");
   CHECK(lab.start() == Seen{{0, 0}, 2});
   CHECK(lab.listed().put_aside.empty()); // they were not needed
+}
+
+TEST_CASE("without known answers the device's own last choice is the reference") {
+  Lab lab(false, affine(), false);
+  CHECK(lab.start() == Seen{{0, 0}, 2});
+  std::filesystem::remove(lab.file("verdicts"));
+  lab.fault("wrong:affine_fast");
+  CHECK(lab.start() == Seen{{1, 0}, 3});
+  std::filesystem::remove(lab.file("verdicts"));
+  lab.fault("wrong:affine_plain"); // better choices are put aside, with nothing to tell who is right
+  auto loaded = lab.load();
+  CHECK(lab.listed().put_aside.size() == 2);
 }
 
 TEST_CASE("where the last choice fails, too, there is an error, at this start and the next") {

@@ -1,5 +1,5 @@
 // What a recording of a profiled run tells the device, in order.
-#include "runtime/vulkan/executable.h"
+#include "runtime/vulkan/execute/executable.h"
 #include "runtime/vulkan/vulkan_device.h"
 #include "tests/catch.h"
 #include "tests/vulkan/toy_artifact.h"

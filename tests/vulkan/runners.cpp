@@ -4,7 +4,7 @@
 // validation layers watch; what they say is a failure.
 #include "backends/vulkan/lower.h"
 #include "lab/loaded_program.h"
-#include "runtime/vulkan/context.h"
+#include "runtime/vulkan/device/context.h"
 #include "runtime/vulkan/vulkan_device.h"
 #include "support/error.h"
 #include "support/file.h"

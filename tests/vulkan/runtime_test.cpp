@@ -1,6 +1,6 @@
 // The device "vulkan" on whatever driver the loader finds, with the validation layers on, and the plans that
 // need no device.
-#include "runtime/vulkan/executable.h"
+#include "runtime/vulkan/execute/executable.h"
 #include "runtime/vulkan/vulkan_device.h"
 #include "support/error.h"
 #include "support/file.h"
@@ -83,22 +83,22 @@ TEST_CASE("operands are dispatched in parts, with their places told, or refused"
   Inventory inventory;
   inventory.limits.storage_range = 4096;
   std::vector<int64_t> symbols = {4};
-  auto whole = planDispatch(inventory, program, copy, symbols, place);
+  auto whole = planDispatch({inventory, program, place}, copy, symbols);
   REQUIRE(whole.ok());
   REQUIRE(whole->steps[0].parts.size() == 1);
   CHECK(whole->steps[0].parts[0].push == std::vector<uint32_t>{1000, 0, 1000});
   CHECK(whole->steps[0].parts[0].groups == std::array<uint32_t, 3>{16, 1, 1});
   inventory.limits.storage_range = 2000;
-  auto parts = planDispatch(inventory, program, copy, symbols, place);
+  auto parts = planDispatch({inventory, program, place}, copy, symbols);
   REQUIRE(!parts.ok()); // the output does not fit in one binding
   CHECK(parts.error().message.find("binds at most 2000") != std::string::npos);
   const fb::Dispatch &affine = *program.entries()->Get(0)->commands()->Get(0)->body_as_Dispatch();
-  auto second = planDispatch(Inventory(), program, affine, symbols, place);
+  auto second = planDispatch({Inventory(), program, place}, affine, symbols);
   REQUIRE(second.ok());
   CHECK(second->choice == 1); // no device has no_such_feature
   Inventory named;
   named.name = "one";
-  auto none = planDispatch(named, program, affine, symbols, place, {{"affine_plain", "wrong answer"}});
+  auto none = planDispatch({named, program, place, {{"affine_plain", "wrong answer"}}}, affine, symbols);
   REQUIRE(!none.ok());
   CHECK(none.error().message ==
         "the device one cannot do it: shader 'affine_plain' was put aside: wrong answer");

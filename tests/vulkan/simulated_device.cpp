@@ -1,10 +1,10 @@
 #include "tests/vulkan/simulated_device.h"
 
-#include "runtime/artifact.h"
+#include "backends/vulkan/simulator/workgroup.h"
+#include "runtime/artifact/artifact.h"
 #include "runtime/run_check.h"
-#include "runtime/vulkan/answer.h"
-#include "runtime/vulkan/host/workgroup.h"
-#include "runtime/vulkan/plan.h"
+#include "runtime/vulkan/execute/plan.h"
+#include "runtime/vulkan/trial/answer.h"
 #include "support/error.h"
 
 #include <algorithm>
@@ -92,11 +92,11 @@ public:
       std::fill_n(s.marks, s.end - s.begin, kFilled);
     }
   }
-  HostBinding bound(const Range &range) const {
+  SimulatedBinding bound(const Range &range) const {
     return words.bind(range.buffer, range.offset, (range.size + 3) / 4 * 4);
   }
 
-  HostMemory words{true};
+  SimulatedMemory words{true};
   std::vector<std::vector<uint64_t>> inputs, outputs; ///< where ports begin
 
 private:
@@ -158,7 +158,7 @@ private:
 
   Result<void> plan(std::span<const int64_t> symbols) {
     for (uint32_t next = 0; next < dispatch.choices()->size();) {
-      auto planned = planDispatch(gpu.inventory, program, dispatch, symbols, place, {}, next);
+      auto planned = planDispatch({gpu.inventory, program, place}, dispatch, symbols, next);
       if (!planned && ways.empty()) return planned.error();
       if (!planned) break;
       next = planned->choice + 1;
@@ -203,7 +203,7 @@ private:
     LINNET_ASSIGN(const SpirvCode code, codeOf(shader));
     watch.beginDispatch();
     for (const Part &part : planned.parts) {
-      HostCall call{part.groups, part.push, {}, mark};
+      SimulatedCall call{part.groups, part.push, {}, mark};
       call.subgroup = subgroupOf(shader), call.scattered = gpu.scattered, call.watch = &watch;
       for (uint32_t b = 0; b < part.bindings.size(); ++b) {
         call.bindings.push_back(memory.bound(part.bindings[b]));

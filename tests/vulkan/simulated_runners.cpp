@@ -2,7 +2,7 @@
 // several shapes, little shared memory and much. Needs no driver.
 #include "backends/vulkan/lower.h"
 #include "lab/loaded_program.h"
-#include "runtime/vulkan/plan.h"
+#include "runtime/vulkan/execute/plan.h"
 #include "support/error.h"
 #include "tests/ops/agreement.h"
 #include "tests/reference/provided_weights.h"

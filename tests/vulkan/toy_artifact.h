@@ -1,7 +1,7 @@
 // A program of few shaders for the device "vulkan", and what the layers say of it.
 #pragma once
 #include "backends/vulkan/spirv/builder.h"
-#include "runtime/vulkan/context.h"
+#include "runtime/vulkan/device/context.h"
 #include "tests/catch.h"
 #include "tests/runtime/gpu_artifact.h"
 

@@ -1,6 +1,6 @@
 // The validation layers watch the training programs of tests/compiler/training_test.cpp: what they say ends
 // the test.
-#include "runtime/vulkan/context.h"
+#include "runtime/vulkan/device/context.h"
 
 #include <cstdio>
 #include <cstdlib>

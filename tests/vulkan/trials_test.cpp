@@ -1,8 +1,8 @@
 // What trials of variants are made of, without a device: verdicts, marks, answers beside each other, sizes.
-#include "runtime/vulkan/answer.h"
-#include "runtime/vulkan/device_file.h"
-#include "runtime/vulkan/trial_plan.h"
-#include "runtime/vulkan/verdicts.h"
+#include "runtime/vulkan/device/device_file.h"
+#include "runtime/vulkan/trial/answer.h"
+#include "runtime/vulkan/trial/plan.h"
+#include "runtime/vulkan/trial/verdicts.h"
 #include "tests/vulkan/variants.h"
 
 #include <cstdlib>
@@ -30,15 +30,14 @@ struct Planned {
   }
   const fb::Program &program() const { return *artifact->program("vulkan"); }
   const fb::Entry &entry() const { return *program().entries()->Get(0); }
-  std::optional<TrialPlan> trial(uint32_t choice, uint32_t poorest = ~0u) {
+  std::optional<TrialPlan> trial(uint32_t choice) {
     flatbuffers::FlatBufferBuilder builder;
     builder.Finish(fb::Dispatch::Pack(builder, &dispatch));
     Place place = [](const fb::Ref &r) {
       return Range{static_cast<uint32_t>(r.space()), r.offset(), r.size()};
     };
-    return planTrial(Inventory(), program(), entry(),
-                     *flatbuffers::GetRoot<fb::Dispatch>(builder.GetBufferPointer()), choice, place, {},
-                     poorest);
+    return planTrial({Inventory(), program(), place}, entry(),
+                     *flatbuffers::GetRoot<fb::Dispatch>(builder.GetBufferPointer()), choice);
   }
 
   TemporaryDirectory directory;
@@ -201,11 +200,6 @@ TEST_CASE("sizes of a trial are small, and those that the choice is for") {
     dispatch.choices[0]->least = least, dispatch.choices[0]->most = most;
     auto plan = planned.trial(0);
     if (plan) CHECK((plan->candidate.choice == 0 && plan->reference.choice == 2));
-    for (uint32_t poorest = 0; plan && poorest < 2; ++poorest) {
-      auto better = planned.trial(0, poorest);
-      REQUIRE(better);
-      CHECK((better->reference.choice == poorest && better->symbols == plan->symbols));
-    }
     return plan ? plan->symbols : std::vector<int64_t>();
   };
   CHECK(ranged(0, 1000) == std::vector<int64_t>{2});

@@ -1,6 +1,7 @@
 // An artifact whose dispatches have several variants, and a process that dies of trying them.
 #pragma once
-#include "runtime/vulkan/trial_lock.h"
+#include "compiler/known_answers.h"
+#include "runtime/vulkan/trial/lock.h"
 #include "tests/vulkan/toy_artifact.h"
 
 #include <sys/wait.h>
@@ -30,8 +31,9 @@ inline void addDispatch(fb::EntryT &entry, fb::DispatchT dispatch, std::vector<f
 
 // Entry main: x [batch, 8] -> y = 2 x + w, total = the sum of x[0] over all runs.
 // With `shared`, affine_middle is also all that another dispatch has.
+// Without `answers` the artifact is as older compilers wrote it.
 inline void writeVariants(const std::string &path, bool shared = false,
-                          const linnet::spirv::Words &fast = affine()) {
+                          const linnet::spirv::Words &fast = affine(), bool answers = true) {
   auto writer = std::move(*ArtifactWriter::create(path));
   auto program = std::make_unique<fb::ProgramT>();
   program->target = "vulkan";
@@ -62,6 +64,7 @@ inline void writeVariants(const std::string &path, bool shared = false,
   other.args.push_back(ref(fb::Space::arena, 0, 0, 2048));
   if (shared) addDispatch(*entry, std::move(other), {A::read, A::read, A::write}, {1}, {2});
   program->entries.push_back(std::move(entry));
+  if (answers) linnet::addKnownAnswers(*program, writer.blobs()->bytes());
   finish(writer, std::move(program));
 }
 

@@ -1,5 +1,5 @@
 #include "arguments.h"
-#include "runtime/vulkan/context.h"
+#include "runtime/vulkan/device/context.h"
 #include "support/error.h"
 #include "support/text.h"
 

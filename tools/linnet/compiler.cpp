@@ -1,6 +1,6 @@
 #include "compiler.h"
 #include "arguments.h"
-#include "runtime/artifact.h"
+#include "runtime/artifact/artifact.h"
 #include "signals.h"
 #include "support/error.h"
 #include "support/file.h"

@@ -1,8 +1,8 @@
 // An artifact file. Sizes and checksums in the header are made right first, so that what lies behind them is
 // reached.
-#include "runtime/artifact.h"
+#include "runtime/artifact/artifact.h"
+#include "runtime/artifact/format.h"
 #include "runtime/expr.h"
-#include "runtime/format.h"
 #include "runtime/run_check.h"
 
 #include <algorithm>

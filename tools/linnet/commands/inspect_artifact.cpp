@@ -1,6 +1,6 @@
 #include "commands/inspect.h"
 #include "output.h"
-#include "runtime/artifact.h"
+#include "runtime/artifact/artifact.h"
 #include "runtime/expr.h"
 #include "support/error.h"
 #include "support/json.h"

@@ -7,7 +7,7 @@
 #include "measure/trace.h"
 #include "model.h"
 #include "output.h"
-#include "runtime/artifact.h"
+#include "runtime/artifact/artifact.h"
 #include "signals.h"
 #include "support/error.h"
 #include "support/file.h"

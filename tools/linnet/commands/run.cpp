@@ -5,7 +5,7 @@
 #include "linnet/linnet.h"
 #include "model.h"
 #include "output.h"
-#include "runtime/artifact.h"
+#include "runtime/artifact/artifact.h"
 #include "signals.h"
 #include "support/error.h"
 #include "support/json.h"

@@ -1,0 +1,56 @@
+// Compute pipelines of a program: made in parallel, kept in a cache on disk.
+#pragma once
+#include "runtime/artifact/artifact.h"
+#include "runtime/vulkan/device/context.h"
+#include "runtime/vulkan/execute/plan.h"
+
+#include <map>
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace linnet::vulkan {
+
+struct Pipeline {
+  VkPipeline handle = nullptr;
+  VkPipelineLayout layout = nullptr;
+  VkDescriptorSetLayout sets = nullptr;
+};
+
+/// Why a pipeline could not be made. An empty message: it could.
+struct PipelineFailure {
+  VkResult code = VK_SUCCESS;
+  std::string message;
+};
+using PipelineFailures = std::map<PipelineKey, PipelineFailure>;
+
+class Pipelines {
+public:
+  Pipelines(std::shared_ptr<Context> context, const Artifact &artifact, const fb::Program &program)
+      : context(std::move(context)), artifact(artifact), program(program) {}
+  Pipelines(const Pipelines &) = delete;
+  ~Pipelines();
+
+  /// Makes those of `keys` that there are not, with the cache file's help, and writes the file if it has
+  /// grown.
+  Result<void> make(std::span<const PipelineKey> keys);
+  /// The same, but that a shader which does not compile is no error: what failed is returned.
+  Result<PipelineFailures> attempt(std::span<const PipelineKey> keys);
+  const Pipeline &operator[](const PipelineKey &key) const { return made.at(key); }
+
+private:
+  Result<void> layOut(uint32_t shader, Pipeline &pipeline);
+  PipelineFailure compile(const PipelineKey &key, Pipeline &pipeline, VkPipelineCache cache) const;
+
+  std::shared_ptr<Context> context;
+  const Artifact &artifact;
+  const fb::Program &program;
+  std::map<std::pair<uint32_t, std::vector<VkDescriptorType>>, Pipeline>
+      layouts; // by push words and bindings
+  std::map<PipelineKey, Pipeline> made;
+};
+
+VkDescriptorType bindingType(const fb::Shader &shader, uint32_t binding);
+
+} // namespace linnet::vulkan

@@ -1,0 +1,196 @@
+// Trials of one group of variants, and what follows from them.
+#include "runtime/vulkan/device/fault.h"
+#include "runtime/vulkan/trial/qualification.h"
+#include "support/error.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace linnet::vulkan {
+namespace {
+
+// What is compiled side by side, and lost when the process dies of one.
+constexpr size_t kGroup = 8;
+
+// Adds the seconds of its life.
+class Spent {
+public:
+  explicit Spent(double &seconds) : seconds(seconds) {}
+  ~Spent() { seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(); }
+
+private:
+  double &seconds;
+  const std::chrono::steady_clock::time_point begin = std::chrono::steady_clock::now();
+};
+
+// How many first steps leave the same operands behind in both ways, if both have as many steps.
+size_t sharedSteps(const TrialPlan &plan) {
+  const auto &a = plan.candidate.steps, &b = plan.reference.steps;
+  if (a.size() != b.size()) return 0;
+  auto same = [](const PlannedStep &x, const PlannedStep &y) { return writtenBy(x) == writtenBy(y); };
+  return static_cast<size_t>(std::ranges::mismatch(a, b, same).in1 - a.begin());
+}
+
+} // namespace
+
+// A variant that a process may have died of is tried alone.
+Result<Qualification::State> Qualification::tryGroup(std::vector<Trial> trials) {
+  const auto suspect =
+      std::ranges::find_if(trials, [&](const Trial &trial) { return variants.isSuspect(trial); });
+  const bool alone = suspect == trials.begin();
+  const auto count = std::min<size_t>(kGroup, static_cast<size_t>(suspect - trials.begin()));
+  trials.erase(trials.begin() + static_cast<ptrdiff_t>(alone ? 1 : count), trials.end());
+
+  LINNET_ASSIGN(const std::vector<Answer> expected, answersOf(trials));
+  TrialMark mark{alone, {}};
+  std::vector<PipelineKey> keys;
+  for (const Trial &trial : trials) {
+    for (const PipelineKey &key : trial.suspects) mark.variants.push_back(variants[key]);
+    for (PipelineKey &key : keysOf(trial.plan.candidate)) keys.push_back(std::move(key));
+  }
+  if (keys.empty()) return State::better;
+  if (lock) (void)lock->mark(mark); // a full disk is no reason not to try
+  LINNET_ASSIGN(const PipelineFailures failures, bench->pipelines.attempt(keys));
+  State state = State::better;
+  for (size_t i = 0; i < trials.size() && state != State::reopen; ++i) {
+    if (!compiles(trials[i], failures)) continue;
+    LINNET_ASSIGN(state, tryCandidate(trials[i], expected[i]));
+  }
+  if (lock) {
+    (void)variants.save(); // if not, it is done again
+    lock->clear();
+  }
+  return state;
+}
+
+Result<Answer> Qualification::timed(const Trial &trial, const PlannedDispatch &planned,
+                                    std::span<const uint32_t> args, uint32_t seconds_at_most) {
+  const Spent spent(seconds);
+  return runTrial(*bench, trial, planned, args, seconds_at_most);
+}
+
+// The last choice's, if that gives its own known answer. Not noted in the mark: a driver that crashes on last
+// choices is of no use.
+Result<std::optional<Answer>> Qualification::deviceAnswer(const Trial &trial) {
+  std::optional<Answer> none;
+  if (trial.plan.reference.choice == trial.plan.candidate.choice) return none;
+  const std::vector<PipelineKey> keys = keysOf(trial.plan.reference);
+  LINNET_ASSIGN(PipelineFailures failures, bench->pipelines.attempt(keys));
+  if (!failures.empty()) return none;
+  LINNET_ASSIGN(const bool right, isRight(keys));
+  if (!right) return none;
+  const auto &results = *trial.dispatch->results();
+  const std::vector<uint32_t> args(results.begin(), results.end());
+  auto answer = timed(trial, trial.plan.reference, args, patience);
+  if (answer) return std::optional<Answer>(std::move(*answer));
+  return errorf("shader '{}' does not run: {}", variants[keys.front()].shader, answer.error().message);
+}
+
+// Whether shaders that are a reference give their known answer, if there is one. A hang is an error: see
+// deviceAnswer.
+Result<bool> Qualification::isRight(const std::vector<PipelineKey> &keys) {
+  std::optional<Trial> trial = answers.trial(*bench, keys, {});
+  if (trial) trial->suspects = variants.unknown(keys);
+  if (trial && !trial->suspects.empty()) {
+    ++tried;
+    const Answer expected = knownAnswer(program, *trial);
+    std::vector<uint32_t> args;
+    for (const Output &output : expected) args.push_back(output.arg);
+    auto found = timed(*trial, trial->plan.candidate, args, patience);
+    if (!found)
+      return errorf("shader '{}' does not run: {}", variants[keys.front()].shader, found.error().message);
+    judge(*trial, expected, *found);
+  }
+  return std::ranges::none_of(keys, [&](const PipelineKey &key) { return variants.hasFailed(key); });
+}
+
+// Trials without an answer to compare with are taken off the list.
+Result<std::vector<Answer>> Qualification::answersOf(std::vector<Trial> &trials) {
+  std::vector<Answer> expected;
+  std::vector<Trial> kept;
+  for (Trial &trial : trials) {
+    std::optional<Answer> found;
+    if (trial.known) {
+      found = knownAnswer(program, trial);
+    } else {
+      LINNET_ASSIGN(found, deviceAnswer(trial));
+    }
+    if (!found) {
+      variants.skip(trial);
+      continue;
+    }
+    expected.push_back(std::move(*found));
+    kept.push_back(std::move(trial));
+  }
+  trials = std::move(kept);
+  return expected;
+}
+
+bool Qualification::compiles(const Trial &trial, const PipelineFailures &failures) {
+  bool all = true, blamed = false;
+  for (const PipelineKey &key : keysOf(trial.plan.candidate)) {
+    auto found = failures.find(key);
+    if (found == failures.end()) continue;
+    all = false;
+    if (std::ranges::find(trial.suspects, key) == trial.suspects.end()) continue;
+    blamed = true;
+    ++tried;
+    const PipelineFailure &failure = found->second;
+    if (failure.code == VK_ERROR_OUT_OF_HOST_MEMORY || failure.code == VK_ERROR_OUT_OF_DEVICE_MEMORY)
+      variants.refuseForNow(key, failure.message);
+    else
+      variants.conclude(std::span(&key, 1), Verdict::refused, failure.message);
+  }
+  if (!all && !blamed) variants.skip(trial);
+  return all;
+}
+
+Result<Qualification::State> Qualification::tryCandidate(const Trial &trial, const Answer &expected) {
+  ++tried;
+  uint32_t seconds_at_most = patience;
+  bool lose = false;
+  for (const PipelineKey &key : trial.suspects) {
+    const Fault fault = faultOf(variants[key].shader);
+    if (fault == Fault::hangs) seconds_at_most = 0;
+    lose |= fault == Fault::loses;
+  }
+  std::vector<uint32_t> args;
+  for (const Output &output : expected) args.push_back(output.arg);
+  auto found = timed(trial, trial.plan.candidate, args, seconds_at_most);
+  if (lose || (!found && bench->context->outcome == VK_ERROR_DEVICE_LOST)) {
+    variants.conclude(trial.suspects, Verdict::loses);
+    return State::reopen;
+  }
+  if (!found && bench->context->outcome == VK_TIMEOUT) {
+    variants.conclude(trial.suspects, Verdict::hangs,
+                      fmt::format("no answer in {} seconds", seconds_at_most));
+    return State::reopen;
+  }
+  if (!found) return found.error();
+  judge(trial, expected, *found);
+  return State::better;
+}
+
+// If a known answer was computed in the same steps, the first step that goes wrong is blamed. Otherwise all
+// variants are that nothing is known of, but not those that a device's answer comes from.
+void Qualification::judge(const Trial &trial, const Answer &expected, const Answer &found) {
+  const fb::Dispatch &dispatch = *trial.dispatch;
+  const double tolerance = dispatch.choices()->Get(trial.plan.candidate.choice)->tolerance();
+  std::vector<PipelineKey> left = trial.suspects;
+  for (size_t s = 0; trial.known && s < sharedSteps(trial.plan); ++s) {
+    const PipelineKey key = keyOf(*trial.plan.candidate.steps[s].step);
+    const std::string why =
+        difference(dispatch, tolerance, expected, found, static_cast<Mark>(kFirstStep + s));
+    variants.conclude(std::span(&key, 1), why.empty() ? Verdict::ok : Verdict::wrong, why);
+    if (!why.empty()) return;
+    std::erase(left, key);
+  }
+  const std::string why =
+      difference(dispatch, tolerance, resultsOf(dispatch, expected), resultsOf(dispatch, found));
+  if (!why.empty() && !trial.known)
+    for (const PipelineKey &key : keysOf(trial.plan.reference)) std::erase(left, key);
+  variants.conclude(left, why.empty() ? Verdict::ok : Verdict::wrong, why);
+  if (left.empty() && !why.empty()) variants.skip(trial);
+}
+
+} // namespace linnet::vulkan
