@@ -6,6 +6,7 @@
 #include "model.h"
 #include "output.h"
 #include "runtime/artifact/artifact.h"
+#include "runtime/artifact/format.h"
 #include "signals.h"
 #include "support/error.h"
 #include "support/json.h"
@@ -124,7 +125,7 @@ Result<bool> isPlainGraph(const std::string &path) {
   LINNET_ASSIGN(FileKind kind, kindOf(path));
   if (kind != FileKind::Artifact) return kind == FileKind::Graph;
   LINNET_ASSIGN(Artifact artifact, Artifact::open(path));
-  return artifact.metadata().kind()->size() == 0;
+  return artifact.metadata().kind()->string_view() == format::kGraph;
 }
 
 Result<void> execute(const Options &options) {
