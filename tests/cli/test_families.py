@@ -1,7 +1,9 @@
 """Families of models: one that lives in tests/families, docs/adding-a-family.md, and which folders mention a family."""
-import math, re, shlex
+import math, re, shlex, sys
 from harness import *
-from test_writing_a_pass import commands_of, first_difference
+
+sys.path.insert(0, str(ROOT / "tests" / "docs"))
+from pages import first_difference, quoted
 
 PAGE = ROOT / "docs" / "adding-a-family.md"
 WITH_BAG = environment(LINNET_COMPILER_LIBRARY=os.environ.get("LINNET_BAG_FAMILY") or str(ROOT / "build/release/lib/bag-family.so"))
@@ -129,17 +131,15 @@ class Page(TestCase):
     def test_every_block_runs_and_says_what_is_quoted(self):
         folder = fresh("page")
         ran = 0
-        for language, text in re.findall(r"(?ms)^```(\w+)\n(.*?)^```$", PAGE.read_text()):
-            if language != "console":
-                continue
-            for command, quoted in commands_of(language, text.splitlines()):
-                with self.subTest(command=command):
-                    script = re.sub(r"\blinnet (?=[a-z])", lambda _: shlex.quote(LINNET) + " ", command)
-                    done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=folder, env=WITH_BAG, text=True,
-                                          capture_output=True, timeout=LIMIT)
-                    self.assertEqual(done.returncode, 0, done.stderr)
-                    self.assertIsNone(first_difference(quoted, (done.stdout + done.stderr).splitlines()), done.stdout + done.stderr)
-                    ran += 1
+        for block in (found for found in quoted(str(PAGE.relative_to(ROOT))) if found.block):
+            with self.subTest(command=block.text):
+                script = re.sub(r"\blinnet (?=[a-z])", lambda _: shlex.quote(LINNET) + " ", block.text)
+                done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=folder, env=WITH_BAG, text=True,
+                                      capture_output=True, timeout=LIMIT)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                said = (done.stdout + done.stderr).splitlines()
+                self.assertIsNone(first_difference(block.output or [], said), "\n".join(said))
+                ran += 1
         self.assertGreaterEqual(ran, 4)
 
     def test_quoted_code_is_the_file_s(self):
