@@ -116,6 +116,13 @@ RULES = [
     (r"README.md:linnet bench", Run(shape=True, lines=r"^\|")),  # under noise a line stands below the table
     (r"cli.md:linnet run model.linnet --device vulkan",
      Run([("model.linnet", "m.linnet"), ("$", " --prompt Hello -n 4")], vulkan=True)),
+    # Trying every variant takes ten seconds; a tenth of a second tries some, and the fault has one put aside.
+    (r"vulkan.md:linnet devices",
+     Run([("^", TRY_SOME + "linnet run m.linnet --prompt Hello -n 1 --device vulkan && ")], vulkan=True, shape=True,
+         lines="^vulkan:0 .*llvmpipe|kernel variants",
+         expect=[r"^ +matmul_direct1\w+: wrong answer, off by [\d.]+ of the largest number, 0.0001 allowed$"])),
+    (r"vulkan.md:LINNET_CACHE_DIR=/tmp/faulty",
+     Run([("/tmp/faulty LINNET_VULKAN_FAULT=wrong:matmul_direct1 ", "faulty " + TRY_SOME), ("$", " -n 1")], vulkan=True)),
     (r"--device vulkan", Run(vulkan=True)),
     (r"cli.md:linnet compile model -o", Run([(" --target cpu:native", "")], shape=True)),
     (r"cli.md:linnet run model --prompt", Run(shape=True)),
@@ -125,13 +132,6 @@ RULES = [
     (r"cli.md:linnet inspect", Run(shape=True)),
     (r"cli.md:linnet tokenizer train --vocab-size 2048", Run([("-o vocabulary", "-o other")])),
     (r"cli.md:linnet bisect", Run(shape=True, lines="^(?!linnet: error)")),  # the page cuts its last line short
-    # Trying every variant takes ten seconds; a tenth of a second tries some, and the fault has one put aside.
-    (r"vulkan.md:linnet devices",
-     Run([("^", TRY_SOME + "linnet run m.linnet --prompt Hello -n 1 --device vulkan && ")], vulkan=True, shape=True,
-         lines="^vulkan:0 .*llvmpipe|kernel variants",
-         expect=[r"^ +matmul_direct1\w+: wrong answer, off by [\d.]+ of the largest number, 0.0001 allowed$"])),
-    (r"vulkan.md:LINNET_CACHE_DIR=/tmp/faulty",
-     Run([("/tmp/faulty LINNET_VULKAN_FAULT=wrong:matmul_direct1 ", "faulty " + TRY_SOME), ("$", " -n 1")], vulkan=True)),
     (r"profiling.md:linnet profile m124",
      Run(shape=True, lines=r"^(prefill|decode|m124)|^ +(time  of all|by place)| total$| host$")),
     (r"profiling.md:linnet ablate",

@@ -256,6 +256,8 @@ class Reader(TestCase):
         self.assertEqual(pages.first_difference(["a", "b"], ["a"]), "b")
         self.assertEqual(*map(pages.shape, ("| m124   |  ~3.5 MiB | - | ---: |", "| m124 | 12,345 MiB | 7 | ----: |")))
         self.assertNotEqual(pages.shape("weights 3 MiB"), pages.shape("cache 3 MiB"))
+        self.assertEqual(pages.shape("| pp512 | 3 MiB |"), pages.shape("| pp16 | 768.0 KiB |"))
+        self.assertNotEqual(pages.shape("pp512"), pages.shape("tg512"))
 
 
 if __name__ == "__main__":
