@@ -117,9 +117,11 @@ def comparable(line):
 
 
 def shape(line):
-    """Words alone: numbers, hashes, paths of a cache, threads and the widths of columns differ between machines."""
+    """Words alone: numbers, sizes, hashes, paths of a cache, threads and the widths of columns differ between machines."""
     line = re.sub(r"\S*/compiled/\S+", "CACHED", comparable(line))
     line = re.sub(r"xxh3-64 [0-9a-f]+", "HASH", re.sub(r"\b\d+ threads?\b", "THREADS", line))
+    line = re.sub(r"\b(pp|tg)\d+\b", r"\1N", line)
+    line = re.sub(r"~?(?<![\w.])\d[\d,]*(\.\d+)? ([KMG]i)?B\b", "SIZE", line)
     line = re.sub(r"~?(?<![A-Za-z_.])-?\d[\d,]*(\.\d+)?(e[-+]?\d+)?", "N", line)
     return " ".join(re.sub(r"(?<!\S)-(?!\S)|-{2,}:?", "N", line).split())
 
