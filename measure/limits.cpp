@@ -1,5 +1,6 @@
 #include "measure/limits.h"
 #include "measure/disturbance.h"
+#include "support/processor.h"
 
 #include <omp.h>
 
@@ -123,15 +124,59 @@ TARGET("avx512f,avx512vnni") float dotInt8(long rounds) {
   return static_cast<float>(sum);
 }
 
+// Without VNNI: products of bytes, summed in pairs to 16 bits, in pairs to 32 bits, then added.
+TARGET("avx2") float pairsInt8(long rounds) {
+  __m256i acc[kChains], x = _mm256_set1_epi8(1), y = x, ones = _mm256_set1_epi16(1);
+#pragma GCC unroll 12
+  for (auto &a : acc) a = _mm256_setzero_si256();
+  for (long r = 0; r < rounds; ++r)
+#pragma GCC unroll 12
+    for (int i = 0; i < kChains; ++i) {
+      asm volatile("" : "+x"(y)); // or the products would be computed once
+      acc[i] = _mm256_add_epi32(acc[i], _mm256_madd_epi16(_mm256_maddubs_epi16(x, y), ones));
+      asm volatile("" : "+x"(acc[i]));
+    }
+  int sum = 0;
+#pragma GCC unroll 12
+  for (auto &a : acc) sum += _mm256_extract_epi32(a, 0);
+  return static_cast<float>(sum);
+}
+TARGET("avx512f,avx512bw") float pairsInt8Avx512(long rounds) {
+  __m512i acc[kChains], x = _mm512_set1_epi8(1), y = x, ones = _mm512_set1_epi16(1);
+#pragma GCC unroll 12
+  for (auto &a : acc) a = _mm512_setzero_si512();
+  for (long r = 0; r < rounds; ++r)
+#pragma GCC unroll 12
+    for (int i = 0; i < kChains; ++i) {
+      asm volatile("" : "+v"(y));
+      acc[i] = _mm512_add_epi32(acc[i], _mm512_madd_epi16(_mm512_maddubs_epi16(x, y), ones));
+      asm volatile("" : "+v"(acc[i]));
+    }
+  long sum = 0;
+#pragma GCC unroll 12
+  for (auto &a : acc) sum += _mm512_reduce_add_epi32(a);
+  return static_cast<float>(sum);
+}
+
+/// As LINNET_CPU_ISA limits the processor. A type without instructions of its own has the rate of the instructions
+/// that compute it: bf16 is widened to f32, bytes are multiplied in pairs.
 std::vector<Peak> peaksHere() {
   std::vector<Peak> found;
-  bool wide = __builtin_cpu_supports("avx512f");
-  if (wide)
-    found.push_back({"f32", 2.0 * 16 * kChains, fmaAvx512});
-  else if (__builtin_cpu_supports("fma"))
-    found.push_back({"f32", 2.0 * 8 * kChains, fmaAvx2});
-  if (wide && __builtin_cpu_supports("avx512bf16")) found.push_back({"bf16", 2.0 * 32 * kChains, dotBf16});
-  if (wide && __builtin_cpu_supports("avx512vnni")) found.push_back({"int8", 2.0 * 64 * kChains, dotInt8});
+  const bool wide = hostHasFeature("avx512f");
+  if (!wide && !(hostHasFeature("avx2") && hostHasFeature("fma"))) return found;
+  const Peak f32 =
+      wide ? Peak{"f32", 2.0 * 16 * kChains, fmaAvx512} : Peak{"f32", 2.0 * 8 * kChains, fmaAvx2};
+  found.push_back(f32);
+  if (wide && hostHasFeature("avx512bf16"))
+    found.push_back({"bf16", 2.0 * 32 * kChains, dotBf16});
+  else
+    found.push_back({"bf16", f32.operations_per_round, f32.kernel});
+  if (wide && hostHasFeature("avx512vnni"))
+    found.push_back({"int8", 2.0 * 64 * kChains, dotInt8});
+  else if (wide && hostHasFeature("avx512bw"))
+    found.push_back({"int8", 2.0 * 64 * kChains, pairsInt8Avx512});
+  else
+    found.push_back({"int8", 2.0 * 32 * kChains, pairsInt8});
   return found;
 }
 float readAll(const float *data, size_t n) {

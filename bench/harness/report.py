@@ -85,12 +85,17 @@ def shares_table(title, found, peers, form):
     return table([title, *peers], lines) if lines else ""
 
 
+def gigaops(rate):
+    """A dash if the library has no kernel for the types on this processor."""
+    return "-" if rate is None else f"{rate / 1e9:.0f}"
+
+
 def onednn_table(report):
     lines = {}
     for m in report["matmuls"]:
         lines.setdefault((m["dtype"], m["m"]), {})[m["shape"]] = m
     shapes = list(dict.fromkeys(m["shape"] for m in report["matmuls"]))
-    rows = [[f"{dtype}, {m} rows", *(f"{by[s]['ops_per_s'] / 1e9:.0f}" for s in shapes)] for (dtype, m), by in lines.items()]
+    rows = [[f"{dtype}, {m} rows", *(gigaops(by[s]["ops_per_s"]) for s in shapes)] for (dtype, m), by in lines.items()]
     return table([f"oneDNN {report['version']} alone, Gop/s", *shapes], rows)
 
 

@@ -98,6 +98,10 @@ class Reports(unittest.TestCase):
                                    "f16_kernel": "limits_matrix_16x16x16"})
         self.assertEqual(line, "of vulkan:1, Some GPU, radv 23.1; peak f32 by limits_f32, f16 by limits_matrix_16x16x16")
 
+    def test_a_primitive_that_onednn_lacks_is_a_dash(self):
+        matmuls = [{"dtype": "bf16", "m": 1, "shape": shape, "ops_per_s": rate} for shape, rate in (("c_fc", None), ("head", 3e9))]
+        self.assertIn("| bf16, 1 rows | - | 3 |", report.onednn_table({"version": "2.6.3", "matmuls": matmuls}))
+
     def test_nothing_kept(self):
         row = report.case_row(cases.CASES["decode"], "f32", 1, {"linnet": [self.turn(9, 1, 2)]}, 0.15)
         self.assertIsNone(row["peers"]["linnet"]["tokens_per_s"])
