@@ -189,9 +189,13 @@ private:
       text = moduleText(*graph);
     } else {
       LINNET_ASSIGN(auto module, plan(target));
-      LINNET_ASSIGN(text, timed("lower to " + target.name(),
-                                [&] { return kernelText(target, *module, *input.weights); }));
-      if (options.emit == "planned") text = moduleText(*module); // the lowering has completed the plan
+      const std::string phase = "lower to " + target.name();
+      if (options.emit == "planned") {
+        LINNET_TRY(timed(phase, [&] { return completePlan(target, *module, *input.weights); }));
+        text = moduleText(*module);
+      } else {
+        LINNET_ASSIGN(text, timed(phase, [&] { return kernelText(target, *module, *input.weights); }));
+      }
     }
     LINNET_TRY(writeTextFile(options.output, text));
     report.output = options.output;

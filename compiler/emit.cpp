@@ -38,6 +38,12 @@ Result<TargetSpec> targetOfEmit(const std::string &emit) {
   return errorf("--emit: expected mlir, planned, llvm or spirv, found '{}'", emit);
 }
 
+Result<void> completePlan(const TargetSpec &target, mlir::ModuleOp planned, WeightSource &weights) {
+  DiscardingSink sink;
+  LINNET_TRY(lowerTo(target, planned, weights, sink));
+  return {};
+}
+
 Result<std::string> kernelText(const TargetSpec &target, mlir::ModuleOp planned, WeightSource &weights) {
   // LLVM's modules hold all kernels; shaders come one by one.
   std::string whole, each;

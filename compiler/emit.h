@@ -14,6 +14,9 @@ Result<void> checkEmit(const std::string &emit, const TargetSpec &target);
 /// The target whose stage `emit` is, for a command line that names none.
 Result<TargetSpec> targetOfEmit(const std::string &emit);
 
+/// Lowers a planned module and keeps nothing but the plan, which the backend completes (passes/Plan.h).
+Result<void> completePlan(const TargetSpec &target, mlir::ModuleOp planned, WeightSource &weights);
+
 /// The kernels of a planned module: LLVM's IR of the whole module after optimization, or each shader as
 /// spirv-dis writes it, after a line with its name.
 Result<std::string> kernelText(const TargetSpec &target, mlir::ModuleOp planned, WeightSource &weights);

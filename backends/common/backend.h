@@ -16,17 +16,16 @@
 
 namespace linnet {
 
-/// What follows the colon of `--target NAME:ARGUMENT`, and who listens.
 struct LowerOptions {
-  std::string argument;
-  KernelListener listener;
+  std::string argument;    ///< follows the colon of `--target NAME:ARGUMENT`; may be empty
+  KernelListener listener; ///< if set, receives the text of each kernel
 };
 
 class Backend {
 public:
   virtual ~Backend() = default;
 
-  /// What passes know of this target. Lives as long as the program.
+  /// Describes this target to the passes. Lives as long as the program.
   virtual const TargetDescription &description() const = 0;
   /// An error unless `argument` may follow the colon of `--target NAME:ARGUMENT`. Empty is always allowed.
   virtual Result<void> checkArgument(const std::string &argument) const;

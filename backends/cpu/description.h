@@ -1,4 +1,4 @@
-// What passes know of target "cpu".
+// Describes target "cpu" to the passes.
 #pragma once
 #include "passes/Target.h"
 

@@ -1,4 +1,4 @@
-// What passes know of target "reference".
+// Describes target "reference" to the passes.
 #pragma once
 #include "passes/Target.h"
 

@@ -40,7 +40,7 @@ public:
     for (auto function : module.getOps<func::FuncOp>())
       if (isEntry(function)) LINNET_TRY(addEntry(function));
     for (const auto &state : program.states) program.state_bytes += llvm::alignTo(state->bytes, kAlignment);
-    // What weights' functions compute is stored by now, under their names.
+    // The results of weights' functions are stored by now, under their names.
     OwningOpRef<ModuleOp> stored_module(module.clone());
     for (auto function : llvm::make_early_inc_range(stored_module->getOps<func::FuncOp>()))
       if (function->hasAttr("linnet.weight")) function.erase();

@@ -1,4 +1,4 @@
-// What passes know of target "vulkan".
+// Describes target "vulkan" to the passes.
 #pragma once
 #include "passes/Target.h"
 
