@@ -268,21 +268,35 @@ class Finetune(TestCase):
         self.succeeds(*arguments("h.1.*"))
         self.assertEqual(sorted(os.listdir(folder / "a/m")).count("run"), 1)
 
+    def stopped_while(self, unfinished, arguments):
+        """A run that is stopped while `unfinished` lists something, and that list."""
+        for attempt in range(20):
+            process = subprocess.Popen([LINNET, *map(str, arguments)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=FOLDER,
+                                       env=environment())
+            while not unfinished() and process.poll() is None:
+                time.sleep(0.0005)
+            process.send_signal(signal.SIGSTOP)
+            # The other threads run on for a moment after the signal is sent.
+            os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+            left = unfinished()
+            if left:
+                break
+            process.kill()
+            process.wait()
+            shutil.rmtree(arguments[-1])
+        return process, left
+
     def test_what_a_killed_run_left_is_swept_by_the_next_and_a_living_one_is_left_alone(self):
         to = fresh("killed") / "m"
         arguments = classify_arguments("--method", "full", "--steps", 3, "-o", to)
         unfinished = lambda: [path for path in to.rglob("*") if ".tmp-" in path.name] if to.exists() else []
-        process = subprocess.Popen([LINNET, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=FOLDER,
-                                   env=environment())
-        while not unfinished() and process.poll() is None:
-            time.sleep(0.0005)
-        process.send_signal(signal.SIGSTOP)
-        left = unfinished()
-        self.assertTrue(left, "the run began before it was seen")
+        # The configuration is written once the directory is locked.
+        process, left = self.stopped_while(lambda: list(to.glob("run.tmp-*/config.json")), arguments)
+        self.assertTrue(left, "no run was stopped while a file of it was unfinished")
         self.succeeds(*arguments)
-        self.assertTrue(set(left) <= set(unfinished()))
+        self.assertTrue(all(path.exists() for path in left), left)
         process.kill()
-        process.communicate()
+        process.wait()
         shutil.rmtree(to / "run")
         self.assertTrue(unfinished())
         self.succeeds(*arguments)
