@@ -4,6 +4,7 @@
 #include "compiler/plugins.h"
 #include "compiler/reproducer.h"
 #include "compiler/weights.h"
+#include "lab/crash_fallback.h"
 #include "lab/verify.h"
 #include "lab/windowed_run.h"
 #include "passes/Passes.h"
@@ -87,13 +88,14 @@ Result<void> runPipeline(ModuleOp module, const std::string &target, const Compi
   DiagnosticCollector diagnostics(module.getContext());
   LINNET_TRY(fillPipeline(all, target, options));
   lab::WindowedRun passes(all);
-  // Passes that a person brings run in a child process first: the shipped ones alone do not pay for that.
+  // After a crash the copy repeats the passes in a child process to learn which one it was.
+  lab::CrashFallback fallback;
   std::optional<std::string> crash;
-  if (!options.pass_plugins.empty() || !options.first_passes.empty() || !options.pass_pipeline.empty()) {
-    const Clock::time_point rehearsal = Clock::now();
+  if (fallback.crashed()) {
     crash = passes.crash(module, {0, passes.passes()});
-    report.phases.push_back(
-        {"rehearse passes", std::chrono::duration<double>(Clock::now() - rehearsal).count()});
+    if (!crash)
+      return errorf("the compiler crashed while it ran the passes, but not when it ran them again; this is a "
+                    "fault in Linnet");
   }
   const size_t crashing = passes.lastPass();
   for (size_t pass = 0; crash && pass < crashing; ++pass)
