@@ -108,7 +108,7 @@ function(linnet_make_batches target size)
       set(batch ${CMAKE_CURRENT_BINARY_DIR}/${target}_${kind}_${number}.cpp)
       file(CONFIGURE OUTPUT ${batch} CONTENT "${text}" @ONLY)
       list(APPEND alone ${batch})
-      if(kind STREQUAL hot)
+      if(kind STREQUAL "hot") # quoted: hot is a list, too
         linnet_hot_sources(${batch})
       endif()
       math(EXPR number "${number} + 1")

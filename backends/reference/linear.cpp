@@ -11,16 +11,31 @@
 namespace linnet::reference {
 namespace {
 
+/// Calls f(element, its group's number) for each element of a matrix, in the order of memory. A group is `group`
+/// elements along dimension `dim` (0: all of them).
+template <class F> void forGroups(const Tensor &x, int64_t dim, int64_t group, F f) {
+  const int64_t rows = x.shape[0], columns = x.shape[1],
+                size = std::max<int64_t>(group ? group : x.shape[dim], 1);
+  const int64_t groups = (x.shape[dim] + size - 1) / size;
+  for (int64_t r = 0; r < rows; ++r)
+    if (dim == 0) {
+      const int64_t group_row = r / size * columns;
+      for (int64_t c = 0; c < columns; ++c) f(r * columns + c, group_row + c);
+    } else {
+      for (int64_t g = 0; g < groups; ++g)
+        for (int64_t c = g * size; c < std::min(columns, (g + 1) * size); ++c)
+          f(r * columns + c, r * groups + g);
+    }
+}
+
 /// A matrix of integers times its scale, as floats; `dim` is the dimension that groups lie along.
 Tensor scaled(const Tensor &x, const Tensor &scale, int64_t dim, int64_t group) {
-  int64_t rows = x.shape[0], columns = x.shape[1], scale_columns = scale.shape[1];
   Tensor out = Tensor::zeros(Kind::f32, x.shape);
-  for (int64_t r = 0; r < rows; ++r)
-    for (int64_t c = 0; c < columns; ++c) {
-      int64_t g = group ? (dim == 0 ? r : c) / group : 0;
-      float s = scale.data()[dim == 0 ? g * scale_columns + c : r * scale_columns + g];
-      out.data()[r * columns + c] = static_cast<float>(double(x.ints()[r * columns + c]) * s);
-    }
+  const int32_t *integers = x.ints();
+  const float *scales = scale.data();
+  float *values = out.data();
+  forGroups(x, dim, group,
+            [&](int64_t i, int64_t g) { values[i] = static_cast<float>(double(integers[i]) * scales[g]); });
   return out;
 }
 
@@ -38,6 +53,22 @@ Tensor roundedRows(const Tensor &x) {
     }
   }
   return out;
+}
+
+/// sums[j] = the sum over p < k of a[p * stride] * rows[j * k + p].
+void sumsOfRows(const float *a, int64_t stride, const float *rows, int64_t k, std::vector<double> &sums) {
+  constexpr size_t kTogether = 8; // one addition of a sum waits for the one before
+  size_t j = 0;
+  for (; j + kTogether <= sums.size(); j += kTogether, rows += kTogether * k) {
+    double together[kTogether] = {};
+    for (int64_t p = 0; p < k; ++p) {
+      const double x = a[p * stride];
+      for (size_t s = 0; s < kTogether; ++s) together[s] += x * rows[s * k + p];
+    }
+    std::copy_n(together, kTogether, sums.begin() + j);
+  }
+  for (; j < sums.size(); ++j, rows += k)
+    for (int64_t p = 0; p < k; ++p) sums[j] += double(a[p * stride]) * rows[p];
 }
 
 } // namespace
@@ -72,8 +103,7 @@ Result<Tensor> matmul(ir::MatmulOp op, const MatmulOperands &operands) {
     for (int64_t i = 0; i < m; ++i) {
       std::fill(row.begin(), row.end(), 0.0);
       if (tr) {
-        for (int64_t j = 0; j < n; ++j)
-          for (int64_t p = 0; p < k; ++p) row[j] += double(tl ? l[p * m + i] : l[i * k + p]) * r[j * k + p];
+        sumsOfRows(tl ? l + i : l + i * k, tl ? m : 1, r, k, row);
       } else {
         for (int64_t p = 0; p < k; ++p) {
           double x = tl ? l[p * m + i] : l[i * k + p];
@@ -91,42 +121,31 @@ Result<Tensor> matmul(ir::MatmulOp op, const MatmulOperands &operands) {
   return out;
 }
 
-namespace {
-/// Calls f(group number, first element, elements, stride) for each group of a matrix.
-template <class F> void forGroups(const Tensor &x, int64_t dim, int64_t group, F f) {
-  int64_t along = x.shape[dim], across = x.shape[1 - dim], columns = x.shape[1];
-  int64_t size = group ? group : along, groups = (along + size - 1) / size;
-  for (int64_t a = 0; a < across; ++a)
-    for (int64_t g = 0; g < groups; ++g) {
-      int64_t first = dim == 0 ? g * size * columns + a : a * columns + g * size;
-      f(dim == 0 ? g * across + a : a * groups + g, first, std::min(size, along - g * size),
-        dim == 0 ? columns : 1);
-    }
-}
-} // namespace
-
 Tensor quantizeScale(const Tensor &x, int64_t bits, int64_t dim, int64_t group) {
   std::vector<int64_t> shape = x.shape;
   shape[dim] = group ? (shape[dim] + group - 1) / group : 1;
   Tensor out = Tensor::zeros(x.kind, shape);
-  forGroups(x, dim, group, [&](int64_t g, int64_t first, int64_t count, int64_t stride) {
-    double largest = 0;
-    for (int64_t i = 0; i < count; ++i)
-      if (double value = x.data()[first + i * stride]; std::fabs(value) > std::fabs(largest)) largest = value;
-    out.data()[g] = rounded(out.kind, bits == 4 ? largest / -8 : std::fabs(largest) / 127);
+  // The first of equal magnitudes counts, so that the sign of a scale of 4 bits is defined.
+  const float *values = x.data();
+  float *scales = out.data();
+  forGroups(x, dim, group, [&](int64_t i, int64_t g) {
+    scales[g] = std::fabs(values[i]) > std::fabs(scales[g]) ? values[i] : scales[g];
   });
+  for (int64_t g = 0; g < out.size(); ++g) {
+    const double largest = scales[g];
+    scales[g] = rounded(out.kind, bits == 4 ? largest / -8 : std::fabs(largest) / 127);
+  }
   return out;
 }
 
 Tensor quantize(const Tensor &x, const Tensor &scale, int64_t bits, int64_t dim, int64_t group) {
   Tensor out = Tensor::zeros(bits == 4 ? Kind::i4 : Kind::i8, x.shape);
-  double low = bits == 4 ? -8 : -127, high = bits == 4 ? 7 : 127;
-  forGroups(x, dim, group, [&](int64_t g, int64_t first, int64_t count, int64_t stride) {
-    double s = scale.data()[g];
-    for (int64_t i = 0; i < count; ++i) {
-      double q = s == 0 ? 0 : std::nearbyint(x.data()[first + i * stride] / s);
-      out.ints()[first + i * stride] = static_cast<int32_t>(std::clamp(q, low, high));
-    }
+  const double low = bits == 4 ? -8 : -127, high = bits == 4 ? 7 : 127;
+  const float *values = x.data(), *scales = scale.data();
+  int32_t *integers = out.ints();
+  forGroups(x, dim, group, [&](int64_t i, int64_t g) {
+    const double s = scales[g], q = s == 0 ? 0 : std::nearbyint(values[i] / s);
+    integers[i] = static_cast<int32_t>(std::clamp(q, low, high));
   });
   return out;
 }

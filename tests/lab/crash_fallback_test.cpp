@@ -1,5 +1,5 @@
-#include "lab/crash_fallback.h"
 #include "lab/child_process.h"
+#include "lab/crash_fallback.h"
 
 #include <csignal>
 #include <cstdint>
