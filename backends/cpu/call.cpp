@@ -26,7 +26,8 @@ int64_t itemsInTurn(const Call &call, const Call &next) {
   for (const fb::RefT &arg : call.args)
     if (overlap(arg, next.args.back())) return 0; // other items may be read or written still
   for (size_t i = 0; i + 1 < next.args.size(); ++i)
-    if (overlap(written, next.args[i]) && !(i == 0 && samePlace(written, next.args[i]))) return 0;
+    if (overlap(written, next.args[i]) && !(i == 0 && samePlace(written, next.args[i]) && !call.scatters))
+      return 0;
   return next.work.factor / call.work.factor;
 }
 

@@ -18,6 +18,7 @@ struct Call {
   /// An item reads no more of the first operand than its own part, which lies where the result's part does
   /// among all parts, and writes the last operand alone, none but its own part of it.
   bool itemwise = false;
+  bool scatters = false; ///< itemwise, but an item writes to some other part of the last operand
 };
 
 /// Whether `next`, called behind `call`, may be done item by item with it: how many items of it make an item

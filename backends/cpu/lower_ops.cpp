@@ -70,7 +70,8 @@ Result<void> Lowering::lowerCacheAppend(CacheAppendOp op) {
                    .args = {entries.ref, past, cache},
                    .work = extentOf(op.getEntries(), 0, 3),
                    .grain = 16,
-                   .itemwise = true});
+                   .itemwise = true,
+                   .scatters = true});
 }
 
 Result<void> Lowering::lowerEmbed(EmbedOp op) {

@@ -51,3 +51,12 @@ TEST_CASE("commands whose other items could meet are kept apart") {
   next.itemwise = false;
   CHECK(apart(next));
 }
+
+TEST_CASE("nothing that reads a scattered result is done in turn with what scatters it") {
+  Call append = itemwise({arena(0, 100), arena(100, 100)}, kRows);
+  append.scatters = true;
+  CHECK(itemsInTurn(append, itemwise({arena(100, 100), arena(200, 50)}, kElements)) == 0);
+  CHECK(itemsInTurn(append, itemwise({arena(300, 100), arena(200, 50)}, kRows)) == 1); // reads something else
+  append.args = {arena(100, 100), arena(200, 100)};
+  CHECK(itemsInTurn(norm(), append) == 1); // the scattering one may be the second
+}
