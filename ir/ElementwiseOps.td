@@ -9,6 +9,9 @@ include "mlir/Interfaces/SideEffectInterfaces.td"
 
 defvar Linnet_Differentiable = DeclareOpInterfaceMethods<Linnet_DifferentiableOpInterface>;
 
+// The op says in its extraClassDefinition how many operations it does.
+defvar Linnet_CountsFlops = DeclareOpInterfaceMethods<Linnet_FlopsOpInterface, ["flops"]>;
+
 class Linnet_Op<string mnemonic, list<Trait> traits = []> : Op<Linnet_Dialect, mnemonic, traits>;
 
 def Linnet_Float : AnyTypeOf<[F32, F16, BF16]>;
@@ -22,7 +25,7 @@ def Linnet_FloatLike : AnyTypeOf<[Linnet_Float, Linnet_FloatTensor], "float scal
 def Linnet_NumberLike : AnyTypeOf<[Linnet_Float, I32, I8, Linnet_AnyTensor], "scalar or tensor">;
 
 class Linnet_BinaryOp<string mnemonic, string formula, list<Trait> traits = []>
-    : Linnet_Op<mnemonic, !listconcat([Pure, Linnet_ElementwiseOpInterface,
+    : Linnet_Op<mnemonic, !listconcat([Pure, Linnet_ElementwiseOpInterface, Linnet_FlopsOpInterface,
         DeclareOpInterfaceMethods<InferTypeOpInterface>, Linnet_Differentiable], traits)> {
   let summary = "elementwise " # formula;
   let description = "result = " # formula # [{. Shapes broadcast as in NumPy: aligned at the last dimension, each
@@ -36,7 +39,7 @@ pair of dimensions equal (dynamic ones by name) or one of them 1. Element types 
 }
 class Linnet_UnaryOp<string mnemonic, string formula, list<Trait> traits = []>
     : Linnet_Op<mnemonic, !listconcat([Pure, SameOperandsAndResultType,
-        Linnet_ElementwiseOpInterface, Linnet_Differentiable], traits)> {
+        Linnet_ElementwiseOpInterface, Linnet_FlopsOpInterface, Linnet_Differentiable], traits)> {
   let summary = "elementwise " # formula;
   let description = "result = " # formula # ".\n";
   let arguments = (ins Linnet_FloatLike:$operand);
@@ -62,7 +65,7 @@ def Linnet_ReluOp : Linnet_UnaryOp<"relu", "max(x, 0)">;
 def Linnet_SiluOp : Linnet_UnaryOp<"silu", "x / (1 + e^-x)">;
 
 def Linnet_GeluOp : Linnet_Op<"gelu", [Pure, SameOperandsAndResultType,
-    Linnet_ElementwiseOpInterface, Linnet_Differentiable]> {
+    Linnet_ElementwiseOpInterface, Linnet_FlopsOpInterface, Linnet_Differentiable]> {
   let summary = "Gaussian error linear unit";
   let description = [{
     `erf`:  x/2 (1 + erf(x / sqrt 2))
@@ -75,7 +78,8 @@ def Linnet_GeluOp : Linnet_Op<"gelu", [Pure, SameOperandsAndResultType,
   let assemblyFormat = "$form $operand attr-dict `:` type($operand)";
 }
 
-def Linnet_CastOp : Linnet_Op<"cast", [Pure, Linnet_ElementwiseOpInterface, Linnet_Differentiable]> {
+def Linnet_CastOp : Linnet_Op<"cast", [Pure, Linnet_ElementwiseOpInterface, Linnet_FlopsOpInterface,
+    Linnet_Differentiable]> {
   let summary = "conversion of the element type";
   let description = [{
     Rounds to nearest even towards a narrower float, towards zero and saturating to an integer. Shapes are equal.

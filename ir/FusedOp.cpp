@@ -104,4 +104,9 @@ void FusedOp::build(OpBuilder &builder, OperationState &state, TypeRange results
   builder.create<YieldOp>(state.location, results_of_body);
 }
 
+int64_t FusedOp::arithmeticOps() {
+  return llvm::count_if(getBody().front().without_terminator(),
+                        [](Operation &op) { return !llvm::isa<ConstantOp>(op); });
+}
+
 } // namespace linnet::ir

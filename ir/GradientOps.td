@@ -7,7 +7,7 @@ include "ir/ElementwiseOps.td"
 
 //===- loss --------------------------------------------------------------------------------------------===//
 
-def Linnet_CrossEntropyOp : Linnet_Op<"cross_entropy", [Pure, InferTypeOpAdaptor,
+def Linnet_CrossEntropyOp : Linnet_Op<"cross_entropy", [Pure, Linnet_CountsFlops, InferTypeOpAdaptor,
     Linnet_Differentiable]> {
   let summary = "cross entropy of each row against one label";
   let description = [{
@@ -22,9 +22,10 @@ def Linnet_CrossEntropyOp : Linnet_Op<"cross_entropy", [Pure, InferTypeOpAdaptor
   let results = (outs Linnet_FloatTensor:$result);
   let assemblyFormat = "$logits `,` $labels attr-dict `:` type($logits) `,` type($labels)";
   let hasVerifier = 1;
+  let extraClassDefinition = [{ ::linnet::ir::Flops $cppClass::flops() { return {4, getLogits()}; } }];
 }
 
-def Linnet_CrossEntropyGradOp : Linnet_Op<"cross_entropy_grad", [Pure, AllTypesMatch<["logits", "result"]>]> {
+def Linnet_CrossEntropyGradOp : Linnet_Op<"cross_entropy_grad", [Pure, Linnet_CountsFlops, AllTypesMatch<["logits", "result"]>]> {
   let summary = "gradient of cross_entropy by its logits";
   let description = [{
     logits (..., V), labels (...), gradient (...) of the loss by each position's cross entropy:
@@ -38,11 +39,12 @@ def Linnet_CrossEntropyGradOp : Linnet_Op<"cross_entropy_grad", [Pure, AllTypesM
   let assemblyFormat = [{$logits `,` $labels `,` $gradient attr-dict `:` type($logits) `,` type($labels) `,`
     type($gradient)}];
   let hasVerifier = 1;
+  let extraClassDefinition = [{ ::linnet::ir::Flops $cppClass::flops() { return {6, getLogits()}; } }];
 }
 
 //===- dropout -----------------------------------------------------------------------------------------===//
 
-def Linnet_DropoutOp : Linnet_Op<"dropout", [Pure, Linnet_Differentiable,
+def Linnet_DropoutOp : Linnet_Op<"dropout", [Pure, Linnet_CountsFlops, Linnet_Differentiable,
     AllTypesMatch<["operand", "result"]>]> {
   let summary = "elements left out at random, the others scaled up";
   let description = [{
@@ -58,11 +60,12 @@ def Linnet_DropoutOp : Linnet_Op<"dropout", [Pure, Linnet_Differentiable,
   let results = (outs Linnet_FloatTensor:$result);
   let assemblyFormat = "$operand `key` $key attr-dict `:` type($operand) `,` type($key)";
   let hasVerifier = 1;
+  let extraClassDefinition = [{ ::linnet::ir::Flops $cppClass::flops() { return {2, getOperand()}; } }];
 }
 
 //===- sums into an accumulator ------------------------------------------------------------------------===//
 
-def Linnet_ContractOp : Linnet_Op<"contract", [Pure, Linnet_InPlaceOpInterface,
+def Linnet_ContractOp : Linnet_Op<"contract", [Pure, Linnet_CountsFlops, Linnet_InPlaceOpInterface,
     AllTypesMatch<["accumulator", "result"]>]> {
   let summary = "outer products of rows, summed into an accumulator";
   let description = [{
@@ -78,9 +81,10 @@ def Linnet_ContractOp : Linnet_Op<"contract", [Pure, Linnet_InPlaceOpInterface,
   let assemblyFormat = [{$accumulator `,` $lhs `,` $rhs attr-dict `:` type($accumulator) `,` type($lhs) `,`
     type($rhs)}];
   let hasVerifier = 1;
+  let extraClassDefinition = [{ ::linnet::ir::Flops $cppClass::flops() { return {2, getLhs(), getResult(), 1}; } }];
 }
 
-def Linnet_SumRowsOp : Linnet_Op<"sum_rows", [Pure, Linnet_InPlaceOpInterface,
+def Linnet_SumRowsOp : Linnet_Op<"sum_rows", [Pure, Linnet_CountsFlops, Linnet_InPlaceOpInterface,
     AllTypesMatch<["accumulator", "result"]>]> {
   let summary = "rows summed into an accumulator";
   let description = [{
@@ -91,9 +95,10 @@ def Linnet_SumRowsOp : Linnet_Op<"sum_rows", [Pure, Linnet_InPlaceOpInterface,
   let results = (outs Linnet_FloatTensor:$result);
   let assemblyFormat = "$accumulator `,` $operand attr-dict `:` type($accumulator) `,` type($operand)";
   let hasVerifier = 1;
+  let extraClassDefinition = [{ ::linnet::ir::Flops $cppClass::flops() { return {1, getOperand()}; } }];
 }
 
-def Linnet_ScatterAddOp : Linnet_Op<"scatter_add", [Pure, Linnet_InPlaceOpInterface,
+def Linnet_ScatterAddOp : Linnet_Op<"scatter_add", [Pure, Linnet_CountsFlops, Linnet_InPlaceOpInterface,
     AllTypesMatch<["table", "result"]>]> {
   let summary = "rows added to the rows of a table that ids name";
   let description = [{
@@ -108,11 +113,12 @@ def Linnet_ScatterAddOp : Linnet_Op<"scatter_add", [Pure, Linnet_InPlaceOpInterf
   let results = (outs Linnet_FloatTensor:$result);
   let assemblyFormat = "$table `,` $ids `,` $rows attr-dict `:` type($table) `,` type($ids) `,` type($rows)";
   let hasVerifier = 1;
+  let extraClassDefinition = [{ ::linnet::ir::Flops $cppClass::flops() { return {1, getRows()}; } }];
 }
 
 //===- gradients of single ops -------------------------------------------------------------------------===//
 
-def Linnet_LayerNormGradOp : Linnet_Op<"layer_norm_grad", [Pure,
+def Linnet_LayerNormGradOp : Linnet_Op<"layer_norm_grad", [Pure, Linnet_CountsFlops,
     AllTypesMatch<["operand", "gradient", "result"]>]> {
   let summary = "gradient of layer_norm by its operand";
   let description = [{
@@ -125,9 +131,10 @@ def Linnet_LayerNormGradOp : Linnet_Op<"layer_norm_grad", [Pure,
   let results = (outs Linnet_FloatTensor:$result);
   let assemblyFormat = "$operand `,` $gain `,` $gradient attr-dict `:` type($operand) `,` type($gain)";
   let hasVerifier = 1;
+  let extraClassDefinition = [{ ::linnet::ir::Flops $cppClass::flops() { return {14, getOperand()}; } }];
 }
 
-def Linnet_AttentionGradOp : Linnet_Op<"attention_grad", [Pure,
+def Linnet_AttentionGradOp : Linnet_Op<"attention_grad", [Pure, Linnet_CountsFlops,
     AllTypesMatch<["q", "gradient", "q_gradient"]>, AllTypesMatch<["k", "v", "k_gradient", "v_gradient"]>]> {
   let summary = "gradients of attention by q, k and v";
   let description = [{
@@ -147,6 +154,7 @@ def Linnet_AttentionGradOp : Linnet_Op<"attention_grad", [Pure,
   let assemblyFormat = [{$q `,` $k `,` $v `,` $gradient (`length` $length^)? attr-dict `:` type($q) `,` type($k)
     (`length` type($length)^)?}];
   let hasVerifier = 1;
+  let extraClassDefinition = [{ ::linnet::ir::Flops $cppClass::flops() { return {10, getQ(), getK(), 2}; } }];
 }
 
 def Linnet_PoolGradOp : Linnet_Op<"pool_grad", [Pure, AllTypesMatch<["like", "result"]>]> {
@@ -166,7 +174,7 @@ def Linnet_PoolGradOp : Linnet_Op<"pool_grad", [Pure, AllTypesMatch<["like", "re
 
 //===- optimizer ---------------------------------------------------------------------------------------===//
 
-def Linnet_AdamWOp : Linnet_Op<"adamw", [Pure,
+def Linnet_AdamWOp : Linnet_Op<"adamw", [Pure, Linnet_CountsFlops,
     AllTypesMatch<["param", "gradient", "m", "v", "new_param", "cleared", "new_m", "new_v"]>]> {
   let summary = "one step of AdamW";
   let description = [{
@@ -192,6 +200,7 @@ def Linnet_AdamWOp : Linnet_Op<"adamw", [Pure,
     $v_scale (`start` $start^)? attr-dict `:` type($param) `,` type($lr) `,` type($scale) `,` type($m_scale) `,`
     type($v_scale) (`start` type($start)^)?}];
   let hasVerifier = 1;
+  let extraClassDefinition = [{ ::linnet::ir::Flops $cppClass::flops() { return {17, getParam()}; } }];
 }
 
 #endif

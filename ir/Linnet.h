@@ -13,6 +13,14 @@
 
 namespace linnet::ir {
 class Gradients;
+
+/// Floating-point operations of an op: each * (elements of `elements`) * (size of dimension `dim` of `sized`),
+/// the last factor only if `sized` is not null.
+struct Flops {
+  int64_t each = 0;
+  mlir::Value elements = {}, sized = {};
+  int64_t dim = 0;
+};
 } // namespace linnet::ir
 
 #include "ir/LinnetDialect.h.inc"

@@ -39,4 +39,17 @@ def Linnet_DifferentiableOpInterface : OpInterface<"DifferentiableOpInterface"> 
     (ins "::mlir::OpBuilder &":$builder, "::linnet::ir::Gradients &":$gradients)>];
 }
 
+def Linnet_FlopsOpInterface : OpInterface<"FlopsOpInterface"> {
+  let cppNamespace = "::linnet::ir";
+  let description = [{
+    The op computes with floating-point numbers. Profiles and dumps compare its operations with a kernel's time.
+    An op without this interface only moves data.
+  }];
+  let methods = [InterfaceMethod<[{
+    Operations of the formula, whatever a kernel does. By default one for each element of the first result.
+  }], "::linnet::ir::Flops", "flops", (ins), "", [{
+    return {1, $_op->getResult(0)};
+  }]>];
+}
+
 #endif

@@ -68,7 +68,7 @@ def Linnet_PositionsOp : Linnet_Op<"positions", [Pure, InferTypeOpAdaptor]> {
 
 //===- linear algebra ----------------------------------------------------------------------------------===//
 
-def Linnet_MatmulOp : Linnet_Op<"matmul", [Pure, Linnet_Differentiable, AttrSizedOperandSegments,
+def Linnet_MatmulOp : Linnet_Op<"matmul", [Pure, Linnet_CountsFlops, Linnet_Differentiable, AttrSizedOperandSegments,
     InferTypeOpAdaptor]> {
   let summary = "matrix product with an optional epilogue";
   let description = [{
@@ -98,6 +98,14 @@ def Linnet_MatmulOp : Linnet_Op<"matmul", [Pure, Linnet_Differentiable, AttrSize
   let builders = [OpBuilder<(ins "::mlir::Value":$lhs, "::mlir::Value":$rhs, CArg<"bool", "false">:$transpose_rhs)>];
   let hasVerifier = 1;
   let hasCanonicalizer = 1;
+  let extraClassDefinition = [{ ::linnet::ir::Flops $cppClass::flops() { return {2, getResult(), getLhs(), contractedDim()}; } }];
+  let extraClassDeclaration = [{
+    /// The dimension of lhs that is summed over.
+    int64_t contractedDim() {
+      const int64_t rank = getLhs().getType().getRank();
+      return rank == 1 || !getTransposeLhs() ? rank - 1 : rank - 2;
+    }
+  }];
 }
 
 def Linnet_QuantizeScaleOp : Linnet_Op<"quantize_scale", [Pure, InferTypeOpAdaptor]> {
@@ -129,7 +137,7 @@ def Linnet_QuantizeOp : Linnet_Op<"quantize", [Pure, InferTypeOpAdaptor]> {
   let hasVerifier = 1;
 }
 
-def Linnet_AttentionOp : Linnet_Op<"attention", [Pure, Linnet_Differentiable,
+def Linnet_AttentionOp : Linnet_Op<"attention", [Pure, Linnet_CountsFlops, Linnet_Differentiable,
     AttrSizedOperandSegments, InferTypeOpAdaptor]> {
   let summary = "scaled dot-product attention over a cache";
   let description = [{
@@ -152,6 +160,7 @@ def Linnet_AttentionOp : Linnet_Op<"attention", [Pure, Linnet_Differentiable,
   let assemblyFormat = [{$q `,` $k `,` $v (`past` $past^)? (`length` $length^)? attr-dict `:` type($q) `,` type($k)
     `,` type($v) (`past` type($past)^)? (`length` type($length)^)?}];
   let hasVerifier = 1;
+  let extraClassDefinition = [{ ::linnet::ir::Flops $cppClass::flops() { return {4, getResult(), getK(), 2}; } }];
 }
 
 def Linnet_MaskOp : Linnet_Op<"mask", [Pure, AttrSizedOperandSegments, AllTypesMatch<["operand", "result"]>]> {
@@ -186,7 +195,7 @@ def Linnet_CacheAppendOp : Linnet_Op<"cache_append", [Pure, Linnet_InPlaceOpInte
 
 //===- normalization and reductions --------------------------------------------------------------------===//
 
-def Linnet_LayerNormOp : Linnet_Op<"layer_norm", [Pure, Linnet_Differentiable, AllTypesMatch<["operand", "result"]>]> {
+def Linnet_LayerNormOp : Linnet_Op<"layer_norm", [Pure, Linnet_CountsFlops, Linnet_Differentiable, AllTypesMatch<["operand", "result"]>]> {
   let summary = "layer normalization over the last dimension";
   let description = [{
     result = (x - mean) / sqrt(variance + epsilon) * gain + bias, with the mean and the biased variance of the
@@ -196,9 +205,10 @@ def Linnet_LayerNormOp : Linnet_Op<"layer_norm", [Pure, Linnet_Differentiable, A
   let results = (outs Linnet_FloatTensor:$result);
   let assemblyFormat = "$operand `,` $gain `,` $bias attr-dict `:` type($operand) `,` type($gain) `,` type($bias)";
   let hasVerifier = 1;
+  let extraClassDefinition = [{ ::linnet::ir::Flops $cppClass::flops() { return {8, getOperand()}; } }];
 }
 
-def Linnet_SoftmaxOp : Linnet_Op<"softmax", [Pure, Linnet_Differentiable, SameOperandsAndResultType]> {
+def Linnet_SoftmaxOp : Linnet_Op<"softmax", [Pure, Linnet_CountsFlops, Linnet_Differentiable, SameOperandsAndResultType]> {
   let summary = "softmax over the last dimension";
   let description = [{
     result[..., i] = e^(x[..., i] - m) / sum_j e^(x[..., j] - m), m the maximum of the row.
@@ -206,9 +216,10 @@ def Linnet_SoftmaxOp : Linnet_Op<"softmax", [Pure, Linnet_Differentiable, SameOp
   let arguments = (ins Linnet_FloatTensor:$operand);
   let results = (outs Linnet_FloatTensor:$result);
   let assemblyFormat = "$operand attr-dict `:` type($operand)";
+  let extraClassDefinition = [{ ::linnet::ir::Flops $cppClass::flops() { return {4, getOperand()}; } }];
 }
 
-def Linnet_ReduceOp : Linnet_Op<"reduce", [Pure, Linnet_Differentiable, InferTypeOpAdaptor]> {
+def Linnet_ReduceOp : Linnet_Op<"reduce", [Pure, Linnet_CountsFlops, Linnet_Differentiable, InferTypeOpAdaptor]> {
   let summary = "sum, mean or maximum along one dimension";
   let description = [{
     The dimension `dim` (0 is the first) is kept with size 1.
@@ -217,9 +228,10 @@ def Linnet_ReduceOp : Linnet_Op<"reduce", [Pure, Linnet_Differentiable, InferTyp
   let results = (outs Linnet_FloatTensor:$result);
   let assemblyFormat = "$kind $operand `dim` $dim attr-dict `:` type($operand)";
   let hasVerifier = 1;
+  let extraClassDefinition = [{ ::linnet::ir::Flops $cppClass::flops() { return {1, getOperand()}; } }];
 }
 
-def Linnet_ArgmaxOp : Linnet_Op<"argmax", [Pure, InferTypeOpAdaptor]> {
+def Linnet_ArgmaxOp : Linnet_Op<"argmax", [Pure, Linnet_CountsFlops, InferTypeOpAdaptor]> {
   let summary = "index of the largest element of the last dimension";
   let description = [{
     The lowest index among equals. The last dimension goes away; the result is i32.
@@ -228,9 +240,10 @@ def Linnet_ArgmaxOp : Linnet_Op<"argmax", [Pure, InferTypeOpAdaptor]> {
   let results = (outs Linnet_IntTensor:$result);
   let assemblyFormat = "$operand attr-dict `:` type($operand)";
   let hasVerifier = 1;
+  let extraClassDefinition = [{ ::linnet::ir::Flops $cppClass::flops() { return {1, getOperand()}; } }];
 }
 
-def Linnet_SampleOp : Linnet_Op<"sample", [Pure, InferTypeOpAdaptor]> {
+def Linnet_SampleOp : Linnet_Op<"sample", [Pure, Linnet_CountsFlops, InferTypeOpAdaptor]> {
   let summary = "an index drawn from each row of logits";
   let description = [{
     x = logits (B, V), temperature, top_k, top_p, position, copy (B), seed (2), result (B) in i32. For row b:
@@ -254,9 +267,10 @@ def Linnet_SampleOp : Linnet_Op<"sample", [Pure, InferTypeOpAdaptor]> {
     `position` $position `copy` $copy attr-dict `:` type($logits) `,` type($temperature) `,` type($top_k) `,`
     type($top_p) `,` type($seed) `,` type($position) `,` type($copy)}];
   let hasVerifier = 1;
+  let extraClassDefinition = [{ ::linnet::ir::Flops $cppClass::flops() { return {1, getLogits()}; } }];
 }
 
-def Linnet_PoolOp : Linnet_Op<"pool", [Pure, Linnet_Differentiable, InferTypeOpAdaptor]> {
+def Linnet_PoolOp : Linnet_Op<"pool", [Pure, Linnet_CountsFlops, Linnet_Differentiable, InferTypeOpAdaptor]> {
   let summary = "one vector for each sequence";
   let description = [{
     x (B, T, C), length (B) with 1 <= length[b] <= T, result (B, C): x[b, length[b] - 1, :] (`last`),
@@ -266,6 +280,7 @@ def Linnet_PoolOp : Linnet_Op<"pool", [Pure, Linnet_Differentiable, InferTypeOpA
   let results = (outs Linnet_FloatTensor:$result);
   let assemblyFormat = "$mode $operand `,` $length attr-dict `:` type($operand) `,` type($length)";
   let hasVerifier = 1;
+  let extraClassDefinition = [{ ::linnet::ir::Flops $cppClass::flops() { return {1, getOperand()}; } }];
 }
 
 //===- shape -------------------------------------------------------------------------------------------===//
@@ -336,7 +351,7 @@ def Linnet_RelayoutOp : Linnet_Op<"relayout", [Pure]> {
 
 //===- fusion ------------------------------------------------------------------------------------------===//
 
-def Linnet_FusedOp : Linnet_Op<"fused", [Pure, SingleBlock, IsolatedFromAbove]> {
+def Linnet_FusedOp : Linnet_Op<"fused", [Pure, Linnet_CountsFlops, SingleBlock, IsolatedFromAbove]> {
   let summary = "an elementwise expression as one kernel";
   let description = [{
     The region computes one element of each result from one element of each input, both as scalars:
@@ -358,6 +373,11 @@ def Linnet_FusedOp : Linnet_Op<"fused", [Pure, SingleBlock, IsolatedFromAbove]> 
     "::llvm::function_ref<::llvm::SmallVector<::mlir::Value>(::mlir::OpBuilder &, ::mlir::Location, ::mlir::ValueRange)>":$body)>];
   let hasCustomAssemblyFormat = 1;
   let hasVerifier = 1;
+  let extraClassDefinition = [{ ::linnet::ir::Flops $cppClass::flops() { return {arithmeticOps(), getResult(0)}; } }];
+  let extraClassDeclaration = [{
+    /// Ops of the region but constants.
+    int64_t arithmeticOps();
+  }];
 }
 
 def Linnet_YieldOp : Linnet_Op<"yield", [Pure, ReturnLike, Terminator, HasParent<"FusedOp">]> {

@@ -221,23 +221,11 @@ void ModuleLowering::addCost(Operation *op, Cost &cost) {
     bytes.clear(), traffic(append.getEntries()), traffic(append.getEntries());
   else
     for (mlir::Value value : op->getOperands()) traffic(value);
-  if (auto matmul = llvm::dyn_cast<MatmulOp>(op)) {
-    const auto lhs = tensorOf(matmul.getLhs());
-    const int64_t k = lhs.getRank() == 1 ? 0 : lhs.getRank() - (matmul.getTransposeLhs() ? 2 : 1);
-    flops.push_back(extentOf(result) * dimOf(matmul.getLhs(), k) * Extent(2));
-  } else if (auto contract = llvm::dyn_cast<ContractOp>(op)) {
-    flops.push_back(extentOf(contract.getLhs()) * dimOf(result, 1) * Extent(2));
-  } else if (auto attention = llvm::dyn_cast<AttentionOp>(op)) {
-    flops.push_back(extentOf(result) * dimOf(attention.getK(), 2) * Extent(4)); // as if the cache were full
-  } else if (auto fused = llvm::dyn_cast<FusedOp>(op)) {
-    int64_t ops = 0;
-    for (Operation &inner : fused.getBody().front().without_terminator())
-      ops += !llvm::isa<ConstantOp>(inner);
-    if (ops) flops.push_back(extentOf(result) * Extent(ops));
-  } else if (llvm::isa<LayerNormOp, SoftmaxOp, ReduceOp, ArgmaxOp, SampleOp, PoolOp>(op)) {
-    const int64_t per_element = llvm::isa<LayerNormOp>(op) ? 8 : llvm::isa<SoftmaxOp>(op) ? 4 : 1;
-    flops.push_back(extentOf(op->getOperand(0)) * Extent(per_element));
-  }
+  if (auto counted = llvm::dyn_cast<FlopsOpInterface>(op))
+    if (const Flops count = counted.flops(); count.each) {
+      Extent product = extentOf(count.elements) * Extent(count.each);
+      flops.push_back(count.sized ? product * dimOf(count.sized, count.dim) : product);
+    }
   cost.bytes.insert(cost.bytes.end(), bytes.begin(), bytes.end());
 }
 

@@ -17,7 +17,7 @@ Result<CompiledModule> CompiledModule::compile(mlir::ModuleOp module,
   mlir::PassManager manager(module.getContext());
   LINNET_TRY(buildPipeline(manager, pipeline));
   if (mlir::failed(manager.run(*planned))) return Error{"the passes failed"};
-  linnet::testing::ProvidedWeights source(weights);
+  linnet::testing::ProvidedWeights source(*planned, weights);
   auto lower = [&](BlobSink &blobs) { return lowerToCpu(*planned, source, blobs, options); };
   LINNET_ASSIGN(lab::LoadedProgram program, lab::LoadedProgram::make(lower, threads));
   return CompiledModule(std::move(program));

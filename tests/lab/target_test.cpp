@@ -101,7 +101,7 @@ struct Bench : linnet::testing::OddModel {
           if (op->getName().stripDialect() == fault.op && locationName(op->getLoc()) == fault.place)
             fault.generate(op);
         });
-      linnet::testing::ProvidedWeights source(weights);
+      linnet::testing::ProvidedWeights source(*generated, weights);
       auto lower = [&](BlobSink &blobs) -> Result<fb::ProgramT> {
         CpuOptions options;
         options.isas = "native";

@@ -1,13 +1,33 @@
 // Every op by every runner under test beside the interpreter, at sizes that no vector or tile divides.
 // Matmuls, attention and gradients have files of their own.
+#include "ir/Shapes.h"
 #include "tests/catch.h"
 #include "tests/ops/agreement.h"
+#include "tests/ops/each_op.h"
 #include "tests/ops/modules.h"
 
 #include <fmt/format.h>
 
 using namespace linnet;
 using namespace linnet::testing;
+
+TEST_CASE("each op of the dialect, as in each_op.mlir") {
+  mlir::MLIRContext context;
+  for (OpCase &one : opCases(context)) {
+    if (one.name == "sample" && runnersUnderTest().front().target == "cpu") continue; // op_parts_test.cpp
+    CAPTURE(one.name);
+    Agreement agreement{.dims = {{"batch", kOpCaseBatch}}};
+    if (one.name == "quantize")
+      agreement.tolerance = 1e-4; // rows of lhs are rounded to 16 bits next to integers
+    llvm::raw_string_ostream(agreement.text) << *one.module;
+    auto main = one.module->lookupSymbol<mlir::func::FuncOp>("main");
+    for (unsigned i = 0; i < main.getNumArguments(); ++i) {
+      const std::string name = ir::argName(main, i).str();
+      agreement.integers[name] = 2, agreement.least[name] = 1;
+    }
+    checkAgreement(agreement);
+  }
+}
 
 TEST_CASE("elementwise ops, each alone") {
   const std::string type = GENERATE(std::string("f32"), std::string("f16"), std::string("bf16"));

@@ -1,17 +1,18 @@
 // The interpreter's weights as a backend takes them.
 #pragma once
 #include "backends/common/weights.h"
-#include "backends/reference/tensor.h"
+#include "backends/reference/weights.h"
 #include "support/error.h"
 
 #include <algorithm>
 
 namespace linnet::testing {
 
-/// `provider` must outlive it.
+/// Also gives the weights that `planned` computes from those of `provider`. `planned` must outlive it.
 class ProvidedWeights : public WeightSource {
 public:
-  explicit ProvidedWeights(const reference::WeightProvider &provider) : provider(provider) {}
+  ProvidedWeights(mlir::ModuleOp planned, const reference::WeightProvider &provider)
+      : provider(reference::withComputedWeights(planned, provider)) {}
   Result<WeightTensor> open(std::string_view name) override {
     LINNET_ASSIGN(const reference::Tensor tensor, provider(name));
     WeightTensor weight;
@@ -29,7 +30,7 @@ public:
   }
 
 private:
-  const reference::WeightProvider &provider;
+  const reference::WeightProvider provider;
 };
 
 } // namespace linnet::testing

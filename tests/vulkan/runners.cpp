@@ -154,7 +154,7 @@ Result<Runner::Run> load(Take take, mlir::ModuleOp module, const reference::Weig
   mlir::PassManager manager(module.getContext());
   LINNET_TRY(buildPipeline(manager, pipeline));
   if (mlir::failed(manager.run(*planned))) return Error{"the passes failed"};
-  linnet::testing::ProvidedWeights source(weights);
+  linnet::testing::ProvidedWeights source(*planned, weights);
   auto lower = [&](BlobSink &blobs) -> Result<fb::ProgramT> {
     VulkanOptions options;
     if (take == Take::few_workgroups) options.binding = 16384;

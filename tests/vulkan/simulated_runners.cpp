@@ -123,7 +123,7 @@ Result<Runner::Run> load(const Profile &profile, const ShaderChange &change, mli
   mlir::PassManager manager(module.getContext());
   LINNET_TRY(buildPipeline(manager, pipeline));
   if (mlir::failed(manager.run(*planned))) return Error{"the passes failed"};
-  ProvidedWeights source(weights);
+  ProvidedWeights source(*planned, weights);
   LINNET_ASSIGN(lab::LoadedProgram made, lab::LoadedProgram::make([&](BlobSink &blobs) {
                   return lowerToVulkan(*planned, source, blobs, profile.options);
                 }));
