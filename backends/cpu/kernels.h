@@ -1,5 +1,8 @@
 // Generators of kernels. See kernel.h for the conventions.
 #pragma once
+#include "backends/common/specs/attention.h"
+#include "backends/common/specs/moves.h"
+#include "backends/common/specs/rows.h"
 #include "backends/cpu/kernel.h"
 
 #include <algorithm>
@@ -105,106 +108,34 @@ struct ElementwiseSpec {
 };
 KernelSource elementwiseKernel(const ElementwiseSpec &spec);
 
-/// Rows of the last dimension; items are rows. args {x, gain, bias, out} and {x, out}.
-struct RowSpec {
-  Extent columns;
-  Type type = Type::f32, gain = Type::f32;
-  float epsilon = 0;
-};
-KernelSource layerNormKernel(const RowSpec &spec);
-KernelSource softmaxKernel(const RowSpec &spec);
-/// args {x, out (i32)}: lowest index of the largest element; a NaN counts as largest.
-KernelSource argmaxKernel(const RowSpec &spec);
+// Kernels of rows, moves and attention: backends/common/specs has their operands and meaning. Items are what the
+// function of the specification counts that the comment names.
+using backend::AttentionSpec;
+using backend::CacheAppendSpec;
+using backend::CopySpec;
+using backend::EmbedSpec;
+using backend::MaskSpec;
+using backend::NormSpec;
+using backend::PoolSpec;
+using backend::positionOf;
+using backend::PositionsSpec;
+using backend::ReduceSpec;
+using backend::RowSpec;
+using backend::TransposeSpec;
+using backend::Walk;
 
-/// x (outer, size, inner) -> out (outer, inner). args {x, out}; items are elements of out.
-struct ReduceSpec {
-  Reduction kind;
-  Extent size, inner;
-  Type type = Type::f32;
-};
-KernelSource reduceKernel(const ReduceSpec &spec);
-
-/// x (B, T, C), length (B) -> out (B, C). args {x, length, out}; items are elements of out.
-struct PoolSpec {
-  Pooling mode;
-  Extent positions, columns;
-  Type type = Type::f32;
-};
-KernelSource poolKernel(const PoolSpec &spec);
-
-/// args {q, k, v, past, out, length}; past and length are not read when !past and !length. Items are queries:
-/// ((b * H) + h) * T + t; several are computed as blocks by whoever holds a block's first. Flash attention:
-/// keys in blocks, one running maximum and sum a query, no T x S matrix. Rows (b, t) of q are q_stride
-/// elements apart. Dao et al., 2022, arXiv:2205.14135. With bf16_rows, and at least as many queries, the
-/// factors of both products are rounded to bf16.
-struct AttentionSpec {
-  Extent queries, heads, capacity;
-  int64_t head_size;
-  Extent q_stride;
-  Type type = Type::f32, cache = Type::f32;
-  float scale = 1;
-  bool causal = true, past = true, length = false;
-  int64_t bf16_rows = 0;
-};
+KernelSource layerNormKernel(const NormSpec &spec); ///< rows
+KernelSource softmaxKernel(const RowSpec &spec);    ///< rows
+KernelSource argmaxKernel(const RowSpec &spec);     ///< rows
+KernelSource reduceKernel(const ReduceSpec &spec);  ///< elements
+KernelSource poolKernel(const PoolSpec &spec);      ///< elements
+/// rows; several are computed as blocks by whoever holds a block's first.
 KernelSource attentionKernel(const AttentionSpec &spec);
-
-/// Scores (B, H, T, S) with what a query does not see at -infinity. args {x, past, length, out}; past and
-/// length are not read when not there. Items are rows ((b * H) + h) * T + t.
-struct MaskSpec {
-  Extent queries, heads, capacity;
-  Type type = Type::f32;
-  bool causal = true, past = true, length = false;
-};
-KernelSource maskKernel(const MaskSpec &spec);
-
-/// out[i, :] = table[ids[i], :]; args {table, ids, out, scale}; items are rows. `panel`: table (V, C) is
-/// packed as an operand of a matmul with this block, see #linnet.panel. Ids are clamped to the table. A table
-/// of integers counts times scale (V, groups), packed with k_block 1 beside a packed table.
-struct EmbedSpec {
-  int64_t rows;
-  Extent columns;
-  struct Panel {
-    int64_t k_block, n_block, interleave;
-    bool transposed;
-  };
-  std::optional<Panel> panel;
-  Type table = Type::f32, out = Type::f32;
-  int64_t group = 0, groups = 1;
-};
-KernelSource embedKernel(const EmbedSpec &spec);
-
-/// out[b, t] = min(past[b] + t, limit - 1); args {past, out}; items are elements. Without `past` it is 0.
-struct PositionsSpec {
-  Extent positions;
-  int64_t limit;
-  bool past = true;
-};
-KernelSource positionsKernel(const PositionsSpec &spec);
-
-/// cache[b, h, past[b] + t, :] = new[b, t, h, :]; args {new, past, cache}; items ((b * T) + t) * H + h.
-/// Rows (b, t) of new are stride elements apart.
-struct CacheAppendSpec {
-  Extent positions, heads, capacity, head_size, stride;
-  Type type = Type::f32, cache = Type::f32;
-};
-KernelSource cacheAppendKernel(const CacheAppendSpec &spec);
-
-/// out[o * out_stride + out_offset + i] = x[o * in_stride + in_offset + i], i < run; args {x, out}; items are
-/// elements o * run + i.
-struct CopySpec {
-  Extent run, in_stride, out_stride;
-  Extent in_offset = 0, out_offset = 0;
-  Type type = Type::f32;
-};
-KernelSource copyKernel(const CopySpec &spec);
-
-/// out's dimension i is x's dimension permutation[i]; shape is out's. args {x, out}; items are elements of
-/// out.
-struct TransposeSpec {
-  Extents shape;
-  std::vector<int64_t> permutation;
-  Type type = Type::f32;
-};
-KernelSource transposeKernel(const TransposeSpec &spec);
+KernelSource maskKernel(const MaskSpec &spec);               ///< rows
+KernelSource embedKernel(const EmbedSpec &spec);             ///< ids
+KernelSource positionsKernel(const PositionsSpec &spec);     ///< elements
+KernelSource cacheAppendKernel(const CacheAppendSpec &spec); ///< rows
+KernelSource copyKernel(const CopySpec &spec);               ///< elements
+KernelSource transposeKernel(const TransposeSpec &spec);     ///< elements
 
 } // namespace linnet::cpu

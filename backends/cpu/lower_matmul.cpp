@@ -179,4 +179,23 @@ Result<void> Lowering::lowerPlainMatmul(MatmulOp op) {
   return emit(op, std::move(call));
 }
 
+/// A matmul with the transpose of lhs, all leading positions being its K.
+Result<void> Lowering::lowerContract(ContractOp op) {
+  LINNET_TRY(requireInPlace(op));
+  LINNET_TRY(onlyF32(op, op.getResult()));
+  LINNET_ASSIGN(const fb::RefT sum, dense(op, op.getResult()));
+  LINNET_ASSIGN(const Type type, commonType(op, ValueRange{op.getLhs(), op.getRhs()}));
+  LINNET_ASSIGN(const fb::RefT lhs, dense(op, op.getLhs()));
+  LINNET_ASSIGN(const fb::RefT rhs, dense(op, op.getRhs()));
+  MatmulSpec spec;
+  spec.a = spec.w = type;
+  spec.transpose_a = true, spec.residual = true;
+  spec.m = dimOf(op.getResult(), 0), spec.n = dimOf(op.getResult(), 1);
+  spec.k = extentOf(op.getLhs(), 0, backend::lastDim(op.getLhs()));
+  const Extent work = spec.m * Extent(columnBlocks(spec));
+  Call call{matmulKernel(spec), {lhs, rhs, sum, sum, sum}, work, 4};
+  if (type != Type::f16) call.gemm = gemm(spec);
+  return emit(op, std::move(call));
+}
+
 } // namespace linnet::cpu

@@ -2,6 +2,9 @@
 // for the conventions. Sizes are in elements, tensors row-major unless told otherwise. `where` says how the
 // operands lie.
 #pragma once
+#include "backends/common/specs/attention.h"
+#include "backends/common/specs/moves.h"
+#include "backends/common/specs/rows.h"
 #include "backends/vulkan/kernel.h"
 
 #include <functional>
@@ -37,17 +40,35 @@ struct ElementwiseSpec {
 };
 Kernel elementwiseKernel(const ElementwiseSpec &spec);
 
-/// Rows of the last dimension, one a workgroup. Operands {x, gain, bias, out} and {x, out}.
-struct RowSpec {
-  Extent rows, columns;
-  Type type = Type::f32, gain = Type::f32;
-  float epsilon = 0;
-  Operands where = {};
-};
-Kernel layerNormKernel(const RowSpec &spec);
-Kernel softmaxKernel(const RowSpec &spec);
-/// out is i32.
-Kernel argmaxKernel(const RowSpec &spec);
+// Kernels of rows, moves and attention: backends/common/specs has their operands and meaning.
+using backend::AttentionSpec;
+using backend::CacheAppendSpec;
+using backend::CopySpec;
+using backend::EmbedSpec;
+using backend::MaskSpec;
+using backend::NormSpec;
+using backend::operandsOf;
+using backend::PoolSpec;
+using backend::positionOf;
+using backend::PositionsSpec;
+using backend::ReduceSpec;
+using backend::RowSpec;
+using backend::TransposeSpec;
+using backend::Walk;
+
+// A row a workgroup.
+Kernel layerNormKernel(const NormSpec &spec, const Operands &where = {});
+Kernel softmaxKernel(const RowSpec &spec, const Operands &where = {});
+Kernel argmaxKernel(const RowSpec &spec, const Operands &where = {});
+
+// Items are elements, kItems a workgroup.
+Kernel reduceKernel(const ReduceSpec &spec, const Operands &where = {});
+Kernel poolKernel(const PoolSpec &spec, const Operands &where = {});
+Kernel maskKernel(const MaskSpec &spec, const Operands &where = {});
+Kernel positionsKernel(const PositionsSpec &spec, const Operands &where = {});
+Kernel cacheAppendKernel(const CacheAppendSpec &spec, const Operands &where = {});
+Kernel copyKernel(const CopySpec &spec, const Operands &where = {});
+Kernel transposeKernel(const TransposeSpec &spec, const Operands &where = {});
 
 /// linnet.sample: a workgroup a row. Operands {logits, temperature, top_k, top_p, seed, position, copy, out}.
 /// At most kMostSampled columns.
@@ -59,67 +80,37 @@ struct SampleSpec {
 constexpr int64_t kMostSampled = 1 << 24; // that f32 counts exactly
 Kernel sampleKernel(const SampleSpec &spec);
 
-/// x (outer, size, inner) -> out (outer, inner). Operands {x, out}; items are elements of out.
-struct ReduceSpec {
-  Reduction kind;
-  Extent outer, size, inner;
-  Type type = Type::f32;
+/// One workgroup a query: invocations own keys while scores are computed, columns of the head while values are summed.
+struct VulkanAttentionSpec : AttentionSpec {
   Operands where = {};
-};
-Kernel reduceKernel(const ReduceSpec &spec);
-
-/// x (B, T, C), length (B) -> out (B, C). Operands {x, length, out}; items are elements of out.
-struct PoolSpec {
-  Pooling mode;
-  Extent batch, positions, columns;
-  Type type = Type::f32;
-  Operands where = {};
-};
-Kernel poolKernel(const PoolSpec &spec);
-
-/// Operands {q, k, v, out, past?, length?}. One workgroup a query ((b * H) + h) * T + t: invocations own keys
-/// while scores are computed, columns of the head while values are summed; one running maximum and sum over
-/// blocks of keys. Dao et al., 2022, arXiv:2205.14135. Rows (b, t) of q are q_stride elements apart.
-struct AttentionSpec {
-  Extent batch, queries, heads, capacity;
-  int64_t head_size;
-  Extent q_stride;
-  Type type = Type::f32, cache = Type::f32;
-  float scale = 1;
-  bool causal = true, past = true, length = false;
-  Operands where = {};
-  /// The one query of a sequence comes with a key and a value of its own, which go into the caches at `past`:
-  /// operands {q, k, v, out, past, new k, new v, k, v}, the last two as they are written. Rows of new k and v
-  /// are q_stride apart, too.
+  /// The one query of a sequence comes with a key and a value of its own, which go into the caches at `past`: operands
+  /// {..., new key, new value, k, v}, the last two as they are written. Rows of the new key and value are q_stride
+  /// apart, too.
   bool append = false;
   /// Workgroups that share a query's keys, for GPUs; 1: one has them all. Operands {..., parts, counters},
   /// wordsOfPart() of working memory for each part of a query, a counter for each query.
   uint32_t parts = 1;
+
   int64_t wordsOfPart() const { return head_size + 2; }
+  uint32_t newKey() const { return operandsOf(*this); } ///< of append
+  uint32_t newValue() const { return newKey() + 1; }
+  uint32_t keyCache() const { return newKey() + 2; }
+  uint32_t valueCache() const { return newKey() + 3; }
+  uint32_t operands() const { return operandsOf(*this) + (append ? 4 : 0) + (parts > 1 ? 2 : 0); }
 };
 /// So many workgroups of 64 or 128 invocations give the largest GPUs enough to do.
 constexpr uint32_t kFillingGroups = 128;
 /// A workgroup more has to be worth its result's way through memory.
 constexpr uint32_t kLeastKeysOfPart = 128;
-Kernel attentionKernel(const AttentionSpec &spec);
+Kernel attentionKernel(const VulkanAttentionSpec &spec);
 /// The same for drivers that run on a CPU: q, k and v are texels of four, the head size and q_stride
 /// multiples of four.
-Kernel subgroupAttentionKernel(const AttentionSpec &spec);
+Kernel subgroupAttentionKernel(const VulkanAttentionSpec &spec);
 /// The same for prompts: a workgroup does kAttentionTile queries of a head. Workgroups: x counts tiles of
 /// queries, y heads of all sequences. f32, the head size a multiple of four up to 128, and so is q_stride; q,
 /// k and v begin at a multiple of four words.
 constexpr uint32_t kAttentionTile = 16;
-Kernel tiledAttentionKernel(const AttentionSpec &spec);
-
-/// Scores (B, H, T, S) with what a query does not see at -infinity. Operands {x, out, past?, length?}; items
-/// are elements.
-struct MaskSpec {
-  Extent batch, queries, heads, capacity;
-  Type type = Type::f32;
-  bool causal = true, past = true, length = false;
-  Operands where = {};
-};
-Kernel maskKernel(const MaskSpec &spec);
+Kernel tiledAttentionKernel(const VulkanAttentionSpec &spec);
 
 /// A matrix packed in panels (#linnet.panel). Where it is larger than what a device binds at once, a dispatch
 /// has only the panels [first, first + count) that its units say.
@@ -133,18 +124,11 @@ struct PanelSpec {
   std::string text() const;
 };
 
-/// out[i, :] = table[ids[i], :]. Operands {ids, out, table, scale?}; items are elements. Ids are
-/// clamped to the table. A packed table (V, C) is one of a matmul with transpose_rhs: k is C, n is V.
-struct EmbedSpec {
-  Extent ids, columns;
-  int64_t rows;
-  std::optional<PanelSpec> panel;
-  Type table = Type::f32, out = Type::f32;
-  bool scaled = false;
-  int64_t group = 0, groups = 1;
+/// Items are elements. A packed table is one of a matmul with transpose_rhs: k is C, n is V.
+struct VulkanEmbedSpec : EmbedSpec {
   Operands where = {};
-  /// A row of a second table is added: that of the id's position min(past[b] + t, limit - 1). Operands {ids,
-  /// out, table, scale?, past?, places, scale of places?}.
+  /// A row of a second table is added: that of the id's position min(past[b] + t, limit - 1). Operands {..., past?,
+  /// places, scale of places?}.
   struct Places {
     int64_t rows;
     Type table;
@@ -155,45 +139,10 @@ struct EmbedSpec {
     Extent positions;
   };
   std::optional<Places> places = {};
-};
-Kernel embedKernel(const EmbedSpec &spec);
 
-/// out[b, t] = min(past[b] + t, limit - 1); operands {out, past?}; items are elements. Without past it is 0.
-struct PositionsSpec {
-  Extent batch, positions;
-  int64_t limit;
-  bool past = true;
-  Operands where = {};
+  PanelSpec panelSpec() const { return {columns.factor, rows, panel->k_block, panel->n_block, table}; }
 };
-Kernel positionsKernel(const PositionsSpec &spec);
-
-/// cache[b, h, past[b] + t, :] = entries[b, t, h, :]; operands {entries, past, cache}; items are elements of
-/// entries. Rows (b, t) of entries are stride elements apart.
-struct CacheAppendSpec {
-  Extent batch, positions, heads, capacity, head_size, stride;
-  Type type = Type::f32, cache = Type::f32;
-  Operands where = {};
-};
-Kernel cacheAppendKernel(const CacheAppendSpec &spec);
-
-/// out[o * out_stride + out_offset + i] = x[o * in_stride + in_offset + i], i < run; operands {x, out}; items
-/// are elements o * run + i.
-struct CopySpec {
-  Extent outer, run, in_stride, out_stride;
-  Extent in_offset = 0, out_offset = 0;
-  Type type = Type::f32;
-  Operands where = {};
-};
-Kernel copyKernel(const CopySpec &spec);
-
-/// out's dimension i is x's dimension permutation[i]; shape is out's. Operands {x, out}; items are elements.
-struct TransposeSpec {
-  Extents shape;
-  std::vector<int64_t> permutation;
-  Type type = Type::f32;
-  Operands where = {};
-};
-Kernel transposeKernel(const TransposeSpec &spec);
+Kernel embedKernel(const VulkanEmbedSpec &spec);
 
 /// out[g, m, n] = activation(sum_k a[g, m, k] w[g, k, n] + bias[n]) + residual[g, m, n], any layout of plain
 /// matrices. Operands {a, w, out, bias?, residual?, scale?}. As the cpu's MatmulSpec. matmulKernel: one
