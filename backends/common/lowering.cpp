@@ -50,24 +50,6 @@ Result<void> ModuleLowering::gatherSymbols() {
   return {};
 }
 
-MergedShape ModuleLowering::dimensionsOf(FusedOp op, const RegionShape &shape) {
-  MergedShape merged;
-  const RankedTensorType type = shape.type;
-  for (int64_t d = 0; d < type.getRank(); ++d) {
-    if (type.getDimSize(d) == 1) continue;
-    uint32_t flags = 0;
-    for (auto [i, input] : llvm::enumerate(op.getInputs())) {
-      const RankedTensorType own_type = tensorOf(input);
-      const int64_t own = d - (type.getRank() - own_type.getRank());
-      if (own < 0 || own_type.getDimSize(own) == 1) flags |= 1u << i;
-    }
-    merged.extents.push_back(extentOf(type, d));
-    merged.flags.push_back(flags);
-    merged.border.push_back(shape.reduces && d == type.getRank() - 1);
-  }
-  return merged;
-}
-
 //===- operands ----------------------------------------------------------------------------------------===//
 
 Result<fb::RefT> ModuleLowering::place(Operation *op, mlir::Value base) {

@@ -2,7 +2,6 @@
 // ports and states, where operands lie, weights, costs. A backend derives, says what each op becomes
 // (lowerOp), and adds its code. Entries: lower_entry.cpp, weights: lower_weights.cpp.
 #pragma once
-#include "backends/common/fused.h"
 #include "backends/common/specs/from_ir.h"
 #include "backends/common/weights.h"
 #include "ir/Linnet.h"
@@ -46,8 +45,6 @@ protected:
 
   // --- shapes
   std::unique_ptr<fb::ExprT> expression(const std::vector<Extent> &terms);
-  /// The dimensions of `shape`, and which of the region's inputs have size 1 there; up to 31 inputs.
-  MergedShape dimensionsOf(ir::FusedOp op, const RegionShape &shape);
 
   // --- operands
   /// Consecutive elements, row-major; an error where they are packed or have gaps.

@@ -6,16 +6,6 @@
 
 namespace linnet::cpu {
 
-using backend::AdamWSpec;
-using backend::AttentionGradSpec;
-using backend::CrossEntropyGradSpec;
-using backend::CrossEntropySpec;
-using backend::DropoutSpec;
-using backend::LayerNormGradSpec;
-using backend::PoolGradSpec;
-using backend::ScatterAddSpec;
-using backend::SumRowsSpec;
-
 KernelSource crossEntropyKernel(const CrossEntropySpec &spec);         ///< rows
 KernelSource crossEntropyGradKernel(const CrossEntropyGradSpec &spec); ///< rows
 KernelSource layerNormGradKernel(const LayerNormGradSpec &spec);       ///< rows

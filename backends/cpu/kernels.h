@@ -1,12 +1,13 @@
 // Generators of kernels. See kernel.h for the conventions.
 #pragma once
 #include "backends/common/specs/attention.h"
+#include "backends/common/specs/elementwise.h"
+#include "backends/common/specs/matmul.h"
 #include "backends/common/specs/moves.h"
 #include "backends/common/specs/rows.h"
 #include "backends/cpu/kernel.h"
 
 #include <algorithm>
-#include <optional>
 
 namespace llvm {
 class Value;
@@ -14,7 +15,7 @@ class Value;
 
 namespace linnet::cpu {
 
-using backend::suffixOf;
+using namespace backend; // specifications
 
 /// Rows of activations beside weights of integers, made once for all panels of a matmul. Of each row of k
 /// numbers the largest magnitude becomes 127 * 256, an integer of two signed bytes, hi 256 + lo: a plane of
@@ -68,61 +69,24 @@ struct PackedMatmulSpec {
 };
 KernelSource packedMatmulKernel(const PackedMatmulSpec &spec);
 
-/// out[g, m, n] = activation(sum_k a[g, m, k] w[g, k, n] + bias[n]) + residual[g, m, n].
-/// args {a, w, bias, residual, out, scale}. a (g, m, k), or (g, k, m) when transpose_a, its rows a_stride
-/// apart when that is not 0; w (g, k, n) or (g, n, k), or without g when shared. Item ((g * blocks + block) *
-/// m + row) computes columns [block kColumns, (block + 1) kColumns) of one row; blocks = columnBlocks(spec).
-/// a and w may be of other types than the rest; integers count times scale (groups, n), or (n, groups) with
-/// transpose_w.
-struct MatmulSpec {
-  Extent m, k, n;
-  bool transpose_a = false, transpose_w = false, shared_w = true, bias = false, residual = false;
-  Type type = Type::f32;
-  int64_t a_stride = 0;
-  Activation activation = Activation::none;
-  Type a = Type::f32, w = Type::f32;
-  int64_t group = 0, groups = 1; ///< of integers: rows of w to a row of scale (0: all), rows of scale
-  static constexpr int64_t kColumns = 64;
-};
+// Meaning and operands of the other kernels: backends/common/specs. The comment names the function of the
+// specification that counts the kernel's items.
+
+/// The operands of matmulKernel, as Gemm in artifact.fbs has them. All but the scale are there; bias and residual are
+/// read if the specification has them.
+enum class GemmOperand : uint8_t { a, w, bias, residual, out, scale };
+/// Item ((g * blocks + block) * m + row) computes columns [block kColumns, (block + 1) kColumns) of one row;
+/// blocks = columnBlocks(spec).
 KernelSource matmulKernel(const MatmulSpec &spec);
+constexpr int64_t kMatmulColumns = 64;
 int64_t columnBlocks(const MatmulSpec &spec);
 
-/// One pass over elements: out_i = body(in_0, in_1, ...)[i], items are elements of the results.
-/// args {in..., out...}. shape: the results' dimensions, neighbours merged where every input treats them
-/// alike; bit d of broadcast[i] says that input i has size 1 in dimension d.
-struct ElementwiseSpec {
-  /// Rows of an input may have gaps between them.
-  struct Gap {
-    size_t dims = 0;    ///< a row is this many trailing dimensions; 0: no gaps
-    int64_t stride = 0; ///< elements from row to row
-  };
-  std::string name; ///< of the function computed: part of the kernel's name
-  Extents shape;
-  std::vector<Type> in, out;
-  std::vector<uint32_t> broadcast;
-  std::vector<Gap> gaps; ///< empty, or one for each input
-  /// Instead of storing elements: each row of the last dimension reduced. Items are rows.
-  std::optional<Reduction> reduce;
+struct CpuElementwiseSpec : ElementwiseSpec {
   /// in: f32 (or i32) vectors of equal lanes; gives one for each result.
-  std::function<std::vector<llvm::Value *>(Emitter &, const std::vector<llvm::Value *> &)> body;
+  std::function<std::vector<llvm::Value *>(Emitter &, const std::vector<llvm::Value *> &)> body = {};
 };
-KernelSource elementwiseKernel(const ElementwiseSpec &spec);
-
-// Kernels of rows, moves and attention: backends/common/specs has their operands and meaning. Items are what the
-// function of the specification counts that the comment names.
-using backend::AttentionSpec;
-using backend::CacheAppendSpec;
-using backend::CopySpec;
-using backend::EmbedSpec;
-using backend::MaskSpec;
-using backend::NormSpec;
-using backend::PoolSpec;
-using backend::positionOf;
-using backend::PositionsSpec;
-using backend::ReduceSpec;
-using backend::RowSpec;
-using backend::TransposeSpec;
-using backend::Walk;
+/// Items are elements of the results; with `reduce`, rows.
+KernelSource elementwiseKernel(const CpuElementwiseSpec &spec);
 
 KernelSource layerNormKernel(const NormSpec &spec); ///< rows
 KernelSource softmaxKernel(const RowSpec &spec);    ///< rows

@@ -43,7 +43,10 @@ Result<void> Lowering::lowerOp(Operation *op) {
       .Case<CrossEntropyOp>([&](auto o) { return lowerBy(o, crossEntropyKernel, &CrossEntropySpec::rows); })
       .Case<CrossEntropyGradOp>(
           [&](auto o) { return lowerBy(o, crossEntropyGradKernel, &CrossEntropyGradSpec::rows); })
-      .Case<ContractOp>([&](auto o) { return lowerContract(o); })
+      .Case<ContractOp>([&](auto o) -> Done {
+        LINNET_ASSIGN(const auto made, specOf(o));
+        return emitPlainMatmul(o, made);
+      })
       .Case<DropoutOp>(
           [&](auto o) { return lowerBy(o, dropoutKernel, &DropoutSpec::elements, {kStreamGrain}); })
       .Case<SumRowsOp>(

@@ -8,12 +8,6 @@
 
 namespace linnet::cpu {
 
-using backend::commonType;
-using backend::errorAt;
-using backend::Operand;
-using backend::tensorOf;
-using backend::typeOf;
-
 class Lowering : public backend::ModuleLowering {
 public:
   Lowering(mlir::ModuleOp module, WeightSource &weights, BlobSink &blobs, const CpuOptions &options)
@@ -32,11 +26,10 @@ private:
   std::unique_ptr<fb::GemmT> gemm(const MatmulSpec &spec);
   Result<void> lowerMatmul(ir::MatmulOp op);
   Result<void> lowerPackedMatmul(ir::MatmulOp op);
-  Result<void> lowerPlainMatmul(ir::MatmulOp op);
+  Result<void> emitPlainMatmul(mlir::Operation *op, const Described<MatmulSpec> &made);
   fb::RefT integerRows(ir::MatmulOp op, const PackedMatmulSpec &spec, const fb::RefT &a);
   Result<void> lowerFused(ir::FusedOp op);
   Result<void> lowerAttentionGrad(ir::AttentionGradOp op);
-  Result<void> lowerContract(ir::ContractOp op);
   Result<void> lowerReduce(ir::ReduceOp op);
   Result<void> lowerConcat(ir::ConcatOp op);
 
@@ -46,13 +39,13 @@ private:
   };
   /// A command of one kernel. `items`: the function of the specification that counts its work items.
   template <class Spec, class Items>
-  Result<void> emitKernel(mlir::Operation *op, const backend::Described<Spec> &made, KernelSource kernel,
-                          Items items, Work work = {}) {
+  Result<void> emitKernel(mlir::Operation *op, const Described<Spec> &made, KernelSource kernel, Items items,
+                          Work work = {}) {
     Call call{.kernel = std::move(kernel),
               .work = std::invoke(items, made.spec),
               .grain = work.grain,
               .itemwise = work.itemwise};
-    for (const backend::KernelOperand &operand : made.operands) {
+    for (const KernelOperand &operand : made.operands) {
       LINNET_ASSIGN(const fb::RefT ref, memoryOf(op, operand));
       call.args.push_back(ref);
     }
@@ -60,7 +53,7 @@ private:
   }
   template <class Op, class Spec, class Items>
   Result<void> lowerBy(Op op, KernelSource (*make)(const Spec &), Items items, Work work = {}) {
-    LINNET_ASSIGN(const backend::Described<Spec> made, specOf(op));
+    LINNET_ASSIGN(const Described<Spec> made, specOf(op));
     return emitKernel(op, made, make(made.spec), items, work);
   }
   bool readsRowsOf(ir::PanelAttr panel, Type type) const override;

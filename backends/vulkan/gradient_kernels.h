@@ -7,16 +7,6 @@
 
 namespace linnet::vulkan {
 
-using backend::AdamWSpec;
-using backend::AttentionGradSpec;
-using backend::CrossEntropyGradSpec;
-using backend::CrossEntropySpec;
-using backend::DropoutSpec;
-using backend::LayerNormGradSpec;
-using backend::PoolGradSpec;
-using backend::ScatterAddSpec;
-using backend::SumRowsSpec;
-
 // Units are rows, one a workgroup; cut: logits and the gradient's out.
 Kernel crossEntropyKernel(const CrossEntropySpec &spec, const Operands &where, bool in_parts);
 Kernel crossEntropyGradKernel(const CrossEntropyGradSpec &spec, const Operands &where, bool in_parts);

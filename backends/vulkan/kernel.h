@@ -24,13 +24,6 @@ namespace linnet::vulkan {
 
 using backend::Activation;
 using backend::Extent;
-using backend::Extents;
-using backend::isFloat;
-using backend::nameOf;
-using backend::Pooling;
-using backend::Reduction;
-using backend::sizeOf;
-using backend::suffixOf;
 using backend::Type;
 
 constexpr uint32_t kFirstUnit = 14, kOffsets = 16, kMaxOperands = 16;

@@ -3,6 +3,8 @@
 // operands lie.
 #pragma once
 #include "backends/common/specs/attention.h"
+#include "backends/common/specs/elementwise.h"
+#include "backends/common/specs/matmul.h"
 #include "backends/common/specs/moves.h"
 #include "backends/common/specs/rows.h"
 #include "backends/vulkan/kernel.h"
@@ -21,40 +23,19 @@ class Emitter;
 /// Items a workgroup computes at a time: what the number of workgroups follows from.
 constexpr uint32_t kItems = 64;
 
-/// One pass over elements: out_i = body(in_0, in_1, ...)[i]. Operands {in..., out...}; work: elements of the
-/// results, kItems a workgroup; with `reduce` rows, one a workgroup. shape: the
-/// results' dimensions, neighbours merged where every input treats them alike; bit d of broadcast[i] says
-/// that input i has size 1 in dimension d.
-struct ElementwiseSpec {
-  std::string name;
-  Extents shape;
-  std::vector<Type> in, out;
-  std::vector<uint32_t> broadcast;
-  std::optional<Reduction> reduce;
+using namespace backend; // specifications: they have the meaning and the operands of kernels
+
+struct VulkanElementwiseSpec : ElementwiseSpec {
+  Operands where = {};
   /// Inputs of the whole shape, and results but of reductions, are bound in parts: units are elements, or
   /// rows where they are reduced.
   bool in_parts = false;
-  Operands where = {};
   /// One element of each input, f32 or i32, gives one of each result.
-  std::function<void(Emitter &, const std::vector<spirv::Value> &in, std::vector<spirv::Value> &out)> body;
+  std::function<void(Emitter &, const std::vector<spirv::Value> &in, std::vector<spirv::Value> &out)> body =
+      {};
 };
-Kernel elementwiseKernel(const ElementwiseSpec &spec);
-
-// Kernels of rows, moves and attention: backends/common/specs has their operands and meaning.
-using backend::AttentionSpec;
-using backend::CacheAppendSpec;
-using backend::CopySpec;
-using backend::EmbedSpec;
-using backend::MaskSpec;
-using backend::NormSpec;
-using backend::operandsOf;
-using backend::PoolSpec;
-using backend::positionOf;
-using backend::PositionsSpec;
-using backend::ReduceSpec;
-using backend::RowSpec;
-using backend::TransposeSpec;
-using backend::Walk;
+/// Items are elements of the results, kItems a workgroup; with `reduce`, rows, one a workgroup.
+Kernel elementwiseKernel(const VulkanElementwiseSpec &spec);
 
 // A row a workgroup.
 Kernel layerNormKernel(const NormSpec &spec, const Operands &where = {});
@@ -144,17 +125,9 @@ struct VulkanEmbedSpec : EmbedSpec {
 };
 Kernel embedKernel(const VulkanEmbedSpec &spec);
 
-/// out[g, m, n] = activation(sum_k a[g, m, k] w[g, k, n] + bias[n]) + residual[g, m, n], any layout of plain
-/// matrices. Operands {a, w, out, bias?, residual?, scale?}. As the cpu's MatmulSpec. matmulKernel: one
-/// element an item. The others: a tile a workgroup, x counts tiles of columns of all groups, y tiles of rows;
-/// for drivers that run on a CPU with subgroups of eight, through shared memory.
-struct MatmulSpec {
-  Extent groups, m, k, n;
-  bool transpose_a = false, transpose_w = false, shared_w = true, bias = false, residual = false;
-  Type type = Type::f32, a = Type::f32, w = Type::f32;
-  Activation activation = Activation::none;
-  bool scaled = false;
-  int64_t group = 0, scale_groups = 1;
+/// matmulKernel: one element an item. The others: a tile a workgroup, x counts tiles of columns of all groups, y
+/// tiles of rows; for drivers that run on a CPU with subgroups of eight, through shared memory.
+struct VulkanMatmulSpec : MatmulSpec {
   /// Of the tiled kernels with one group, where a matrix is more than a device binds. `columns`: units are
   /// columns, w (transposed) is bound in parts; `rows`: units are rows, out and residual are. `depth`: k
   /// counts only some rows of w, a's columns from depth_first on, of the depth_all that it has.
@@ -162,17 +135,17 @@ struct MatmulSpec {
   Extent depth_first = 0, depth_all = 0;
   Operands where = {};
 };
-Kernel matmulKernel(const MatmulSpec &spec);
+Kernel matmulKernel(const VulkanMatmulSpec &spec);
 struct MatmulTile {
   uint32_t rows, columns;
   int axis; ///< of workgroups that rows go along. On a CPU they are done one after the other, those in x
             ///< first: with the same columns of w, which then are in a cache.
 };
 constexpr MatmulTile kCpuMatmulTile = {16, 32, 0}, kTiledMatmulTile = {64, 64, 1};
-Kernel cpuMatmulKernel(const MatmulSpec &spec);
+Kernel cpuMatmulKernel(const VulkanMatmulSpec &spec);
 /// How it has its operands: `alone`, with a and w as texels.
-Operands cpuMatmulOperands(const MatmulSpec &spec, Operands alone);
-Kernel tiledMatmulKernel(const MatmulSpec &spec);
+Operands cpuMatmulOperands(const VulkanMatmulSpec &spec, Operands alone);
+Kernel tiledMatmulKernel(const VulkanMatmulSpec &spec);
 
 /// out = activation(a w + bias) + residual, w in panels, a and out f32. Operands {a, out, w, scale?,
 /// bias?, residual?, gain?, beta?, length?, token?, parts?, counters?}. Rows of a are a_stride elements

@@ -20,12 +20,12 @@ constexpr size_t kBindings = 4;
 constexpr uint64_t kAlign = 256;
 
 int64_t elementsIn(uint64_t bytes, Type type) {
-  return type == Type::i4 ? int64_t(bytes) * 2 : int64_t(bytes) / backend::sizeOf(type);
+  return type == Type::i4 ? int64_t(bytes) * 2 : int64_t(bytes) / sizeOf(type);
 }
 
 } // namespace
 
-uint8_t texelWords(Type type) { return type == Type::i4 ? 1 : uint8_t(backend::sizeOf(type)); }
+uint8_t texelWords(Type type) { return type == Type::i4 ? 1 : uint8_t(sizeOf(type)); }
 
 Result<void> Lowering::lowerOp(Operation *op) {
   using Done = Result<void>;
@@ -48,7 +48,10 @@ Result<void> Lowering::lowerOp(Operation *op) {
       .Case<ConcatOp>([&](auto o) { return lowerConcat(o); })
       .Case<CrossEntropyOp>([&](auto o) { return lowerCrossEntropy(o); })
       .Case<CrossEntropyGradOp>([&](auto o) { return lowerCrossEntropyGrad(o); })
-      .Case<ContractOp>([&](auto o) { return lowerContract(o); })
+      .Case<ContractOp>([&](auto o) -> Done {
+        LINNET_ASSIGN(const auto made, specOf(o));
+        return emitPlainMatmul(o, made);
+      })
       .Case<DropoutOp>([&](auto o) { return lowerDropout(o); })
       .Case<SumRowsOp>(
           [&](auto o) { return lowerBy(o, sumRowsKernel, &SumRowsSpec::columns, kSummedColumns); })
@@ -92,11 +95,11 @@ Result<Extent> Lowering::readRows(Call &call, mlir::Value value, const Extent &r
   return operand.dense ? row : Extent(operand.stride);
 }
 
-Result<void> Lowering::bind(Call &call, const std::vector<backend::KernelOperand> &operands) {
-  for (const backend::KernelOperand &operand : operands) {
+Result<void> Lowering::bind(Call &call, const std::vector<KernelOperand> &operands) {
+  for (const KernelOperand &operand : operands) {
     LINNET_ASSIGN(const Type type, typeOf(call.op, operand.value));
     LINNET_ASSIGN(const fb::RefT ref, memoryOf(call.op, operand));
-    call.args.push_back({ref, type, operand.access == backend::KernelOperand::write});
+    call.args.push_back({ref, type, operand.access == KernelOperand::write});
   }
   return {};
 }

@@ -6,7 +6,6 @@ using namespace mlir;
 
 namespace linnet::vulkan {
 using namespace ir;
-using backend::lastDim;
 namespace {
 
 bool samePlace(const fb::RefT &x, const fb::RefT &y) {
@@ -14,18 +13,6 @@ bool samePlace(const fb::RefT &x, const fb::RefT &y) {
 }
 
 } // namespace
-
-Result<void> Lowering::readFloats(Call &call, ValueRange values) {
-  LINNET_TRY(onlyF32(call.op, values));
-  for (mlir::Value value : values) LINNET_TRY(read(call, value));
-  return {};
-}
-
-Result<void> Lowering::writeFloats(Call &call, ValueRange values) {
-  LINNET_TRY(onlyF32(call.op, values));
-  for (mlir::Value value : values) LINNET_TRY(write(call, value));
-  return {};
-}
 
 Result<void> Lowering::emitUnits(const Call &call, const std::vector<uint32_t> &cut, const Extent &units,
                                  const Extent &unit, uint32_t per,
@@ -55,23 +42,6 @@ Result<void> Lowering::lowerCrossEntropyGrad(CrossEntropyGradOp op) {
   const RowSpec &logits = made.spec.logits;
   return emitUnits(op, made, crossEntropyGradKernel, {Operand::logits, Operand::out}, logits.rows,
                    logits.columns, 1);
-}
-
-/// A matmul with the transpose of lhs, all leading positions being its K.
-Result<void> Lowering::lowerContract(ContractOp op) {
-  LINNET_TRY(requireInPlace(op));
-  MatmulSpec spec;
-  LINNET_ASSIGN(spec.a, commonType(op, ValueRange{op.getLhs(), op.getRhs()}));
-  spec.w = spec.a;
-  spec.transpose_a = true, spec.residual = true;
-  spec.groups = 1, spec.m = dimOf(op.getResult(), 0), spec.n = dimOf(op.getResult(), 1);
-  spec.k = extentOf(op.getLhs(), 0, lastDim(op.getLhs()));
-  Call call{op};
-  LINNET_TRY(read(call, op.getLhs()));
-  LINNET_TRY(read(call, op.getRhs()));
-  LINNET_TRY(writeFloats(call, op.getResult()));
-  LINNET_TRY(read(call, op.getResult()));
-  return emitPlainMatmul(call, spec);
 }
 
 Result<void> Lowering::lowerDropout(DropoutOp op) {

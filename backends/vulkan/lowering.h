@@ -8,12 +8,6 @@
 
 namespace linnet::vulkan {
 
-using backend::commonType;
-using backend::errorAt;
-using backend::Operand;
-using backend::tensorOf;
-using backend::typeOf;
-
 /// One operand of a kernel.
 struct Arg {
   fb::RefT ref; ///< begins anywhere
@@ -130,11 +124,10 @@ private:
                                           const std::vector<uint32_t> &args,
                                           const std::vector<RankedMatmul> &variants);
   std::vector<Choice> lanesChoices(Call &call, PackedMatmulSpec spec, std::vector<uint32_t> args);
-  Result<void> lowerPlainMatmul(ir::MatmulOp op);
-  Result<void> emitPlainMatmul(Call &call, MatmulSpec spec);
+  Result<void> emitPlainMatmul(mlir::Operation *op, const Described<MatmulSpec> &made);
   bool isLarge(const Extent &rows, const Extent &columns, Type type) const;
-  MatmulSpec::Cut cutOf(const Call &call, const MatmulSpec &spec) const;
-  std::vector<Choice> inDepth(Call &call, MatmulSpec spec);
+  VulkanMatmulSpec::Cut cutOf(const Call &call, const MatmulSpec &spec) const;
+  std::vector<Choice> inDepth(Call &call, VulkanMatmulSpec spec);
   Result<void> lowerFused(ir::FusedOp op);
   /// An error unless kernels of attention hold heads of this size.
   static Result<void> checkHead(mlir::Operation *op, int64_t size);
@@ -151,10 +144,10 @@ private:
   bool readsRowsOf(ir::PanelAttr panel, Type type) const override;
 
   /// Appends a specification's operands to the call's.
-  Result<void> bind(Call &call, const std::vector<backend::KernelOperand> &operands);
+  Result<void> bind(Call &call, const std::vector<KernelOperand> &operands);
   /// A command of one kernel. `items`: the function of the specification that counts its items.
   template <class Spec, class Items>
-  Result<void> emitKernel(mlir::Operation *op, const backend::Described<Spec> &made,
+  Result<void> emitKernel(mlir::Operation *op, const Described<Spec> &made,
                           Kernel (*make)(const Spec &, const Operands &), Items items,
                           uint32_t per = kItems) {
     Call call{op};
@@ -164,20 +157,18 @@ private:
   template <class Op, class Spec, class Items>
   Result<void> lowerBy(Op op, Kernel (*make)(const Spec &, const Operands &), Items items,
                        uint32_t per = kItems) {
-    LINNET_ASSIGN(const backend::Described<Spec> made, specOf(op));
+    LINNET_ASSIGN(const Described<Spec> made, specOf(op));
     return emitKernel(op, made, make, items, per);
   }
 
   // training: lower_gradients.cpp
-  Result<void> readFloats(Call &call, mlir::ValueRange values);
-  Result<void> writeFloats(Call &call, mlir::ValueRange values);
   /// A kernel over units of `unit` floats of the operands `cut`, `per` a workgroup; `make` is told whether
   /// these may be bound in parts.
   Result<void> emitUnits(const Call &call, const std::vector<uint32_t> &cut, const Extent &units,
                          const Extent &unit, uint32_t per,
                          const std::function<Kernel(const Operands &where, bool in_parts)> &make);
   template <class Spec>
-  Result<void> emitUnits(mlir::Operation *op, const backend::Described<Spec> &made,
+  Result<void> emitUnits(mlir::Operation *op, const Described<Spec> &made,
                          Kernel (*make)(const Spec &, const Operands &, bool),
                          std::initializer_list<typename Spec::Operand> cut, const Extent &units,
                          const Extent &unit, uint32_t per) {
@@ -190,7 +181,6 @@ private:
   }
   Result<void> lowerCrossEntropy(ir::CrossEntropyOp op);
   Result<void> lowerCrossEntropyGrad(ir::CrossEntropyGradOp op);
-  Result<void> lowerContract(ir::ContractOp op);
   Result<void> lowerDropout(ir::DropoutOp op);
   Result<void> lowerScatterAdd(ir::ScatterAddOp op);
   Result<void> lowerAttentionGrad(ir::AttentionGradOp op);

@@ -47,7 +47,7 @@ void check(const Kernel &kernel) {
   }
 }
 
-void checkOnCpu(MatmulSpec spec) {
+void checkOnCpu(VulkanMatmulSpec spec) {
   spec.where = cpuMatmulOperands(spec, {});
   check(cpuMatmulKernel(spec));
 }
@@ -266,9 +266,8 @@ TEST_CASE("matmul is valid in each variant and weight type", "[vulkan]") {
       check(packedMatmulKernel(spec, variant));
     }
   }
-  MatmulSpec plain{
-      kBatch, kSeq, k, 9, true, true, false, true, true, Type::f32, Type::f32, type, Activation::gelu_erf,
-      false,  0,    1, {}};
+  VulkanMatmulSpec plain{
+      {kBatch, kSeq, k, 9, true, true, false, true, true, Type::f32, Type::f32, type, Activation::gelu_erf}};
   check(matmulKernel(plain));
   if (!isFloat(type)) return;
   for (bool transposed : {false, true})
@@ -278,12 +277,12 @@ TEST_CASE("matmul is valid in each variant and weight type", "[vulkan]") {
       checkOnCpu(plain);
       check(tiledMatmulKernel(plain));
     }
-  plain = {.groups = 1, .m = kBatch * kSeq, .k = k, .n = 9, .a = type, .w = type};
+  plain = {{.groups = 1, .m = kBatch * kSeq, .k = k, .n = 9, .a = type, .w = type}};
   plain.depth_all = 301;
-  for (auto cut : {MatmulSpec::columns, MatmulSpec::rows, MatmulSpec::depth}) {
+  for (auto cut : {VulkanMatmulSpec::columns, VulkanMatmulSpec::rows, VulkanMatmulSpec::depth}) {
     plain.cut = cut;
-    plain.transpose_w = cut == MatmulSpec::columns;
-    plain.transpose_a = plain.residual = cut == MatmulSpec::rows;
+    plain.transpose_w = cut == VulkanMatmulSpec::columns;
+    plain.transpose_a = plain.residual = cut == VulkanMatmulSpec::rows;
     checkOnCpu(plain);
     check(tiledMatmulKernel(plain));
   }

@@ -279,6 +279,50 @@ Result<Described<MaskSpec>> OpSpecs::specOf(MaskOp op) {
   return made;
 }
 
+//===- matmul ------------------------------------------------------------------------------------------===//
+
+Result<Described<MatmulSpec>> OpSpecs::specOf(MatmulOp op) {
+  if (op.getInt8Rows())
+    return errorAt(op, "target {} rounds rows to 8 bits only if the weight is in panels", target);
+  const mlir::Value lhs = op.getLhs(), rhs = op.getRhs();
+  const int64_t lhs_rank = tensorOf(lhs).getRank(), rhs_rank = tensorOf(rhs).getRank();
+  MatmulSpec spec;
+  spec.transpose_a = op.getTransposeLhs() && lhs_rank > 1, spec.transpose_w = op.getTransposeRhs();
+  spec.shared_w = rhs_rank == 2;
+  spec.bias = bool(op.getBias()), spec.residual = bool(op.getResidual()), spec.scaled = bool(op.getScale());
+  spec.activation = Activation(uint32_t(op.getActivation()));
+  const bool leading_rows = spec.shared_w && !spec.transpose_a; // leading dimensions of lhs are rows, too
+  spec.groups = leading_rows ? Extent(1) : extentOf(lhs, 0, lhs_rank - 2);
+  spec.m = leading_rows ? extentOf(lhs, 0, lhs_rank - 1) : dimOf(lhs, lhs_rank - (spec.transpose_a ? 1 : 2));
+  spec.k = dimOf(rhs, rhs_rank - (spec.transpose_w ? 1 : 2));
+  spec.n = dimOf(rhs, rhs_rank - (spec.transpose_w ? 2 : 1));
+  LINNET_ASSIGN(spec.a, typeOf(op, lhs));
+  LINNET_ASSIGN(spec.w, typeOf(op, rhs));
+  Described<MatmulSpec> made{spec, {{lhs}, {rhs}, {op.getResult(), write}}};
+  SmallVector<mlir::Value> sums = {op.getResult()};
+  for (mlir::Value value : {op.getBias(), op.getResidual()})
+    if (value) made.operands.push_back({value}), sums.push_back(value);
+  LINNET_ASSIGN(made.spec.type, commonType(op, sums));
+  if (spec.scaled) {
+    LINNET_TRY(scaleIsF32(op, op.getScale()));
+    made.spec.group = int64_t(op.getGroup());
+    made.spec.scale_groups = tensorOf(op.getScale()).getDimSize(spec.transpose_w ? 1 : 0);
+    made.operands.push_back({op.getScale()});
+  }
+  return made;
+}
+
+Result<Described<MatmulSpec>> OpSpecs::specOf(ContractOp op) {
+  LINNET_TRY(requireInPlace(op));
+  const mlir::Value lhs = op.getLhs(), sum = op.getResult();
+  LINNET_TRY(onlyF32(op, sum));
+  MatmulSpec spec{.groups = 1, .m = dimOf(sum, 0), .k = extentOf(lhs, 0, lastDim(lhs)), .n = dimOf(sum, 1)};
+  spec.transpose_a = true, spec.residual = true;
+  LINNET_ASSIGN(spec.a, commonType(op, ValueRange{lhs, op.getRhs()}));
+  spec.w = spec.a;
+  return Described<MatmulSpec>{spec, {{lhs}, {op.getRhs()}, {sum, write}, {sum}}};
+}
+
 //===- training ----------------------------------------------------------------------------------------===//
 
 Result<Described<CrossEntropySpec>> OpSpecs::specOf(CrossEntropyOp op) {

@@ -1,6 +1,8 @@
 // Specifications of kernels from ops: the only place that checks shapes and types of operands for all backends.
 #pragma once
 #include "backends/common/specs/attention.h"
+#include "backends/common/specs/elementwise.h"
+#include "backends/common/specs/matmul.h"
 #include "backends/common/specs/moves.h"
 #include "backends/common/specs/training.h"
 #include "ir/Linnet.h"
@@ -74,6 +76,10 @@ protected:
   Result<std::vector<Described<CopySpec>>> specsOf(ir::ConcatOp op);
   Result<Described<AttentionSpec>> specOf(ir::AttentionOp op);
   Result<Described<MaskSpec>> specOf(ir::MaskOp op);
+  /// Of two row-major operands.
+  Result<Described<MatmulSpec>> specOf(ir::MatmulOp op);
+  /// As many inputs and dimensions as 31 bits count.
+  Result<Described<ElementwiseSpec>> specOf(ir::FusedOp op);
 
   // training
   Result<Described<CrossEntropySpec>> specOf(ir::CrossEntropyOp op);
@@ -83,6 +89,8 @@ protected:
   Result<Described<DropoutSpec>> specOf(ir::DropoutOp op);
   Result<Described<SumRowsSpec>> specOf(ir::SumRowsOp op);
   Result<Described<ScatterAddSpec>> specOf(ir::ScatterAddOp op);
+  /// A matmul with the transpose of lhs, all leading positions being its K.
+  Result<Described<MatmulSpec>> specOf(ir::ContractOp op);
   Result<Described<AttentionGradSpec>> specOf(ir::AttentionGradOp op);
   Result<Described<AdamWSpec>> specOf(ir::AdamWOp op);
 

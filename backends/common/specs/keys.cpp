@@ -1,9 +1,12 @@
 // Names of kernels from their specifications.
 #include "backends/common/specs/attention.h"
+#include "backends/common/specs/elementwise.h"
+#include "backends/common/specs/matmul.h"
 #include "backends/common/specs/moves.h"
 #include "backends/common/specs/rows.h"
 #include "backends/common/specs/training.h"
 
+#include <algorithm>
 #include <bit>
 #include <fmt/format.h>
 
@@ -133,6 +136,38 @@ std::string AttentionGradSpec::key(const char *family, Walk walk) const {
   Key key(family, walk);
   key.items("b", batch).size("t", queries).size("h", heads).size("s", capacity).size("d", head_size);
   return key.bits("scale", scale).flag("causal", causal).flag("length", length).text;
+}
+
+std::string MatmulSpec::key(bool any_size) const {
+  const auto &[groups, m, k, n, transpose_a, transpose_w, shared_w, bias, residual, type, a, w, activation,
+               scaled, group, scale_groups] = *this; // groups only counts items, or the kernel is told it
+  Key key("matmul");
+  key.type(type).word(fmt::format("{}{}", transpose_a ? "t" : "n", transpose_w ? "t" : "n"));
+  key.word(shared_w ? "shared" : "grouped").flag("bias", bias);
+  key.text += suffixOf(activation);
+  key.flag("residual", residual);
+  if (!any_size) key.size("m", m).size("k", k).size("n", n);
+  key.type("a", a, type).type("w", w, type);
+  return scaled ? key.word(fmt::format("scaled{}of{}", group, scale_groups)).text : key.text;
+}
+
+bool ElementwiseSpec::isPlain() const {
+  return shape.size() == 1 && !reduce && std::ranges::all_of(broadcast, [](uint32_t dims) { return !dims; });
+}
+
+std::string ElementwiseSpec::key(bool any_size) const {
+  const auto &[name, shape, in, out, broadcast, reduce] = *this;
+  Key key(name);
+  for (size_t i = 0; i < in.size(); ++i) {
+    key.type(in[i]);
+    if (broadcast[i]) key.text += fmt::format("b{:x}", broadcast[i]);
+  }
+  if (reduce) key.word(nameOf(*reduce));
+  key.word("to");
+  for (Type type : out) key.type(type);
+  if (any_size && isPlain()) return key.text;
+  for (const Extent &extent : shape) key.size("", extent);
+  return key.text;
 }
 
 std::string LayerNormGradSpec::key(Walk walk) const {

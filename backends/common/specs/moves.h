@@ -47,7 +47,8 @@ struct CacheAppendSpec {
   std::string key(Walk walk) const;
 };
 
-/// out[o * out_stride + out_offset + i] = x[o * in_stride + in_offset + i] for o < outer, i < run. Items are o * run + i.
+/// out[o * out_stride + out_offset + i] = x[o * in_stride + in_offset + i] for o < outer, i < run. Items are
+/// o * run + i.
 struct CopySpec {
   enum class Operand : uint8_t { x, out, count };
   Extent outer, run, in_stride, out_stride, in_offset = 0, out_offset = 0;
