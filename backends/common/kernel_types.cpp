@@ -12,6 +12,16 @@ const char *suffixOf(Activation activation) {
   return kNames[int(activation)];
 }
 
+const char *nameOf(Reduction kind) {
+  static const char *const kNames[] = {"sum", "mean", "max"};
+  return kNames[int(kind)];
+}
+
+const char *nameOf(Pooling mode) {
+  static const char *const kNames[] = {"last", "first", "mean"};
+  return kNames[int(mode)];
+}
+
 int64_t sizeOf(Type type) {
   static const int64_t kSizes[] = {4, 2, 2, 4, 1, 0};
   return kSizes[int(type)];

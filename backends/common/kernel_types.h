@@ -35,5 +35,7 @@ using Extents = std::vector<Extent>;
 
 enum class Reduction { sum, mean, max };
 enum class Pooling { last, first, mean };
+const char *nameOf(Reduction kind);
+const char *nameOf(Pooling mode);
 
 } // namespace linnet::backend

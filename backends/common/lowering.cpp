@@ -1,7 +1,5 @@
 #include "backends/common/lowering.h"
 
-#include "ir/Locations.h"
-
 #include "llvm/Support/MathExtras.h"
 
 #include <set>
@@ -11,61 +9,7 @@ using namespace mlir;
 namespace linnet::backend {
 using namespace ir;
 
-std::string locationOf(Operation *op) {
-  const std::string name = ir::locationName(op->getLoc());
-  return name.empty() ? "module" : name;
-}
-
-RankedTensorType tensorOf(mlir::Value value) { return llvm::cast<RankedTensorType>(value.getType()); }
-
-Result<Type> typeOf(Operation *op, mlir::Value value) {
-  const mlir::Type element = tensorOf(value).getElementType();
-  if (element.isF32()) return Type::f32;
-  if (element.isF16()) return Type::f16;
-  if (element.isBF16()) return Type::bf16;
-  if (element.isInteger(32)) return Type::i32;
-  if (element.isInteger(8)) return Type::i8;
-  if (element.isInteger(4)) return Type::i4;
-  return errorAt(op, "no target has an element type like this operand's");
-}
-
-Result<Type> commonType(Operation *op, ValueRange values) {
-  LINNET_ASSIGN(const Type first, typeOf(op, values.front()));
-  for (mlir::Value value : values) {
-    LINNET_ASSIGN(const Type type, typeOf(op, value));
-    if (type != first)
-      return errorAt(op, "expected operands of one element type here, found {} and {}", nameOf(first),
-                     nameOf(type));
-  }
-  return first;
-}
-
-Result<void> onlyF32(Operation *op, ValueRange values, const std::string &target) {
-  LINNET_ASSIGN(const Type type, commonType(op, values));
-  if (type != Type::f32) return errorAt(op, "target {} supports f32 here, found {}", target, nameOf(type));
-  return {};
-}
-
-AdamWSpec specOf(AdamWOp op) {
-  auto number = [](const llvm::APFloat &x) { return x.convertToFloat(); };
-  return {number(op.getBeta1()), number(op.getBeta2()),   number(op.getEpsilon()),
-          number(op.getDecay()), number(op.getLrScale()), number(op.getPull())};
-}
-
-DropoutSpec specOf(DropoutOp op) {
-  return {op.getRate().convertToFloat(), static_cast<uint32_t>(op.getStream())};
-}
-
 //===- shapes ------------------------------------------------------------------------------------------===//
-
-Extent ModuleLowering::extentOf(mlir::Value value, int64_t from, int64_t to) {
-  const RankedTensorType type = tensorOf(value);
-  Extent extent = 1;
-  for (int64_t i = from; i < (to < 0 ? type.getRank() : to); ++i)
-    extent = extent * (type.isDynamicDim(i) ? Extent::symbol(symbols.at(dimName(type, i).str()))
-                                            : Extent(type.getDimSize(i)));
-  return extent;
-}
 
 std::unique_ptr<fb::ExprT> ModuleLowering::expression(const std::vector<Extent> &terms) {
   auto expression = std::make_unique<fb::ExprT>();
@@ -104,25 +48,6 @@ Result<void> ModuleLowering::gatherSymbols() {
   if (symbols.size() > 64)
     return errorf("target {}: at most 64 names of dynamic dimensions, found {}", target, symbols.size());
   return {};
-}
-
-MergedShape ModuleLowering::dimensionsOf(FusedOp op, const RegionShape &shape) {
-  MergedShape merged;
-  const RankedTensorType type = shape.type;
-  for (int64_t d = 0; d < type.getRank(); ++d) {
-    if (type.getDimSize(d) == 1) continue;
-    uint32_t flags = 0;
-    for (auto [i, input] : llvm::enumerate(op.getInputs())) {
-      const RankedTensorType own_type = tensorOf(input);
-      const int64_t own = d - (type.getRank() - own_type.getRank());
-      if (own < 0 || own_type.getDimSize(own) == 1) flags |= 1u << i;
-    }
-    merged.extents.push_back(type.isDynamicDim(d) ? Extent::symbol(symbols.at(dimName(type, d).str()))
-                                                  : Extent(type.getDimSize(d)));
-    merged.flags.push_back(flags);
-    merged.border.push_back(shape.reduces && d == type.getRank() - 1);
-  }
-  return merged;
 }
 
 //===- operands ----------------------------------------------------------------------------------------===//
@@ -176,6 +101,13 @@ Result<fb::RefT> ModuleLowering::dense(Operation *op, mlir::Value value) {
         op, "target {} reads this operand from consecutive memory only, the plan makes it a view with gaps",
         target);
   return operand.ref;
+}
+
+Result<fb::RefT> ModuleLowering::memoryOf(Operation *op, const KernelOperand &operand) {
+  if (operand.access == KernelOperand::read_panels) return packed(op, operand.value);
+  if (operand.access != KernelOperand::read_rows) return dense(op, operand.value);
+  LINNET_ASSIGN(const Operand found, rows(op, operand.value));
+  return found.ref;
 }
 
 //===- commands ----------------------------------------------------------------------------------------===//

@@ -2,9 +2,7 @@
 // ports and states, where operands lie, weights, costs. A backend derives, says what each op becomes
 // (lowerOp), and adds its code. Entries: lower_entry.cpp, weights: lower_weights.cpp.
 #pragma once
-#include "backends/common/fused.h"
-#include "backends/common/kernel_types.h"
-#include "backends/common/training.h"
+#include "backends/common/specs/from_ir.h"
 #include "backends/common/weights.h"
 #include "ir/Linnet.h"
 #include "ir/Shapes.h"
@@ -20,27 +18,6 @@
 
 namespace linnet::backend {
 
-/// "graph.mlir:12"-like or a name: what a person knows the op by.
-std::string locationOf(mlir::Operation *op);
-/// "blocks.0.attn: linnet.softmax: message".
-template <class... Args>
-Error errorAt(mlir::Operation *op, fmt::format_string<Args...> format, Args &&...args) {
-  return errorf("{}: {}: {}", locationOf(op), op->getName().getStringRef().str(),
-                fmt::format(format, std::forward<Args>(args)...));
-}
-
-/// Element types of the backend; the error names the type and the op.
-Result<Type> typeOf(mlir::Operation *op, mlir::Value value);
-mlir::RankedTensorType tensorOf(mlir::Value value);
-/// The one type that all values have, else an error that says that the op wants one.
-Result<Type> commonType(mlir::Operation *op, mlir::ValueRange values);
-
-/// Each is f32, which is what kernels of training compute in; else an error.
-Result<void> onlyF32(mlir::Operation *op, mlir::ValueRange values, const std::string &target);
-inline int64_t lastDim(mlir::Value value) { return tensorOf(value).getRank() - 1; }
-AdamWSpec specOf(ir::AdamWOp op);
-DropoutSpec specOf(ir::DropoutOp op);
-
 inline Activation activationOf(ir::MatmulOp op) { return Activation(uint32_t(op.getActivation())); }
 
 /// Memory of an operand: where it begins, and the elements from row to row where rows have gaps.
@@ -50,12 +27,12 @@ struct Operand {
   int64_t row = 0, stride = 0; ///< when not dense
 };
 
-class ModuleLowering {
+class ModuleLowering : protected OpSpecs {
 public:
   /// `alignment` of ports and states, in bytes.
   ModuleLowering(std::string target, uint64_t alignment, mlir::ModuleOp module, WeightSource &weights,
                  BlobSink &blobs)
-      : target(std::move(target)), alignment(alignment), module(module), source(weights), blobs(blobs) {}
+      : OpSpecs(std::move(target)), alignment(alignment), module(module), source(weights), blobs(blobs) {}
   virtual ~ModuleLowering() = default;
   Result<fb::ProgramT> run();
 
@@ -67,18 +44,15 @@ protected:
   virtual Result<void> addCode(fb::ProgramT &program) = 0;
 
   // --- shapes
-  /// Product of dimensions [from, to) of a tensor; to = -1: all from there on.
-  Extent extentOf(mlir::Value value, int64_t from = 0, int64_t to = -1);
-  Extent dimOf(mlir::Value value, int64_t dim) { return extentOf(value, dim, dim + 1); }
   std::unique_ptr<fb::ExprT> expression(const std::vector<Extent> &terms);
-  /// The dimensions of `shape`, and which of the region's inputs have size 1 there; up to 31 inputs.
-  MergedShape dimensionsOf(ir::FusedOp op, const RegionShape &shape);
 
   // --- operands
   /// Consecutive elements, row-major; an error where they are packed or have gaps.
   Result<fb::RefT> dense(mlir::Operation *op, mlir::Value value);
   /// Rows may have gaps.
   Result<Operand> rows(mlir::Operation *op, mlir::Value value);
+  /// The memory of a kernel's operand, as the kernel reads it.
+  Result<fb::RefT> memoryOf(mlir::Operation *op, const KernelOperand &operand);
   /// A weight in panels.
   Result<fb::RefT> packed(mlir::Operation *op, mlir::Value value);
   /// A weight's number, stored in the layout that its type says.
@@ -102,13 +76,11 @@ protected:
   /// Ops of `from`, which goes away, are computed by `into`.
   void joinCommands(const fb::CommandT &from, const fb::CommandT &into);
 
-  const std::string target;
   const uint64_t alignment;
   mlir::ModuleOp module;
   WeightSource &source;
   BlobSink &blobs;
   fb::ProgramT program;
-  std::map<std::string, uint8_t> symbols;
   mlir::func::FuncOp entry; ///< being lowered
 
 private:

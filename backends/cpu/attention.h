@@ -8,14 +8,16 @@
 namespace linnet::cpu {
 
 struct AttentionOperands {
+  using Operand = AttentionSpec::Operand;
   AttentionOperands(Emitter &e, const AttentionSpec &spec)
-      : e(e), spec(spec), q(e.arg(0)), k(e.arg(1)), v(e.arg(2)), past(spec.past ? e.arg(3) : nullptr),
-        out(e.arg(4)), length(spec.length ? e.arg(5) : nullptr), queries(e.extent(spec.queries)),
-        heads(e.extent(spec.heads)), capacity(e.extent(spec.capacity)), q_stride(e.extent(spec.q_stride)) {}
+      : e(e), spec(spec), q(e.arg(spec, Operand::q)), k(e.arg(spec, Operand::k)), v(e.arg(spec, Operand::v)),
+        past(e.arg(spec, Operand::past)), out(e.arg(spec, Operand::out)),
+        length(e.arg(spec, Operand::length)), queries(e.extent(spec.queries)), heads(e.extent(spec.heads)),
+        capacity(e.extent(spec.capacity)), q_stride(e.extent(spec.q_stride)) {}
 
   Emitter &e;
   const AttentionSpec &spec;
-  Value *q, *k, *v, *past, *out, *length;
+  Value *q, *k, *v, *past, *out, *length; ///< null: the call has none
   Value *queries, *heads, *capacity, *q_stride;
 
   /// Elements from a query's result to the next query's of the same head.

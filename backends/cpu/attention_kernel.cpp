@@ -5,8 +5,6 @@
 //     l' = l e^(m - m') + p        acc' = acc e^(m - m') + sum_j p_j v_j
 #include "backends/cpu/attention.h"
 
-#include <bit>
-#include <fmt/format.h>
 #include <limits>
 
 namespace linnet::cpu {
@@ -140,13 +138,7 @@ void emitAllBlocks(const AttentionOperands &in) {
 } // namespace
 
 KernelSource attentionKernel(const AttentionSpec &spec) {
-  std::string name = fmt::format(
-      "attention_{}_cache_{}_t{}_h{}_s{}_d{}_ldq{}_scale{:x}{}{}", nameOf(spec.type), nameOf(spec.cache),
-      spec.queries.text(), spec.heads.text(), spec.capacity.text(), spec.head_size, spec.q_stride.text(),
-      std::bit_cast<uint32_t>(spec.scale), spec.causal ? "_causal" : "", spec.past ? "_past" : "");
-  if (spec.length) name += "_length";
-  if (spec.bf16_rows) name += fmt::format("_bf16_from{}", spec.bf16_rows);
-  return {name, [spec](Emitter &e) {
+  return {spec.key(Walk::range), [spec](Emitter &e) {
             const AttentionOperands operands(e, spec);
             if (spec.bf16_rows == 1) return emitBlocks(operands, true);
             e.ifElse(
@@ -159,25 +151,25 @@ KernelSource attentionKernel(const AttentionSpec &spec) {
 }
 
 KernelSource maskKernel(const MaskSpec &spec) {
-  std::string name = fmt::format("mask_{}_t{}_h{}_s{}{}{}{}", nameOf(spec.type), spec.queries.text(),
-                                 spec.heads.text(), spec.capacity.text(), spec.causal ? "_causal" : "",
-                                 spec.past ? "_past" : "", spec.length ? "_length" : "");
-  return {name, [spec](Emitter &e) {
+  return {spec.key(Walk::range), [spec](Emitter &e) {
+            using Operand = MaskSpec::Operand;
+            Value *x = e.arg(spec, Operand::x), *out = e.arg(spec, Operand::out);
             Value *queries = e.extent(spec.queries), *capacity = e.extent(spec.capacity);
             Value *rows = e.b.CreateMul(e.extent(spec.heads), queries); // of one sequence
             e.loop(e.begin, e.end, 1, [&](Value *row) {
               Value *batch = e.b.CreateSDiv(row, rows), *t = e.b.CreateSRem(row, queries);
-              Value *seen = spec.past ? e.loadIndex(e.arg(1), batch) : e.i64(0);
+              Value *seen = spec.past ? e.loadIndex(e.arg(spec, Operand::past), batch) : e.i64(0);
               Value *limit = e.b.CreateAdd(seen, spec.causal ? e.b.CreateAdd(t, e.i64(1)) : queries);
-              if (spec.length) limit = e.min(limit, e.b.CreateAdd(seen, e.loadIndex(e.arg(2), batch)));
+              if (spec.length)
+                limit = e.min(limit, e.b.CreateAdd(seen, e.loadIndex(e.arg(spec, Operand::length), batch)));
               limit = e.max(e.min(limit, capacity), e.i64(0));
               Value *base = e.b.CreateMul(row, capacity);
               e.forVectors(e.i64(0), limit, [&](Value *j, int lanes) {
                 Value *at = e.b.CreateAdd(base, j);
-                e.copy(spec.type, e.arg(3), at, e.arg(0), at, lanes);
+                e.copy(spec.type, out, at, x, at, lanes);
               });
               e.forVectors(limit, capacity, [&](Value *j, int lanes) {
-                e.store(spec.type, e.arg(3), e.b.CreateAdd(base, j), e.f32(-kInfinity, lanes));
+                e.store(spec.type, out, e.b.CreateAdd(base, j), e.f32(-kInfinity, lanes));
               });
             });
           }};

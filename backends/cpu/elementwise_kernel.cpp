@@ -2,7 +2,6 @@
 #include "backends/cpu/emitter.h"
 #include "backends/cpu/kernels.h"
 
-#include <fmt/format.h>
 #include <limits>
 
 namespace linnet::cpu {
@@ -10,18 +9,17 @@ namespace {
 
 struct Elementwise {
   Emitter &e;
-  const ElementwiseSpec &spec;
+  const CpuElementwiseSpec &spec;
   const size_t rank = spec.shape.size(), inputs = spec.in.size();
   Values sizes, in, out;
 
-  Elementwise(Emitter &e, const ElementwiseSpec &spec) : e(e), spec(spec) {
+  Elementwise(Emitter &e, const CpuElementwiseSpec &spec) : e(e), spec(spec) {
     for (const Extent &extent : spec.shape) sizes.push_back(e.extent(extent));
     for (size_t i = 0; i < inputs; ++i) in.push_back(e.arg(int(i)));
     for (size_t i = 0; i < spec.out.size(); ++i) out.push_back(e.arg(int(inputs + i)));
   }
 
   bool repeats(size_t input, size_t dim) const { return (spec.broadcast[input] >> dim & 1) != 0; }
-  bool hasGaps(size_t input) const { return input < spec.gaps.size() && spec.gaps[input].dims > 0; }
 
   /// Where the row with these outer indices begins in each input.
   Values bases(Value *row) {
@@ -33,7 +31,6 @@ struct Elementwise {
     for (size_t i = 0; i < inputs; ++i) {
       Value *stride = repeats(i, rank - 1) ? e.i64(1) : sizes.back();
       for (size_t d = rank - 1; d-- > 0;) {
-        if (hasGaps(i) && rank - 1 - d == spec.gaps[i].dims) stride = e.i64(spec.gaps[i].stride);
         if (repeats(i, d)) continue;
         base[i] = e.muladd(index[d], stride, base[i]);
         stride = e.b.CreateMul(stride, sizes[d]);
@@ -74,7 +71,7 @@ struct Elementwise {
 
   void emit() {
     if (spec.reduce) return e.loop(e.begin, e.end, 1, [&](Value *row) { reduceRow(row); });
-    if (rank == 1 && !repeatsAny()) {
+    if (spec.isPlain()) {
       const Values base(inputs, e.i64(0));
       return e.forVectors(e.begin, e.end, [&](Value *i, int lanes) { elements(base, e.i64(0), i, lanes); });
     }
@@ -84,32 +81,12 @@ struct Elementwise {
       e.forVectors(from, to, [&](Value *i, int lanes) { elements(base, out_base, i, lanes); });
     });
   }
-
-  bool repeatsAny() const {
-    for (uint32_t dims : spec.broadcast)
-      if (dims) return true;
-    return false;
-  }
 };
 
 } // namespace
 
-KernelSource elementwiseKernel(const ElementwiseSpec &spec) {
-  std::string name = spec.name;
-  bool plain = spec.shape.size() == 1;
-  for (size_t i = 0; i < spec.in.size(); ++i) {
-    name += fmt::format("_{}", nameOf(spec.in[i]));
-    if (spec.broadcast[i]) name += fmt::format("b{:x}", spec.broadcast[i]), plain = false;
-    if (i < spec.gaps.size() && spec.gaps[i].dims > 0)
-      name += fmt::format("g{}x{}", spec.gaps[i].dims, spec.gaps[i].stride);
-  }
-  static const char *const kReductions[] = {"_sum", "_mean", "_max"};
-  if (spec.reduce) name += kReductions[int(*spec.reduce)], plain = false;
-  name += "_to";
-  for (Type type : spec.out) name += fmt::format("_{}", nameOf(type));
-  if (!plain) // a pass over consecutive elements is the same for every size
-    for (const Extent &extent : spec.shape) name += "_" + extent.text();
-  return {name, [spec](Emitter &e) { Elementwise(e, spec).emit(); }};
+KernelSource elementwiseKernel(const CpuElementwiseSpec &spec) {
+  return {spec.key(true), [spec](Emitter &e) { Elementwise(e, spec).emit(); }};
 }
 
 } // namespace linnet::cpu

@@ -1,6 +1,7 @@
 // What kernel generators write machine code with: LLVM's IRBuilder, plus loops, typed vector memory access,
 // reductions and elementary functions at the vector width of one instruction set.
 #pragma once
+#include "backends/common/specs/spec.h"
 #include "backends/cpu/isa.h"
 #include "backends/cpu/kernel.h"
 
@@ -33,6 +34,10 @@ public:
   Value *f32(double value, int lanes = 1);
   /// Address of argument `index` of the kernel.
   Value *arg(int index);
+  /// Address of a specification's operand; null: the call has none.
+  template <class Spec> Value *arg(const Spec &spec, typename Spec::Operand operand) {
+    return backend::hasOperand(spec, operand) ? arg(int(backend::positionOf(spec, operand))) : nullptr;
+  }
   /// Value of an extent in this call.
   Value *extent(const Extent &extent);
   Value *splat(Value *scalar, int lanes);

@@ -3,7 +3,6 @@
 #include "backends/cpu/emitter.h"
 #include "runtime/philox.h"
 
-#include <bit>
 #include <cmath>
 #include <fmt/format.h>
 #include <limits>
@@ -46,8 +45,10 @@ struct Label {
   }
 };
 
-void emitCrossEntropy(Emitter &e, const RowSpec &spec) {
-  Value *x = e.arg(0), *labels = e.arg(1), *out = e.arg(2), *columns = e.extent(spec.columns);
+void emitCrossEntropy(Emitter &e, const CrossEntropySpec &spec) {
+  using Operand = CrossEntropySpec::Operand;
+  Value *x = e.arg(spec, Operand::logits), *labels = e.arg(spec, Operand::labels);
+  Value *out = e.arg(spec, Operand::out), *columns = e.extent(spec.logits.columns);
   e.loop(e.begin, e.end, 1, [&](Value *row) {
     Value *base = e.b.CreateMul(row, columns);
     Label label(e, labels, row, columns);
@@ -58,9 +59,11 @@ void emitCrossEntropy(Emitter &e, const RowSpec &spec) {
   });
 }
 
-void emitCrossEntropyGrad(Emitter &e, const RowSpec &spec) {
-  Value *x = e.arg(0), *labels = e.arg(1), *gradient = e.arg(2), *out = e.arg(3);
-  Value *columns = e.extent(spec.columns);
+void emitCrossEntropyGrad(Emitter &e, const CrossEntropyGradSpec &spec) {
+  using Operand = CrossEntropyGradSpec::Operand;
+  Value *x = e.arg(spec, Operand::logits), *labels = e.arg(spec, Operand::labels);
+  Value *gradient = e.arg(spec, Operand::gradient), *out = e.arg(spec, Operand::out);
+  Value *columns = e.extent(spec.logits.columns);
   e.loop(e.begin, e.end, 1, [&](Value *row) {
     Value *base = e.b.CreateMul(row, columns);
     Label label(e, labels, row, columns);
@@ -77,9 +80,11 @@ void emitCrossEntropyGrad(Emitter &e, const RowSpec &spec) {
   });
 }
 
-void emitLayerNormGrad(Emitter &e, const RowSpec &spec) {
-  Value *x = e.arg(0), *gain = e.arg(1), *gradient = e.arg(2), *out = e.arg(3);
-  Value *columns = e.extent(spec.columns), *zero = e.i64(0), *size = real(e, columns);
+void emitLayerNormGrad(Emitter &e, const LayerNormGradSpec &spec) {
+  using Operand = LayerNormGradSpec::Operand;
+  Value *x = e.arg(spec, Operand::x), *gain = e.arg(spec, Operand::gain);
+  Value *gradient = e.arg(spec, Operand::gradient), *out = e.arg(spec, Operand::out);
+  Value *columns = e.extent(spec.x.columns), *zero = e.i64(0), *size = real(e, columns);
   auto join = [&](Value *l, Value *r) { return plus(e, l, r); };
   e.loop(e.begin, e.end, 1, [&](Value *row) {
     Value *base = e.b.CreateMul(row, columns);
@@ -93,7 +98,7 @@ void emitLayerNormGrad(Emitter &e, const RowSpec &spec) {
       return e.b.CreateFSub(e.load(kFloat, x, at(i), lanes), e.splat(average, lanes));
     };
     auto scaled = [&](Value *i, int lanes) { // g
-      return e.b.CreateFMul(e.load(kFloat, gradient, at(i), lanes), e.load(spec.gain, gain, i, lanes));
+      return e.b.CreateFMul(e.load(kFloat, gradient, at(i), lanes), e.load(kFloat, gain, i, lanes));
     };
     Value *variance = mean([&](Value *acc, Value *i, int lanes) {
       Value *d = centred(i, lanes);
@@ -113,7 +118,9 @@ void emitLayerNormGrad(Emitter &e, const RowSpec &spec) {
 }
 
 void emitSumRows(Emitter &e, const SumRowsSpec &spec) {
-  Value *accumulator = e.arg(0), *x = e.arg(1), *out = e.arg(2);
+  using Operand = SumRowsSpec::Operand;
+  Value *accumulator = e.arg(spec, Operand::accumulator), *x = e.arg(spec, Operand::x);
+  Value *out = e.arg(spec, Operand::out);
   Value *rows = e.extent(spec.rows), *columns = e.extent(spec.columns);
   e.forVectors(e.begin, e.end, [&](Value *i, int lanes) {
     Values sum =
@@ -125,7 +132,9 @@ void emitSumRows(Emitter &e, const SumRowsSpec &spec) {
 }
 
 void emitScatterAdd(Emitter &e, const ScatterAddSpec &spec) {
-  Value *table = e.arg(0), *ids = e.arg(1), *rows = e.arg(2), *columns = e.extent(spec.columns);
+  using Operand = ScatterAddSpec::Operand;
+  Value *ids = e.arg(spec, Operand::ids), *rows = e.arg(spec, Operand::rows);
+  Value *table = e.arg(spec, Operand::table), *columns = e.extent(spec.columns);
   e.loop(e.i64(0), e.extent(spec.count), 1, [&](Value *i) {
     Value *id = e.max(e.min(e.loadIndex(ids, i), e.i64(spec.table_rows - 1)), e.i64(0));
     e.forVectors(e.begin, e.end, [&](Value *c, int lanes) {
@@ -159,7 +168,8 @@ Value *philox(Emitter &e, Value *low, Value *high, uint32_t stream, Value *key0,
 }
 
 void emitDropout(Emitter &e, const DropoutSpec &spec) {
-  Value *x = e.arg(0), *key = e.arg(1), *out = e.arg(2);
+  using Operand = DropoutSpec::Operand;
+  Value *x = e.arg(spec, Operand::x), *key = e.arg(spec, Operand::key), *out = e.arg(spec, Operand::out);
   auto narrow = [&](Value *index) { return e.b.CreateTrunc(index, e.b.getInt32Ty()); };
   Value *key0 = narrow(e.loadIndex(key, e.i64(0))), *key1 = narrow(e.loadIndex(key, e.i64(1)));
   e.forVectors(e.begin, e.end, [&](Value *i, int lanes) {
@@ -173,16 +183,19 @@ void emitDropout(Emitter &e, const DropoutSpec &spec) {
   });
 }
 
-void emitPoolGrad(Emitter &e, const PoolSpec &spec) {
-  Value *gradient = e.arg(0), *length = e.arg(1), *out = e.arg(2);
-  Value *positions = e.extent(spec.positions), *columns = e.extent(spec.columns);
+void emitPoolGrad(Emitter &e, const PoolGradSpec &spec) {
+  using Operand = PoolGradSpec::Operand;
+  const PoolSpec &pool = spec.pool;
+  Value *gradient = e.arg(spec, Operand::gradient), *length = e.arg(spec, Operand::length);
+  Value *out = e.arg(spec, Operand::out);
+  Value *positions = e.extent(pool.positions), *columns = e.extent(pool.columns);
   e.forRuns(columns, [&](Value *row, Value *from, Value *to) {
     Value *batch = e.b.CreateSDiv(row, positions), *t = e.b.CreateSRem(row, positions);
     Value *count = e.max(e.min(e.loadIndex(length, batch), positions), e.i64(1));
-    Value *takes = spec.mode == Pooling::mean   ? e.b.CreateICmpSLT(t, count)
-                   : spec.mode == Pooling::last ? e.b.CreateICmpEQ(t, e.b.CreateSub(count, e.i64(1)))
+    Value *takes = pool.mode == Pooling::mean   ? e.b.CreateICmpSLT(t, count)
+                   : pool.mode == Pooling::last ? e.b.CreateICmpEQ(t, e.b.CreateSub(count, e.i64(1)))
                                                 : e.b.CreateICmpEQ(t, e.i64(0));
-    Value *divisor = spec.mode == Pooling::mean ? real(e, count) : e.f32(1);
+    Value *divisor = pool.mode == Pooling::mean ? real(e, count) : e.f32(1);
     e.forVectors(from, to, [&](Value *i, int lanes) {
       Value *dy = e.load(kFloat, gradient, e.muladd(batch, columns, i), lanes);
       dy = e.b.CreateSelect(takes, e.b.CreateFDiv(dy, e.splat(divisor, lanes)), e.f32(0, lanes));
@@ -192,28 +205,28 @@ void emitPoolGrad(Emitter &e, const PoolSpec &spec) {
 }
 
 void emitAdamW(Emitter &e, const AdamWSpec &spec) {
-  Value *param = e.arg(0), *gradient = e.arg(1), *m = e.arg(2), *v = e.arg(3), *start = e.arg(8);
-  auto scalar = [&](int i) { return e.load(kFloat, e.arg(i), e.i64(0)); };
-  Value *lr = e.b.CreateFMul(scalar(4), e.f32(spec.lr_scale));
-  Value *scale = scalar(5), *m_scale = scalar(6), *v_scale = scalar(7);
+  using Operand = AdamWSpec::Operand;
+  auto scalar = [&](Operand operand) { return e.load(kFloat, e.arg(spec, operand), e.i64(0)); };
+  Value *lr = e.b.CreateFMul(scalar(Operand::lr), e.f32(spec.lr_scale)), *scale = scalar(Operand::scale);
+  Value *m_scale = scalar(Operand::m_scale), *v_scale = scalar(Operand::v_scale);
   e.forVectors(e.begin, e.end, [&](Value *i, int lanes) {
     auto wide = [&](Value *x) { return e.splat(x, lanes); };
     auto number = [&](double x) { return e.f32(x, lanes); };
     auto mul = [&](Value *x, Value *y) { return e.b.CreateFMul(x, y); };
-    Value *p = e.load(kFloat, param, i, lanes);
-    Value *g = mul(e.load(kFloat, gradient, i, lanes), wide(scale));
-    if (spec.pull != 0) g = e.fma(number(spec.pull), e.b.CreateFSub(p, e.load(kFloat, start, i, lanes)), g);
-    Value *new_m =
-        e.fma(number(spec.beta1), e.load(kFloat, m, i, lanes), mul(number(1 - double(spec.beta1)), g));
-    Value *new_v = e.fma(number(spec.beta2), e.load(kFloat, v, i, lanes),
-                         mul(number(1 - double(spec.beta2)), mul(g, g)));
+    auto load = [&](Operand operand) { return e.load(kFloat, e.arg(spec, operand), i, lanes); };
+    auto store = [&](Operand operand, Value *x) { e.store(kFloat, e.arg(spec, operand), i, x); };
+    Value *p = load(Operand::param), *g = mul(load(Operand::gradient), wide(scale));
+    if (spec.pull != 0) g = e.fma(number(spec.pull), e.b.CreateFSub(p, load(Operand::start)), g);
+    Value *new_m = e.fma(number(spec.beta1), load(Operand::m), mul(number(1 - double(spec.beta1)), g));
+    Value *new_v =
+        e.fma(number(spec.beta2), load(Operand::v), mul(number(1 - double(spec.beta2)), mul(g, g)));
     Value *root = e.b.CreateFAdd(e.sqrt(mul(new_v, wide(v_scale))), number(spec.epsilon));
     Value *step = e.b.CreateFDiv(mul(new_m, wide(m_scale)), root);
     step = e.fma(number(spec.decay), p, step);
-    e.store(kFloat, e.arg(9), i, e.b.CreateFSub(p, mul(wide(lr), step)));
-    e.store(kFloat, e.arg(10), i, number(0));
-    e.store(kFloat, e.arg(11), i, new_m);
-    e.store(kFloat, e.arg(12), i, new_v);
+    store(Operand::new_param, e.b.CreateFSub(p, mul(wide(lr), step)));
+    store(Operand::cleared, number(0));
+    store(Operand::new_m, new_m);
+    store(Operand::new_v, new_v);
   });
 }
 
@@ -224,15 +237,18 @@ void emitAdamW(Emitter &e, const AdamWSpec &spec) {
 struct AttentionGrad {
   Emitter &e;
   const AttentionGradSpec &spec;
+  const int64_t largest_capacity;
+  using Operand = AttentionGradSpec::Operand;
   const int lanes = e.lanes();
   const int pieces = int((spec.head_size + lanes - 1) / lanes);
-  Value *q = e.arg(0), *k = e.arg(1), *v = e.arg(2), *gradient = e.arg(3), *length = e.arg(4);
-  Value *dq = e.arg(5), *dk = e.arg(6), *dv = e.arg(7);
+  Value *q = e.arg(spec, Operand::q), *k = e.arg(spec, Operand::k), *v = e.arg(spec, Operand::v);
+  Value *gradient = e.arg(spec, Operand::gradient), *length = e.arg(spec, Operand::length);
+  Value *dq = e.arg(spec, Operand::dq), *dk = e.arg(spec, Operand::dk), *dv = e.arg(spec, Operand::dv);
   Value *queries = e.extent(spec.queries), *heads = e.extent(spec.heads), *capacity = e.extent(spec.capacity);
   Value *size = e.i64(spec.head_size);
   Value *weights = e.scratch(padded()), *slopes = e.scratch(padded()); ///< of each key, whole vectors
 
-  int64_t padded() const { return (spec.largest_capacity + lanes - 1) / lanes * lanes; }
+  int64_t padded() const { return (largest_capacity + lanes - 1) / lanes * lanes; }
   int pieceSize(int c) const { return int(std::min<int64_t>(lanes, spec.head_size - int64_t(c) * lanes)); }
   Value *at(Value *row0, int c) { return e.b.CreateAdd(row0, e.i64(int64_t(c) * lanes)); }
   Values row(Value *base, Value *row0) {
@@ -321,52 +337,37 @@ struct AttentionGrad {
   }
 };
 
-std::string bits(float x) { return fmt::format("{:x}", std::bit_cast<uint32_t>(x)); }
-
 } // namespace
 
-KernelSource crossEntropyKernel(const RowSpec &spec) {
-  return {fmt::format("cross_entropy_c{}", spec.columns.text()),
-          [spec](Emitter &e) { emitCrossEntropy(e, spec); }};
+KernelSource crossEntropyKernel(const CrossEntropySpec &spec) {
+  return {spec.key(Walk::range), [spec](Emitter &e) { emitCrossEntropy(e, spec); }};
 }
-KernelSource crossEntropyGradKernel(const RowSpec &spec) {
-  return {fmt::format("cross_entropy_grad_c{}", spec.columns.text()),
-          [spec](Emitter &e) { emitCrossEntropyGrad(e, spec); }};
+KernelSource crossEntropyGradKernel(const CrossEntropyGradSpec &spec) {
+  return {spec.key(Walk::range), [spec](Emitter &e) { emitCrossEntropyGrad(e, spec); }};
 }
-KernelSource layerNormGradKernel(const RowSpec &spec) {
-  return {fmt::format("layer_norm_grad_c{}_eps{}", spec.columns.text(), bits(spec.epsilon)),
-          [spec](Emitter &e) { emitLayerNormGrad(e, spec); }};
+KernelSource layerNormGradKernel(const LayerNormGradSpec &spec) {
+  return {spec.key(Walk::range), [spec](Emitter &e) { emitLayerNormGrad(e, spec); }};
 }
 KernelSource dropoutKernel(const DropoutSpec &spec) {
-  return {fmt::format("dropout_{}_{}", bits(spec.rate), spec.stream),
-          [spec](Emitter &e) { emitDropout(e, spec); }};
+  return {spec.key(), [spec](Emitter &e) { emitDropout(e, spec); }};
 }
 KernelSource sumRowsKernel(const SumRowsSpec &spec) {
-  return {fmt::format("sum_rows_r{}_c{}", spec.rows.text(), spec.columns.text()),
-          [spec](Emitter &e) { emitSumRows(e, spec); }};
+  return {spec.key(), [spec](Emitter &e) { emitSumRows(e, spec); }};
 }
 KernelSource scatterAddKernel(const ScatterAddSpec &spec) {
-  return {fmt::format("scatter_add_v{}_n{}_c{}", spec.table_rows, spec.count.text(), spec.columns.text()),
-          [spec](Emitter &e) { emitScatterAdd(e, spec); }};
+  return {spec.key(), [spec](Emitter &e) { emitScatterAdd(e, spec); }};
 }
-KernelSource attentionGradKernel(const AttentionGradSpec &spec) {
-  return {fmt::format("attention_grad_t{}_h{}_s{}_d{}_max{}_scale{}{}{}", spec.queries.text(),
-                      spec.heads.text(), spec.capacity.text(), spec.head_size, spec.largest_capacity,
-                      bits(spec.scale), spec.causal ? "_causal" : "", spec.length ? "_length" : ""),
-          [spec](Emitter &e) {
-            AttentionGrad{e, spec}.emit();
+KernelSource attentionGradKernel(const AttentionGradSpec &spec, int64_t largest_capacity) {
+  const std::string most = fmt::format("_max{}", largest_capacity);
+  return {spec.key("attention_grad", Walk::range) + most, [spec, largest_capacity](Emitter &e) {
+            AttentionGrad{e, spec, largest_capacity}.emit();
           }};
 }
-KernelSource poolGradKernel(const PoolSpec &spec) {
-  static const char *const kModes[] = {"last", "first", "mean"};
-  return {
-      fmt::format("pool_grad_{}_t{}_c{}", kModes[int(spec.mode)], spec.positions.text(), spec.columns.text()),
-      [spec](Emitter &e) { emitPoolGrad(e, spec); }};
+KernelSource poolGradKernel(const PoolGradSpec &spec) {
+  return {spec.key(Walk::range), [spec](Emitter &e) { emitPoolGrad(e, spec); }};
 }
 KernelSource adamwKernel(const AdamWSpec &spec) {
-  return {fmt::format("adamw_{}_{}_{}_{}_{}_{}", bits(spec.beta1), bits(spec.beta2), bits(spec.epsilon),
-                      bits(spec.decay), bits(spec.lr_scale), bits(spec.pull)),
-          [spec](Emitter &e) { emitAdamW(e, spec); }};
+  return {spec.key(), [spec](Emitter &e) { emitAdamW(e, spec); }};
 }
 
 } // namespace linnet::cpu

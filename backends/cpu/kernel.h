@@ -11,12 +11,6 @@ namespace linnet::cpu {
 
 using backend::Activation;
 using backend::Extent;
-using backend::Extents;
-using backend::isFloat;
-using backend::nameOf;
-using backend::Pooling;
-using backend::Reduction;
-using backend::sizeOf;
 using backend::Type;
 
 /// Rows of a packed weight that lie together: as many as fill 32 bits; f16 has no instruction for pairs.

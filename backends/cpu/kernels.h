@@ -1,9 +1,13 @@
 // Generators of kernels. See kernel.h for the conventions.
 #pragma once
+#include "backends/common/specs/attention.h"
+#include "backends/common/specs/elementwise.h"
+#include "backends/common/specs/matmul.h"
+#include "backends/common/specs/moves.h"
+#include "backends/common/specs/rows.h"
 #include "backends/cpu/kernel.h"
 
 #include <algorithm>
-#include <optional>
 
 namespace llvm {
 class Value;
@@ -11,7 +15,7 @@ class Value;
 
 namespace linnet::cpu {
 
-using backend::suffixOf;
+using namespace backend; // specifications
 
 /// Rows of activations beside weights of integers, made once for all panels of a matmul. Of each row of k
 /// numbers the largest magnitude becomes 127 * 256, an integer of two signed bytes, hi 256 + lo: a plane of
@@ -65,146 +69,37 @@ struct PackedMatmulSpec {
 };
 KernelSource packedMatmulKernel(const PackedMatmulSpec &spec);
 
-/// out[g, m, n] = activation(sum_k a[g, m, k] w[g, k, n] + bias[n]) + residual[g, m, n].
-/// args {a, w, bias, residual, out, scale}. a (g, m, k), or (g, k, m) when transpose_a, its rows a_stride
-/// apart when that is not 0; w (g, k, n) or (g, n, k), or without g when shared. Item ((g * blocks + block) *
-/// m + row) computes columns [block kColumns, (block + 1) kColumns) of one row; blocks = columnBlocks(spec).
-/// a and w may be of other types than the rest; integers count times scale (groups, n), or (n, groups) with
-/// transpose_w.
-struct MatmulSpec {
-  Extent m, k, n;
-  bool transpose_a = false, transpose_w = false, shared_w = true, bias = false, residual = false;
-  Type type = Type::f32;
-  int64_t a_stride = 0;
-  Activation activation = Activation::none;
-  Type a = Type::f32, w = Type::f32;
-  int64_t group = 0, groups = 1; ///< of integers: rows of w to a row of scale (0: all), rows of scale
-  static constexpr int64_t kColumns = 64;
-};
+// Meaning and operands of the other kernels: backends/common/specs. The comment names the function of the
+// specification that counts the kernel's items.
+
+/// The operands of matmulKernel, as Gemm in artifact.fbs has them. All but the scale are there; bias and residual are
+/// read if the specification has them.
+enum class GemmOperand : uint8_t { a, w, bias, residual, out, scale };
+/// Item ((g * blocks + block) * m + row) computes columns [block kColumns, (block + 1) kColumns) of one row;
+/// blocks = columnBlocks(spec).
 KernelSource matmulKernel(const MatmulSpec &spec);
+constexpr int64_t kMatmulColumns = 64;
 int64_t columnBlocks(const MatmulSpec &spec);
 
-/// One pass over elements: out_i = body(in_0, in_1, ...)[i], items are elements of the results.
-/// args {in..., out...}. shape: the results' dimensions, neighbours merged where every input treats them
-/// alike; bit d of broadcast[i] says that input i has size 1 in dimension d.
-struct ElementwiseSpec {
-  /// Rows of an input may have gaps between them.
-  struct Gap {
-    size_t dims = 0;    ///< a row is this many trailing dimensions; 0: no gaps
-    int64_t stride = 0; ///< elements from row to row
-  };
-  std::string name; ///< of the function computed: part of the kernel's name
-  Extents shape;
-  std::vector<Type> in, out;
-  std::vector<uint32_t> broadcast;
-  std::vector<Gap> gaps; ///< empty, or one for each input
-  /// Instead of storing elements: each row of the last dimension reduced. Items are rows.
-  std::optional<Reduction> reduce;
+struct CpuElementwiseSpec : ElementwiseSpec {
   /// in: f32 (or i32) vectors of equal lanes; gives one for each result.
-  std::function<std::vector<llvm::Value *>(Emitter &, const std::vector<llvm::Value *> &)> body;
+  std::function<std::vector<llvm::Value *>(Emitter &, const std::vector<llvm::Value *> &)> body = {};
 };
-KernelSource elementwiseKernel(const ElementwiseSpec &spec);
+/// Items are elements of the results; with `reduce`, rows.
+KernelSource elementwiseKernel(const CpuElementwiseSpec &spec);
 
-/// Rows of the last dimension; items are rows. args {x, gain, bias, out} and {x, out}.
-struct RowSpec {
-  Extent columns;
-  Type type = Type::f32, gain = Type::f32;
-  float epsilon = 0;
-};
-KernelSource layerNormKernel(const RowSpec &spec);
-KernelSource softmaxKernel(const RowSpec &spec);
-/// args {x, out (i32)}: lowest index of the largest element; a NaN counts as largest.
-KernelSource argmaxKernel(const RowSpec &spec);
-
-/// x (outer, size, inner) -> out (outer, inner). args {x, out}; items are elements of out.
-struct ReduceSpec {
-  Reduction kind;
-  Extent size, inner;
-  Type type = Type::f32;
-};
-KernelSource reduceKernel(const ReduceSpec &spec);
-
-/// x (B, T, C), length (B) -> out (B, C). args {x, length, out}; items are elements of out.
-struct PoolSpec {
-  Pooling mode;
-  Extent positions, columns;
-  Type type = Type::f32;
-};
-KernelSource poolKernel(const PoolSpec &spec);
-
-/// args {q, k, v, past, out, length}; past and length are not read when !past and !length. Items are queries:
-/// ((b * H) + h) * T + t; several are computed as blocks by whoever holds a block's first. Flash attention:
-/// keys in blocks, one running maximum and sum a query, no T x S matrix. Rows (b, t) of q are q_stride
-/// elements apart. Dao et al., 2022, arXiv:2205.14135. With bf16_rows, and at least as many queries, the
-/// factors of both products are rounded to bf16.
-struct AttentionSpec {
-  Extent queries, heads, capacity;
-  int64_t head_size;
-  Extent q_stride;
-  Type type = Type::f32, cache = Type::f32;
-  float scale = 1;
-  bool causal = true, past = true, length = false;
-  int64_t bf16_rows = 0;
-};
+KernelSource layerNormKernel(const NormSpec &spec); ///< rows
+KernelSource softmaxKernel(const RowSpec &spec);    ///< rows
+KernelSource argmaxKernel(const RowSpec &spec);     ///< rows
+KernelSource reduceKernel(const ReduceSpec &spec);  ///< elements
+KernelSource poolKernel(const PoolSpec &spec);      ///< elements
+/// rows; several are computed as blocks by whoever holds a block's first.
 KernelSource attentionKernel(const AttentionSpec &spec);
-
-/// Scores (B, H, T, S) with what a query does not see at -infinity. args {x, past, length, out}; past and
-/// length are not read when not there. Items are rows ((b * H) + h) * T + t.
-struct MaskSpec {
-  Extent queries, heads, capacity;
-  Type type = Type::f32;
-  bool causal = true, past = true, length = false;
-};
-KernelSource maskKernel(const MaskSpec &spec);
-
-/// out[i, :] = table[ids[i], :]; args {table, ids, out, scale}; items are rows. `panel`: table (V, C) is
-/// packed as an operand of a matmul with this block, see #linnet.panel. Ids are clamped to the table. A table
-/// of integers counts times scale (V, groups), packed with k_block 1 beside a packed table.
-struct EmbedSpec {
-  int64_t rows;
-  Extent columns;
-  struct Panel {
-    int64_t k_block, n_block, interleave;
-    bool transposed;
-  };
-  std::optional<Panel> panel;
-  Type table = Type::f32, out = Type::f32;
-  int64_t group = 0, groups = 1;
-};
-KernelSource embedKernel(const EmbedSpec &spec);
-
-/// out[b, t] = min(past[b] + t, limit - 1); args {past, out}; items are elements. Without `past` it is 0.
-struct PositionsSpec {
-  Extent positions;
-  int64_t limit;
-  bool past = true;
-};
-KernelSource positionsKernel(const PositionsSpec &spec);
-
-/// cache[b, h, past[b] + t, :] = new[b, t, h, :]; args {new, past, cache}; items ((b * T) + t) * H + h.
-/// Rows (b, t) of new are stride elements apart.
-struct CacheAppendSpec {
-  Extent positions, heads, capacity, head_size, stride;
-  Type type = Type::f32, cache = Type::f32;
-};
-KernelSource cacheAppendKernel(const CacheAppendSpec &spec);
-
-/// out[o * out_stride + out_offset + i] = x[o * in_stride + in_offset + i], i < run; args {x, out}; items are
-/// elements o * run + i.
-struct CopySpec {
-  Extent run, in_stride, out_stride;
-  Extent in_offset = 0, out_offset = 0;
-  Type type = Type::f32;
-};
-KernelSource copyKernel(const CopySpec &spec);
-
-/// out's dimension i is x's dimension permutation[i]; shape is out's. args {x, out}; items are elements of
-/// out.
-struct TransposeSpec {
-  Extents shape;
-  std::vector<int64_t> permutation;
-  Type type = Type::f32;
-};
-KernelSource transposeKernel(const TransposeSpec &spec);
+KernelSource maskKernel(const MaskSpec &spec);               ///< rows
+KernelSource embedKernel(const EmbedSpec &spec);             ///< ids
+KernelSource positionsKernel(const PositionsSpec &spec);     ///< elements
+KernelSource cacheAppendKernel(const CacheAppendSpec &spec); ///< rows
+KernelSource copyKernel(const CopySpec &spec);               ///< elements
+KernelSource transposeKernel(const TransposeSpec &spec);     ///< elements
 
 } // namespace linnet::cpu

@@ -1,5 +1,6 @@
 #include "backends/cpu/lower.h"
 
+#include "backends/cpu/gradient_kernels.h"
 #include "backends/cpu/lowering.h"
 
 #include "llvm/ADT/TypeSwitch.h"
@@ -8,37 +9,86 @@ using namespace mlir;
 
 namespace linnet::cpu {
 using namespace ir;
+namespace {
+
+/// Work items that a thread takes at once: enough to outweigh taking them. Elements that are moved; elements of
+/// columns of a few rows; elements of long passes over memory; columns of many rows.
+constexpr uint32_t kElementGrain = 1024, kColumnGrain = 256, kStreamGrain = 4096, kTallColumnGrain = 64;
+
+} // namespace
 
 Result<void> Lowering::lowerOp(Operation *op) {
   using Done = Result<void>;
   return llvm::TypeSwitch<Operation *, Done>(op)
       .Case<MatmulOp>([&](auto o) { return lowerMatmul(o); })
       .Case<FusedOp>([&](auto o) { return lowerFused(o); })
-      .Case<AttentionOp>([&](auto o) { return lowerAttention(o); })
-      .Case<MaskOp>([&](auto o) { return lowerMask(o); })
-      .Case<CacheAppendOp>([&](auto o) { return lowerCacheAppend(o); })
-      .Case<EmbedOp>([&](auto o) { return lowerEmbed(o); })
-      .Case<PositionsOp>([&](auto o) { return lowerPositions(o); })
-      .Case<LayerNormOp>([&](auto o) { return lowerLayerNorm(o); })
-      .Case<SoftmaxOp>([&](auto o) { return lowerRows(o, softmaxKernel); })
-      .Case<ArgmaxOp>([&](auto o) { return lowerRows(o, argmaxKernel); })
+      .Case<AttentionOp>([&](auto o) { return lowerBy(o, attentionKernel, &AttentionSpec::rows); })
+      .Case<MaskOp>([&](auto o) { return lowerBy(o, maskKernel, &MaskSpec::rows); })
+      .Case<CacheAppendOp>([&](auto o) {
+        return lowerBy(o, cacheAppendKernel, &CacheAppendSpec::rows,
+                       {.grain = 16, .itemwise = true, .scatters = true});
+      })
+      .Case<EmbedOp>([&](auto o) { return lowerBy(o, embedKernel, &EmbedSpec::ids); })
+      .Case<PositionsOp>(
+          [&](auto o) { return lowerBy(o, positionsKernel, &PositionsSpec::elements, {kElementGrain}); })
+      .Case<LayerNormOp>(
+          [&](auto o) { return lowerBy(o, layerNormKernel, &NormSpec::rows, {.itemwise = true}); })
+      .Case<SoftmaxOp>([&](auto o) { return lowerBy(o, softmaxKernel, &RowSpec::rows); })
+      .Case<ArgmaxOp>([&](auto o) { return lowerBy(o, argmaxKernel, &RowSpec::rows); })
       .Case<ReduceOp>([&](auto o) { return lowerReduce(o); })
-      .Case<PoolOp>([&](auto o) { return lowerPool(o); })
-      .Case<TransposeOp>([&](auto o) { return lowerTranspose(o); })
-      .Case<SliceOp>([&](auto o) { return lowerSlice(o); })
+      .Case<PoolOp>([&](auto o) { return lowerBy(o, poolKernel, &PoolSpec::elements, {kColumnGrain}); })
+      .Case<TransposeOp>(
+          [&](auto o) { return lowerBy(o, transposeKernel, &TransposeSpec::elements, {kElementGrain}); })
+      .Case<SliceOp>([&](auto o) { return lowerBy(o, copyKernel, &CopySpec::elements, {kElementGrain}); })
       .Case<ConcatOp>([&](auto o) { return lowerConcat(o); })
-      .Case<CrossEntropyOp>([&](auto o) { return lowerCrossEntropy(o); })
-      .Case<CrossEntropyGradOp>([&](auto o) { return lowerCrossEntropyGrad(o); })
-      .Case<ContractOp>([&](auto o) { return lowerContract(o); })
-      .Case<DropoutOp>([&](auto o) { return lowerDropout(o); })
-      .Case<SumRowsOp>([&](auto o) { return lowerSumRows(o); })
-      .Case<ScatterAddOp>([&](auto o) { return lowerScatterAdd(o); })
-      .Case<LayerNormGradOp>([&](auto o) { return lowerLayerNormGrad(o); })
+      .Case<CrossEntropyOp>([&](auto o) { return lowerBy(o, crossEntropyKernel, &CrossEntropySpec::rows); })
+      .Case<CrossEntropyGradOp>(
+          [&](auto o) { return lowerBy(o, crossEntropyGradKernel, &CrossEntropyGradSpec::rows); })
+      .Case<ContractOp>([&](auto o) -> Done {
+        LINNET_ASSIGN(const auto made, specOf(o));
+        return emitPlainMatmul(o, made);
+      })
+      .Case<DropoutOp>(
+          [&](auto o) { return lowerBy(o, dropoutKernel, &DropoutSpec::elements, {kStreamGrain}); })
+      .Case<SumRowsOp>(
+          [&](auto o) { return lowerBy(o, sumRowsKernel, &SumRowsSpec::columns, {kTallColumnGrain}); })
+      .Case<ScatterAddOp>(
+          [&](auto o) { return lowerBy(o, scatterAddKernel, &ScatterAddSpec::columns, {kTallColumnGrain}); })
+      .Case<LayerNormGradOp>(
+          [&](auto o) { return lowerBy(o, layerNormGradKernel, &LayerNormGradSpec::rows); })
       .Case<AttentionGradOp>([&](auto o) { return lowerAttentionGrad(o); })
-      .Case<PoolGradOp>([&](auto o) { return lowerPoolGrad(o); })
-      .Case<AdamWOp>([&](auto o) { return lowerAdamW(o); })
+      .Case<PoolGradOp>(
+          [&](auto o) { return lowerBy(o, poolGradKernel, &PoolGradSpec::elements, {kColumnGrain}); })
+      .Case<AdamWOp>([&](auto o) { return lowerBy(o, adamwKernel, &AdamWSpec::elements, {kStreamGrain}); })
       .Default([&](Operation *o) -> Done { return errorAt(o, "target cpu does not support this op"); });
 }
+
+Result<void> Lowering::lowerReduce(ReduceOp op) {
+  LINNET_ASSIGN(const auto made, specOf(op));
+  const bool by_row = made.spec.inner == Extent(1);
+  return emitKernel(op, made, reduceKernel(made.spec), &ReduceSpec::elements,
+                    {by_row ? 1 : kTallColumnGrain});
+}
+
+Result<void> Lowering::lowerConcat(ConcatOp op) {
+  LINNET_ASSIGN(const auto copies, specsOf(op));
+  for (const auto &made : copies)
+    LINNET_TRY(emitKernel(op, made, copyKernel(made.spec), &CopySpec::elements, {kElementGrain}));
+  return {};
+}
+
+Result<void> Lowering::lowerAttentionGrad(AttentionGradOp op) {
+  LINNET_ASSIGN(const auto made, specOf(op));
+  const RankedTensorType k = tensorOf(op.getK());
+  const int64_t keys = k.isDynamicDim(2) ? boundOf(entry, dimName(k, 2)).value_or(0) : k.getDimSize(2);
+  constexpr int64_t kMost = 1 << 16; // two rows of floats on a thread's stack
+  if (keys < 1 || keys > kMost)
+    return errorAt(op, "target cpu needs from 1 to {} keys, found {}", kMost, keys);
+  return emitKernel(op, made, attentionGradKernel(made.spec, keys),
+                    [](const AttentionGradSpec &spec) { return spec.batch * spec.heads; });
+}
+
+bool Lowering::readsRowsOf(PanelAttr panel, Type type) const { return panelFits(panel, type); }
 
 uint32_t Lowering::kernel(KernelSource source) {
   auto [found, fresh] = kernels.try_emplace(source.name, uint32_t(sources.size()));

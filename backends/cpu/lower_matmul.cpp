@@ -27,7 +27,9 @@ std::unique_ptr<fb::GemmT> Lowering::gemm(const MatmulSpec &spec) {
 }
 
 Result<void> Lowering::lowerMatmul(MatmulOp op) {
-  return panelOf(tensorOf(op.getRhs())) ? lowerPackedMatmul(op) : lowerPlainMatmul(op);
+  if (panelOf(tensorOf(op.getRhs()))) return lowerPackedMatmul(op);
+  LINNET_ASSIGN(const auto made, specOf(op));
+  return emitPlainMatmul(op, made);
 }
 
 /// (M, K) times a weight in panels, whatever M is: the leading dimensions of lhs are rows as well.
@@ -63,7 +65,7 @@ Result<void> Lowering::lowerPackedMatmul(MatmulOp op) {
     return errorAt(op, "target cpu multiplies integers of up to {} rows, found {}", kMostRows, spec.k);
   spec.k_block = panel.getKBlock(), spec.n_block = panel.getNBlock();
   spec.bias = bool(op.getBias()), spec.residual = bool(op.getResidual());
-  spec.activation = backend::activationOf(op);
+  spec.activation = activationOf(op);
   LINNET_ASSIGN(const Operand a, rows(op, op.getLhs()));
   if (!a.dense && a.row != spec.k)
     return errorAt(op, "rows of {} elements with gaps cannot be rows of K = {}", a.row, spec.k);
@@ -131,51 +133,20 @@ fb::RefT Lowering::integerRows(MatmulOp op, const PackedMatmulSpec &spec, const 
   return rows;
 }
 
-/// Both operands row-major: activations, or weights that no layout was chosen for.
-Result<void> Lowering::lowerPlainMatmul(MatmulOp op) {
-  if (op.getInt8Rows()) return errorAt(op, "target cpu rounds rows to 8 bits beside weights in panels only");
-  LINNET_ASSIGN(const Type type, commonType(op, sumsOf(op)));
-  const mlir::Value lhs = op.getLhs(), rhs = op.getRhs();
-  const int64_t lhs_rank = tensorOf(lhs).getRank(), rhs_rank = tensorOf(rhs).getRank();
-  MatmulSpec spec;
-  spec.type = type;
-  LINNET_ASSIGN(spec.a, typeOf(op, lhs));
-  LINNET_ASSIGN(spec.w, typeOf(op, rhs));
-  spec.transpose_a = op.getTransposeLhs() && lhs_rank > 1, spec.transpose_w = op.getTransposeRhs();
-  spec.shared_w = rhs_rank == 2;
-  spec.bias = bool(op.getBias()), spec.residual = bool(op.getResidual());
-  spec.activation = backend::activationOf(op);
-  spec.k = dimOf(rhs, rhs_rank - (spec.transpose_w ? 1 : 2));
-  spec.n = dimOf(rhs, rhs_rank - (spec.transpose_w ? 2 : 1));
-  Extent groups = 1;
-  if (spec.shared_w && !spec.transpose_a) {
-    spec.m = extentOf(lhs, 0, lhs_rank - 1); // leading dimensions are rows, too
-  } else {
-    groups = extentOf(lhs, 0, lhs_rank - 2);
-    spec.m = dimOf(lhs, lhs_rank - (spec.transpose_a ? 1 : 2));
-  }
-  Call call;
-  call.work = groups * spec.m * Extent(columnBlocks(spec));
-  call.grain = 4;
-  LINNET_ASSIGN(const fb::RefT a, dense(op, lhs));
-  LINNET_ASSIGN(const fb::RefT w, dense(op, rhs));
-  LINNET_ASSIGN(const fb::RefT bias, dense(op, spec.bias ? op.getBias() : lhs));
-  LINNET_ASSIGN(const fb::RefT residual, dense(op, spec.residual ? op.getResidual() : lhs));
-  LINNET_ASSIGN(const fb::RefT result, dense(op, op.getResult()));
-  call.args = {a, w, bias, residual, result};
-  if (op.getScale()) {
-    const RankedTensorType scale = tensorOf(op.getScale());
-    spec.group = int64_t(op.getGroup());
-    spec.groups = scale.getDimSize(spec.transpose_w ? 1 : 0);
-    LINNET_ASSIGN(const Type scale_type, typeOf(op, op.getScale()));
-    if (scale_type != Type::f32)
-      return errorAt(op, "target cpu supports scales in f32, found {}", nameOf(scale_type));
-    LINNET_ASSIGN(const fb::RefT ref, dense(op, op.getScale()));
+Result<void> Lowering::emitPlainMatmul(Operation *op, const Described<MatmulSpec> &made) {
+  const MatmulSpec &spec = made.spec;
+  Call call{
+      .kernel = matmulKernel(spec), .work = spec.groups * spec.m * Extent(columnBlocks(spec)), .grain = 4};
+  using enum MatmulSpec::Operand;
+  for (MatmulSpec::Operand operand : {a, w, bias, residual, out, scale}) {
+    if (operand == scale && !spec.scaled) continue;
+    // What is not there is not read: a stands for it.
+    const size_t at = spec.has(operand) ? positionOf(spec, operand) : 0;
+    LINNET_ASSIGN(const fb::RefT ref, memoryOf(op, made.operands[at]));
     call.args.push_back(ref);
   }
   const bool library = spec.a == spec.w && (spec.w == Type::f32 || spec.w == Type::bf16);
-  if (type == Type::f32 && library && groups == Extent(1)) call.gemm = gemm(spec);
-  call.kernel = matmulKernel(spec);
+  if (spec.type == Type::f32 && library && spec.groups == Extent(1)) call.gemm = gemm(spec);
   return emit(op, std::move(call));
 }
 

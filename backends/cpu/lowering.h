@@ -8,12 +8,6 @@
 
 namespace linnet::cpu {
 
-using backend::commonType;
-using backend::errorAt;
-using backend::Operand;
-using backend::tensorOf;
-using backend::typeOf;
-
 class Lowering : public backend::ModuleLowering {
 public:
   Lowering(mlir::ModuleOp module, WeightSource &weights, BlobSink &blobs, const CpuOptions &options)
@@ -32,35 +26,38 @@ private:
   std::unique_ptr<fb::GemmT> gemm(const MatmulSpec &spec);
   Result<void> lowerMatmul(ir::MatmulOp op);
   Result<void> lowerPackedMatmul(ir::MatmulOp op);
-  Result<void> lowerPlainMatmul(ir::MatmulOp op);
+  Result<void> emitPlainMatmul(mlir::Operation *op, const Described<MatmulSpec> &made);
   fb::RefT integerRows(ir::MatmulOp op, const PackedMatmulSpec &spec, const fb::RefT &a);
   Result<void> lowerFused(ir::FusedOp op);
-  Result<void> lowerAttention(ir::AttentionOp op);
-  Result<void> lowerMask(ir::MaskOp op);
-  Result<void> lowerCacheAppend(ir::CacheAppendOp op);
-  Result<void> lowerEmbed(ir::EmbedOp op);
-  Result<void> lowerPositions(ir::PositionsOp op);
-  Result<void> lowerLayerNorm(ir::LayerNormOp op);
-  Result<void> lowerRows(mlir::Operation *op, KernelSource (*make)(const RowSpec &));
+  Result<void> lowerAttentionGrad(ir::AttentionGradOp op);
   Result<void> lowerReduce(ir::ReduceOp op);
-  Result<void> lowerPool(ir::PoolOp op);
-  Result<void> lowerTranspose(ir::TransposeOp op);
-  Result<void> lowerSlice(ir::SliceOp op);
   Result<void> lowerConcat(ir::ConcatOp op);
 
-  // training: lower_gradients.cpp
-  /// Operands that have to be f32 in consecutive memory.
-  Result<std::vector<fb::RefT>> floats(mlir::Operation *op, mlir::ValueRange values);
-  Result<void> lowerCrossEntropy(ir::CrossEntropyOp op);
-  Result<void> lowerCrossEntropyGrad(ir::CrossEntropyGradOp op);
-  Result<void> lowerContract(ir::ContractOp op);
-  Result<void> lowerDropout(ir::DropoutOp op);
-  Result<void> lowerSumRows(ir::SumRowsOp op);
-  Result<void> lowerScatterAdd(ir::ScatterAddOp op);
-  Result<void> lowerLayerNormGrad(ir::LayerNormGradOp op);
-  Result<void> lowerAttentionGrad(ir::AttentionGradOp op);
-  Result<void> lowerPoolGrad(ir::PoolGradOp op);
-  Result<void> lowerAdamW(ir::AdamWOp op);
+  struct Work {
+    uint32_t grain = 1;
+    bool itemwise = false, scatters = false; ///< see Call
+  };
+  /// A command of one kernel. `items`: the function of the specification that counts its work items.
+  template <class Spec, class Items>
+  Result<void> emitKernel(mlir::Operation *op, const Described<Spec> &made, KernelSource kernel, Items items,
+                          Work work = {}) {
+    Call call{.kernel = std::move(kernel),
+              .work = std::invoke(items, made.spec),
+              .grain = work.grain,
+              .itemwise = work.itemwise,
+              .scatters = work.scatters};
+    for (const KernelOperand &operand : made.operands) {
+      LINNET_ASSIGN(const fb::RefT ref, memoryOf(op, operand));
+      call.args.push_back(ref);
+    }
+    return emit(op, std::move(call));
+  }
+  template <class Op, class Spec, class Items>
+  Result<void> lowerBy(Op op, KernelSource (*make)(const Spec &), Items items, Work work = {}) {
+    LINNET_ASSIGN(const Described<Spec> made, specOf(op));
+    return emitKernel(op, made, make(made.spec), items, work);
+  }
+  bool readsRowsOf(ir::PanelAttr panel, Type type) const override;
 
   const CpuOptions &options;
   std::map<std::string, uint32_t> kernels;

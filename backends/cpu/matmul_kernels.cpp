@@ -2,23 +2,23 @@
 #include "backends/cpu/emitter.h"
 #include "backends/cpu/kernels.h"
 
-#include <fmt/format.h>
-
 namespace linnet::cpu {
 namespace {
 
 struct PlainMatmul {
   Emitter &e;
   const MatmulSpec &spec;
-  Value *a = e.arg(0), *w = e.arg(1), *bias = spec.bias ? e.arg(2) : nullptr;
-  Value *residual = spec.residual ? e.arg(3) : nullptr, *out = e.arg(4);
+  Value *a = arg(GemmOperand::a), *w = arg(GemmOperand::w), *out = arg(GemmOperand::out);
+  Value *bias = spec.bias ? arg(GemmOperand::bias) : nullptr;
+  Value *residual = spec.residual ? arg(GemmOperand::residual) : nullptr;
+  Value *scale = spec.scaled ? arg(GemmOperand::scale) : nullptr;
   Value *m = e.extent(spec.m), *k = e.extent(spec.k), *n = e.extent(spec.n);
 
+  Value *arg(GemmOperand operand) { return e.arg(int(operand)); }
   Value *aIndex(Value *group, Value *row, Value *kk) {
     if (spec.transpose_a) return e.muladd(e.muladd(group, k, kk), m, row);
-    return e.muladd(e.muladd(group, m, row), spec.a_stride ? e.i64(spec.a_stride) : k, kk);
+    return e.muladd(e.muladd(group, m, row), k, kk);
   }
-  Value *scale = spec.w == Type::i8 || spec.w == Type::i4 ? e.arg(5) : nullptr;
 
   /// w[index] = w[kk][column] as f32; integers one at a time.
   Value *weight(Value *index, Value *kk, Value *column, int lanes) {
@@ -27,7 +27,8 @@ struct PlainMatmul {
                                                        e.b.CreateAnd(index, 1))
                                       : e.b.CreateSIToFP(e.load(Type::i8, w, index), e.floatType(1));
     Value *group = spec.group ? e.b.CreateUDiv(kk, e.i64(spec.group)) : e.i64(0);
-    Value *at = spec.transpose_w ? e.muladd(column, e.i64(spec.groups), group) : e.muladd(group, n, column);
+    Value *at =
+        spec.transpose_w ? e.muladd(column, e.i64(spec.scale_groups), group) : e.muladd(group, n, column);
     return e.b.CreateFMul(value, e.load(Type::f32, scale, at));
   }
   /// Full vectors and a tail, or single elements where w is of integers.
@@ -85,8 +86,8 @@ void emitMatmul(Emitter &e, const MatmulSpec &spec) {
     Value *group = e.b.CreateSDiv(group_block, e.i64(blocks));
     Value *from = e.i64(0), *to = plain.n;
     if (blocks > 1) {
-      from = e.b.CreateMul(e.b.CreateSRem(group_block, e.i64(blocks)), e.i64(MatmulSpec::kColumns));
-      to = e.min(e.b.CreateAdd(from, e.i64(MatmulSpec::kColumns)), plain.n);
+      from = e.b.CreateMul(e.b.CreateSRem(group_block, e.i64(blocks)), e.i64(kMatmulColumns));
+      to = e.min(e.b.CreateAdd(from, e.i64(kMatmulColumns)), plain.n);
     }
     if (spec.transpose_w)
       return e.loop(row0, row1, 1, [&](Value *row) { plain.rowByDots(group, row, from, to); });
@@ -99,19 +100,11 @@ void emitMatmul(Emitter &e, const MatmulSpec &spec) {
 } // namespace
 
 int64_t columnBlocks(const MatmulSpec &spec) {
-  return spec.n.isStatic() ? (spec.n.factor + MatmulSpec::kColumns - 1) / MatmulSpec::kColumns : 1;
+  return spec.n.isStatic() ? (spec.n.factor + kMatmulColumns - 1) / kMatmulColumns : 1;
 }
 
 KernelSource matmulKernel(const MatmulSpec &spec) {
-  std::string name = fmt::format("matmul_{}_{}{}{}", nameOf(spec.type), spec.transpose_a ? "t" : "n",
-                                 spec.transpose_w ? "t" : "n", spec.shared_w ? "_shared" : "_grouped");
-  name += fmt::format("{}{}{}_m{}_k{}_n{}", spec.bias ? "_bias" : "", suffixOf(spec.activation),
-                      spec.residual ? "_residual" : "", spec.m.text(), spec.k.text(), spec.n.text());
-  if (spec.a_stride) name += fmt::format("_lda{}", spec.a_stride);
-  if (spec.a != spec.type) name += fmt::format("_a_{}", nameOf(spec.a));
-  if (spec.w != spec.type) name += fmt::format("_w_{}", nameOf(spec.w));
-  if (spec.group) name += fmt::format("_group{}", spec.group);
-  return {name, [spec](Emitter &e) { emitMatmul(e, spec); }};
+  return {spec.key(), [spec](Emitter &e) { emitMatmul(e, spec); }};
 }
 
 } // namespace linnet::cpu

@@ -3,15 +3,13 @@
 #include "backends/cpu/emitter.h"
 #include "backends/cpu/kernels.h"
 
-#include <fmt/format.h>
-
 namespace linnet::cpu {
 namespace {
 
 /// Where element (row, column) of the table lies, in elements.
 Value *tableIndex(Emitter &e, const EmbedSpec &spec, Value *row, Value *column) {
   if (!spec.panel) return e.muladd(row, e.extent(spec.columns), column);
-  const EmbedSpec::Panel &panel = *spec.panel;
+  const PackedLayout &panel = *spec.panel;
   Value *k = panel.transposed ? column : row, *n = panel.transposed ? row : column;
   const int64_t size = panel.transposed ? spec.columns.factor : spec.rows;
   const int64_t padded = (size + panel.k_block - 1) / panel.k_block * panel.k_block;
@@ -24,21 +22,23 @@ Value *tableIndex(Emitter &e, const EmbedSpec &spec, Value *row, Value *column) 
 /// scale of element (row, column): (V, groups), or packed with k_block 1.
 Value *tableScale(Emitter &e, const EmbedSpec &spec, Value *row, Value *column) {
   Value *group = spec.group ? e.b.CreateUDiv(column, e.i64(spec.group)) : e.i64(0);
-  if (!spec.panel) return e.load(Type::f32, e.arg(3), e.muladd(row, e.i64(spec.groups), group));
+  Value *scale = e.arg(spec, EmbedSpec::Operand::scale);
+  if (!spec.panel) return e.load(Type::f32, scale, e.muladd(row, e.i64(spec.groups), group));
   Value *block = e.i64(spec.panel->n_block);
   Value *first = e.b.CreateMul(e.b.CreateUDiv(row, block), e.i64(spec.groups * spec.panel->n_block));
-  return e.load(Type::f32, e.arg(3),
-                e.b.CreateAdd(first, e.muladd(group, block, e.b.CreateURem(row, block))));
+  return e.load(Type::f32, scale, e.b.CreateAdd(first, e.muladd(group, block, e.b.CreateURem(row, block))));
 }
 
 void emitEmbed(Emitter &e, const EmbedSpec &spec) {
-  Value *table = e.arg(0), *ids = e.arg(1), *out = e.arg(2), *columns = e.extent(spec.columns);
-  const bool scaled = spec.table == Type::i8 || spec.table == Type::i4;
+  using Operand = EmbedSpec::Operand;
+  Value *ids = e.arg(spec, Operand::ids), *out = e.arg(spec, Operand::out),
+        *table = e.arg(spec, Operand::table);
+  Value *columns = e.extent(spec.columns);
   e.loop(e.begin, e.end, 1, [&](Value *row) {
     Value *id = e.loadIndex(ids, row), *last = e.i64(spec.rows - 1);
     id = e.b.CreateSelect(e.b.CreateICmpULT(id, last), id, last);
     Value *to = e.b.CreateMul(row, columns);
-    if (scaled)
+    if (spec.scaled)
       return e.loop(e.i64(0), columns, 1, [&](Value *i) {
         Value *from = tableIndex(e, spec, id, i);
         Value *value =
@@ -58,7 +58,9 @@ void emitEmbed(Emitter &e, const EmbedSpec &spec) {
 }
 
 void emitPositions(Emitter &e, const PositionsSpec &spec) {
-  Value *past = e.arg(0), *out = e.arg(1), *positions = e.extent(spec.positions);
+  using Operand = PositionsSpec::Operand;
+  Value *past = e.arg(spec, Operand::past), *out = e.arg(spec, Operand::out);
+  Value *positions = e.extent(spec.positions);
   e.forRuns(positions, [&](Value *row, Value *from, Value *to) {
     Value *first = spec.past ? e.loadIndex(past, row) : e.i64(0);
     e.loop(from, to, 1, [&](Value *t) {
@@ -69,7 +71,9 @@ void emitPositions(Emitter &e, const PositionsSpec &spec) {
 }
 
 void emitCacheAppend(Emitter &e, const CacheAppendSpec &spec) {
-  Value *entries = e.arg(0), *past = e.arg(1), *cache = e.arg(2);
+  using Operand = CacheAppendSpec::Operand;
+  Value *entries = e.arg(spec, Operand::entries), *past = e.arg(spec, Operand::past),
+        *cache = e.arg(spec, Operand::cache);
   Value *positions = e.extent(spec.positions), *heads = e.extent(spec.heads);
   Value *capacity = e.extent(spec.capacity), *size = e.extent(spec.head_size);
   e.loop(e.begin, e.end, 1, [&](Value *item) {
@@ -89,7 +93,7 @@ void emitCacheAppend(Emitter &e, const CacheAppendSpec &spec) {
 }
 
 void emitCopy(Emitter &e, const CopySpec &spec) {
-  Value *x = e.arg(0), *out = e.arg(1);
+  Value *x = e.arg(spec, CopySpec::Operand::x), *out = e.arg(spec, CopySpec::Operand::out);
   e.forRuns(e.extent(spec.run), [&](Value *row, Value *from, Value *to) {
     Value *source = e.muladd(row, e.extent(spec.in_stride), e.extent(spec.in_offset));
     Value *target = e.muladd(row, e.extent(spec.out_stride), e.extent(spec.out_offset));
@@ -101,7 +105,7 @@ void emitCopy(Emitter &e, const CopySpec &spec) {
 
 void emitTranspose(Emitter &e, const TransposeSpec &spec) {
   const size_t rank = spec.shape.size();
-  Value *x = e.arg(0), *out = e.arg(1);
+  Value *x = e.arg(spec, TransposeSpec::Operand::x), *out = e.arg(spec, TransposeSpec::Operand::out);
   Values sizes, strides(rank, nullptr); // strides of x along the result's dimensions
   for (const Extent &extent : spec.shape) sizes.push_back(e.extent(extent));
   Value *stride = e.i64(1);
@@ -130,41 +134,23 @@ void emitTranspose(Emitter &e, const TransposeSpec &spec) {
 } // namespace
 
 KernelSource embedKernel(const EmbedSpec &spec) {
-  std::string name = fmt::format("embed_{}", nameOf(spec.table));
-  if (spec.out != spec.table) name += fmt::format("_to_{}", nameOf(spec.out));
-  if (spec.groups > 1) name += fmt::format("_group{}", spec.group);
-  if (spec.panel)
-    name += fmt::format("_panel{}x{}{}", spec.panel->k_block, spec.panel->n_block,
-                        spec.panel->transposed ? "t" : "");
-  return {name + fmt::format("_v{}_c{}", spec.rows, spec.columns.text()),
-          [spec](Emitter &e) { emitEmbed(e, spec); }};
+  return {spec.key(Walk::range), [spec](Emitter &e) { emitEmbed(e, spec); }};
 }
 
 KernelSource positionsKernel(const PositionsSpec &spec) {
-  return {
-      fmt::format("positions_t{}_limit{}{}", spec.positions.text(), spec.limit, spec.past ? "" : "_from0"),
-      [spec](Emitter &e) { emitPositions(e, spec); }};
+  return {spec.key(Walk::range), [spec](Emitter &e) { emitPositions(e, spec); }};
 }
 
 KernelSource cacheAppendKernel(const CacheAppendSpec &spec) {
-  return {fmt::format("cache_append_{}_to_{}_t{}_h{}_s{}_d{}_ld{}", nameOf(spec.type), nameOf(spec.cache),
-                      spec.positions.text(), spec.heads.text(), spec.capacity.text(), spec.head_size.text(),
-                      spec.stride.text()),
-          [spec](Emitter &e) { emitCacheAppend(e, spec); }};
+  return {spec.key(Walk::range), [spec](Emitter &e) { emitCacheAppend(e, spec); }};
 }
 
 KernelSource copyKernel(const CopySpec &spec) {
-  return {fmt::format("copy_{}_run{}_from{}p{}_to{}p{}", nameOf(spec.type), spec.run.text(),
-                      spec.in_stride.text(), spec.in_offset.text(), spec.out_stride.text(),
-                      spec.out_offset.text()),
-          [spec](Emitter &e) { emitCopy(e, spec); }};
+  return {spec.key(Walk::range), [spec](Emitter &e) { emitCopy(e, spec); }};
 }
 
 KernelSource transposeKernel(const TransposeSpec &spec) {
-  std::string name = fmt::format("transpose_{}_", nameOf(spec.type));
-  for (int64_t d : spec.permutation) name += std::to_string(d);
-  for (const Extent &extent : spec.shape) name += "_" + extent.text();
-  return {name, [spec](Emitter &e) { emitTranspose(e, spec); }};
+  return {spec.key(), [spec](Emitter &e) { emitTranspose(e, spec); }};
 }
 
 } // namespace linnet::cpu

@@ -2,7 +2,6 @@
 #include "backends/cpu/emitter.h"
 #include "backends/cpu/kernels.h"
 
-#include <fmt/format.h>
 #include <limits>
 
 namespace linnet::cpu {
@@ -12,13 +11,15 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 Value *real(Emitter &e, Value *integer) { return e.b.CreateSIToFP(integer, e.b.getFloatTy()); }
 
-void emitLayerNorm(Emitter &e, const RowSpec &spec) {
-  Value *x = e.arg(0), *gain = e.arg(1), *bias = e.arg(2), *out = e.arg(3);
-  Value *columns = e.extent(spec.columns), *zero = e.i64(0), *size = real(e, columns);
+void emitLayerNorm(Emitter &e, const NormSpec &spec) {
+  using Operand = NormSpec::Operand;
+  Value *x = e.arg(spec, Operand::x), *gain = e.arg(spec, Operand::gain), *bias = e.arg(spec, Operand::bias),
+        *out = e.arg(spec, Operand::out);
+  Value *columns = e.extent(spec.x.columns), *zero = e.i64(0), *size = real(e, columns);
   auto add = [&](Value *l, Value *r) { return e.b.CreateFAdd(l, r); };
   e.loop(e.begin, e.end, 1, [&](Value *row) {
     Value *base = e.b.CreateMul(row, columns);
-    auto element = [&](Value *i, int lanes) { return e.load(spec.type, x, e.b.CreateAdd(base, i), lanes); };
+    auto element = [&](Value *i, int lanes) { return e.load(spec.x.type, x, e.b.CreateAdd(base, i), lanes); };
     Value *sum = e.fold(
         zero, columns, 0, [&](Value *acc, Value *i, int lanes) { return add(acc, element(i, lanes)); }, add);
     Value *mean = e.b.CreateFDiv(sum, size);
@@ -37,13 +38,14 @@ void emitLayerNorm(Emitter &e, const RowSpec &spec) {
     e.forVectors(zero, columns, [&](Value *i, int lanes) {
       Value *y = e.b.CreateFMul(centred(i, lanes), e.splat(scale, lanes));
       y = e.fma(y, e.load(spec.gain, gain, i, lanes), e.load(spec.gain, bias, i, lanes));
-      e.store(spec.type, out, e.b.CreateAdd(base, i), y);
+      e.store(spec.x.type, out, e.b.CreateAdd(base, i), y);
     });
   });
 }
 
 void emitSoftmax(Emitter &e, const RowSpec &spec) {
-  Value *x = e.arg(0), *out = e.arg(1), *columns = e.extent(spec.columns), *zero = e.i64(0);
+  Value *x = e.arg(spec, RowSpec::Operand::x), *out = e.arg(spec, RowSpec::Operand::out);
+  Value *columns = e.extent(spec.columns), *zero = e.i64(0);
   e.loop(e.begin, e.end, 1, [&](Value *row) {
     Value *base = e.b.CreateMul(row, columns);
     auto at = [&](Value *i) { return e.b.CreateAdd(base, i); };
@@ -87,7 +89,8 @@ Values largerBehind(Emitter &e, Value *v0, Value *i0, Value *v1, Value *i1) {
 /// Four independent bests a lane hide the latency of comparing.
 void emitArgmax(Emitter &e, const RowSpec &spec) {
   constexpr int kBests = 4;
-  Value *x = e.arg(0), *out = e.arg(1), *columns = e.extent(spec.columns);
+  Value *x = e.arg(spec, RowSpec::Operand::x), *out = e.arg(spec, RowSpec::Operand::out);
+  Value *columns = e.extent(spec.columns);
   const int lanes = e.lanes(), wide = kBests * lanes;
   llvm::SmallVector<llvm::Constant *, 16> ids;
   for (int i = 0; i < lanes; ++i) ids.push_back(e.b.getInt32(i));
@@ -138,7 +141,8 @@ Value *joinReduction(Emitter &e, Reduction kind, Value *x, Value *y) {
 }
 
 void emitReduce(Emitter &e, const ReduceSpec &spec) {
-  Value *x = e.arg(0), *out = e.arg(1), *size = e.extent(spec.size), *inner = e.extent(spec.inner);
+  Value *x = e.arg(spec, ReduceSpec::Operand::x), *out = e.arg(spec, ReduceSpec::Operand::out);
+  Value *size = e.extent(spec.size), *inner = e.extent(spec.inner);
   const double identity = spec.kind == Reduction::max ? -kInfinity : 0;
   auto join = [&](Value *l, Value *r) { return joinReduction(e, spec.kind, l, r); };
   auto finish = [&](Value *at, Value *value) {
@@ -170,7 +174,9 @@ void emitReduce(Emitter &e, const ReduceSpec &spec) {
 }
 
 void emitPool(Emitter &e, const PoolSpec &spec) {
-  Value *x = e.arg(0), *length = e.arg(1), *out = e.arg(2);
+  using Operand = PoolSpec::Operand;
+  Value *x = e.arg(spec, Operand::x), *length = e.arg(spec, Operand::length),
+        *out = e.arg(spec, Operand::out);
   Value *positions = e.extent(spec.positions), *columns = e.extent(spec.columns);
   e.forRuns(columns, [&](Value *row, Value *from, Value *to) {
     Value *count = e.max(e.min(e.loadIndex(length, row), positions), e.i64(1));
@@ -191,35 +197,24 @@ void emitPool(Emitter &e, const PoolSpec &spec) {
 
 } // namespace
 
-KernelSource layerNormKernel(const RowSpec &spec) {
-  std::string name = fmt::format("layer_norm_{}_c{}_eps{:x}", nameOf(spec.type), spec.columns.text(),
-                                 std::bit_cast<uint32_t>(spec.epsilon));
-  if (spec.gain != spec.type) name += fmt::format("_gain_{}", nameOf(spec.gain));
-  return {name, [spec](Emitter &e) { emitLayerNorm(e, spec); }};
+KernelSource layerNormKernel(const NormSpec &spec) {
+  return {spec.key(Walk::range), [spec](Emitter &e) { emitLayerNorm(e, spec); }};
 }
 
 KernelSource softmaxKernel(const RowSpec &spec) {
-  return {fmt::format("softmax_{}_c{}", nameOf(spec.type), spec.columns.text()),
-          [spec](Emitter &e) { emitSoftmax(e, spec); }};
+  return {spec.key("softmax", Walk::range), [spec](Emitter &e) { emitSoftmax(e, spec); }};
 }
 
 KernelSource argmaxKernel(const RowSpec &spec) {
-  return {fmt::format("argmax_{}_c{}", nameOf(spec.type), spec.columns.text()),
-          [spec](Emitter &e) { emitArgmax(e, spec); }};
+  return {spec.key("argmax", Walk::range), [spec](Emitter &e) { emitArgmax(e, spec); }};
 }
 
 KernelSource reduceKernel(const ReduceSpec &spec) {
-  static const char *const kKinds[] = {"sum", "mean", "max"};
-  return {fmt::format("reduce_{}_{}_r{}_i{}", kKinds[int(spec.kind)], nameOf(spec.type), spec.size.text(),
-                      spec.inner.text()),
-          [spec](Emitter &e) { emitReduce(e, spec); }};
+  return {spec.key(Walk::range), [spec](Emitter &e) { emitReduce(e, spec); }};
 }
 
 KernelSource poolKernel(const PoolSpec &spec) {
-  static const char *const kModes[] = {"last", "first", "mean"};
-  return {fmt::format("pool_{}_{}_t{}_c{}", kModes[int(spec.mode)], nameOf(spec.type), spec.positions.text(),
-                      spec.columns.text()),
-          [spec](Emitter &e) { emitPool(e, spec); }};
+  return {spec.key(Walk::range), [spec](Emitter &e) { emitPool(e, spec); }};
 }
 
 } // namespace linnet::cpu

@@ -5,19 +5,21 @@
 
 namespace linnet::vulkan {
 
-std::string attentionName(const AttentionSpec &spec);
+std::string attentionName(const VulkanAttentionSpec &spec);
 
-/// A sequence's number in `operand`: its past, its length.
-inline Value ofSequence(Emitter &e, uint32_t operand, Value sequence) {
-  return e.b.bitcast(e.load(operand, sequence, Type::i32), Builder::u32());
+/// A sequence's past or length.
+inline Value ofSequence(Emitter &e, const AttentionSpec &spec, AttentionSpec::Operand operand,
+                        Value sequence) {
+  return e.b.bitcast(e.load(positionOf(spec, operand), sequence, Type::i32), Builder::u32());
 }
 
-/// One past the last key that query t of the sequence sees. Operands past and length are 4 and what follows.
+/// One past the last key that query t of the sequence sees.
 inline Value endOfKeys(Emitter &e, const AttentionSpec &spec, Value sequence, Value t) {
+  using Operand = AttentionSpec::Operand;
   Builder &b = e.b;
-  Value past = spec.past ? ofSequence(e, 4, sequence) : e.u(0);
+  Value past = spec.past ? ofSequence(e, spec, Operand::past, sequence) : e.u(0);
   Value end = b.add(past, spec.causal ? b.add(t, e.u(1)) : e.extent(spec.queries));
-  if (spec.length) end = b.min(end, b.add(past, ofSequence(e, 4u + spec.past, sequence)));
+  if (spec.length) end = b.min(end, b.add(past, ofSequence(e, spec, Operand::length, sequence)));
   return b.min(end, e.extent(spec.capacity));
 }
 

@@ -3,9 +3,6 @@
 #include "backends/vulkan/emitter.h"
 #include "backends/vulkan/gradient_kernels.h"
 
-#include <bit>
-#include <fmt/format.h>
-
 namespace linnet::vulkan {
 namespace {
 
@@ -40,7 +37,7 @@ struct AttentionGrad {
   }
   Value keyRow(Value j) { return b.mul(b.add(b.mul(both, capacity), j), size); }
   Value statistic(Value t, uint32_t which) {
-    return b.add(b.mul(b.add(b.mul(both, queries), t), e.u(AttentionGradSpec::kStatistics)), e.u(which));
+    return b.add(b.mul(b.add(b.mul(both, queries), t), e.u(kQueryStatistics)), e.u(which));
   }
   /// Positions of the sequence that count.
   Value length(uint32_t operand) {
@@ -204,25 +201,18 @@ struct KeyGrad : AttentionGrad {
   }
 };
 
-std::string nameOf(const char *side, const AttentionGradSpec &spec) {
-  return fmt::format("attention_{}_grad_b{}_t{}_h{}_s{}_d{}_scale{:x}{}{}", side, spec.batch.text(),
-                     spec.queries.text(), spec.heads.text(), spec.capacity.text(), spec.head_size,
-                     std::bit_cast<uint32_t>(spec.scale), spec.causal ? "_causal" : "",
-                     spec.length ? "_length" : "");
-}
-
 } // namespace
 
-Kernel attentionQueryGradKernel(const AttentionGradSpec &spec) {
-  Emitter e(nameOf("query", spec), 6u + spec.length, kLanes, spec.where);
+Kernel attentionQueryGradKernel(const AttentionGradSpec &spec, const Operands &where) {
+  Emitter e(spec.key("attention_query_grad", Walk::all), 6u + spec.length, kLanes, where);
   if (e.texelWords(0)) e.require("cpu");
   QueryGrad body{{e, spec}};
   e.forGroups(e.extent(spec.batch * spec.heads * spec.queries), [&](Value item) { body.one(item); });
   return e.finish();
 }
 
-Kernel attentionKeyGradKernel(const AttentionGradSpec &spec) {
-  Emitter e(nameOf("key", spec), 7u + spec.length, kLanes, spec.where);
+Kernel attentionKeyGradKernel(const AttentionGradSpec &spec, const Operands &where) {
+  Emitter e(spec.key("attention_key_grad", Walk::all), 7u + spec.length, kLanes, where);
   if (e.texelWords(0)) e.require("cpu");
   KeyGrad body{{e, spec}};
   e.forGroups(e.extent(spec.batch * spec.heads * spec.capacity), [&](Value item) { body.one(item); });

@@ -2,13 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <bit>
-
 namespace linnet::vulkan {
 namespace {
 
 constexpr uint32_t kKeys = 64; ///< of a block: one an invocation
-constexpr uint32_t kNewKey = 5, kNewValue = 6, kKeyCache = 7, kValueCache = 8; ///< operands of append
+using Operand = AttentionSpec::Operand;
 
 /// The softmax so far: the largest score and the sum of exp(score - top).
 struct Softmax {
@@ -28,14 +26,14 @@ struct Softmax {
 /// Where a query is and what it sees.
 struct Query {
   Emitter &e;
-  const AttentionSpec &spec;
+  const VulkanAttentionSpec &spec;
   Builder &b = e.b;
   Value t, head, sequence, row, last; ///< row: number among all rows (b, t); last: one past the last key
   Value cache_row;                    ///< of key 0 in k and v
   /// Of append: where the new key goes, and whether there is room for it. It is none of the keys before last.
   Value place, fits;
 
-  Query(Emitter &e, const AttentionSpec &spec, Value item) : e(e), spec(spec) {
+  Query(Emitter &e, const VulkanAttentionSpec &spec, Value item) : e(e), spec(spec) {
     Value queries = e.extent(spec.queries), heads = e.extent(spec.heads);
     t = b.mod(item, queries), head = b.mod(b.div(item, queries), heads);
     sequence = b.div(item, b.mul(queries, heads));
@@ -45,7 +43,7 @@ struct Query {
       last = endOfKeys(e, spec, sequence, t);
       return;
     }
-    Value past = ofSequence(e, 4, sequence), capacity = e.extent(spec.capacity);
+    Value past = ofSequence(e, spec, Operand::past, sequence), capacity = e.extent(spec.capacity);
     fits = b.lt(past, capacity), last = b.min(past, capacity), place = b.add(cache_row, past);
   }
 
@@ -57,7 +55,7 @@ struct Query {
 
 struct Attention {
   Emitter &e;
-  const AttentionSpec &spec;
+  const VulkanAttentionSpec &spec;
   Builder &b = e.b;
   Shared query = e.shared(Builder::f32(), uint32_t(spec.head_size), "query");
   Shared weights = e.shared(Builder::f32(), kKeys, "weights");
@@ -73,7 +71,7 @@ struct Attention {
     Variable sum = b.variable(e.f(0));
     Value row = b.mul(b.add(head_base, key), size);
     b.forRange(e.u(0), size, e.u(1), [&](Value d) {
-      b.set(sum, b.fma(b.load(query, d), e.load(1, b.add(row, d), spec.cache), b.get(sum)));
+      b.set(sum, b.fma(b.load(query, d), e.load(Operand::k, b.add(row, d), spec.cache), b.get(sum)));
     });
     return b.mul(b.get(sum), e.f(spec.scale));
   }
@@ -90,7 +88,7 @@ struct Attention {
     Value q = at.columns();
     b.barrier(); // the query before is done with it
     b.forRange(lane, size, e.u(kKeys),
-               [&](Value d) { b.store(query, d, e.load(0, b.add(q, d), spec.type)); });
+               [&](Value d) { b.store(query, d, e.load(Operand::q, b.add(q, d), spec.type)); });
     b.barrier();
     Softmax softmax{e};
     Variable top = softmax.top, total = softmax.total;
@@ -112,7 +110,8 @@ struct Attention {
     Value out = b.mul(b.add(b.mul(at.row, e.extent(spec.heads)), at.head), size);
     forColumns([&](uint32_t i, Value d) {
       Value empty = b.eq(b.get(total), e.f(0));
-      e.store(3, b.add(out, d), spec.type, b.select(empty, e.f(0), b.div(b.get(sums[i]), b.get(total))));
+      e.store(Operand::out, b.add(out, d), spec.type,
+              b.select(empty, e.f(0), b.div(b.get(sums[i]), b.get(total))));
     });
   }
 
@@ -123,17 +122,18 @@ struct Attention {
       return e.roundTo(e.load(operand, b.add(from, d), spec.type), spec.cache);
     };
     Variable mine = b.variable(e.f(0));
-    forColumns(
-        [&](uint32_t, Value d) { b.set(mine, b.fma(b.load(query, d), entry(kNewKey, d), b.get(mine))); });
+    forColumns([&](uint32_t, Value d) {
+      b.set(mine, b.fma(b.load(query, d), entry(spec.newKey(), d), b.get(mine)));
+    });
     Value dot = e.reduce(scratch, b.get(mine), [&](Value x, Value y) { return b.add(x, y); });
     Value score = b.select(at.fits, b.mul(dot, e.f(spec.scale)), e.f(-HUGE_VAL));
     auto [weight, shrink] = softmax.add(score);
     forColumns([&](uint32_t i, Value d) {
-      Value k = entry(kNewKey, d), v = entry(kNewValue, d);
+      Value k = entry(spec.newKey(), d), v = entry(spec.newValue(), d);
       b.set(sums[i], b.fma(weight, v, b.mul(b.get(sums[i]), shrink)));
       b.ifThen(at.fits, [&] {
-        e.store(kKeyCache, b.add(to, d), spec.cache, k);
-        e.store(kValueCache, b.add(to, d), spec.cache, v);
+        e.store(spec.keyCache(), b.add(to, d), spec.cache, k);
+        e.store(spec.valueCache(), b.add(to, d), spec.cache, v);
       });
     });
   }
@@ -159,7 +159,7 @@ struct Attention {
       b.set(sums[i], b.mul(b.get(sums[i]), shrink));
       Value base = b.add(b.mul(b.add(head_base, first), size), d);
       auto one = [&](Value j) {
-        Value v = e.load(2, b.add(base, b.mul(j, size)), spec.cache);
+        Value v = e.load(Operand::v, b.add(base, b.mul(j, size)), spec.cache);
         b.set(sums[i], b.fma(b.load(weights, j), v, b.get(sums[i])));
       };
       b.forRange(e.u(0), count, e.u(1), one, e.atMost(kKeys));
@@ -175,7 +175,7 @@ struct Attention {
 struct SubgroupAttention {
   static constexpr uint32_t kLanes = 8;
   Emitter &e;
-  const AttentionSpec &spec;
+  const VulkanAttentionSpec &spec;
   Builder &b = e.b;
   uint32_t fours = uint32_t(spec.head_size / 4), each = (fours + kLanes - 1) / kLanes;
   Value lane = b.subgroupLane();
@@ -199,7 +199,7 @@ struct SubgroupAttention {
     std::vector<Value> query;
     std::vector<Variable> sums;
     Value q = b.shiftRight(at.columns(), e.u(2));
-    for (uint32_t four = 0; four < fours; ++four) query.push_back(e.load4(0, b.add(q, e.u(four))));
+    for (uint32_t four = 0; four < fours; ++four) query.push_back(e.load4(Operand::q, b.add(q, e.u(four))));
     for (uint32_t i = 0; i < each; ++i) sums.push_back(b.variable(b.splat(e.f(0), 4)));
     Softmax softmax{e};
     Variable top = softmax.top, total = softmax.total;
@@ -213,7 +213,7 @@ struct SubgroupAttention {
       auto storeFour = [&] {
         for (int c = 0; c < 4; ++c) {
           Value x = b.mul(b.extract(b.get(sums[i]), c), scale);
-          e.store(3, b.add(out, b.add(b.mul(mine(i), e.u(4)), e.u(uint64_t(c)))), spec.type,
+          e.store(Operand::out, b.add(out, b.add(b.mul(mine(i), e.u(4)), e.u(uint64_t(c)))), spec.type,
                   b.select(none, e.f(0), x));
         }
       };
@@ -229,12 +229,12 @@ struct SubgroupAttention {
     Value from = b.shiftRight(at.columns(), e.u(2)), to = b.mul(at.place, e.u(uint64_t(spec.head_size)));
     std::vector<Value> keys, values;
     for (uint32_t i = 0; i < each; ++i) {
-      keys.push_back(entry(kNewKey, b.add(from, mine(i))));
-      values.push_back(entry(kNewValue, b.add(from, mine(i))));
+      keys.push_back(entry(spec.newKey(), b.add(from, mine(i))));
+      values.push_back(entry(spec.newValue(), b.add(from, mine(i))));
     }
     Value dot = b.splat(e.f(0), 4);
     for (uint32_t four = 0; four < fours; ++four)
-      dot = b.fma(entry(kNewKey, b.add(from, e.u(four))), query[four], dot);
+      dot = b.fma(entry(spec.newKey(), b.add(from, e.u(four))), query[four], dot);
     Value score = sumOfFour(b, dot);
     score = b.select(at.fits, b.mul(score, e.f(spec.scale)), e.f(-HUGE_VAL));
     auto [weight, shrink] = softmax.add(score);
@@ -243,8 +243,8 @@ struct SubgroupAttention {
       b.ifThen(owns(i) ? b.logicalAnd(at.fits, owns(i)) : at.fits, [&] {
         for (int c = 0; c < 4; ++c) {
           Value column = b.add(to, b.add(b.mul(mine(i), e.u(4)), e.u(uint64_t(c))));
-          e.store(kKeyCache, column, spec.cache, b.extract(keys[i], c));
-          e.store(kValueCache, column, spec.cache, b.extract(values[i], c));
+          e.store(spec.keyCache(), column, spec.cache, b.extract(keys[i], c));
+          e.store(spec.valueCache(), column, spec.cache, b.extract(values[i], c));
         }
       });
     }
@@ -266,7 +266,7 @@ struct SubgroupAttention {
              std::vector<Variable> &sums) {
     Value key = b.add(first, lane), row = rowOf(at, key), dot = b.splat(e.f(0), 4);
     for (uint32_t four = 0; four < fours; ++four)
-      dot = b.fma(e.loadFour(1, b.add(row, e.u(four)), spec.cache), query[four], dot);
+      dot = b.fma(e.loadFour(Operand::k, b.add(row, e.u(four)), spec.cache), query[four], dot);
     Value score = sumOfFour(b, dot);
     score = b.select(b.lt(key, at.last), b.mul(score, e.f(spec.scale)), e.f(-HUGE_VAL));
     Value before = b.get(top), now = b.max(before, b.subgroupReduce(spirv::SubgroupOp::max, score));
@@ -278,7 +278,7 @@ struct SubgroupAttention {
     for (uint32_t i = 0; i < each; ++i) {
       Value x = b.mul(b.get(sums[i]), b.splat(shrink, 4));
       for (uint32_t j = 0; j < kLanes; ++j) {
-        Value value = e.loadFour(2, b.add(rowOf(at, b.add(first, e.u(j))), mine(i)), spec.cache);
+        Value value = e.loadFour(Operand::v, b.add(rowOf(at, b.add(first, e.u(j))), mine(i)), spec.cache);
         x = b.fma(b.splat(weights[j], 4), value, x);
       }
       b.set(sums[i], x);
@@ -286,39 +286,30 @@ struct SubgroupAttention {
   }
 };
 
-uint32_t operands(const AttentionSpec &spec) {
-  return 4u + spec.past + spec.length + (spec.append ? 4u : 0u) + (spec.parts > 1 ? 2u : 0u);
-}
-
 } // namespace
 
-std::string attentionName(const AttentionSpec &spec) {
-  using backend::nameOf;
-  return fmt::format("attention_{}_cache_{}_b{}_t{}_h{}_s{}_d{}_ldq{}_scale{:x}{}{}{}", nameOf(spec.type),
-                     nameOf(spec.cache), spec.batch.text(), spec.queries.text(), spec.heads.text(),
-                     spec.capacity.text(), spec.head_size, spec.q_stride.text(),
-                     std::bit_cast<uint32_t>(spec.scale), spec.causal ? "_causal" : "",
-                     spec.past ? "_past" : "", spec.length ? "_length" : "") +
-         (spec.append ? "_append" : "") + (spec.parts > 1 ? fmt::format("_parts{}", spec.parts) : "");
+std::string attentionName(const VulkanAttentionSpec &spec) {
+  return spec.key(Walk::all) + (spec.append ? "_append" : "") +
+         (spec.parts > 1 ? fmt::format("_parts{}", spec.parts) : "");
 }
 
-Kernel attentionKernel(const AttentionSpec &spec) {
-  Emitter e(attentionName(spec), operands(spec), kKeys, spec.where);
+Kernel attentionKernel(const VulkanAttentionSpec &spec) {
+  Emitter e(attentionName(spec), spec.operands(), kKeys, spec.where);
   Attention body{e, spec};
   if (spec.parts > 1) {
     e.require("gpu"); // a CPU has no use for more workgroups than it runs at once
-    body.parts.emplace(e, spec, kKeys, operands(spec) - 2);
+    body.parts.emplace(e, spec, kKeys, spec.operands() - 2);
   }
-  e.forGroups(e.extent(spec.batch * spec.heads * spec.queries), [&](Value item) { body.one(item); });
+  e.forGroups(e.extent(spec.rows()), [&](Value item) { body.one(item); });
   return e.finish();
 }
 
-Kernel subgroupAttentionKernel(const AttentionSpec &spec) {
-  Emitter e("subgroup_" + attentionName(spec), operands(spec), SubgroupAttention::kLanes, spec.where);
+Kernel subgroupAttentionKernel(const VulkanAttentionSpec &spec) {
+  Emitter e("subgroup_" + attentionName(spec), spec.operands(), SubgroupAttention::kLanes, spec.where);
   for (const char *feature : {"cpu", "subgroup_ballot", "subgroup_arithmetic"}) e.require(feature);
   e.requireSubgroup(SubgroupAttention::kLanes);
   SubgroupAttention body{e, spec};
-  e.forGroups(e.extent(spec.batch * spec.heads * spec.queries), [&](Value item) { body.one(item); });
+  e.forGroups(e.extent(spec.rows()), [&](Value item) { body.one(item); });
   return e.finish();
 }
 

@@ -12,14 +12,14 @@ namespace linnet::vulkan {
 class AttentionParts {
 public:
   /// `block`: keys that a workgroup looks at together. Operands {parts, counters} from `first_operand` on.
-  AttentionParts(Emitter &e, const AttentionSpec &spec, uint32_t block, uint32_t first_operand)
+  AttentionParts(Emitter &e, const VulkanAttentionSpec &spec, uint32_t block, uint32_t first_operand)
       : e(e), spec(spec), block(block), parts(first_operand), last_done(e, parts, parts + 1) {}
 
   /// `body` where the workgroup has some of the keys [0, last) to do, or is the first.
   void ifNeeded(Value last, const std::function<void(Value first, Value end)> &body) {
     Builder &b = e.b;
     // No more workgroups than fill the device, nor a part for so few keys that it is not worth another one.
-    Value room = b.div(e.u(kFillingGroups), e.extent(spec.batch * spec.heads * spec.queries));
+    Value room = b.div(e.u(kFillingGroups), e.extent(spec.rows()));
     Value most = b.max(b.min(b.groupCount(1), room), e.u(1));
     Value blocks = b.div(b.add(last, e.u(block - 1)), e.u(block));
     Value each = b.div(b.add(blocks, b.sub(most, e.u(1))), most);
@@ -87,7 +87,7 @@ private:
   }
 
   Emitter &e;
-  const AttentionSpec &spec;
+  const VulkanAttentionSpec &spec;
   const uint32_t block, parts;
   LastDone last_done;
   Value used; ///< workgroups that have something to do

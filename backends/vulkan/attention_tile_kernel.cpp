@@ -3,8 +3,6 @@
 // arXiv:2205.14135.
 #include "backends/vulkan/attention.h"
 
-#include <fmt/format.h>
-
 namespace linnet::vulkan {
 namespace {
 
@@ -12,8 +10,9 @@ namespace {
 constexpr uint32_t kLanes = 8, kQueries = kAttentionTile;
 
 struct AttentionTile {
+  using Operand = AttentionSpec::Operand;
   Emitter &e;
-  const AttentionSpec &spec;
+  const VulkanAttentionSpec &spec;
   Builder &b = e.b;
   const uint32_t fours = uint32_t(spec.head_size / 4), keys = spec.head_size <= 64 ? 32 : 16;
   const uint32_t stride = fours + 1;                   ///< of a row of keys: rows begin in different banks
@@ -44,7 +43,7 @@ struct AttentionTile {
     b.forRange(me, e.u(kQueries * fours), e.u(e.invocations()), [&](Value i) {
       Value row = rowOf(b.add(first, b.div(i, e.u(fours))));
       Value q = b.add(b.mul(row, e.extent(spec.q_stride)), b.mul(head, e.u(uint64_t(spec.head_size))));
-      b.store(query, i, e.load4(0, b.add(b.shiftRight(q, e.u(2)), b.mod(i, e.u(fours)))));
+      b.store(query, i, e.load4(Operand::q, b.add(b.shiftRight(q, e.u(2)), b.mod(i, e.u(fours)))));
     });
     Variable top = b.variable(e.f(-HUGE_VAL)), total = b.variable(e.f(0));
     std::vector<Variable> sums;
@@ -55,8 +54,8 @@ struct AttentionTile {
     b.ifThen(b.lt(t, queries), [&] { store(rowOf(t), head, b.get(total), sums); });
   }
 
-  /// Rows of k (operand 1) or v (2); those behind the last key are the last one again, and count nothing.
-  void fill(uint32_t operand, Value first, Value all) {
+  /// Rows of k or v; those behind the last key are the last one again, and count nothing.
+  void fill(OperandNumber operand, Value first, Value all) {
     b.forRange(me, e.u(keys * fours), e.u(e.invocations()), [&](Value i) {
       Value j = b.div(i, e.u(fours)), four = b.mod(i, e.u(fours));
       Value row = b.add(cache_row, b.min(b.add(first, j), b.sub(all, e.u(1))));
@@ -67,7 +66,7 @@ struct AttentionTile {
 
   void step(Value first, Value all, Variable top, Variable total, std::vector<Variable> &sums) {
     b.barrier(); // the step before is done with the block
-    fill(1, first, all);
+    fill(Operand::k, first, all);
     b.barrier();
     Value mine = b.mul(y, e.u(keys));
     for (uint32_t i = 0; i < keys / kLanes; ++i) {
@@ -75,7 +74,7 @@ struct AttentionTile {
       b.store(weights, b.add(mine, j), b.select(b.lt(b.add(first, j), end), score(j), e.f(-HUGE_VAL)));
     }
     b.barrier(); // scores are there, keys are used
-    fill(2, first, all);
+    fill(Operand::v, first, all);
     Variable largest = b.variable(b.get(top));
     b.forRange(e.u(0), e.u(keys), e.u(1),
                [&](Value j) { b.set(largest, b.max(b.get(largest), b.load(weights, b.add(mine, j)))); });
@@ -123,7 +122,7 @@ struct AttentionTile {
       auto storeFour = [&] {
         for (int c = 0; c < 4; ++c) {
           Value x = b.select(none, e.f(0), b.mul(b.extract(b.get(sums[i]), c), scale));
-          e.store(3, b.add(out, b.add(b.mul(fourOf(i), e.u(4)), e.u(uint64_t(c)))), spec.type, x);
+          e.store(Operand::out, b.add(out, b.add(b.mul(fourOf(i), e.u(4)), e.u(uint64_t(c)))), spec.type, x);
         }
       };
       // Two invocations that write one number are a race, be it the same.
@@ -135,8 +134,8 @@ struct AttentionTile {
 
 } // namespace
 
-Kernel tiledAttentionKernel(const AttentionSpec &spec) {
-  Emitter e("tiled_" + attentionName(spec), 4u + spec.past + spec.length, kLanes, spec.where, kQueries);
+Kernel tiledAttentionKernel(const VulkanAttentionSpec &spec) {
+  Emitter e("tiled_" + attentionName(spec), operandsOf(spec), kLanes, spec.where, kQueries);
   AttentionTile{e, spec}.emit();
   return e.finish();
 }

@@ -1,14 +1,12 @@
 #include "backends/vulkan/emitter.h"
 #include "backends/vulkan/kernels.h"
 
-#include <fmt/format.h>
-
 namespace linnet::vulkan {
 namespace {
 
 struct Elementwise {
   Emitter &e;
-  const ElementwiseSpec &spec;
+  const VulkanElementwiseSpec &spec;
   Value begin = {}; ///< of what is bound in parts, in elements
 
   /// The coordinates of element number i of the shape, outermost first.
@@ -88,17 +86,8 @@ struct Elementwise {
 
 } // namespace
 
-Kernel elementwiseKernel(const ElementwiseSpec &spec) {
-  static const char *const kReductions[] = {"_sum", "_mean", "_max"};
-  std::string name = spec.name + (spec.reduce ? kReductions[int(*spec.reduce)] : "");
-  for (const Extent &size : spec.shape) name += "_" + size.text();
-  for (size_t i = 0; i < spec.in.size(); ++i) {
-    name += fmt::format("_{}", nameOf(spec.in[i]));
-    if (spec.broadcast[i]) name += fmt::format("b{}", spec.broadcast[i]);
-  }
-  name += "_to";
-  for (Type type : spec.out) name += fmt::format("_{}", nameOf(type));
-  if (spec.in_parts) name += "_parts";
+Kernel elementwiseKernel(const VulkanElementwiseSpec &spec) {
+  const std::string name = spec.key(false) + (spec.in_parts ? "_parts" : "");
   Emitter e(name, uint32_t(spec.in.size() + spec.out.size()), kItems, spec.where);
   Elementwise body{e, spec};
   spec.reduce ? body.rows() : body.elements();

@@ -120,18 +120,18 @@ Value Emitter::word(uint32_t operand, Value index, uint32_t unit) {
   return b.add(index, unit > 1 ? b.shiftRight(offset, u(unit == 4 ? 2 : 1)) : offset);
 }
 
-Value Emitter::load4(uint32_t operand, Value index) {
+Value Emitter::load4(OperandNumber operand, Value index) {
   if (texelWords(operand) == 4) return b.bitcast(b.fetch(operand, index), Builder::f32(4));
   return b.load4(binding(operand), word(operand, index, 4), Builder::f32());
 }
-Value Emitter::load2(uint32_t operand, Value index) {
+Value Emitter::load2(OperandNumber operand, Value index) {
   if (texelWords(operand) == 2) {
     Value texel = b.fetch(operand, index);
     return b.vector({b.extract(texel, 0), b.extract(texel, 1)});
   }
   return b.load2(binding(operand), word(operand, index, 2), Builder::u32());
 }
-Value Emitter::loadFour(uint32_t operand, Value index, Type type) {
+Value Emitter::loadFour(OperandNumber operand, Value index, Type type) {
   switch (type) {
   case Type::f32:
     return load4(operand, index);
@@ -163,7 +163,7 @@ Value Emitter::integers(Value word, std::array<uint32_t, 4> shifts, uint32_t bit
     parts[j] = b.convert(b.bitExtract(word, u(shifts[size_t(j)]), u(bits)), Builder::f32());
   return b.vector({parts[0], parts[1], parts[2], parts[3]});
 }
-Value Emitter::loadWord(uint32_t operand, Value index) {
+Value Emitter::loadWord(OperandNumber operand, Value index) {
   if (const uint32_t words = texelWords(operand)) {
     Value texel = b.fetch(operand, words > 1 ? b.shiftRight(index, u(words / 2)) : index);
     Value part = b.bitAnd(index, u(words - 1)), value = b.extract(texel, 0);
@@ -173,7 +173,7 @@ Value Emitter::loadWord(uint32_t operand, Value index) {
   return b.load(binding(operand), word(operand, index), Builder::i32());
 }
 
-Value Emitter::load(uint32_t operand, Value index, Type type) {
+Value Emitter::load(OperandNumber operand, Value index, Type type) {
   index = at(operand, index);
   switch (type) {
   case Type::f32:
@@ -225,7 +225,7 @@ Value Emitter::roundTo(Value x, Type type) {
   return b.bitcast(b.bitOr(rounded, sign), Builder::f32());
 }
 
-void Emitter::store(uint32_t operand, Value index, Type type, Value value) {
+void Emitter::store(OperandNumber operand, Value index, Type type, Value value) {
   index = at(operand, index);
   if (type == Type::f32 || type == Type::i32) return b.store(binding(operand), word(operand, index), value);
   const uint32_t bits = type == Type::i8 ? 8 : type == Type::i4 ? 4 : 16, per_word = 32 / bits;

@@ -56,8 +56,8 @@ public:
   void forUnitsByGroup(bool in_parts, const std::function<void(Unit)> &body);
 
   // --- elements: floats of every width are f32, integers i32
-  Value load(uint32_t operand, Value index, Type type);
-  void store(uint32_t operand, Value index, Type type, Value value);
+  Value load(OperandNumber operand, Value index, Type type);
+  void store(OperandNumber operand, Value index, Type type, Value value);
   /// The index with the operand's offset added; load and store do it themselves.
   Value at(uint32_t operand, Value index);
   /// From here on load, store and atomicAdd see what other workgroups write to the operand.
@@ -68,15 +68,15 @@ public:
   bool beginsInside(uint32_t operand) const { return where.inside >> operand & 1; }
   /// Words [4 index, 4 index + 4) of an operand as f32, [2 index, 2 index + 2) as u32, word `index` as i32.
   /// Not of one that this kernel writes, nor of one that begins inside its memory.
-  Value load4(uint32_t operand, Value index);
-  Value load2(uint32_t operand, Value index);
-  Value loadWord(uint32_t operand, Value index);
+  Value load4(OperandNumber operand, Value index);
+  Value load2(OperandNumber operand, Value index);
+  Value loadWord(OperandNumber operand, Value index);
   /// Elements [4 index, 4 index + 4) as f32. Not of i4.
-  Value loadFour(uint32_t operand, Value index, Type type);
+  Value loadFour(OperandNumber operand, Value index, Type type);
   /// Signed integers of `bits` bits in a word as f32.
   Value integers(Value word, std::array<uint32_t, 4> shifts, uint32_t bits);
   /// 0: the operand is a storage buffer.
-  uint32_t texelWords(uint32_t operand) const {
+  uint32_t texelWords(OperandNumber operand) const {
     return operand < where.texels.size() ? where.texels[operand] : 0;
   }
   /// The units of a large operand that this dispatch computes: [first, first + count).

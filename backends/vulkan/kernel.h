@@ -15,23 +15,27 @@
 #include "backends/vulkan/spirv/builder.h"
 
 #include <array>
+#include <concepts>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 namespace linnet::vulkan {
 
 using backend::Activation;
 using backend::Extent;
-using backend::Extents;
-using backend::isFloat;
-using backend::nameOf;
-using backend::Pooling;
-using backend::Reduction;
-using backend::sizeOf;
-using backend::suffixOf;
 using backend::Type;
 
 constexpr uint32_t kFirstUnit = 14, kOffsets = 16, kMaxOperands = 16;
+
+/// The position of a kernel's operand, or a specification's operand where none is optional.
+struct OperandNumber {
+  uint32_t value;
+  OperandNumber(std::integral auto value) : value(uint32_t(value)) {}
+  template <class Operand>
+  requires std::is_enum_v<Operand> OperandNumber(Operand operand) : value(uint32_t(operand)) {}
+  operator uint32_t() const { return value; }
+};
 
 /// How operands lie in memory, beside what a specification says.
 struct Operands {

@@ -2,6 +2,11 @@
 // for the conventions. Sizes are in elements, tensors row-major unless told otherwise. `where` says how the
 // operands lie.
 #pragma once
+#include "backends/common/specs/attention.h"
+#include "backends/common/specs/elementwise.h"
+#include "backends/common/specs/matmul.h"
+#include "backends/common/specs/moves.h"
+#include "backends/common/specs/rows.h"
 #include "backends/vulkan/kernel.h"
 
 #include <functional>
@@ -18,36 +23,33 @@ class Emitter;
 /// Items a workgroup computes at a time: what the number of workgroups follows from.
 constexpr uint32_t kItems = 64;
 
-/// One pass over elements: out_i = body(in_0, in_1, ...)[i]. Operands {in..., out...}; work: elements of the
-/// results, kItems a workgroup; with `reduce` rows, one a workgroup. shape: the
-/// results' dimensions, neighbours merged where every input treats them alike; bit d of broadcast[i] says
-/// that input i has size 1 in dimension d.
-struct ElementwiseSpec {
-  std::string name;
-  Extents shape;
-  std::vector<Type> in, out;
-  std::vector<uint32_t> broadcast;
-  std::optional<Reduction> reduce;
+using namespace backend; // specifications: they have the meaning and the operands of kernels
+
+struct VulkanElementwiseSpec : ElementwiseSpec {
+  Operands where = {};
   /// Inputs of the whole shape, and results but of reductions, are bound in parts: units are elements, or
   /// rows where they are reduced.
   bool in_parts = false;
-  Operands where = {};
   /// One element of each input, f32 or i32, gives one of each result.
-  std::function<void(Emitter &, const std::vector<spirv::Value> &in, std::vector<spirv::Value> &out)> body;
+  std::function<void(Emitter &, const std::vector<spirv::Value> &in, std::vector<spirv::Value> &out)> body =
+      {};
 };
-Kernel elementwiseKernel(const ElementwiseSpec &spec);
+/// Items are elements of the results, kItems a workgroup; with `reduce`, rows, one a workgroup.
+Kernel elementwiseKernel(const VulkanElementwiseSpec &spec);
 
-/// Rows of the last dimension, one a workgroup. Operands {x, gain, bias, out} and {x, out}.
-struct RowSpec {
-  Extent rows, columns;
-  Type type = Type::f32, gain = Type::f32;
-  float epsilon = 0;
-  Operands where = {};
-};
-Kernel layerNormKernel(const RowSpec &spec);
-Kernel softmaxKernel(const RowSpec &spec);
-/// out is i32.
-Kernel argmaxKernel(const RowSpec &spec);
+// A row a workgroup.
+Kernel layerNormKernel(const NormSpec &spec, const Operands &where = {});
+Kernel softmaxKernel(const RowSpec &spec, const Operands &where = {});
+Kernel argmaxKernel(const RowSpec &spec, const Operands &where = {});
+
+// Items are elements, kItems a workgroup.
+Kernel reduceKernel(const ReduceSpec &spec, const Operands &where = {});
+Kernel poolKernel(const PoolSpec &spec, const Operands &where = {});
+Kernel maskKernel(const MaskSpec &spec, const Operands &where = {});
+Kernel positionsKernel(const PositionsSpec &spec, const Operands &where = {});
+Kernel cacheAppendKernel(const CacheAppendSpec &spec, const Operands &where = {});
+Kernel copyKernel(const CopySpec &spec, const Operands &where = {});
+Kernel transposeKernel(const TransposeSpec &spec, const Operands &where = {});
 
 /// linnet.sample: a workgroup a row. Operands {logits, temperature, top_k, top_p, seed, position, copy, out}.
 /// At most kMostSampled columns.
@@ -59,67 +61,37 @@ struct SampleSpec {
 constexpr int64_t kMostSampled = 1 << 24; // that f32 counts exactly
 Kernel sampleKernel(const SampleSpec &spec);
 
-/// x (outer, size, inner) -> out (outer, inner). Operands {x, out}; items are elements of out.
-struct ReduceSpec {
-  Reduction kind;
-  Extent outer, size, inner;
-  Type type = Type::f32;
+/// One workgroup a query: invocations own keys while scores are computed, columns of the head while values are summed.
+struct VulkanAttentionSpec : AttentionSpec {
   Operands where = {};
-};
-Kernel reduceKernel(const ReduceSpec &spec);
-
-/// x (B, T, C), length (B) -> out (B, C). Operands {x, length, out}; items are elements of out.
-struct PoolSpec {
-  Pooling mode;
-  Extent batch, positions, columns;
-  Type type = Type::f32;
-  Operands where = {};
-};
-Kernel poolKernel(const PoolSpec &spec);
-
-/// Operands {q, k, v, out, past?, length?}. One workgroup a query ((b * H) + h) * T + t: invocations own keys
-/// while scores are computed, columns of the head while values are summed; one running maximum and sum over
-/// blocks of keys. Dao et al., 2022, arXiv:2205.14135. Rows (b, t) of q are q_stride elements apart.
-struct AttentionSpec {
-  Extent batch, queries, heads, capacity;
-  int64_t head_size;
-  Extent q_stride;
-  Type type = Type::f32, cache = Type::f32;
-  float scale = 1;
-  bool causal = true, past = true, length = false;
-  Operands where = {};
-  /// The one query of a sequence comes with a key and a value of its own, which go into the caches at `past`:
-  /// operands {q, k, v, out, past, new k, new v, k, v}, the last two as they are written. Rows of new k and v
-  /// are q_stride apart, too.
+  /// The one query of a sequence comes with a key and a value of its own, which go into the caches at `past`: operands
+  /// {..., new key, new value, k, v}, the last two as they are written. Rows of the new key and value are q_stride
+  /// apart, too.
   bool append = false;
   /// Workgroups that share a query's keys, for GPUs; 1: one has them all. Operands {..., parts, counters},
   /// wordsOfPart() of working memory for each part of a query, a counter for each query.
   uint32_t parts = 1;
+
   int64_t wordsOfPart() const { return head_size + 2; }
+  uint32_t newKey() const { return operandsOf(*this); } ///< of append
+  uint32_t newValue() const { return newKey() + 1; }
+  uint32_t keyCache() const { return newKey() + 2; }
+  uint32_t valueCache() const { return newKey() + 3; }
+  uint32_t operands() const { return operandsOf(*this) + (append ? 4 : 0) + (parts > 1 ? 2 : 0); }
 };
 /// So many workgroups of 64 or 128 invocations give the largest GPUs enough to do.
 constexpr uint32_t kFillingGroups = 128;
 /// A workgroup more has to be worth its result's way through memory.
 constexpr uint32_t kLeastKeysOfPart = 128;
-Kernel attentionKernel(const AttentionSpec &spec);
+Kernel attentionKernel(const VulkanAttentionSpec &spec);
 /// The same for drivers that run on a CPU: q, k and v are texels of four, the head size and q_stride
 /// multiples of four.
-Kernel subgroupAttentionKernel(const AttentionSpec &spec);
+Kernel subgroupAttentionKernel(const VulkanAttentionSpec &spec);
 /// The same for prompts: a workgroup does kAttentionTile queries of a head. Workgroups: x counts tiles of
 /// queries, y heads of all sequences. f32, the head size a multiple of four up to 128, and so is q_stride; q,
 /// k and v begin at a multiple of four words.
 constexpr uint32_t kAttentionTile = 16;
-Kernel tiledAttentionKernel(const AttentionSpec &spec);
-
-/// Scores (B, H, T, S) with what a query does not see at -infinity. Operands {x, out, past?, length?}; items
-/// are elements.
-struct MaskSpec {
-  Extent batch, queries, heads, capacity;
-  Type type = Type::f32;
-  bool causal = true, past = true, length = false;
-  Operands where = {};
-};
-Kernel maskKernel(const MaskSpec &spec);
+Kernel tiledAttentionKernel(const VulkanAttentionSpec &spec);
 
 /// A matrix packed in panels (#linnet.panel). Where it is larger than what a device binds at once, a dispatch
 /// has only the panels [first, first + count) that its units say.
@@ -133,18 +105,11 @@ struct PanelSpec {
   std::string text() const;
 };
 
-/// out[i, :] = table[ids[i], :]. Operands {ids, out, table, scale?}; items are elements. Ids are
-/// clamped to the table. A packed table (V, C) is one of a matmul with transpose_rhs: k is C, n is V.
-struct EmbedSpec {
-  Extent ids, columns;
-  int64_t rows;
-  std::optional<PanelSpec> panel;
-  Type table = Type::f32, out = Type::f32;
-  bool scaled = false;
-  int64_t group = 0, groups = 1;
+/// Items are elements. A packed table is one of a matmul with transpose_rhs: k is C, n is V.
+struct VulkanEmbedSpec : EmbedSpec {
   Operands where = {};
-  /// A row of a second table is added: that of the id's position min(past[b] + t, limit - 1). Operands {ids,
-  /// out, table, scale?, past?, places, scale of places?}.
+  /// A row of a second table is added: that of the id's position min(past[b] + t, limit - 1). Operands {..., past?,
+  /// places, scale of places?}.
   struct Places {
     int64_t rows;
     Type table;
@@ -155,57 +120,14 @@ struct EmbedSpec {
     Extent positions;
   };
   std::optional<Places> places = {};
-};
-Kernel embedKernel(const EmbedSpec &spec);
 
-/// out[b, t] = min(past[b] + t, limit - 1); operands {out, past?}; items are elements. Without past it is 0.
-struct PositionsSpec {
-  Extent batch, positions;
-  int64_t limit;
-  bool past = true;
-  Operands where = {};
+  PanelSpec panelSpec() const { return {columns.factor, rows, panel->k_block, panel->n_block, table}; }
 };
-Kernel positionsKernel(const PositionsSpec &spec);
+Kernel embedKernel(const VulkanEmbedSpec &spec);
 
-/// cache[b, h, past[b] + t, :] = entries[b, t, h, :]; operands {entries, past, cache}; items are elements of
-/// entries. Rows (b, t) of entries are stride elements apart.
-struct CacheAppendSpec {
-  Extent batch, positions, heads, capacity, head_size, stride;
-  Type type = Type::f32, cache = Type::f32;
-  Operands where = {};
-};
-Kernel cacheAppendKernel(const CacheAppendSpec &spec);
-
-/// out[o * out_stride + out_offset + i] = x[o * in_stride + in_offset + i], i < run; operands {x, out}; items
-/// are elements o * run + i.
-struct CopySpec {
-  Extent outer, run, in_stride, out_stride;
-  Extent in_offset = 0, out_offset = 0;
-  Type type = Type::f32;
-  Operands where = {};
-};
-Kernel copyKernel(const CopySpec &spec);
-
-/// out's dimension i is x's dimension permutation[i]; shape is out's. Operands {x, out}; items are elements.
-struct TransposeSpec {
-  Extents shape;
-  std::vector<int64_t> permutation;
-  Type type = Type::f32;
-  Operands where = {};
-};
-Kernel transposeKernel(const TransposeSpec &spec);
-
-/// out[g, m, n] = activation(sum_k a[g, m, k] w[g, k, n] + bias[n]) + residual[g, m, n], any layout of plain
-/// matrices. Operands {a, w, out, bias?, residual?, scale?}. As the cpu's MatmulSpec. matmulKernel: one
-/// element an item. The others: a tile a workgroup, x counts tiles of columns of all groups, y tiles of rows;
-/// for drivers that run on a CPU with subgroups of eight, through shared memory.
-struct MatmulSpec {
-  Extent groups, m, k, n;
-  bool transpose_a = false, transpose_w = false, shared_w = true, bias = false, residual = false;
-  Type type = Type::f32, a = Type::f32, w = Type::f32;
-  Activation activation = Activation::none;
-  bool scaled = false;
-  int64_t group = 0, scale_groups = 1;
+/// matmulKernel: one element an item. The others: a tile a workgroup, x counts tiles of columns of all groups, y
+/// tiles of rows; for drivers that run on a CPU with subgroups of eight, through shared memory.
+struct VulkanMatmulSpec : MatmulSpec {
   /// Of the tiled kernels with one group, where a matrix is more than a device binds. `columns`: units are
   /// columns, w (transposed) is bound in parts; `rows`: units are rows, out and residual are. `depth`: k
   /// counts only some rows of w, a's columns from depth_first on, of the depth_all that it has.
@@ -213,17 +135,17 @@ struct MatmulSpec {
   Extent depth_first = 0, depth_all = 0;
   Operands where = {};
 };
-Kernel matmulKernel(const MatmulSpec &spec);
+Kernel matmulKernel(const VulkanMatmulSpec &spec);
 struct MatmulTile {
   uint32_t rows, columns;
   int axis; ///< of workgroups that rows go along. On a CPU they are done one after the other, those in x
             ///< first: with the same columns of w, which then are in a cache.
 };
 constexpr MatmulTile kCpuMatmulTile = {16, 32, 0}, kTiledMatmulTile = {64, 64, 1};
-Kernel cpuMatmulKernel(const MatmulSpec &spec);
+Kernel cpuMatmulKernel(const VulkanMatmulSpec &spec);
 /// How it has its operands: `alone`, with a and w as texels.
-Operands cpuMatmulOperands(const MatmulSpec &spec, Operands alone);
-Kernel tiledMatmulKernel(const MatmulSpec &spec);
+Operands cpuMatmulOperands(const VulkanMatmulSpec &spec, Operands alone);
+Kernel tiledMatmulKernel(const VulkanMatmulSpec &spec);
 
 /// out = activation(a w + bias) + residual, w in panels, a and out f32. Operands {a, out, w, scale?,
 /// bias?, residual?, gain?, beta?, length?, token?, parts?, counters?}. Rows of a are a_stride elements

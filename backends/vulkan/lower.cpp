@@ -1,5 +1,6 @@
 #include "backends/vulkan/lower.h"
 
+#include "backends/vulkan/gradient_kernels.h"
 #include "backends/vulkan/lowering.h"
 #include "backends/vulkan/shader.h"
 
@@ -19,12 +20,12 @@ constexpr size_t kBindings = 4;
 constexpr uint64_t kAlign = 256;
 
 int64_t elementsIn(uint64_t bytes, Type type) {
-  return type == Type::i4 ? int64_t(bytes) * 2 : int64_t(bytes) / backend::sizeOf(type);
+  return type == Type::i4 ? int64_t(bytes) * 2 : int64_t(bytes) / sizeOf(type);
 }
 
 } // namespace
 
-uint8_t texelWords(Type type) { return type == Type::i4 ? 1 : uint8_t(backend::sizeOf(type)); }
+uint8_t texelWords(Type type) { return type == Type::i4 ? 1 : uint8_t(sizeOf(type)); }
 
 Result<void> Lowering::lowerOp(Operation *op) {
   using Done = Result<void>;
@@ -32,28 +33,33 @@ Result<void> Lowering::lowerOp(Operation *op) {
       .Case<MatmulOp>([&](auto o) { return lowerMatmul(o); })
       .Case<FusedOp>([&](auto o) { return lowerFused(o); })
       .Case<AttentionOp>([&](auto o) { return lowerAttention(o); })
-      .Case<MaskOp>([&](auto o) { return lowerMask(o); })
-      .Case<CacheAppendOp>([&](auto o) { return lowerCacheAppend(o); })
+      .Case<MaskOp>([&](auto o) { return lowerBy(o, maskKernel, &MaskSpec::elements); })
+      .Case<CacheAppendOp>([&](auto o) { return lowerBy(o, cacheAppendKernel, &CacheAppendSpec::elements); })
       .Case<EmbedOp>([&](auto o) { return lowerEmbed(o); })
-      .Case<PositionsOp>([&](auto o) { return lowerPositions(o); })
-      .Case<LayerNormOp>([&](auto o) { return lowerLayerNorm(o); })
-      .Case<SoftmaxOp>([&](auto o) { return lowerRows(o, softmaxKernel); })
-      .Case<ArgmaxOp>([&](auto o) { return lowerRows(o, argmaxKernel); })
+      .Case<PositionsOp>([&](auto o) { return lowerBy(o, positionsKernel, &PositionsSpec::elements); })
+      .Case<LayerNormOp>([&](auto o) { return lowerBy(o, layerNormKernel, &NormSpec::rows, 1); })
+      .Case<SoftmaxOp>([&](auto o) { return lowerBy(o, softmaxKernel, &RowSpec::rows, 1); })
+      .Case<ArgmaxOp>([&](auto o) { return lowerBy(o, argmaxKernel, &RowSpec::rows, 1); })
       .Case<SampleOp>([&](auto o) { return lowerSample(o); })
-      .Case<ReduceOp>([&](auto o) { return lowerReduce(o); })
-      .Case<PoolOp>([&](auto o) { return lowerPool(o); })
-      .Case<TransposeOp>([&](auto o) { return lowerTranspose(o); })
-      .Case<SliceOp>([&](auto o) { return lowerSlice(o); })
+      .Case<ReduceOp>([&](auto o) { return lowerBy(o, reduceKernel, &ReduceSpec::elements); })
+      .Case<PoolOp>([&](auto o) { return lowerBy(o, poolKernel, &PoolSpec::elements); })
+      .Case<TransposeOp>([&](auto o) { return lowerBy(o, transposeKernel, &TransposeSpec::elements); })
+      .Case<SliceOp>([&](auto o) { return lowerBy(o, copyKernel, &CopySpec::elements); })
       .Case<ConcatOp>([&](auto o) { return lowerConcat(o); })
       .Case<CrossEntropyOp>([&](auto o) { return lowerCrossEntropy(o); })
       .Case<CrossEntropyGradOp>([&](auto o) { return lowerCrossEntropyGrad(o); })
-      .Case<ContractOp>([&](auto o) { return lowerContract(o); })
+      .Case<ContractOp>([&](auto o) -> Done {
+        LINNET_ASSIGN(const auto made, specOf(o));
+        return emitPlainMatmul(o, made);
+      })
       .Case<DropoutOp>([&](auto o) { return lowerDropout(o); })
-      .Case<SumRowsOp>([&](auto o) { return lowerSumRows(o); })
+      .Case<SumRowsOp>(
+          [&](auto o) { return lowerBy(o, sumRowsKernel, &SumRowsSpec::columns, kSummedColumns); })
       .Case<ScatterAddOp>([&](auto o) { return lowerScatterAdd(o); })
-      .Case<LayerNormGradOp>([&](auto o) { return lowerLayerNormGrad(o); })
+      .Case<LayerNormGradOp>(
+          [&](auto o) { return lowerBy(o, layerNormGradKernel, &LayerNormGradSpec::rows, 1); })
       .Case<AttentionGradOp>([&](auto o) { return lowerAttentionGrad(o); })
-      .Case<PoolGradOp>([&](auto o) { return lowerPoolGrad(o); })
+      .Case<PoolGradOp>([&](auto o) { return lowerBy(o, poolGradKernel, &PoolGradSpec::elements); })
       .Case<AdamWOp>([&](auto o) { return lowerAdamW(o); })
       .Default([&](Operation *o) -> Done { return errorAt(o, "target vulkan does not support this op"); });
 }
@@ -87,6 +93,15 @@ Result<Extent> Lowering::readRows(Call &call, mlir::Value value, const Extent &r
     return errorAt(call.op, "rows of {} elements with gaps cannot be rows of {}", operand.row, row.text());
   call.args.push_back({operand.ref, type});
   return operand.dense ? row : Extent(operand.stride);
+}
+
+Result<void> Lowering::bind(Call &call, const std::vector<KernelOperand> &operands) {
+  for (const KernelOperand &operand : operands) {
+    LINNET_ASSIGN(const Type type, typeOf(call.op, operand.value));
+    LINNET_ASSIGN(const fb::RefT ref, memoryOf(call.op, operand));
+    call.args.push_back({ref, type, operand.access == KernelOperand::write});
+  }
+  return {};
 }
 
 /// A binding for each operand while there are few; else operands of the same memory share one, activations

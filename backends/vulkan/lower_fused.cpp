@@ -1,5 +1,4 @@
 // Fused regions: backends/common/scalar.h says what each op computes, the builder here says it in SPIR-V.
-#include "backends/common/fused.h"
 #include "backends/common/scalar.h"
 #include "backends/vulkan/emitter.h"
 #include "backends/vulkan/lowering.h"
@@ -30,52 +29,38 @@ struct ScalarBuilder {
   Value erf(Value x) { return e.erf(x); }
   Value sqrt(Value x) { return e.b.sqrt(x); }
   Value cast(Value x, mlir::Type, mlir::Type to) {
-    if (to.isInteger(32) || to.isInteger(8)) return e.toInteger(x, int(to.getIntOrFloatBitWidth()));
-    return e.roundTo(real(x), to.isF16() ? Type::f16 : to.isBF16() ? Type::bf16 : Type::f32);
+    const Type type = *elementType(to);
+    return isFloat(type) ? e.roundTo(real(x), type) : e.toInteger(x, type == Type::i8 ? 8 : 32);
   }
 };
 
 } // namespace
 
 Result<void> Lowering::lowerFused(FusedOp op) {
-  ElementwiseSpec spec;
-  spec.name = backend::nameOfRegion(op);
-  const mlir::Value first = op.getResults().front();
-  const backend::RegionShape shape = backend::shapeOfRegion(op);
-  const size_t inputs = op.getInputs().size();
-  if (inputs > kMaxOperands) return errorAt(op, "target vulkan takes at most {} inputs", kMaxOperands);
-  spec.broadcast.assign(inputs, 0);
+  LINNET_ASSIGN(const auto made, specOf(op));
+  VulkanElementwiseSpec spec{made.spec};
   Call call{op};
-  for (mlir::Value input : op.getInputs()) {
-    LINNET_TRY(read(call, input));
-    spec.in.push_back(call.args.back().type);
-  }
-  for (mlir::Value result : op.getResults()) {
-    LINNET_TRY(write(call, result));
-    spec.out.push_back(call.args.back().type);
-  }
-  const backend::MergedShape merged = dimensionsOf(op, shape);
-  spec.shape = merged.merge(spec.broadcast);
+  LINNET_TRY(bind(call, made.operands));
   spec.body = [op, types = spec.out](Emitter &e, const std::vector<Value> &in, std::vector<Value> &out) {
     ScalarBuilder builder{e};
     out = emitRegion(op, builder, std::span<const Value>(in));
     for (size_t i = 0; i < out.size(); ++i)
       out[i] = isFloat(types[i]) ? builder.real(out[i]) : e.toInteger(out[i], types[i] == Type::i8 ? 8 : 32);
   };
-  if (shape.reduces) spec.reduce = static_cast<Reduction>(*op.getReduce());
   // Where operands of the whole shape are more than some devices bind: units are what a result has.
   std::vector<uint32_t> cut;
+  const auto inputs = uint32_t(spec.in.size());
   for (uint32_t i = 0; i < inputs; ++i)
     if (!spec.broadcast[i]) cut.push_back(i);
-  for (uint32_t i = 0; i < spec.out.size() && !shape.reduces; ++i) cut.push_back(uint32_t(inputs) + i);
-  const Extent units = extentOf(first), unit = shape.reduces ? spec.shape.back() : Extent(1);
+  for (uint32_t i = 0; i < spec.out.size() && !spec.reduce; ++i) cut.push_back(inputs + i);
+  const Extent units = extentOf(op.getResults().front()), unit = spec.reduce ? spec.shape.back() : Extent(1);
   const bool large = !cut.empty() && isLarge(units, unit, Type::f32);
   return emitAloneOrShared(call, [&](bool alone) {
     spec.where = where(call, {}, alone);
     spec.in_parts = large && spec.where.bind.empty();
     for (uint32_t i : cut) spec.in_parts &= call.args[i].type == Type::f32 && !(spec.where.inside >> i & 1);
     Choice choice{.kernel = elementwiseKernel(spec),
-                  .groups = {{units, shape.reduces ? 1 : kItems}},
+                  .groups = {{units, spec.reduce ? 1 : kItems}},
                   .where = spec.where};
     if (spec.in_parts) choice.parts = {{cut, units, 4 * uint64_t(unit.factor), 0}};
     return choice;

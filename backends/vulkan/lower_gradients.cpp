@@ -6,7 +6,6 @@ using namespace mlir;
 
 namespace linnet::vulkan {
 using namespace ir;
-using backend::lastDim;
 namespace {
 
 bool samePlace(const fb::RefT &x, const fb::RefT &y) {
@@ -14,23 +13,6 @@ bool samePlace(const fb::RefT &x, const fb::RefT &y) {
 }
 
 } // namespace
-
-Result<void> Lowering::readFloats(Call &call, ValueRange values) {
-  LINNET_TRY(backend::onlyF32(call.op, values, target));
-  for (mlir::Value value : values) LINNET_TRY(read(call, value));
-  return {};
-}
-
-Result<void> Lowering::writeFloats(Call &call, ValueRange values) {
-  LINNET_TRY(backend::onlyF32(call.op, values, target));
-  for (mlir::Value value : values) LINNET_TRY(write(call, value));
-  return {};
-}
-
-Result<void> Lowering::requireInPlace(Operation *op) {
-  if (op->hasAttr("linnet.in_place")) return {};
-  return errorAt(op, "target vulkan adds in place only; run linnet-alias first");
-}
 
 Result<void> Lowering::emitUnits(const Call &call, const std::vector<uint32_t> &cut, const Extent &units,
                                  const Extent &unit, uint32_t per,
@@ -48,122 +30,64 @@ Result<void> Lowering::emitUnits(const Call &call, const std::vector<uint32_t> &
 }
 
 Result<void> Lowering::lowerCrossEntropy(CrossEntropyOp op) {
-  Call call{op};
-  LINNET_TRY(readFloats(call, op.getLogits()));
-  LINNET_TRY(read(call, op.getLabels()));
-  LINNET_TRY(writeFloats(call, op.getResult()));
-  const Extent columns = dimOf(op.getLogits(), lastDim(op.getLogits()));
-  return emitUnits(call, {0}, extentOf(op.getResult()), columns, 1,
-                   [&](const Operands &where, bool in_parts) {
-                     return crossEntropyKernel({columns, in_parts, where});
-                   });
+  using Operand = CrossEntropySpec::Operand;
+  LINNET_ASSIGN(const auto made, specOf(op));
+  const RowSpec &logits = made.spec.logits;
+  return emitUnits(op, made, crossEntropyKernel, {Operand::logits}, logits.rows, logits.columns, 1);
 }
 
 Result<void> Lowering::lowerCrossEntropyGrad(CrossEntropyGradOp op) {
-  Call call{op};
-  LINNET_TRY(readFloats(call, op.getLogits()));
-  LINNET_TRY(read(call, op.getLabels()));
-  LINNET_TRY(readFloats(call, op.getGradient()));
-  LINNET_TRY(writeFloats(call, op.getResult()));
-  const Extent columns = dimOf(op.getLogits(), lastDim(op.getLogits()));
-  return emitUnits(call, {0, 3}, extentOf(op.getGradient()), columns, 1,
-                   [&](const Operands &where, bool in_parts) {
-                     return crossEntropyGradKernel({columns, in_parts, where});
-                   });
-}
-
-/// A matmul with the transpose of lhs, all leading positions being its K.
-Result<void> Lowering::lowerContract(ContractOp op) {
-  LINNET_TRY(requireInPlace(op));
-  MatmulSpec spec;
-  LINNET_ASSIGN(spec.a, commonType(op, ValueRange{op.getLhs(), op.getRhs()}));
-  spec.w = spec.a;
-  spec.transpose_a = true, spec.residual = true;
-  spec.groups = 1, spec.m = dimOf(op.getResult(), 0), spec.n = dimOf(op.getResult(), 1);
-  spec.k = extentOf(op.getLhs(), 0, lastDim(op.getLhs()));
-  Call call{op};
-  LINNET_TRY(read(call, op.getLhs()));
-  LINNET_TRY(read(call, op.getRhs()));
-  LINNET_TRY(writeFloats(call, op.getResult()));
-  LINNET_TRY(read(call, op.getResult()));
-  return emitPlainMatmul(call, spec);
+  using Operand = CrossEntropyGradSpec::Operand;
+  LINNET_ASSIGN(const auto made, specOf(op));
+  const RowSpec &logits = made.spec.logits;
+  return emitUnits(op, made, crossEntropyGradKernel, {Operand::logits, Operand::out}, logits.rows,
+                   logits.columns, 1);
 }
 
 Result<void> Lowering::lowerDropout(DropoutOp op) {
-  Call call{op};
-  LINNET_TRY(readFloats(call, op.getOperand()));
-  LINNET_TRY(read(call, op.getKey()));
-  LINNET_TRY(writeFloats(call, op.getResult()));
-  return emitUnits(call, {0, 2}, extentOf(op.getResult()), 1, kItems,
-                   [&](const Operands &where, bool in_parts) {
-                     return dropoutKernel({backend::specOf(op), in_parts, where});
-                   });
-}
-
-Result<void> Lowering::lowerSumRows(SumRowsOp op) {
-  SumRowsSpec spec{extentOf(op.getOperand(), 0, lastDim(op.getOperand())), dimOf(op.getResult(), 0)};
-  Call call{op};
-  LINNET_TRY(readFloats(call, ValueRange{op.getAccumulator(), op.getOperand()}));
-  LINNET_TRY(writeFloats(call, op.getResult()));
-  spec.where = where(call);
-  return emit(call, sumRowsKernel(spec), spec.columns, SumRowsSpec::kColumns);
+  using Operand = DropoutSpec::Operand;
+  LINNET_ASSIGN(const auto made, specOf(op));
+  return emitUnits(op, made, dropoutKernel, {Operand::x, Operand::out}, made.spec.elements, 1, kItems);
 }
 
 Result<void> Lowering::lowerScatterAdd(ScatterAddOp op) {
-  LINNET_TRY(requireInPlace(op));
-  const auto table = tensorOf(op.getTable());
-  if (table.isDynamicDim(0))
-    return errorAt(op, "target vulkan needs a table of static size, found {}", describe(table));
-  const Extent columns = dimOf(op.getTable(), 1);
-  Call call{op};
-  LINNET_TRY(read(call, op.getIds()));
-  LINNET_TRY(readFloats(call, op.getRows()));
-  LINNET_TRY(writeFloats(call, op.getResult()));
-  return emitUnits(call, {2}, table.getDimSize(0), columns, 1, [&](const Operands &where, bool in_parts) {
-    return scatterAddKernel({table.getDimSize(0), extentOf(op.getIds()), columns, in_parts, where});
-  });
-}
-
-Result<void> Lowering::lowerLayerNormGrad(LayerNormGradOp op) {
-  RowSpec spec;
-  spec.rows = extentOf(op.getOperand(), 0, lastDim(op.getOperand()));
-  spec.columns = dimOf(op.getOperand(), lastDim(op.getOperand()));
-  spec.epsilon = op.getEpsilon().convertToFloat();
-  Call call{op};
-  LINNET_TRY(readFloats(call, ValueRange{op.getOperand(), op.getGain(), op.getGradient()}));
-  LINNET_TRY(writeFloats(call, op.getResult()));
-  spec.where = where(call);
-  return emit(call, layerNormGradKernel(spec), spec.rows, 1);
+  LINNET_ASSIGN(const auto made, specOf(op));
+  return emitUnits(op, made, scatterAddKernel, {ScatterAddSpec::Operand::table}, made.spec.table_rows,
+                   made.spec.columns, 1);
 }
 
 /// Two kernels, and between them a few numbers of each query in working memory.
 Result<void> Lowering::lowerAttentionGrad(AttentionGradOp op) {
-  const auto q = tensorOf(op.getQ());
-  LINNET_TRY(checkHead(op, q));
-  AttentionGradSpec spec;
-  spec.batch = dimOf(op.getQ(), 0), spec.queries = dimOf(op.getQ(), 1), spec.heads = dimOf(op.getQ(), 2);
-  spec.capacity = dimOf(op.getK(), 2), spec.head_size = q.getDimSize(3);
-  spec.scale = op.getScale().convertToFloat();
-  spec.causal = op.getCausal(), spec.length = bool(op.getLength());
+  using Operand = AttentionGradSpec::Operand;
+  LINNET_ASSIGN(const auto made, specOf(op));
+  const AttentionGradSpec &spec = made.spec;
+  LINNET_TRY(checkHead(op, spec.head_size));
+  const RankedTensorType q = tensorOf(op.getQ());
   const auto bytes = maxBytes(q, entry);
   if (!bytes) return errorAt(op, "the size of {} is unknown: linnet.bounds lacks a dimension", describe(q));
-  const fb::RefT statistics =
-      workingMemory(uint64_t(*bytes / spec.head_size * AttentionGradSpec::kStatistics));
   Call call{op};
-  LINNET_TRY(readFloats(call, ValueRange{op.getQ(), op.getK(), op.getV(), op.getGradient()}));
-  call.args.push_back({statistics, Type::f32, true, true});
-  LINNET_TRY(writeFloats(call, op.getResults()));
-  if (spec.length) LINNET_TRY(read(call, op.getLength()));
-  std::vector<uint32_t> of_queries = {0, 1, 2, 3, 4, 5}, of_keys = {0, 1, 2, 3, 4, 6, 7};
-  if (spec.length) of_queries.push_back(8), of_keys.push_back(8);
+  LINNET_TRY(bind(call, made.operands));
+  const uint32_t statistics = addWorking(call, *bytes / 4 / spec.head_size * kQueryStatistics);
+  call.args[statistics].type = Type::f32;
+  auto args = [&](std::initializer_list<Operand> results) {
+    std::vector<uint32_t> numbers;
+    for (Operand operand : {Operand::q, Operand::k, Operand::v, Operand::gradient})
+      numbers.push_back(positionOf(spec, operand));
+    numbers.push_back(statistics);
+    for (Operand operand : results) numbers.push_back(positionOf(spec, operand));
+    if (spec.length) numbers.push_back(positionOf(spec, Operand::length));
+    return numbers;
+  };
+  const std::vector<uint32_t> of_queries = args({Operand::dq}), of_keys = args({Operand::dk, Operand::dv});
+  constexpr uint32_t kReadInFours = 4; // q, k, v, gradient
   auto choiceOf = [&](bool alone, bool texels) {
-    auto side = [&](Kernel (*make)(const AttentionGradSpec &), const std::vector<uint32_t> &args,
-                    const Extent &each) {
-      spec.where = where(call, args, alone);
-      if (texels) spec.where.texels = {4, 4, 4, 4};
-      return Choice{.kernel = make(spec),
+    auto side = [&](Kernel (*make)(const AttentionGradSpec &, const Operands &),
+                    const std::vector<uint32_t> &args, const Extent &each) {
+      Operands where = Lowering::where(call, args, alone);
+      if (texels) where.texels.assign(kReadInFours, 4);
+      return Choice{.kernel = make(spec, where),
                     .groups = {{spec.batch * spec.heads * each, 1}},
-                    .where = spec.where,
+                    .where = where,
                     .args = args};
     };
     Choice choice = side(attentionQueryGradKernel, of_queries, spec.queries);
@@ -171,51 +95,33 @@ Result<void> Lowering::lowerAttentionGrad(AttentionGradOp op) {
     return choice;
   };
   // Rows in fours, for drivers that run on a CPU.
-  const bool fours = spec.head_size % 4 == 0 && !(where(call, of_queries, true).inside & 15);
+  const uint32_t inside = where(call, of_queries, true).inside & ((1u << kReadInFours) - 1);
   std::vector<Choice> choices;
-  if (fours) choices.push_back(choiceOf(true, true));
+  if (spec.head_size % 4 == 0 && !inside) choices.push_back(choiceOf(true, true));
   choices.push_back(choiceOf(true, false)); // more operands than some devices bind
   choices.push_back(choiceOf(false, false));
   return emit(call, std::move(choices));
 }
 
-Result<void> Lowering::lowerPoolGrad(PoolGradOp op) {
-  PoolSpec spec;
-  spec.mode = Pooling(uint32_t(op.getMode()));
-  spec.batch = dimOf(op.getResult(), 0), spec.positions = dimOf(op.getResult(), 1);
-  spec.columns = dimOf(op.getResult(), 2);
-  Call call{op};
-  LINNET_TRY(readFloats(call, op.getGradient()));
-  LINNET_TRY(read(call, op.getLength()));
-  LINNET_TRY(writeFloats(call, op.getResult()));
-  spec.where = where(call);
-  return emit(call, poolGradKernel(spec), extentOf(op.getResult()));
-}
-
-/// What training programs have: each result in its operand's place. Else the results are operands of their
-/// own.
+/// Training programs have each result in its operand's memory. Otherwise, the results are operands of their own.
 Result<void> Lowering::lowerAdamW(AdamWOp op) {
-  VulkanAdamWSpec spec{backend::specOf(op)};
-  const mlir::Value large[] = {op.getParam(), op.getGradient(), op.getM(), op.getV()};
-  Call old{op}, made{op};
-  LINNET_TRY(readFloats(old, large));
-  LINNET_TRY(writeFloats(made, op.getResults()));
-  for (size_t i = 0; i < 4; ++i) spec.in_place &= samePlace(old.args[i].ref, made.args[i].ref);
-  Call call = spec.in_place ? made : old;
-  LINNET_TRY(readFloats(call, ValueRange{op.getScale(), op.getLr(), op.getMScale(), op.getVScale()}));
-  std::vector<uint32_t> cut = {0, 1, 2, 3};
-  auto cutNext = [&] { cut.push_back(uint32_t(call.args.size())); };
-  if (spec.pull != 0) {
-    cutNext();
-    LINNET_TRY(readFloats(call, op.getStart()));
+  using Operand = AdamWSpec::Operand;
+  LINNET_ASSIGN(const auto made, specOf(op));
+  Call call{op};
+  LINNET_TRY(bind(call, made.operands));
+  const uint32_t results = positionOf(made.spec, Operand::new_param);
+  constexpr uint32_t kResults = 4; // param, gradient, m, v
+  bool in_place = true;
+  for (uint32_t i = 0; i < kResults; ++i) in_place &= samePlace(call.args[i].ref, call.args[results + i].ref);
+  if (in_place) {
+    for (uint32_t i = 0; i < kResults; ++i) call.args[i].written = true;
+    call.args.resize(results);
   }
-  for (size_t i = 0; i < 4 && !spec.in_place; ++i) {
-    cutNext();
-    call.args.push_back(made.args[i]);
-  }
-  return emitUnits(call, cut, extentOf(op.getParam()), 1, kItems, [&](const Operands &where, bool in_parts) {
-    spec.in_parts = in_parts, spec.where = where;
-    return adamwKernel(spec);
+  std::vector<uint32_t> cut; // all but numbers
+  for (uint32_t i = 0; i < call.args.size(); ++i)
+    if (i < uint32_t(Operand::lr) || i > uint32_t(Operand::v_scale)) cut.push_back(i);
+  return emitUnits(call, cut, made.spec.elements, 1, kItems, [&](const Operands &where, bool in_parts) {
+    return adamwKernel(made.spec, where, in_parts, in_place);
   });
 }
 

@@ -22,6 +22,8 @@ uint32_t numberOf(std::vector<Arg> &args, const Arg &arg) {
   return uint32_t(args.size() - 1);
 }
 
+uint32_t number(OperandNumber operand) { return operand.value; }
+
 /// `step` done behind what `chain` does; at most one of the two is for some sizes only.
 Choice behind(const Choice *chain, Choice step) {
   if (!chain) return step;
@@ -115,12 +117,13 @@ Result<std::vector<Choice>> Lowering::readAndMultiply(Group &group, const std::v
     if (auto norm = llvm::dyn_cast<LayerNormOp>(ops[i])) {
       spec.norm = PackedMatmulSpec::Norm{.epsilon = norm.getEpsilon().convertToFloat()};
       LINNET_ASSIGN(spec.norm->type, commonType(norm, ValueRange{norm.getGain(), norm.getBias()}));
-      args[0] = at[0], more = {at[1], at[2]};
+      args[0] = at[number(NormSpec::Operand::x)];
+      more = {at[number(NormSpec::Operand::gain)], at[number(NormSpec::Operand::bias)]};
     } else if (auto pool = llvm::dyn_cast<PoolOp>(ops[i])) {
       const bool of_residual = matmul.getResidual() == pool.getResult();
       (of_residual ? spec.last_residual : spec.last) = true;
-      args[of_residual ? residual : 0] = at[0];
-      spec.positions = dimOf(pool.getOperand(), 1), length = at[1];
+      args[of_residual ? residual : 0] = at[number(PoolSpec::Operand::x)];
+      spec.positions = dimOf(pool.getOperand(), 1), length = at[number(PoolSpec::Operand::length)];
     } else {
       return std::vector<Choice>();
     }
@@ -134,7 +137,7 @@ Result<std::vector<Choice>> Lowering::readAndMultiply(Group &group, const std::v
 
 /// The operands token, parts and counters. A counter a row is more than one a tile of rows.
 void Lowering::addArgmax(Group &group, const PackedMatmulSpec &spec, std::vector<uint32_t> &args) {
-  const uint32_t token = group.places.back()[1];
+  const uint32_t token = group.places.back()[number(RowSpec::Operand::out)];
   const auto rows = int64_t(group.call.args[token].ref.size / 4); // at the bounds
   args.push_back(token);
   args.push_back(addWorking(group.call, rows * spec.w.count() * PackedMatmulSpec::kMostPartsOfPanel * 2));
@@ -147,17 +150,17 @@ Result<std::vector<Choice>> Lowering::appendAndAttend(Group &group, const std::v
   auto op = llvm::cast<AttentionOp>(ops.back());
   if (!k || !v || ops.size() != 3) return std::vector<Choice>();
   Call call{op};
-  LINNET_ASSIGN(AttentionSpec spec, attentionOf(op, call));
+  LINNET_ASSIGN(VulkanAttentionSpec spec, attentionOf(op, call));
   const size_t own = call.args.size();
   for (CacheAppendOp append : {k, v}) {
-    LINNET_ASSIGN(const Extent stride, readRows(call, append.getEntries(), extentOf(append.getEntries(), 2)));
-    LINNET_ASSIGN(const Type type, typeOf(append, append.getEntries()));
-    if (stride != spec.q_stride || type != spec.type) return std::vector<Choice>();
+    LINNET_ASSIGN(const auto made, specOf(append));
+    if (made.spec.stride != spec.q_stride || made.spec.type != spec.type) return std::vector<Choice>();
   }
   spec.append = true;
   std::vector<uint32_t> args = group.places[2];
   args.resize(own); // without working memory
-  args.insert(args.end(), {group.places[0][0], group.places[1][0], group.places[0][2], group.places[1][2]});
+  for (auto operand : {CacheAppendSpec::Operand::entries, CacheAppendSpec::Operand::cache})
+    for (size_t append : {0, 1}) args.push_back(group.places[append][number(operand)]);
   std::vector<Choice> choices = attentionChoices(group.call, spec, args);
   addInParts(group.call, op, spec, args, choices);
   for (Choice &choice : choices) choice.amount = spec.queries, choice.least = choice.most = 1;
@@ -172,31 +175,31 @@ Result<std::vector<Choice>> Lowering::embedBoth(Group &group, const std::vector<
   Call of_tokens{tokens}, of_places{places};
   LINNET_ASSIGN(auto token_lookup, embedOf(tokens, of_tokens));
   LINNET_ASSIGN(auto place_lookup, embedOf(places, of_places));
-  EmbedSpec spec = token_lookup.first;
+  VulkanEmbedSpec spec = token_lookup.first;
   const EmbedSpec &place = place_lookup.first;
   LINNET_ASSIGN(spec.out, typeOf(ops.back(), ops.back()->getResult(0)));
   auto exact = [](const EmbedSpec &lookup) { return lookup.out == Type::f32 || lookup.out == lookup.table; };
   if (place.panel || spec.out != Type::f32 || !exact(token_lookup.first) || !exact(place))
     return std::vector<Choice>();
-  spec.places = EmbedSpec::Places{place.rows,
-                                  place.table,
-                                  place.scaled,
-                                  place.group,
-                                  place.groups,
-                                  bool(positions.getPast()),
-                                  int64_t(positions.getLimit()),
-                                  dimOf(positions.getResult(), 1)};
+  spec.places = VulkanEmbedSpec::Places{place.rows,
+                                        place.table,
+                                        place.scaled,
+                                        place.group,
+                                        place.groups,
+                                        bool(positions.getPast()),
+                                        int64_t(positions.getLimit()),
+                                        dimOf(positions.getResult(), 1)};
   std::vector<uint32_t> args = group.places[0];
-  args[1] = group.places[3].back(); // the sum
-  if (positions.getPast()) args.push_back(group.places[1][1]);
-  args.insert(args.end(), group.places[2].begin() + 2, group.places[2].end());
+  args[number(EmbedSpec::Operand::out)] = group.places[3].back(); // the sum
+  if (positions.getPast()) args.push_back(group.places[1][number(PositionsSpec::Operand::past)]);
+  args.insert(args.end(), group.places[2].begin() + number(EmbedSpec::Operand::table), group.places[2].end());
   Call whole = group.call;
-  whole.in_parts = args[2];
+  whole.in_parts = args[number(EmbedSpec::Operand::table)];
   std::vector<Choice> choices;
   for (bool alone : {true, false}) {
     spec.where = where(whole, args, alone);
     choices.push_back({.kernel = embedKernel(spec),
-                       .groups = {{spec.ids * spec.columns, kItems}},
+                       .groups = {{spec.elements(), kItems}},
                        .parts = {token_lookup.second},
                        .where = spec.where,
                        .args = args});

@@ -77,7 +77,9 @@ const std::vector<RankedMatmul> kSelfReadingVariants = {
 };
 
 Result<void> Lowering::lowerMatmul(MatmulOp op) {
-  return panelOf(tensorOf(op.getRhs())) ? lowerPackedMatmul(op) : lowerPlainMatmul(op);
+  if (panelOf(tensorOf(op.getRhs()))) return lowerPackedMatmul(op);
+  LINNET_ASSIGN(const auto made, specOf(op));
+  return emitPlainMatmul(op, made);
 }
 
 /// (M, K) times a weight in panels, whatever M is: the leading dimensions of lhs are rows as well.
@@ -114,7 +116,7 @@ Result<PackedMatmulSpec> Lowering::packedMatmulOf(MatmulOp op, Call &call) {
   if (spec.group % 4)
     return errorAt(op, "target vulkan needs groups of a multiple of 4, found {}", spec.group);
   spec.scaled = bool(op.getScale()), spec.bias = bool(op.getBias()), spec.residual = bool(op.getResidual());
-  spec.activation = backend::activationOf(op);
+  spec.activation = activationOf(op);
   llvm::SmallVector<mlir::Value> floats = {op.getLhs(), op.getResult()};
   if (spec.residual) floats.push_back(op.getResidual());
   LINNET_ASSIGN(const Type type, commonType(op, floats));
@@ -215,50 +217,10 @@ std::vector<Choice> Lowering::lanesChoices(Call &call, PackedMatmulSpec spec, st
   return choices;
 }
 
-/// Both operands row-major: activations, or weights that no layout was chosen for.
-Result<void> Lowering::lowerPlainMatmul(MatmulOp op) {
-  const mlir::Value lhs = op.getLhs(), rhs = op.getRhs();
-  const int64_t lhs_rank = tensorOf(lhs).getRank(), rhs_rank = tensorOf(rhs).getRank();
-  MatmulSpec spec;
-  llvm::SmallVector<mlir::Value> floats = {op.getResult()};
-  spec.bias = bool(op.getBias()), spec.residual = bool(op.getResidual()), spec.scaled = bool(op.getScale());
-  if (spec.bias) floats.push_back(op.getBias());
-  if (spec.residual) floats.push_back(op.getResidual());
-  LINNET_ASSIGN(spec.type, commonType(op, floats));
-  LINNET_ASSIGN(spec.a, typeOf(op, lhs));
-  LINNET_ASSIGN(spec.w, typeOf(op, rhs));
-  spec.transpose_a = op.getTransposeLhs() && lhs_rank > 1, spec.transpose_w = op.getTransposeRhs();
-  spec.shared_w = rhs_rank == 2;
-  spec.activation = backend::activationOf(op);
-  spec.k = dimOf(rhs, rhs_rank - (spec.transpose_w ? 1 : 2));
-  spec.n = dimOf(rhs, rhs_rank - (spec.transpose_w ? 2 : 1));
-  if (spec.shared_w && !spec.transpose_a) {
-    spec.groups = 1;
-    spec.m = extentOf(lhs, 0, lhs_rank - 1); // leading dimensions are rows, too
-  } else {
-    spec.groups = extentOf(lhs, 0, lhs_rank - 2);
-    spec.m = dimOf(lhs, lhs_rank - (spec.transpose_a ? 1 : 2));
-  }
-  Call call{op};
-  LINNET_TRY(read(call, lhs));
-  LINNET_TRY(read(call, rhs));
-  LINNET_TRY(write(call, op.getResult()));
-  if (spec.bias) LINNET_TRY(read(call, op.getBias()));
-  if (spec.residual) LINNET_TRY(read(call, op.getResidual()));
-  if (spec.scaled) {
-    spec.group = int64_t(op.getGroup());
-    spec.scale_groups = tensorOf(op.getScale()).getDimSize(spec.transpose_w ? 1 : 0);
-    LINNET_TRY(read(call, op.getScale()));
-    if (call.args.back().type != Type::f32)
-      return errorAt(op, "target vulkan supports scales in f32, found {}", nameOf(call.args.back().type));
-  }
-  return emitPlainMatmul(call, spec);
-}
-
 namespace {
 
 struct TiledMatmul {
-  Kernel (*kernel)(const MatmulSpec &);
+  Kernel (*kernel)(const VulkanMatmulSpec &);
   MatmulTile tile;
   bool texels = false;
 };
@@ -266,21 +228,28 @@ const TiledMatmul kTiledMatmuls[] = {{cpuMatmulKernel, kCpuMatmulTile, true},
                                      {tiledMatmulKernel, kTiledMatmulTile}};
 
 /// `alone`: operands with a binding each.
-Choice tiledMatmul(const TiledMatmul &how, MatmulSpec spec, const Operands &alone) {
+Choice tiledMatmul(const TiledMatmul &how, VulkanMatmulSpec spec, const Operands &alone) {
+  using Operand = MatmulSpec::Operand;
   if (how.texels) spec.where = cpuMatmulOperands(spec, alone);
   // Where it is known how many columns there are: as many workgroups as they fill.
   const uint32_t wide = how.tile.columns;
-  const Axis across = spec.n.isStatic() && spec.cut != MatmulSpec::columns
+  const Axis across = spec.n.isStatic() && spec.cut != VulkanMatmulSpec::columns
                           ? Axis{spec.groups * Extent((spec.n.factor + wide - 1) / wide), 1}
                           : Axis{spec.groups * spec.n, wide};
   Choice choice{.kernel = how.kernel(spec), .where = spec.where};
   const Axis down{spec.m, how.tile.rows};
   const auto axis = uint8_t(how.tile.axis);
   choice.groups = {axis ? across : down, axis ? down : across};
-  if (spec.cut == MatmulSpec::columns)
-    choice.parts = {{{1}, spec.n, uint64_t(spec.k.factor * sizeOf(spec.w)), uint8_t(1 - axis)}};
-  if (spec.cut == MatmulSpec::rows)
-    choice.parts = {{{2, 3}, spec.m, uint64_t(spec.n.factor * sizeOf(spec.type)), axis}};
+  if (spec.cut == VulkanMatmulSpec::columns)
+    choice.parts = {{{positionOf(spec, Operand::w)},
+                     spec.n,
+                     uint64_t(spec.k.factor * sizeOf(spec.w)),
+                     uint8_t(1 - axis)}};
+  if (spec.cut == VulkanMatmulSpec::rows)
+    choice.parts = {{{positionOf(spec, Operand::out), positionOf(spec, Operand::residual)},
+                     spec.m,
+                     uint64_t(spec.n.factor * sizeOf(spec.type)),
+                     axis}};
   return choice;
 }
 
@@ -292,56 +261,65 @@ bool Lowering::isLarge(const Extent &rows, const Extent &columns, Type type) con
 }
 
 /// How a matmul of a matrix that some devices do not bind at once is cut up: a part begins at a whole word.
-MatmulSpec::Cut Lowering::cutOf(const Call &call, const MatmulSpec &spec) const {
+VulkanMatmulSpec::Cut Lowering::cutOf(const Call &call, const MatmulSpec &spec) const {
+  using Operand = MatmulSpec::Operand;
   const uint32_t inside = where(call, {}, true).inside;
-  if (!spec.shared_w || spec.groups != Extent(1)) return MatmulSpec::whole;
-  if (spec.transpose_w && !spec.transpose_a && isLarge(spec.n, spec.k, spec.w) && !(inside & 2) &&
+  auto beginsInside = [&](Operand operand) { return inside >> positionOf(spec, operand) & 1; };
+  if (!spec.shared_w || spec.groups != Extent(1)) return VulkanMatmulSpec::whole;
+  if (spec.transpose_w && !spec.transpose_a && isLarge(spec.n, spec.k, spec.w) && !beginsInside(Operand::w) &&
       spec.k.factor * sizeOf(spec.w) % 4 == 0)
-    return MatmulSpec::columns;
+    return VulkanMatmulSpec::columns;
   if (spec.transpose_a && spec.residual && !spec.bias && isLarge(spec.m, spec.n, spec.type) &&
-      !(inside & 12) && spec.n.factor * sizeOf(spec.type) % 4 == 0)
-    return MatmulSpec::rows;
+      !beginsInside(Operand::out) && !beginsInside(Operand::residual) &&
+      spec.n.factor * sizeOf(spec.type) % 4 == 0)
+    return VulkanMatmulSpec::rows;
   if (!spec.transpose_w && !spec.transpose_a && !spec.bias && spec.activation == Activation::none &&
-      isLarge(spec.k, spec.n, spec.w) && !(inside & 2))
-    return MatmulSpec::depth;
-  return MatmulSpec::whole;
+      isLarge(spec.k, spec.n, spec.w) && !beginsInside(Operand::w))
+    return VulkanMatmulSpec::depth;
+  return VulkanMatmulSpec::whole;
 }
 
-Result<void> Lowering::emitPlainMatmul(Call &call, MatmulSpec spec) {
+Result<void> Lowering::emitPlainMatmul(Operation *op, const Described<MatmulSpec> &made) {
+  Call call{op};
+  LINNET_TRY(bind(call, made.operands));
+  VulkanMatmulSpec spec{made.spec};
   const Operands alone = where(call, {}, true);
   spec.where = where(call);
-  if (spec.scaled || !isFloat(spec.w)) return emit(call, matmulKernel(spec), spec.groups * spec.m * spec.n);
-  const MatmulSpec::Cut cut = cutOf(call, spec);
-  if (cut == MatmulSpec::columns || cut == MatmulSpec::rows) {
+  if (spec.scaled || !isFloat(spec.w)) return emit(call, matmulKernel(spec), spec.elements());
+  const VulkanMatmulSpec::Cut cut = cutOf(call, spec);
+  if (cut == VulkanMatmulSpec::columns || cut == VulkanMatmulSpec::rows) {
     spec.cut = cut;
     spec.where = alone;
   }
   std::vector<Choice> choices;
   for (const TiledMatmul &how : kTiledMatmuls) choices.push_back(tiledMatmul(how, spec, alone));
-  if (cut == MatmulSpec::depth)
+  if (cut == VulkanMatmulSpec::depth)
     for (Choice &choice : inDepth(call, spec)) choices.push_back(std::move(choice));
   return emit(call, std::move(choices));
 }
 
 /// The products with some rows of w after the other, each added to what is there: for devices that do not
 /// bind w at once.
-std::vector<Choice> Lowering::inDepth(Call &call, MatmulSpec spec) {
+std::vector<Choice> Lowering::inDepth(Call &call, VulkanMatmulSpec spec) {
+  using Operand = MatmulSpec::Operand;
   constexpr int64_t kMultiple = 128, kMostPieces = 8; // so many rows begin at a multiple of 256 bytes
   const int64_t row_bytes = spec.n.factor * sizeOf(spec.w), depth = spec.k.factor;
   const int64_t most = int64_t(options.binding) / row_bytes / kMultiple * kMultiple;
   if (most == 0 || depth > most * kMostPieces) return {};
-  const bool residual = spec.residual;
-  spec.cut = MatmulSpec::depth, spec.depth_all = depth;
+  const uint32_t a = positionOf(spec, Operand::a), w = positionOf(spec, Operand::w);
+  const uint32_t out = positionOf(spec, Operand::out), residual = positionOf(spec, Operand::residual);
+  const bool adds = spec.residual;
+  spec.cut = VulkanMatmulSpec::depth, spec.depth_all = depth;
   std::vector<Choice> choices(std::size(kTiledMatmuls));
   for (int64_t first = 0; first < depth; first += most) {
     const int64_t rows = std::min(most, depth - first);
-    Arg piece = call.args[1];
+    Arg piece = call.args[w];
     piece.ref.offset += uint64_t(first * row_bytes), piece.ref.size = uint64_t(rows * row_bytes);
-    std::vector<uint32_t> args = {0, uint32_t(call.args.size()), 2};
+    std::vector<uint32_t> args = {a, uint32_t(call.args.size()), out};
     call.args.push_back(piece);
     spec.depth_first = first, spec.k = rows;
-    spec.residual = first || residual;
-    if (spec.residual) args.push_back(first ? 2 : 3);
+    spec.residual = first || adds;
+    if (spec.residual) args.push_back(first ? out : residual);
     spec.where = where(call, args, true);
     for (size_t i = 0; i < choices.size(); ++i) {
       Choice step = tiledMatmul(kTiledMatmuls[i], spec, spec.where);

@@ -8,12 +8,6 @@
 
 namespace linnet::vulkan {
 
-using backend::commonType;
-using backend::errorAt;
-using backend::Operand;
-using backend::tensorOf;
-using backend::typeOf;
-
 /// One operand of a kernel.
 struct Arg {
   fb::RefT ref; ///< begins anywhere
@@ -97,7 +91,7 @@ private:
   Result<std::vector<Choice>> readAndMultiply(Group &group, const std::vector<mlir::Operation *> &ops);
   void addArgmax(Group &group, const PackedMatmulSpec &spec, std::vector<uint32_t> &args);
   Result<std::vector<Choice>> appendAndAttend(Group &group, const std::vector<mlir::Operation *> &ops);
-  void addInParts(Call &call, ir::AttentionOp op, AttentionSpec spec, std::vector<uint32_t> args,
+  void addInParts(Call &call, ir::AttentionOp op, VulkanAttentionSpec spec, std::vector<uint32_t> args,
                   std::vector<Choice> &choices);
   Result<std::vector<Choice>> embedBoth(Group &group, const std::vector<mlir::Operation *> &ops);
 
@@ -130,51 +124,66 @@ private:
                                           const std::vector<uint32_t> &args,
                                           const std::vector<RankedMatmul> &variants);
   std::vector<Choice> lanesChoices(Call &call, PackedMatmulSpec spec, std::vector<uint32_t> args);
-  Result<void> lowerPlainMatmul(ir::MatmulOp op);
-  Result<void> emitPlainMatmul(Call &call, MatmulSpec spec);
+  Result<void> emitPlainMatmul(mlir::Operation *op, const Described<MatmulSpec> &made);
   bool isLarge(const Extent &rows, const Extent &columns, Type type) const;
-  MatmulSpec::Cut cutOf(const Call &call, const MatmulSpec &spec) const;
-  std::vector<Choice> inDepth(Call &call, MatmulSpec spec);
+  VulkanMatmulSpec::Cut cutOf(const Call &call, const MatmulSpec &spec) const;
+  std::vector<Choice> inDepth(Call &call, VulkanMatmulSpec spec);
   Result<void> lowerFused(ir::FusedOp op);
-  /// The sizes of heads that kernels of attention hold.
-  static Result<void> checkHead(mlir::Operation *op, mlir::RankedTensorType q);
+  /// An error unless kernels of attention hold heads of this size.
+  static Result<void> checkHead(mlir::Operation *op, int64_t size);
   Result<void> lowerAttention(ir::AttentionOp op);
-  Result<AttentionSpec> attentionOf(ir::AttentionOp op, Call &call);
-  std::vector<Choice> attentionChoices(const Call &call, AttentionSpec spec,
+  /// The specification; its operands become the call's.
+  Result<VulkanAttentionSpec> attentionOf(ir::AttentionOp op, Call &call);
+  std::vector<Choice> attentionChoices(const Call &call, VulkanAttentionSpec spec,
                                        const std::vector<uint32_t> &args);
-  Result<void> lowerMask(ir::MaskOp op);
-  Result<void> lowerCacheAppend(ir::CacheAppendOp op);
   Result<void> lowerEmbed(ir::EmbedOp op);
-  Result<std::pair<EmbedSpec, Parts>> embedOf(ir::EmbedOp op, Call &call);
-  Result<void> lowerPositions(ir::PositionsOp op);
-  Result<void> lowerLayerNorm(ir::LayerNormOp op);
-  Result<void> lowerRows(mlir::Operation *op, Kernel (*make)(const RowSpec &));
+  /// The specification and how the table is cut; its operands become the call's.
+  Result<std::pair<VulkanEmbedSpec, Parts>> embedOf(ir::EmbedOp op, Call &call);
   Result<void> lowerSample(ir::SampleOp op);
-  Result<void> lowerReduce(ir::ReduceOp op);
-  Result<void> lowerPool(ir::PoolOp op);
-  Result<void> lowerTranspose(ir::TransposeOp op);
-  Result<void> lowerSlice(ir::SliceOp op);
   Result<void> lowerConcat(ir::ConcatOp op);
+  bool readsRowsOf(ir::PanelAttr panel, Type type) const override;
+
+  /// Appends a specification's operands to the call's.
+  Result<void> bind(Call &call, const std::vector<KernelOperand> &operands);
+  /// A command of one kernel. `items`: the function of the specification that counts its items.
+  template <class Spec, class Items>
+  Result<void> emitKernel(mlir::Operation *op, const Described<Spec> &made,
+                          Kernel (*make)(const Spec &, const Operands &), Items items,
+                          uint32_t per = kItems) {
+    Call call{op};
+    LINNET_TRY(bind(call, made.operands));
+    return emit(call, make(made.spec, where(call)), std::invoke(items, made.spec), per);
+  }
+  template <class Op, class Spec, class Items>
+  Result<void> lowerBy(Op op, Kernel (*make)(const Spec &, const Operands &), Items items,
+                       uint32_t per = kItems) {
+    LINNET_ASSIGN(const Described<Spec> made, specOf(op));
+    return emitKernel(op, made, make, items, per);
+  }
 
   // training: lower_gradients.cpp
-  /// Operands that have to be f32 in consecutive memory.
-  Result<void> readFloats(Call &call, mlir::ValueRange values);
-  Result<void> writeFloats(Call &call, mlir::ValueRange values);
-  Result<void> requireInPlace(mlir::Operation *op);
   /// A kernel over units of `unit` floats of the operands `cut`, `per` a workgroup; `make` is told whether
   /// these may be bound in parts.
   Result<void> emitUnits(const Call &call, const std::vector<uint32_t> &cut, const Extent &units,
                          const Extent &unit, uint32_t per,
                          const std::function<Kernel(const Operands &where, bool in_parts)> &make);
+  template <class Spec>
+  Result<void> emitUnits(mlir::Operation *op, const Described<Spec> &made,
+                         Kernel (*make)(const Spec &, const Operands &, bool),
+                         std::initializer_list<typename Spec::Operand> cut, const Extent &units,
+                         const Extent &unit, uint32_t per) {
+    Call call{op};
+    LINNET_TRY(bind(call, made.operands));
+    std::vector<uint32_t> numbers;
+    for (auto operand : cut) numbers.push_back(positionOf(made.spec, operand));
+    return emitUnits(call, numbers, units, unit, per,
+                     [&](const Operands &where, bool in_parts) { return make(made.spec, where, in_parts); });
+  }
   Result<void> lowerCrossEntropy(ir::CrossEntropyOp op);
   Result<void> lowerCrossEntropyGrad(ir::CrossEntropyGradOp op);
-  Result<void> lowerContract(ir::ContractOp op);
   Result<void> lowerDropout(ir::DropoutOp op);
-  Result<void> lowerSumRows(ir::SumRowsOp op);
   Result<void> lowerScatterAdd(ir::ScatterAddOp op);
-  Result<void> lowerLayerNormGrad(ir::LayerNormGradOp op);
   Result<void> lowerAttentionGrad(ir::AttentionGradOp op);
-  Result<void> lowerPoolGrad(ir::PoolGradOp op);
   Result<void> lowerAdamW(ir::AdamWOp op);
 
   const VulkanOptions &options;

@@ -8,7 +8,7 @@ std::string PanelSpec::text() const {
   return fmt::format("{}_{}x{}_panel{}x{}", nameOf(type), k, n, k_block, n_block);
 }
 
-Value panelElement(Emitter &e, const PanelSpec &spec, uint32_t operand, Value first, Value k, Value n) {
+Value panelElement(Emitter &e, const PanelSpec &spec, OperandNumber operand, Value first, Value k, Value n) {
   Builder &b = e.b;
   const uint64_t interleave = spec.type == Type::i4 ? 2 : 1;
   const auto wide = static_cast<uint64_t>(spec.n_block);

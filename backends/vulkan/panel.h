@@ -7,7 +7,7 @@ namespace linnet::vulkan {
 
 /// Element (k, n), f32 or i32, of the matrix that is operand `operand`, whose first panel there is number
 /// `first`.
-Value panelElement(Emitter &e, const PanelSpec &spec, uint32_t operand, Value first, Value k, Value n);
+Value panelElement(Emitter &e, const PanelSpec &spec, OperandNumber operand, Value first, Value k, Value n);
 
 /// Reads one panel, four neighbouring columns at a time. `quad`: which four of the panel (n_block / 4 of
 /// them); neighbouring quads lie side by side.

@@ -11,46 +11,41 @@
 namespace linnet::vulkan {
 namespace {
 
-std::string nameOf(const std::string &how, const MatmulSpec &spec) {
-  using backend::nameOf;
-  std::string name =
-      fmt::format("matmul_{}_{}_a_{}_w_{}_{}{}{}", how, nameOf(spec.type), nameOf(spec.a), nameOf(spec.w),
-                  spec.transpose_a ? "t" : "n", spec.transpose_w ? "t" : "n", spec.shared_w ? "_shared" : "");
-  name += fmt::format("{}{}{}", spec.bias ? "_bias" : "", suffixOf(spec.activation),
-                      spec.residual ? "_residual" : "");
-  if (spec.scaled) name += fmt::format("_scaled{}of{}", spec.group, spec.scale_groups);
+using Operand = MatmulSpec::Operand;
+
+std::string nameOf(const std::string &how, const VulkanMatmulSpec &spec) {
   static const char *const kCuts[] = {"", "_cut_columns", "_cut_rows", "_cut_depth"};
-  return name + kCuts[spec.cut];
+  return spec.key(true) + "_" + how + kCuts[spec.cut];
 }
 
 /// f32 at multiples of four words: one load.
-bool fours(const MatmulSpec &spec, uint32_t operand, Type type, const Extent &fastest) {
-  return type == Type::f32 && !(spec.where.inside >> operand & 1) && fastest.isStatic() &&
+bool fours(const VulkanMatmulSpec &spec, Operand operand, Type type, const Extent &fastest) {
+  return type == Type::f32 && !(spec.where.inside >> positionOf(spec, operand) & 1) && fastest.isStatic() &&
          fastest.factor % 4 == 0;
 }
 /// In transposed matrices fours are of rows, else of k.
-bool foursOfA(const MatmulSpec &spec) {
-  if (spec.transpose_a) return spec.cut != MatmulSpec::rows && fours(spec, 0, spec.a, spec.m);
-  return fours(spec, 0, spec.a, spec.cut == MatmulSpec::depth ? spec.depth_all : spec.k);
+bool foursOfA(const VulkanMatmulSpec &spec) {
+  if (spec.transpose_a) return spec.cut != VulkanMatmulSpec::rows && fours(spec, Operand::a, spec.a, spec.m);
+  return fours(spec, Operand::a, spec.a, spec.cut == VulkanMatmulSpec::depth ? spec.depth_all : spec.k);
 }
-bool foursOfW(const MatmulSpec &spec) { return fours(spec, 1, spec.w, spec.transpose_w ? spec.k : spec.n); }
-bool foursOfK(const MatmulSpec &spec) { return spec.k.isStatic() && spec.k.factor % 4 == 0; }
+bool foursOfW(const VulkanMatmulSpec &spec) {
+  return fours(spec, Operand::w, spec.w, spec.transpose_w ? spec.k : spec.n);
+}
+bool foursOfK(const VulkanMatmulSpec &spec) { return spec.k.isStatic() && spec.k.factor % 4 == 0; }
 
 struct PlainMatmul {
   Emitter &e;
-  const MatmulSpec &spec;
+  const VulkanMatmulSpec &spec;
   Builder &b = e.b;
   Value groups = e.anySize(spec.groups), m = e.anySize(spec.m), k_size = e.anySize(spec.k),
         n = e.anySize(spec.n);
   Value a_base = {}, w_base = {}, out_base = {};
-  const bool by_columns = spec.cut == MatmulSpec::columns, by_rows = spec.cut == MatmulSpec::rows,
-             by_depth = spec.cut == MatmulSpec::depth;
+  const bool by_columns = spec.cut == VulkanMatmulSpec::columns, by_rows = spec.cut == VulkanMatmulSpec::rows,
+             by_depth = spec.cut == VulkanMatmulSpec::depth;
   Value depth_first = by_depth ? e.anySize(spec.depth_first) : Value();
   Value depth_all = by_depth ? e.anySize(spec.depth_all) : k_size;
   /// Rows and columns that this dispatch has.
   Value m_here = by_rows ? e.unitCount() : m, n_here = by_columns ? e.unitCount() : n;
-
-  static uint32_t operands(const MatmulSpec &spec) { return 3u + spec.bias + spec.residual + spec.scaled; }
 
   void of(Value group) {
     a_base = b.mul(group, b.mul(m, k_size));
@@ -65,19 +60,19 @@ struct PlainMatmul {
   Value wAt(Value k, Value column) {
     return b.add(w_base, spec.transpose_w ? b.add(b.mul(column, k_size), k) : b.add(b.mul(k, n), column));
   }
-  Value a(Value row, Value k) { return e.load(0, aAt(row, k), spec.a); }
+  Value a(Value row, Value k) { return e.load(Operand::a, aAt(row, k), spec.a); }
   Value w(Value k, Value column) {
-    Value x = b.convert(e.load(1, wAt(k, column), spec.w), Builder::f32());
+    Value x = b.convert(e.load(Operand::w, wAt(k, column), spec.w), Builder::f32());
     return spec.scaled ? b.mul(x, scale(k, column)) : x;
   }
   /// Bias, activation, residual.
   void store(Value row, Value column, Value sum) {
     if (by_columns) column = b.add(column, e.firstUnit());
     Value at = b.add(out_base, b.add(b.mul(row, n), column));
-    if (spec.bias) sum = b.add(sum, e.load(3, column, spec.type));
+    if (spec.bias) sum = b.add(sum, load(Operand::bias, column, spec.type));
     sum = e.activation(spec.activation, sum);
-    if (spec.residual) sum = b.add(sum, e.load(3u + spec.bias, at, spec.type));
-    e.store(2, at, spec.type, sum);
+    if (spec.residual) sum = b.add(sum, load(Operand::residual, at, spec.type));
+    e.store(Operand::out, at, spec.type, sum);
   }
   /// Four columns of consecutive rows, what is inside. By way of this invocation's own part of `scratch`, one
   /// float an element from `own` on, so that a driver compiles what comes behind the sums once, not for each.
@@ -110,11 +105,14 @@ struct PlainMatmul {
   }
 
 private:
+  Value load(Operand operand, Value index, Type type) {
+    return e.load(positionOf(spec, operand), index, type);
+  }
   Value scale(Value k, Value column) {
     Value g = spec.group ? b.div(k, e.u(uint64_t(spec.group))) : e.u(0);
     Value at = spec.transpose_w ? b.add(b.mul(column, e.u(uint64_t(spec.scale_groups))), g)
                                 : b.add(b.mul(g, n), column);
-    return e.load(3u + spec.bias + spec.residual, at, Type::f32);
+    return load(Operand::scale, at, Type::f32);
   }
 };
 
@@ -158,12 +156,12 @@ struct CpuBlocks : PlainMatmul {
     if (!w_fours || !spec.transpose_w) {
       for (uint32_t i = 0; i < 4; ++i) {
         Value at = b.add(k, e.u(i));
-        found[i] = w_fours ? e.load4(1, b.shiftRight(wAt(at, columns[0]), e.u(2))) : wRow(at);
+        found[i] = w_fours ? e.load4(Operand::w, b.shiftRight(wAt(at, columns[0]), e.u(2))) : wRow(at);
       }
       return found;
     }
     Four lines;
-    for (uint32_t j = 0; j < 4; ++j) lines[j] = e.load4(1, b.shiftRight(wAt(k, columns[j]), e.u(2)));
+    for (uint32_t j = 0; j < 4; ++j) lines[j] = e.load4(Operand::w, b.shiftRight(wAt(k, columns[j]), e.u(2)));
     for (int i = 0; i < 4; ++i)
       found[size_t(i)] = b.vector(
           {b.extract(lines[0], i), b.extract(lines[1], i), b.extract(lines[2], i), b.extract(lines[3], i)});
@@ -181,7 +179,7 @@ struct CpuBlocks : PlainMatmul {
     }
     Value line = b.mul(k, b.shiftRight(m, e.u(2)));
     for (uint32_t r = 0; r < kRows; r += 4) {
-      const Four of_rows = parts(b, e.load4(0, b.add(starts[r / 4], line)));
+      const Four of_rows = parts(b, e.load4(Operand::a, b.add(starts[r / 4], line)));
       for (uint32_t j = 0; j < 4; ++j) add(sums[r + j], of_rows[j], row_of_w);
     }
   }
@@ -194,7 +192,7 @@ struct CpuBlocks : PlainMatmul {
     }
     Value four = b.shiftRight(k, e.u(2));
     for (uint32_t r = 0; r < kRows; ++r) {
-      const Four of_k = parts(b, e.load4(0, b.add(starts[r], four)));
+      const Four of_k = parts(b, e.load4(Operand::a, b.add(starts[r], four)));
       for (uint32_t i = 0; i < 4; ++i) add(sums[r], of_k[i], rows_of_w[i]);
     }
   }
@@ -291,8 +289,8 @@ struct Tiles : PlainMatmul {
 
 } // namespace
 
-Kernel matmulKernel(const MatmulSpec &spec) {
-  Emitter e(nameOf("each", spec), PlainMatmul::operands(spec), kItems, spec.where);
+Kernel matmulKernel(const VulkanMatmulSpec &spec) {
+  Emitter e(nameOf("each", spec), operandsOf(spec), kItems, spec.where);
   Builder &b = e.b;
   PlainMatmul body{e, spec};
   e.forItems(b.mul(b.mul(body.groups, body.m), body.n), [&](Value i) {
@@ -306,25 +304,25 @@ Kernel matmulKernel(const MatmulSpec &spec) {
   return e.finish();
 }
 
-Operands cpuMatmulOperands(const MatmulSpec &spec, Operands alone) {
+Operands cpuMatmulOperands(const VulkanMatmulSpec &spec, Operands alone) {
   alone.texels = {uint8_t(foursOfA(spec) ? 4 : 1), uint8_t(foursOfW(spec) ? 4 : 1)};
   return alone;
 }
 
-Kernel cpuMatmulKernel(const MatmulSpec &spec) {
+Kernel cpuMatmulKernel(const VulkanMatmulSpec &spec) {
   static_assert(CpuBlocks::kRows == kCpuMatmulTile.rows && CpuBlocks::kColumns == kCpuMatmulTile.columns);
   const std::string name = fmt::format("cpu{}{}{}", foursOfA(spec) ? "_a4" : "", foursOfW(spec) ? "_w4" : "",
                                        foursOfK(spec) ? "_k4" : "");
-  Emitter e(nameOf(name, spec), PlainMatmul::operands(spec), CpuBlocks::kLanes, spec.where);
+  Emitter e(nameOf(name, spec), operandsOf(spec), CpuBlocks::kLanes, spec.where);
   e.require("cpu");
   e.requireSubgroup(CpuBlocks::kLanes);
   CpuBlocks{{e, spec}}.emit();
   return e.finish();
 }
 
-Kernel tiledMatmulKernel(const MatmulSpec &spec) {
+Kernel tiledMatmulKernel(const VulkanMatmulSpec &spec) {
   static_assert(Tiles::kTile == kTiledMatmulTile.rows && Tiles::kTile == kTiledMatmulTile.columns);
-  Emitter e(nameOf("tiled", spec), PlainMatmul::operands(spec), Tiles::kQuads, spec.where, Tiles::kTall);
+  Emitter e(nameOf("tiled", spec), operandsOf(spec), Tiles::kQuads, spec.where, Tiles::kTall);
   Tiles{{e, spec}}.emit();
   return e.finish();
 }

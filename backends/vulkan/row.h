@@ -5,6 +5,7 @@
 
 namespace linnet::vulkan {
 
+/// Operand 0 is x.
 struct Row {
   Emitter &e;
   const RowSpec &spec;
@@ -27,13 +28,13 @@ struct Row {
   struct Moments {
     Value mean, inverse; ///< inverse: 1 / sqrt(variance + epsilon)
   };
-  Moments moments() {
+  Moments moments(float epsilon) {
     Value average = mean([&](Value c) { return x(c); });
     Value variance = mean([&](Value c) {
       Value d = e.b.sub(x(c), average);
       return e.b.mul(d, d);
     });
-    return {average, e.b.div(e.f(1), e.b.sqrt(e.b.add(variance, e.f(spec.epsilon))))};
+    return {average, e.b.div(e.f(1), e.b.sqrt(e.b.add(variance, e.f(epsilon))))};
   }
   Value largest() {
     Variable top = e.b.variable(e.f(-HUGE_VAL));

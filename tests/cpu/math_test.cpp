@@ -26,7 +26,7 @@ double exactGeluQuick(double x) { return x / (1 + std::exp(-1.702 * x)); }
 double exactSilu(double x) { return x / (1 + std::exp(-x)); }
 
 KernelSource unaryKernel(const Function &function) {
-  ElementwiseSpec spec;
+  CpuElementwiseSpec spec;
   spec.name = function.name;
   spec.shape = {Extent::symbol(0)};
   spec.in = {Type::f32}, spec.out = {Type::f32}, spec.broadcast = {0};

@@ -47,7 +47,7 @@ void check(const Kernel &kernel) {
   }
 }
 
-void checkOnCpu(MatmulSpec spec) {
+void checkOnCpu(VulkanMatmulSpec spec) {
   spec.where = cpuMatmulOperands(spec, {});
   check(cpuMatmulKernel(spec));
 }
@@ -62,35 +62,38 @@ TEST_CASE("kernels that move elements are valid", "[vulkan]") {
   const Type type = GENERATE(Type::f32, Type::f16, Type::bf16, Type::i32, Type::i8);
   for (Operands where : kPlaces) {
     if (!where.bind.empty()) where.bind.resize(2), where.inside = 3;
-    check(copyKernel({kBatch, kSeq * Extent(7), kSeq * Extent(9), kSeq * Extent(7), 5, 0, type, where}));
-    check(transposeKernel({{7, kBatch, 5}, {2, 0, 1}, type, where}));
+    check(copyKernel({kBatch, kSeq * Extent(7), kSeq * Extent(9), kSeq * Extent(7), 5, 0, type}, where));
+    check(transposeKernel({{7, kBatch, 5}, {2, 0, 1}, type}, where));
   }
   if (type == Type::i32 || type == Type::i8) return;
   for (bool past : {false, true})
-    for (bool length : {false, true}) check(maskKernel({kBatch, kSeq, 3, 40, type, past, past, length, {}}));
-  check(cacheAppendKernel({kBatch, kSeq, 3, 40, 5, 45, type, type, {}}));
-  check(embedKernel({kBatch * kSeq, 37, 101, {}, type, Type::f32, false, 0, 1, {}}));
-  for (bool past : {false, true}) check(positionsKernel({kBatch, kSeq, 40, past, {}}));
+    for (bool length : {false, true}) check(maskKernel({kBatch, kSeq, 3, 40, type, past, past, length}));
+  check(cacheAppendKernel({kBatch, kSeq, 3, 40, 5, 45, type, type}));
+  check(embedKernel({{kBatch * kSeq, 37, 101, {}, type, Type::f32}}));
+  for (bool past : {false, true}) check(positionsKernel({kBatch, kSeq, 40, past}));
 }
 
 TEST_CASE("kernels of rows and reductions are valid", "[vulkan]") {
   const Type type = GENERATE(Type::f32, Type::f16, Type::bf16);
-  for (const auto &make : {layerNormKernel, softmaxKernel, argmaxKernel})
-    check(make({kBatch * kSeq, 37, type, type, 1e-5f, {}}));
+  const RowSpec rows{kBatch * kSeq, 37, type};
+  check(layerNormKernel({rows, type, 1e-5f}));
+  check(softmaxKernel(rows));
+  check(argmaxKernel(rows));
   for (Operands where : {Operands(), Operands{{0, 0, 0, 0, 0, 0, 0, 1}, 0x7f}})
     check(sampleKernel({kBatch, 50257, type, where}));
   for (Reduction kind : {Reduction::sum, Reduction::mean, Reduction::max})
-    check(reduceKernel({kind, kBatch, 37, kSeq, type, {}}));
+    check(reduceKernel({kind, kBatch, 37, kSeq, type}));
   for (Pooling mode : {Pooling::last, Pooling::first, Pooling::mean})
-    check(poolKernel({mode, kBatch, kSeq, 37, type, {}}));
+    check(poolKernel({mode, kBatch, kSeq, 37, type}));
 }
 
 TEST_CASE("attention is valid for heads of any size", "[vulkan]") {
   const int64_t head = GENERATE(1, 5, 64, 128, 131);
   for (Operands where : kPlaces)
     for (bool causal : {false, true})
-      check(attentionKernel({kBatch, kSeq, 3, 40, head, Extent(3 * head), Type::f32, Type::f16, 0.3f, causal,
-                             true, true, where}));
+      check(attentionKernel(
+          {{kBatch, kSeq, 3, 40, head, Extent(3 * head), Type::f32, Type::f16, 0.3f, causal, true, true},
+           where}));
 }
 
 TEST_CASE("products of matrices ask for what they need and fit the baseline's shared memory", "[vulkan]") {
@@ -153,15 +156,15 @@ TEST_CASE("attention of many queries is valid", "[vulkan]") {
   const Type cache = GENERATE(Type::f32, Type::f16, Type::bf16);
   for (bool causal : {false, true})
     check(tiledAttentionKernel(
-        {kBatch, kSeq, 3, 40, head, Extent(3 * head), Type::f32, cache, 0.3f, causal, true, true, {}}));
+        {{kBatch, kSeq, 3, 40, head, Extent(3 * head), Type::f32, cache, 0.3f, causal, true, true}}));
 }
 
 TEST_CASE("attention of a few queries whose keys workgroups share is valid", "[vulkan]") {
   for (const bool length : {false, true})
     for (Operands where : kPlaces) {
       if (!where.bind.empty()) where.bind = {0, 1, 1, 0, 2, 2, 0, 3}, where.inside = 1;
-      AttentionSpec spec{kBatch,    kSeq, 3,    40,   64,     Extent(192), Type::f32,
-                         Type::f16, 0.3f, true, true, length, where};
+      VulkanAttentionSpec spec{
+          {kBatch, kSeq, 3, 40, 64, Extent(192), Type::f32, Type::f16, 0.3f, true, true, length}, where};
       spec.parts = 5;
       const Kernel kernel = attentionKernel(spec);
       check(kernel);
@@ -175,11 +178,11 @@ TEST_CASE("attention that appends to the caches is valid", "[vulkan]") {
   const Type cache = GENERATE(Type::f32, Type::f16, Type::bf16);
   for (Operands where : kPlaces) {
     if (!where.bind.empty()) where.bind = {0, 1, 1, 0, 2, 0, 0, 1, 1}, where.inside = 0x61;
-    AttentionSpec spec{kBatch, kSeq, 3,    40,    head, Extent(3 * head), Type::f32, cache,
-                       0.3f,   true, true, false, where};
+    VulkanAttentionSpec spec{
+        {kBatch, kSeq, 3, 40, head, Extent(3 * head), Type::f32, cache, 0.3f, true, true, false}, where};
     spec.append = true;
     check(attentionKernel(spec));
-    AttentionSpec split = spec;
+    VulkanAttentionSpec split = spec;
     split.parts = 11;
     if (!where.bind.empty()) split.where.bind.insert(split.where.bind.end(), {0, 2});
     const Kernel kernel = attentionKernel(split);
@@ -197,9 +200,9 @@ TEST_CASE("the embedding of tokens and places is valid", "[vulkan]") {
   const bool scaled = !isFloat(type);
   for (bool past : {false, true})
     for (bool panels : {false, true}) {
-      EmbedSpec spec{kBatch * kSeq, 48, 101, {}, type, Type::f32, scaled, 0, 1, {}};
-      if (panels) spec.panel = PanelSpec{48, 101, 16, 64, type};
-      spec.places = EmbedSpec::Places{17, type, scaled, type == Type::i4 ? 32 : 0, 2, past, 17, kSeq};
+      VulkanEmbedSpec spec{{kBatch * kSeq, 48, 101, {}, type, Type::f32, scaled}};
+      if (panels) spec.panel = {.transposed = true};
+      spec.places = VulkanEmbedSpec::Places{17, type, scaled, type == Type::i4 ? 32 : 0, 2, past, 17, kSeq};
       check(embedKernel(spec));
     }
 }
@@ -211,7 +214,7 @@ TEST_CASE("attention by a subgroup is valid", "[vulkan]") {
   where.texels = {4, uint8_t(cache == Type::f32 ? 4 : 2), uint8_t(cache == Type::f32 ? 4 : 2)};
   for (bool causal : {false, true})
     check(subgroupAttentionKernel(
-        {kBatch, kSeq, 3, 40, head, Extent(3 * head), Type::f32, cache, 0.3f, causal, true, true, where}));
+        {{kBatch, kSeq, 3, 40, head, Extent(3 * head), Type::f32, cache, 0.3f, causal, true, true}, where}));
 }
 
 TEST_CASE("matmul is valid in each variant and weight type", "[vulkan]") {
@@ -238,9 +241,8 @@ TEST_CASE("matmul is valid in each variant and weight type", "[vulkan]") {
     spec.where = {{0, 1, 2, 3, 0, 1}, 1};
     if (variant.pieces > 1) spec.where.bind.insert(spec.where.bind.end(), {0, 3});
     check(packedMatmulKernel(spec, variant));
-    EmbedSpec embed{kBatch,     k, 70, PanelSpec{k, 70, 16, 64, type}, type, Type::f32, spec.scaled,
-                    spec.group, 2, {}};
-    check(embedKernel(embed));
+    const linnet::PackedLayout layout{.transposed = true};
+    check(embedKernel({{kBatch, k, 70, layout, type, Type::f32, spec.scaled, spec.group, 2}}));
   }
   for (const MatmulVariant &variant : variants) {
     if (variant.kind == MatmulVariant::tiled || variant.rows > 4) continue;
@@ -264,9 +266,8 @@ TEST_CASE("matmul is valid in each variant and weight type", "[vulkan]") {
       check(packedMatmulKernel(spec, variant));
     }
   }
-  MatmulSpec plain{
-      kBatch, kSeq, k, 9, true, true, false, true, true, Type::f32, Type::f32, type, Activation::gelu_erf,
-      false,  0,    1, {}};
+  VulkanMatmulSpec plain{
+      {kBatch, kSeq, k, 9, true, true, false, true, true, Type::f32, Type::f32, type, Activation::gelu_erf}};
   check(matmulKernel(plain));
   if (!isFloat(type)) return;
   for (bool transposed : {false, true})
@@ -276,12 +277,12 @@ TEST_CASE("matmul is valid in each variant and weight type", "[vulkan]") {
       checkOnCpu(plain);
       check(tiledMatmulKernel(plain));
     }
-  plain = {.groups = 1, .m = kBatch * kSeq, .k = k, .n = 9, .a = type, .w = type};
+  plain = {{.groups = 1, .m = kBatch * kSeq, .k = k, .n = 9, .a = type, .w = type}};
   plain.depth_all = 301;
-  for (auto cut : {MatmulSpec::columns, MatmulSpec::rows, MatmulSpec::depth}) {
+  for (auto cut : {VulkanMatmulSpec::columns, VulkanMatmulSpec::rows, VulkanMatmulSpec::depth}) {
     plain.cut = cut;
-    plain.transpose_w = cut == MatmulSpec::columns;
-    plain.transpose_a = plain.residual = cut == MatmulSpec::rows;
+    plain.transpose_w = cut == VulkanMatmulSpec::columns;
+    plain.transpose_a = plain.residual = cut == VulkanMatmulSpec::rows;
     checkOnCpu(plain);
     check(tiledMatmulKernel(plain));
   }
@@ -339,18 +340,19 @@ TEST_CASE("kernels of training are valid, operands alone, shared, in parts", "[v
       if (!cut.bind.empty()) cut.bind.resize(operands, 0), cut.inside &= (1u << operands) - 1;
       return cut;
     };
-    check(crossEntropyKernel({columns, in_parts, of(3)}));
-    check(crossEntropyGradKernel({columns, in_parts, of(4)}));
-    check(layerNormGradKernel({kBatch * kSeq, columns, Type::f32, Type::f32, 1e-5f, of(4)}));
-    check(dropoutKernel({{0.1f, 3000000000u}, in_parts, of(3)}));
-    check(sumRowsKernel({kBatch * kSeq, columns, of(3)}));
-    check(scatterAddKernel({101, kBatch * kSeq, columns, in_parts, of(3)}));
+    const RowSpec rows{kBatch * kSeq, columns};
+    check(crossEntropyKernel({rows}, of(3), in_parts));
+    check(crossEntropyGradKernel({rows}, of(4), in_parts));
+    check(layerNormGradKernel({rows, 1e-5f}, of(4)));
+    check(dropoutKernel({0.1f, 3000000000u}, of(3), in_parts));
+    check(sumRowsKernel({kBatch * kSeq, columns}, of(3)));
+    check(scatterAddKernel({101, kBatch * kSeq, columns}, of(3), in_parts));
     for (Pooling mode : {Pooling::last, Pooling::first, Pooling::mean})
-      check(poolGradKernel({mode, kBatch, kSeq, columns, Type::f32, of(3)}));
+      check(poolGradKernel({{mode, kBatch, kSeq, columns}}, of(3)));
     for (float pull : {0.f, 0.25f})
       for (bool in_place : {false, true}) {
         const size_t operands = 8 + (pull != 0) + (in_place ? 0 : 4);
-        check(adamwKernel({{0.9f, 0.99f, 1e-8f, 0.1f, 1, pull}, in_place, in_parts, of(operands)}));
+        check(adamwKernel({0.9f, 0.99f, 1e-8f, 0.1f, 1, pull}, of(operands), in_parts, in_place));
       }
   }
 }
@@ -361,12 +363,13 @@ TEST_CASE("gradients of attention are valid for heads of any size", "[vulkan]") 
     for (bool causal : {false, true})
       for (bool length : {false, true}) {
         if (!where.bind.empty()) where.bind.resize(6u + length, 0), where.inside = 0x1f;
-        check(attentionQueryGradKernel({kBatch, kSeq, 3, kSeq, head, 0.3f, causal, length, where}));
+        const AttentionGradSpec spec{kBatch, kSeq, 3, kSeq, head, 0.3f, causal, length};
+        check(attentionQueryGradKernel(spec, where));
         if (!where.bind.empty()) where.bind.push_back(1);
-        check(attentionKeyGradKernel({kBatch, kSeq, 3, kSeq, head, 0.3f, causal, length, where}));
+        check(attentionKeyGradKernel(spec, where));
         if (head % 4 || !where.bind.empty()) continue;
         const Operands texels{.texels = {4, 4, 4, 4}};
-        check(attentionQueryGradKernel({kBatch, kSeq, 3, kSeq, head, 0.3f, causal, length, texels}));
-        check(attentionKeyGradKernel({kBatch, kSeq, 3, kSeq, head, 0.3f, causal, length, texels}));
+        check(attentionQueryGradKernel(spec, texels));
+        check(attentionKeyGradKernel(spec, texels));
       }
 }

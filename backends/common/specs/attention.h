@@ -1,0 +1,56 @@
+// Kernels of attention: over a cache, masked scores, gradients.
+#pragma once
+#include "backends/common/specs/spec.h"
+
+namespace linnet::backend {
+
+/// softmax(scale q k^T) v for queries (B, T, H, D) over a cache (B, H, S, D). A query sees keys up to its own position
+/// past[b] + t if causal, else up to past[b] + T, and at most past[b] + length[b]. Rows (b, t) of q are q_stride
+/// elements apart. With at least bf16_rows queries, if that is not 0, the factors of both products are rounded to bf16.
+/// Flash attention: keys in blocks, one running maximum and sum a query, no T x S matrix. Dao et al., 2022,
+/// arXiv:2205.14135.
+struct AttentionSpec {
+  enum class Operand : uint8_t { q, k, v, out, past, length, count };
+  Extent batch, queries, heads, capacity;
+  int64_t head_size = 0;
+  Extent q_stride;
+  Type type = Type::f32, cache = Type::f32;
+  float scale = 1;
+  bool causal = true, past = true, length = false;
+  int64_t bf16_rows = 0;
+
+  bool has(Operand operand) const {
+    return operand == Operand::past ? past : operand == Operand::length ? length : true;
+  }
+  Extent rows() const { return batch * heads * queries; } ///< queries ((b * H) + h) * T + t
+  std::string key(Walk walk) const;
+};
+
+/// Scores (B, H, T, S), -infinity for the keys that AttentionSpec says a query does not see.
+struct MaskSpec {
+  enum class Operand : uint8_t { x, out, past, length, count };
+  Extent batch, queries, heads, capacity;
+  Type type = Type::f32;
+  bool causal = true, past = true, length = false;
+
+  bool has(Operand operand) const {
+    return operand == Operand::past ? past : operand == Operand::length ? length : true;
+  }
+  Extent rows() const { return batch * heads * queries; }
+  Extent elements() const { return rows() * capacity; }
+  std::string key(Walk walk) const;
+};
+
+/// Gradients of attention without past; all operands are dense and f32.
+struct AttentionGradSpec {
+  enum class Operand : uint8_t { q, k, v, gradient, dq, dk, dv, length, count };
+  Extent batch, queries, heads, capacity;
+  int64_t head_size = 0;
+  float scale = 1;
+  bool causal = true, length = false;
+
+  bool has(Operand operand) const { return operand != Operand::length || length; }
+  std::string key(const char *family, Walk walk) const;
+};
+
+} // namespace linnet::backend

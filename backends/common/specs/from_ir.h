@@ -1,0 +1,117 @@
+// Specifications of kernels from ops: the only place that checks shapes and types of operands for all backends.
+#pragma once
+#include "backends/common/specs/attention.h"
+#include "backends/common/specs/elementwise.h"
+#include "backends/common/specs/matmul.h"
+#include "backends/common/specs/moves.h"
+#include "backends/common/specs/training.h"
+#include "ir/Linnet.h"
+#include "support/error.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace linnet::backend {
+
+/// "graph.mlir:12"-like or a name: what a person knows the op by.
+std::string locationOf(mlir::Operation *op);
+/// "blocks.0.attn: linnet.softmax: message".
+template <class... Args>
+Error errorAt(mlir::Operation *op, fmt::format_string<Args...> format, Args &&...args) {
+  return errorf("{}: {}: {}", locationOf(op), op->getName().getStringRef().str(),
+                fmt::format(format, std::forward<Args>(args)...));
+}
+
+/// The element type that kernels compute with, or nothing if there is none.
+std::optional<Type> elementType(mlir::Type element);
+/// The same of a value; the error names the op.
+Result<Type> typeOf(mlir::Operation *op, mlir::Value value);
+/// The one type that all values have, else an error that says that the op wants one.
+Result<Type> commonType(mlir::Operation *op, mlir::ValueRange values);
+mlir::RankedTensorType tensorOf(mlir::Value value);
+inline int64_t lastDim(mlir::Value value) { return tensorOf(value).getRank() - 1; }
+
+/// An operand of a kernel: a value, and which elements the kernel reads or writes.
+struct KernelOperand {
+  enum Access : uint8_t {
+    read,        ///< consecutive elements
+    read_rows,   ///< rows that may have gaps between them; the specification has their stride
+    read_panels, ///< a weight in panels
+    write,       ///< consecutive elements
+  };
+  mlir::Value value;
+  Access access = read;
+};
+
+/// What a kernel of an op is generated from, and its operands in the order of Spec::Operand.
+template <class Spec> struct Described {
+  Spec spec;
+  std::vector<KernelOperand> operands;
+};
+
+class OpSpecs {
+protected:
+  explicit OpSpecs(std::string target) : target(std::move(target)) {}
+  ~OpSpecs() = default;
+
+  /// Product of dimensions [from, to) of a tensor; to = -1: all from there on.
+  Extent extentOf(mlir::Value value, int64_t from = 0, int64_t to = -1) const;
+  Extent dimOf(mlir::Value value, int64_t dim) const { return extentOf(value, dim, dim + 1); }
+  Extent extentOf(mlir::RankedTensorType type, int64_t dim) const;
+
+  Result<Described<RowSpec>> specOf(ir::SoftmaxOp op) { return rowsOf(op); }
+  Result<Described<RowSpec>> specOf(ir::ArgmaxOp op) { return rowsOf(op); }
+  Result<Described<NormSpec>> specOf(ir::LayerNormOp op);
+  Result<Described<ReduceSpec>> specOf(ir::ReduceOp op);
+  Result<Described<PoolSpec>> specOf(ir::PoolOp op);
+  Result<Described<EmbedSpec>> specOf(ir::EmbedOp op);
+  Result<Described<PositionsSpec>> specOf(ir::PositionsOp op);
+  Result<Described<CacheAppendSpec>> specOf(ir::CacheAppendOp op);
+  Result<Described<CopySpec>> specOf(ir::SliceOp op);
+  Result<Described<TransposeSpec>> specOf(ir::TransposeOp op);
+  /// A copy for each operand.
+  Result<std::vector<Described<CopySpec>>> specsOf(ir::ConcatOp op);
+  Result<Described<AttentionSpec>> specOf(ir::AttentionOp op);
+  Result<Described<MaskSpec>> specOf(ir::MaskOp op);
+  /// Of two row-major operands.
+  Result<Described<MatmulSpec>> specOf(ir::MatmulOp op);
+  /// As many inputs and dimensions as 31 bits count.
+  Result<Described<ElementwiseSpec>> specOf(ir::FusedOp op);
+
+  // training
+  Result<Described<CrossEntropySpec>> specOf(ir::CrossEntropyOp op);
+  Result<Described<CrossEntropyGradSpec>> specOf(ir::CrossEntropyGradOp op);
+  Result<Described<LayerNormGradSpec>> specOf(ir::LayerNormGradOp op);
+  Result<Described<PoolGradSpec>> specOf(ir::PoolGradOp op);
+  Result<Described<DropoutSpec>> specOf(ir::DropoutOp op);
+  Result<Described<SumRowsSpec>> specOf(ir::SumRowsOp op);
+  Result<Described<ScatterAddSpec>> specOf(ir::ScatterAddOp op);
+  /// A matmul with the transpose of lhs, all leading positions being its K.
+  Result<Described<MatmulSpec>> specOf(ir::ContractOp op);
+  Result<Described<AttentionGradSpec>> specOf(ir::AttentionGradOp op);
+  Result<Described<AdamWSpec>> specOf(ir::AdamWOp op);
+
+  /// An error unless all are f32, which kernels of training compute in.
+  Result<void> onlyF32(mlir::Operation *op, mlir::ValueRange values) const;
+  /// An error unless the op's result is the memory of its operand.
+  Result<void> requireInPlace(mlir::Operation *op) const;
+  /// An error unless it is f32, which all kernels read scales in.
+  Result<void> scaleIsF32(mlir::Operation *op, mlir::Value scale) const;
+  /// Whether this target's kernels read rows of a table of `type` from such panels.
+  virtual bool readsRowsOf(ir::PanelAttr panel, Type type) const = 0;
+
+  const std::string target;
+  std::map<std::string, uint8_t> symbols; ///< numbers of dynamic dimensions' names
+
+private:
+  Result<Described<RowSpec>> rowsOf(mlir::Operation *op);
+  Result<int64_t> headSize(mlir::Operation *op, mlir::Value q) const;
+  Result<int64_t> tableRows(mlir::Operation *op, mlir::Value table) const;
+  /// Elements from one row of `row` elements to the next, gaps included.
+  Result<Extent> strideOf(mlir::Operation *op, mlir::Value value, const Extent &row) const;
+};
+
+} // namespace linnet::backend

@@ -1,0 +1,72 @@
+// Kernels that move elements: lookups, positions, the cache, copies, transposition.
+#pragma once
+#include "backends/common/pack.h"
+#include "backends/common/specs/spec.h"
+
+#include <optional>
+
+namespace linnet::backend {
+
+/// out[i, :] = table[ids[i], :]. Ids are clamped to the table. A table of integers is multiplied by scale (V, groups),
+/// packed with k_block 1 next to a packed table.
+struct EmbedSpec {
+  enum class Operand : uint8_t { ids, out, table, scale, count };
+  Extent ids, columns;
+  int64_t rows = 0;
+  std::optional<PackedLayout> panel = {}; ///< the table (V, C) is packed as an operand of a matmul
+  Type table = Type::f32, out = Type::f32;
+  bool scaled = false;
+  int64_t group = 0, groups = 1; ///< columns that share a scale (0: all); scales of a row
+
+  bool has(Operand operand) const { return operand != Operand::scale || scaled; }
+  Extent elements() const { return ids * columns; }
+  std::string key(Walk walk) const;
+};
+
+/// out[b, t] = min(past[b] + t, limit - 1); items are elements. Without past it is 0.
+struct PositionsSpec {
+  enum class Operand : uint8_t { out, past, count };
+  Extent batch, positions;
+  int64_t limit = 1;
+  bool past = true;
+
+  bool has(Operand operand) const { return operand != Operand::past || past; }
+  Extent elements() const { return batch * positions; }
+  std::string key(Walk walk) const;
+};
+
+/// cache[b, h, past[b] + t, :] = entries[b, t, h, :], as far as the cache has room. Rows (b, t) of entries are `stride`
+/// elements apart.
+struct CacheAppendSpec {
+  enum class Operand : uint8_t { entries, past, cache, count };
+  Extent batch, positions, heads, capacity, head_size, stride;
+  Type type = Type::f32, cache = Type::f32;
+
+  Extent rows() const { return batch * positions * heads; } ///< of a head
+  Extent elements() const { return rows() * head_size; }
+  std::string key(Walk walk) const;
+};
+
+/// out[o * out_stride + out_offset + i] = x[o * in_stride + in_offset + i] for o < outer, i < run. Items are
+/// o * run + i.
+struct CopySpec {
+  enum class Operand : uint8_t { x, out, count };
+  Extent outer, run, in_stride, out_stride, in_offset = 0, out_offset = 0;
+  Type type = Type::f32;
+
+  Extent elements() const { return outer * run; }
+  std::string key(Walk walk) const;
+};
+
+/// out's dimension i is x's dimension permutation[i]; shape is out's. Items are elements of out.
+struct TransposeSpec {
+  enum class Operand : uint8_t { x, out, count };
+  Extents shape;
+  std::vector<int64_t> permutation;
+  Type type = Type::f32;
+
+  Extent elements() const;
+  std::string key() const;
+};
+
+} // namespace linnet::backend

@@ -1,0 +1,50 @@
+// Kernels over rows or columns: normalization, softmax, argmax, reductions, pooling.
+#pragma once
+#include "backends/common/specs/spec.h"
+
+namespace linnet::backend {
+
+/// Rows of the last dimension: softmax and argmax. Argmax gives i32: the lowest index of the largest element.
+struct RowSpec {
+  enum class Operand : uint8_t { x, out, count };
+  Extent rows, columns;
+  Type type = Type::f32;
+
+  std::string key(const char *family, Walk walk) const;
+};
+
+/// Layer norm.
+struct NormSpec {
+  enum class Operand : uint8_t { x, gain, bias, out, count };
+  RowSpec x;
+  Type gain = Type::f32; ///< of bias, too
+  float epsilon = 0;
+
+  const Extent &rows() const { return x.rows; }
+  std::string key(Walk walk) const;
+};
+
+/// x (outer, size, inner) -> out (outer, inner). Items are elements of out.
+struct ReduceSpec {
+  enum class Operand : uint8_t { x, out, count };
+  Reduction kind;
+  Extent outer, size, inner;
+  Type type = Type::f32;
+
+  Extent elements() const { return outer * inner; }
+  std::string key(Walk walk) const;
+};
+
+/// x (B, T, C), length (B) -> out (B, C). Items are elements of out. A length outside [1, T] counts as the nearest one
+/// inside.
+struct PoolSpec {
+  enum class Operand : uint8_t { x, length, out, count };
+  Pooling mode;
+  Extent batch, positions, columns;
+  Type type = Type::f32;
+
+  Extent elements() const { return batch * columns; }
+  std::string key(Walk walk) const;
+};
+
+} // namespace linnet::backend

@@ -1,0 +1,102 @@
+// Kernels that only training needs: docs/ir.md has the formulas. All floats are f32.
+#pragma once
+#include "backends/common/specs/rows.h"
+
+#include <cmath>
+
+namespace linnet::backend {
+
+/// One step of linnet.adamw. Items are elements; each result may be the memory of its operand. There is no `start` if
+/// pull is 0.
+struct AdamWSpec {
+  enum class Operand : uint8_t {
+    param,
+    gradient,
+    m,
+    v,
+    lr,
+    scale,
+    m_scale,
+    v_scale,
+    start,
+    new_param,
+    cleared,
+    new_m,
+    new_v,
+    count
+  };
+  float beta1, beta2, epsilon, decay, lr_scale, pull;
+  Extent elements = 1;
+
+  bool has(Operand operand) const { return operand != Operand::start || pull != 0; }
+  std::string key() const;
+};
+
+/// Rows of logits. A label below 0 gives 0; one beyond the columns counts as the last.
+struct CrossEntropySpec {
+  enum class Operand : uint8_t { logits, labels, out, count };
+  RowSpec logits;
+
+  const Extent &rows() const { return logits.rows; }
+  std::string key(Walk walk) const { return logits.key("cross_entropy", walk); }
+};
+
+/// The same; out may be the memory of the logits.
+struct CrossEntropyGradSpec {
+  enum class Operand : uint8_t { logits, labels, gradient, out, count };
+  RowSpec logits;
+
+  const Extent &rows() const { return logits.rows; }
+  std::string key(Walk walk) const { return logits.key("cross_entropy_grad", walk); }
+};
+
+/// The gradient of layer norm with respect to its rows.
+struct LayerNormGradSpec {
+  enum class Operand : uint8_t { x, gain, gradient, out, count };
+  RowSpec x;
+  float epsilon = 0;
+
+  const Extent &rows() const { return x.rows; }
+  std::string key(Walk walk) const;
+};
+
+/// The gradient of `pool`, whose type is f32. Items are elements of out (B, T, C).
+struct PoolGradSpec {
+  enum class Operand : uint8_t { gradient, length, out, count };
+  PoolSpec pool;
+
+  Extent elements() const { return pool.elements() * pool.positions; }
+  std::string key(Walk walk) const { return "grad_" + pool.key(walk); }
+};
+
+/// Items are elements; out may be the memory of x. The key is two i32.
+struct DropoutSpec {
+  enum class Operand : uint8_t { x, key, out, count };
+  float rate;
+  uint32_t stream;
+  Extent elements = 1;
+  /// An element stays if the upper 24 bits of its random word are not below this: u >= rate in steps of 2^-24.
+  uint32_t threshold() const { return static_cast<uint32_t>(std::ceil(double(rate) * 0x1p24)); }
+  double factor() const { return 1 / (1 - double(rate)); }
+
+  std::string key() const;
+};
+
+/// out[n] = accumulator[n] + sum_i x[i, n]; out may be the memory of the accumulator.
+struct SumRowsSpec {
+  enum class Operand : uint8_t { accumulator, x, out, count };
+  Extent rows, columns;
+
+  std::string key() const;
+};
+
+/// table[ids[i], c] += rows[i, c] for i < count in order. Ids are clamped to the table.
+struct ScatterAddSpec {
+  enum class Operand : uint8_t { ids, rows, table, count };
+  int64_t table_rows = 0;
+  Extent count, columns;
+
+  std::string key() const;
+};
+
+} // namespace linnet::backend
