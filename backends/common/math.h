@@ -1,6 +1,6 @@
 // Elementary functions on f32 and activations, written once for every backend as templates over the builder B of
-// scalar.h. Polynomials are minimax fits (Remez exchange in 120-bit arithmetic) of the functions that the comments name;
-// tests/cpu/math_test.cpp holds the bounds in units in the last place.
+// scalar.h. Polynomials are minimax fits (Remez exchange in 120-bit arithmetic) of the functions that the comments
+// name; tests/cpu/math_test.cpp holds the bounds in units in the last place.
 //
 // For activations, B has in addition to scalar.h's functions
 //

@@ -75,10 +75,9 @@ KernelSource packedMatmulKernel(const PackedMatmulSpec &spec);
 /// The operands of matmulKernel, as Gemm in artifact.fbs has them. All but the scale are there; bias and residual are
 /// read if the specification has them.
 enum class GemmOperand : uint8_t { a, w, bias, residual, out, scale };
-/// Item ((g * blocks + block) * m + row) computes columns [block kColumns, (block + 1) kColumns) of one row;
-/// blocks = columnBlocks(spec).
+constexpr int64_t kMatmulColumns = 64; ///< of a block
+/// Item ((g * blocks + block) * m + row) computes a block of columns of one row; blocks = columnBlocks(spec).
 KernelSource matmulKernel(const MatmulSpec &spec);
-constexpr int64_t kMatmulColumns = 64;
 int64_t columnBlocks(const MatmulSpec &spec);
 
 struct CpuElementwiseSpec : ElementwiseSpec {
