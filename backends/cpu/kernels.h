@@ -92,7 +92,7 @@ KernelSource softmaxKernel(const RowSpec &spec);    ///< rows
 KernelSource argmaxKernel(const RowSpec &spec);     ///< rows
 KernelSource reduceKernel(const ReduceSpec &spec);  ///< elements
 KernelSource poolKernel(const PoolSpec &spec);      ///< elements
-/// rows; several are computed as blocks by whoever holds a block's first.
+/// rows; the call that has the first row of a block computes the whole block
 KernelSource attentionKernel(const AttentionSpec &spec);
 KernelSource maskKernel(const MaskSpec &spec);               ///< rows
 KernelSource embedKernel(const EmbedSpec &spec);             ///< ids
