@@ -9,18 +9,6 @@ using namespace mlir;
 
 namespace linnet::backend {
 using namespace ir;
-namespace {
-
-fb::DType dtypeOf(mlir::Type element) {
-  if (element.isF16()) return fb::DType::f16;
-  if (element.isBF16()) return fb::DType::bf16;
-  if (element.isInteger(32)) return fb::DType::i32;
-  if (element.isInteger(8)) return fb::DType::i8;
-  if (element.isInteger(4)) return fb::DType::i4;
-  return fb::DType::f32;
-}
-
-} // namespace
 
 Result<fb::PortT> ModuleLowering::port(func::FuncOp function, mlir::Type type, llvm::StringRef name,
                                        uint64_t &io_bytes) {
@@ -31,7 +19,8 @@ Result<fb::PortT> ModuleLowering::port(func::FuncOp function, mlir::Type type, l
                   function.getName().str(), name.str(), describe(tensor));
   fb::PortT port;
   port.name = name.str();
-  port.dtype = dtypeOf(tensor.getElementType());
+  LINNET_ASSIGN(port.dtype, dtypeOf(tensor.getElementType(),
+                                    fmt::format("@{}: {}", function.getName().str(), name.str())));
   port.shape = shapeExpressions(type);
   port.offset = io_bytes;
   port.bytes = uint64_t(*bytes);
@@ -50,7 +39,7 @@ Result<uint32_t> ModuleLowering::state(func::FuncOp function, mlir::Type type, l
   if (fresh) {
     auto made = std::make_unique<fb::StateT>();
     made->name = name.str();
-    made->dtype = dtypeOf(tensor.getElementType());
+    LINNET_ASSIGN(made->dtype, dtypeOf(tensor.getElementType(), "state " + name.str()));
     made->shape = shapeExpressions(type);
     program.states.push_back(std::move(made));
   }

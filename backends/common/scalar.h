@@ -8,11 +8,13 @@
 //   Value neg|exp|log|tanh|erf|sqrt(Value);
 //   Value cast(Value, mlir::Type from, mlir::Type to);
 //
+// and what math.h asks for.
+//
 // A value that a region yields or that an op of a reduced type (f16, bf16) returns is rounded by the builder
 // where it stores the element; in between, builders may compute wider.
 #pragma once
+#include "backends/common/math.h"
 #include "ir/Linnet.h"
-#include "support/activation.h"
 
 #include "mlir/IR/TypeUtilities.h"
 #include "llvm/ADT/DenseMap.h"
@@ -25,41 +27,16 @@
 
 namespace linnet {
 
-/// x / (1 + e^(-slope x)).
-template <class B> typename B::Value emitSigmoidLinear(double slope, B &b, typename B::Value x) {
-  return b.div(x, b.add(b.constant(1.0), b.exp(b.mul(b.constant(-slope), x))));
-}
-
-/// GELU by its forms; see linnet.gelu for the formulas.
-template <class B> typename B::Value emitGelu(ir::GeluForm form, B &b, typename B::Value x) {
-  using Value = typename B::Value;
-  constexpr double kSqrtHalf = 0.70710678118654752440, kSqrt2OverPi = 0.79788456080286535588;
-  if (form == ir::GeluForm::quick) return emitSigmoidLinear(kGeluQuickSlope, b, x);
-  Value half_x = b.mul(b.constant(0.5), x);
-  if (form == ir::GeluForm::erf)
-    return b.mul(half_x, b.add(b.constant(1.0), b.erf(b.mul(x, b.constant(kSqrtHalf)))));
-  Value cube = b.mul(b.mul(x, x), x);
-  Value inner = b.mul(b.constant(kSqrt2OverPi), b.add(x, b.mul(b.constant(0.044715), cube)));
-  return b.mul(half_x, b.add(b.constant(1.0), b.tanh(inner)));
-}
-
-/// One element of an activation: the epilogue of linnet.matmul.
-template <class B> typename B::Value emitActivation(ir::Activation activation, B &b, typename B::Value x) {
-  switch (activation) {
-  case ir::Activation::none:
-    return x;
-  case ir::Activation::relu:
-    return b.max(x, b.constant(0.0));
-  case ir::Activation::gelu_erf:
-    return emitGelu(ir::GeluForm::erf, b, x);
-  case ir::Activation::gelu_tanh:
-    return emitGelu(ir::GeluForm::tanh, b, x);
-  case ir::Activation::gelu_quick:
-    return emitGelu(ir::GeluForm::quick, b, x);
-  case ir::Activation::silu:
-    return emitSigmoidLinear(kSiluSlope, b, x);
+inline backend::Activation activationOf(ir::GeluForm form) {
+  switch (form) {
+  case ir::GeluForm::erf:
+    return backend::Activation::gelu_erf;
+  case ir::GeluForm::tanh:
+    return backend::Activation::gelu_tanh;
+  case ir::GeluForm::quick:
+    return backend::Activation::gelu_quick;
   }
-  return x;
+  return backend::Activation::none;
 }
 
 /// One element of an elementwise op's result from one element of each operand.
@@ -81,8 +58,9 @@ typename B::Value emitScalar(mlir::Operation *op, B &b, std::span<const typename
       .template Case<ir::SqrtOp>([&](auto) { return b.sqrt(x[0]); })
       .template Case<ir::RsqrtOp>([&](auto) { return b.div(b.constant(1.0), b.sqrt(x[0])); })
       .template Case<ir::ReluOp>([&](auto) { return b.max(x[0], b.constant(0.0)); })
-      .template Case<ir::SiluOp>([&](auto) { return emitSigmoidLinear(kSiluSlope, b, x[0]); })
-      .template Case<ir::GeluOp>([&](ir::GeluOp gelu) { return emitGelu(gelu.getForm(), b, x[0]); })
+      .template Case<ir::SiluOp>([&](auto) { return emitSigmoidLinear(b, x[0], kSiluSlope); })
+      .template Case<ir::GeluOp>(
+          [&](ir::GeluOp gelu) { return emitActivation(b, activationOf(gelu.getForm()), x[0]); })
       .template Case<ir::CastOp>([&](ir::CastOp cast) {
         return b.cast(x[0], mlir::getElementTypeOrSelf(cast.getOperand().getType()),
                       mlir::getElementTypeOrSelf(cast.getType()));

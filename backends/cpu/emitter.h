@@ -84,7 +84,6 @@ public:
   Value *maximum(Value *x, Value *y);       ///< a NaN operand gives NaN
   Value *minimum(Value *x, Value *y);
   Value *maxOf(Value *x, Value *y); ///< one instruction; y where they do not compare
-  Value *polynomial(Value *x, llvm::ArrayRef<double> coefficients); ///< lowest first
   /// A float or i32 vector as `to` holds it: rounded for f16 and bf16 (and f32 again), an integer towards
   /// zero with saturation, NaN as 0; i8 wraps from an integer.
   Value *convert(Value *x, Type to);
@@ -93,12 +92,6 @@ public:
   Value *log(Value *x);
   Value *tanh(Value *x);
   Value *erf(Value *x);
-  Value *geluTanh(Value *x);
-  Value *geluErf(Value *x);
-  Value *geluQuick(Value *x);
-  Value *silu(Value *x);
-  /// x / (1 + e^(-slope x))
-  Value *sigmoidLinear(Value *x, double slope);
   Value *activate(Activation activation, Value *x);
   /// Lanes of a vector joined in a tree.
   Value *reduce(Value *x, llvm::function_ref<Value *(Value *, Value *)> join);
@@ -137,8 +130,6 @@ private:
   Value *toBfloat(Value *x);
   Value *bits(Value *x); ///< f32 -> i32
   Value *real(Value *x); ///< i32 -> f32
-  Value *magnitude(Value *x);
-  Value *copySign(Value *magnitude, Value *sign);
   Value *transposeSum(llvm::function_ref<Value *(int)> part, int first, int count);
 };
 

@@ -75,10 +75,9 @@ KernelSource packedMatmulKernel(const PackedMatmulSpec &spec);
 /// The operands of matmulKernel, as Gemm in artifact.fbs has them. All but the scale are there; bias and residual are
 /// read if the specification has them.
 enum class GemmOperand : uint8_t { a, w, bias, residual, out, scale };
-/// Item ((g * blocks + block) * m + row) computes columns [block kColumns, (block + 1) kColumns) of one row;
-/// blocks = columnBlocks(spec).
+constexpr int64_t kMatmulColumns = 64; ///< of a block
+/// Item ((g * blocks + block) * m + row) computes a block of columns of one row; blocks = columnBlocks(spec).
 KernelSource matmulKernel(const MatmulSpec &spec);
-constexpr int64_t kMatmulColumns = 64;
 int64_t columnBlocks(const MatmulSpec &spec);
 
 struct CpuElementwiseSpec : ElementwiseSpec {
@@ -93,7 +92,7 @@ KernelSource softmaxKernel(const RowSpec &spec);    ///< rows
 KernelSource argmaxKernel(const RowSpec &spec);     ///< rows
 KernelSource reduceKernel(const ReduceSpec &spec);  ///< elements
 KernelSource poolKernel(const PoolSpec &spec);      ///< elements
-/// rows; several are computed as blocks by whoever holds a block's first.
+/// rows; the call that has the first row of a block computes the whole block
 KernelSource attentionKernel(const AttentionSpec &spec);
 KernelSource maskKernel(const MaskSpec &spec);               ///< rows
 KernelSource embedKernel(const EmbedSpec &spec);             ///< ids

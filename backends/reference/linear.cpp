@@ -112,7 +112,7 @@ Result<Tensor> matmul(ir::MatmulOp op, const MatmulOperands &operands) {
       }
       for (int64_t j = 0; j < n; ++j) {
         double value = row[j] + (bias ? bias->data()[j] : 0.0f);
-        value = emitActivation(op.getActivation(), scalars, value);
+        value = emitActivation(scalars, backend::Activation(uint32_t(op.getActivation())), value);
         if (residual) value += residual->data()[(b * m + i) * n + j];
         o[i * n + j] = rounded(out.kind, value);
       }

@@ -1,5 +1,6 @@
 #include "backends/reference/program.h"
 
+#include "backends/common/element_type.h"
 #include "backends/common/pack.h"
 #include "ir/Linnet.h"
 #include "ir/Shapes.h"
@@ -19,14 +20,6 @@ using namespace ir;
 
 constexpr uint64_t kAlignment = 64;
 constexpr int64_t kChunkElements = 1 << 18;
-
-fb::DType dtypeOf(Type element) {
-  if (element.isF16()) return fb::DType::f16;
-  if (element.isBF16()) return fb::DType::bf16;
-  if (element.isInteger(32)) return fb::DType::i32;
-  if (element.isInteger(8)) return fb::DType::i8;
-  return fb::DType::f32;
-}
 
 class Builder {
 public:
@@ -88,10 +81,10 @@ private:
                     StringRef state) -> Result<void> {
       auto tensor = llvm::cast<RankedTensorType>(type);
       LINNET_ASSIGN(uint64_t bytes, bytesOf(function, tensor));
-      if (!state.empty()) return addState(state, tensor, bytes), Result<void>();
+      if (!state.empty()) return addState(state, tensor, bytes);
       auto made = std::make_unique<fb::PortT>();
       made->name = name.str();
-      made->dtype = dtypeOf(tensor.getElementType());
+      LINNET_ASSIGN(made->dtype, backend::dtypeOf(tensor.getElementType(), name.str()));
       made->shape = shapeExpressions(tensor);
       made->offset = entry->io_bytes;
       made->bytes = bytes;
@@ -110,15 +103,16 @@ private:
     return {};
   }
 
-  void addState(StringRef name, RankedTensorType type, uint64_t bytes) {
+  Result<void> addState(StringRef name, RankedTensorType type, uint64_t bytes) {
     for (const auto &state : program.states)
-      if (state->name == name.str()) return;
+      if (state->name == name.str()) return {};
     auto made = std::make_unique<fb::StateT>();
     made->name = name.str();
-    made->dtype = dtypeOf(type.getElementType());
+    LINNET_ASSIGN(made->dtype, backend::dtypeOf(type.getElementType(), "state " + name.str()));
     made->shape = shapeExpressions(type);
     made->bytes = bytes;
     program.states.push_back(std::move(made));
+    return {};
   }
 
   Result<void> addWeight(ParamOp param) {

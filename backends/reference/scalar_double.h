@@ -13,6 +13,9 @@ struct DoubleScalars {
   double sub(double a, double b) { return a - b; }
   double mul(double a, double b) { return a * b; }
   double div(double a, double b) { return a / b; }
+  double fma(double a, double b, double c) { return a * b + c; }
+  bool less(double a, double b) { return a < b; }
+  double select(bool condition, double a, double b) { return condition ? a : b; }
   double max(double a, double b) { return std::isnan(a) ? a : std::isnan(b) ? b : a > b ? a : b; }
   double min(double a, double b) { return std::isnan(a) ? a : std::isnan(b) ? b : a < b ? a : b; }
   double neg(double x) { return -x; }

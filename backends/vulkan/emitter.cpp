@@ -1,5 +1,5 @@
-#include "backends/vulkan/emitter.h"
-#include "support/activation.h"
+#include "backends/common/math.h"
+#include "backends/vulkan/scalar_math.h"
 
 #include <algorithm>
 #include <bit>
@@ -239,91 +239,28 @@ void Emitter::store(OperandNumber operand, Value index, Type type, Value value) 
 
 //===- mathematics -------------------------------------------------------------------------------------===//
 
-/// 2^(x log2 e) with the multiple's integer part as an exponent and a polynomial for the rest (Cephes' expf):
-/// a driver's own exp may be off by 3 + 2|x| units.
+namespace {
+template <class F> Value with(Emitter &e, F f) {
+  ScalarMath math{e};
+  return f(math);
+}
+} // namespace
+
+// A driver's own exp may be off by 3 + 2|x| units in the last place.
 Value Emitter::exp(Value x) {
-  Value clamped = b.min(b.max(x, f(-104)), f(88.72283935546875));
-  Value n = b.roundEven(b.mul(clamped, f(1.44269504088896341)));
-  Value r = b.fma(n, f(-0.693359375), clamped);
-  r = b.fma(n, f(2.12194440e-4), r);
-  const double c[] = {1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3,
-                      4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1};
-  Value p = f(c[0]);
-  for (int i = 1; i < 6; ++i) p = b.fma(p, r, f(c[i]));
-  p = b.add(b.fma(p, b.mul(r, r), r), f(1));
-  // 2^n in two steps, so that neither exponent leaves the range.
-  Value integer = b.convert(n, Builder::i32());
-  Value half = b.bitcast(b.shiftRight(integer, u(1)), Builder::i32()), rest = b.sub(integer, half);
-  auto power = [&](Value e) {
-    return b.bitcast(b.shiftLeft(b.add(e, b.constant(int32_t(127))), u(23)), Builder::f32());
-  };
-  Value result = b.mul(b.mul(p, power(half)), power(rest));
-  result = b.select(b.lt(f(88.72283935546875), x), f(HUGE_VAL), result);
-  result = b.select(b.lt(x, f(-104)), f(0), result);
-  return b.select(b.ne(x, x), x, result);
+  return with(*this, [&](ScalarMath &math) { return emitExp(math, x); });
 }
-
-/// Cephes' logf: the exponent apart, a polynomial on [sqrt 1/2, sqrt 2).
 Value Emitter::log(Value x) {
-  Value tiny = b.lt(x, f(1.17549435e-38));
-  Value scaled = b.select(tiny, b.mul(x, f(8388608)), x);
-  Value bits = b.bitcast(scaled, Builder::u32());
-  Value mantissa = b.bitcast(b.bitOr(b.bitAnd(bits, u(0x7fffff)), u(0x3f000000)), Builder::f32());
-  Value exponent =
-      b.convert(b.bitcast(b.sub(b.shiftRight(bits, u(23)), u(126)), Builder::i32()), Builder::f32());
-  exponent = b.select(tiny, b.sub(exponent, f(23)), exponent);
-  Value low = b.lt(mantissa, f(0.707106781186547524));
-  Value z = b.sub(b.select(low, b.add(mantissa, mantissa), mantissa), f(1));
-  exponent = b.select(low, b.sub(exponent, f(1)), exponent);
-  const double c[] = {7.0376836292e-2,  -1.1514610310e-1, 1.1676998740e-1,  -1.2420140846e-1, 1.4249322787e-1,
-                      -1.6668057665e-1, 2.0000714765e-1,  -2.4999993993e-1, 3.3333331174e-1};
-  Value p = f(c[0]);
-  for (int i = 1; i < 9; ++i) p = b.fma(p, z, f(c[i]));
-  Value square = b.mul(z, z);
-  Value y = b.mul(b.mul(p, z), square);
-  y = b.fma(exponent, f(-2.12194440e-4), y);
-  y = b.fma(square, f(-0.5), y);
-  Value result = b.fma(exponent, f(0.693359375), b.add(z, y));
-  result = b.select(b.eq(x, f(HUGE_VAL)), x, result);
-  result = b.select(b.eq(x, f(0)), f(-HUGE_VAL), result);
-  return b.select(b.logicalOr(b.ne(x, x), b.lt(x, f(0))), b.bitcast(u(0x7fc00000u), Builder::f32()), result);
+  return with(*this, [&](ScalarMath &math) { return emitLog(math, x); });
 }
-
-/// 1 - 2 / (e^2x + 1), odd, with a short series near 0 where that cancels.
 Value Emitter::tanh(Value x) {
-  Value a = b.abs(x);
-  Value far = b.sub(f(1), b.div(f(2), b.add(exp(b.add(a, a)), f(1))));
-  Value square = b.mul(x, x);
-  const double c[] = {-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1,
-                      -3.33332819422e-1};
-  Value p = f(c[0]);
-  for (int i = 1; i < 5; ++i) p = b.fma(p, square, f(c[i]));
-  Value near = b.fma(b.mul(p, square), x, x);
-  Value signed_far = b.select(b.lt(x, f(0)), b.neg(far), far);
-  return b.select(b.lt(a, f(0.625)), near, b.select(b.ne(x, x), x, signed_far));
+  return with(*this, [&](ScalarMath &math) { return emitTanh(math, x); });
 }
-
-/// Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.26 is too coarse (1.5e-7 absolute of 1 -
-/// erf is, not of erf near 0): a Taylor series below 1, Numerical Recipes' Chebyshev fit of erfc above.
 Value Emitter::erf(Value x) {
-  Value a = b.min(b.abs(x), f(10)), square = b.mul(x, x);
-  // erf x = 2/sqrt(pi) sum (-1)^n x^(2n+1) / (n! (2n+1))
-  double factorial = 1, c[11];
-  for (int n = 0; n < 11; ++n) {
-    if (n) factorial *= n;
-    c[n] = 1.12837916709551257 * (n % 2 ? -1 : 1) / (factorial * (2 * n + 1));
-  }
-  Value p = f(c[10]);
-  for (int n = 9; n >= 0; --n) p = b.fma(p, square, f(c[n]));
-  Value near = b.mul(p, x);
-  Value t = b.div(f(2), b.add(f(2), a));
-  const double d[] = {0.17087277,  -0.82215223, 1.48851587, -1.13520398, 0.27886807,
-                      -0.18628806, 0.09678418,  0.37409196, 1.00002368,  -1.26551223};
-  Value q = f(d[0]);
-  for (int i = 1; i < 10; ++i) q = b.fma(q, t, f(d[i]));
-  Value far = b.sub(f(1), b.mul(t, exp(b.sub(q, b.mul(a, a)))));
-  Value signed_far = b.select(b.lt(x, f(0)), b.neg(far), far);
-  return b.select(b.lt(a, f(1)), near, b.select(b.ne(x, x), x, signed_far));
+  return with(*this, [&](ScalarMath &math) { return emitErf(math, x); });
+}
+Value Emitter::activation(Activation kind, Value x) {
+  return with(*this, [&](ScalarMath &math) { return emitActivation(math, kind, x); });
 }
 
 Value Emitter::maximum(Value x, Value y) { return b.select(b.logicalOr(b.lt(x, y), b.ne(y, y)), y, x); }
@@ -337,32 +274,6 @@ Value Emitter::toInteger(Value x, int bits) {
       b.convert(b.min(b.max(x, f(-limit)), f(bits == 32 ? 2147483520.0 : double(top))), Builder::i32());
   Value result = b.select(b.lt(x, f(limit)), inside, b.constant(static_cast<int32_t>(top)));
   return b.select(b.ne(x, x), b.constant(int32_t(0)), result);
-}
-
-/// x / (1 + e^(-slope x)).
-Value Emitter::sigmoidLinear(Value x, double slope) {
-  return b.div(x, b.add(f(1), exp(b.mul(f(-slope), x))));
-}
-
-Value Emitter::activation(Activation kind, Value x) {
-  Value half_x = b.mul(f(0.5), x);
-  switch (kind) {
-  case Activation::none:
-    return x;
-  case Activation::relu:
-    return maximum(x, f(0));
-  case Activation::gelu_erf:
-    return b.mul(half_x, b.add(f(1), erf(b.mul(x, f(0.70710678118654752440)))));
-  case Activation::gelu_tanh: {
-    Value inner = b.mul(f(0.79788456080286535588), b.fma(f(0.044715), b.mul(b.mul(x, x), x), x));
-    return b.mul(half_x, b.add(f(1), tanh(inner)));
-  }
-  case Activation::gelu_quick:
-    return sigmoidLinear(x, kGeluQuickSlope);
-  case Activation::silu:
-    return sigmoidLinear(x, kSiluSlope);
-  }
-  return x;
 }
 
 //===- a workgroup -------------------------------------------------------------------------------------===//

@@ -92,7 +92,6 @@ public:
   Value minimum(Value x, Value y);
   Value toInteger(Value x, int bits); ///< towards zero, saturating; NaN is 0
   Value roundTo(Value x, Type type);
-  Value sigmoidLinear(Value x, double slope);
   Value activation(Activation kind, Value x);
 
   // --- a workgroup

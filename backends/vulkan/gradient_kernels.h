@@ -1,6 +1,6 @@
 // Generators of the kernels that only training needs. Meaning and operands: backends/common/specs.
-// `in_parts`: the operands named "cut" may be bound in parts, whose units firstUnit() and unitCount() say;
-// without, they are bound whole, and a dispatch may still have only some of the units.
+// `in_parts`: the operands named "cut" may be bound in parts; firstUnit() and unitCount() tell which units a part has.
+// Otherwise they are bound whole, and a dispatch may still have only some of the units.
 #pragma once
 #include "backends/common/specs/training.h"
 #include "backends/vulkan/kernels.h"
@@ -21,14 +21,14 @@ Kernel dropoutKernel(const DropoutSpec &spec, const Operands &where, bool in_par
 constexpr uint32_t kSummedColumns = 16, kSummedSlices = 8;
 Kernel sumRowsKernel(const SumRowsSpec &spec, const Operands &where = {});
 
-/// Units are rows of the table, one a workgroup, which gathers what is for it: no two invocations add to one element.
-/// Cut: table.
+/// Units are rows of the table, one per workgroup. A workgroup gathers the rows with its id, so that no two
+/// invocations add to one element. Cut: table.
 Kernel scatterAddKernel(const ScatterAddSpec &spec, const Operands &where, bool in_parts);
 
 // Gradients of attention in two kernels: each query's row of dq, then each key's rows of dk and dv. Both compute the
-// scores again; no T x S matrix. The first leaves what the second needs of each query (b, h, t): the largest score, the
-// inverse of the sum of the weights, the mean of gradient . v. With the first four operands as texels, for a head size
-// of a multiple of four, they are for drivers that run on a CPU.
+// scores again; no T x S matrix. The first stores three numbers per query (b, h, t) for the second: the largest score,
+// the inverse of the sum of the weights, the mean of gradient . v. Variants for drivers that run on a CPU read the
+// first four operands as texels; their head size is a multiple of four.
 constexpr int64_t kQueryStatistics = 3; ///< f32
 /// Operands {q, k, v, gradient, statistics, dq, length?}, a query (b, h, t) a workgroup.
 Kernel attentionQueryGradKernel(const AttentionGradSpec &spec, const Operands &where = {});

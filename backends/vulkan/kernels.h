@@ -61,19 +61,19 @@ struct SampleSpec {
 constexpr int64_t kMostSampled = 1 << 24; // that f32 counts exactly
 Kernel sampleKernel(const SampleSpec &spec);
 
-/// One workgroup a query: invocations own keys while scores are computed, columns of the head while values are summed.
+/// One workgroup per query. Invocations own keys while scores are computed, columns of the head while values are
+/// summed.
 struct VulkanAttentionSpec : AttentionSpec {
   Operands where = {};
-  /// The one query of a sequence comes with a key and a value of its own, which go into the caches at `past`: operands
-  /// {..., new key, new value, k, v}, the last two as they are written. Rows of the new key and value are q_stride
-  /// apart, too.
+  /// The kernel also appends one key and one value per sequence to the caches, at `past`. Operands {..., new key,
+  /// new value, k, v}: it writes the last two. Rows of the new key and value are q_stride apart, too.
   bool append = false;
   /// Workgroups that share a query's keys, for GPUs; 1: one has them all. Operands {..., parts, counters},
   /// wordsOfPart() of working memory for each part of a query, a counter for each query.
   uint32_t parts = 1;
 
   int64_t wordsOfPart() const { return head_size + 2; }
-  uint32_t newKey() const { return operandsOf(*this); } ///< of append
+  uint32_t newKey() const { return operandsOf(*this); } ///< the first operand of append
   uint32_t newValue() const { return newKey() + 1; }
   uint32_t keyCache() const { return newKey() + 2; }
   uint32_t valueCache() const { return newKey() + 3; }

@@ -1,7 +1,7 @@
 // Fused regions: backends/common/scalar.h says what each op computes, the builder here says it in SPIR-V.
 #include "backends/common/scalar.h"
-#include "backends/vulkan/emitter.h"
 #include "backends/vulkan/lowering.h"
+#include "backends/vulkan/scalar_math.h"
 
 using namespace mlir;
 
@@ -9,25 +9,7 @@ namespace linnet::vulkan {
 using namespace ir;
 namespace {
 
-/// scalar.h's builder. Floats of every width are f32, integers i32.
-struct ScalarBuilder {
-  using Value = spirv::Value;
-  Emitter &e;
-
-  Value constant(double value) { return e.f(value); }
-  Value real(Value x) { return e.b.convert(x, Builder::f32()); }
-  Value add(Value x, Value y) { return e.b.add(real(x), real(y)); }
-  Value sub(Value x, Value y) { return e.b.sub(real(x), real(y)); }
-  Value mul(Value x, Value y) { return e.b.mul(real(x), real(y)); }
-  Value div(Value x, Value y) { return e.b.div(real(x), real(y)); }
-  Value max(Value x, Value y) { return e.maximum(real(x), real(y)); }
-  Value min(Value x, Value y) { return e.minimum(real(x), real(y)); }
-  Value neg(Value x) { return e.b.neg(real(x)); }
-  Value exp(Value x) { return e.exp(x); }
-  Value log(Value x) { return e.log(x); }
-  Value tanh(Value x) { return e.tanh(x); }
-  Value erf(Value x) { return e.erf(x); }
-  Value sqrt(Value x) { return e.b.sqrt(x); }
+struct FusedMath : ScalarMath {
   Value cast(Value x, mlir::Type, mlir::Type to) {
     const Type type = *elementType(to);
     return isFloat(type) ? e.roundTo(real(x), type) : e.toInteger(x, type == Type::i8 ? 8 : 32);
@@ -42,7 +24,7 @@ Result<void> Lowering::lowerFused(FusedOp op) {
   Call call{op};
   LINNET_TRY(bind(call, made.operands));
   spec.body = [op, types = spec.out](Emitter &e, const std::vector<Value> &in, std::vector<Value> &out) {
-    ScalarBuilder builder{e};
+    FusedMath builder{{e}};
     out = emitRegion(op, builder, std::span<const Value>(in));
     for (size_t i = 0; i < out.size(); ++i)
       out[i] = isFloat(types[i]) ? builder.real(out[i]) : e.toInteger(out[i], types[i] == Type::i8 ? 8 : 32);

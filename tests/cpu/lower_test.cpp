@@ -226,6 +226,13 @@ func.func @main(%x: tensor<4xf32> {linnet.name = "x"}) -> (tensor<4xf32> {linnet
 }
 })";
   CHECK(failure(missing) == "model.safetensors: no tensor missing");
+  const std::string doubles = R"(module {
+func.func @main(%x: tensor<4xf64> {linnet.name = "x"}, %y: tensor<4xf32> {linnet.name = "y"}) -> (tensor<4xf32> {linnet.name = "out"}) {
+  %r = linnet.add %y, %y : tensor<4xf32>, tensor<4xf32>
+  return %r : tensor<4xf32>
+}
+})";
+  CHECK(failure(doubles) == "@main: x: expected elements of f32, f16, bf16, i32, i8 or i4, found others");
 }
 
 TEST_CASE("rows are rounded to 8 bits where there are many, and only there") {

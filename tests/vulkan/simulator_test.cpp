@@ -69,9 +69,7 @@ TEST_CASE("arithmetic is as SPIR-V says") {
   gives(b.div(f(0), f(1)), 3.5f / -0.75f);
   gives(b.roundEven(f(2)), 2);
   gives(b.floor(f(1)), -1);
-  gives(b.exp(f(1)), std::exp(-0.75f));
-  gives(b.tanh(f(1)), std::tanh(-0.75f));
-  gives(b.inverseSqrt(f(0)), 1 / std::sqrt(3.5f));
+  gives(b.sqrt(f(0)), std::sqrt(3.5f));
   gives(b.max(f(0), f(1)), 3.5f);
   gives(b.abs(f(1)), 0.75f);
   gives(b.neg(f(1)), 0.75f);
@@ -85,7 +83,6 @@ TEST_CASE("arithmetic is as SPIR-V says") {
   gives(b.select(b.lt(n(4), n(5)), f(0), f(1)), 3.5f);
   gives(b.select(b.lt(b.bitcast(n(4), Builder::u32()), b.constant(9u)), f(0), f(1)), -0.75f);
   auto pair = b.vector({f(0), f(1)});
-  gives(b.dot(pair, pair), 3.5f * 3.5f + 0.75f * 0.75f);
   gives(b.extract(b.unpackHalf2(b.packHalf2(pair)), 1), -0.75f);
   gives(b.extract(b.fmaScaled(f(2), pair, pair), 0), 12.25f);
   gives(b.extract(b.load2(0, b.constant(1u), Builder::f32()), 0), 2.5f);

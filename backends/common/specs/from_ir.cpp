@@ -25,16 +25,6 @@ std::string locationOf(Operation *op) {
   return name.empty() ? "module" : name;
 }
 
-std::optional<Type> elementType(mlir::Type element) {
-  if (element.isF32()) return Type::f32;
-  if (element.isF16()) return Type::f16;
-  if (element.isBF16()) return Type::bf16;
-  if (element.isInteger(32)) return Type::i32;
-  if (element.isInteger(8)) return Type::i8;
-  if (element.isInteger(4)) return Type::i4;
-  return std::nullopt;
-}
-
 RankedTensorType tensorOf(mlir::Value value) { return llvm::cast<RankedTensorType>(value.getType()); }
 
 Result<Type> typeOf(Operation *op, mlir::Value value) {

@@ -1,5 +1,6 @@
 // Specifications of kernels from ops: the only place that checks shapes and types of operands for all backends.
 #pragma once
+#include "backends/common/element_type.h"
 #include "backends/common/specs/attention.h"
 #include "backends/common/specs/elementwise.h"
 #include "backends/common/specs/matmul.h"
@@ -25,9 +26,7 @@ Error errorAt(mlir::Operation *op, fmt::format_string<Args...> format, Args &&..
                 fmt::format(format, std::forward<Args>(args)...));
 }
 
-/// The element type that kernels compute with, or nothing if there is none.
-std::optional<Type> elementType(mlir::Type element);
-/// The same of a value; the error names the op.
+/// The element type of a value; the error names the op.
 Result<Type> typeOf(mlir::Operation *op, mlir::Value value);
 /// The one type that all values have, else an error that says that the op wants one.
 Result<Type> commonType(mlir::Operation *op, mlir::ValueRange values);

@@ -59,12 +59,7 @@ uint32_t elementwise(Opcode op, Extended extended) {
   case E::f_abs:
   case E::s_abs:
   case E::floor:
-  case E::tanh:
-  case E::exp:
-  case E::log:
-  case E::exp2:
   case E::sqrt:
-  case E::inverse_sqrt:
     return 1;
   case E::f_min:
   case E::u_min:

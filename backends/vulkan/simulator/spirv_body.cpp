@@ -137,8 +137,6 @@ bool SpirvParser::operands(const CodeInstruction &i) const {
     return i.n == 2 && isValue(i.in[0]) && i.width == 1 && i.in[1] < widthOf(i.in[0]);
   case vector_times_scalar:
     return i.n == 2 && value(0, i.width) && value(1, 1);
-  case dot: // each of its operations would be rounded
-    return i.n == 2 && i.width == 1 && !i.half && isValue(i.in[0]) && value(1, widthOf(i.in[0]));
   case bit_extract:
   case bit_extract_signed:
     return i.n == 3 && value(0, i.width) && value(1, 1) && value(2, 1);

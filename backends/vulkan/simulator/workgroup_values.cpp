@@ -223,15 +223,6 @@ bool Workgroup::arrange(const CodeInstruction &i) {
         r[k * lanes + l] = bitsOfFloat(asFloat(a[k * lanes + l]) * asFloat(b[l]));
     return true;
   }
-  case dot: {
-    const uint32_t *a = reg(i.in[0]), *b = reg(i.in[1]), width = code.widths[i.in[0]];
-    for (uint32_t l = 0; l < lanes; ++l) {
-      float sum = 0;
-      for (uint32_t k = 0; k < width; ++k) sum += asFloat(a[k * lanes + l]) * asFloat(b[k * lanes + l]);
-      r[l] = bitsOfFloat(sum);
-    }
-    return true;
-  }
   case bit_extract:
   case bit_extract_signed: {
     const uint32_t *a = reg(i.in[0]), *offset = reg(i.in[1]), *count = reg(i.in[2]);
@@ -262,23 +253,8 @@ bool Workgroup::extended(const CodeInstruction &i) {
   case floor:
     map1(i, [](U a) { return bitsOfFloat(std::floor(asFloat(a))); });
     return true;
-  case tanh:
-    map1(i, [](U a) { return bitsOfFloat(std::tanh(asFloat(a))); });
-    return true;
-  case exp:
-    map1(i, [](U a) { return bitsOfFloat(std::exp(asFloat(a))); });
-    return true;
-  case log:
-    map1(i, [](U a) { return bitsOfFloat(std::log(asFloat(a))); });
-    return true;
-  case exp2:
-    map1(i, [](U a) { return bitsOfFloat(std::exp2(asFloat(a))); });
-    return true;
   case sqrt:
     map1(i, [](U a) { return bitsOfFloat(std::sqrt(asFloat(a))); });
-    return true;
-  case inverse_sqrt:
-    map1(i, [](U a) { return bitsOfFloat(1 / std::sqrt(asFloat(a))); });
     return true;
   case f_min:
     map2(i, [](U a, U b) { return asFloat(b) < asFloat(a) ? b : a; });

@@ -44,18 +44,12 @@ Value Builder::fma(Value a, Value b, Value c) { return add(mul(a, b), c); }
 Value Builder::fmaScaled(Value a, Value b, Value c) {
   return add(op(spv::Op::OpVectorTimesScalar, b.type, {b.id, a.id}), c);
 }
-Value Builder::exp(Value a) { return extended(GLSLstd450Exp, a.type, {a.id}); }
-Value Builder::exp2(Value a) { return extended(GLSLstd450Exp2, a.type, {a.id}); }
 Value Builder::floor(Value a) { return extended(GLSLstd450Floor, a.type, {a.id}); }
 Value Builder::roundEven(Value a) { return extended(GLSLstd450RoundEven, a.type, {a.id}); }
-Value Builder::log(Value a) { return extended(GLSLstd450Log, a.type, {a.id}); }
-Value Builder::tanh(Value a) { return extended(GLSLstd450Tanh, a.type, {a.id}); }
 Value Builder::sqrt(Value a) { return extended(GLSLstd450Sqrt, a.type, {a.id}); }
-Value Builder::inverseSqrt(Value a) { return extended(GLSLstd450InverseSqrt, a.type, {a.id}); }
 Value Builder::abs(Value a) {
   return extended(isFloat(a.type) ? GLSLstd450FAbs : GLSLstd450SAbs, a.type, {a.id});
 }
-Value Builder::dot(Value a, Value b) { return op(spv::Op::OpDot, {a.type.kind, 1}, {a.id, b.id}); }
 Value Builder::shiftLeft(Value a, Value bits) {
   return op(spv::Op::OpShiftLeftLogical, a.type, {a.id, bits.id});
 }

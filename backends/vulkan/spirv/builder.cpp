@@ -58,12 +58,6 @@ Words Builder::finish() {
   m.entryPoint(function, "main", interface);
   m.executionMode(function, spv::ExecutionMode::LocalSize,
                   {info.local_size[0], info.local_size[1], info.local_size[2]});
-  if (info.local_size_spec) {
-    Value x = specConstant(0, info.local_size[0]);
-    Id y = constant(info.local_size[1]).id, z = constant(info.local_size[2]).id;
-    Id triple = m.constant(spv::Op::OpSpecConstantComposite, typeId(u32(3)), {x.id, y, z});
-    m.decorate(triple, spv::Decoration::BuiltIn, {word(spv::BuiltIn::WorkgroupSize)});
-  }
   m.functions.insert(m.functions.end(), variables.begin(), variables.end());
   m.functions.insert(m.functions.end(), body.begin(), body.end());
   emit(m.functions, spv::Op::OpReturn, {});
@@ -114,9 +108,6 @@ Value Builder::constant(float value) {
 Value Builder::constant(bool value) {
   return {m.constant(value ? spv::Op::OpConstantTrue : spv::Op::OpConstantFalse, typeId(boolean())),
           boolean()};
-}
-Value Builder::specConstant(uint32_t spec_id, uint32_t value) {
-  return {m.specConstant(typeId(u32()), spec_id, value), u32()};
 }
 
 Value Builder::builtin(spv::BuiltIn which, int dim) {

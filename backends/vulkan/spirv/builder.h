@@ -99,7 +99,6 @@ struct KernelInfo {
   uint32_t n_buffers = 0;           ///< storage buffers at set 0, bindings 0..n-1
   std::vector<uint8_t> texels = {}; ///< not 0: the binding is a uniform texel buffer; empty: none
   uint32_t n_push = 0;              ///< 32-bit push constants; push() adds what is beyond
-  bool local_size_spec = false;     ///< local size x comes from specialization constant 0
 };
 
 enum class SubgroupOp { add, max, min };
@@ -121,7 +120,6 @@ public:
   Value constant(bool value);
   /// The same value in each element.
   Value splat(Value scalar, int width);
-  Value specConstant(uint32_t spec_id, uint32_t value);
 
   /// gl_GlobalInvocationID, gl_LocalInvocationID, gl_WorkGroupID, gl_NumWorkGroups.
   Value globalId(int dim) { return builtin(spv::BuiltIn::GlobalInvocationId, dim); }
@@ -147,16 +145,10 @@ public:
   Value fma(Value a, Value b, Value c);
   /// The same of a scalar a with vectors b and c.
   Value fmaScaled(Value a, Value b, Value c);
-  Value exp(Value a);
-  Value exp2(Value a);
   Value floor(Value a);
   Value roundEven(Value a);
-  Value log(Value a);
-  Value tanh(Value a);
   Value sqrt(Value a);
-  Value inverseSqrt(Value a);
   Value abs(Value a);
-  Value dot(Value a, Value b);
   Value shiftLeft(Value a, Value bits);
   Value shiftRight(Value a, Value bits);
   Value bitAnd(Value a, Value b);

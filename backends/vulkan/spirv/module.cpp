@@ -93,13 +93,6 @@ Id Module::constant(spv::Op op, Id type, std::initializer_list<uint32_t> operand
   return entry->second;
 }
 
-Id Module::specConstant(Id type, uint32_t spec_id, uint32_t value) {
-  Id id = newId();
-  emit(globals, spv::Op::OpSpecConstant, {type, id, value});
-  decorate(id, spv::Decoration::SpecId, {spec_id});
-  return id;
-}
-
 Id Module::variable(Id pointer_type, spv::StorageClass storage) {
   Id id = newId();
   variable(id, pointer_type, storage);

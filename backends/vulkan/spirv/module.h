@@ -47,8 +47,6 @@ public:
   Id constant(spv::Op op, Id type, std::initializer_list<uint32_t> operands = {});
   /// A type that must not be shared, because decorations make it what it is (structs, arrays with a stride).
   Id uniqueType(spv::Op op, std::span<const uint32_t> operands);
-  /// A specialization constant of 32 bits.
-  Id specConstant(Id type, uint32_t spec_id, uint32_t value);
   /// A module-scope variable.
   Id variable(Id pointer_type, spv::StorageClass storage);
   /// With an id that newId gave earlier.

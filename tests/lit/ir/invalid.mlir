@@ -221,3 +221,33 @@ func.func @f(%a: tensor<2xf32> {linnet.state = "k"}, %b: tensor<3xf32>) -> (tens
 func.func @f(%a: tensor<2xf32> {linnet.name = 3}) {
   return
 }
+// -----
+func.func @f(%w: tensor<4x8xf32>) {
+  // expected-error@+1 {{bits is 5, expected 4 or 8}}
+  %0 = linnet.quantize_scale %w {bits = 5 : i64, dim = 0 : i64, group = 0 : i64} : tensor<4x8xf32>
+  return
+}
+// -----
+func.func @f(%w: tensor<4x8xf32>, %s: tensor<2x8xf32>) {
+  // expected-error@+1 {{scale is (2, 8), expected (1, 8)}}
+  %0 = linnet.quantize %w, %s {bits = 8 : i64, dim = 0 : i64, group = 0 : i64} : tensor<4x8xf32>, tensor<2x8xf32>
+  return
+}
+// -----
+func.func @f(%x: tensor<2x3x4xf32>) {
+  // expected-error@+1 {{operand is (2, 3, 4), expected 4 dimensions}}
+  %0 = linnet.mask %x : tensor<2x3x4xf32>
+  return
+}
+// -----
+func.func @f(%x: tensor<f32>) {
+  // expected-error@+1 {{operand is a scalar}}
+  %0 = linnet.argmax %x : tensor<f32>
+  return
+}
+// -----
+func.func @f(%x: tensor<2xf32>) {
+  // expected-error@+1 {{requires the same type for all operands and results}}
+  %0 = "linnet.softmax"(%x) : (tensor<2xf32>) -> tensor<3xf32>
+  return
+}
