@@ -16,10 +16,11 @@ constexpr int64_t kFloatDepth = 256;
 
 /// Whether tiles that read whole panels would be slower at this level.
 bool gains(const Emitter &e, const PackedMatmulSpec &spec) {
-  if (spec.scaled()) return !e.isa.vnni && spec.int8_rows;
-  // With many registers tiles of floats are so tall, and without FMA so slow, that they wait for no cache.
   constexpr int kFewRegisters = 16;
-  return e.isa.registers <= kFewRegisters && (e.isa.fma || spec.w != Type::f32);
+  const bool few = e.isa.registers <= kFewRegisters;
+  if (spec.scaled()) return !e.isa.vnni && spec.int8_rows && (few || spec.w == Type::i4);
+  // With many registers tiles are so tall, and without FMA f32 is so slow, that they wait for no cache.
+  return few && (e.isa.fma || spec.w != Type::f32);
 }
 
 /// Bytes of a row of w in a panel.
