@@ -117,6 +117,8 @@ public:
   Value *dotBfloatPairs(Value *acc, Value *x, Value *y);
   /// acc + four products of unsigned bytes of x and signed ones of y; isa.vnni.
   Value *dotBytes(Value *acc, Value *x, Value *y);
+  /// Two products of unsigned bytes of x and signed ones of y a lane of 16 bits; a sum must fit it.
+  Value *dotBytePairs(Value *x, Value *y);
   /// acc + two products of signed 16-bit numbers.
   Value *dotWords(Value *acc, Value *x, Value *y);
 

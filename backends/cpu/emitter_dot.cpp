@@ -39,6 +39,21 @@ Value *Emitter::dotBytes(Value *acc, Value *x, Value *y) {
   return b.CreateIntrinsic(llvm::Intrinsic::x86_avx512_vpdpbusd_512, {}, {acc, x, y});
 }
 
+Value *Emitter::dotBytePairs(Value *x, Value *y) {
+  const int n = lanesOf(x);
+  llvm::Type *words = intType(2 * n, 16);
+  if (llvm::Triple(isa.triple).getArch() == llvm::Triple::x86_64 && n >= 8) {
+    const bool wide = n == 16;
+    const llvm::Intrinsic::ID id =
+        wide ? llvm::Intrinsic::x86_avx512_pmaddubs_w_512 : llvm::Intrinsic::x86_avx2_pmadd_ub_sw;
+    llvm::Type *bytes = intType(4 * n, 8);
+    return b.CreateIntrinsic(id, {}, {b.CreateBitCast(x, bytes), b.CreateBitCast(y, bytes)});
+  }
+  x = b.CreateBitCast(x, words), y = b.CreateBitCast(y, words);
+  Value *even = b.CreateMul(b.CreateAnd(x, 0xff), b.CreateAShr(b.CreateShl(y, 8), 8));
+  return b.CreateAdd(even, b.CreateMul(b.CreateLShr(x, 8), b.CreateAShr(y, 8)));
+}
+
 Value *Emitter::dotWords(Value *acc, Value *x, Value *y) {
   const int n = lanesOf(acc);
   llvm::Type *words = intType(2 * n, 16);

@@ -31,7 +31,7 @@ Value *nearest(Emitter &e, Value *x, Value *factor) {
 }
 
 /// One row to integers. They lie in the order in which a matmul meets them: of eight rows of i4 together
-/// first the even ones, which are the low halves of the bytes.
+/// first the even ones, which are the low halves of the bytes; of four words the first, the third, the second.
 struct QuantizedRow {
   Emitter &e;
   const IntegerRows &to;
@@ -41,17 +41,30 @@ struct QuantizedRow {
 
   int width() const { return std::max(e.lanes(), 8); }
 
+  /// Whether a number is one of 16 bits, which sums of pairs multiply.
+  bool words() const { return to.interleave == 4 && !e.isa.vnni; }
+  /// Numbers that lie as they come, and of those that do not how many change places.
+  int64_t run() const { return to.interleave == 8 ? 8 : words() ? 4 : 1; }
+  /// Which of run() numbers lies at `at`.
+  int64_t comesFrom(int64_t at) const { return at % (run() / 2) * 2 + at / (run() / 2); }
+
   Value *place(Value *i) const {
-    if (to.interleave != 8) return i;
-    Value *in_eight = e.b.CreateAnd(i, 7);
-    Value *half = e.b.CreateShl(e.b.CreateAnd(i, 1), 2);
-    return e.b.CreateAdd(e.b.CreateSub(i, in_eight), e.b.CreateAdd(half, e.b.CreateLShr(in_eight, 1)));
+    if (run() == 1) return i;
+    Value *in_run = e.b.CreateAnd(i, run() - 1);
+    Value *half = e.b.CreateMul(e.b.CreateAnd(i, 1), e.i64(run() / 2));
+    return e.b.CreateAdd(e.b.CreateSub(i, in_run), e.b.CreateAdd(half, e.b.CreateLShr(in_run, 1)));
   }
-  Value *reordered(Value *bytes) const {
-    if (to.interleave != 8) return bytes;
+  Value *reordered(Value *numbers) const {
+    if (run() == 1) return numbers;
     llvm::SmallVector<int, 16> order;
-    for (int i = 0; i < width(); ++i) order.push_back(i / 8 * 8 + i % 4 * 2 + i % 8 / 4);
-    return e.b.CreateShuffleVector(bytes, order);
+    for (int64_t i = 0; i < width(); ++i) order.push_back(int(i / run() * run() + comesFrom(i % run())));
+    return e.b.CreateShuffleVector(numbers, order);
+  }
+  void store(Value *index, Value *number) const {
+    if (!words()) return e.store(Type::i8, out, index, number);
+    llvm::Type *word = e.b.getInt16Ty();
+    Value *narrow = e.b.CreateTrunc(number, e.intType(Emitter::lanesOf(number), 16));
+    e.b.CreateAlignedStore(narrow, e.b.CreateGEP(word, out, index), llvm::Align(2));
   }
 
   /// Stores elements [i, i + lanes) and adds their bytes to the sums of the high and of the low ones.
@@ -60,6 +73,11 @@ struct QuantizedRow {
       return llvm::ConstantInt::get(e.intType(lanes), uint64_t(value), true);
     };
     Value *q = nearest(e, e.load(Type::f32, x, i, lanes), factor);
+    Value *at = lanes == 1 ? place(i) : i;
+    if (words()) {
+      store(at, lanes == 1 ? q : reordered(q));
+      return sums;
+    }
     Values parts = {q};
     if (bytes == 2) {
       Value *high = e.b.CreateAShr(e.b.CreateAdd(q, number(128)), number(8));
@@ -67,11 +85,10 @@ struct QuantizedRow {
     } else if (to.unsignedBytes()) {
       parts = {e.b.CreateAdd(q, number(128))};
     }
-    Value *at = lanes == 1 ? place(i) : i;
     Values next;
     for (int h = 0; h < bytes; ++h) {
       Value *to_plane = e.b.CreateAdd(at, e.i64(h * to.padded()));
-      e.store(Type::i8, out, to_plane, lanes == 1 ? parts[h] : reordered(parts[h]));
+      store(to_plane, lanes == 1 ? parts[h] : reordered(parts[h]));
       next.push_back(e.b.CreateAdd(sums[h], parts[h]));
     }
     return next;
@@ -88,6 +105,7 @@ struct QuantizedRow {
     for (Value *&sum : sums) sum = e.reduce(sum, join);
     sums = e.loop(e.i64(main), e.i64(count), 1, sums,
                   [&](Value *i, const Values &now) { return put(e.b.CreateAdd(from, i), 1, now); });
+    if (words()) return;
     Value *index = e.muladd(group, e.i64(2), e.i64(to.sumsAt() / 4));
     for (int h = 0; h < bytes; ++h)
       e.store(Type::i32, out, e.b.CreateAdd(index, e.i64(h)), e.b.CreateMul(sums[h], e.i32(-to.zero())));
@@ -99,8 +117,8 @@ struct QuantizedRow {
     factor = factorFor(e, m, limit);
     e.store(Type::f32, out, e.i64(to.factorAt() / 4), e.b.CreateFDiv(m, limit));
     e.loop(e.i64(to.k / 8 * 8), e.i64(to.padded()), 1, [&](Value *i) { // zeros first where none will lie
-      for (int h = 0; h < bytes; ++h)
-        e.store(Type::i8, out, e.b.CreateAdd(i, e.i64(h * to.padded())), e.i32(0));
+      for (int h = 0; h < (words() ? 1 : bytes); ++h)
+        store(e.b.CreateAdd(i, e.i64(h * to.padded())), e.i32(0));
     });
     const int64_t size = to.group ? to.group : to.k, whole = to.k / size;
     e.loop(e.i64(0), e.i64(whole), 1,
@@ -117,6 +135,7 @@ KernelSource integerRowsKernel(const IntegerRows &to, const Extent &m, int64_t a
   if (to.group) name += fmt::format("_group{}", to.group);
   if (to.int8_rows) name += fmt::format("_bytes_from{}_of{}", to.int8_rows, m.text());
   return {name, [to, m, a_stride](Emitter &e) {
+            e.extended |= e.isa.vnni; // how the integers lie depends on it
             auto write = [&](int bytes) {
               e.loop(e.begin, e.end, 1, [&](Value *row) {
                 Value *x = e.address(Type::f32, e.arg(0), e.b.CreateMul(row, e.i64(a_stride)));

@@ -23,6 +23,8 @@ using namespace backend; // specifications
 /// sums of its hi and of its lo (i32). Half a step is 1.5e-5 of the row's largest number.
 /// Of at least int8_rows rows, if that is not 0, the largest magnitude becomes 127, and there is only hi;
 /// where unsignedBytes() it is stored as hi + 128, w stays signed, and the sums are those of w's columns.
+/// Beside i8 at a level without VNNI a row is one plane of 16-bit numbers without sums. Each four of them are
+/// stored in the order 0, 2, 1, 3.
 struct IntegerRows {
   int64_t k = 0, group = 0, interleave = 4; ///< of w: rows that share a scale (0: all), that lie together
   int64_t int8_rows = 0;

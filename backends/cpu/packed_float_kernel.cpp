@@ -8,30 +8,35 @@ namespace {
 struct FloatTile : PackedItem, PackedTile {
   Values rows_of_a{}; ///< where they begin
   FetchAhead ahead{};
+  const BlockTile *in_block = nullptr; ///< null: all rows of w at once
 
   /// Rows of w that lie together: what one load brings.
   int depth() const { return int(spec.interleave()); }
   /// Rows of w in one step of the loop.
   int unroll() const { return depth() * (rows >= 4 ? 2 : 4); }
+  /// Of what is read: numbers of a are widened for a block.
+  Type typeOfA() const { return in_block ? Type::f32 : spec.a; }
   bool multipliesPairs() const { return spec.w == Type::bf16 && spec.a == Type::bf16 && e.isa.bf16; }
   Value *aIndex(int r, Value *k) const { return e.b.CreateAdd(rows_of_a[size_t(r)], k); }
 
-  /// Vectors of row k of w (and then of row k + 1), from `column` on.
-  Values weights(Value *k) const {
-    Values first, second;
+  /// Vectors of row k + d of w, from `column` on; of pairs that are multiplied, of both rows.
+  Values weights(Value *k, int d) const {
+    Values row;
+    if (in_block) k = e.b.CreateAdd(k, in_block->k0);
     for (int c = 0; c < vectors; ++c) {
       Value *at = e.b.CreateAdd(column, e.i64(c * e.lanes()));
       if (depth() == 1) {
-        first.push_back(e.load(spec.w, panel, e.muladd(k, e.i64(spec.n_block), at), e.lanes()));
+        row.push_back(e.load(spec.w, panel, e.muladd(k, e.i64(spec.n_block), at), e.lanes()));
         continue;
       }
       Value *pair =
           e.load(Type::i32, panel, e.muladd(e.b.CreateLShr(k, 1), e.i64(spec.n_block), at), e.lanes());
-      first.push_back(multipliesPairs() ? pair : e.lowBfloat(pair));
-      if (!multipliesPairs()) second.push_back(e.highBfloat(pair));
+      // Loaded again for the second row of w: a register that kept the pair would be a sum's.
+      if (d == 1 && rows * vectors > mostSumsBesideWords(e))
+        llvm::cast<llvm::LoadInst>(pair)->setVolatile(true);
+      row.push_back(multipliesPairs() ? pair : d ? e.highBfloat(pair) : e.lowBfloat(pair));
     }
-    first.append(second.begin(), second.end());
-    return first;
+    return row;
   }
 
   /// a[r][k] and, of two, a[r][k + 1] in one word.
@@ -43,8 +48,8 @@ struct FloatTile : PackedItem, PackedTile {
   /// acc[r][c] += a[r][k] w[k][c] for `deep` rows of w from k on.
   Values step(const Values &acc, Value *k, int deep) const {
     Values next = acc;
-    const Values w = weights(k);
     if (multipliesPairs()) {
+      const Values w = weights(k, 0);
       for (int r = 0; r < rows; ++r) {
         Value *pair = e.splat(pairOf(r, k, deep), e.lanes());
         for (int c = 0; c < vectors; ++c)
@@ -52,12 +57,14 @@ struct FloatTile : PackedItem, PackedTile {
       }
       return next;
     }
-    for (int d = 0; d < deep; ++d)
+    for (int d = 0; d < deep; ++d) {
+      const Values w = weights(k, d);
       for (int r = 0; r < rows; ++r) {
-        Value *x = e.splat(e.load(spec.a, a, aIndex(r, e.b.CreateAdd(k, e.i64(d)))), e.lanes());
+        Value *x = e.splat(e.load(typeOfA(), a, aIndex(r, e.b.CreateAdd(k, e.i64(d)))), e.lanes());
         for (int c = 0; c < vectors; ++c)
-          next[r * vectors + c] = e.fma(x, w[d * vectors + c], next[r * vectors + c]);
+          next[r * vectors + c] = e.fma(x, w[size_t(c)], next[r * vectors + c]);
       }
+    }
     return next;
   }
 
@@ -66,11 +73,12 @@ struct FloatTile : PackedItem, PackedTile {
     Value *at = e.b.CreateAdd(column, e.i64(r * spec.n_block + c * e.lanes()));
     return scratch_row ? e.muladd(scratch_row, e.i64(spec.n_block), at) : at;
   }
-  /// What the slices before have summed up.
+  /// What the slices or blocks before have summed up.
   Values begun() const {
     Values acc(rows * vectors, e.f32(0, e.lanes()));
-    if (!slice) return acc;
-    Value *first = e.b.CreateICmpEQ(slice, e.i64(0));
+    Value *before = in_block ? in_block->k0 : slice;
+    if (!before) return acc;
+    Value *first = e.b.CreateICmpEQ(before, e.i64(0));
     for (int r = 0; r < rows; ++r)
       for (int c = 0; c < vectors; ++c) {
         Value *before = e.load(Type::f32, scratch, inScratch(r, c), e.lanes());
@@ -91,8 +99,34 @@ struct FloatTile : PackedItem, PackedTile {
     });
     for (int64_t k = main; k < count; k += depth())
       acc = step(acc, e.b.CreateAdd(k0, e.i64(k)), int(std::min<int64_t>(depth(), count - k)));
+    store(acc);
+  }
+  void store(const Values &acc) const {
     for (int r = 0; r < rows; ++r)
       for (int c = 0; c < vectors; ++c) e.store(Type::f32, scratch, inScratch(r, c), acc[r * vectors + c]);
+  }
+
+  /// And the products of rows [from, to) of w, `by` in one step of the loop.
+  Values sumRows(const Values &acc, Value *from, Value *to, int by) const {
+    return e.loop(from, to, by, acc, [&](Value *k, const Values &now) {
+      Values next = now;
+      for (int u = 0; u < by; u += std::min(by, depth()))
+        next = step(next, e.b.CreateAdd(k, e.i64(u)), std::min(by, depth()));
+      return next;
+    });
+  }
+  void writeBlock() const {
+    Value *count = in_block->count, *chunk = in_block->chunk;
+    Value *chunks = e.b.CreateUDiv(count, chunk), *main = e.b.CreateMul(chunks, chunk);
+    Values acc = e.loop(e.i64(0), chunks, 1, begun(), [&](Value *number, const Values &now) {
+      prefetchNext(e, *in_block, number);
+      Value *from = e.b.CreateMul(number, chunk);
+      return sumRows(now, from, e.b.CreateAdd(from, chunk), unroll());
+    });
+    Value *whole = e.b.CreateAnd(count, e.i64(-depth()));
+    acc = sumRows(acc, main, whole, depth());
+    if (depth() > 1) acc = sumRows(acc, whole, count, 1);
+    store(acc);
   }
 };
 
@@ -104,6 +138,18 @@ void floatSums(const PackedItem &item, const PackedTile &tile) {
     sums.rows_of_a.push_back(item.e.b.CreateMul(row, item.e.i64(item.spec.a_stride)));
   sums.ahead = fetchAhead(item, tile, item.spec.k / tile.slices / sums.unroll());
   sums.write();
+}
+
+void floatBlockSums(const PackedItem &item, const BlockTile &in_block) {
+  Emitter &e = item.e;
+  FloatTile sums{item, in_block.tile};
+  sums.in_block = &in_block;
+  if (in_block.widened) sums.a = in_block.widened;
+  for (Value *row : rowsOf(item, in_block.tile))
+    sums.rows_of_a.push_back(in_block.widened ? e.b.CreateMul(e.b.CreateSub(row, in_block.tile.row0),
+                                                              e.i64(in_block.shape.widenedRow()))
+                                              : e.muladd(row, e.i64(item.spec.a_stride), in_block.k0));
+  sums.writeBlock();
 }
 
 } // namespace linnet::cpu

@@ -1,20 +1,13 @@
-// Sums of integers: exact products of bytes, a factor a row of a and a scale a column (and group) of w behind
-// them. Weights become unsigned in registers, w + zero; what that adds to a sum stands in a's rows, see
+// Sums of integers with VNNI: exact products of bytes, then a factor a row of a and a scale a column (and group)
+// of w. Weights become unsigned in registers, w + zero; what that adds to a sum stands in a's rows, see
 // IntegerRows. The two bytes of a number of a have sums of their own.
 #include "backends/cpu/packed_kernels.h"
 
 namespace linnet::cpu {
 namespace {
 
-/// 32 bits of bytes, or the same as two vectors of 16-bit numbers where no instruction multiplies bytes.
-struct Quads {
-  Value *bytes, *even = nullptr, *odd = nullptr;
-};
-using Weights = llvm::SmallVector<Quads, 8>;
-
 struct IntegerTile : PackedItem, PackedTile {
   IntegerRows layout;
-  int bytes;          ///< of a number of a: each has sums of its own
   Values rows_of_a{}; ///< their addresses
   FetchAhead ahead{};
 
@@ -28,40 +21,24 @@ struct IntegerTile : PackedItem, PackedTile {
   int at(int h, int r, int c) const { return (h * rows + r) * vectors + c; }
   Value *constant(uint32_t value) const { return e.splat(e.b.getInt32(value), e.lanes()); }
 
-  Quads unsignedQuads(Value *bytes) const {
-    if (e.isa.vnni) return {bytes};
-    return {bytes, e.b.CreateAnd(bytes, constant(0x00ff00ff)),
-            e.b.CreateAnd(e.b.CreateLShr(bytes, 8), constant(0x00ff00ff))};
-  }
-  Quads signedQuads(Value *bytes) const {
-    if (e.isa.vnni) return {bytes};
-    llvm::Type *words = e.intType(2 * e.lanes(), 16);
-    Value *pairs = e.b.CreateBitCast(bytes, words);
-    return {bytes, e.b.CreateAShr(e.b.CreateShl(pairs, 8), 8), e.b.CreateAShr(pairs, 8)};
-  }
-  Value *dot(Value *acc, const Quads &without, const Quads &with_sign) const {
-    if (e.isa.vnni) return e.dotBytes(acc, without.bytes, with_sign.bytes);
-    return e.dotWords(e.dotWords(acc, without.even, with_sign.even), without.odd, with_sign.odd);
-  }
-
   /// Quadruples of row k of w, then, of i4, of the other half of its eight rows.
-  Weights weights(Value *k) const {
-    Weights low, high;
+  Values weights(Value *k) const {
+    Values low, high;
     for (int c = 0; c < vectors; ++c) {
       Value *index = e.muladd(e.b.CreateUDiv(k, e.i64(depth())), e.i64(spec.n_block),
                               e.b.CreateAdd(column, e.i64(c * e.lanes())));
       Value *loaded = e.load(Type::i32, panel, index, e.lanes());
       if (unsignedRows()) {
-        low.push_back(signedQuads(loaded));
+        low.push_back(loaded);
         continue;
       }
       if (spec.w == Type::i8) {
-        low.push_back(unsignedQuads(e.b.CreateXor(loaded, constant(0x80808080))));
+        low.push_back(e.b.CreateXor(loaded, constant(0x80808080)));
         continue;
       }
       Value *flipped = e.b.CreateXor(loaded, constant(0x88888888)), *mask = constant(0x0f0f0f0f);
-      low.push_back(unsignedQuads(e.b.CreateAnd(flipped, mask)));
-      high.push_back(unsignedQuads(e.b.CreateAnd(e.b.CreateLShr(flipped, 4), mask)));
+      low.push_back(e.b.CreateAnd(flipped, mask));
+      high.push_back(e.b.CreateAnd(e.b.CreateLShr(flipped, 4), mask));
     }
     low.append(high.begin(), high.end());
     return low;
@@ -69,18 +46,17 @@ struct IntegerTile : PackedItem, PackedTile {
 
   Values step(const Values &acc, Value *k) const {
     Values next = acc;
-    const Weights w = weights(k);
+    const Values w = weights(k);
     for (int d = 0; d < depth(); d += 4)
       for (int h = 0; h < bytes; ++h)
         for (int r = 0; r < rows; ++r) {
           Value *offset = e.b.CreateAdd(k, e.i64(h * layout.padded() + d));
           Value *four = e.load(Type::i32, e.address(Type::i8, rows_of_a[size_t(r)], offset), e.i64(0));
-          Value *spread = e.splat(four, e.lanes());
-          const Quads x = unsignedRows() ? unsignedQuads(spread) : signedQuads(spread);
+          Value *x = e.splat(four, e.lanes());
           for (int c = 0; c < vectors; ++c) {
             Value *&sum = next[at(h, r, c)];
-            const Quads &y = w[d / 4 * vectors + c];
-            sum = unsignedRows() ? dot(sum, x, y) : dot(sum, y, x);
+            Value *y = w[d / 4 * vectors + c];
+            sum = unsignedRows() ? e.dotBytes(sum, x, y) : e.dotBytes(sum, y, x);
           }
         }
     return next;
@@ -167,12 +143,12 @@ void columnSums(const PackedItem &item) {
   Emitter &e = item.e;
   const int vectors = std::min<int>(4, int(item.spec.n_block) / e.lanes());
   e.loop(e.i64(0), e.i64(item.spec.n_block), vectors * e.lanes(), [&](Value *column) {
-    const IntegerTile tile{item, {1, vectors, nullptr, column}, item.spec.integerRows(), 1};
-    const Quads ones = tile.unsignedQuads(tile.constant(0x01010101));
+    const IntegerTile tile{item, {1, vectors, nullptr, column}, item.spec.integerRows()};
+    Value *ones = tile.constant(0x01010101);
     auto add = [&](Value *k, const Values &now) {
-      const Weights w = tile.weights(k);
+      const Values w = tile.weights(k);
       Values next;
-      for (int c = 0; c < vectors; ++c) next.push_back(tile.dot(now[c], ones, w[c]));
+      for (int c = 0; c < vectors; ++c) next.push_back(e.dotBytes(now[c], ones, w[c]));
       return next;
     };
     const Values sums =
@@ -183,8 +159,8 @@ void columnSums(const PackedItem &item) {
   });
 }
 
-void integerSums(const PackedItem &item, const PackedTile &tile, int bytes) {
-  IntegerTile sums{item, tile, item.spec.integerRows(), bytes};
+void integerSums(const PackedItem &item, const PackedTile &tile) {
+  IntegerTile sums{item, tile, item.spec.integerRows()};
   Emitter &e = item.e;
   for (Value *row : rowsOf(item, tile))
     sums.rows_of_a.push_back(e.address(Type::i8, item.a, e.b.CreateMul(row, e.i64(sums.layout.bytes()))));

@@ -6,12 +6,9 @@
 namespace linnet::cpu {
 namespace {
 
-constexpr int kWideRows = 6;  ///< most of a tile as wide as a panel
-constexpr int kTallRows = 12; ///< most of a tile half as wide, which reads half as many bytes of w a product
-constexpr int64_t kFarAhead = 4096;      ///< bytes; 1 and 2 KiB, 8 and 16 gain less
-constexpr int64_t kSlice = 96 << 10;     ///< bytes; it, the next one and rows of a fit the second cache
-constexpr int64_t kSlicedRows = 264;     ///< whose sums are kept between slices
-constexpr int64_t kLine = 64, kWord = 4; ///< bytes; rows of w that lie together are a word of each column
+constexpr int64_t kSlice = 96 << 10; ///< bytes; it, the next one and rows of a fit the second cache
+constexpr int64_t kSlicedRows = 264; ///< whose sums are kept between slices
+constexpr int64_t kWord = 4;         ///< bytes; rows of w that lie together are a word of each column
 
 /// Of the next part of the weight one line in so many is fetched; 0: none. Where memory is what is waited
 /// for, fetching each line is slower than the processor, which brings those between by itself.
@@ -20,6 +17,7 @@ enum Fetched : int64_t { kNone = 0, kEach = 1, kFourth = 4 };
 /// Registers hold sums, those of groups beside them, weights, a broadcast and constants.
 bool fitsRegisters(const Emitter &e, const PackedMatmulSpec &spec, int rows, int vectors, int bytes) {
   if (!spec.scaled()) return rows * vectors <= e.isa.registers - 4;
+  if (!e.isa.vnni) return rows * vectors * (spec.w == Type::i4 ? bytes : 1) <= e.isa.registers - 4;
   const int sums = rows * (bytes + (spec.groups() > 1)), quads = int(spec.interleave()) / 4;
   return (sums + quads) * vectors + 3 <= e.isa.registers;
 }
@@ -44,79 +42,49 @@ int64_t slicesOf(const Emitter &e, const PackedMatmulSpec &spec) {
   return 1;
 }
 
+/// Whether sums of integers are of pairs of products, not of quadruples.
+bool sumsPairs(const Emitter &e, const PackedMatmulSpec &spec) { return spec.scaled() && !e.isa.vnni; }
+
 /// All rows of a and one panel.
 struct PanelLoop {
   const PackedItem &item;
-  Value *m, *column0; ///< column0: the panel's first, of w
-  int bytes;          ///< of a number of a, where w is of integers
   Emitter &e = item.e;
   const PackedMatmulSpec &spec = item.spec;
+  Value *m = item.m;
+  int bytes = item.bytes;
 
-  /// out = activation(scratch + bias) + residual for the columns of a tile that exist.
-  void epilogue(const PackedTile &tile) const {
-    Value *bias = spec.bias ? e.arg(2) : nullptr, *residual = spec.residual ? e.arg(3) : nullptr,
-          *out = e.arg(4);
-    Value *first = e.b.CreateAdd(column0, tile.column);
-    Value *exist = e.max(e.b.CreateSub(e.i64(spec.n), first), e.i64(0)); // none of a last panel's later parts
-    Value *count = e.min(e.i64(tile.vectors * e.lanes()), exist);
-    e.loop(e.i64(0), e.min(tile.exist, e.i64(tile.rows)), 1, [&](Value *r) {
-      Value *row = e.muladd(e.b.CreateAdd(tile.row0, r), e.i64(spec.n), first);
-      e.forVectors(e.i64(0), count, [&](Value *c, int lanes) {
-        Value *scratch_row = tile.scratch_row ? e.b.CreateAdd(tile.scratch_row, r) : r;
-        Value *in_scratch = e.muladd(scratch_row, e.i64(spec.n_block), e.b.CreateAdd(tile.column, c));
-        Value *x = e.load(Type::f32, item.scratch, in_scratch, lanes);
-        if (bias) x = e.b.CreateFAdd(x, e.load(spec.bias_type, bias, e.b.CreateAdd(first, c), lanes));
-        x = e.activate(spec.activation, x);
-        Value *at = e.b.CreateAdd(row, c);
-        if (residual) x = e.b.CreateFAdd(x, e.load(spec.out, residual, at, lanes));
-        e.store(spec.out, out, at, x);
-      });
-    });
-  }
   void compute(const PackedTile &tile) const {
-    if (spec.scaled())
-      integerSums(item, tile, bytes);
-    else
-      floatSums(item, tile);
-    epilogue(tile);
+    if (!spec.scaled()) floatSums(item, tile);
+    if (spec.scaled() && e.isa.vnni) integerSums(item, tile);
+    if (!sumsPairs(e, spec)) return epilogue(item, tile);
+    pairSums(item, tile);
+    PackedTile written = tile;
+    if (sumsGroups(spec)) written.vectors = int(spec.n_block) / e.lanes();
+    epilogue(item, written);
+  }
+  /// Whether a tile of so many vectors reads a panel line by line.
+  bool readsWhole(int vectors) const {
+    return vectors * e.lanes() == spec.n_block || (sumsPairs(e, spec) && sumsGroups(spec));
   }
   void forColumns(int vectors, llvm::function_ref<void(Value *)> body) const {
-    if (vectors * e.lanes() == spec.n_block) return body(e.i64(0));
+    if (readsWhole(vectors)) return body(e.i64(0));
     e.loop(e.i64(0), e.i64(spec.n_block), vectors * e.lanes(), body);
   }
   /// One row or two are a tile of their own, which goes through the panel once if its sums fit.
   void oneTile(int rows) const {
     const int vectors = vectorsOf(e, spec, rows, bytes);
     // Of bytes, and for more rows, fetching gained nothing.
-    const bool alone = rows == 1 && vectors * e.lanes() == spec.n_block && spec.w != Type::i8;
+    const bool alone = rows == 1 && readsWhole(vectors) && spec.w != Type::i8;
     forColumns(vectors, [&](Value *column) {
       compute({rows, vectors, e.i64(0), column, e.i64(rows), nullptr, nullptr, alone});
     });
-  }
-
-  /// `rows` of a as few tiles of up to `most` as can be, of sizes that differ by two, so that code for half
-  /// as many sizes is made. The last may lack a row. body(size, first row, number, how many)
-  void forTiles(int most, Value *rows, llvm::function_ref<void(int, Value *, Value *, Value *)> body) const {
-    Value *pairs = e.b.CreateUDiv(e.b.CreateAdd(rows, e.i64(1)), e.i64(2));
-    Value *tiles = e.b.CreateUDiv(e.b.CreateAdd(pairs, e.i64(most / 2 - 1)), e.i64(most / 2));
-    Value *each = e.b.CreateUDiv(pairs, tiles), *longer = e.b.CreateURem(pairs, tiles);
-    for (int size = (most / 2 + 1) / 2; size <= most / 2; ++size) {
-      // The first `longer` tiles have a pair more.
-      Value *among_longer = e.b.CreateICmpEQ(each, e.i64(size - 1));
-      Value *among_rest = e.b.CreateICmpEQ(each, e.i64(size));
-      Value *first = e.b.CreateSelect(among_longer, e.i64(0), longer);
-      Value *end = e.b.CreateSelect(among_longer, longer, e.b.CreateSelect(among_rest, tiles, first));
-      e.loop(first, end, 1, [&](Value *number) {
-        body(2 * size, e.b.CreateMul(e.muladd(number, e.i64(size), first), e.i64(2)), number, tiles);
-      });
-    }
   }
 
   /// All rows for one part of the panel after the other.
   void manyTiles(int most, Fetched lines) const {
     const int vectors = vectorsOf(e, spec, most, bytes);
     forColumns(vectors, [&](Value *column) {
-      forTiles(most, m, [&](int rows, Value *row0, Value *number, Value *of) {
+      forTiles(e, most, m, [&](int rows, Value *row0, Value *number, Value *of) {
         Value *exist = e.b.CreateSub(m, row0);
         compute({rows, vectors, row0, column, exist, lines ? number : nullptr, of, false, lines});
       });
@@ -133,7 +101,7 @@ struct PanelLoop {
         Value *begin = e.b.CreateMul(block, e.i64(kSlicedRows));
         Value *rows = e.min(e.b.CreateSub(m, begin), e.i64(kSlicedRows));
         e.loop(e.i64(0), e.i64(slices), 1, [&](Value *slice) {
-          forTiles(most, rows, [&](int size, Value *row, Value *number, Value *of) {
+          forTiles(e, most, rows, [&](int size, Value *row, Value *number, Value *of) {
             const PackedTile tile{size,
                                   vectors,
                                   e.b.CreateAdd(begin, row),
@@ -147,7 +115,7 @@ struct PanelLoop {
                                   slice,
                                   row};
             floatSums(item, tile);
-            e.ifThen(e.b.CreateICmpEQ(slice, e.i64(slices - 1)), [&] { epilogue(tile); });
+            e.ifThen(e.b.CreateICmpEQ(slice, e.i64(slices - 1)), [&] { epilogue(item, tile); });
           });
         });
       });
@@ -166,40 +134,112 @@ struct PanelLoop {
         },
         [&] { manyTiles(kWideRows, few); });
   }
-  void run() const {
+  /// Any number of rows in tiles that read the whole depth of the panel.
+  void direct() const {
     if (bytes == 1 && spec.int8_rows > 2) return wideOrTall();
     for (int rows : {1, 2}) e.ifThen(e.b.CreateICmpEQ(m, e.i64(rows)), [&] { oneTile(rows); });
     e.ifThen(e.b.CreateICmpSGT(m, e.i64(2)), [&] { wideOrTall(); });
   }
+  /// Any number of rows of floats; one has no use for a block.
+  void blockedFloats(const BlockShape &shape) const {
+    e.ifThen(e.b.CreateICmpEQ(m, e.i64(1)), [&] { oneTile(1); });
+    e.ifThen(e.b.CreateICmpEQ(m, e.i64(2)), [&] { blockedTiles(item, shape.ofTwoRows(e, spec)); });
+    e.ifThen(e.b.CreateICmpSGT(m, e.i64(2)), [&] { blockedTiles(item, shape); });
+  }
+  void blockedIntegers(const BlockShape &shape) const {
+    if (bytes == 2) return direct();
+    if (spec.int8_rows >= shape.fewestRows()) return blockedTiles(item, shape);
+    e.ifElse(
+        e.b.CreateICmpSGE(m, e.i64(shape.fewestRows())), [&] { blockedTiles(item, shape); },
+        [&] { direct(); });
+  }
+  void run() const {
+    const std::optional<BlockShape> shape = blockShape(e, spec);
+    if (!shape) return direct();
+    spec.scaled() ? blockedIntegers(*shape) : blockedFloats(*shape);
+  }
 };
 
-/// All rows and the panels [begin, end). With `start`, sums begin with what columnSums puts there.
-void allPanels(Emitter &e, const PackedMatmulSpec &spec, int bytes, Value *m, Value *scratch, Value *start) {
+/// All rows and the panels [begin, end); `of` has all of an item but the panel.
+void allPanels(const PackedItem &of) {
+  Emitter &e = of.e;
+  const PackedMatmulSpec &spec = of.spec;
   const int64_t panel_bytes = spec.panelBytes();
   e.loop(e.begin, e.end, 1, [&](Value *number) {
-    Value *panel = e.address(Type::i8, e.arg(1), e.b.CreateMul(number, e.i64(panel_bytes)));
-    Value *scale = spec.scaled() ? e.address(Type::f32, e.arg(5),
-                                             e.b.CreateMul(number, e.i64(spec.groups() * spec.n_block)))
-                                 : nullptr;
-    const PackedItem item{e, spec, e.arg(0), panel, scale, scratch, start};
-    if (start) columnSums(item);
-    PanelLoop{item, m, e.b.CreateMul(number, e.i64(spec.n_block)), bytes}.run();
+    PackedItem item = of;
+    item.panel = e.address(Type::i8, e.arg(1), e.b.CreateMul(number, e.i64(panel_bytes)));
+    if (spec.scaled())
+      item.scale = e.address(Type::f32, e.arg(5), e.b.CreateMul(number, e.i64(spec.groups() * spec.n_block)));
+    item.column0 = e.b.CreateMul(number, e.i64(spec.n_block));
+    if (item.start) columnSums(item);
+    PanelLoop{item}.run();
   });
+}
+
+int64_t scratchRows(const Emitter &e, const PackedMatmulSpec &spec) {
+  if (blockShape(e, spec)) return kBlockRows;
+  return slicesOf(e, spec) > 1 ? kSlicedRows : kTallRows;
 }
 
 void emitPackedMatmul(Emitter &e, const PackedMatmulSpec &spec) {
   Value *m = e.extent(Extent::symbol(0)); // dims {m}
-  Value *scratch = e.scratch((slicesOf(e, spec) > 1 ? kSlicedRows : kTallRows) * spec.n_block);
-  const bool swaps = spec.int8_rows && spec.integerRows().unsignedBytes();
-  Value *start = swaps ? e.scratch(spec.n_block) : nullptr;
-  auto all = [&](int bytes) { allPanels(e, spec, bytes, m, scratch, bytes == 1 ? start : nullptr); };
-  if (spec.int8_rows == 0) return all(2);
+  PackedItem item{e, spec, e.arg(0), nullptr, nullptr, nullptr, m, nullptr, 2};
+  item.scratch = e.scratch(scratchRows(e, spec) * spec.n_block);
+  if (const std::optional<BlockShape> shape = blockShape(e, spec)) {
+    if (spec.scaled()) item.block = e.scratch(shape->bytes() / 4);
+    if (spec.a == Type::bf16) item.widened = e.scratch(kBlockRows * shape->widenedRow());
+  }
+  if (spec.int8_rows == 0) return allPanels(item);
+  PackedItem of_bytes = item;
+  of_bytes.bytes = 1;
+  const bool swaps = e.isa.vnni && spec.integerRows().unsignedBytes();
+  if (swaps) of_bytes.start = e.scratch(spec.n_block);
   Value *many = e.b.CreateICmpSGE(m, e.i64(spec.int8_rows));
   e.ifElse(
-      many, [&] { all(1); }, [&] { all(2); });
+      many, [&] { allPanels(of_bytes); }, [&] { allPanels(item); });
 }
 
 } // namespace
+
+void epilogue(const PackedItem &item, const PackedTile &tile) {
+  Emitter &e = item.e;
+  const PackedMatmulSpec &spec = item.spec;
+  Value *bias = spec.bias ? e.arg(2) : nullptr, *residual = spec.residual ? e.arg(3) : nullptr,
+        *out = e.arg(4);
+  Value *first = e.b.CreateAdd(item.column0, tile.column);
+  Value *exist = e.max(e.b.CreateSub(e.i64(spec.n), first), e.i64(0)); // none of a last panel's later parts
+  Value *count = e.min(e.i64(tile.vectors * e.lanes()), exist);
+  e.loop(e.i64(0), e.min(tile.exist, e.i64(tile.rows)), 1, [&](Value *r) {
+    Value *row = e.muladd(e.b.CreateAdd(tile.row0, r), e.i64(spec.n), first);
+    e.forVectors(e.i64(0), count, [&](Value *c, int lanes) {
+      Value *scratch_row = tile.scratch_row ? e.b.CreateAdd(tile.scratch_row, r) : r;
+      Value *in_scratch = e.muladd(scratch_row, e.i64(spec.n_block), e.b.CreateAdd(tile.column, c));
+      Value *x = e.load(Type::f32, item.scratch, in_scratch, lanes);
+      if (bias) x = e.b.CreateFAdd(x, e.load(spec.bias_type, bias, e.b.CreateAdd(first, c), lanes));
+      x = e.activate(spec.activation, x);
+      Value *at = e.b.CreateAdd(row, c);
+      if (residual) x = e.b.CreateFAdd(x, e.load(spec.out, residual, at, lanes));
+      e.store(spec.out, out, at, x);
+    });
+  });
+}
+
+void forTiles(Emitter &e, int most, Value *rows,
+              llvm::function_ref<void(int, Value *, Value *, Value *)> body) {
+  Value *pairs = e.b.CreateUDiv(e.b.CreateAdd(rows, e.i64(1)), e.i64(2));
+  Value *tiles = e.b.CreateUDiv(e.b.CreateAdd(pairs, e.i64(most / 2 - 1)), e.i64(most / 2));
+  Value *each = e.b.CreateUDiv(pairs, tiles), *longer = e.b.CreateURem(pairs, tiles);
+  for (int size = (most / 2 + 1) / 2; size <= most / 2; ++size) {
+    // The first `longer` tiles have a pair more.
+    Value *among_longer = e.b.CreateICmpEQ(each, e.i64(size - 1));
+    Value *among_rest = e.b.CreateICmpEQ(each, e.i64(size));
+    Value *first = e.b.CreateSelect(among_longer, e.i64(0), longer);
+    Value *end = e.b.CreateSelect(among_longer, longer, e.b.CreateSelect(among_rest, tiles, first));
+    e.loop(first, end, 1, [&](Value *number) {
+      body(2 * size, e.b.CreateMul(e.muladd(number, e.i64(size), first), e.i64(2)), number, tiles);
+    });
+  }
+}
 
 Values rowsOf(const PackedItem &item, const PackedTile &tile) {
   Emitter &e = item.e;

@@ -217,7 +217,17 @@ TEST_CASE("packed matmul with integer and 16-bit weights, in groups and without"
                           Case{Type::bf16, PackedType::bf16, 31, 67, 0, 0, false},
                           Case{Type::bf16, PackedType::bf16, 31, 67, 0, 2, false, true},
                           Case{Type::bf16, PackedType::bf16, 80, 130, 0, 0, true, true},
-                          Case{Type::f16, PackedType::f16, 19, 65, 0, 0, true});
+                          Case{Type::f16, PackedType::f16, 19, 65, 0, 0, true},
+                          // More rows of w than a block has, than an integer sums up, than a group.
+                          Case{Type::i8, PackedType::i8, 1101, 65, 0, 0, false, false, 8},
+                          Case{Type::i8, PackedType::i8, 1100, 66, 96, 1, false, false, 8},
+                          Case{Type::i8, PackedType::i8, 1300, 3, 600, 0, true, false, 8},
+                          Case{Type::i4, PackedType::i4, 1107, 65, 32, 0, false, false, 8},
+                          Case{Type::i4, PackedType::i4, 2100, 5, 280, 0, true, false, 8},
+                          Case{Type::i4, PackedType::i4, 2100, 3, 0, 0, false, false, 8},
+                          Case{Type::bf16, PackedType::bf16, 531, 65, 0, 1, false, true},
+                          Case{Type::bf16, PackedType::bf16, 531, 66, 0, 0, true},
+                          Case{Type::f16, PackedType::f16, 530, 65, 0, 3, false});
   NarrowMatmul matmul;
   PackedMatmulSpec &spec = matmul.spec;
   spec.k = c.k, spec.n = c.n, spec.a_stride = c.k + c.gap, spec.w = c.type, spec.group = c.group;
@@ -232,7 +242,9 @@ TEST_CASE("packed matmul with integer and 16-bit weights, in groups and without"
     auto images = buildImages(kernels, {&isa, 1});
     REQUIRE(images.ok());
     const Image image(images->front());
-    for (int64_t m : {1, 2, 3, 4, 5, 6, 8, 13, 29}) {
+    const std::vector<int64_t> rows =
+        c.k < 500 ? std::vector<int64_t>{1, 2, 3, 4, 5, 6, 8, 13, 29} : std::vector<int64_t>{1, 2, 7, 9, 137};
+    for (int64_t m : rows) {
       INFO(isa.name << " m " << m << " k " << c.k << " n " << c.n << " group " << c.group << " type "
                     << int(c.type) << " rounded " << c.round << " bytes from " << c.int8_rows);
       matmul.check(m, image.get(kernels[0].name), image.get(kernels[1].name));

@@ -1,0 +1,137 @@
+// Several rows of a times a panel in blocks of its rows, see BlockShape.
+#include "backends/cpu/packed_kernels.h"
+
+#include <numeric>
+
+namespace linnet::cpu {
+namespace {
+
+constexpr int64_t kTileBytes = 16 << 10; ///< of a tile's columns in a block: half of a first-level cache
+constexpr int64_t kPadding = 256;        ///< bytes; tiles beside each other begin in different cache sets
+constexpr int64_t kChunk = 32;           ///< rows of w between two prefetches
+/// Rows of a up to which floats are bound by memory rather than arithmetic: their blocks are half of a
+/// first-level cache for all columns, and prefetches come few at once.
+constexpr int64_t kFewRows = 48, kShortDepth = 64, kShortChunk = 8;
+constexpr int64_t kFloatDepth = 256;
+
+/// Whether tiles that read whole panels would be slower at this level.
+bool gains(const Emitter &e, const PackedMatmulSpec &spec) {
+  constexpr int kFewRegisters = 16;
+  const bool few = e.isa.registers <= kFewRegisters;
+  if (spec.scaled()) return !e.isa.vnni && spec.int8_rows && (few || spec.w == Type::i4);
+  // With many registers tiles are so tall, and without FMA f32 is so slow, that they wait for no cache.
+  return few && (e.isa.fma || spec.w != Type::f32);
+}
+
+/// Bytes of a row of w in a panel.
+int64_t rowBytes(const PackedMatmulSpec &spec) {
+  return spec.w == Type::i4 ? spec.n_block / 2 : spec.n_block * sizeOf(spec.w);
+}
+
+/// Rows [begin, begin + rows) of a, numbers [k0, k0 + count), as f32.
+void widenRows(const PackedItem &item, Value *stride, Value *begin, Value *rows, Value *k0, Value *count) {
+  Emitter &e = item.e;
+  e.loop(e.i64(0), rows, 1, [&](Value *row) {
+    Value *from = e.muladd(e.b.CreateAdd(begin, row), e.i64(item.spec.a_stride), k0);
+    Value *to = e.b.CreateMul(row, stride);
+    e.forVectors(e.i64(0), count, [&](Value *k, int lanes) {
+      Value *x = e.load(item.spec.a, item.a, e.b.CreateAdd(from, k), lanes);
+      e.store(Type::f32, item.widened, e.b.CreateAdd(to, k), x);
+    });
+  });
+}
+
+} // namespace
+
+std::optional<BlockShape> blockShape(const Emitter &e, const PackedMatmulSpec &spec) {
+  if (!gains(e, spec)) return {};
+  BlockShape shape;
+  shape.vectors = 2;
+  shape.rows = std::min((e.isa.registers - 4) / shape.vectors, kTallRows);
+  const int64_t width = shape.vectors * e.lanes(), padded = (spec.k + 15) / 16 * 16;
+  shape.parts = spec.n_block / width;
+  shape.stride = 0;
+  if (!spec.scaled()) {
+    shape.depth = std::min(kFloatDepth, padded);
+    return shape;
+  }
+  const int64_t bytes = spec.w == Type::i8 ? 2 : 1, most = kTileBytes / width / bytes;
+  int64_t unit = kChunk;
+  if (sumsGroups(spec)) unit = spec.group ? std::lcm(unit, spec.group) : padded;
+  if (unit > 2 * most) return {}; // a group has to end in its block
+  const int64_t units = (padded + unit - 1) / unit, blocks = (units * unit + most - 1) / most;
+  shape.depth = std::min((units + blocks - 1) / blocks * unit, padded);
+  shape.stride = shape.depth * width * bytes + kPadding;
+  return shape;
+}
+
+BlockShape BlockShape::ofTwoRows(const Emitter &e, const PackedMatmulSpec &spec) const {
+  BlockShape shape = *this;
+  shape.rows = 2, shape.vectors = 4;
+  shape.parts = spec.n_block / (shape.vectors * e.lanes());
+  return shape;
+}
+
+void prefetchNext(Emitter &e, const BlockTile &tile, Value *chunk) {
+  Value *first = e.b.CreateAdd(tile.first_chunk, chunk);
+  auto lineAt = [&](Value *number) { return e.b.CreateLShr(e.b.CreateMul(number, tile.share), 16); };
+  e.loop(lineAt(first), lineAt(e.b.CreateAdd(first, e.i64(1))), 1,
+         [&](Value *line) { e.prefetch(e.address(Type::i8, tile.next, e.b.CreateMul(line, e.i64(kLine)))); });
+}
+
+void blockedTiles(const PackedItem &item, const BlockShape &shape) {
+  Emitter &e = item.e;
+  const PackedMatmulSpec &spec = item.spec;
+  Value *depth = e.i64(shape.depth), *chunk = e.i64(kChunk);
+  if (!spec.scaled()) {
+    Value *few = e.b.CreateICmpSLE(item.m, e.i64(kFewRows));
+    depth = e.b.CreateSelect(few, e.i64(std::min(kShortDepth, shape.depth)), depth);
+    chunk = e.b.CreateSelect(few, e.i64(kShortChunk), chunk);
+  }
+  Value *widened_row = e.i64(shape.widenedRow());
+  Value *chunks = e.b.CreateUDiv(e.b.CreateSub(e.b.CreateAdd(depth, chunk), e.i64(1)), chunk);
+  Value *lines = e.b.CreateUDiv(e.b.CreateMul(depth, e.i64(rowBytes(spec))), e.i64(kLine));
+  auto oneBlock = [&](Value *begin, Value *rows, Value *k0) {
+    Value *count = e.min(e.b.CreateSub(e.i64(spec.k), k0), depth);
+    Value *is_last = e.b.CreateICmpEQ(e.b.CreateAdd(k0, count), e.i64(spec.k));
+    if (spec.scaled()) expandIntegers(item, shape, k0, count);
+    if (item.widened) widenRows(item, widened_row, begin, rows, k0, count);
+    Value *next =
+        e.address(Type::i8, item.panel, e.b.CreateMul(e.b.CreateAdd(k0, depth), e.i64(rowBytes(spec))));
+    e.loop(e.i64(0), e.i64(shape.parts), 1, [&](Value *part) {
+      Value *columns =
+          item.block ? e.address(Type::i8, item.block, e.b.CreateMul(part, e.i64(shape.stride))) : nullptr;
+      Value *column = e.b.CreateMul(part, e.i64(shape.vectors * e.lanes()));
+      forTiles(e, shape.rows, rows, [&](int size, Value *row, Value *number, Value *of) {
+        PackedTile tile{size, shape.vectors, e.b.CreateAdd(begin, row), column, e.b.CreateSub(rows, row)};
+        tile.scratch_row = row;
+        Value *all_chunks = e.b.CreateMul(e.b.CreateMul(of, chunks), e.i64(shape.parts));
+        Value *scaled_lines = e.b.CreateShl(lines, 16);
+        const BlockTile of_block{
+            .shape = shape,
+            .tile = tile,
+            .columns = columns,
+            .k0 = k0,
+            .count = count,
+            .widened =
+                item.widened ? e.address(Type::f32, item.widened, e.b.CreateMul(row, widened_row)) : nullptr,
+            .next = next,
+            .chunk = chunk,
+            .first_chunk = e.b.CreateMul(e.muladd(part, of, number), chunks),
+            .share =
+                e.b.CreateUDiv(e.b.CreateSub(e.b.CreateAdd(scaled_lines, all_chunks), e.i64(1)), all_chunks)};
+        spec.scaled() ? integerBlockSums(item, of_block) : floatBlockSums(item, of_block);
+        e.ifThen(is_last, [&] { epilogue(item, tile); });
+      });
+    });
+  };
+  Value *row_blocks = e.b.CreateUDiv(e.b.CreateAdd(item.m, e.i64(kBlockRows - 1)), e.i64(kBlockRows));
+  e.loop(e.i64(0), row_blocks, 1, [&](Value *number) {
+    Value *begin = e.b.CreateMul(number, e.i64(kBlockRows));
+    Value *rows = e.min(e.b.CreateSub(item.m, begin), e.i64(kBlockRows));
+    Value *blocks = e.b.CreateUDiv(e.b.CreateAdd(e.b.CreateSub(depth, e.i64(1)), e.i64(spec.k)), depth);
+    e.loop(e.i64(0), blocks, 1, [&](Value *block) { oneBlock(begin, rows, e.b.CreateMul(block, depth)); });
+  });
+}
+
+} // namespace linnet::cpu

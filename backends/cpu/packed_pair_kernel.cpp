@@ -1,0 +1,337 @@
+// Sums of integers without VNNI, as exact as with it.
+//
+// i8: weights become pairs of 16-bit numbers. One instruction multiplies a pair by two numbers of a of 16 bits
+// and adds the two products (pmaddwd). Bytes would need their signs moved first (psignb, pmaddubsw, pmaddwd):
+// as many instructions for as many products, and more of them on the ports that multiply.
+// i4: weights become unsigned bytes, w + 8. One instruction multiplies them by bytes of a and adds two products
+// (pmaddubsw). 16 bits hold the sums of kNarrow rows, so a group of 32 rows is widened and scaled once.
+#include "backends/cpu/packed_kernels.h"
+
+namespace linnet::cpu {
+namespace {
+
+constexpr int64_t kNarrow = 32; ///< rows whose products, up to 15 * 128, two sums of 16 bits hold
+constexpr int64_t kWide = 512;  ///< rows whose products, up to 32,512 * 128, a sum of 32 bits holds
+/// Rows of i4 for which a sum of 32 bits holds 2^8 times the high bytes' products and those of the low bytes.
+constexpr int64_t kSmallGroup = 256;
+
+/// Half 0 or 1 of the words of a panel. i8: the first and the third byte of each word as 16 bits, or the other
+/// two. i4: the even rows of each word as bytes, or the odd ones.
+Value *halfOf(Emitter &e, Type w, Value *words, int half) {
+  const int lanes = e.lanes();
+  if (w == Type::i4) {
+    auto constant = [&](uint32_t value) { return e.splat(e.b.getInt32(value), lanes); };
+    Value *flipped = e.b.CreateXor(words, constant(0x88888888));
+    return e.b.CreateAnd(half ? e.b.CreateLShr(flipped, 4) : flipped, constant(0x0f0f0f0f));
+  }
+  Value *pairs = e.b.CreateBitCast(words, e.intType(2 * lanes, 16));
+  return e.b.CreateBitCast(e.b.CreateAShr(half ? pairs : e.b.CreateShl(pairs, 8), 8), e.intType(lanes));
+}
+
+struct PairTile : PackedItem, PackedTile {
+  IntegerRows layout;
+  const BlockTile *in_block = nullptr; ///< null: w is read in the panel
+  Values rows_of_a{};                  ///< their addresses
+  Values numbers_of_a{};               ///< addresses of their numbers beside the first row of w
+
+  bool isI4() const { return spec.w == Type::i4; }
+  /// Rows of w in a word.
+  int64_t depth() const { return spec.interleave(); }
+  int64_t groupSize() const { return spec.group ? spec.group : spec.k; }
+  Value *firstRow() const { return in_block ? in_block->k0 : e.i64(0); }
+  Value *zero(int bits = 32) const {
+    return llvm::Constant::getNullValue(e.intType(e.lanes() * 32 / bits, bits));
+  }
+
+  /// Half `half` of word k / depth() of vector c.
+  Value *weight(Value *k, Value *at_column, int c, int half) const {
+    Value *word = e.b.CreateUDiv(k, e.i64(depth()));
+    if (in_block) {
+      const int64_t at = (half * vectors + c) * e.lanes();
+      Value *index = e.muladd(word, e.i64(2 * vectors * e.lanes()), e.i64(at));
+      return e.load(Type::i32, in_block->columns, index, e.lanes());
+    }
+    Value *at = e.muladd(word, e.i64(spec.n_block), e.b.CreateAdd(at_column, e.i64(c * e.lanes())));
+    Value *words = e.load(Type::i32, panel, at, e.lanes());
+    // Loaded again for the second half: a register that kept the words would be a sum's.
+    const int sums = rows * vectors * (isI4() ? bytes : 1);
+    if (half == 1 && rows > 1 && sums > mostSumsBesideWords(e))
+      llvm::cast<llvm::LoadInst>(words)->setVolatile(true);
+    return halfOf(e, spec.w, words, half);
+  }
+  /// The numbers of a beside that half, in each lane: two, or four bytes of plane `plane`.
+  Value *numbers(int r, Value *k, int half, int plane) const {
+    Value *at = isI4() ? e.b.CreateAdd(k, e.i64(plane * layout.padded() + 4 * half))
+                       : e.b.CreateAdd(e.b.CreateMul(k, e.i64(2)), e.i64(4 * half));
+    return e.splat(e.load(Type::i32, e.address(Type::i8, numbers_of_a[size_t(r)], at), e.i64(0)), e.lanes());
+  }
+
+  /// acc[plane][r][c] and the products of the rows of a word from k on; of i4 sums are 16 bits wide.
+  Values step(const Values &acc, Value *k, Value *at_column) const {
+    const int planes = isI4() ? bytes : 1;
+    Values next = acc;
+    auto add = [&](int plane, int r, int c, Value *w, Value *x) {
+      Value *&sum = next[(plane * rows + r) * vectors + c];
+      sum = isI4() ? e.b.CreateAdd(sum, e.dotBytePairs(w, x)) : e.dotWords(sum, w, x);
+    };
+    if (rows == 1) { // numbers of a stay in registers, weights come and go
+      Values x;
+      for (int half = 0; half < 2; ++half)
+        for (int plane = 0; plane < planes; ++plane) x.push_back(numbers(0, k, half, plane));
+      for (int c = 0; c < vectors; ++c)
+        for (int half = 0; half < 2; ++half) {
+          Value *w = weight(k, at_column, c, half);
+          for (int plane = 0; plane < planes; ++plane) add(plane, 0, c, w, x[half * planes + plane]);
+        }
+      return next;
+    }
+    for (int half = 0; half < 2; ++half) {
+      Values w;
+      for (int c = 0; c < vectors; ++c) w.push_back(weight(k, at_column, c, half));
+      for (int plane = 0; plane < planes; ++plane)
+        for (int r = 0; r < rows; ++r) {
+          Value *x = numbers(r, k, half, plane);
+          for (int c = 0; c < vectors; ++c) add(plane, r, c, w[size_t(c)], x);
+        }
+    }
+    return next;
+  }
+  /// The same for rows [from, from + count).
+  Values steps(const Values &acc, Value *from, Value *count, Value *at_column) const {
+    return e.loop(from, e.b.CreateAdd(from, count), depth(), acc,
+                  [&](Value *k, const Values &now) { return step(now, k, at_column); });
+  }
+
+  /// Adds sums of 16 bits to sums of 32; those of the high bytes 2^8 times where they become one.
+  Values widened(const Values &wide, const Values &narrow, bool joint) const {
+    Values next = wide;
+    const int count = rows * vectors;
+    for (int plane = 0; plane < bytes; ++plane) {
+      const uint32_t factor = joint && bytes == 2 && plane == 0 ? 256 : 1;
+      Value *factors = e.splat(e.b.getInt32(factor << 16 | factor), e.lanes());
+      for (int i = 0; i < count; ++i) {
+        Value *&sum = next[(joint ? 0 : plane * count) + i];
+        sum = e.dotWords(sum, narrow[plane * count + i], factors);
+      }
+    }
+    return next;
+  }
+
+  /// Sums over rows [from, from + count), which are a group, as floats.
+  Values groupSums(Value *group, Value *from, int64_t count, Value *at_column) const {
+    return isI4() ? groupOfI4(group, from, count, at_column) : groupOfI8(from, count, at_column);
+  }
+  Values groupOfI4(Value *group, Value *from, int64_t count, Value *at_column) const {
+    const bool joint = bytes == 1 || count <= kSmallGroup;
+    Values wide; // begin with -8 times the sums of the rows
+    for (int plane = 0; plane < (joint ? 1 : 2); ++plane)
+      for (int r = 0; r < rows; ++r) {
+        auto sumAt = [&](int of_plane) {
+          Value *index = e.muladd(group, e.i64(2), e.i64(layout.sumsAt() / 4 + of_plane));
+          return e.load(Type::i32, rows_of_a[size_t(r)], index);
+        };
+        Value *start = sumAt(plane);
+        if (joint && bytes == 2) start = e.b.CreateAdd(e.b.CreateShl(start, 8), sumAt(1));
+        wide.append(vectors, e.splat(start, e.lanes()));
+      }
+    const Values none(bytes * rows * vectors, zero(16));
+    const int64_t main = count / kNarrow * kNarrow;
+    auto part = [&](Value *k, int64_t size, const Values &now) {
+      return widened(now, steps(none, k, e.i64((size + 7) / 8 * 8), at_column), joint);
+    };
+    if (main == kNarrow)
+      wide = part(from, kNarrow, wide);
+    else
+      wide = e.loop(e.i64(0), e.i64(main), kNarrow, wide,
+                    [&](Value *k, const Values &now) { return part(e.b.CreateAdd(from, k), kNarrow, now); });
+    if (count > main) wide = part(e.b.CreateAdd(from, e.i64(main)), count - main, wide);
+    Values sums;
+    const int size = rows * vectors;
+    for (int i = 0; i < size; ++i)
+      sums.push_back(joint ? real(wide[i])
+                           : e.fma(real(wide[i]), e.f32(256, e.lanes()), real(wide[size + i])));
+    return sums;
+  }
+  Values groupOfI8(Value *from, int64_t count, Value *at_column) const {
+    const int size = rows * vectors;
+    const Values none(size, zero());
+    Values sums;
+    if (bytes == 1 || count <= kWide) {
+      for (Value *sum : steps(none, from, e.i64((count + 3) / 4 * 4), at_column)) sums.push_back(real(sum));
+      return sums;
+    }
+    // Sums of up to kWide rows as 2^16 high + low, which are added up apart.
+    auto add = [&](const Values &halves, Value *k, int64_t rows_of_w) {
+      Values next = halves;
+      const Values part = steps(none, k, e.i64((rows_of_w + 3) / 4 * 4), at_column);
+      for (int i = 0; i < size; ++i) {
+        next[i] = e.b.CreateAdd(next[i], e.b.CreateAShr(part[i], 16));
+        Value *low = e.b.CreateAnd(part[i], e.splat(e.b.getInt32(0xffff), e.lanes()));
+        next[size + i] = e.b.CreateAdd(next[size + i], low);
+      }
+      return next;
+    };
+    const int64_t main = count / kWide * kWide;
+    Values halves =
+        e.loop(e.i64(0), e.i64(main), kWide, Values(2 * size, zero()),
+               [&](Value *k, const Values &now) { return add(now, e.b.CreateAdd(from, k), kWide); });
+    if (count > main) halves = add(halves, e.b.CreateAdd(from, e.i64(main)), count - main);
+    for (int i = 0; i < size; ++i)
+      sums.push_back(e.fma(real(halves[i]), e.f32(65536, e.lanes()), real(halves[size + i])));
+    return sums;
+  }
+
+  Value *real(Value *integer) const { return e.b.CreateSIToFP(integer, e.floatType(e.lanes())); }
+  Value *scaleOf(Value *group, Value *at_column, int c) const {
+    Value *in_row = e.b.CreateAdd(at_column, e.i64(c * e.lanes()));
+    return e.load(Type::f32, scale, e.muladd(group, e.i64(spec.n_block), in_row), e.lanes());
+  }
+  Value *factorOf(int r) const {
+    return e.splat(e.load(Type::f32, rows_of_a[size_t(r)], e.i64(layout.factorAt() / 4)), e.lanes());
+  }
+  Value *inScratch(int r, int c, Value *at_column) const {
+    Value *at = e.b.CreateAdd(at_column, e.i64(r * spec.n_block + c * e.lanes()));
+    return scratch_row ? e.muladd(scratch_row, e.i64(spec.n_block), at) : at;
+  }
+  /// body(r, c, where the sum of a row and vector lies) for the columns from at_column on.
+  void forSums(Value *at_column, llvm::function_ref<void(int, int, Value *)> body) const {
+    for (int r = 0; r < rows; ++r)
+      for (int c = 0; c < vectors; ++c) body(r, c, inScratch(r, c, at_column));
+  }
+
+  /// body(first column) for all columns that this tile writes, `vectors` at once.
+  void forWritten(llvm::function_ref<void(Value *)> body) const {
+    if (in_block) return body(column);
+    e.loop(e.i64(0), e.i64(spec.n_block), vectors * e.lanes(), body);
+  }
+
+  /// Adds group `group`, rows [from, from + count) of what is read, to the sums in the scratch.
+  void addGroup(Value *group, Value *from, int64_t count) const {
+    auto add = [&](Value *at_column) {
+      const Values sums = groupSums(group, from, count, at_column);
+      forSums(at_column, [&](int r, int c, Value *at) {
+        Value *before = e.load(Type::f32, scratch, at, e.lanes());
+        Value *sum = e.fma(sums[r * vectors + c], scaleOf(group, at_column, c), before);
+        e.store(Type::f32, scratch, at, sum);
+      });
+    };
+    forWritten(add);
+  }
+  void prefetchGroup(Value *from, int64_t count) const {
+    if (in_block) {
+      Value *end = e.b.CreateUDiv(e.b.CreateAdd(from, e.i64(count)), in_block->chunk);
+      e.loop(e.b.CreateUDiv(from, in_block->chunk), end, 1,
+             [&](Value *chunk) { prefetchNext(e, *in_block, chunk); });
+    } else if (alone) {
+      const int64_t bytes = spec.n_block * 4 / depth();
+      Value *here = e.address(Type::i8, panel, e.muladd(from, e.i64(bytes), e.i64(kFarAhead)));
+      e.loop(e.i64(0), e.i64(count * bytes), kLine,
+             [&](Value *at) { e.prefetch(e.address(Type::i8, here, at)); });
+    }
+  }
+  /// The sums of groups, for the scratch.
+  void writeGroups() const {
+    const int64_t size = groupSize(), rest = spec.k % size;
+    Value *first = e.b.CreateUDiv(firstRow(), e.i64(size));
+    Value *count = in_block ? in_block->count : e.i64(spec.k);
+    e.ifThen(e.b.CreateICmpEQ(firstRow(), e.i64(0)), [&] {
+      forWritten([&](Value *at_column) {
+        forSums(at_column,
+                [&](int, int, Value *at) { e.store(Type::f32, scratch, at, e.f32(0, e.lanes())); });
+      });
+    });
+    e.loop(e.i64(0), e.b.CreateUDiv(count, e.i64(size)), 1, [&](Value *number) {
+      Value *from = e.b.CreateMul(number, e.i64(size));
+      prefetchGroup(from, size);
+      addGroup(e.b.CreateAdd(first, number), from, size);
+    });
+    e.ifThen(e.b.CreateICmpEQ(e.b.CreateAdd(firstRow(), count), e.i64(spec.k)), [&] {
+      if (rest) addGroup(e.i64(spec.k / size), e.b.CreateSub(count, e.i64(rest)), rest);
+      forWritten([&](Value *at_column) {
+        forSums(at_column, [&](int r, int, Value *at) {
+          Value *sum = e.load(Type::f32, scratch, at, e.lanes());
+          e.store(Type::f32, scratch, at, e.b.CreateFMul(sum, factorOf(r)));
+        });
+      });
+    });
+  }
+
+  /// Sums over all of w as floats, times scale and factor.
+  void writeSums(const Values &sums) const {
+    forSums(column, [&](int r, int c, Value *at) {
+      Value *scaled = e.b.CreateFMul(sums[r * vectors + c], scaleOf(e.i64(0), column, c));
+      e.store(Type::f32, scratch, at, e.b.CreateFMul(scaled, factorOf(r)));
+    });
+  }
+  void write() const {
+    if (sumsGroups(spec)) return writeGroups();
+    writeSums(groupOfI8(e.i64(0), spec.k, column));
+  }
+  /// Integers stay integers in the scratch until the last block.
+  void writeBlock() const {
+    if (sumsGroups(spec)) return writeGroups();
+    Values begun(rows * vectors, zero());
+    Value *is_first = e.b.CreateICmpEQ(in_block->k0, e.i64(0));
+    forSums(column, [&](int r, int c, Value *at) {
+      Value *&sum = begun[r * vectors + c];
+      sum = e.b.CreateSelect(is_first, sum, e.load(Type::i32, scratch, at, e.lanes()));
+    });
+    Value *count = in_block->count, *chunk = in_block->chunk;
+    Value *chunks = e.b.CreateUDiv(e.b.CreateSub(e.b.CreateAdd(count, chunk), e.i64(1)), chunk);
+    const Values all = e.loop(e.i64(0), chunks, 1, begun, [&](Value *number, const Values &now) {
+      prefetchNext(e, *in_block, number);
+      Value *from = e.b.CreateMul(number, chunk);
+      return steps(now, from, e.min(e.b.CreateSub(count, from), chunk), column);
+    });
+    Value *is_last = e.b.CreateICmpEQ(e.b.CreateAdd(in_block->k0, in_block->count), e.i64(spec.k));
+    e.ifElse(
+        is_last,
+        [&] {
+          Values sums;
+          for (Value *sum : all) sums.push_back(real(sum));
+          writeSums(sums);
+        },
+        [&] {
+          forSums(column,
+                  [&](int r, int c, Value *at) { e.store(Type::i32, scratch, at, all[r * vectors + c]); });
+        });
+  }
+};
+
+PairTile tileOf(const PackedItem &item, const PackedTile &tile, const BlockTile *in_block) {
+  Emitter &e = item.e;
+  PairTile sums{item, tile, item.spec.integerRows(), in_block};
+  const int64_t bytes = item.spec.w == Type::i4 ? 1 : 2; // of a number in a plane
+  for (Value *row : rowsOf(item, tile)) {
+    Value *address = e.address(Type::i8, item.a, e.b.CreateMul(row, e.i64(sums.layout.bytes())));
+    sums.rows_of_a.push_back(address);
+    sums.numbers_of_a.push_back(e.address(Type::i8, address, e.b.CreateMul(sums.firstRow(), e.i64(bytes))));
+  }
+  return sums;
+}
+
+} // namespace
+
+void pairSums(const PackedItem &item, const PackedTile &tile) { tileOf(item, tile, nullptr).write(); }
+void integerBlockSums(const PackedItem &item, const BlockTile &in_block) {
+  tileOf(item, in_block.tile, &in_block).writeBlock();
+}
+
+void expandIntegers(const PackedItem &item, const BlockShape &shape, Value *k0, Value *count) {
+  Emitter &e = item.e;
+  const PackedMatmulSpec &spec = item.spec;
+  const int64_t lanes = e.lanes(), deep = spec.interleave();
+  e.loop(e.i64(0), count, deep, [&](Value *k) {
+    Value *from = e.b.CreateMul(e.b.CreateUDiv(e.b.CreateAdd(k0, k), e.i64(deep)), e.i64(spec.n_block));
+    Value *to = e.b.CreateMul(e.b.CreateUDiv(k, e.i64(deep)), e.i64(2 * shape.vectors * lanes));
+    for (int64_t c = 0; c < spec.n_block / lanes; ++c) {
+      Value *words = e.load(Type::i32, item.panel, e.b.CreateAdd(from, e.i64(c * lanes)), int(lanes));
+      Value *even = halfOf(e, spec.w, words, 0), *odd = halfOf(e, spec.w, words, 1);
+      const int64_t at = c / shape.vectors * shape.stride / 4 + c % shape.vectors * lanes;
+      e.store(Type::i32, item.block, e.b.CreateAdd(to, e.i64(at)), even);
+      e.store(Type::i32, item.block, e.b.CreateAdd(to, e.i64(at + shape.vectors * lanes)), odd);
+    }
+  });
+}
+
+} // namespace linnet::cpu
