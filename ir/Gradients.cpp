@@ -1,5 +1,5 @@
-// The vector-Jacobian products. In comments, x and w are operands, y the result, dy the gradient of the loss
-// by y: what each rule has to build is dx = dy * (derivative of y by x).
+// The vector-Jacobian products. In comments, x and w are operands, y is the result, and dy is the gradient of
+// the loss by y. Each rule builds dx = dy * (derivative of y by x).
 #include "ir/Gradients.h"
 
 #include "ir/Shapes.h"
@@ -15,7 +15,7 @@ using namespace mlir;
 
 namespace linnet::ir {
 
-//===- gathering ---------------------------------------------------------------------------------------===//
+//===- accumulation ------------------------------------------------------------------------------------===//
 
 namespace {
 
@@ -30,7 +30,7 @@ Value number(OpBuilder &b, Location loc, Type element, double value) {
 
 Type elementOf(Value value) { return tensor(value).getElementType(); }
 
-/// result[i] = value's element, or `fill`: one fused op whose shape is like's.
+/// A tensor of like's shape whose elements are `fill`, or the broadcast `value` if there is no `fill`.
 Value spread(OpBuilder &b, Value like, Value value, std::optional<double> fill) {
   SmallVector<Value> inputs = {like};
   if (value) inputs.push_back(value);
@@ -114,7 +114,7 @@ Value Gradients::of(OpBuilder &b, Value value) {
   return gradients.lookup(value);
 }
 
-/// The slices one behind the other, zeros where none is.
+/// The concatenated slices, with zeros in the gaps.
 Value Gradients::joined(OpBuilder &b, Value value, ArrayRef<Slice> disjoint) {
   int64_t dim = disjoint.front().dim, at = 0, end = tensor(value).getDimSize(static_cast<unsigned>(dim));
   SmallVector<Value> parts;
@@ -148,7 +148,7 @@ struct Build {
   Value div(Value x, Value y) { return b.create<DivOp>(loc, x, y); }
   Value neg(Value x) { return b.create<NegOp>(loc, x); }
   Value exp(Value x) { return b.create<ExpOp>(loc, x); }
-  /// 1 where x > 0, else 0 (of x below the smallest normal number, something between).
+  /// 1 if x > 0, else 0. A positive x below the smallest normal number gives a value between.
   Value step(Value x) {
     double largest = element.isF16() ? 65504.0 : double(std::numeric_limits<float>::max()) / 256;
     return b.create<MinOp>(loc, b.create<ReluOp>(loc, mul(x, largest)), number(1));
@@ -160,7 +160,7 @@ struct Build {
   }
 };
 
-/// The gradient of the op's one result, and a Build for what follows; null where nobody needs it.
+/// Builds ops at the location and with the element type of `op`, which has one result.
 Build buildAt(OpBuilder &b, Operation *op) { return {b, op->getLoc(), elementOf(op->getResult(0))}; }
 
 } // namespace
@@ -193,7 +193,7 @@ if (failed(gradients.addReduced(b, getLhs(), scaled))) return failure();
 if (!gradients.wanted(getRhs())) return success();
 return gradients.addReduced(b, getRhs(), e.neg(e.mul(scaled, getResult())));
 LINNET_END
-// The larger one gets all; of two equal ones, the right one.
+// The larger operand gets the whole gradient. For a tie, the right one gets it.
 LINNET_GRADIENT(MaxOp)
 Value left = e.mul(dy, e.step(e.sub(getLhs(), getRhs())));
 if (failed(gradients.addReduced(b, getLhs(), left))) return failure();
@@ -300,7 +300,7 @@ Value transposed(OpBuilder &b, Value matrix) {
 
 } // namespace
 
-// y = x w: dx = dy w^T, dw = x^T dy, summed over all rows of x where w is shared.
+// y = x w: dx = dy w^T, dw = x^T dy. If w is shared, dw is summed over all rows of x.
 LINNET_GRADIENT(MatmulOp)
 if (getBias() || getResidual() || getActivation() != Activation::none)
   return emitOpError("cannot be trained through with an epilogue");

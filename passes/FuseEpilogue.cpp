@@ -1,11 +1,10 @@
 //===- linnet-fuse-epilogue ----------------------------------------------------------------------------===//
 //
-// What follows a matmul moves into it: bias, activation, residual, in the one order that the op computes
-// them: activation(ab + bias) + residual. Each rule is a pattern; its guards keep that order and ask for a
-// matmul with no other user. The new matmul stands where the absorbed op stood, so that all its operands are
-// defined there.
+// Moves the ops after a matmul into its epilogue, activation(ab + bias) + residual. Each rule is a pattern
+// that keeps this order and requires a matmul without other users. The new matmul is inserted at the absorbed
+// op, because all its operands are defined there.
 //
-// Preserves every returned value. Legal after it: nothing new; a matmul may have any epilogue before and
+// Preserves every returned value. Legal after it: nothing new. A matmul may have any epilogue before and
 // after.
 //
 //===---------------------------------------------------------------------------------------------------===//
@@ -28,7 +27,7 @@ using namespace ir;
 
 RankedTensorType tensorOrNull(Value value) { return llvm::dyn_cast<RankedTensorType>(value.getType()); }
 
-/// The epilogue of `matmul` with changes, in place of `absorbed`.
+/// Replaces `absorbed` by `matmul` with this bias, residual and activation.
 void absorb(PatternRewriter &rewriter, MatmulOp matmul, Operation *absorbed, Value bias, Value residual,
             Activation activation) {
   Location loc = rewriter.getFusedLoc({matmul.getLoc(), absorbed->getLoc()});
@@ -40,7 +39,7 @@ void absorb(PatternRewriter &rewriter, MatmulOp matmul, Operation *absorbed, Val
   rewriter.eraseOp(matmul);
 }
 
-/// The matmul that only `user` reads through `operand`.
+/// The matmul that computes `operand`, if it has no other use; else null.
 MatmulOp onlyUsersMatmul(Value operand) {
   auto matmul = operand.getDefiningOp<MatmulOp>();
   return matmul && matmul->hasOneUse() ? matmul : MatmulOp();
@@ -68,7 +67,7 @@ struct AbsorbBias : OpRewritePattern<AddOp> {
   Counters &counters;
 };
 
-/// An activation of a matmul that has no activation and no residual yet.
+/// activation(matmul), if the matmul has no activation and no residual.
 template <class Op> struct AbsorbActivation : OpRewritePattern<Op> {
   AbsorbActivation(MLIRContext *context, Counters &counters)
       : OpRewritePattern<Op>(context), counters(counters) {}
@@ -84,7 +83,7 @@ template <class Op> struct AbsorbActivation : OpRewritePattern<Op> {
   Counters &counters;
 };
 
-/// add(matmul, x) with x of the result's own shape.
+/// add(matmul, x) with x of the result's shape.
 struct AbsorbResidual : OpRewritePattern<AddOp> {
   AbsorbResidual(MLIRContext *context, Counters &counters) : OpRewritePattern(context), counters(counters) {}
   LogicalResult matchAndRewrite(AddOp add, PatternRewriter &rewriter) const override {
