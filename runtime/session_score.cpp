@@ -1,4 +1,4 @@
-// Session's answers about a given text: logits, hidden states, perplexity.
+// Session's logits, embeddings and perplexity of a text.
 #include "linnet/session.h"
 #include "runtime/not_finite.h"
 #include "runtime/session_state.h"
@@ -141,8 +141,8 @@ Result<Perplexity> Session::perplexity(std::span<const TokenId> ids, int64_t str
   for (int64_t begin = 0; begin < size && previous_end < size; begin += stride) {
     int64_t end = std::min(begin + window, size);
     int64_t first_target = std::max(begin + 1, previous_end);
-    // Tokens before the first target only fill the cache; from the one before it on, logits predict the next
-    // token.
+    // Earlier tokens only fill the cache. The logits of the token before the first target are the first ones
+    // needed.
     auto known = ids.subspan(static_cast<size_t>(begin), static_cast<size_t>(first_target - 1 - begin));
     LINNET_TRY(state->feed(*skip, known, 0, -1, {}));
     auto rest = ids.subspan(static_cast<size_t>(first_target - 1), static_cast<size_t>(end - first_target));

@@ -15,17 +15,17 @@ namespace {
 
 constexpr size_t kMaxSymbols = 64, kMaxPrograms = 64, kMaxRank = 16;
 
-// True where [offset, offset + size) lies within [0, limit), without overflow.
+// Whether [offset, offset + size) is inside [0, limit), without overflow.
 bool within(uint64_t offset, uint64_t size, uint64_t limit) {
   return size <= limit && offset <= limit - size;
 }
 
-// FlatBuffers' verifier looks at where a vector's length lies, not at where its elements do.
+// FlatBuffers' verifier checks the alignment of a vector's length, but not that of its elements.
 bool aligned(const flatbuffers::Vector<int64_t> &list) {
   return list.size() == 0 || reinterpret_cast<uintptr_t>(list.Data()) % alignof(int64_t) == 0;
 }
 
-// Checks one program. `where` is the path of the thing being checked, for messages.
+// Checks one program. `where` is the path of the checked field, for messages.
 class ProgramCheck {
 public:
   explicit ProgramCheck(const fb::Program &program) : program(program) {}
@@ -337,7 +337,7 @@ Result<void> ProgramCheck::checkMatmul(const fb::PackedMatmul &call) {
   return need(call.out(), m * n, "out");
 }
 
-// Blobs may be shared between programs, but not overlap otherwise.
+// Programs may share a blob, but different blobs must not overlap.
 Result<void> checkBlobRanges(const fb::Metadata &metadata, uint64_t blob_end) {
   std::vector<const fb::Blob *> blobs;
   for (const fb::Program *program : *metadata.programs()) {
