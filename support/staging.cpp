@@ -42,7 +42,7 @@ Result<StagingDirectory> StagingDirectory::create(const std::string &path) {
   constexpr int kAttempts = 16;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     std::string temporary = temporaryName(final_path);
-    removeOnInterrupt(temporary); // before it exists: an interrupt between the two must not leave it behind
+    removeOnInterrupt(temporary); // before the directory exists, because of interrupts
     if (mkdir(temporary.c_str(), 0777) != 0) {
       Error failure = errorf("{}: cannot create a directory beside it: {}", final_path, std::strerror(errno));
       keepOnInterrupt(temporary);

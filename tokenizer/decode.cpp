@@ -1,4 +1,4 @@
-// Ids -> text, whole or one id at a time.
+// Decodes ids to text, all at once or one at a time.
 #include "support/error.h"
 #include "tokenizer/tables.h"
 #include "tokenizer/unicode.h"
@@ -28,7 +28,7 @@ StreamDecoder::StreamDecoder(Tokenizer t, bool skip) : tokenizer(std::move(t)), 
 
 std::string StreamDecoder::push(TokenId id) {
   if (!skip_special || !tokenizer.isSpecial(id)) pending += tokenizer.tokenBytes(id);
-  // Only the last three bytes can be a character that has begun.
+  // Only the last three bytes can be an incomplete character.
   size_t complete = pending.size();
   for (size_t back = 1; back <= 3 && back <= pending.size(); ++back) {
     auto scan = unicode::scanCharacter(std::string_view(pending).substr(pending.size() - back));

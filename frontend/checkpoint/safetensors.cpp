@@ -9,7 +9,7 @@
 namespace linnet {
 namespace {
 
-constexpr uint64_t kMaxHeader = 100'000'000; // as the reference implementation has it
+constexpr uint64_t kMaxHeader = 100'000'000; // the limit of the reference implementation
 constexpr int kMaxRank = 16;
 
 Result<StorageType> parseType(const std::string &text, const std::string &where) {
