@@ -29,7 +29,7 @@ uint64_t hashOf(std::string_view text) {
   return hash.digest();
 }
 
-/// What changes whenever the file's contents may have.
+/// A text that changes whenever the file's contents may have changed.
 Result<std::string> identityOf(const std::string &path, bool &settled) {
   struct stat st;
   if (stat(path.c_str(), &st) != 0) return errorf("{}: {}", path, std::strerror(errno));
@@ -38,7 +38,7 @@ Result<std::string> identityOf(const std::string &path, bool &settled) {
                      st.st_mtim.tv_nsec, st.st_ctim.tv_sec, st.st_ctim.tv_nsec);
 }
 
-/// The library that this code is in: another build may compile differently.
+/// The path of this library. It is a part of the key, because another build may compile differently.
 std::string ownPath() {
   Dl_info info;
   static const int here = 0;
@@ -77,7 +77,7 @@ Result<uint64_t> CompileCache::contentHash(const std::string &path) const {
   hash.append(file.bytes());
   bool still = false;
   LINNET_ASSIGN(std::string after, identityOf(path, still));
-  // A note that cannot be written only costs time.
+  // Errors are ignored: without the stored hash the next start only takes longer.
   if (settled && before == after)
     (void)writeTextFile(note, fmt::format("{} {:016x}", before, hash.digest())).ok();
   return hash.digest();

@@ -22,7 +22,8 @@ namespace {
 constexpr size_t kLargestFile = size_t(256) << 20;
 constexpr int kDeepest = 200;
 
-/// Brackets outside strings and comments; `->` and `<` of comparisons do not occur in the dialect otherwise.
+/// Checks the nesting of brackets outside strings and comments. `->` is no bracket; the dialect has no
+/// comparisons.
 Result<void> checkNesting(std::string_view text, const std::string &path) {
   int depth = 0, line = 1;
   for (size_t i = 0; i < text.size(); ++i) {
@@ -123,7 +124,8 @@ private:
     return {};
   }
 
-  /// All entries see one buffer: the same type, at the same bounds.
+  /// Checks that all entries have the state with the same type at the same bounds, because they share its
+  /// buffer.
   Result<void> checkState(func::FuncOp function, const std::string &state, Type type) {
     auto tensor = llvm::cast<RankedTensorType>(type);
     auto bytes = ir::maxBytes(tensor, function);
@@ -151,7 +153,8 @@ private:
     return {};
   }
 
-  /// No arguments, one block of the dialect's ops, one static tensor as a result; private, so no entry.
+  /// Checks that a weight function is private and has no arguments, one block of the dialect's ops, and one
+  /// static tensor as its result.
   Result<void> checkWeightFunction(func::FuncOp function) {
     std::string name = function.getName().str();
     if (!function.isPrivate() || function.isExternal() || !function.getBody().hasOneBlock() ||

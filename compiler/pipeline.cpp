@@ -21,7 +21,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// Notes how long each pass took and which one failed.
+/// Records the time of each pass and the one that failed.
 class PassClock : public PassInstrumentation {
 public:
   PassClock(std::vector<PhaseTime> &phases, std::string &failed) : phases(phases), failed(failed) {}
@@ -39,7 +39,7 @@ private:
   void note(Pass *pass) {
     double seconds = std::chrono::duration<double>(Clock::now() - begins.back()).count();
     begins.pop_back();
-    // An adaptor only runs other passes, which have been counted.
+    // An adaptor only runs other passes, which are counted already.
     if (!pass->getArgument().empty()) phases.push_back({nameOf(pass), seconds});
   }
   std::vector<PhaseTime> &phases;
@@ -87,7 +87,7 @@ Result<void> runPipeline(ModuleOp module, const std::string &target, const Compi
   DiagnosticCollector diagnostics(module.getContext());
   LINNET_TRY(fillPipeline(all, target, options));
   lab::WindowedRun passes(all);
-  // Passes that a person brings run in a child process first: the shipped ones alone do not pay for that.
+  // Passes of the user run in a child process first. Without them this costs nothing.
   std::optional<std::string> crash;
   if (!options.pass_plugins.empty() || !options.first_passes.empty() || !options.pass_pipeline.empty()) {
     const Clock::time_point rehearsal = Clock::now();
@@ -100,7 +100,7 @@ Result<void> runPipeline(ModuleOp module, const std::string &target, const Compi
     LINNET_TRY(appendPasses(before_crash, passes.text(pass), "the pipeline"));
   PassManager &manager = crash ? before_crash : all;
   if (dump) {
-    // First in, last called after a pass: its own time is not counted.
+    // Added first, so it is called last after a pass, and its time is not counted.
     dump->begin(target, module);
     manager.addInstrumentation(dump->instrumentation(module, report.phases));
   }
@@ -113,7 +113,7 @@ Result<void> runPipeline(ModuleOp module, const std::string &target, const Compi
     };
     manager.addInstrumentation(lab::verifyPasses(provider, {options.seed, options.tolerance, note}, verdict));
   }
-  // Last in, first called after a pass: it counts the pass alone.
+  // Added last, so it is called first after a pass, and it measures only the pass.
   manager.addInstrumentation(std::make_unique<PassClock>(report.phases, failed));
   const bool ran = succeeded(manager.run(module));
   if (!verdict.failed.empty()) return Error{"--verify-passes: " + verdict.failed};
