@@ -159,7 +159,7 @@ public:
       order = permutation(static_cast<size_t>(windows), seed, Purpose::Order, epoch);
       order_epoch = epoch;
     }
-    // All windows together reach beyond the stream by `overhang` tokens, some of them before its start.
+    // The windows exceed the stream by `overhang` tokens in all, some of them before its start.
     auto overhang = static_cast<uint64_t>(windows * seq - predicted);
     int64_t before = shuffled && overhang
                          ? static_cast<int64_t>(drawBelow(overhang + 1, seed, Purpose::Offset, epoch, 0))
@@ -201,7 +201,7 @@ private:
   mutable uint32_t order_epoch = 0;
 };
 
-/// Examples in batches of a drawn order; what a batch holds is the subclass's.
+/// Batches of examples in random order. The subclass defines the contents of a batch.
 class ExampleBatches : public BatchSource {
 public:
   ExampleBatches(size_t examples, int64_t rows, uint64_t seed, bool shuffled)

@@ -157,8 +157,8 @@ Result<void> runTraining(const TrainingOption &options, const std::string &comma
   NoteSignals noted;
   Progress progress(options.progress_every);
   FinetuneEvents events;
-  int64_t steps = 0, done = 0; // done: by this process
-  double seconds = 0;          // that they took
+  int64_t steps = 0, done = 0; // done: steps of this process
+  double seconds = 0;          // time of these steps
   double held_out = 0;
   bool measured = false;
   events.note = [&](const std::string &line) {
