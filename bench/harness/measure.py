@@ -87,7 +87,7 @@ class Group:
         return run, after
 
     def measure(self, case, rounds):
-        """{peer: [Turn or None, one a round]}"""
+        """{peer: [Turn or None, one per round]}"""
         runs = {name: [] for name in self.servers}
         for name in list(self.servers):
             self.guarded(name, lambda: self.servers[name].ask(case.request))  # warms up
