@@ -20,6 +20,7 @@
 //===---------------------------------------------------------------------------------------------------===//
 #include "ir/Activations.h"
 #include "ir/Gradients.h"
+#include "ir/Matmul.h"
 #include "ir/Shapes.h"
 #include "passes/Counters.h"
 #include "passes/Passes.h"
@@ -110,9 +111,10 @@ void writeOutEpilogues(func::FuncOp function) {
   for (MatmulOp op : matmuls) {
     if (!op.getBias() && !op.getResidual() && op.getActivation() == Activation::none) continue;
     ImplicitLocOpBuilder b(op.getLoc(), op);
-    auto plain = b.create<MatmulOp>(op.getLhs(), op.getRhs(), Value(), Value(), op.getScale(),
-                                    op.getTransposeLhs(), op.getTransposeRhs(), Activation::none,
-                                    op.getGroup(), op.getWide(), op.getInt8Rows());
+    auto plain = cloneWith(b, op.getLoc(), op, [](MatmulParts &parts) {
+      parts.bias = parts.residual = {};
+      parts.activation = Activation::none;
+    });
     Value value = plain;
     if (op.getBias()) value = b.create<AddOp>(value, op.getBias());
     value = applyActivation(b, op.getLoc(), op.getActivation(), value);

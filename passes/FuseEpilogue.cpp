@@ -9,6 +9,7 @@
 //
 //===---------------------------------------------------------------------------------------------------===//
 #include "ir/Activations.h"
+#include "ir/Matmul.h"
 #include "ir/Shapes.h"
 #include "passes/Counters.h"
 #include "passes/Passes.h"
@@ -31,11 +32,11 @@ RankedTensorType tensorOrNull(Value value) { return llvm::dyn_cast<RankedTensorT
 void absorb(PatternRewriter &rewriter, MatmulOp matmul, Operation *absorbed, Value bias, Value residual,
             Activation activation) {
   Location loc = rewriter.getFusedLoc({matmul.getLoc(), absorbed->getLoc()});
-  rewriter
-      .replaceOpWithNewOp<MatmulOp>(absorbed, matmul.getLhs(), matmul.getRhs(), bias, residual,
-                                    matmul.getScale(), matmul.getTransposeLhs(), matmul.getTransposeRhs(),
-                                    activation, matmul.getGroup(), matmul.getWide(), matmul.getInt8Rows())
-      ->setLoc(loc);
+  rewriter.replaceOp(absorbed, cloneWith(rewriter, loc, matmul, [&](MatmulParts &parts) {
+                       parts.bias = bias;
+                       parts.residual = residual;
+                       parts.activation = activation;
+                     }));
   rewriter.eraseOp(matmul);
 }
 
@@ -73,7 +74,7 @@ template <class Op> struct AbsorbActivation : OpRewritePattern<Op> {
       : OpRewritePattern<Op>(context), counters(counters) {}
   LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
     MatmulOp matmul = onlyUsersMatmul(op.getOperand());
-    if (!matmul) return rewriter.notifyMatchFailure(op, "operand is no single-use matmul");
+    if (!matmul) return rewriter.notifyMatchFailure(op, "operand is not a single-use matmul");
     if (matmul.getResidual() || matmul.getActivation() != Activation::none)
       return rewriter.notifyMatchFailure(op, "the matmul already has an activation or a residual");
     absorb(rewriter, matmul, op, matmul.getBias(), Value(), *activationOf(op));

@@ -9,6 +9,7 @@
 // nothing new.
 //
 //===---------------------------------------------------------------------------------------------------===//
+#include "ir/Matmul.h"
 #include "ir/Shapes.h"
 #include "passes/Counters.h"
 #include "passes/Fusion.h"
@@ -85,12 +86,10 @@ private:
 
   static Operation *hoisted(PatternRewriter &rewriter, PoolOp pool, MatmulOp matmul) {
     if (matmul.getTransposeLhs() || tensor(matmul.getRhs()).getRank() != 2) return nullptr;
-    Value residual = matmul.getResidual() ? pooled(rewriter, pool, matmul.getResidual()) : Value();
-    return rewriter.create<MatmulOp>(matmul.getLoc(), pooled(rewriter, pool, matmul.getLhs()),
-                                     matmul.getRhs(), matmul.getBias(), residual, matmul.getScale(),
-                                     /*transpose_lhs=*/false, matmul.getTransposeRhs(),
-                                     matmul.getActivation(), matmul.getGroup(), matmul.getWide(),
-                                     matmul.getInt8Rows());
+    return cloneWith(rewriter, matmul.getLoc(), matmul, [&](MatmulParts &parts) {
+      if (parts.residual) parts.residual = pooled(rewriter, pool, parts.residual);
+      parts.lhs = pooled(rewriter, pool, parts.lhs);
+    });
   }
 
   /// Pools the operands (B, T, C); vectors (C) and scalars stay. Returns null for any other broadcast.

@@ -8,6 +8,7 @@
 // of a matmul and the table of an embed may be i8 or i4, with a scale.
 //
 //===---------------------------------------------------------------------------------------------------===//
+#include "ir/Matmul.h"
 #include "ir/Shapes.h"
 #include "passes/Counters.h"
 #include "passes/Passes.h"
@@ -99,10 +100,11 @@ struct Quantize : impl::QuantizeBase<Quantize> {
     Value integers = functions->replace(rewriter, quantized);
     rewriter.setInsertionPoint(user);
     if (auto matmul = llvm::dyn_cast<MatmulOp>(user)) {
-      rewriter.replaceOpWithNewOp<MatmulOp>(matmul, matmul.getLhs(), integers, matmul.getBias(),
-                                            matmul.getResidual(), scales, matmul.getTransposeLhs(),
-                                            matmul.getTransposeRhs(), matmul.getActivation(), group,
-                                            matmul.getWide(), matmul.getInt8Rows());
+      rewriter.replaceOp(matmul, cloneWith(rewriter, matmul.getLoc(), matmul, [&](MatmulParts &parts) {
+                           parts.rhs = integers;
+                           parts.scale = scales;
+                           parts.group = group;
+                         }));
       counters.add("linnet-quantize", "matmuls");
     } else {
       auto embed = llvm::cast<EmbedOp>(user);
