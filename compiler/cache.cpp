@@ -30,10 +30,10 @@ uint64_t hashOf(std::string_view text) {
 }
 
 /// A text that changes whenever the file's contents may have changed.
-Result<std::string> identityOf(const std::string &path, bool &settled) {
+Result<std::string> identityOf(const std::string &path, bool &stable) {
   struct stat st;
   if (stat(path.c_str(), &st) != 0) return errorf("{}: {}", path, std::strerror(errno));
-  settled = std::max(st.st_mtim.tv_sec, st.st_ctim.tv_sec) + 2 < std::time(nullptr);
+  stable = std::max(st.st_mtim.tv_sec, st.st_ctim.tv_sec) + 2 < std::time(nullptr);
   return fmt::format("{} {} {} {}.{} {}.{}", st.st_dev, st.st_ino, st.st_size, st.st_mtim.tv_sec,
                      st.st_mtim.tv_nsec, st.st_ctim.tv_sec, st.st_ctim.tv_nsec);
 }
@@ -62,8 +62,8 @@ Result<CompileCache> CompileCache::open() {
 }
 
 Result<uint64_t> CompileCache::contentHash(const std::string &path) const {
-  bool settled = false;
-  LINNET_ASSIGN(std::string before, identityOf(path, settled));
+  bool stable = false;
+  LINNET_ASSIGN(std::string before, identityOf(path, stable));
   std::error_code ignored;
   std::string real = std::filesystem::weakly_canonical(path, ignored).string();
   std::string note = fmt::format("{}/hashes/{:016x}", directory, hashOf(real.empty() ? path : real));
@@ -78,7 +78,7 @@ Result<uint64_t> CompileCache::contentHash(const std::string &path) const {
   bool still = false;
   LINNET_ASSIGN(std::string after, identityOf(path, still));
   // Errors are ignored: without the stored hash the next start only takes longer.
-  if (settled && before == after)
+  if (stable && before == after)
     (void)writeTextFile(note, fmt::format("{} {:016x}", before, hash.digest())).ok();
   return hash.digest();
 }

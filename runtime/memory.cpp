@@ -104,7 +104,7 @@ Result<Reservation> Reservation::allocate(uint64_t bytes, const char *what, Page
   auto address = reinterpret_cast<uintptr_t>(all), aligned = (address + spare) / piece * piece;
   auto *start = reinterpret_cast<std::byte *>(aligned);
   if (aligned > address) munmap(all, aligned - address);
-  if (uint64_t behind = spare - (aligned - address)) munmap(start + usable + page, behind);
+  if (uint64_t excess = spare - (aligned - address)) munmap(start + usable + page, excess);
 #ifdef MADV_HUGEPAGE
   if (piece == kLargePage) madvise(start, usable, MADV_HUGEPAGE); // only advice: a failure costs speed
 #endif

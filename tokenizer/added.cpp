@@ -32,7 +32,7 @@ size_t withoutSpaceBefore(std::string_view text, size_t at, size_t floor) {
 }
 
 size_t behindSpaceAfter(std::string_view text, size_t at) {
-  for (size_t behind = at; behind < text.size() && isSpace(unicode::next(text.data(), behind)); at = behind) {
+  for (size_t next = at; next < text.size() && isSpace(unicode::next(text.data(), next)); at = next) {
   }
   return at;
 }

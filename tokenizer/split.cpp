@@ -30,9 +30,9 @@ inline Class step(std::string_view text, size_t &at) {
 
 inline size_t runEnd(std::string_view text, size_t at, Class wanted) {
   while (at < text.size()) {
-    size_t behind = at;
-    if (step(text, behind) != wanted) break;
-    at = behind;
+    size_t next = at;
+    if (step(text, next) != wanted) break;
+    at = next;
   }
   return at;
 }
@@ -51,10 +51,10 @@ inline size_t contraction(std::string_view text, size_t at) {
 size_t spaceEnd(std::string_view text, size_t begin) {
   size_t at = begin, last = begin;
   while (at < text.size()) {
-    size_t behind = at;
-    if (step(text, behind) != Class::Space) return last > begin ? last : at;
+    size_t next = at;
+    if (step(text, next) != Class::Space) return last > begin ? last : at;
     last = at;
-    at = behind;
+    at = next;
   }
   return at;
 }

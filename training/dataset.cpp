@@ -210,7 +210,7 @@ public:
   int64_t count() const override { return static_cast<int64_t>((examples + rows - 1) / rows); }
 
   Batch at(uint32_t epoch, int64_t index) const override {
-    if (order.empty() || (shuffled && order_epoch != epoch)) arrange(epoch);
+    if (order.empty() || (shuffled && order_epoch != epoch)) reorder(epoch);
     size_t begin = batch_order[static_cast<size_t>(index)] * rows, end = std::min(begin + rows, examples);
     return make({order.begin() + static_cast<std::ptrdiff_t>(begin),
                  order.begin() + static_cast<std::ptrdiff_t>(end)});
@@ -221,7 +221,7 @@ protected:
   virtual size_t lengthOf(size_t example) const { return 0; }
 
 private:
-  void arrange(uint32_t epoch) const {
+  void reorder(uint32_t epoch) const {
     constexpr size_t kBatchesSorted = 16;
     order_epoch = epoch;
     order.resize(examples);

@@ -27,8 +27,8 @@ size_t placeToCut(std::string_view text, size_t at) {
 /// The held-out stretch of a text; empty if the text is too short.
 Stretch stretchOf(std::string_view text, size_t record, double share) {
   auto length = static_cast<size_t>(std::llround(static_cast<double>(text.size()) * share));
-  size_t rest = text.size() - length, behind = std::min(length, rest / 2);
-  Stretch stretch{record, placeToCut(text, rest - behind), placeToCut(text, text.size() - behind)};
+  size_t rest = text.size() - length, after = std::min(length, rest / 2);
+  Stretch stretch{record, placeToCut(text, rest - after), placeToCut(text, text.size() - after)};
   if (stretch.end >= text.size() || stretch.end - stretch.begin < kShortestStretch)
     stretch.end = stretch.begin;
   return stretch;

@@ -162,8 +162,8 @@ Range VulkanExecutable::place(int entry, const fb::Ref &ref) const {
   case fb::Space::output:
     return at(outputs[e][ref.index()]);
   case fb::Space::counter: {
-    const uint64_t behind = arena.size - program.counter_bytes();
-    return at({arena.buffer, arena.offset + behind, program.counter_bytes()});
+    const uint64_t begin = arena.size - program.counter_bytes();
+    return at({arena.buffer, arena.offset + begin, program.counter_bytes()});
   }
   case fb::Space::arena:
     break;

@@ -158,8 +158,8 @@ private:
       part.bindings[b] = {*buffer, begin, end - begin};
     }
     for (uint32_t i = 0; i < ranges.size(); ++i) {
-      uint64_t behind = ranges[i].offset - part.bindings[step.bind()->Get(i)].offset;
-      part.push[step.offsets() + i] = static_cast<uint32_t>(behind / 4);
+      uint64_t distance = ranges[i].offset - part.bindings[step.bind()->Get(i)].offset;
+      part.push[step.offsets() + i] = static_cast<uint32_t>(distance / 4);
     }
     return {};
   }
