@@ -144,7 +144,7 @@ Result<std::string> pullModel(const PullOptions &options) {
 void registerDevices() {
   registerDevice("reference", [](std::string_view argument) -> Result<std::unique_ptr<Device>> {
     if (!argument.empty() && argument != "check")
-      return errorf("device reference takes nothing behind the colon but 'check', found '{}'", argument);
+      return errorf("device reference takes only 'check' after the colon, found '{}'", argument);
     return reference::makeDevice(argument == "check");
   });
 }

@@ -89,7 +89,7 @@ private:
     LINNET_TRY(checkPorts(function));
     for (Operation &op : function.getBody().front()) {
       bool known = llvm::isa<func::ReturnOp>(op) || llvm::isa<ir::LinnetDialect>(op.getDialect());
-      if (!known) return errorf("{}'{}' is no op of the linnet dialect", where(&op), nameOf(&op));
+      if (!known) return errorf("{}'{}' is not an op of the linnet dialect", where(&op), nameOf(&op));
       for (Value result : op.getResults()) LINNET_TRY(checkType(function, &op, result.getType()));
       if (auto param = llvm::dyn_cast<ir::ParamOp>(op)) LINNET_TRY(checkParam(param));
     }
@@ -118,7 +118,7 @@ private:
       if (state.empty()) continue;
       auto found = states.find(state);
       if (found == states.end() || found->second != function.getResultTypes()[i])
-        return errorf("{}@{}: result {} is the state '{}', of which there is no argument of the same type",
+        return errorf("{}@{}: result {} is the state '{}', which has no argument of the same type",
                       where(function), function.getName().str(), i, state);
     }
     return {};
@@ -164,7 +164,7 @@ private:
           where(function), name);
     for (Operation &op : function.getBody().front()) {
       bool known = llvm::isa<func::ReturnOp>(op) || llvm::isa<ir::LinnetDialect>(op.getDialect());
-      if (!known) return errorf("{}'{}' is no op of the linnet dialect", where(&op), nameOf(&op));
+      if (!known) return errorf("{}'{}' is not an op of the linnet dialect", where(&op), nameOf(&op));
       for (Value result : op.getResults()) {
         auto tensor = llvm::dyn_cast<RankedTensorType>(result.getType());
         if (!tensor || !tensor.hasStaticShape())

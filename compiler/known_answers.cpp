@@ -122,7 +122,7 @@ private:
     if (step.step->constants()->size()) return Error{"the simulator knows no specialization constants"};
     LINNET_ASSIGN(const SpirvCode code, SpirvCode::parse(blob(*shader.words())));
     // Shaders that need optional features are the ones on trial, so they cannot be the reference.
-    if (!code.baseline) return Error{"the shader asks for more than every device has"};
+    if (!code.baseline) return Error{"the shader needs features that some devices lack"};
     uint64_t work = last ? kWorkOfPart : kWorkOfAll;
     bool all = true;
     for (size_t i = 0; i < step.parts.size(); ++i) {

@@ -57,7 +57,7 @@ struct RelayoutOfParam : OpRewritePattern<RelayoutOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(RelayoutOp op, PatternRewriter &rewriter) const override {
     auto param = op.getOperand().getDefiningOp<ParamOp>();
-    if (!param) return rewriter.notifyMatchFailure(op, "operand is no param");
+    if (!param) return rewriter.notifyMatchFailure(op, "operand is not a param");
     rewriter.replaceOpWithNewOp<ParamOp>(op, op.getType(), param.getNameAttr());
     return success();
   }

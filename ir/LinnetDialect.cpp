@@ -71,7 +71,7 @@ LogicalResult verifyNamed(Operation *op, bool result, unsigned index, NamedAttri
     return op->emitError() << key << " is expected to be a string, on an argument or a result of a function";
   const char *side = result ? "result" : "argument";
   if (count(function, result, key, text) != 1)
-    return op->emitError() << key << " \"" << text.getValue() << "\" stands at more than one " << side;
+    return op->emitError() << key << " \"" << text.getValue() << "\" is on more than one " << side;
   if (key == "linnet.name") return success();
   for (unsigned i = 0; i < (result ? function.getNumArguments() : function.getNumResults()); ++i) {
     if ((result ? function.getArgAttr(i, key) : function.getResultAttr(i, key)) != text) continue;

@@ -259,7 +259,7 @@ Result<std::vector<Call>> drawCalls(ModuleOp module, uint64_t seed) {
     Sizes sizes(function);
     for (BlockArgument argument : function.getArguments()) {
       auto type = llvm::dyn_cast<RankedTensorType>(argument.getType());
-      if (!type) return errorf("@{}: argument {} is no tensor", call.entry, argument.getArgNumber());
+      if (!type) return errorf("@{}: argument {} is not a tensor", call.entry, argument.getArgNumber());
       LINNET_ASSIGN(std::vector<int64_t> shape, sizes.of(type));
       std::string state = argState(function, argument.getArgNumber()).str();
       Tensor tensor = draw(type, std::move(shape), rangeOf(argument, sizes), random);

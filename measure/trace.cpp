@@ -149,7 +149,7 @@ private:
   Result<double> number(const Json &object, const char *key) const {
     const Json *value = member(object, key);
     double n = value && value->is_number() ? value->get<double>() : -1;
-    if (!(n >= 0 && n <= 1e15)) return errorf("{}: event {}: '{}' is no number that can be", path, at, key);
+    if (!(n >= 0 && n <= 1e15)) return errorf("{}: event {}: '{}' is not a possible number", path, at, key);
     return n;
   }
   /// A count of work in one command, at most 2^62.
@@ -158,7 +158,7 @@ private:
     bool good = value && value->is_number_integer() &&
                 (!value->is_number_unsigned() || value->get<uint64_t>() <= uint64_t(1) << 62);
     if (!good || value->get<int64_t>() < 0)
-      return errorf("{}: event {}: '{}' is no number that can be", path, at, key);
+      return errorf("{}: event {}: '{}' is not a possible number", path, at, key);
     return value->get<int64_t>();
   }
 

@@ -68,7 +68,7 @@ struct FusePattern : OpRewritePattern<TransposeOp> {
         !weighted->hasOneUse())
       return fail("no transposed product of weights and values");
     auto softmax = weighted.getLhs().getDefiningOp<SoftmaxOp>();
-    if (!softmax || !softmax->hasOneUse()) return fail("lhs is no softmax");
+    if (!softmax || !softmax->hasOneUse()) return fail("lhs is not a softmax");
     Value scores = softmax.getOperand();
     auto mask = scores.getDefiningOp<MaskOp>();
     if (mask) scores = mask.getOperand();

@@ -67,7 +67,7 @@ private:
       if (!own)
         return function.emitError("result ")
                << i << " of @" << function.getName()
-               << " is not computed by an op of its own; run linnet-alias before linnet-plan-memory";
+               << " is not computed by a separate op; run linnet-alias before linnet-plan-memory";
       placeInOutput(result, i);
     }
     return success();
@@ -86,7 +86,7 @@ private:
       auto result = llvm::cast<OpResult>(lifetime.base);
       if (placementOf(result).kind == Placement::output) continue;
       auto type = llvm::dyn_cast<RankedTensorType>(result.getType());
-      if (!type) return result.getOwner()->emitError("result ") << result.getType() << " is no tensor";
+      if (!type) return result.getOwner()->emitError("result ") << result.getType() << " is not a tensor";
       auto bytes = maxBytes(type, function);
       if (!bytes)
         return result.getOwner()->emitError("the largest size of ")

@@ -165,7 +165,7 @@ Result<void> Generation::pickFromLogits(std::vector<GenerationRow> &rows, size_t
 Result<void> Generation::checkLogits(const GenerationRow &row, std::span<const float> row_logits) {
   const size_t at = firstNotFinite(row_logits);
   if (at == row_logits.size()) return {};
-  return notFinite(fmt::format("the model's logit behind {} tokens", row.cached),
+  return notFinite(fmt::format("the model's logit after {} tokens", row.cached),
                    static_cast<double>(row_logits[at]), runner,
                    std::span<const TokenId>(row.ids).first(static_cast<size_t>(row.cached)));
 }

@@ -16,7 +16,7 @@ Result<int64_t> positiveNumber(const Json &config, const char *key, const std::s
   auto found = config.find(key);
   if (found == config.end() || !found->is_number_integer() || found->get<int64_t>() < 1 ||
       found->get<int64_t>() > (int64_t(1) << 31))
-    return errorf("{}: its config: '{}' is no positive number", path, key);
+    return errorf("{}: its config: '{}' is not a positive number", path, key);
   return found->get<int64_t>();
 }
 

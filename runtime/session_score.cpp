@@ -62,7 +62,7 @@ Result<Matrix> Session::logits(std::span<const TokenId> ids, bool all) {
     if (values.size() != expected) return errorf("expected {} logits, found {}", expected, values.size());
     if (const size_t at = firstNotFinite(values); at < values.size()) {
       const auto row = static_cast<int64_t>(at) / matrix.columns;
-      return notFinite(fmt::format("the logit of token {} behind {} tokens",
+      return notFinite(fmt::format("the logit of token {} after {} tokens",
                                    static_cast<int64_t>(at) % matrix.columns, all ? first + row + 1 : size),
                        static_cast<double>(values[at]), *state->runner, ids);
     }

@@ -9,7 +9,7 @@ Result<std::string> Tokenizer::decodeBytes(std::span<const TokenId> ids, bool sk
   std::string bytes;
   for (size_t i = 0; i < ids.size(); ++i) {
     if (!isToken(ids[i]))
-      return errorf("cannot decode: id {} at position {} is no token (ids go from 0 to {})", ids[i], i,
+      return errorf("cannot decode: id {} at position {} is not a token (ids go from 0 to {})", ids[i], i,
                     idLimit() - 1);
     if (!skip_special || !isSpecial(ids[i])) bytes += tables->bytesOf(ids[i]);
   }

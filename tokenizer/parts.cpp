@@ -141,11 +141,11 @@ Result<void> Builder::checkIds() const {
                                               {"unknown byte", parts.unknown_byte}};
   for (auto [name, id] : named)
     if (id != -1 && !isToken(id))
-      return errorf("tokenizer: the {} token has id {}, which is no token", name, id);
+      return errorf("tokenizer: the {} token has id {}, which is not a token", name, id);
   for (const auto *ids : {&parts.prefix, &parts.suffix}) {
     if (ids->size() > 1024) return errorf("tokenizer: a template of {} tokens is too long", ids->size());
     for (TokenId id : *ids)
-      if (!isToken(id)) return errorf("tokenizer: the template has id {}, which is no token", id);
+      if (!isToken(id)) return errorf("tokenizer: the template has id {}, which is not a token", id);
   }
   if ((parts.missing_byte == MissingByte::Unknown) != (parts.unknown_byte >= 0))
     return errorf("tokenizer: the token of missing bytes has id {}, which contradicts their rule",

@@ -182,7 +182,7 @@ Result<void> TokenizerTables::check() const {
   LINNET_TRY(checkMissingByte());
   for (auto ids : {prefix, suffix})
     for (int32_t id : ids)
-      if (!present(id)) return damaged("a template with an id that is no token");
+      if (!present(id)) return damaged("a template with an id that is not a token");
   if (header->settings & ~uint32_t(kAllSettings)) return damaged("an unknown setting");
   if (header->model_max_length < 0) return damaged("a negative length");
   return {};
@@ -221,7 +221,7 @@ Result<void> TokenizerTables::checkTokens() const {
   for (const Merge &m : merges)
     if (!present(static_cast<TokenId>(m.left)) || !present(static_cast<TokenId>(m.right)) ||
         !present(static_cast<TokenId>(m.result)))
-      return damaged("a merge of an id that is no token");
+      return damaged("a merge of an id that is not a token");
   return {};
 }
 
@@ -230,7 +230,7 @@ Result<void> TokenizerTables::checkSlots() const {
   size_t used = 0;
   for (uint32_t id : vocab_slots) {
     if (id == kNone) continue;
-    if (!present(static_cast<TokenId>(id))) return damaged("a hash table with an id that is no token");
+    if (!present(static_cast<TokenId>(id))) return damaged("a hash table with an id that is not a token");
     ++used;
   }
   if (used > vocab_slots.size() / 2) return damaged("a hash table without room");

@@ -53,7 +53,7 @@ private:
       x += 17 + textWidth(name, kGraphSmall) + 16;
     };
     border("writes over its operand", R"(stroke="#cf222e" stroke-width="2")");
-    border("a view, no memory of its own", R"(stroke="#57606a" stroke-dasharray="3 2")");
+    border("a view, without separate memory", R"(stroke="#57606a" stroke-dasharray="3 2")");
   }
 
   /// Draws the vertical part of a lane; the stubs belong to the ports.

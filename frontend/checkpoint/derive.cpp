@@ -96,7 +96,7 @@ Result<void> writeTrained(const Checkpoint &base, const std::string &parameters,
     if (tensor.name.starts_with(kTrained)) derivation.replaced[tensor.name.substr(kTrained.size())] = tensor;
   for (const auto &[name, tensor] : derivation.replaced)
     if (!base.find(name))
-      return errorf("{}: \"{}\" is no tensor of {}", parameters, tensor.name, base.path());
+      return errorf("{}: \"{}\" is not a tensor of {}", parameters, tensor.name, base.path());
   return deriveCheckpoint(base, derivation, directory);
 }
 

@@ -211,7 +211,7 @@ Result<GgufFile> GgufFile::parse(MappedFile file, std::span<const std::byte> byt
   if (!in.failed() && result.has("general.alignment")) {
     LINNET_ASSIGN(int64_t said, result.integer("general.alignment"));
     if (said < 8 || said > 1 << 20 || (said & (said - 1)))
-      return errorf("{}: alignment {} is no power of two from 8", name, said);
+      return errorf("{}: alignment {} is not a power of two of at least 8", name, said);
     alignment = static_cast<uint64_t>(said);
   }
   std::vector<uint64_t> offsets;

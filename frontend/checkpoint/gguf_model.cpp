@@ -126,7 +126,7 @@ std::vector<std::string> lostInGguf(const TokenizerParts &parts) {
     lost.push_back(fmt::format("the {} tokens in front of each text: GGUF can only name the bos token there",
                                parts.prefix.size()));
   if (!holds(parts.suffix, parts.eos))
-    lost.push_back(fmt::format("the {} tokens behind each text: GGUF can only name the eos token there",
+    lost.push_back(fmt::format("the {} tokens after each text: GGUF can only name the eos token there",
                                parts.suffix.size()));
   if (parts.add_prefix_space)
     lost.push_back("the space in front of each text (add_prefix_space): llama.cpp adds none");

@@ -235,7 +235,7 @@ private:
     case 0x93: { // STACK_GLOBAL
       uint32_t name = pop(), module = pop();
       if (value(name).kind != Kind::text || value(module).kind != Kind::text)
-        return fail("a name that is no text");
+        return fail("a name that is not a text");
       return global(value(module).text, value(name).text);
     }
     case 'R': { // REDUCE
@@ -287,7 +287,8 @@ private:
                  ? makeTensor(given)
                  : fail("_rebuild_tensor_v2 of {} arguments", given.size());
     case rebuildParameter:
-      if (given.empty() || value(given[0]).kind != Kind::tensor) return fail("a parameter that is no tensor");
+      if (given.empty() || value(given[0]).kind != Kind::tensor)
+        return fail("a parameter that is not a tensor");
       return stack.push_back(given[0]);
     default:
       fail("a class of storages is called");
@@ -304,7 +305,7 @@ private:
     if (given.size() == 1)
       for (uint32_t pair : value(given[0]).items) {
         if (value(pair).items.size() != 2 || value(pair).kind == Kind::dictionary)
-          return fail("an OrderedDict of what is no pair");
+          return fail("an OrderedDict of an item that is not a pair");
         items.insert(items.end(), value(pair).items.begin(), value(pair).items.end());
       }
     copied += items.size();
@@ -345,7 +346,7 @@ private:
         value(parts[1]).kind != Kind::function || value(parts[1]).number != storageClass ||
         value(parts[2]).kind != Kind::text || value(parts[4]).kind != Kind::integer ||
         value(parts[4]).number < 0)
-      return fail("an object outside of the pickle that is no storage of a known type");
+      return fail("an external object that is not a storage of a known type");
     if (parts.size() == 6 && value(parts[5]).kind != Kind::none)
       return fail("storage \"{}\" is a part of another one, which is not supported",
                   shown(value(parts[2]).text));

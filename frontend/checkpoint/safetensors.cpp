@@ -111,7 +111,7 @@ Result<SafetensorsFile> SafetensorsFile::parse(MappedFile file, std::span<const 
     result.index.emplace(tensor.name, result.list.size());
     result.list.push_back(std::move(tensor));
   }
-  if (end != data.size()) return errorf("{}: {} bytes behind the last tensor", name, data.size() - end);
+  if (end != data.size()) return errorf("{}: {} bytes after the last tensor", name, data.size() - end);
   return result;
 }
 

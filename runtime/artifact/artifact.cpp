@@ -87,7 +87,7 @@ Result<Artifact> Artifact::fromBytes(std::span<const std::byte> bytes, const std
   flatbuffers::Verifier verifier(reinterpret_cast<const uint8_t *>(metadata.data()), metadata.size(),
                                  kMaxDepth, kMaxTables);
   if (!verifier.VerifyBuffer<fb::Metadata>(nullptr))
-    return errorf("{}: damaged: its metadata is no well-formed table", name);
+    return errorf("{}: damaged: its metadata is not a well-formed table", name);
   Artifact artifact;
   artifact.file = bytes;
   artifact.name = name;

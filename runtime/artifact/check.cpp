@@ -297,7 +297,7 @@ Result<void> ProgramCheck::checkGpu(const fb::Dispatch &dispatch) {
 }
 
 Result<void> ProgramCheck::checkPanel(const fb::Ref &w, int64_t k, int64_t n, const char *what) {
-  if (w.space() != fb::Space::weight) return wrong("{} is no weight", what);
+  if (w.space() != fb::Space::weight) return wrong("{} is not a weight", what);
   const fb::Weight &weight = *program.weights()->Get(w.index());
   auto layout = parsePanelLayout(weight.layout()->string_view());
   if (!layout) return wrong("{} is not packed in panels but '{}'", what, weight.layout()->string_view());
@@ -330,7 +330,7 @@ Result<void> ProgramCheck::checkMatmul(const fb::PackedMatmul &call) {
                  ref->size());
   };
   if (call.a_bf16() && program.weights()->Get(call.w()->index())->dtype() != fb::DType::bf16)
-    return wrong("a in bf16 beside w in another type");
+    return wrong("a in bf16 with w of another type");
   LINNET_TRY(need(call.a(), (m - 1) * stride + k, "a", call.a_bf16() ? 2 : 4));
   LINNET_TRY(need(call.bias(), n, "bias"));
   LINNET_TRY(need(call.residual(), m * n, "residual"));

@@ -80,7 +80,7 @@ Result<const fb::Code *> chooseCode(const fb::Program &program) {
     const fb::Code *code = program.code()->Get(i);
     std::string missing = lacking(*code);
     if (missing.empty()) return code;
-    reasons += fmt::format("{}{} wants {}", reasons.empty() ? "" : "; ", code->isa()->string_view(), missing);
+    reasons += fmt::format("{}{} needs {}", reasons.empty() ? "" : "; ", code->isa()->string_view(), missing);
   }
   return errorf("no machine code in the artifact runs on this processor: {}",
                 reasons.empty() ? "it has none" : reasons);

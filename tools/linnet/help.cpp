@@ -67,11 +67,11 @@ std::string inOurWords(const std::string &message, const CLI::App &command) {
   for (const Wording &wording : kWordings) {
     size_t at = text.find(wording.middle);
     if (at == std::string_view::npos || !text.ends_with(wording.tail)) continue;
-    std::string_view behind = text.substr(at + wording.middle.size());
-    behind.remove_suffix(std::min(behind.size(), wording.tail.size()));
+    std::string_view rest = text.substr(at + wording.middle.size());
+    rest.remove_suffix(std::min(rest.size(), wording.tail.size()));
     if (!wording.tail.empty())
-      behind = behind.substr(0, behind.find(':')); // the name of the type, without its validator's
-    return fmt::format(fmt::runtime(wording.ours), text.substr(0, at), behind);
+      rest = rest.substr(0, rest.find(':')); // the name of the type, without its validator's
+    return fmt::format(fmt::runtime(wording.ours), text.substr(0, at), rest);
   }
   constexpr std::string_view kConversion = "Could not convert: ", kEquals = " = ", kNoMember = " not in {";
   size_t equals = text.find(kEquals), member = text.rfind(kNoMember), colon = text.find(": ");

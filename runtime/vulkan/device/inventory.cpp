@@ -67,7 +67,7 @@ Result<void> emulateLimit(Inventory &inventory, const std::string &key, const Js
 Result<void> keepFeatures(Inventory &inventory, const Json &named, const std::string &where) {
   std::set<std::string> kept;
   for (const Json &feature : named) {
-    if (!feature.is_string()) return errorf("{}: a feature that is no text: {}", where, feature.dump());
+    if (!feature.is_string()) return errorf("{}: a feature that is not a text: {}", where, feature.dump());
     const std::string name = feature.get<std::string>();
     if (!isFeatureName(name)) {
       const std::string meant = suggestion(name, featureNames());

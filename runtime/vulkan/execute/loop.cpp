@@ -213,7 +213,7 @@ Result<void> VulkanLoop::checkSizes(int64_t count, std::span<const std::span<con
   for (size_t i = 0; i < given.size(); ++i) {
     uint64_t needs = bytesOf(*tables[i].port, tables[i].which.stage) * static_cast<uint64_t>(count - 1);
     if (given[i].size() != needs)
-      return errorf("entry '{}': input '{}' of the steps behind the first: expected {} bytes, found {}", name,
+      return errorf("entry '{}': input '{}' of the steps after the first: expected {} bytes, found {}", name,
                     tables[i].port->name()->string_view(), needs, given[i].size());
   }
   return {};

@@ -301,7 +301,8 @@ void addAblate(CLI::App &app, Action &action) {
       ->type_name("O")
       ->capture_default_str();
   command
-      ->add_option("-t,--threads", measured.load.threads, "threads (default: OMP_NUM_THREADS, or one a core)")
+      ->add_option("-t,--threads", measured.load.threads,
+                   "threads (default: OMP_NUM_THREADS, or one per core)")
       ->check(CLI::Range(1, 1024))
       ->type_name("N");
   command->add_flag("--json", options->json, "print one JSON object");

@@ -72,7 +72,7 @@ std::vector<Test> testsOf(const Options &options, int64_t context) {
     for (int64_t prompt : listOr(options.prompts, "-p", std::min(kPrompt, context)))
       if (prompt) tests.push_back({prompt, 0, batch});
     for (int64_t past : parseList(options.depths, "-d")) {
-      if (past < 1) usageError("-d: generation starts behind a prompt of at least 1 token");
+      if (past < 1) usageError("-d: generation starts after a prompt of at least 1 token");
       const int64_t most = std::max<int64_t>(std::min(kGenerated, context - past), 1);
       for (int64_t generated : listOr(options.generations, "-n", most))
         if (generated) tests.push_back({0, generated, batch, past});

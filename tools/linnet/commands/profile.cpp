@@ -307,7 +307,7 @@ void addProfile(CLI::App &app, Action &action) {
                                     ->type_name("N")
                                     ->default_str("128, or what fits"));
   options->of_generated =
-      of_model(command->add_option("-n,--n-gen", options->generated, "tokens to generate behind it")
+      of_model(command->add_option("-n,--n-gen", options->generated, "tokens to generate after it")
                    ->check(CLI::Range(int64_t(0), int64_t(1) << 24).description(""))
                    ->type_name("N")
                    ->default_str("32, or what fits"));
