@@ -9,7 +9,7 @@ install(TARGETS linnet_runtime EXPORT LinnetTargets LIBRARY DESTINATION ${CMAKE_
 install(DIRECTORY runtime/include/linnet DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 if(TARGET linnet_compiler)
   install(TARGETS linnet_compiler EXPORT LinnetTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
-  # What a plugin includes, by the paths of the source tree.
+  # The headers that a plugin includes, under the paths of the source tree.
   set(linnet_detail ${CMAKE_INSTALL_INCLUDEDIR}/linnet/detail)
   install(DIRECTORY ir passes DESTINATION ${linnet_detail} FILES_MATCHING PATTERN "*.h")
   install(DIRECTORY ${CMAKE_BINARY_DIR}/ir ${CMAKE_BINARY_DIR}/passes DESTINATION ${linnet_detail}

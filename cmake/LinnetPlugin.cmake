@@ -5,7 +5,7 @@ function(linnet_add_pass_plugin name)
   set_target_properties(${name} PROPERTIES PREFIX "" CXX_VISIBILITY_PRESET default)
   target_include_directories(${name} SYSTEM PRIVATE ${LINNET_PLUGIN_INCLUDES} ${MLIR_INCLUDE_DIRS} ${LLVM_INCLUDE_DIRS})
   target_compile_features(${name} PRIVATE cxx_std_20)
-  # Debian's LLVM is built without RTTI: a class derived from one of its own must be, too.
+  # Debian's LLVM is built without RTTI: a class derived from an LLVM class must be, too.
   target_compile_options(${name} PRIVATE -fno-rtti)
   target_link_libraries(${name} PRIVATE Linnet::linnet_compiler)
 endfunction()

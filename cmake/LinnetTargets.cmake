@@ -20,7 +20,7 @@ set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
 set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 set(CMAKE_INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
-# Debian's LLVM is built without RTTI: a class derived from one of its own must be, too.
+# Debian's LLVM is built without RTTI: a class derived from an LLVM class must be, too.
 set(LINNET_COMPILE_OPTIONS -Wall -Wextra -Wno-unused-parameter -fno-strict-aliasing)
 add_compile_options(${LINNET_COMPILE_OPTIONS})
 # Time is spent in generated kernels, in oneDNN and in LLVM: what is hot here is named by linnet_hot or
@@ -59,8 +59,8 @@ function(linnet_precompiled target name)
   set_target_properties(${target} PROPERTIES PRECOMPILE_HEADERS_REUSE_FROM ${name} DEFINE_SYMBOL "")
   add_dependencies(${target} ${name})
 endfunction()
-# Standard and formatting headers. What few files include stays out: each file pays for every template that a header's
-# inline functions mention, used or not (nlohmann/json.hpp: 0.6 s a file).
+# Standard and formatting headers. Headers that few files include are left out: each file pays for every template that
+# a header's inline functions mention, used or not (nlohmann/json.hpp: 0.6 s per file).
 set(LINNET_CORE_HEADERS <algorithm> <cstdint> <cstring> <filesystem> <functional> <map> <memory> <optional> <span>
   <string> <unordered_map> <variant> <vector> <fmt/format.h>)
 
@@ -131,7 +131,7 @@ function(linnet_mlir_flags name)
   target_include_directories(${name} SYSTEM PUBLIC ${MLIR_INCLUDE_DIRS} ${LLVM_INCLUDE_DIRS})
   target_compile_options(${name} PRIVATE -fno-rtti -Wno-unused-parameter -Wno-comment -fPIC)
   # MLIR tells types apart by the address of an inline variable: it must be one across the shared libraries.
-  # LLVM lies in a folder of its own that the loader does not search: what is installed names it.
+  # LLVM is in a folder that the loader does not search: the installed files name it.
   set_target_properties(${name} PROPERTIES CXX_VISIBILITY_PRESET default VISIBILITY_INLINES_HIDDEN OFF
     INSTALL_RPATH_USE_LINK_PATH ON)
   target_link_libraries(${name} PUBLIC MLIR LLVM)

@@ -1,4 +1,4 @@
-// The table that the driver gets from dlsym.
+// The table that the driver obtains with dlsym.
 #include "compiler/api.h"
 
 #include "backends/reference/device.h"
@@ -49,7 +49,7 @@ Result<CheckpointSummary> inspectCheckpoint(const std::string &path) {
   return summary;
 }
 
-/// The type that most of the checkpoint is in; safetensors has no blocks, so those become f32.
+/// The most frequent type of the checkpoint's tensors. Block types become f32 unless the format has blocks.
 StorageType typeToExport(const Checkpoint &checkpoint, bool blocks) {
   const auto table = std::find_if(checkpoint.specs().begin(), checkpoint.specs().end(),
                                   [](const TensorSpec &spec) { return spec.role == TensorRole::embedding; });
@@ -104,7 +104,7 @@ Result<void> initModel(const InitOptions &options) {
     for (const std::string &label : options.labels)
       config.id2label[static_cast<int64_t>(config.id2label.size())] = label;
     if (!config.pad_token_id && !config.eos_token_ids.empty())
-      config.pad_token_id = config.eos_token_ids.front(); // as makeClassifier
+      config.pad_token_id = config.eos_token_ids.front(); // like makeClassifier
   }
   return initCheckpoint(config, options.seed, options.directory, tokenizer,
                         fmt::format("untrained: random weights, linnet init --preset {} --seed {}",
@@ -144,7 +144,7 @@ Result<std::string> pullModel(const PullOptions &options) {
 void registerDevices() {
   registerDevice("reference", [](std::string_view argument) -> Result<std::unique_ptr<Device>> {
     if (!argument.empty() && argument != "check")
-      return errorf("device reference takes nothing behind the colon but 'check', found '{}'", argument);
+      return errorf("device reference takes only 'check' after the colon, found '{}'", argument);
     return reference::makeDevice(argument == "check");
   });
 }
@@ -155,7 +155,7 @@ Result<std::vector<std::byte>> readTokenizer(const std::string &path) {
   return tokenizer ? tokenizer->serialize() : std::vector<std::byte>();
 }
 
-/// Directories after the files in them.
+/// Removes files, then the directories that hold them.
 void removeUnfinished() {
   removeUnfinishedFiles();
   removeUnfinishedDirectories();

@@ -1,4 +1,4 @@
-// The backends of this compiler: a line for each.
+// Registers the backends of this compiler, one line per backend.
 #include "backends/cpu/backend.h"
 #include "backends/reference/backend.h"
 #include "backends/vulkan/backend.h"
@@ -6,7 +6,7 @@
 namespace linnet {
 namespace {
 
-// When the library is loaded: passes look targets up before anybody could have called a function for this.
+// Runs when the library is loaded, because passes look targets up before any other function is called.
 const bool registered = [] {
   registerBackend(cpu::makeBackend());
   registerBackend(vulkan::makeBackend());

@@ -54,7 +54,7 @@ private:
   Result<void> chooseTarget() {
     if (options.targets.size() != 1) return errorf("expected one target, found {}", options.targets.size());
     LINNET_ASSIGN(target, parseTarget(options.targets[0]));
-    if (target.argument.empty()) target.argument = target.backend->localArgument(); // what runs here
+    if (target.argument.empty()) target.argument = target.backend->localArgument();
     return {};
   }
 
@@ -64,7 +64,7 @@ private:
     };
   }
 
-  /// The interpreter needs no comparison with itself.
+  /// The target to compare; empty for the interpreter itself.
   lab::Target targetRun() {
     if (target.name() == "reference") return {};
     return [this](ModuleOp planned, const lab::Rounds &rounds,
@@ -108,7 +108,7 @@ private:
     return writeTextFile(options.output, text + moduleText(*found.graph));
   }
 
-  /// Those that are left in the graph, beside it.
+  /// Writes the remaining weights of the graph to a file next to it.
   Result<void> writeWeights(ModuleOp graph, const reference::WeightProvider &weights) {
     std::set<std::string> names;
     graph.walk([&](ir::ParamOp param) {

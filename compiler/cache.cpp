@@ -29,16 +29,16 @@ uint64_t hashOf(std::string_view text) {
   return hash.digest();
 }
 
-/// What changes whenever the file's contents may have.
-Result<std::string> identityOf(const std::string &path, bool &settled) {
+/// A text that changes whenever the file's contents may have changed.
+Result<std::string> identityOf(const std::string &path, bool &stable) {
   struct stat st;
   if (stat(path.c_str(), &st) != 0) return errorf("{}: {}", path, std::strerror(errno));
-  settled = std::max(st.st_mtim.tv_sec, st.st_ctim.tv_sec) + 2 < std::time(nullptr);
+  stable = std::max(st.st_mtim.tv_sec, st.st_ctim.tv_sec) + 2 < std::time(nullptr);
   return fmt::format("{} {} {} {}.{} {}.{}", st.st_dev, st.st_ino, st.st_size, st.st_mtim.tv_sec,
                      st.st_mtim.tv_nsec, st.st_ctim.tv_sec, st.st_ctim.tv_nsec);
 }
 
-/// The library that this code is in: another build may compile differently.
+/// The path of this library. It is a part of the key, because another build may compile differently.
 std::string ownPath() {
   Dl_info info;
   static const int here = 0;
@@ -62,8 +62,8 @@ Result<CompileCache> CompileCache::open() {
 }
 
 Result<uint64_t> CompileCache::contentHash(const std::string &path) const {
-  bool settled = false;
-  LINNET_ASSIGN(std::string before, identityOf(path, settled));
+  bool stable = false;
+  LINNET_ASSIGN(std::string before, identityOf(path, stable));
   std::error_code ignored;
   std::string real = std::filesystem::weakly_canonical(path, ignored).string();
   std::string note = fmt::format("{}/hashes/{:016x}", directory, hashOf(real.empty() ? path : real));
@@ -77,8 +77,8 @@ Result<uint64_t> CompileCache::contentHash(const std::string &path) const {
   hash.append(file.bytes());
   bool still = false;
   LINNET_ASSIGN(std::string after, identityOf(path, still));
-  // A note that cannot be written only costs time.
-  if (settled && before == after)
+  // Errors are ignored: without the stored hash the next start only takes longer.
+  if (stable && before == after)
     (void)writeTextFile(note, fmt::format("{} {:016x}", before, hash.digest())).ok();
   return hash.digest();
 }

@@ -16,7 +16,7 @@
 namespace linnet {
 namespace {
 
-/// Plain English, written for this purpose; more tokens than are looked at.
+/// English text for the calibration. It has more tokens than are used.
 constexpr const char *kText =
     "The lighthouse stood at the end of a narrow road, and for most of the year nobody walked there. In "
     "winter "
@@ -28,7 +28,7 @@ constexpr const char *kText =
     "of no use to him: prices, elections, the score of a match. He liked the forecast best, since he could "
     "compare it with what he saw from his window, and he was right more often than they were.";
 
-/// log p of each token, in double.
+/// Logarithms of the probabilities, in double.
 std::vector<double> logSoftmax(std::span<const float> logits) {
   const double largest = *std::max_element(logits.begin(), logits.end());
   double sum = 0;
@@ -38,7 +38,7 @@ std::vector<double> logSoftmax(std::span<const float> logits) {
   return out;
 }
 
-/// sum_i p_i (log p_i - log q_i), the mean over rows; and how many rows have the same likeliest token.
+/// The mean over rows of sum_i p_i (log p_i - log q_i), and the number of rows with the same likeliest token.
 DtypeTrial compare(const std::string &dtype, const Matrix &exact, const Matrix &found) {
   DtypeTrial trial{dtype, 0, 0, exact.rows, ""};
   const auto width = static_cast<size_t>(exact.columns);
@@ -90,7 +90,7 @@ private:
     trial.dump_dir.clear();
     trial.emit.clear();
     trial.verify_passes = false;
-    const TargetDescription &served = *findTarget(target()); // what it does not round is not rounded here
+    const TargetDescription &served = *findTarget(target()); // rounds activations only as this target does
     if (!served.int8_rows) trial.disabled_passes.push_back("linnet-quantize-rows");
     if (!served.bf16_attention) trial.disabled_passes.push_back("linnet-round-attention");
     trial.progress = [&](const std::string &what, double fraction) {
@@ -99,7 +99,7 @@ private:
     return compileOpened(input, trial);
   }
 
-  /// Of what compile() has made, which goes.
+  /// The logits of the artifact of compile(). Removes the artifact.
   Result<Matrix> logits(const std::string &dtype) {
     LINNET_ASSIGN(Model model, Model::load(artifact(dtype), {.device = "cpu"}));
     if (ids.empty()) {
@@ -111,7 +111,7 @@ private:
     std::filesystem::remove(artifact(dtype), ignored);
     return found;
   }
-  /// The one that runs where no device is named.
+  /// The target of the default device.
   const std::string &target() const {
     auto cpu = std::find_if(options.targets.begin(), options.targets.end(),
                             [](const std::string &target) { return findTarget(target)->name == "cpu"; });

@@ -1,4 +1,4 @@
-// --dtype auto: how weights are stored when only the error is given.
+// --dtype auto: chooses the type of weights for a given error.
 #pragma once
 #include "compiler/api.h"
 #include "compiler/input.h"
@@ -6,12 +6,12 @@
 namespace linnet {
 
 /// The first of the target's TargetDescription::fastest_dtypes whose mean Kullback-Leibler divergence from
-/// f32, in nats a token, is at most options.max_divergence, or f32. Of several targets it is the one that
-/// runs where no device is named: the cpu if it is among them, else the first. The divergence is that of the
-/// next token's distributions behind each of up to kChoiceTokens positions of options.calibration, or of a
-/// text of our own, which the model reads with its tokenizer (without one it reads drawn ids); both models
-/// run on this machine's cpu. report.trials says what was found. Errors: no language model with a cpu
-/// program, a text of less than 2 tokens. `input`: options.input, opened.
+/// f32, in nats per token, is at most options.max_divergence; else f32. If there are several targets, it is
+/// the default device's: the cpu if it is one of them, else the first. The divergence compares the next
+/// token's distributions at up to kChoiceTokens positions of options.calibration, or of a built-in text.
+/// Without a tokenizer the model reads random ids. Both models run on this machine's cpu. report.trials
+/// receives the results. Errors: the input is not a language model, or the text has less than 2 tokens.
+/// `input` is options.input, opened.
 Result<std::string> chooseDtype(ModelInput &input, const CompileOptions &options, CompileReport &report);
 
 inline constexpr int64_t kChoiceTokens = 128;

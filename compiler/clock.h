@@ -4,7 +4,7 @@
 
 namespace linnet {
 
-/// Seconds of a clock that never goes back.
+/// Seconds of a monotonic clock.
 inline double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }

@@ -35,7 +35,7 @@
 namespace linnet {
 namespace {
 
-/// Passes bytes on and tells how much of the expected whole has gone by.
+/// Forwards bytes and reports the written share of the expected total.
 class CountingSink : public BlobSink {
 public:
   CountingSink(ArtifactWriter &writer, uint64_t expected, const CompileOptions &options)
@@ -74,7 +74,7 @@ Result<std::vector<TargetSpec>> targetsOf(const CompileOptions &options) {
 
 class Compilation {
 public:
-  /// With `training`, the graph is what that asks for.
+  /// With `training`, the graph is the one of that training.
   Compilation(ModelInput &input, const CompileOptions &options, const TrainingOptions *training = nullptr)
       : options(options), training(training), input(input) {}
 
@@ -105,7 +105,7 @@ public:
       LINNET_ASSIGN(dump, dump::Dump::open(options.dump_dir));
     }
     auto made = addPrograms(targets, metadata, writer);
-    // Of a compilation that failed, the dump shows how far it came.
+    // If the compilation failed, the dump is finished nevertheless.
     if (dump) {
       auto dumped =
           timed("write dump", [&] { return dump->finish(options.input, summary(), report.phases); });
@@ -157,7 +157,7 @@ private:
     return {};
   }
 
-  /// The options that decide what the passes do.
+  /// The options that affect the passes, as text.
   std::string summary() const {
     std::string text =
         fmt::format("-O{}, dtype {}, KV cache {}", options.opt_level, options.dtype, kvCacheOf(options));
@@ -182,7 +182,7 @@ private:
     return std::move(module);
   }
 
-  /// What options.emit names instead of an artifact. `begin`: when the compilation began.
+  /// Writes the stage of options.emit instead of an artifact. `begin` is the start time of the compilation.
   Result<CompileReport> emit(const TargetSpec &target, double begin) {
     std::string text;
     if (options.emit == "mlir") {
@@ -209,7 +209,7 @@ private:
   Result<void> addProgram(const TargetSpec &target, fb::MetadataT &metadata, ArtifactWriter &writer) {
     LINNET_ASSIGN(auto module, plan(target));
     if (dump) LINNET_TRY(dump->written());
-    removeFolders(*module); // here: errors up to here name the whole path
+    removeFolders(*module); // only now, so that earlier errors have the whole path
     CountingSink sink(writer, weightBytes(*module), options);
     auto lowered = timed("lower to " + target.name(),
                          [&] { return lowerTo(target, *module, *input.weights, sink, listener()); });
@@ -231,7 +231,7 @@ private:
 
   KernelListener listener() const { return dump ? dump->kernelListener() : KernelListener(); }
 
-  /// Of all weights as stored, each once: what progress is measured against.
+  /// Stored bytes of all weights, without duplicates, for the progress.
   static uint64_t weightBytes(mlir::ModuleOp module) {
     std::set<std::pair<std::string, const void *>> seen;
     uint64_t bytes = 0;
@@ -266,7 +266,7 @@ private:
 
 } // namespace
 
-/// What `auto` means is found out first.
+/// Resolves dtype `auto`, then compiles.
 static Result<CompileReport> compileFrom(ModelInput &input, const CompileOptions &options) {
   if (options.dtype != "auto") return Compilation(input, options).run();
   const double begin = now();

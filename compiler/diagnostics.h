@@ -1,4 +1,4 @@
-// MLIR's diagnostics as the one line of an Error.
+// Converts MLIR's diagnostics to the line of an Error.
 #pragma once
 #include "support/result.h"
 
@@ -8,14 +8,14 @@
 
 namespace linnet {
 
-/// "graph.mlir:3:7", or the name that the frontend gave ("blocks.3.attn.qkv"), or "" when unknown.
+/// "graph.mlir:3:7", or the name that the frontend gave ("blocks.3.attn.qkv"), or "" if unknown.
 std::string locationText(mlir::Location location);
 
-/// While it lives, errors of `context` are kept instead of printed.
+/// During its lifetime, errors of `context` are collected instead of printed.
 class DiagnosticCollector {
 public:
   explicit DiagnosticCollector(mlir::MLIRContext *context);
-  /// The first error with its place and first note, or `otherwise` when there was none.
+  /// The first error with its location and first note, or `otherwise` if there was none.
   Error error(const std::string &otherwise) const;
 
 private:

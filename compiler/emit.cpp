@@ -5,7 +5,7 @@
 namespace linnet {
 namespace {
 
-/// Takes weights and code, and keeps nothing but their sizes.
+/// Discards weights and code, and keeps only their sizes.
 class DiscardingSink : public BlobSink {
 public:
   Result<void> begin() override {
@@ -45,7 +45,7 @@ Result<void> completePlan(const TargetSpec &target, mlir::ModuleOp planned, Weig
 }
 
 Result<std::string> kernelText(const TargetSpec &target, mlir::ModuleOp planned, WeightSource &weights) {
-  // LLVM's modules hold all kernels; shaders come one by one.
+  // An LLVM module has all kernels; shaders are separate.
   std::string whole, each;
   const KernelListener listener = [&](const KernelText &kernel) {
     if (kernel.form == "ll" && kernel.name.empty()) whole += kernel.text;

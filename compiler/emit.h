@@ -1,4 +1,4 @@
-// What linnet compile --emit writes instead of an artifact: a stage of the compilation as text.
+// linnet compile --emit: one stage of the compilation as text.
 #pragma once
 #include "backends/common/weights.h"
 #include "compiler/target.h"
@@ -11,14 +11,14 @@ namespace linnet {
 
 /// An error unless `emit` is one of mlir, planned, llvm and spirv, and the target has such a stage.
 Result<void> checkEmit(const std::string &emit, const TargetSpec &target);
-/// The target whose stage `emit` is, for a command line that names none.
+/// The default target of stage `emit`.
 Result<TargetSpec> targetOfEmit(const std::string &emit);
 
-/// Lowers a planned module and keeps nothing but the plan, which the backend completes (passes/Plan.h).
+/// Lowers a planned module only to let the backend complete the plan (passes/Plan.h).
 Result<void> completePlan(const TargetSpec &target, mlir::ModuleOp planned, WeightSource &weights);
 
-/// The kernels of a planned module: LLVM's IR of the whole module after optimization, or each shader as
-/// spirv-dis writes it, after a line with its name.
+/// The kernels of a planned module: the LLVM IR of the whole module after optimization, or each shader as
+/// spirv-dis prints it, after a line with its name.
 Result<std::string> kernelText(const TargetSpec &target, mlir::ModuleOp planned, WeightSource &weights);
 
 } // namespace linnet

@@ -13,7 +13,7 @@
 namespace linnet {
 namespace {
 
-/// The first of `values` outside [low, limit), or -1.
+/// Index of the first value outside [low, limit) other than `also`; -1 if there is none.
 int64_t outside(const std::vector<int64_t> &values, int64_t low, int64_t limit, int64_t also) {
   auto bad = std::find_if(values.begin(), values.end(),
                           [&](int64_t v) { return v != also && (v < low || v >= limit); });
@@ -49,7 +49,7 @@ Tensor toInts(const std::vector<int64_t> &shape, const std::vector<int64_t> &val
   return Tensor::fromInts(shape, narrow);
 }
 
-/// A tensor of floats for the file, read only when it is written.
+/// A float tensor for the file. The state is read only when it is written.
 TensorToWrite scaledState(Graph &graph, const std::string &name, std::vector<int64_t> shape, float scale) {
   auto write = [&graph, name, scale](const auto &sink) -> Result<void> {
     LINNET_ASSIGN(Tensor tensor, graph.readState("grad." + name));
@@ -64,7 +64,7 @@ TensorToWrite scaledState(Graph &graph, const std::string &name, std::vector<int
   return {name, StorageType::f32, std::move(shape), write};
 }
 
-/// The program with the checkpoint's parameters, on a device.
+/// Loads the program on a device and sets the checkpoint's parameters.
 Result<Graph> loadWithParameters(const TrainingOptions &training, const Checkpoint &checkpoint,
                                  const LoadOptions &load) {
   LINNET_TRY(compileTraining(training));
@@ -77,7 +77,7 @@ Result<Graph> loadWithParameters(const TrainingOptions &training, const Checkpoi
   return graph;
 }
 
-/// A loss that is not finite; the interpreter names the op that it begins in.
+/// The error about an infinite or NaN loss. The interpreter finds the first such op.
 Error lossError(double loss, TrainingOptions training, const Checkpoint &checkpoint,
                 std::span<const NamedTensor> inputs) {
   const std::string message =

@@ -1,11 +1,11 @@
-// Gradients of a whole model on one batch: compiled, run and written in one go.
+// Compiles and runs the gradients of a whole model on one batch, and writes them to a file.
 #pragma once
 #include "compiler/api.h"
 
 namespace linnet {
 
-/// Checks ids and labels against the model, compiles its loss and backward pass, runs it once, writes "loss"
-/// (the mean over what counts) and each parameter's gradient to options.output.
+/// Checks ids and labels against the model, compiles its loss and backward pass, and runs it once. Writes
+/// "loss" (the mean over the labels that count) and each parameter's gradient to options.output.
 Result<GradientReport> computeGradients(const GradientOptions &options);
 
 } // namespace linnet

@@ -22,7 +22,8 @@ namespace {
 constexpr size_t kLargestFile = size_t(256) << 20;
 constexpr int kDeepest = 200;
 
-/// Brackets outside strings and comments; `->` and `<` of comparisons do not occur in the dialect otherwise.
+/// Checks the nesting of brackets outside strings and comments. `->` is no bracket; the dialect has no
+/// comparisons.
 Result<void> checkNesting(std::string_view text, const std::string &path) {
   int depth = 0, line = 1;
   for (size_t i = 0; i < text.size(); ++i) {
@@ -88,7 +89,7 @@ private:
     LINNET_TRY(checkPorts(function));
     for (Operation &op : function.getBody().front()) {
       bool known = llvm::isa<func::ReturnOp>(op) || llvm::isa<ir::LinnetDialect>(op.getDialect());
-      if (!known) return errorf("{}'{}' is no op of the linnet dialect", where(&op), nameOf(&op));
+      if (!known) return errorf("{}'{}' is not an op of the linnet dialect", where(&op), nameOf(&op));
       for (Value result : op.getResults()) LINNET_TRY(checkType(function, &op, result.getType()));
       if (auto param = llvm::dyn_cast<ir::ParamOp>(op)) LINNET_TRY(checkParam(param));
     }
@@ -117,13 +118,14 @@ private:
       if (state.empty()) continue;
       auto found = states.find(state);
       if (found == states.end() || found->second != function.getResultTypes()[i])
-        return errorf("{}@{}: result {} is the state '{}', of which there is no argument of the same type",
+        return errorf("{}@{}: result {} is the state '{}', which has no argument of the same type",
                       where(function), function.getName().str(), i, state);
     }
     return {};
   }
 
-  /// All entries see one buffer: the same type, at the same bounds.
+  /// Checks that all entries have the state with the same type at the same bounds, because they share its
+  /// buffer.
   Result<void> checkState(func::FuncOp function, const std::string &state, Type type) {
     auto tensor = llvm::cast<RankedTensorType>(type);
     auto bytes = ir::maxBytes(tensor, function);
@@ -151,7 +153,8 @@ private:
     return {};
   }
 
-  /// No arguments, one block of the dialect's ops, one static tensor as a result; private, so no entry.
+  /// Checks that a weight function is private and has no arguments, one block of the dialect's ops, and one
+  /// static tensor as its result.
   Result<void> checkWeightFunction(func::FuncOp function) {
     std::string name = function.getName().str();
     if (!function.isPrivate() || function.isExternal() || !function.getBody().hasOneBlock() ||
@@ -161,7 +164,7 @@ private:
           where(function), name);
     for (Operation &op : function.getBody().front()) {
       bool known = llvm::isa<func::ReturnOp>(op) || llvm::isa<ir::LinnetDialect>(op.getDialect());
-      if (!known) return errorf("{}'{}' is no op of the linnet dialect", where(&op), nameOf(&op));
+      if (!known) return errorf("{}'{}' is not an op of the linnet dialect", where(&op), nameOf(&op));
       for (Value result : op.getResults()) {
         auto tensor = llvm::dyn_cast<RankedTensorType>(result.getType());
         if (!tensor || !tensor.hasStaticShape())

@@ -20,7 +20,7 @@ using namespace mlir;
 namespace linnet {
 namespace {
 
-/// Stands in for the weights: each tensor has the shape that the graph gives it.
+/// A placeholder for the weights: each tensor has the shape that the graph gives it.
 class AnyWeights : public WeightSource {
 public:
   explicit AnyWeights(ModuleOp module) {
@@ -69,7 +69,7 @@ public:
   }
 
 private:
-  /// A parameter that a private function computes has no tensor of its own.
+  /// Adds a param, unless a private function computes it.
   void addParam(ir::ParamOp param) {
     std::string name = param.getName().str();
     if (module.lookupSymbol<func::FuncOp>(name) || !params.insert(name).second) return;
@@ -112,7 +112,7 @@ private:
     }
   }
 
-  /// The most frequent first.
+  /// Counts the ops of an entry by kind, the most frequent first.
   static void countOps(func::FuncOp function, GraphEntry &entry) {
     std::map<std::string, uint64_t> counts;
     for (Operation &op : function.getBody().front())

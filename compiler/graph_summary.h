@@ -1,4 +1,4 @@
-// What is in an .mlir file in the dialect: for `linnet inspect`.
+// Summarizes an .mlir file in the dialect for `linnet inspect`.
 #pragma once
 #include "compiler/api.h"
 #include "support/result.h"
@@ -7,7 +7,7 @@
 
 namespace linnet {
 
-/// Reads and checks the file as a compilation does, except that parameters need no weights. Errors begin with
+/// Reads and checks the file like a compilation, except that parameters need no weights. Errors begin with
 /// path:line:column.
 Result<GraphSummary> inspectGraph(const std::string &path);
 

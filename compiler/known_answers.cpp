@@ -20,15 +20,15 @@ namespace {
 
 using namespace vulkan;
 
-// Instructions times lanes, about a nanosecond each: for the last step, of which some workgroups are enough,
-// and for the steps before it.
+// Limits in instructions times lanes, about a nanosecond each: for the last step, which may be executed in
+// part, and for the steps before it.
 constexpr uint64_t kWorkOfPart = uint64_t(1) << 19, kWorkOfAll = uint64_t(1) << 29;
-// For one workgroup of a choice that is cheap.
+// Limit for one workgroup of a cheap choice.
 constexpr uint64_t kCheapGroup = uint64_t(1) << 20;
-// Words that are stored of what a step writes to an operand, and how many of them lie together.
+// The most stored words of an operand that a step writes, and the length of their runs.
 constexpr size_t kMostWords = 1024, kWordsOfRun = 16;
 
-/// Where a program's operands lie: a buffer for each space.
+/// The memory of a program's operands: a buffer for each space.
 class Places {
 public:
   explicit Places(const fb::Program &program) {
@@ -65,7 +65,7 @@ private:
   uint64_t counters = 0;
 };
 
-/// One dispatch at one size, by one choice.
+/// Simulates one choice of a dispatch at one size.
 class Simulation {
 public:
   Simulation(const Problem &problem, const PlanContext &context, std::span<const std::byte> file,
@@ -92,7 +92,7 @@ private:
     return file.subspan(blob.offset(), blob.size());
   }
 
-  // One area for everything that the dispatch touches of a buffer: operands may overlap.
+  // One area for all that the dispatch uses of a buffer, because operands may overlap.
   Result<void> layOut() {
     std::map<uint32_t, std::pair<uint64_t, uint64_t>> touched;
     for (uint32_t i = 0; i < problem.dispatch.args()->size(); ++i) {
@@ -121,8 +121,8 @@ private:
     const fb::Shader &shader = *problem.program.shaders()->Get(step.step->shader());
     if (step.step->constants()->size()) return Error{"the simulator knows no specialization constants"};
     LINNET_ASSIGN(const SpirvCode code, SpirvCode::parse(blob(*shader.words())));
-    // Shaders that ask for more are what trials are about: they are no measure for others.
-    if (!code.baseline) return Error{"the shader asks for more than every device has"};
+    // Shaders that need optional features are the ones on trial, so they cannot be the reference.
+    if (!code.baseline) return Error{"the shader needs features that some devices lack"};
     uint64_t work = last ? kWorkOfPart : kWorkOfAll;
     bool all = true;
     for (size_t i = 0; i < step.parts.size(); ++i) {
@@ -137,7 +137,8 @@ private:
     return {};
   }
 
-  // Workgroups from all over the problem, the last one first, as far as the work reaches. True: all of them.
+  // Executes workgroups from all over the problem, the last one first, up to the work limit. Returns whether
+  // it executed all.
   Result<bool> execute(const SpirvCode &code, const SimulatedCall &call, bool one_at_least,
                        uint64_t &work) const {
     constexpr double kGoldenRatio = 0.618;
@@ -158,13 +159,13 @@ private:
       const uint64_t done = work_of_group - left;
       work -= std::min(work, done);
       dearest = std::max(dearest, done);
-      if (i == 0 && done > work / count) work = std::min(work, kWorkOfPart); // too much work for all of it
+      if (i == 0 && done > work / count) work = std::min(work, kWorkOfPart); // too much work to execute all
       all &= known;
     }
     return all;
   }
 
-  // Words that the step's other workgroups would have written are not known.
+  // Marks the words that the step's other workgroups would have written as unknown.
   void forgetRest(const PlannedStep &step, Mark mark) {
     for (const Touch &touch : step.touches) {
       if (!touch.write) continue;
@@ -193,12 +194,12 @@ private:
   SimulatedMemory memory;
 };
 
-/// Runs of words from all over `known`, as many as are stored. A pseudo-random one of each stratum: words at
-/// a fixed distance might all lie in the same column.
+/// The runs of words to store, from all over `known`: a pseudo-random one of each stratum, because words at a
+/// fixed distance could all be in the same column.
 std::vector<uint32_t> chosen(const std::vector<uint32_t> &known) {
   if (known.size() <= kMostWords) return known;
   constexpr size_t kRuns = kMostWords / kWordsOfRun;
-  constexpr uint64_t kMultiplier = 2654435761; // Knuth's, of a multiplicative hash
+  constexpr uint64_t kMultiplier = 2654435761; // Knuth's multiplicative hash
   std::vector<uint32_t> words;
   for (size_t i = 0; i < kRuns; ++i) {
     const size_t begin = known.size() * i / kRuns, end = known.size() * (i + 1) / kRuns;
@@ -210,7 +211,7 @@ std::vector<uint32_t> chosen(const std::vector<uint32_t> &known) {
   return words;
 }
 
-/// What steps have written.
+/// The words that the steps have written, to be stored.
 std::vector<std::unique_ptr<fb::KnownWordsT>> stored(const Answer &answer, size_t steps) {
   std::vector<std::unique_ptr<fb::KnownWordsT>> list;
   for (const Output &output : answer)
@@ -234,15 +235,15 @@ std::vector<std::unique_ptr<fb::KnownWordsT>> stored(const Answer &answer, size_
   return list;
 }
 
-/// One problem, and the choices that it is for.
+/// A problem, and the choices whose answer it gives.
 struct Case {
   uint32_t entry = 0, command = 0;
   std::vector<uint32_t> choices;
   std::vector<int64_t> symbols;
 };
 
-// Each combination of shaders once, in the first dispatch that has it: an entry's layers are alike. Last
-// choices come first: others share their problem if it is of a size for them.
+// One case per combination of shaders, in the first dispatch that has it, because the layers of an entry are
+// equal. Last choices come first; other choices share their problem if its size is in their range.
 std::vector<Case> casesOf(const fb::Program &program) {
   std::vector<Case> cases;
   std::set<std::vector<PipelineKey>> seen;
@@ -272,15 +273,15 @@ public:
   Answering(const fb::Program &program, std::span<const std::byte> file)
       : program(program), file(file), places(program) {
     any.name = "any device";
-    any.features = {"cpu", "gpu"}; // which ask for no instructions
+    any.features = {"cpu", "gpu"}; // features that need no instructions
     any.limits.bindings = any.limits.push_bytes = 256;
     any.limits.invocations = 1024, any.limits.local = {1024, 1024, 64};
     any.limits.shared_bytes = 1 << 16;
   }
 
-  // By the last choice whose workgroups are cheap. If there is none, nothing is known (null), except for a
-  // dispatch's last choice, with which a device compares others then. A better choice is taken if a result is
-  // not known otherwise.
+  // The answer by the last choice with cheap workgroups. If there is none, the result is null, except for a
+  // dispatch's last choice, because devices then compare others with it. A better choice is used if a result
+  // would be unknown otherwise.
   std::unique_ptr<fb::KnownAnswerT> answer(const Case &one) const {
     const fb::Dispatch &dispatch = dispatchOf(program, one.entry, one.command);
     const uint32_t choices = dispatch.choices()->size();
@@ -297,7 +298,8 @@ public:
   }
 
 private:
-  // How many results are known. Operands are positive if nothing finite is known otherwise.
+  // The number of known results, and the answer. Operands are positive if no finite result would be known
+  // otherwise.
   std::pair<size_t, std::unique_ptr<fb::KnownAnswerT>> tryChoice(const Case &one, uint32_t choice,
                                                                  uint64_t work_of_group) const {
     const fb::Entry &entry = *program.entries()->Get(one.entry);
@@ -324,7 +326,7 @@ private:
   const fb::Program &program;
   const std::span<const std::byte> file;
   const Places places;
-  Inventory any; ///< without features: kernels that ask for some are no measure for others
+  Inventory any; ///< without features: kernels that need some cannot be the reference
 };
 
 } // namespace
@@ -338,7 +340,7 @@ void addKnownAnswers(fb::ProgramT &program, std::span<const std::byte> file) {
   const std::vector<Case> cases = casesOf(packed);
   std::vector<std::unique_ptr<fb::KnownAnswerT>> answers(cases.size());
   std::atomic<size_t> next = 0;
-  auto work = [&] { // threads of OpenMP would spin for the last case
+  auto work = [&] { // OpenMP's threads would spin during the last case
     for (size_t i = next++; i < cases.size(); i = next++) answers[i] = answering.answer(cases[i]);
   };
   {

@@ -1,5 +1,5 @@
-// Known answers for a program's trials on devices (runtime/vulkan/trial/known.h): for each combination of
-// shaders one small problem, which a simulator of SPIR-V does. All weights must be written before.
+// Computes known answers for a program's trials on devices (runtime/vulkan/trial/known.h): for each
+// combination of shaders, a SPIR-V simulator solves one small problem. All weights must be written before.
 #pragma once
 #include "runtime/artifact/artifact_generated.h"
 
@@ -8,9 +8,9 @@
 
 namespace linnet {
 
-/// Sets `program.known_answers`. `file`: the artifact so far, which the program's blobs refer to. A choice
-/// without a cheap problem gets no answer: devices compare it with their own last choice. Programs without
-/// shaders stay as they are.
+/// Sets `program.known_answers`. `file` is the artifact so far, which holds the program's blobs. A choice
+/// without a cheap problem gets no answer; devices compare it with their last choice. Programs without
+/// shaders do not change.
 void addKnownAnswers(fb::ProgramT &program, std::span<const std::byte> file);
 
 } // namespace linnet

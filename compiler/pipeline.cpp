@@ -22,7 +22,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// Notes how long each pass took and which one failed.
+/// Records the time of each pass and the one that failed.
 class PassClock : public PassInstrumentation {
 public:
   PassClock(std::vector<PhaseTime> &phases, std::string &failed) : phases(phases), failed(failed) {}
@@ -40,7 +40,7 @@ private:
   void note(Pass *pass) {
     double seconds = std::chrono::duration<double>(Clock::now() - begins.back()).count();
     begins.pop_back();
-    // An adaptor only runs other passes, which have been counted.
+    // An adaptor only runs other passes, which are counted already.
     if (!pass->getArgument().empty()) phases.push_back({nameOf(pass), seconds});
   }
   std::vector<PhaseTime> &phases;
@@ -102,7 +102,7 @@ Result<void> runPipeline(ModuleOp module, const std::string &target, const Compi
     LINNET_TRY(appendPasses(before_crash, passes.text(pass), "the pipeline"));
   PassManager &manager = crash ? before_crash : all;
   if (dump) {
-    // First in, last called after a pass: its own time is not counted.
+    // Added first, so it is called last after a pass, and its time is not counted.
     dump->begin(target, module);
     manager.addInstrumentation(dump->instrumentation(module, report.phases));
   }
@@ -115,7 +115,7 @@ Result<void> runPipeline(ModuleOp module, const std::string &target, const Compi
     };
     manager.addInstrumentation(lab::verifyPasses(provider, {options.seed, options.tolerance, note}, verdict));
   }
-  // Last in, first called after a pass: it counts the pass alone.
+  // Added last, so it is called first after a pass, and it measures only the pass.
   manager.addInstrumentation(std::make_unique<PassClock>(report.phases, failed));
   const bool ran = succeeded(manager.run(module));
   if (!verdict.failed.empty()) return Error{"--verify-passes: " + verdict.failed};

@@ -15,19 +15,19 @@ class PassManager;
 
 namespace linnet {
 
-/// What options.kv_cache means: f32, bf16 or f16.
+/// The type that options.kv_cache selects: f32, bf16 or f16.
 std::string kvCacheOf(const CompileOptions &options);
 
-/// The passes that the options ask for, those of plugins among them. `target` without what follows a colon.
+/// Adds the passes of the options, including those of plugins. `target` has no part after a colon.
 Result<void> fillPipeline(mlir::PassManager &manager, const std::string &target,
                           const CompileOptions &options);
 
 /// Passes that options.disabled_passes may name: CompilerApi::optionalPasses.
 Result<std::vector<std::string>> optionalPasses(const CompileOptions &options);
 
-/// `target` without what follows a colon. Appends the time of each pass, and what verifying found, to
-/// `report`, and writes the module after each pass to `dump` where there is one. Errors name the pass and the
-/// place in the graph.
+/// Runs the passes. `target` has no part after a colon. Appends the time of each pass and the results of
+/// verification to `report`. Writes the module after each pass to `dump`, if not null. Errors name the pass
+/// and the graph location.
 Result<void> runPipeline(mlir::ModuleOp module, const std::string &target, const CompileOptions &options,
                          WeightSource &weights, CompileReport &report, dump::Dump *dump = nullptr);
 

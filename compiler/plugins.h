@@ -1,4 +1,4 @@
-// Passes from outside: shared libraries with MLIR's plugin entry point, mlirGetPassPluginInfo.
+// Loads pass plugins: shared libraries with MLIR's entry point mlirGetPassPluginInfo.
 #pragma once
 #include "support/result.h"
 
@@ -7,8 +7,8 @@
 
 namespace linnet {
 
-/// Loads each library and registers its passes; a second time, nothing happens. The error names the file and
-/// what is wrong with it.
+/// Loads each library and registers its passes. Libraries that are already loaded are skipped. Errors name
+/// the file and its fault.
 Result<void> loadPassPlugins(const std::vector<std::string> &files);
 
 } // namespace linnet

@@ -21,7 +21,7 @@ Result<std::string> contentKey(const std::vector<std::string> &files) {
     hash.append(file.bytes());
     hashes.push_back(hash.digest());
   }
-  std::sort(hashes.begin(), hashes.end()); // folders list their files in any order
+  std::sort(hashes.begin(), hashes.end()); // the order of files in a folder is arbitrary
   StreamingHash all;
   all.append(std::as_bytes(std::span(hashes)));
   return fmt::format("xxh3-64 {:016x}", all.digest());

@@ -1,4 +1,4 @@
-// What an artifact says of its origin: contents, never paths. So its bytes depend on no machine.
+// The origin of an artifact: hashes of contents, never paths, so its bytes do not depend on the machine.
 #pragma once
 #include "support/result.h"
 
@@ -9,7 +9,7 @@
 
 namespace linnet {
 
-/// "xxh3-64 0123456789abcdef": a hash of the files' contents. Names, folders and order do not count.
+/// "xxh3-64 0123456789abcdef": a hash of the files' contents that does not depend on names, folders or order.
 Result<std::string> contentKey(const std::vector<std::string> &files);
 
 /// Removes the folders from every file name in the module's locations: "graph.mlir:3" stays.

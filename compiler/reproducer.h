@@ -1,4 +1,4 @@
-// Graphs in files that show a fault of a pass again, with the command line that does it.
+// Writes graphs that reproduce a fault of a pass, with the command line that does it.
 #pragma once
 #include "compiler/api.h"
 
@@ -8,14 +8,14 @@
 
 namespace linnet {
 
-/// "it's" -> 'it'\''s', for a shell; plain words stay.
+/// Quotes a word for a shell: "it's" -> 'it'\''s'. Plain words stay.
 std::string shellWord(const std::string &text);
 
-/// The module as text that is read back as it was, locations included.
+/// The module as text with locations; parsing it gives the same module.
 std::string moduleText(mlir::ModuleOp module);
 
-/// Writes `module`, as it is in front of the pass `text` ("linnet-alias{target=cpu}"), beside options.output:
-/// FILE.crash.mlir, whose first lines are `fault` and the command that shows it again. Returns its name.
+/// Writes `module`, the input of the pass `text` ("linnet-alias{target=cpu}"), to FILE.crash.mlir next to
+/// options.output. Its first lines are `fault` and the command that shows it again. Returns its name.
 Result<std::string> writeReproducer(mlir::ModuleOp module, const std::string &text, const std::string &fault,
                                     const CompileOptions &options);
 

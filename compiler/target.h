@@ -1,4 +1,4 @@
-// A target of a compilation, as --target names it.
+// A target of a compilation, from --target.
 #pragma once
 #include "backends/common/backend.h"
 #include "support/result.h"
@@ -11,15 +11,15 @@ namespace linnet {
 
 struct TargetSpec {
   const Backend *backend = nullptr;
-  std::string argument; ///< "native"; what follows the colon
+  std::string argument; ///< the part after the colon: "native"
   const std::string &name() const { return backend->description().name; }
   std::string text() const { return argument.empty() ? name() : name() + ":" + argument; }
 };
 
-/// "NAME" or "NAME:ARGUMENT". The error lists the known names.
+/// Parses "NAME" or "NAME:ARGUMENT". The error lists the known names.
 Result<TargetSpec> parseTarget(const std::string &spec);
 
-/// The program of `planned`, whose computed weights (linnet.weight) are evaluated on the way.
+/// Lowers `planned` to a program. Evaluates its computed weights (linnet.weight).
 Result<fb::ProgramT> lowerTo(const TargetSpec &target, mlir::ModuleOp planned, WeightSource &weights,
                              BlobSink &sink, const KernelListener &listener = {});
 

@@ -1,11 +1,11 @@
-// The graph that a training asks for.
+// Builds the graph of a training.
 #pragma once
 #include "compiler/input.h"
 
 namespace linnet {
 
-/// The module with the entries of training, made from a checkpoint's loss or from the @loss of an .mlir by
-/// linnet-autodiff. Errors name the option, the parameter or the op.
+/// The module with the entries of training. linnet-autodiff makes them from a checkpoint's loss or from @loss
+/// of an .mlir. Errors name the option, the parameter or the op.
 Result<mlir::OwningOpRef<mlir::ModuleOp>> buildTraining(const ModelInput &input, mlir::MLIRContext &context,
                                                         const TrainingOptions &options);
 

@@ -31,7 +31,7 @@ WeightTensor weightOf(const TensorView &view) {
   return {storedAs(view.type), view.shape, read};
 }
 
-/// Whether all are numbers, and none is infinite: without a branch, as a model has millions.
+/// Whether no value is infinite or NaN. Without branches, because a model has millions.
 bool allFinite(std::span<const float> values) {
   constexpr uint32_t kExponent = 0x7f800000;
   uint32_t bad = 0;
@@ -39,8 +39,8 @@ bool allFinite(std::span<const float> values) {
   return !bad;
 }
 
-/// A trained model has no weight that is infinite or no number; one makes noise of all that it touches. A
-/// graph's constants may be infinite: masks are.
+/// An error if a weight is infinite or NaN, because trained models have no such weights. A graph's constants
+/// may be infinite (masks).
 WeightTensor finiteOnly(WeightTensor weight, const std::string &where) {
   auto read = [inner = std::move(weight.read), where](int64_t first, std::span<float> out) -> Result<void> {
     LINNET_TRY(inner(first, out));
@@ -83,7 +83,7 @@ private:
   std::string path;
 };
 
-/// The whole tensor, for the interpreter.
+/// Reads a whole tensor, for the interpreter.
 Result<reference::Tensor> readWhole(WeightSource &source, std::string_view name) {
   LINNET_ASSIGN(WeightTensor weight, source.open(name));
   reference::Tensor tensor = reference::Tensor::zeros(reference::Kind::f32, weight.shape);
@@ -91,7 +91,7 @@ Result<reference::Tensor> readWhole(WeightSource &source, std::string_view name)
   return tensor;
 }
 
-/// Reads parts of a tensor that is in memory; integers as floats.
+/// Reads parts of a tensor in memory. Integers become floats.
 WeightTensor partsOf(const reference::Tensor &tensor, std::string_view name) {
   auto read = [tensor, label = std::string(name)](int64_t first, std::span<float> out) -> Result<void> {
     auto size = static_cast<uint64_t>(tensor.size()), begin = static_cast<uint64_t>(first);
@@ -128,7 +128,8 @@ public:
   }
 
 private:
-  /// Small ones are kept: scales are asked for by the matrix that they belong to, and by themselves.
+  /// Evaluates a weight function. Small results are cached: scales are needed for their matrix and as
+  /// weights.
   Result<reference::Tensor> compute(mlir::func::FuncOp function) {
     constexpr int64_t kKeptElements = 1 << 20;
     std::string name = function.getName().str();

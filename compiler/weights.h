@@ -1,4 +1,4 @@
-// Weights of a checkpoint, or of one safetensors file, as backends ask for them.
+// Weights of a checkpoint or of one safetensors file, as a WeightSource for backends.
 #pragma once
 #include "backends/common/weights.h"
 #include "backends/reference/tensor.h"
@@ -12,20 +12,20 @@
 
 namespace linnet {
 
-/// By canonical name; keeps a copy of the checkpoint's tables, not of its data. Reading what is infinite or
-/// no number is an error.
+/// Weights by canonical name. Copies the checkpoint's tables, but not its data. Reading infinite or NaN
+/// values is an error.
 std::unique_ptr<WeightSource> weightsOf(const Checkpoint &checkpoint);
-/// By the names in the file. Without a file there are none: open() says that --weights is missing.
+/// Weights by their names in the file. Without a file, open() returns an error that --weights is missing.
 std::unique_ptr<WeightSource> weightsOf(std::optional<SafetensorsFile> file, const std::string &path);
 
-/// Whole tensors for the interpreter, each read once. `stored` must outlive it.
+/// Whole tensors for the interpreter; each is read once. `stored` must outlive the result.
 reference::WeightProvider providerOf(WeightSource &stored);
 
-/// What an interpreter reads, for a backend: as f32.
+/// The interpreter's weights as a WeightSource, in f32.
 std::unique_ptr<WeightSource> weightsOf(reference::WeightProvider provider);
 
-/// What the module's weight functions compute (linnet.weight), and for all else `stored`. Both must outlive
-/// it.
+/// The results of the module's weight functions (linnet.weight), and `stored` for all other weights. Both
+/// must outlive the result.
 std::unique_ptr<WeightSource> withComputed(mlir::ModuleOp module, WeightSource &stored);
 
 } // namespace linnet

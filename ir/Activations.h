@@ -10,7 +10,7 @@ namespace linnet::ir {
 
 /// The op that computes `activation` of `x`; `x` itself for none.
 mlir::Value applyActivation(mlir::OpBuilder &b, mlir::Location loc, Activation activation, mlir::Value x);
-/// The activation that `op` computes of its operand; nothing if it is another op.
+/// The activation that `op` applies to its operand; nothing if `op` is not an activation.
 std::optional<Activation> activationOf(mlir::Operation *op);
 
 } // namespace linnet::ir

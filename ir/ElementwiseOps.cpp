@@ -36,7 +36,7 @@ LogicalResult inferBinary(std::optional<Location> loc, StringRef op, ValueRange 
   return success();
 }
 
-/// The value of a splat float constant, if it is one.
+/// The value of a splat or scalar float constant; nothing for other attributes.
 std::optional<double> splatOf(Attribute attribute) {
   if (auto value = llvm::dyn_cast_or_null<FloatAttr>(attribute)) return value.getValueAsDouble();
   if (auto dense = llvm::dyn_cast_or_null<DenseFPElementsAttr>(attribute); dense && dense.isSplat())
@@ -61,7 +61,7 @@ template <class F> OpFoldResult foldUnary(Type type, Attribute operand, F f) {
   auto a = splatOf(operand);
   return a ? OpFoldResult(splatAttr(type, f(static_cast<float>(*a)))) : OpFoldResult();
 }
-/// `value` when it already has the result's type: only then may it stand for the result.
+/// `value` if it has the result's type, else nothing: a fold must not change the type.
 OpFoldResult same(Value value, Type type) {
   return value.getType() == type ? OpFoldResult(value) : OpFoldResult();
 }
@@ -82,7 +82,7 @@ LINNET_BINARY(MaxOp)
 LINNET_BINARY(MinOp)
 #undef LINNET_BINARY
 
-// x + -0 is x for every x; x + 0 turns -0 into 0, which no model can tell apart, so both fold.
+// x + -0 is x for every x. x + 0 turns -0 into 0; no model depends on that sign, so both fold.
 OpFoldResult AddOp::fold(FoldAdaptor a) {
   if (auto rhs = splatOf(a.getRhs()); rhs && *rhs == 0) return same(getLhs(), getType());
   return foldBinary(getType(), a.getLhs(), a.getRhs(), [](float x, float y) { return x + y; });
@@ -91,7 +91,7 @@ OpFoldResult SubOp::fold(FoldAdaptor a) {
   if (auto rhs = splatOf(a.getRhs()); rhs && *rhs == 0) return same(getLhs(), getType());
   return foldBinary(getType(), a.getLhs(), a.getRhs(), [](float x, float y) { return x - y; });
 }
-// x * 0 does not fold: NaN and infinity give NaN.
+// x * 0 does not fold: it is NaN if x is NaN or infinite.
 OpFoldResult MulOp::fold(FoldAdaptor a) {
   if (auto rhs = splatOf(a.getRhs()); rhs && *rhs == 1) return same(getLhs(), getType());
   return foldBinary(getType(), a.getLhs(), a.getRhs(), [](float x, float y) { return x * y; });

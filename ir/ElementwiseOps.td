@@ -17,7 +17,7 @@ class Linnet_Op<string mnemonic, list<Trait> traits = []> : Op<Linnet_Dialect, m
 def Linnet_Float : AnyTypeOf<[F32, F16, BF16]>;
 def Linnet_FloatTensor : RankedTensorOf<[F32, F16, BF16]>;
 def Linnet_IntTensor : RankedTensorOf<[I32]>;
-/// What a weight may be stored as: floats, or integers that a matmul scales.
+/// Storage types of weights: floats, or integers that a matmul scales.
 def Linnet_WeightTensor : RankedTensorOf<[F32, F16, BF16, I8, I<4>]>;
 def Linnet_QuantizedTensor : RankedTensorOf<[I8, I<4>]>;
 def Linnet_AnyTensor : RankedTensorOf<[F32, F16, BF16, I32, I8, I<4>]>;
@@ -82,7 +82,7 @@ def Linnet_CastOp : Linnet_Op<"cast", [Pure, Linnet_ElementwiseOpInterface, Linn
     Linnet_Differentiable]> {
   let summary = "conversion of the element type";
   let description = [{
-    Rounds to nearest even towards a narrower float, towards zero and saturating to an integer. Shapes are equal.
+    To a narrower float it rounds to nearest even. To an integer it rounds towards zero and saturates. Shapes are equal.
   }];
   let arguments = (ins Linnet_NumberLike:$operand);
   let results = (outs Linnet_NumberLike:$result);

@@ -52,18 +52,18 @@ OpFoldResult RelayoutOp::fold(FoldAdaptor) {
 
 namespace {
 
-/// A relayout of a weight: the weight is stored that way.
+/// relayout(param) -> a param that is stored in that layout.
 struct RelayoutOfParam : OpRewritePattern<RelayoutOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(RelayoutOp op, PatternRewriter &rewriter) const override {
     auto param = op.getOperand().getDefiningOp<ParamOp>();
-    if (!param) return rewriter.notifyMatchFailure(op, "operand is no param");
+    if (!param) return rewriter.notifyMatchFailure(op, "operand is not a param");
     rewriter.replaceOpWithNewOp<ParamOp>(op, op.getType(), param.getNameAttr());
     return success();
   }
 };
 
-/// A transposed matrix as an operand: the flag says the same.
+/// matmul(transpose(x), y) -> matmul(x, y) with the transpose flag.
 struct TransposeIntoMatmul : OpRewritePattern<MatmulOp> {
   using OpRewritePattern::OpRewritePattern;
   static TransposeOp lastTwoSwapped(Value value) {
@@ -78,7 +78,7 @@ struct TransposeIntoMatmul : OpRewritePattern<MatmulOp> {
   }
   LogicalResult matchAndRewrite(MatmulOp op, PatternRewriter &rewriter) const override {
     TransposeOp lhs = lastTwoSwapped(op.getLhs()), rhs = lastTwoSwapped(op.getRhs());
-    if (op.getScale()) rhs = {}; // scale lies as rhs does
+    if (op.getScale()) rhs = {}; // the scale would have to be transposed, too
     if (!lhs && !rhs) return rewriter.notifyMatchFailure(op, "no transposed operand");
     rewriter.modifyOpInPlace(op, [&] {
       if (lhs) {

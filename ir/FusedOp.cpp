@@ -1,4 +1,4 @@
-// The fused op: text, checks, building.
+// The fused op: parser, printer, verifier and builder.
 #include "ir/Linnet.h"
 #include "ir/Shapes.h"
 

@@ -10,7 +10,7 @@ using namespace mlir;
 namespace linnet::ir {
 namespace {
 
-/// `type` is (leading..., last): the leading dimensions.
+/// All dimensions of `value` except the last.
 SmallVector<Dim> leadingOf(Value value) {
   SmallVector<Dim> shape = shapeOf(tensor(value));
   if (!shape.empty()) shape.pop_back();

@@ -1,4 +1,4 @@
-// What training adds: a loss, sums into accumulators, gradients of the ops that are no composition of others, the
+// Ops of training: a loss, sums into accumulators, gradients that no composition of other ops expresses, the
 // optimizer's step.
 #ifndef LINNET_IR_GRADIENTOPS_TD
 #define LINNET_IR_GRADIENTOPS_TD
@@ -15,7 +15,7 @@ def Linnet_CrossEntropyOp : Linnet_Op<"cross_entropy", [Pure, Linnet_CountsFlops
 
         result[i] = ln sum_j e^logits[i, j] - logits[i, labels[i]]
 
-    0 where labels[i] is negative: such a position does not count. A label of V or more is an error that the
+    It is 0 if labels[i] is negative: such a position does not count. A label of V or more is an error that the
     caller must exclude; the interpreter reports it.
   }];
   let arguments = (ins Linnet_FloatTensor:$logits, Linnet_IntTensor:$labels);
@@ -32,7 +32,7 @@ def Linnet_CrossEntropyGradOp : Linnet_Op<"cross_entropy_grad", [Pure, Linnet_Co
 
         result[i, j] = gradient[i] (e^logits[i, j] / sum_l e^logits[i, l] - (j = labels[i]))
 
-    0 where labels[i] is negative.
+    It is 0 if labels[i] is negative.
   }];
   let arguments = (ins Linnet_FloatTensor:$logits, Linnet_IntTensor:$labels, Linnet_FloatTensor:$gradient);
   let results = (outs Linnet_FloatTensor:$result);
@@ -46,11 +46,11 @@ def Linnet_CrossEntropyGradOp : Linnet_Op<"cross_entropy_grad", [Pure, Linnet_Co
 
 def Linnet_DropoutOp : Linnet_Op<"dropout", [Pure, Linnet_CountsFlops, Linnet_Differentiable,
     AllTypesMatch<["operand", "result"]>]> {
-  let summary = "elements left out at random, the others scaled up";
+  let summary = "random elements set to 0, the others scaled up";
   let description = [{
-    operand any shape, key (2); of element i, counted row-major:
+    operand any shape, key (2). For element i in row-major order:
 
-        result[i] = operand[i] / (1 - rate) where u(i) >= rate, else 0
+        result[i] = operand[i] / (1 - rate) if u(i) >= rate, else 0
 
     u(i) in [0, 1) is the first word of Philox4x32-10 with the key (key[0], key[1]) and the counter
     (i mod 2^32, i / 2^32, stream, 0), its upper 24 bits times 2^-24: the same on every device, and in the
@@ -138,8 +138,8 @@ def Linnet_AttentionGradOp : Linnet_Op<"attention_grad", [Pure, Linnet_CountsFlo
     AllTypesMatch<["q", "gradient", "q_gradient"]>, AllTypesMatch<["k", "v", "k_gradient", "v_gradient"]>]> {
   let summary = "gradients of attention by q, k and v";
   let description = [{
-    q and gradient (B, T, H, D), k and v (B, H, S, D) as of `attention` without `past`. With p the softmax of row
-    (b, t, h) over the keys j that it sees and d = gradient[b, t, h]:
+    q and gradient (B, T, H, D), k and v (B, H, S, D) are those of `attention` without `past`. p is the softmax of row
+    (b, t, h) over the keys j that it reads, and d = gradient[b, t, h]:
 
         e[j]              = p[j] (d v[b,h,j] - sum_l p[l] d v[b,h,l])
         q_gradient[b,t,h] = scale sum_j e[j] k[b,h,j]
@@ -161,8 +161,8 @@ def Linnet_PoolGradOp : Linnet_Op<"pool_grad", [Pure, AllTypesMatch<["like", "re
   let summary = "gradient of pool";
   let description = [{
     gradient (B, C), length (B), like and result (B, T, C): gradient[b] at position length[b] - 1 (`last`) or 0
-    (`first`), or gradient[b] / length[b] at each position below length[b] (`mean`); 0 elsewhere. `like` only lends
-    its shape.
+    (`first`), or gradient[b] / length[b] at each position below length[b] (`mean`); 0 elsewhere. Of `like` only the
+    shape is used.
   }];
   let arguments = (ins Linnet_PoolModeAttr:$mode, Linnet_FloatTensor:$gradient, Linnet_IntTensor:$length,
     Linnet_FloatTensor:$like);
@@ -187,8 +187,8 @@ def Linnet_AdamWOp : Linnet_Op<"adamw", [Pure, Linnet_CountsFlops,
         cleared   = 0
 
     with m_scale = 1 / (1 - beta1^t) and v_scale = 1 / (1 - beta2^t) at step t = 1, 2, .... `cleared` is the
-    gradient's accumulator for the next step. `start`, with `pull`, draws towards the weights that finetuning
-    began with (L2-SP). Loshchilov and Hutter, 2019, arXiv:1711.05101; Li et al., 2018, arXiv:1802.01483.
+    gradient's accumulator for the next step. `pull` pulls param towards `start`, the weights before finetuning
+    (L2-SP). Loshchilov and Hutter, 2019, arXiv:1711.05101; Li et al., 2018, arXiv:1802.01483.
   }];
   let arguments = (ins Linnet_FloatTensor:$param, Linnet_FloatTensor:$gradient, Linnet_FloatTensor:$m,
     Linnet_FloatTensor:$v, Linnet_FloatTensor:$lr, Linnet_FloatTensor:$scale, Linnet_FloatTensor:$m_scale,

@@ -1,5 +1,5 @@
-// The vector-Jacobian products. In comments, x and w are operands, y the result, dy the gradient of the loss
-// by y: what each rule has to build is dx = dy * (derivative of y by x).
+// The vector-Jacobian products. In comments, x and w are operands, y is the result, and dy is the gradient of
+// the loss by y. Each rule builds dx = dy * (derivative of y by x).
 #include "ir/Gradients.h"
 
 #include "ir/Shapes.h"
@@ -15,7 +15,7 @@ using namespace mlir;
 
 namespace linnet::ir {
 
-//===- gathering ---------------------------------------------------------------------------------------===//
+//===- accumulation ------------------------------------------------------------------------------------===//
 
 namespace {
 
@@ -30,7 +30,7 @@ Value number(OpBuilder &b, Location loc, Type element, double value) {
 
 Type elementOf(Value value) { return tensor(value).getElementType(); }
 
-/// result[i] = value's element, or `fill`: one fused op whose shape is like's.
+/// A tensor of like's shape whose elements are `fill`, or the broadcast `value` if there is no `fill`.
 Value spread(OpBuilder &b, Value like, Value value, std::optional<double> fill) {
   SmallVector<Value> inputs = {like};
   if (value) inputs.push_back(value);
@@ -114,7 +114,7 @@ Value Gradients::of(OpBuilder &b, Value value) {
   return gradients.lookup(value);
 }
 
-/// The slices one behind the other, zeros where none is.
+/// The concatenated slices, with zeros in the gaps.
 Value Gradients::joined(OpBuilder &b, Value value, ArrayRef<Slice> disjoint) {
   int64_t dim = disjoint.front().dim, at = 0, end = tensor(value).getDimSize(static_cast<unsigned>(dim));
   SmallVector<Value> parts;
@@ -148,7 +148,7 @@ struct Build {
   Value div(Value x, Value y) { return b.create<DivOp>(loc, x, y); }
   Value neg(Value x) { return b.create<NegOp>(loc, x); }
   Value exp(Value x) { return b.create<ExpOp>(loc, x); }
-  /// 1 where x > 0, else 0 (of x below the smallest normal number, something between).
+  /// 1 if x > 0, else 0. A positive x below the smallest normal number gives a value between.
   Value step(Value x) {
     double largest = element.isF16() ? 65504.0 : double(std::numeric_limits<float>::max()) / 256;
     return b.create<MinOp>(loc, b.create<ReluOp>(loc, mul(x, largest)), number(1));
@@ -160,133 +160,177 @@ struct Build {
   }
 };
 
-/// The gradient of the op's one result, and a Build for what follows; null where nobody needs it.
+/// Builds ops at the location and with the element type of `op`, which has one result.
 Build buildAt(OpBuilder &b, Operation *op) { return {b, op->getLoc(), elementOf(op->getResult(0))}; }
 
 } // namespace
 
-#define LINNET_GRADIENT(Op)                                                                                  \
-  LogicalResult Op::buildGradient(OpBuilder &b, Gradients &gradients) {                                      \
-    Value dy = gradients.of(b, getResult());                                                                 \
-    Build e = buildAt(b, *this);                                                                             \
-    (void)e;
-
-#define LINNET_END }
-
-LINNET_GRADIENT(AddOp)
-if (failed(gradients.addReduced(b, getLhs(), dy))) return failure();
-return gradients.addReduced(b, getRhs(), dy);
-LINNET_END
-LINNET_GRADIENT(SubOp)
-if (failed(gradients.addReduced(b, getLhs(), dy))) return failure();
-return gradients.wanted(getRhs()) ? gradients.addReduced(b, getRhs(), e.neg(dy)) : success();
-LINNET_END
-LINNET_GRADIENT(MulOp)
-if (gradients.wanted(getLhs()) && failed(gradients.addReduced(b, getLhs(), e.mul(dy, getRhs()))))
-  return failure();
-return gradients.wanted(getRhs()) ? gradients.addReduced(b, getRhs(), e.mul(dy, getLhs())) : success();
-LINNET_END
-// d(a / c) = da / c - (a / c) dc / c
-LINNET_GRADIENT(DivOp)
-Value scaled = e.div(dy, getRhs());
-if (failed(gradients.addReduced(b, getLhs(), scaled))) return failure();
-if (!gradients.wanted(getRhs())) return success();
-return gradients.addReduced(b, getRhs(), e.neg(e.mul(scaled, getResult())));
-LINNET_END
-// The larger one gets all; of two equal ones, the right one.
-LINNET_GRADIENT(MaxOp)
-Value left = e.mul(dy, e.step(e.sub(getLhs(), getRhs())));
-if (failed(gradients.addReduced(b, getLhs(), left))) return failure();
-return gradients.wanted(getRhs()) ? gradients.addReduced(b, getRhs(), e.sub(dy, left)) : success();
-LINNET_END
-LINNET_GRADIENT(MinOp)
-Value left = e.mul(dy, e.step(e.sub(getRhs(), getLhs())));
-if (failed(gradients.addReduced(b, getLhs(), left))) return failure();
-return gradients.wanted(getRhs()) ? gradients.addReduced(b, getRhs(), e.sub(dy, left)) : success();
-LINNET_END
-LINNET_GRADIENT(NegOp)
-gradients.add(b, getOperand(), e.neg(dy));
-return success();
-LINNET_END
-LINNET_GRADIENT(ExpOp)
-gradients.add(b, getOperand(), e.mul(dy, getResult()));
-return success();
-LINNET_END
-LINNET_GRADIENT(LogOp)
-gradients.add(b, getOperand(), e.div(dy, getOperand()));
-return success();
-LINNET_END
-LINNET_GRADIENT(TanhOp)
-gradients.add(b, getOperand(), e.sub(dy, e.mul(dy, e.mul(getResult(), getResult()))));
-return success();
-LINNET_END
-// 2 / sqrt(pi) e^(-x^2)
-LINNET_GRADIENT(ErfOp)
-Value bell = e.exp(e.neg(e.mul(getOperand(), getOperand())));
-gradients.add(b, getOperand(), e.mul(dy, e.mul(bell, 2 / std::sqrt(M_PI))));
-return success();
-LINNET_END
-LINNET_GRADIENT(SqrtOp)
-gradients.add(b, getOperand(), e.div(e.mul(dy, 0.5), getResult()));
-return success();
-LINNET_END
-// -x^(-3/2) / 2 = -y / (2 x)
-LINNET_GRADIENT(RsqrtOp)
-gradients.add(b, getOperand(), e.mul(e.div(e.mul(dy, getResult()), getOperand()), -0.5));
-return success();
-LINNET_END
-LINNET_GRADIENT(ReluOp)
-gradients.add(b, getOperand(), e.mul(dy, e.step(getOperand())));
-return success();
-LINNET_END
-LINNET_GRADIENT(SiluOp)
-gradients.add(b, getOperand(), e.mul(dy, e.sigmoidLinearSlope(getOperand(), kSiluSlope)));
-return success();
-LINNET_END
-LINNET_GRADIENT(GeluOp)
-Value x = getOperand(), slope;
-if (getForm() == GeluForm::erf) { // Phi(x) + x phi(x)
-  Value area = e.mul(e.add(b.create<ErfOp>(getLoc(), e.mul(x, std::sqrt(0.5))), e.number(1)), 0.5);
-  Value bell = e.mul(e.exp(e.mul(e.mul(x, x), -0.5)), 1 / std::sqrt(2 * M_PI));
-  slope = e.add(area, e.mul(x, bell));
-} else if (getForm() == GeluForm::quick) {
-  slope = e.sigmoidLinearSlope(x, kGeluQuickSlope);
-} else { // (1 + t) / 2 + x (1 - t^2) (1 + 3 * 0.044715 x^2) sqrt(2 / pi) / 2, t = tanh(...)
-  double c = std::sqrt(2 / M_PI);
-  Value square = e.mul(x, x);
-  Value inner = e.mul(x, e.add(e.mul(square, c * 0.044715), e.number(c)));
-  Value t = b.create<TanhOp>(getLoc(), inner);
-  Value steep =
-      e.mul(e.sub(e.number(1), e.mul(t, t)), e.add(e.mul(square, 1.5 * c * 0.044715), e.number(0.5 * c)));
-  slope = e.add(e.mul(e.add(t, e.number(1)), 0.5), e.mul(x, steep));
+LogicalResult AddOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  if (failed(gradients.addReduced(b, getLhs(), dy))) return failure();
+  return gradients.addReduced(b, getRhs(), dy);
 }
-gradients.add(b, x, e.mul(dy, slope));
-return success();
-LINNET_END
-LINNET_GRADIENT(CastOp)
-if (!llvm::isa<FloatType>(elementOf(getOperand()))) return success();
-gradients.add(b, getOperand(), b.create<CastOp>(getLoc(), getOperand().getType(), dy));
-return success();
-LINNET_END
+
+LogicalResult SubOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  Build e = buildAt(b, *this);
+  if (failed(gradients.addReduced(b, getLhs(), dy))) return failure();
+  return gradients.wanted(getRhs()) ? gradients.addReduced(b, getRhs(), e.neg(dy)) : success();
+}
+
+LogicalResult MulOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  Build e = buildAt(b, *this);
+  if (gradients.wanted(getLhs()) && failed(gradients.addReduced(b, getLhs(), e.mul(dy, getRhs()))))
+    return failure();
+  return gradients.wanted(getRhs()) ? gradients.addReduced(b, getRhs(), e.mul(dy, getLhs())) : success();
+}
+
+// d(a / c) = da / c - (a / c) dc / c
+LogicalResult DivOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  Build e = buildAt(b, *this);
+  Value scaled = e.div(dy, getRhs());
+  if (failed(gradients.addReduced(b, getLhs(), scaled))) return failure();
+  if (!gradients.wanted(getRhs())) return success();
+  return gradients.addReduced(b, getRhs(), e.neg(e.mul(scaled, getResult())));
+}
+
+// The larger operand gets the whole gradient. For a tie, the right one gets it.
+LogicalResult MaxOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  Build e = buildAt(b, *this);
+  Value left = e.mul(dy, e.step(e.sub(getLhs(), getRhs())));
+  if (failed(gradients.addReduced(b, getLhs(), left))) return failure();
+  return gradients.wanted(getRhs()) ? gradients.addReduced(b, getRhs(), e.sub(dy, left)) : success();
+}
+
+LogicalResult MinOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  Build e = buildAt(b, *this);
+  Value left = e.mul(dy, e.step(e.sub(getRhs(), getLhs())));
+  if (failed(gradients.addReduced(b, getLhs(), left))) return failure();
+  return gradients.wanted(getRhs()) ? gradients.addReduced(b, getRhs(), e.sub(dy, left)) : success();
+}
+
+LogicalResult NegOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  Build e = buildAt(b, *this);
+  gradients.add(b, getOperand(), e.neg(dy));
+  return success();
+}
+
+LogicalResult ExpOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  Build e = buildAt(b, *this);
+  gradients.add(b, getOperand(), e.mul(dy, getResult()));
+  return success();
+}
+
+LogicalResult LogOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  Build e = buildAt(b, *this);
+  gradients.add(b, getOperand(), e.div(dy, getOperand()));
+  return success();
+}
+
+LogicalResult TanhOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  Build e = buildAt(b, *this);
+  gradients.add(b, getOperand(), e.sub(dy, e.mul(dy, e.mul(getResult(), getResult()))));
+  return success();
+}
+
+// 2 / sqrt(pi) e^(-x^2)
+LogicalResult ErfOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  Build e = buildAt(b, *this);
+  Value bell = e.exp(e.neg(e.mul(getOperand(), getOperand())));
+  gradients.add(b, getOperand(), e.mul(dy, e.mul(bell, 2 / std::sqrt(M_PI))));
+  return success();
+}
+
+LogicalResult SqrtOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  Build e = buildAt(b, *this);
+  gradients.add(b, getOperand(), e.div(e.mul(dy, 0.5), getResult()));
+  return success();
+}
+
+// -x^(-3/2) / 2 = -y / (2 x)
+LogicalResult RsqrtOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  Build e = buildAt(b, *this);
+  gradients.add(b, getOperand(), e.mul(e.div(e.mul(dy, getResult()), getOperand()), -0.5));
+  return success();
+}
+
+LogicalResult ReluOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  Build e = buildAt(b, *this);
+  gradients.add(b, getOperand(), e.mul(dy, e.step(getOperand())));
+  return success();
+}
+
+LogicalResult SiluOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  Build e = buildAt(b, *this);
+  gradients.add(b, getOperand(), e.mul(dy, e.sigmoidLinearSlope(getOperand(), kSiluSlope)));
+  return success();
+}
+
+LogicalResult GeluOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  Build e = buildAt(b, *this);
+  Value x = getOperand(), slope;
+  if (getForm() == GeluForm::erf) { // Phi(x) + x phi(x)
+    Value area = e.mul(e.add(b.create<ErfOp>(getLoc(), e.mul(x, std::sqrt(0.5))), e.number(1)), 0.5);
+    Value bell = e.mul(e.exp(e.mul(e.mul(x, x), -0.5)), 1 / std::sqrt(2 * M_PI));
+    slope = e.add(area, e.mul(x, bell));
+  } else if (getForm() == GeluForm::quick) {
+    slope = e.sigmoidLinearSlope(x, kGeluQuickSlope);
+  } else { // (1 + t) / 2 + x (1 - t^2) (1 + 3 * 0.044715 x^2) sqrt(2 / pi) / 2, t = tanh(...)
+    double c = std::sqrt(2 / M_PI);
+    Value square = e.mul(x, x);
+    Value inner = e.mul(x, e.add(e.mul(square, c * 0.044715), e.number(c)));
+    Value t = b.create<TanhOp>(getLoc(), inner);
+    Value steep =
+        e.mul(e.sub(e.number(1), e.mul(t, t)), e.add(e.mul(square, 1.5 * c * 0.044715), e.number(0.5 * c)));
+    slope = e.add(e.mul(e.add(t, e.number(1)), 0.5), e.mul(x, steep));
+  }
+  gradients.add(b, x, e.mul(dy, slope));
+  return success();
+}
+
+LogicalResult CastOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  if (!llvm::isa<FloatType>(elementOf(getOperand()))) return success();
+  gradients.add(b, getOperand(), b.create<CastOp>(getLoc(), getOperand().getType(), dy));
+  return success();
+}
 
 //===- lookup, loss ------------------------------------------------------------------------------------===//
 
-LINNET_GRADIENT(EmbedOp)
-if (!gradients.wanted(getTable())) return success();
-if (getScale()) return emitOpError("cannot be trained through: its table is of integers");
-gradients.set(getTable(),
-              b.create<ScatterAddOp>(getLoc(), gradients.accumulator(b, getTable()), getIds(), dy));
-return success();
-LINNET_END
-LINNET_GRADIENT(CrossEntropyOp)
-gradients.add(b, getLogits(), b.create<CrossEntropyGradOp>(getLoc(), getLogits(), getLabels(), dy));
-return success();
-LINNET_END
+LogicalResult EmbedOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  if (!gradients.wanted(getTable())) return success();
+  if (getScale()) return emitOpError("cannot be trained through: its table is of integers");
+  gradients.set(getTable(),
+                b.create<ScatterAddOp>(getLoc(), gradients.accumulator(b, getTable()), getIds(), dy));
+  return success();
+}
 
-LINNET_GRADIENT(DropoutOp)
-gradients.add(b, getOperand(), b.create<DropoutOp>(getLoc(), dy, getKey(), getRateAttr(), getStreamAttr()));
-return success();
-LINNET_END
+LogicalResult CrossEntropyOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  gradients.add(b, getLogits(), b.create<CrossEntropyGradOp>(getLoc(), getLogits(), getLabels(), dy));
+  return success();
+}
+
+LogicalResult DropoutOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  gradients.add(b, getOperand(), b.create<DropoutOp>(getLoc(), dy, getKey(), getRateAttr(), getStreamAttr()));
+  return success();
+}
 
 //===- linear algebra ----------------------------------------------------------------------------------===//
 
@@ -300,28 +344,29 @@ Value transposed(OpBuilder &b, Value matrix) {
 
 } // namespace
 
-// y = x w: dx = dy w^T, dw = x^T dy, summed over all rows of x where w is shared.
-LINNET_GRADIENT(MatmulOp)
-if (getBias() || getResidual() || getActivation() != Activation::none)
-  return emitOpError("cannot be trained through with an epilogue");
-if (getScale()) return emitOpError("cannot be trained through: its rhs is of integers");
-if (getWide()) return emitOpError("cannot be trained through: it is wide");
-Value x = getTransposeLhs() ? transposed(b, getLhs()) : getLhs(), w = getRhs();
-bool flipped = getTransposeRhs(), shared = tensor(w).getRank() == 2;
-if (gradients.wanted(getLhs())) {
-  Value dx = b.create<MatmulOp>(getLoc(), dy, w, !flipped);
-  gradients.add(b, getLhs(), getTransposeLhs() ? transposed(b, dx) : dx);
+// y = x w: dx = dy w^T, dw = x^T dy. If w is shared, dw is summed over all rows of x.
+LogicalResult MatmulOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  if (getBias() || getResidual() || getActivation() != Activation::none)
+    return emitOpError("cannot be trained through with an epilogue");
+  if (getScale()) return emitOpError("cannot be trained through: its rhs is of integers");
+  if (getWide()) return emitOpError("cannot be trained through: it is wide");
+  Value x = getTransposeLhs() ? transposed(b, getLhs()) : getLhs(), w = getRhs();
+  bool flipped = getTransposeRhs(), shared = tensor(w).getRank() == 2;
+  if (gradients.wanted(getLhs())) {
+    Value dx = b.create<MatmulOp>(getLoc(), dy, w, !flipped);
+    gradients.add(b, getLhs(), getTransposeLhs() ? transposed(b, dx) : dx);
+  }
+  if (!gradients.wanted(w)) return success();
+  if (shared) {
+    Value sum = gradients.accumulator(b, w);
+    gradients.set(w, b.create<ContractOp>(getLoc(), sum, flipped ? dy : x, flipped ? x : dy));
+  } else {
+    auto product = b.create<MatmulOp>(getLoc(), transposed(b, flipped ? dy : x), flipped ? x : dy);
+    gradients.add(b, w, product);
+  }
+  return success();
 }
-if (!gradients.wanted(w)) return success();
-if (shared) {
-  Value sum = gradients.accumulator(b, w);
-  gradients.set(w, b.create<ContractOp>(getLoc(), sum, flipped ? dy : x, flipped ? x : dy));
-} else {
-  auto product = b.create<MatmulOp>(getLoc(), transposed(b, flipped ? dy : x), flipped ? x : dy);
-  gradients.add(b, w, product);
-}
-return success();
-LINNET_END
 
 LogicalResult AttentionOp::buildGradient(OpBuilder &b, Gradients &gradients) {
   if (getPast()) return emitOpError("cannot be trained through with a cache (past)");
@@ -336,42 +381,49 @@ LogicalResult AttentionOp::buildGradient(OpBuilder &b, Gradients &gradients) {
 
 //===- normalization and reductions --------------------------------------------------------------------===//
 
-LINNET_GRADIENT(LayerNormOp)
-Value x = getOperand();
-if (gradients.wanted(x))
-  gradients.add(b, x, b.create<LayerNormGradOp>(getLoc(), x, getGain(), dy, getEpsilonAttr()));
-if (gradients.wanted(getGain())) {
-  Value one = filledLike(b, getGain(), 1), zero = filledLike(b, getGain(), 0);
-  Value normal = b.create<LayerNormOp>(getLoc(), x, one, zero, getEpsilonAttr());
-  if (failed(gradients.addReduced(b, getGain(), e.mul(dy, normal)))) return failure();
+LogicalResult LayerNormOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  Build e = buildAt(b, *this);
+  Value x = getOperand();
+  if (gradients.wanted(x))
+    gradients.add(b, x, b.create<LayerNormGradOp>(getLoc(), x, getGain(), dy, getEpsilonAttr()));
+  if (gradients.wanted(getGain())) {
+    Value one = filledLike(b, getGain(), 1), zero = filledLike(b, getGain(), 0);
+    Value normal = b.create<LayerNormOp>(getLoc(), x, one, zero, getEpsilonAttr());
+    if (failed(gradients.addReduced(b, getGain(), e.mul(dy, normal)))) return failure();
+  }
+  return gradients.addReduced(b, getBias(), dy);
 }
-return gradients.addReduced(b, getBias(), dy);
-LINNET_END
 
 // y (dy - sum_j y dy)
-LINNET_GRADIENT(SoftmaxOp)
-Value product = e.mul(getResult(), dy);
-Value sum = b.create<ReduceOp>(getLoc(), ReduceKind::sum, product, tensor(product).getRank() - 1);
-gradients.add(b, getOperand(), e.mul(getResult(), e.sub(dy, sum)));
-return success();
-LINNET_END
-
-LINNET_GRADIENT(ReduceOp)
-if (getKind() == ReduceKind::max) return emitOpError("of kind max cannot be trained through");
-int64_t size = tensor(getOperand()).getDimSize(static_cast<unsigned>(getDim()));
-if (getKind() == ReduceKind::mean) {
-  if (ShapedType::isDynamic(size))
-    return emitOpError("of kind mean along a dynamic dimension cannot be trained through");
-  dy = e.mul(dy, 1 / static_cast<double>(size));
+LogicalResult SoftmaxOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  Build e = buildAt(b, *this);
+  Value product = e.mul(getResult(), dy);
+  Value sum = b.create<ReduceOp>(getLoc(), ReduceKind::sum, product, tensor(product).getRank() - 1);
+  gradients.add(b, getOperand(), e.mul(getResult(), e.sub(dy, sum)));
+  return success();
 }
-gradients.add(b, getOperand(), broadcastLike(b, dy, getOperand()));
-return success();
-LINNET_END
 
-LINNET_GRADIENT(PoolOp)
-gradients.add(b, getOperand(), b.create<PoolGradOp>(getLoc(), getMode(), dy, getLength(), getOperand()));
-return success();
-LINNET_END
+LogicalResult ReduceOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  Build e = buildAt(b, *this);
+  if (getKind() == ReduceKind::max) return emitOpError("of kind max cannot be trained through");
+  int64_t size = tensor(getOperand()).getDimSize(static_cast<unsigned>(getDim()));
+  if (getKind() == ReduceKind::mean) {
+    if (ShapedType::isDynamic(size))
+      return emitOpError("of kind mean along a dynamic dimension cannot be trained through");
+    dy = e.mul(dy, 1 / static_cast<double>(size));
+  }
+  gradients.add(b, getOperand(), broadcastLike(b, dy, getOperand()));
+  return success();
+}
+
+LogicalResult PoolOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  gradients.add(b, getOperand(), b.create<PoolGradOp>(getLoc(), getMode(), dy, getLength(), getOperand()));
+  return success();
+}
 
 //===- shape -------------------------------------------------------------------------------------------===//
 

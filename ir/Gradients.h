@@ -1,5 +1,5 @@
-// What a backward pass has gathered so far: the gradient of the loss by each value. Ops add to it through
-// DifferentiableOpInterface::buildGradient, last op first; ir/Gradients.cpp has the rules.
+// The gradients of the loss by each value, accumulated during a backward pass. Ops add to them through
+// DifferentiableOpInterface::buildGradient, last op first. ir/Gradients.cpp has the rules.
 #pragma once
 #include "ir/Linnet.h"
 
@@ -15,20 +15,19 @@ public:
   explicit Gradients(llvm::DenseSet<mlir::Value> wanted) : wanted_values(std::move(wanted)) {}
 
   bool wanted(mlir::Value value) const { return wanted_values.contains(value); }
-  /// What has come together for `value` (of its type), or null where nothing has.
+  /// The sum of the gradients added for `value`, of its type; null if none was added.
   mlir::Value of(mlir::OpBuilder &builder, mlir::Value value);
 
-  // --- adding; values that are not wanted are passed over
+  // The functions below ignore values that are not wanted.
   /// `gradient` has value's type.
   void add(mlir::OpBuilder &builder, mlir::Value value, mlir::Value gradient);
-  /// `gradient` has a shape that value broadcasts to: it is summed over what was broadcast.
+  /// `gradient` has a shape that value broadcasts to. It is summed over the broadcast dimensions.
   mlir::LogicalResult addReduced(mlir::OpBuilder &builder, mlir::Value value, mlir::Value gradient);
-  /// `gradient` is that of elements [offset, ...) of dimension `dim`. Slices that do not overlap become one
-  /// concat.
+  /// `gradient` belongs to elements [offset, ...) of dimension `dim`. Disjoint slices become one concat.
   void addSlice(mlir::OpBuilder &builder, mlir::Value value, int64_t dim, int64_t offset,
                 mlir::Value gradient);
-  /// For ops that sum into an accumulator: what there is, or zeros; set() then says what it has become.
-  /// `value` has a static shape.
+  /// For ops that sum into an accumulator: the gradient so far, or zeros. The caller passes the new sum to
+  /// set(). `value` has a static shape.
   mlir::Value accumulator(mlir::OpBuilder &builder, mlir::Value value);
   void set(mlir::Value value, mlir::Value gradient) { gradients[value] = gradient; }
 
@@ -44,9 +43,9 @@ private:
   llvm::DenseMap<mlir::Value, llvm::SmallVector<Slice, 4>> slices;
 };
 
-/// A tensor of `like`'s type with `number` everywhere, whatever like's elements are.
+/// A tensor of `like`'s type whose elements are all `number`. Also correct if `like` holds NaN or infinity.
 mlir::Value filledLike(mlir::OpBuilder &builder, mlir::Value like, float number);
-/// `value` broadcast to the shape of `like`, whose elements do not matter.
+/// `value` broadcast to the shape of `like`. The elements of `like` are not used.
 mlir::Value broadcastLike(mlir::OpBuilder &builder, mlir::Value value, mlir::Value like);
 
 } // namespace linnet::ir

@@ -1,4 +1,4 @@
-// The `linnet` dialect: include this and nothing generated.
+// The `linnet` dialect. Include this header instead of the generated ones.
 #pragma once
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/IR/BuiltinAttributes.h"

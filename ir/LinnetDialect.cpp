@@ -1,4 +1,4 @@
-// The dialect itself: registration, attributes' text, checks of attributes on functions.
+// The dialect: registration, parsers and printers of attributes, verifiers of attributes on functions.
 #include "ir/Linnet.h"
 #include "ir/Shapes.h"
 
@@ -60,7 +60,7 @@ int count(FunctionOpInterface function, bool results, StringRef key, Attribute v
   return n;
 }
 
-/// linnet.name and linnet.state: strings, once each among arguments and among results; a state is an argument
+/// linnet.name and linnet.state are strings, unique among arguments and among results. A state is an argument
 /// and a result of the same type.
 LogicalResult verifyNamed(Operation *op, bool result, unsigned index, NamedAttribute attribute) {
   StringRef key = attribute.getName().getValue();
@@ -71,7 +71,7 @@ LogicalResult verifyNamed(Operation *op, bool result, unsigned index, NamedAttri
     return op->emitError() << key << " is expected to be a string, on an argument or a result of a function";
   const char *side = result ? "result" : "argument";
   if (count(function, result, key, text) != 1)
-    return op->emitError() << key << " \"" << text.getValue() << "\" stands at more than one " << side;
+    return op->emitError() << key << " \"" << text.getValue() << "\" is on more than one " << side;
   if (key == "linnet.name") return success();
   for (unsigned i = 0; i < (result ? function.getNumArguments() : function.getNumResults()); ++i) {
     if ((result ? function.getArgAttr(i, key) : function.getResultAttr(i, key)) != text) continue;

@@ -14,14 +14,13 @@ def Linnet_Dialect : Dialect {
   let summary = "A small tensor IR for transformers";
   let description = [{
 
-    Ops have value semantics on ranked tensors. A dynamic dimension has a name, given by the tensor's encoding:
-    `tensor<?x?x768xf32, #linnet.dims<batch, seq>>`. Names stand for the same number wherever they appear in
-    a function; the function attribute `linnet.bounds = {batch = 1, seq = 256}` gives each its largest value.
+    Ops have value semantics on ranked tensors. The tensor's encoding names each dynamic dimension:
+    `tensor<?x?x768xf32, #linnet.dims<batch, seq>>`. A name stands for the same number everywhere in a function. The
+    function attribute `linnet.bounds = {batch = 1, seq = 256}` has the largest value of each name.
 
-    A module holds entry functions (`func.func`). Their arguments and results carry a name: `linnet.name = "ids"`.
-    State that outlives a call (a KV cache) is an argument and a result that carry the same
-    `linnet.state = "k.0"`; a backend keeps it in one buffer, updated in place. Weights are named by
-    `linnet.param` and live outside the module.
+    A module holds entry functions (`func.func`). Their arguments and results have a name: `linnet.name = "ids"`.
+    State that outlives a call (a KV cache) is an argument and a result with the same `linnet.state = "k.0"`. A backend
+    keeps it in one buffer and updates it in place. `linnet.param` names a weight, which is stored outside the module.
 
     A whole module, a perceptron (tests/lit/ir/perceptron.mlir):
 
@@ -60,14 +59,14 @@ def Linnet_DimsAttr : Linnet_Attr<"Dims", "dims", [DeclareAttrInterfaceMethods<V
 def Linnet_PanelAttr : Linnet_Attr<"Panel", "panel", [DeclareAttrInterfaceMethods<VerifiableTensorEncoding>]> {
   let summary = "a matrix packed in column panels";
   let description = [{
-    Layout of a constant matrix that a matmul multiplies by. The logical shape stays [K, N] (or [N, K] when
-    `transposed`). Columns are cut in panels of `n_block`; a panel holds its rows k in blocks of `k_block`, and
-    within a block `interleave` consecutive k of one column lie together (1 for f32, 2 for bf16, 4 for int8):
+    The layout of a matmul's constant operand. The logical shape stays [K, N], or [N, K] if `transposed`. Columns are
+    divided into panels of `n_block`. A panel holds its rows k in blocks of `k_block`. Within a block, `interleave`
+    consecutive k of one column are adjacent (1 for f32, 2 for bf16, 4 for int8):
 
         offset(k, n) = ((n / n_block * ceil(K / k_block) + k / k_block) * k_block * n_block)
                      + (k % k_block / interleave * n_block + n % n_block) * interleave + k % interleave
 
-    in elements; the ragged edge is padded with zeros. `#linnet.panel<16x64>` for f32 is oneDNN's BA16a64b.
+    in elements. The ragged edge is padded with zeros. `#linnet.panel<16x64>` for f32 is oneDNN's BA16a64b.
   }];
   let parameters = (ins "int64_t":$k_block, "int64_t":$n_block, "int64_t":$interleave, "bool":$transposed);
   let hasCustomAssemblyFormat = 1;
@@ -75,10 +74,10 @@ def Linnet_PanelAttr : Linnet_Attr<"Panel", "panel", [DeclareAttrInterfaceMethod
 }
 
 def Linnet_SlotAttr : Linnet_Attr<"Slot", "slot"> {
-  let summary = "a place in the activation arena, in bytes";
+  let summary = "a range of the activation arena, in bytes";
   let description = [{
-    Given to results by `linnet-plan-memory` as `linnet.slot`: `#linnet.slot<offset, size>`.
-    The result's values live at [offset, offset + size) of the arena from its definition to its last use.
+    `linnet-plan-memory` sets it on results as `linnet.slot`: `#linnet.slot<offset, size>`.
+    The result occupies [offset, offset + size) of the arena from its definition to its last use.
   }];
   let parameters = (ins "int64_t":$offset, "int64_t":$size);
   let assemblyFormat = "`<` $offset `,` $size `>`";

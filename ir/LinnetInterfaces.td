@@ -1,4 +1,4 @@
-// What passes and backends ask of an op without knowing which one it is.
+// Interfaces: properties of ops that passes and backends query without naming an op.
 #ifndef LINNET_IR_LINNETINTERFACES_TD
 #define LINNET_IR_LINNETINTERFACES_TD
 
@@ -7,34 +7,34 @@ include "mlir/IR/OpBase.td"
 def Linnet_ElementwiseOpInterface : OpInterface<"ElementwiseOpInterface"> {
   let cppNamespace = "::linnet::ir";
   let description = [{
-    result[i] = f(operand_0[i], operand_1[i], ...) with f on scalars, written once in
-    backends/common/scalar.h for every backend. Also legal on scalar f32 operands inside `linnet.fused`.
+    result[i] = f(operand_0[i], operand_1[i], ...) with f on scalars. backends/common/scalar.h defines f for every
+    backend. The op is also legal on scalar operands inside `linnet.fused`.
   }];
 }
 
 def Linnet_ViewOpInterface : OpInterface<"ViewOpInterface"> {
   let cppNamespace = "::linnet::ir";
   let description = [{
-    The result's values are some of operand 0's, in storage order: a backend may alias instead of copying.
+    The result is a range or all of operand 0's elements in storage order. A backend may alias instead of copying.
   }];
 }
 
 def Linnet_InPlaceOpInterface : OpInterface<"InPlaceOpInterface"> {
   let cppNamespace = "::linnet::ir";
   let description = [{
-    The result is operand 0 with some elements written or added to: with the unit attribute `linnet.in_place` a
-    backend changes operand 0's own buffer.
+    The result is operand 0 with some elements overwritten or added to. With the unit attribute `linnet.in_place` a
+    backend changes operand 0's buffer.
   }];
 }
 
 def Linnet_DifferentiableOpInterface : OpInterface<"DifferentiableOpInterface"> {
   let cppNamespace = "::linnet::ir";
   let description = [{
-    The op can be trained through: it builds its vector-Jacobian product as IR. See ir/Gradients.h.
+    The op builds its vector-Jacobian product as IR. See ir/Gradients.h.
   }];
   let methods = [InterfaceMethod<[{
-    Reads the gradient of the op's results from `gradients` and adds to that of its operands what comes through
-    this op; of those alone that are wanted. Emits an error where the op, as it is, has no gradient.
+    Reads the gradients of the op's results from `gradients` and adds this op's contribution to the gradient of each
+    operand that wants one. Emits an error if the op, with these attributes and types, has no gradient.
   }], "::mlir::LogicalResult", "buildGradient",
     (ins "::mlir::OpBuilder &":$builder, "::linnet::ir::Gradients &":$gradients)>];
 }

@@ -1,3 +1,3 @@
-// Everything of the dialect, for tablegen.
+// The whole dialect, for tablegen.
 include "ir/TensorOps.td"
 include "ir/GradientOps.td"

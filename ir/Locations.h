@@ -1,4 +1,4 @@
-// Where an op comes from, as people read it.
+// Readable locations of ops.
 #pragma once
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/Location.h"
@@ -7,7 +7,8 @@
 
 namespace linnet::ir {
 
-/// The innermost name inside of a location, the first one of several; else file:line; else nothing.
+/// The innermost name inside a location, the first if there are several; else file:line; else the empty
+/// string.
 std::string locationName(mlir::Location location);
 
 } // namespace linnet::ir

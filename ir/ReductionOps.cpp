@@ -1,4 +1,4 @@
-// Verifiers and result types of normalization and of what makes one number of many.
+// Verifiers and result types of normalization and reductions.
 #include "ir/Linnet.h"
 #include "ir/Shapes.h"
 #include "ir/Verify.h"

@@ -1,4 +1,4 @@
-// Verifiers and result types of the ops that move elements and compute nothing.
+// Verifiers and result types of the ops that only move elements.
 #include "ir/Linnet.h"
 #include "ir/Shapes.h"
 #include "ir/Verify.h"

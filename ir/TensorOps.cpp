@@ -1,5 +1,5 @@
-// Verifiers and result types of the ops on whole tensors: weights, lookup, products, attention. The others:
-// ReductionOps.cpp, ShapeOps.cpp.
+// Verifiers and result types of weights, lookup, matmul and attention. ReductionOps.cpp and ShapeOps.cpp have
+// the other ops on tensors.
 #include "ir/Linnet.h"
 #include "ir/Shapes.h"
 #include "ir/Verify.h"
@@ -12,10 +12,10 @@ using namespace mlir;
 namespace linnet::ir {
 namespace {
 
-/// The number of groups that `size` elements make; `group` 0: one.
+/// The number of groups of `group` elements in `size`; one if `group` is 0.
 int64_t groupsOf(int64_t size, int64_t group) { return group ? (size + group - 1) / group : 1; }
 
-/// A matrix of integers has a scale, one of floats has none; `dim` is the dimension that groups lie along.
+/// A matrix of integers has a scale, a matrix of floats has none. Groups are along dimension `dim`.
 LogicalResult verifyScale(Operation *op, Value matrix, Value scale, int64_t group, int64_t dim) {
   auto type = tensor(matrix);
   if (llvm::isa<FloatType>(type.getElementType())) {
@@ -80,7 +80,7 @@ LogicalResult PositionsOp::verify() {
 
 namespace {
 
-// `%past, %ids`, or `%ids` alone; the same of their types.
+// Parses `%past, %ids`, or only `%ids`. The types have the same form.
 ParseResult parsePastAndIds(OpAsmParser &parser, std::optional<OpAsmParser::UnresolvedOperand> &past,
                             OpAsmParser::UnresolvedOperand &ids) {
   if (parser.parseOperand(ids)) return failure();
@@ -123,7 +123,7 @@ LogicalResult MatmulOp::inferReturnTypes(MLIRContext *, std::optional<Location> 
                              why...);
   };
   if (l.empty() || r.size() < 2) return fail("expected at least 1 and 2 dimensions");
-  // While an op is parsed, what its attribute dictionary says is not yet in the properties.
+  // The parser infers types before it copies the attribute dictionary into the properties.
   auto flag = [&](bool property, StringRef name) {
     return property || (a.getAttributes() && a.getAttributes().contains(name));
   };
@@ -178,7 +178,7 @@ LogicalResult inferScale(std::optional<Location> loc, StringRef op, Type operand
   return success();
 }
 
-/// While an op is parsed, its attributes are not yet in the properties.
+/// The parser infers types before it copies attributes into the properties, so `name` is read from both.
 template <class Adaptor> int64_t integer(Adaptor &a, StringRef name, IntegerAttr property) {
   if (property) return property.getInt();
   auto attribute = a.getAttributes() ? a.getAttributes().template getAs<IntegerAttr>(name) : IntegerAttr();

@@ -1,4 +1,4 @@
-// Ops that look at more than one element at a time.
+// Ops that read more than one element for each result.
 #ifndef LINNET_IR_TENSOROPS_TD
 #define LINNET_IR_TENSOROPS_TD
 
@@ -10,10 +10,10 @@ include "mlir/Interfaces/ControlFlowInterfaces.td"
 def Linnet_ParamOp : Linnet_Op<"param", [Pure]> {
   let summary = "a named weight";
   let description = [{
-    The checkpoint's tensor of that name, or, where the module has a private function with that name and the
-    unit attribute `linnet.weight`, what that function returns: a weight computed once, at compile time. The
-    result type says how it is stored: element type, shape, and the layout as an encoding
-    (`#linnet.panel<...>`: packed for matmul; the shape stays the logical one).
+    The checkpoint's tensor of that name. If the module has a private function with that name and the unit attribute
+    `linnet.weight`, the param is that function's result instead, computed once at compile time. The result type
+    defines how the weight is stored: element type, shape, and the layout as an encoding (`#linnet.panel<...>`: packed
+    for matmul; the shape stays the logical one).
   }];
   let arguments = (ins StrAttr:$name);
   let results = (outs Linnet_AnyTensor:$result);
@@ -55,9 +55,9 @@ def Linnet_EmbedOp : Linnet_Op<"embed", [Pure, Linnet_Differentiable, InferTypeO
 def Linnet_PositionsOp : Linnet_Op<"positions", [Pure, InferTypeOpAdaptor]> {
   let summary = "position of each token in its sequence";
   let description = [{
-    result[b, t] = min(past[b] + t, limit - 1). past (B) holds how many tokens of each
-    sequence the cache already has, 0 where it is left out; ids (B, T) only lends its shape. The limit keeps the padding behind a short
-    sequence of a batch inside the position table.
+    result[b, t] = min(past[b] + t, limit - 1). past (B) is the number of cached tokens of each sequence; without it,
+    it is 0. Of ids (B, T) only the shape is used. The limit keeps the padding after a short sequence of a batch inside
+    the position table.
   }];
   let arguments = (ins Optional<Linnet_IntTensor>:$past, Linnet_IntTensor:$ids, I64Attr:$limit);
   let results = (outs Linnet_IntTensor:$result);
@@ -74,18 +74,18 @@ def Linnet_MatmulOp : Linnet_Op<"matmul", [Pure, Linnet_CountsFlops, Linnet_Diff
   let description = [{
     result = activation(op(lhs) op(rhs) + bias) + residual
 
-    op transposes the last two dimensions where the flag is set. lhs (..., M, K), or (K) which is treated as
+    op transposes the last two dimensions if the flag is set. lhs (..., M, K), or (K) which is treated as
     (1, K) and gives (N). rhs (K, N), shared by all leading dimensions of lhs, or (..., K, N) with the same
     leading dimensions. bias (N). residual has the result's shape. `activation` is relu, gelu_erf, gelu_tanh,
-    gelu_quick or silu: what linnet.relu, linnet.gelu and linnet.silu compute.
-    Sums are in f32 at least. The result, bias and residual have lhs's element type, or f32 with `wide`; rhs may
-    be stored in another.
+    gelu_quick or silu, with the formulas of linnet.relu, linnet.gelu and linnet.silu.
+    Sums are at least f32. The result, bias and residual have lhs's element type, or f32 with `wide`; rhs may
+    have another one.
 
-    A matrix rhs of integers is multiplied by `scale` (ceil(K / group), N): rhs[k, n] scale[k / group, n], or,
-    with transpose_rhs, by `scale` (N, ceil(K / group)). `group` 0 means all of K. With `int8_rows` R > 0, and at
-    least R rows in lhs (all its dimensions but the last), each row x of lhs is first rounded to 8 bits:
+    A matrix rhs of integers is multiplied by `scale` (ceil(K / group), N): rhs[k, n] scale[k / group, n]. With
+    transpose_rhs, `scale` is (N, ceil(K / group)). `group` 0 means all of K. With `int8_rows` R > 0, and at least R
+    rows in lhs (the product of all its dimensions except the last), each row x of lhs is first rounded to 8 bits:
 
-        s = max |x| / 127,   x = s round(x / s)   to nearest even; 0 where s is 0
+        s = max |x| / 127,   x = s round(x / s)   to nearest even; 0 if s is 0
   }];
   let arguments = (ins Linnet_FloatTensor:$lhs, Linnet_WeightTensor:$rhs, Optional<Linnet_FloatTensor>:$bias,
     Optional<Linnet_FloatTensor>:$residual, Optional<Linnet_FloatTensor>:$scale, UnitAttr:$transpose_lhs,
@@ -109,14 +109,14 @@ def Linnet_MatmulOp : Linnet_Op<"matmul", [Pure, Linnet_CountsFlops, Linnet_Diff
 }
 
 def Linnet_QuantizeScaleOp : Linnet_Op<"quantize_scale", [Pure, InferTypeOpAdaptor]> {
-  let summary = "factors that a matrix of integers is to be multiplied by";
+  let summary = "scales of a matrix that is stored as integers";
   let description = [{
-    For a matrix w and integers of `bits` (8 or 4), groups of `group` elements along dimension `dim` (0: all of
-    them one group; the last may be shorter), m the element of the largest magnitude of a group:
+    For a matrix w, integers of `bits` (8 or 4) and groups of `group` elements along dimension `dim` (0: one group; the
+    last group may be shorter). m is the element of the largest magnitude of a group:
 
         scale = |m| / 127 for 8 bits, m / -8 for 4 bits (which uses all of [-8, 7])
 
-    The result is w's shape with dimension `dim` counting groups. Weights only: at compile time.
+    The result has w's shape, except that dimension `dim` counts groups. For weights only, at compile time.
   }];
   let arguments = (ins Linnet_FloatTensor:$operand, I64Attr:$bits, I64Attr:$dim, I64Attr:$group);
   let results = (outs Linnet_FloatTensor:$result);
@@ -127,8 +127,8 @@ def Linnet_QuantizeScaleOp : Linnet_Op<"quantize_scale", [Pure, InferTypeOpAdapt
 def Linnet_QuantizeOp : Linnet_Op<"quantize", [Pure, InferTypeOpAdaptor]> {
   let summary = "a matrix as integers";
   let description = [{
-    result = w / scale rounded to nearest even, kept in [-127, 127] for 8 bits and [-8, 7] for 4; 0 where scale
-    is 0. Operands and attributes as of `quantize_scale`. The result is i8 or i4. Weights only: at compile time.
+    result = w / scale rounded to nearest even and clamped to [-127, 127] for 8 bits and [-8, 7] for 4; 0 if scale is 0.
+    Operands and attributes are those of `quantize_scale`. The result is i8 or i4. For weights only, at compile time.
   }];
   let arguments = (ins Linnet_FloatTensor:$operand, Linnet_FloatTensor:$scale, I64Attr:$bits, I64Attr:$dim,
     I64Attr:$group);
@@ -146,12 +146,12 @@ def Linnet_AttentionOp : Linnet_Op<"attention", [Pure, Linnet_CountsFlops, Linne
         s[j]            = scale * sum_d q[b,t,h,d] k[b,h,j,d]
         result[b,t,h,:] = sum_j softmax_j(s)[j] v[b,h,j,:]
 
-    over j <= past[b] + t when `causal`, else over j < past[b] + T; with `length` (B) also only over
+    over j <= past[b] + t if `causal`, else over j < past[b] + T. With `length` (B) also only over
     j < past[b] + length[b] (padding). Without `past` it is 0. S is the cache's capacity: entries beyond the
     range are not read. An empty range gives zeros. Vaswani et al., 2017, arXiv:1706.03762.
 
-    With `bf16_rows` R > 0, and at least R queries, T, both products are of numbers rounded to bf16: scale q, k, v, and
-    e^(s[j] - m), of which softmax's sum is, too; m is the largest s so far, or of all.
+    With `bf16_rows` R > 0 and T >= R, the factors of both products are rounded to bf16: scale q, k, e^(s[j] - m) and v.
+    The softmax's sum adds the rounded e^(s[j] - m). m is the largest s so far, or the largest of all.
   }];
   let arguments = (ins Linnet_FloatTensor:$q, Linnet_FloatTensor:$k, Linnet_FloatTensor:$v,
     Optional<Linnet_IntTensor>:$past, Optional<Linnet_IntTensor>:$length, F32Attr:$scale,
@@ -164,11 +164,11 @@ def Linnet_AttentionOp : Linnet_Op<"attention", [Pure, Linnet_CountsFlops, Linne
 }
 
 def Linnet_MaskOp : Linnet_Op<"mask", [Pure, AttrSizedOperandSegments, AllTypesMatch<["operand", "result"]>]> {
-  let summary = "attention scores with the unseen ones at minus infinity";
+  let summary = "attention scores with masked ones at minus infinity";
   let description = [{
     scores (B, H, T, S), past (B), length (B): result[b, h, t, j] = scores[b, h, t, j] for the j that
-    `attention` would look at with the same past, length and `causal`, else -infinity. What a softmax behind it
-    turns into 0, when the row has at least one j that is seen.
+    `attention` would read with the same past, length and `causal`, else -infinity. A following softmax turns
+    -infinity into 0 if the row has at least one j that is not masked.
   }];
   let arguments = (ins Linnet_FloatTensor:$operand, Optional<Linnet_IntTensor>:$past,
     Optional<Linnet_IntTensor>:$length, DefaultValuedAttr<BoolAttr, "true">:$causal);
@@ -180,11 +180,11 @@ def Linnet_MaskOp : Linnet_Op<"mask", [Pure, AttrSizedOperandSegments, AllTypesM
 
 def Linnet_CacheAppendOp : Linnet_Op<"cache_append", [Pure, Linnet_InPlaceOpInterface,
     AllTypesMatch<["cache", "result"]>]> {
-  let summary = "a cache with new entries written behind the old ones";
+  let summary = "a cache with new entries appended to the old ones";
   let description = [{
     cache (B, H, S, D), new (B, T, H, D), past (B):
-    result[b, h, past[b] + t, :] = new[b, t, h, :]; every other entry as in cache. New
-    entries that would fall behind S (the padding behind a short sequence of a batch) are dropped.
+    result[b, h, past[b] + t, :] = new[b, t, h, :]; every other entry is that of cache. New
+    entries at S or beyond (the padding after a short sequence of a batch) are dropped.
     With the unit attribute `linnet.in_place` a backend writes into cache's own buffer.
   }];
   let arguments = (ins Linnet_FloatTensor:$cache, Linnet_FloatTensor:$entries, Linnet_IntTensor:$past);
@@ -222,7 +222,7 @@ def Linnet_SoftmaxOp : Linnet_Op<"softmax", [Pure, Linnet_CountsFlops, Linnet_Di
 def Linnet_ReduceOp : Linnet_Op<"reduce", [Pure, Linnet_CountsFlops, Linnet_Differentiable, InferTypeOpAdaptor]> {
   let summary = "sum, mean or maximum along one dimension";
   let description = [{
-    The dimension `dim` (0 is the first) is kept with size 1.
+    Dimension `dim` (0 is the first) is kept with size 1.
   }];
   let arguments = (ins Linnet_ReduceKindAttr:$kind, Linnet_FloatTensor:$operand, I64Attr:$dim);
   let results = (outs Linnet_FloatTensor:$result);
@@ -234,7 +234,7 @@ def Linnet_ReduceOp : Linnet_Op<"reduce", [Pure, Linnet_CountsFlops, Linnet_Diff
 def Linnet_ArgmaxOp : Linnet_Op<"argmax", [Pure, Linnet_CountsFlops, InferTypeOpAdaptor]> {
   let summary = "index of the largest element of the last dimension";
   let description = [{
-    The lowest index among equals. The last dimension goes away; the result is i32.
+    Ties give the lowest index. The last dimension is removed; the result is i32.
   }];
   let arguments = (ins Linnet_FloatTensor:$operand);
   let results = (outs Linnet_IntTensor:$result);
@@ -248,17 +248,17 @@ def Linnet_SampleOp : Linnet_Op<"sample", [Pure, Linnet_CountsFlops, InferTypeOp
   let description = [{
     x = logits (B, V), temperature, top_k, top_p, position, copy (B), seed (2), result (B) in i32. For row b:
 
-    - top_k: K = {i : x[i] >= the k-th largest of x} where 0 < k = top_k[b] < V, else all i. A NaN counts as -infinity and
+    - top_k: K = {i : x[i] >= the k-th largest of x} if 0 < k = top_k[b] < V, else all i. NaN counts as -infinity and
       is never in K.
     - w[i] = e^((x[i] - max x) / temperature[b]) for i in K
-    - top_p: where p = top_p[b] < 1, the least likely i whose weights sum to at most (1 - p) sum w leave K, of equals
-      those with the highest i first; the likeliest stays.
+    - top_p: if p = top_p[b] < 1, the least likely i whose weights sum to at most (1 - p) sum w are removed from K. Of
+      equal weights the highest i is removed first. The likeliest i stays.
     - u in [0, 1) is the first word of Philox4x32-10 with the key (seed[0], seed[1]) and the counter
       (position[b], 0, copy[b], 0), its upper 24 bits times 2^-24: the same on every device.
     - result[b] = the first i in K, in order of i, with sum_(j in K, j <= i) w[j] > u sum_(j in K) w[j]
 
-    Where the largest x is infinite the result is the first i that has +infinity, and 0 where there is none or all are NaN.
-    That the temperature is above 0 is the caller's to see to.
+    If the largest x is +infinity, the result is the first i that has it. If no x is above -infinity, it is 0. The caller
+    must pass a temperature above 0.
   }];
   let arguments = (ins Linnet_FloatTensor:$logits, RankedTensorOf<[F32]>:$temperature, Linnet_IntTensor:$top_k,
     RankedTensorOf<[F32]>:$top_p, Linnet_IntTensor:$seed, Linnet_IntTensor:$position, Linnet_IntTensor:$copy);
@@ -325,9 +325,9 @@ def Linnet_TransposeOp : Linnet_Op<"transpose", [Pure, Linnet_Differentiable, In
 }
 
 def Linnet_ConcatOp : Linnet_Op<"concat", [Pure, Linnet_Differentiable, InferTypeOpAdaptor]> {
-  let summary = "tensors one behind the other along one dimension";
+  let summary = "tensors concatenated along one dimension";
   let description = [{
-    All operands agree in every other dimension; along `dim` they are static and their sizes add up.
+    All operands are equal in every other dimension. Along `dim` their sizes are static and add up.
   }];
   let arguments = (ins Variadic<Linnet_AnyTensor>:$operands, I64Attr:$dim);
   let results = (outs Linnet_AnyTensor:$result);

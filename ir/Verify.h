@@ -1,11 +1,11 @@
-// What the verifiers of ops share.
+// Checks that the verifiers of ops share.
 #pragma once
 #include "ir/Linnet.h"
 #include "ir/Shapes.h"
 
 namespace linnet::ir {
 
-/// `what` has shape `value`'s where the op demands `expected`.
+/// An error of `op` that names the operand `what` unless `value` has the shape `expected`.
 inline mlir::LogicalResult expectShape(mlir::Operation *op, llvm::StringRef what, mlir::Value value,
                                        llvm::ArrayRef<Dim> expected) {
   if (shapeOf(tensor(value)) == llvm::SmallVector<Dim>(expected)) return mlir::success();

@@ -18,7 +18,7 @@ namespace {
 
 using Module = OwningOpRef<ModuleOp>;
 
-/// Some value has a place in memory.
+/// Whether some value has memory of a plan.
 bool isPlanned(ModuleOp module) {
   auto planned = [](Operation *op) {
     for (StringRef name : {"linnet.slot", "linnet.output", "linnet.places", "linnet.in_place", "linnet.view"})
@@ -42,7 +42,7 @@ public:
       if (!isPlanned(*module)) unplanned = Module(module->clone()), first_planning = pass;
       auto fault = after(*module, {pass, pass}, check);
       if (!fault) continue;
-      // A part of a graph needs a plan of its own: those passes run again.
+      // A part of a graph needs a new plan, so the planning passes run again.
       bool replan = fault->kind == Fault::plan;
       Finding found =
           finding(replan ? *unplanned : *in_front, {replan ? first_planning : pass, pass}, *fault);
@@ -57,14 +57,14 @@ private:
     if (options.progress) options.progress(what);
   }
 
-  /// Runs passes on `module`, the one that `check` has seen last.
+  /// Runs passes on `module`, the last one that `check` has checked.
   std::optional<Fault> after(ModuleOp module, Window window, PassCheck &check) {
     if (auto ran = passes.run(module, window); !ran)
       return Fault{passes.crashed() ? Fault::crash : Fault::invalid, ran.error().message};
     return check.check(passes.name(window.last), module);
   }
 
-  /// The fault of `window` on a copy of `module`, on inputs drawn for it; nothing where it cannot be run.
+  /// The fault of `window` on a copy of `module` with random inputs; nothing if it cannot be run.
   std::optional<Fault> alone(ModuleOp module, Window window) {
     auto check = PassCheck::begin(module, options.seed, options.tolerance, weights);
     if (!check || !brokenPlan(module).empty()) return std::nullopt;
@@ -98,7 +98,7 @@ private:
     alone(module, window);
     int64_t high = found.applications = passes.applications(), low = 0;
     if (high == 0 || !faulty(high) || faulty(0)) return;
-    while (high - low > 1) { // low changes are right, high are not
+    while (high - low > 1) { // `low` changes are correct, `high` are not
       int64_t middle = low + (high - low) / 2;
       (faulty(middle) ? high : low) = middle;
     }
@@ -121,7 +121,7 @@ private:
     });
   }
 
-  /// The whole pipeline, then the target beside the interpreter, two calls of each entry.
+  /// Runs the whole pipeline, then compares the target with the interpreter for two calls of each entry.
   Result<std::optional<Fault>> onTarget(ModuleOp source, std::vector<std::string> *commands = nullptr) {
     Module planned(source.clone());
     LINNET_TRY(passes.run(*planned, {0, passes.passes()}));
@@ -131,7 +131,7 @@ private:
       for (Call &call : rounds[round]) call.states.clear();
     }
     LINNET_ASSIGN(std::vector<Outcome> expected, interpret(*planned, rounds, weights));
-    for (Outcome &outcome : expected) // the target's are not to be had
+    for (Outcome &outcome : expected) // the target has no scores
       for (auto &[entry, values] : outcome.values)
         std::erase_if(values, [](const auto &value) { return value.first.starts_with("state "); });
     LINNET_ASSIGN(std::vector<Bounds> bounds, targetBounds(*planned, rounds, expected));
@@ -172,7 +172,7 @@ private:
   }
 
   WindowedRun passes;
-  Module unplanned; ///< the last without a memory plan, in front of pass first_planning
+  Module unplanned; ///< the last module without a memory plan, before pass first_planning
   size_t first_planning = 0;
   const reference::WeightProvider weights;
   const BisectOptions &options;

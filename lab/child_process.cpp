@@ -16,8 +16,8 @@
 namespace linnet::lab {
 namespace {
 
-/// Nothing of this process's handlers is for the child; a crash ends it at once, without a core file, and it
-/// does not outlive its parent.
+/// Removes the parent's signal handlers from the child. A crash then ends it at once, without a core file.
+/// The child also ends with its parent.
 void becomeExpendable(int output) {
   for (int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGINT, SIGTERM, SIGHUP})
     std::signal(signal, SIG_DFL);
@@ -28,7 +28,7 @@ void becomeExpendable(int output) {
   dup2(output, STDERR_FILENO);
 }
 
-/// The last line of the file that is not blank, what a terminal would not show replaced.
+/// The last non-blank line of the file, with unprintable characters replaced.
 std::string lastLine(int file) {
   constexpr off_t kTail = 4096;
   constexpr size_t kLongest = 200;

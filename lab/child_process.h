@@ -1,4 +1,4 @@
-// Work that may crash runs in a child process first, so that this process learns how it ends and goes on.
+// Runs work that may crash in a child process first, so that this process survives and learns the cause.
 #pragma once
 #include "llvm/ADT/STLFunctionalExtras.h"
 
@@ -9,14 +9,13 @@
 
 namespace linnet::lab {
 
-/// Runs `work` in a copy of this process, which then ends. Its memory, its standard output and its standard
-/// error are its own; it reports through a SharedMemory. Returns nothing if `work` returned, else how the
-/// child ended, with the last line that it wrote: "crashes: segmentation fault". Also returns nothing if no
-/// child could be made. `work` must not use threads that this process has started: the child has none of
-/// them.
+/// Runs `work` in a forked copy of this process, which then ends. The child has separate memory, standard
+/// output and standard error, and reports through a SharedMemory. Returns nothing if `work` returned or if
+/// fork failed. Otherwise returns how the child ended, with the last line that it wrote: "crashes:
+/// segmentation fault". `work` must not use threads of this process, because the child has none of them.
 std::optional<std::string> crashOf(llvm::function_ref<void()> work);
 
-/// A T that child processes write and this process reads. Holds null if there is no memory for it.
+/// A T that child processes write and this process reads. get() is null if there is no memory for it.
 template <class T> class SharedMemory {
   static_assert(std::is_trivially_copyable_v<T> && std::is_trivially_destructible_v<T>);
 

@@ -17,9 +17,9 @@ namespace {
 
 using reference::Tensor;
 
-/// Below it a value is lost beside activations of about 1.
+/// A smaller value has no visible effect next to activations of about 1.
 constexpr double kTiny = 1e-3;
-/// A spread of so much of the largest element is none.
+/// A smaller spread, relative to the largest element, counts as none.
 constexpr double kSpread = 1e-3;
 
 struct Statistics {
@@ -44,7 +44,7 @@ struct Statistics {
   int64_t zeros = 0;
 };
 
-/// Whether the elements at (row, column) and where `other` sends them are all equal.
+/// Whether each element equals the one at other(row, column).
 template <class Other> bool allEqual(const Tensor &matrix, Other other) {
   const int64_t rows = matrix.shape[0], columns = matrix.shape[1];
   for (int64_t r = 0; r < rows; ++r)
@@ -75,13 +75,13 @@ uint64_t seedOf(std::string_view name) {
   return hash;
 }
 
-/// Of the same shape, mean and deviation, where it has a deviation that is worth the name.
+/// A random tensor with the same shape, mean and deviation, if the deviation is not negligible.
 Tensor draw(const Tensor &weight, std::string_view name) {
   const Statistics is(weight);
   const double mean = is.tiny() ? 0 : is.mean;
   double deviation = is.deviation;
   if (is.tiny() || is.constant()) {
-    constexpr double kOfVector = 0.25; // gains stay near what they were, biases show
+    constexpr double kOfVector = 0.25; // gains stay near their values, and biases become visible
     const int64_t least =
         weight.shape.size() < 2 ? 0 : *std::min_element(weight.shape.begin(), weight.shape.end());
     deviation = least ? 1 / std::sqrt(double(least)) : kOfVector * std::max(1.0, std::fabs(mean));
@@ -107,7 +107,7 @@ public:
   }
 
 private:
-  /// A number for shape and elements. Two tensors that share one by chance cost a draw that was not needed.
+  /// A hash of shape and elements. A collision only causes an unnecessary draw.
   static size_t contentOf(const Tensor &tensor) {
     const llvm::StringRef bytes(reinterpret_cast<const char *>(tensor.data()),
                                 tensor.floats->size() * sizeof(float));

@@ -1,5 +1,5 @@
 // Weights that show faults. Biases of 0, gains of 1, an identity matrix or two equal vectors hide that a pass
-// drops, transposes or swaps them; such parameters are drawn for the laboratory.
+// drops, transposes or swaps them. lab/ replaces such parameters by random ones.
 #pragma once
 #include "backends/reference/tensor.h"
 
@@ -7,14 +7,14 @@
 
 namespace linnet::lab {
 
-/// Whether a fault in how `weight` is used may show in no number: all elements are (nearly) the same or tiny,
-/// half of them are 0, all rows or all columns are the same, or it is symmetric (a matrix that is its own
-/// transpose, a vector that is its own reverse).
+/// Whether wrong uses of `weight` may change no number. That is so if all elements are (nearly) equal or
+/// tiny, half of them are 0, all rows or all columns are equal, or the weight equals its transpose (a matrix)
+/// or its reverse (a vector).
 bool hidesFaults(const reference::Tensor &weight);
 
-/// `stored`, except weights that hide faults or are equal to one that was read before: these are drawn, with
-/// a seed that their name gives. Each weight is read once and kept. Drawn weights hide nothing, so that a
-/// reproducer that holds them repeats the same numbers.
+/// `stored`, except that weights which hide faults or equal an earlier one are replaced by random ones, with
+/// a seed made from their name. Each weight is read once and kept. Drawn weights hide nothing, so a
+/// reproducer that holds them gives the same numbers again.
 reference::WeightProvider withDrawn(reference::WeightProvider stored);
 
 } // namespace linnet::lab

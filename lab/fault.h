@@ -1,10 +1,10 @@
-// What a pass may do wrong, found by running the module before and after it.
+// Detects faults of a pass by running the module before and after it.
 //
 // Two comparisons have bounds that are derived from the types of the numbers (rounding.h):
-//   - What the module means. With all rounding to narrow types taken out (widen.h), every pass, even one that rounds on
-//     purpose, gives what the module before it gave.
-//   - What its types make of it. Rounding moves the numbers by no more than the rounding that the last pass which may
-//     round (mayRound) has put in. Matrices of integers are compared one by one with what they were made from.
+//   - Without narrow types. With all rounding to narrow types removed (widen.h), no pass may change the
+//     numbers, not even one that rounds on purpose.
+//   - With narrow types. The numbers may move only by the rounding that the last pass which may round
+//     (mayRound) has added. Each integer matrix is compared with the matrix that it was made from.
 #pragma once
 #include "lab/numbers.h"
 
@@ -31,13 +31,13 @@ bool mayRound(llvm::StringRef pass);
 /// Follows a module through passes.
 class PassCheck {
 public:
-  /// `tolerance`: of the largest value of an output, instead of derived bounds; 0: derived ones. `weights`
-  /// must outlive this. Fails where the module cannot run, or gives nothing but NaN.
+  /// `tolerance` is relative to the largest value of an output; 0: derived bounds. `weights` must outlive
+  /// this object. Errors: the module does not run, or an output is NaN throughout.
   static Result<PassCheck> begin(mlir::ModuleOp module, uint64_t seed, double tolerance,
                                  const reference::WeightProvider &weights);
 
-  /// `after` is what `pass` left of the module that begin(), or the last check without a fault, has seen.
-  /// `difference`, if given, gets how far the pass moved the numbers, of the largest of an output.
+  /// `after` is the result of `pass` on the module of begin() or of the last check without a fault.
+  /// `difference`, if not null, receives the largest change relative to the largest number of its output.
   std::optional<Fault> check(llvm::StringRef pass, mlir::ModuleOp after, double *difference = nullptr);
 
 private:
@@ -48,10 +48,10 @@ private:
   const reference::WeightProvider *weights;
   std::vector<Call> calls;
   Outcome meant, stored;  ///< without and with the rounding of narrow types
-  Bounds exact, rounding; ///< of `meant` between passes; of `stored` from `meant`
+  Bounds exact, rounding; ///< for `meant` between passes; for `stored` against `meant`
 };
 
-/// The first rule of its memory plan that an entry breaks, "" when none or not planned.
+/// The first broken rule of an entry's memory plan; "" if there is none or the module is not planned.
 std::string brokenPlan(mlir::ModuleOp module);
 
 } // namespace linnet::lab

@@ -16,7 +16,7 @@ using reference::Tensor;
 
 fb::DType dtypeOf(Kind kind) { return fb::DType(uint8_t(kind)); }
 
-/// Elements as the artifact's types store them, and back.
+/// Converts elements to the artifact's types and back.
 std::vector<std::byte> toBytes(const Tensor &tensor) {
   const size_t n = size_t(tensor.size()), width = elementBytes(dtypeOf(tensor.kind));
   std::vector<std::byte> bytes(n * width);
@@ -53,7 +53,7 @@ Tensor fromBytes(Kind kind, std::vector<int64_t> shape, std::span<const std::byt
   return tensor;
 }
 
-/// A dimension is a number or one symbol.
+/// The value of a dimension, which is a number or one symbol.
 int64_t dimension(const fb::Expr &expression, std::span<const int64_t> symbols) {
   int64_t value = 0;
   for (const fb::Term *term : *expression.terms()) {
@@ -64,7 +64,7 @@ int64_t dimension(const fb::Expr &expression, std::span<const int64_t> symbols) 
   return value;
 }
 
-/// The artifact's file goes with the scratch directory; the mapping of it stays.
+/// Writes the artifact. Its file is removed with the scratch directory, but its mapping stays.
 Result<Artifact> write(const Lower &lower) {
   LINNET_ASSIGN(ScratchDirectory scratch, ScratchDirectory::create("linnet-program"));
   const std::string path = scratch.path() + "/program.linnet";

@@ -1,4 +1,4 @@
-// A program straight from a backend, loaded on its device, run on the interpreter's tensors.
+// Loads a program from a backend on its device, and runs it on the interpreter's tensors.
 #pragma once
 #include "backends/common/weights.h"
 #include "lab/bisect.h"
@@ -15,11 +15,11 @@ using Lower = std::function<Result<fb::ProgramT>(BlobSink &blobs)>;
 
 class LoadedProgram {
 public:
-  /// Writes what `lower` makes to a scratch artifact and opens it on the program's target.
+  /// Writes the program of `lower` to a temporary artifact and opens it on the program's target.
   static Result<LoadedProgram> make(const Lower &lower, int threads = 0);
 
-  /// Inputs by name to outputs by name. States are kept from run to run. Dimensions that no input has are at
-  /// their bound.
+  /// Runs an entry with inputs by name and returns its outputs by name. States are kept between runs.
+  /// Dimensions that no input has are at their bound.
   Result<reference::Named> run(std::string_view entry, const reference::Named &inputs);
   void resetStates() { executable->resetStates(); }
   const fb::Program &program() const { return *found; }
@@ -31,7 +31,8 @@ private:
   std::shared_ptr<Executable> executable;
 };
 
-/// As a bisection's target runs them: each entry's calls one after the other, states zero before the first.
+/// Runs the calls for a bisection's target: each entry's calls in order, with states of zero before the
+/// first.
 Result<TargetRun> runRounds(LoadedProgram &program, const Rounds &rounds);
 
 } // namespace linnet::lab

@@ -19,8 +19,8 @@ using reference::Kind;
 using reference::Named;
 using reference::Tensor;
 
-/// Sizes of the dynamic dimensions of one entry. The first two names are the outer dimensions (batch, seq):
-/// together they make the rows of matmuls. Later names are capacities (context).
+/// Sizes of the dynamic dimensions of one entry. The first two names are the outer dimensions (batch, seq),
+/// whose product is the number of rows of matmuls. Later names are capacities (context).
 class Sizes {
 public:
   explicit Sizes(func::FuncOp function) : function(function) {}
@@ -47,9 +47,9 @@ public:
   }
 
 private:
-  /// Of the next name. Eight rows, because linnet-quantize-rows rounds from eight.
+  /// Size of the next name. There are eight rows, because linnet-quantize-rows rounds eight rows or more.
   int64_t wanted() {
-    constexpr int64_t kRows = 8, kBatch = 2, kRoom = 2; // a cache has room behind the new positions
+    constexpr int64_t kRows = 8, kBatch = 2, kRoom = 2; // kRoom: cache entries after the new positions
     switch (order.size()) {
     case 0:
       return hasOneName() ? kRows : kBatch;
@@ -72,10 +72,10 @@ private:
 
   func::FuncOp function;
   std::map<std::string, int64_t> sizes;
-  std::vector<int64_t> order; ///< the sizes, as their names were found
+  std::vector<int64_t> order; ///< sizes in the order of their names
 };
 
-/// The integers that every reader of the argument allows: [low, high].
+/// The integers that all readers of the argument accept: [low, high].
 struct Range {
   int64_t low = 0, high = 3;
   void atMost(int64_t value) { high = std::max(low, std::min(high, value)); }
@@ -117,7 +117,8 @@ Tensor draw(RankedTensorType type, std::vector<int64_t> shape, Range range, std:
   Tensor tensor = Tensor::zeros(kind, std::move(shape));
   std::normal_distribution<double> normal;
   std::uniform_int_distribution<int64_t> whole(range.low, range.high);
-  // Numbers that bf16 and f16 hold as well: a pass may narrow a state, which then begins with the same ones.
+  // Numbers that bf16 and f16 can represent, so that a state has the same initial values after a pass narrows
+  // it.
   auto narrow = [](double x) { return reference::rounded(Kind::f16, reference::rounded(Kind::bf16, x)); };
   for (int64_t i = 0; i < tensor.size(); ++i)
     if (tensor.isFloat())
@@ -131,7 +132,7 @@ double at(const Tensor &tensor, int64_t i) {
   return tensor.isFloat() ? double(tensor.data()[i]) : double(tensor.ints()[i]);
 }
 
-/// `floats` with the type of an argument.
+/// `floats` converted to the type of an argument.
 Tensor as(RankedTensorType type, const Tensor &floats) {
   Type element = type.getElementType();
   Kind kind = element.isBF16() ? Kind::bf16 : element.isF16() ? Kind::f16 : Kind::f32;
@@ -151,7 +152,7 @@ void roundToArguments(func::FuncOp function, Named &inputs, Named &states) {
   }
 }
 
-/// The outputs of an entry that are chosen by an argmax, which may be reshaped on its way.
+/// The outputs of an entry that an argmax computes, possibly followed by reshapes.
 llvm::DenseMap<Operation *, std::string> chosenOutputs(func::FuncOp function) {
   llvm::DenseMap<Operation *, std::string> chosen;
   for (auto [i, value] : llvm::enumerate(function.getBody().front().getTerminator()->getOperands())) {
@@ -163,7 +164,7 @@ llvm::DenseMap<Operation *, std::string> chosenOutputs(func::FuncOp function) {
   return chosen;
 }
 
-/// Largest `excess`, or largest `worst` where there are no bounds; which one is `rank`.
+/// The member that ranks differences: `excess`, or `worst` if there are no bounds.
 using Rank = double Difference::*;
 
 Difference floatDifference(const Tensor &found, const Tensor &expected, double bound, Rank rank) {
@@ -179,7 +180,7 @@ Difference floatDifference(const Tensor &found, const Tensor &expected, double b
   return result;
 }
 
-/// `scores`: what the expected integers choose from, if that is known.
+/// `scores` is the tensor from which the expected integers were chosen; null if unknown.
 Difference integerDifference(const Tensor &found, const Tensor &expected, const Tensor *scores, double bound,
                              Rank rank) {
   Difference result;
@@ -195,7 +196,7 @@ Difference integerDifference(const Tensor &found, const Tensor &expected, const 
       if (gap <= 0)
         here.excess = 0; // equal scores
       else if (std::isfinite(gap))
-        here.excess = gap / (2 * bound); // both scores may be off
+        here.excess = gap / (2 * bound); // both scores may have an error
     }
     if (!(here.*rank <= result.*rank)) result = here;
   }
@@ -258,7 +259,7 @@ Result<std::vector<Call>> drawCalls(ModuleOp module, uint64_t seed) {
     Sizes sizes(function);
     for (BlockArgument argument : function.getArguments()) {
       auto type = llvm::dyn_cast<RankedTensorType>(argument.getType());
-      if (!type) return errorf("@{}: argument {} is no tensor", call.entry, argument.getArgNumber());
+      if (!type) return errorf("@{}: argument {} is not a tensor", call.entry, argument.getArgNumber());
       LINNET_ASSIGN(std::vector<int64_t> shape, sizes.of(type));
       std::string state = argState(function, argument.getArgNumber()).str();
       Tensor tensor = draw(type, std::move(shape), rangeOf(argument, sizes), random);

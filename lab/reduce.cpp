@@ -30,7 +30,7 @@ SmallVector<func::FuncOp> entriesOf(ModuleOp module) {
   return entries;
 }
 
-/// An entry that is being cut. Every edit leaves a valid function after tidy().
+/// An entry that is being reduced. Every edit leaves a valid function after tidy().
 class Entry {
 public:
   explicit Entry(func::FuncOp function) : function(function), body(function.getBody().front()) {}
@@ -48,7 +48,7 @@ public:
   }
   Operation *end() { return body.getTerminator(); }
 
-  /// What `value` was comes in from outside.
+  /// Replaces `value` by a new argument.
   void toArgument(Value value) {
     auto named = Builder(function.getContext()).getStringAttr(freshName());
     unsigned at = function.getNumArguments();
@@ -59,7 +59,7 @@ public:
     value.replaceAllUsesWith(argument);
   }
 
-  /// These, and nothing else, are returned.
+  /// Makes the function return exactly these values.
   void setResults(ArrayRef<Value> values) {
     Builder builder(function.getContext());
     SmallVector<Type> types;
@@ -81,7 +81,7 @@ public:
     function.eraseResults(dropped);
   }
 
-  /// Removes ops, arguments and state results that nothing reads any more.
+  /// Removes unused ops, arguments and state results.
   void tidy() {
     for (bool changed = true; changed;) {
       changed = false;
@@ -99,7 +99,7 @@ public:
   func::FuncOp function;
 
 private:
-  /// A state that is only handed through, or whose argument is gone, is no result.
+  /// Removes the results of states that are returned unchanged or whose argument was removed.
   bool dropUnreadStates() {
     SmallVector<unsigned> kept;
     for (unsigned i = 0; i < function.getNumResults(); ++i) {
@@ -113,7 +113,7 @@ private:
     keepResults(kept);
     return true;
   }
-  /// A state is an argument and a result; what is left of one is an input like any other.
+  /// Turns states without a result into ordinary inputs.
   void lonelyStatesToInputs() {
     std::set<std::string> returned;
     for (unsigned i = 0; i < function.getNumResults(); ++i) returned.insert(resultState(function, i).str());
@@ -167,8 +167,7 @@ public:
   }
 
 private:
-  /// Tries `edit`, which says whether it changed anything, on a copy, and keeps it if the fault is still
-  /// there.
+  /// Tries `edit` on a copy and keeps it if the fault remains. `edit` returns whether it changed anything.
   bool attempt(const std::function<bool(Entry &)> &edit) {
     Module copy(best->clone());
     Entry entry(entriesOf(*copy).front());
@@ -188,7 +187,7 @@ private:
     return true;
   }
 
-  /// Something is left to be wrong, and the verifier agrees.
+  /// Whether the module has ops and passes the verifier.
   static bool sane(ModuleOp module) {
     for (func::FuncOp entry : entriesOf(module))
       if (!entry.getNumResults()) return false;
@@ -218,7 +217,7 @@ private:
     }
   }
 
-  /// The first `count` computing ops, and what they hand to the others, is all there is.
+  /// Keeps the first `count` computing ops, and returns the values that later ops read.
   static bool keepFirst(Entry &entry, size_t count) {
     SmallVector<Operation *> ops = entry.computing();
     llvm::SmallPtrSet<Operation *, 32> kept(ops.begin(), ops.begin() + static_cast<ptrdiff_t>(count));
@@ -233,7 +232,7 @@ private:
     return true;
   }
 
-  /// Of the first `count` computing ops only what they hand on is left, as arguments.
+  /// Removes the first `count` computing ops. The values that later ops read become arguments.
   static bool dropFirst(Entry &entry, size_t count) {
     SmallVector<Operation *> ops = entry.computing();
     llvm::SmallPtrSet<Operation *, 32> dropped(ops.begin(), ops.begin() + static_cast<ptrdiff_t>(count));
@@ -251,7 +250,7 @@ private:
   size_t computingOps() { return Entry(entriesOf(*best).front()).computing().size(); }
 
   void cutBehind() {
-    size_t low = 1, high = computingOps(); // `high` shows the fault; what shows it first lies in [low, high]
+    size_t low = 1, high = computingOps(); // the least number of ops with the fault is in [low, high]
     while (low < high) {
       size_t middle = (low + high) / 2;
       if (attempt([&](Entry &entry) { return keepFirst(entry, middle); }))
@@ -262,7 +261,7 @@ private:
   }
 
   void cutInFront() {
-    for (size_t refused = computingOps(); refused > 1;) { // dropping that many loses the fault
+    for (size_t refused = computingOps(); refused > 1;) { // dropping so many ops removes the fault
       size_t count = refused / 2, before = computingOps();
       if (attempt([&](Entry &entry) { return dropFirst(entry, count); }))
         refused -= std::min(refused, before - computingOps());
@@ -271,7 +270,7 @@ private:
     }
   }
 
-  /// The first op that shows the fault, if it alone is returned.
+  /// Returns only the first op that shows the fault.
   void earlierResult() {
     for (size_t i = 0; i + 1 < computingOps(); ++i)
       if (attempt([&](Entry &entry) {
@@ -301,7 +300,7 @@ private:
       });
   }
 
-  /// All at once; else one by one.
+  /// Turns weights into arguments, all at once or else one by one.
   void weightsToArguments() {
     auto params = [](Entry &entry) { return llvm::to_vector(entry.function.getOps<ParamOp>()); };
     if (attempt([&](Entry &entry) {
@@ -318,7 +317,7 @@ private:
       });
   }
 
-  /// Each op in turn, the last first: replaced by an operand of its type, or by arguments.
+  /// Replaces each op, the last first, by an operand of its type or by arguments.
   void singleOps() {
     for (size_t i = computingOps(); i-- > 0;) {
       if (i >= computingOps()) continue;
@@ -359,7 +358,7 @@ private:
     return changed;
   }
 
-  /// A cache is an input like any other.
+  /// Turns caches into ordinary inputs.
   static bool statesToArguments(func::FuncOp function) {
     bool changed = false;
     auto rename = [&](StringRef state) {

@@ -17,14 +17,14 @@ using namespace ir;
 using reference::Named;
 using reference::Tensor;
 
-/// Runs with other draws. Each element of an output is moved in each, so that three say how far it goes.
+/// Number of runs with different draws. Each run moves all elements of an output, so three are enough.
 constexpr int kRuns = 3;
-/// Three draws may all be small, above all for an output of few elements.
+/// Factor of the bounds, because three draws may all be small, especially for an output with few elements.
 constexpr double kMargin = 8;
-/// An 8-bit row's rounding, and a 16-bit row's, beside which kernels multiply integers: half a step.
+/// Half a step of a row that is rounded to 8 or 16 bits, relative to its largest element.
 constexpr double kHalfStep8 = 0.5 / 127, kHalfStep16 = 0.5 / 32512;
 
-/// Arithmetic whose sums a device may round otherwise; what only moves elements rounds nothing.
+/// Whether a device may round the op's result differently. Ops that only move elements do not round.
 bool computes(Operation *op) {
   return llvm::isa<MatmulOp, AttentionOp, LayerNormOp, SoftmaxOp, ReduceOp, PoolOp, FusedOp,
                    ElementwiseOpInterface>(op);
@@ -54,7 +54,7 @@ public:
     return results;
   }
 
-  /// What a call brings is as exact as a result.
+  /// Moves the inputs of a call like results.
   void moveAll(Named &tensors) {
     for (auto &[name, tensor] : tensors)
       if (tensor.isFloat()) move(tensor, [](int64_t, double x) { return kUnitF32 * std::fabs(x); });
@@ -67,13 +67,14 @@ private:
       const bool bytes = lost.int8_rows && rows >= lost.int8_rows;
       if (bytes || rounding.device > 0) moveRows(inputs[0], bytes ? kHalfStep8 : kHalfStep16);
     } else if (llvm::isa<AttentionOp>(op) && lost.bf16_rows && inputs[0].shape[1] >= lost.bf16_rows) {
-      for (int operand : {0, 1, 2}) // the weights of the values are rounded, too: as if the values were twice
+      // softmax's factors are rounded, too: counted as a second rounding of the values.
+      for (int operand : {0, 1, 2})
         move(inputs[operand],
              [&](int64_t, double x) { return (operand == 2 ? 2 : 1) * kUnitBF16 * std::fabs(x); });
     }
   }
 
-  /// By so much of the largest element of each row.
+  /// Moves each element by `step` times the largest element of its row.
   void moveRows(Tensor &tensor, double step) {
     const int64_t width = tensor.shape.back();
     std::vector<double> largest(static_cast<size_t>(width ? tensor.size() / width : 0));
@@ -82,7 +83,7 @@ private:
     move(tensor, [&](int64_t i, double) { return step * largest[i / width]; });
   }
 
-  /// Each finite element by `size`, up or down. Elements may be shared: others keep theirs.
+  /// Moves each finite element by `size`, up or down. Copies the elements first if they are shared.
   template <class Size> void move(Tensor &tensor, Size size) {
     tensor.floats = std::make_shared<std::vector<float>>(*tensor.floats);
     constexpr int64_t kSignsOfDraw = 64;
@@ -101,7 +102,7 @@ private:
   std::mt19937_64 random;
 };
 
-/// The largest finite distance of each tensor, added to what `bounds` has from other runs.
+/// Raises the bounds to the largest finite distance of each tensor.
 void widenBounds(std::map<std::string, std::map<std::string, double>> &bounds, const Tensors &moved,
                  const Tensors &base) {
   for (const auto &[entry, outputs] : base)

@@ -1,7 +1,6 @@
-// How far rounding may move the numbers of a module. The module runs a few times with each result off by as
-// much as its type rounds, to a side that is drawn; what that makes of the outputs, times a margin, is their
-// bound. So an output is held to what its own graph makes of rounding: sums, cancellation and sharp attention
-// included.
+// Bounds for the effect of rounding on a module's outputs. The module runs a few times with each result
+// changed by as much as its type rounds, up or down at random. The largest change of an output times a margin
+// is its bound. So the bound follows from the graph, including sums, cancellation and sharp attention.
 #pragma once
 #include "lab/numbers.h"
 #include "lab/widen.h"
@@ -9,18 +8,17 @@
 namespace linnet::lab {
 
 struct Rounding {
-  /// Results are also rounded as they were before widen(): to f16, bf16 or integers, operands to bf16 or 8
-  /// bits.
+  /// Also rounds results as they were before widen(): to f16, bf16 or integers, operands to bf16 or 8 bits.
   bool types = false;
-  /// What a target's arithmetic may lose in one op, of the largest element of its result. 0 for the
+  /// Error of a target's arithmetic in one op, relative to the largest element of its result. 0 for the
   /// interpreter, which sums in double.
   double device = 0;
 };
 
-/// What the kernels of a target may lose in one op (tests/ops holds them to it).
+/// The largest error of a target's kernel in one op. tests/ops verifies it.
 inline constexpr double kDeviceRounding = 1e-5;
 
-/// Bounds for each of the rounds: between two right ways to compute `widened`, and with `types` between it
+/// Bounds for each of the rounds: between two correct ways to compute `widened`, and with `types` between it
 /// and the module that it was made from.
 Result<std::vector<Bounds>> roundingBounds(const Widened &widened, const Rounds &rounds,
                                            const reference::WeightProvider &weights,

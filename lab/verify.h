@@ -1,5 +1,5 @@
-// After every pass the module runs in the interpreter on drawn inputs; the first pass that changes the
-// numbers is named.
+// Runs the module in the interpreter on random inputs after every pass, and names the first pass that changes
+// the numbers.
 #pragma once
 #include "lab/numbers.h"
 
@@ -13,21 +13,21 @@ namespace linnet::lab {
 
 struct VerifyOptions {
   uint64_t seed = 0;
-  /// Largest difference that is rounding, relative to the largest value of an output; 0: derived from the
-  /// types of the numbers (fault.h).
+  /// Allowed difference relative to the largest value of an output. 0: derived from the types of the numbers
+  /// (fault.h).
   double tolerance = 0;
   /// Called after each pass that was compared.
   std::function<void(const std::string &pass, double difference)> progress = {};
 };
 
 struct Verdict {
-  /// One line that names the first pass that changed the numbers, or whose module did not run; else empty.
+  /// One line about the first pass that changed the numbers or whose module did not run; else empty.
   std::string failed;
-  int64_t compared = 0; ///< passes
+  int64_t compared = 0; ///< number of compared passes
 };
 
-/// Add it to a pass manager that runs on the module. Weights that would hide a fault are drawn
-/// (drawn_weights.h). What `weights` reads from, and `verdict`, must outlive the run.
+/// An instrumentation for a pass manager on the module. Weights that would hide a fault are replaced by drawn
+/// ones (drawn_weights.h). The source of `weights`, and `verdict`, must outlive the run.
 std::unique_ptr<mlir::PassInstrumentation> verifyPasses(const reference::WeightProvider &weights,
                                                         const VerifyOptions &options, Verdict &verdict);
 

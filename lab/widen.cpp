@@ -32,7 +32,7 @@ Type withElement(Type type, Type element) {
   return tensor ? RankedTensorType::get(tensor.getShape(), element, tensor.getEncoding()) : element;
 }
 
-/// The param that a weight is, or is laid out from.
+/// The param of a weight, through relayouts.
 ParamOp paramOf(Value value) {
   while (auto relayout = value ? value.getDefiningOp<RelayoutOp>() : RelayoutOp())
     value = relayout.getOperand();
@@ -52,7 +52,7 @@ public:
   }
 
 private:
-  /// A function that returns a matrix of integers returns the matrix that they are made from.
+  /// Makes a function that returns an integer matrix return its source matrix.
   void removeQuantize(func::FuncOp function) {
     if (function.isExternal()) return;
     auto returned = function.getBody().front().getTerminator()->getOperand(0).getDefiningOp<QuantizeOp>();
@@ -83,7 +83,7 @@ private:
 
   void widenOp(Operation &op) {
     OpRounding rounding;
-    op.walk([&](Operation *inner) { // the op itself, and what a linnet.fused computes inside
+    op.walk([&](Operation *inner) { // the op, and the ops inside a linnet.fused
       for (Region &region : inner->getRegions())
         for (BlockArgument argument : region.getArguments()) widenValue(argument, rounding);
       for (Value value : inner->getResults()) widenValue(value, rounding);
@@ -123,7 +123,7 @@ private:
     floats.insert(value);
   }
 
-  /// The param remembers its scale.
+  /// Removes the scale and records it with the param.
   void dropScale(Value integers, Value scale, MutableOperandRange operand) {
     ParamOp param = paramOf(integers), by = paramOf(scale);
     if (param && by)
@@ -135,10 +135,10 @@ private:
   Widened result;
   Type f32;
   std::map<std::string, Quantized> quantized; ///< weight functions by name
-  llvm::DenseSet<Value> floats;               ///< were integers
+  llvm::DenseSet<Value> floats;               ///< values that were integers
 };
 
-/// A matrix in groups, as linnet.quantize_scale has them: their table has one entry a group.
+/// The groups of a matrix in linnet.quantize_scale. Their table has one entry per group.
 struct Groups {
   Groups(const std::vector<int64_t> &shape, const Quantized &of)
       : rows(shape[0]), columns(shape[1]), by_rows(of.dim == 0),
@@ -183,8 +183,8 @@ Tensor quantizationErrors(const Tensor &matrix, const Quantized &quantized) {
 
 namespace {
 
-/// One line about the first element of `integers` times `scale` that is too far from `matrix`; "" when none
-/// is.
+/// One line about the first element of `integers` times `scale` that differs too much from `matrix`; "" if
+/// there is none.
 std::string wrongElement(const Tensor &integers, const Tensor &scale, const Tensor &matrix,
                          const Quantized &quantized) {
   const Groups groups(matrix.shape, quantized);

@@ -1,6 +1,6 @@
-// The same graph without the rounding that its types and passes ask for: every float is f32, matrices of
-// integers are the floats that they were made from, no operand is rounded. What a pass means shows in this
-// graph, whatever type the numbers are stored in.
+// Removes all rounding to narrow types from a graph: every float is f32, integer matrices are the floats that
+// they were made from, and no operand is rounded. This shows the effect of a pass independently of the types
+// of the numbers.
 #pragma once
 #include "backends/reference/tensor.h"
 
@@ -17,17 +17,17 @@ namespace linnet::lab {
 /// Unit roundoff: half the distance from 1 to the next number of the type.
 inline constexpr double kUnitF32 = 0x1p-24, kUnitF16 = 0x1p-11, kUnitBF16 = 0x1p-8;
 
-/// How linnet.quantize rounds a matrix: see ir.md.
+/// Parameters of linnet.quantize for a matrix.
 struct Quantized {
   int64_t bits = 8, dim = 0, group = 0;
-  std::set<std::string> scales; ///< params that the integers are multiplied by
+  std::set<std::string> scales; ///< params of its scales
 };
 
-/// The rounding that was taken from one op.
+/// The rounding that was removed from one op.
 struct OpRounding {
   /// Unit roundoff of the narrowest float type of its results, 0 for f32.
   double unit = 0;
-  /// Below it numbers of that type are multiples of 2 * `smallest`.
+  /// Subnormal numbers of that type are multiples of 2 * `smallest`.
   double smallest = 0;
   int64_t int8_rows = 0, bf16_rows = 0; ///< attributes of linnet.matmul and linnet.attention
   bool integers = false;                ///< a matmul whose rhs is integers
@@ -35,9 +35,9 @@ struct OpRounding {
 };
 
 struct Widened {
-  mlir::OwningOpRef<mlir::ModuleOp> module;           ///< for the interpreter: no verifier has seen it
-  llvm::DenseMap<mlir::Operation *, OpRounding> from; ///< by op of `module`; ops that lost nothing are absent
-  bool narrow = false;                                ///< something was widened
+  mlir::OwningOpRef<mlir::ModuleOp> module;           ///< for the interpreter only; not verified
+  llvm::DenseMap<mlir::Operation *, OpRounding> from; ///< by op of `module`; ops without rounding are absent
+  bool narrow = false;                                ///< whether any type was widened
 
   const OpRounding *of(mlir::Operation *op) const {
     auto found = from.find(op);
@@ -47,12 +47,12 @@ struct Widened {
 
 Widened widen(mlir::ModuleOp module);
 
-/// For each element of `matrix` the largest difference that storing it as integers may make: half a step, and
-/// with 4 bits a whole one at the end of the range that has no 8.
+/// The largest error of each element of `matrix` if it is stored as integers: half a step, or with 4 bits a
+/// whole step at the end of the range, because it has no 8.
 reference::Tensor quantizationErrors(const reference::Tensor &matrix, const Quantized &quantized);
 
-/// The first matrix of integers that differs from the matrix it was made from by more than its rounding; one
-/// line, "" when none does. `widened` is widen(module).
+/// One line about the first integer matrix that differs from its source by more than its rounding; "" if
+/// there is none. `widened` is widen(module).
 Result<std::string> wrongIntegers(mlir::ModuleOp module, const Widened &widened,
                                   const reference::WeightProvider &weights);
 

@@ -26,7 +26,7 @@ std::string nameOf(const tracing::Action &action) {
   action.print(out);
   StringRef name = text;
   if (size_t at = name.find("pattern: "); at != name.npos) name = name.substr(at + 9);
-  // Arguments of templates keep their namespaces; the name itself loses them.
+  // Removes the namespaces of the name, but not those of template arguments.
   size_t arguments = std::min(name.find('<'), name.size());
   if (size_t at = name.substr(0, arguments).rfind("::"); at != name.npos) name = name.substr(at + 2);
   return name.str();
@@ -38,7 +38,7 @@ Operation *operationOf(const tracing::Action &action) {
   return nullptr;
 }
 
-/// What a change of `op` may change: the function that it is in, else all there is.
+/// The IR that a change of `op` may affect: its function, else the whole module.
 Operation *scopeOf(Operation *op) {
   if (auto function = op->getParentOfType<func::FuncOp>()) return function;
   while (Operation *parent = op->getParentOp()) op = parent;

@@ -19,9 +19,9 @@ namespace linnet::lab {
 
 /// A change that a pass made, or was about to make when it crashed.
 struct Application {
-  std::string name;     ///< of the pattern: "AbsorbBias"
+  std::string name;     ///< the pattern: "AbsorbBias"
   std::string op;       ///< "linnet.add"
-  std::string location; ///< its place in the original graph: "blocks.0.attn.qkv"
+  std::string location; ///< location in the original graph: "blocks.0.attn.qkv"
 };
 
 struct Window {
@@ -32,31 +32,31 @@ struct Window {
 
 class WindowedRun {
 public:
-  /// `manager` runs on builtin.module, and the context is used by this thread alone. Both outlive this.
+  /// `manager` runs on builtin.module, and only this thread uses the context. Both must outlive this object.
   explicit WindowedRun(mlir::PassManager &manager);
 
   size_t passes() const { return names.size(); }
   /// "linnet-fuse-epilogue"
   const std::string &name(size_t pass) const { return names[pass]; }
-  /// As in a pipeline: "linnet-alias{target=cpu}".
+  /// The pass as in a pipeline: "linnet-alias{target=cpu}".
   const std::string &text(size_t pass) const { return texts[pass]; }
 
-  /// Changes `module`. An error: a pass fails, crashes, or leaves what the verifier refuses. One that crashes
-  /// leaves `module` as it was.
+  /// Runs the window's passes on `module`. Errors: a pass fails, crashes, or leaves an invalid module. After
+  /// a crash `module` is unchanged.
   Result<void> run(mlir::ModuleOp module, Window window);
-  /// The first half of run(), in a child process: how a pass crashes, or nothing. `module` stays as it is.
+  /// The first half of run(), in a child process: how a pass crashes, or nothing. `module` does not change.
   std::optional<std::string> crash(mlir::ModuleOp module, Window window);
 
-  /// Whether the last run crashed, and the pass that it was in last.
+  /// Whether the last run crashed. lastPass() is the last pass that it ran.
   bool crashed() const { return ended_in_crash; }
   size_t lastPass() const { return progress().pass; }
-  /// Changes of the window's last pass in the last run, one during which it crashed included; and the last of
-  /// them, where Window::limit asked for no more than these.
+  /// Number of changes of the window's last pass in the last run, including one during which it crashed.
+  /// lastApplication() is the last of them, if Window::limit was not larger.
   int64_t applications() const { return progress().changes + (crashed() && progress().changing); }
   Application lastApplication() const { return {progress().name, progress().op, progress().location}; }
 
 private:
-  /// How far a run is, where a child process can write it. Texts are cut to what fits.
+  /// The progress of a run, in memory that a child process can write. Longer texts are cut.
   struct Progress {
     size_t pass = 0;
     int64_t changes = 0;

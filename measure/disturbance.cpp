@@ -29,7 +29,7 @@ Disturbance::Disturbance() : begin(now()) {}
 
 double Disturbance::share() const {
   constexpr double kLeast = 1e-3;
-  // A stolen tick stands for any part of one.
+  // A reported stolen tick may be only a part of a tick.
   const double least_stolen = 3.0 / static_cast<double>(sysconf(_SC_CLK_TCK));
   const Times end = now();
   auto share = [](double lost, double had, double least) {

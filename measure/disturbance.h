@@ -1,5 +1,4 @@
-// Other work on the machine while something is timed: how much of the processors' time was wanted here and
-// went elsewhere.
+// Measures the processor time that other programs took from this process during a measurement.
 #pragma once
 #include "support/result.h"
 
@@ -10,13 +9,13 @@
 
 namespace linnet::measure {
 
-/// From its construction on. Threads that have ended meanwhile are not counted.
+/// Measures from its construction on. Threads that have ended are not counted.
 class Disturbance {
 public:
   Disturbance();
-  /// Of the time that this process's threads wanted to run, the share in which other programs ran, or in
-  /// which the host of a virtual machine kept its processors: 0 to 1. 0 if that was less than a millisecond,
-  /// or if the kernel does not tell (/proc/self/task/*/schedstat, /proc/stat).
+  /// The share (0 to 1) of the time in which this process's threads were runnable but other programs, or the
+  /// host of a virtual machine, had the processors. 0 if that was less than a millisecond, or if the kernel
+  /// does not report it (/proc/self/task/*/schedstat, /proc/stat).
   double share() const;
 
 private:
@@ -28,22 +27,22 @@ private:
   Times begin;
 };
 
-/// Up to here a figure counts as undisturbed.
+/// A figure with a larger share counts as disturbed.
 constexpr double kDisturbedShare = 0.05;
-/// Rates of the same work whose largest is more than this many times the least vary too much to be compared.
+/// Rates of the same work cannot be compared if the largest is more than this many times the least.
 constexpr double kLargestSpread = 1.5;
 
-/// Whether figures of runs that lost `share` of their time to others, or whose `rates` vary so, say little.
+/// Whether the runs lost more than kDisturbedShare or their `rates` vary by more than kLargestSpread.
 bool isDisturbed(double share, const std::vector<double> &rates);
 
 struct TimedRun {
-  double rate = 0, disturbed = 0; ///< disturbed: Disturbance::share() of it
+  double rate = 0, disturbed = 0; ///< disturbed: its Disturbance::share()
 };
-/// Runs that are disturbed are run again, as many as there are tries left.
+/// Repeats disturbed runs, at most `left` times in all.
 class Retries {
 public:
   explicit Retries(int64_t left) : left(left) {}
-  /// The least disturbed of the runs that it took.
+  /// The least disturbed of the runs.
   Result<TimedRun> run(const std::function<Result<double>()> &once);
 
 private:

@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 
 #if defined(__x86_64__)
-#pragma GCC diagnostic ignored "-Wuninitialized" // GCC 12 warns about its own _mm512_undefined
+#pragma GCC diagnostic ignored "-Wuninitialized" // GCC 12 warns about its _mm512_undefined
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #include <immintrin.h>
 #define TARGET(features) __attribute__((target(features), noinline))
@@ -26,12 +26,13 @@ double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   return values.empty() ? 0 : values[values.size() / 2];
 }
-/// Keeps the optimizer from dropping the work.
+/// Prevents the optimizer from removing the work.
 volatile float sink;
 
 #if defined(__x86_64__)
 
-/// 2 KiB ahead, as the hardware's own prefetching stops at the end of a page. Past the end it does nothing.
+/// Prefetches 2 KiB ahead, because hardware prefetching stops at the end of a page. Past the end it has no
+/// effect.
 inline void prefetch(const float *data) {
   _mm_prefetch(reinterpret_cast<const char *>(data) + 2048, _MM_HINT_T0);
 }
@@ -124,7 +125,7 @@ TARGET("avx512f,avx512vnni") float dotInt8(long rounds) {
   return static_cast<float>(sum);
 }
 
-// Without VNNI: products of bytes, summed in pairs to 16 bits, in pairs to 32 bits, then added.
+// int8 without VNNI: products of bytes are summed in pairs to 16 bits, then in pairs to 32 bits, then added.
 TARGET("avx2") float pairsInt8(long rounds) {
   __m256i acc[kChains], x = _mm256_set1_epi8(1), y = x, ones = _mm256_set1_epi16(1);
 #pragma GCC unroll 12
@@ -132,7 +133,7 @@ TARGET("avx2") float pairsInt8(long rounds) {
   for (long r = 0; r < rounds; ++r)
 #pragma GCC unroll 12
     for (int i = 0; i < kChains; ++i) {
-      asm volatile("" : "+x"(y)); // or the products would be computed once
+      asm volatile("" : "+x"(y)); // prevents computing the products only once
       acc[i] = _mm256_add_epi32(acc[i], _mm256_madd_epi16(_mm256_maddubs_epi16(x, y), ones));
       asm volatile("" : "+x"(acc[i]));
     }
@@ -158,8 +159,8 @@ TARGET("avx512f,avx512bw") float pairsInt8Avx512(long rounds) {
   return static_cast<float>(sum);
 }
 
-/// As LINNET_CPU_ISA limits the processor. A type without instructions of its own has the rate of the instructions
-/// that compute it: bf16 is widened to f32, bytes are multiplied in pairs.
+/// The peaks within the limit of LINNET_CPU_ISA. A type without special instructions has the rate of the
+/// instructions that emulate it: bf16 is widened to f32, bytes are multiplied in pairs.
 std::vector<Peak> peaksHere() {
   std::vector<Peak> found;
   const bool wide = hostHasFeature("avx512f");
@@ -266,7 +267,7 @@ Limits limitsOf(DeviceKind device, int threads) {
     Disturbance disturbance;
     const Limits found = probeLimits(threads);
     const double disturbed = disturbance.share();
-    // Others only make it slower: of several figures the largest is the nearest.
+    // Other programs only reduce the rates, so the largest figure is the most accurate.
     best = {found.threads, std::max(best.read_bytes_per_second, found.read_bytes_per_second),
             std::max(best.f32_flops_per_second, found.f32_flops_per_second),
             i ? std::min(best.disturbed, disturbed) : disturbed};

@@ -1,6 +1,6 @@
-// What this machine can do at most, the yardstick of every other figure: read bandwidth over a buffer that no
-// cache holds, and peak multiply-add per type from kernels that touch registers only. A multiply-add is two
-// operations. Medians of repeated short runs: a shared machine changes speed under us.
+// The limits of this machine, with which other figures are compared: read bandwidth over a buffer larger than
+// the caches, and the peak multiply-add rate per type from kernels that only use registers. A multiply-add is
+// two operations. Results are medians of repeated short runs, because the speed of a shared machine varies.
 #pragma once
 #include "linnet/device_kind.h"
 
@@ -15,17 +15,17 @@ namespace linnet::measure {
 
 /// A kernel that multiplies and adds in registers.
 struct Peak {
-  const char *name;            ///< of the element type: "f32", "bf16", "int8"
-  double operations_per_round; ///< of one call by one thread
+  const char *name;            ///< element type: "f32", "bf16", "int8"
+  double operations_per_round; ///< by one thread
   float (*kernel)(long rounds);
 };
-/// Those that this processor can run; none where it has no vector multiply-add that we know.
+/// The kernels that this processor can run; empty if it has no known vector multiply-add.
 std::vector<Peak> peaks();
-/// Operations a second, on all threads at once.
+/// Operations per second of all threads together.
 double peakRate(const Peak &which, int threads, double seconds);
 
-/// Memory to read from, in large pages where the system gives them: with small ones a machine, above all a
-/// virtual one, waits for the addresses of pages rather than for memory.
+/// Memory to read from, in large pages if possible. With small pages a machine, especially a virtual one,
+/// waits for address translation instead of memory.
 class ReadBuffer {
 public:
   explicit ReadBuffer(size_t floats);
@@ -38,22 +38,21 @@ private:
   size_t count = 0;
   std::unique_ptr<float, Free> values;
 };
-/// Bytes a second, all threads reading their own part of `data` at once.
+/// Bytes per second if each thread reads its part of `data`.
 double readBandwidth(std::span<const float> data, int threads, double seconds);
 
-/// What achieved figures are compared with. 0: not known.
+/// Limits for achieved figures. 0: unknown.
 struct Limits {
   int threads = 0;
   double read_bytes_per_second = 0, f32_flops_per_second = 0;
-  /// The share of the processors' time that other programs took while they were measured: above
-  /// kDisturbedShare they are too low.
+  /// The share of processor time that other programs took during the measurement. Above kDisturbedShare the
+  /// limits are too low.
   double disturbed = 0;
 };
-/// About a quarter of a second. `threads` 0: what OMP_NUM_THREADS or the machine says.
+/// Measures the limits in about a quarter of a second. `threads` 0: OMP_NUM_THREADS, else one per core.
 Limits probeLimits(int threads);
-/// Probed for the processor under Linnet's own code, up to three times while other programs disturb that. Of
-/// a Vulkan device they are not known, and what the processor can do says nothing of it, not even where a
-/// driver uses the processor.
+/// The limits of a device. For DeviceKind::Processor they are measured, up to three times if other programs
+/// disturb that. For Vulkan devices they are unknown, even if the driver runs on the processor.
 Limits limitsOf(DeviceKind device, int threads);
 
 } // namespace linnet::measure

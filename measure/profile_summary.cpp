@@ -17,8 +17,8 @@ PhaseSummary &phaseNamed(std::vector<PhaseSummary> &phases, const std::string &n
   return phases.back();
 }
 
-// Time on the host belongs to a call when it led to the next token. What came before a new text (a person
-// typing) is nobody's.
+// Host time between two calls of the same text belongs to the first one. Time before a new text (a user
+// typing) does not count.
 int64_t hostAfter(const Profile &profile, size_t call) {
   if (call + 1 >= profile.calls.size() || phaseOf(profile.calls[call + 1]) != "decode") return 0;
   const ProfileCall &before = profile.calls[call], &after = profile.calls[call + 1];

@@ -64,7 +64,7 @@ Json commandEvent(const Trace &trace, const ProfileEvent &event, int64_t start) 
             {"share_of_peak", a.peak_share}}}};
 }
 
-/// Collects lines, so that a long trace is never a tree in memory.
+/// Collects lines, so that a long trace needs no tree in memory.
 class Writer {
 public:
   explicit Writer(AtomicFile &file) : file(file) {}
@@ -104,7 +104,7 @@ Result<void> writeEvents(Writer &out, const Trace &trace) {
   return {};
 }
 
-/// A trace's numbers and texts, each checked: the file may be anybody's.
+/// Reads and checks the numbers and texts of an untrusted trace.
 class Reader {
 public:
   Reader(const std::string &path, const Json &root) : path(path), root(root) {}
@@ -149,20 +149,20 @@ private:
   Result<double> number(const Json &object, const char *key) const {
     const Json *value = member(object, key);
     double n = value && value->is_number() ? value->get<double>() : -1;
-    if (!(n >= 0 && n <= 1e15)) return errorf("{}: event {}: '{}' is no number that can be", path, at, key);
+    if (!(n >= 0 && n <= 1e15)) return errorf("{}: event {}: '{}' is not a possible number", path, at, key);
     return n;
   }
-  /// Of work in one command: up to 2^62.
+  /// A count of work in one command, at most 2^62.
   Result<int64_t> count(const Json &object, const char *key) const {
     const Json *value = member(object, key);
     bool good = value && value->is_number_integer() &&
                 (!value->is_number_unsigned() || value->get<uint64_t>() <= uint64_t(1) << 62);
     if (!good || value->get<int64_t>() < 0)
-      return errorf("{}: event {}: '{}' is no number that can be", path, at, key);
+      return errorf("{}: event {}: '{}' is not a possible number", path, at, key);
     return value->get<int64_t>();
   }
 
-  /// From microseconds, as nanoseconds. At most 11 days each.
+  /// Converts microseconds to nanoseconds. At most 11 days each.
   Result<std::pair<int64_t, int64_t>> span(const Json &event) const {
     LINNET_ASSIGN(double begin, number(event, "ts"));
     LINNET_ASSIGN(double length, number(event, "dur"));

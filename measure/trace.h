@@ -1,5 +1,6 @@
-// A profile as a file that Perfetto (https://ui.perfetto.dev) and chrome://tracing open, and back. Chrome's
-// trace event format: one complete event ("ph": "X") a call and one a command, times in microseconds.
+// Writes and reads profiles as files for Perfetto (https://ui.perfetto.dev) and chrome://tracing, in Chrome's
+// trace event format: one complete event ("ph": "X") per call and one per command, with times in
+// microseconds.
 #pragma once
 #include "linnet/profile.h"
 #include "measure/limits.h"
@@ -11,19 +12,19 @@
 namespace linnet::measure {
 
 struct Trace {
-  std::string model; ///< what was run, for people
+  std::string model; ///< name of the model, for users
   Limits limits;
   Profile profile;
-  double disturbed = 0; ///< the share of the processors' time that other programs took while it ran
+  double disturbed = 0; ///< share of processor time that other programs took during the run
 };
 
-/// Written as a whole or not at all. Calls are on one track, commands below them on another; each command's
-/// args say its op, location, kernel, bytes, flops, what of it was achieved, and the share of the limits.
+/// Writes the file atomically. Calls are on one track, commands on another. Each command's args have its op,
+/// location, kernel, bytes, flops, achieved rates, and shares of the limits.
 Result<void> writeTrace(const std::string &path, const Trace &trace);
 
-/// Reads what writeTrace wrote; errors name the file and what is wrong. Times count from the first call.
+/// Reads a file of writeTrace. Errors name the file and the fault. Times are relative to the first call.
 Result<Trace> readTrace(const std::string &path);
-/// The same for a file's text; `name` starts errors.
+/// The same for a file's text. Errors begin with `name`.
 Result<Trace> parseTrace(std::string_view text, const std::string &name);
 
 } // namespace linnet::measure

@@ -32,7 +32,7 @@ Result<Answer> ask(Loaded &loaded, const VariantOptions &options) {
   return answer;
 }
 
-/// What is measured, in one round.
+/// Measures the variants in rounds.
 class Rounds {
 public:
   Rounds(std::vector<Loaded> &models, const VariantOptions &options, std::vector<VariantFigures> &figures)

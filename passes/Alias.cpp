@@ -1,16 +1,17 @@
 //===- linnet-alias ------------------------------------------------------------------------------------===//
 //
-// Decides which results have no memory of their own, and inserts the copies that this demands. In three walks over
+// Decides which results need no separate memory, and inserts the copies that this requires. Three walks over
 // an entry:
 //
-//   views      A reshape is a view. A slice is one if all ops that read it, through reshapes, can walk rows with gaps.
-//   in place   A cache_append writes into its cache's buffer if no op reads the old value later and the buffer is a
-//              state or an activation; otherwise into a copy of it.
-//   returns    A value that cannot be computed in the function result's memory is copied there. States come last,
-//              because their buffers are read until then.
+//   views      A reshape is a view. A slice is one if all ops that read it, through reshapes, accept rows
+//              with gaps.
+//   in place   A cache_append writes into its cache's buffer if no op reads the old value later and the
+//              buffer is a state or an activation. Otherwise it writes into a copy.
+//   returns    A value that cannot be computed in the function result's memory is copied there. States come
+//              last, because their buffers are read until then.
 //
-// Preserves every value. Legal after it: linnet.view and linnet.in_place hold on the ops they stand on; each
-// returned value is the result of an op of its own, or a state updated in place.
+// Preserves every value. Legal after it: linnet.view and linnet.in_place are true of their ops. Each returned
+// value is the result of a separate op, or a state updated in place.
 //
 //===---------------------------------------------------------------------------------------------------===//
 #include "ir/Shapes.h"
@@ -94,14 +95,14 @@ private:
     return argument && !argState(function, argument.getArgNumber()).empty();
   }
 
-  /// A state, or an activation of this call; never an input, a weight or a constant.
+  /// Whether `base` is a state or an activation of this call: inputs, weights and constants are read-only.
   bool isWritable(Value base) {
     if (llvm::isa<BlockArgument>(base)) return isState(base);
     return !llvm::isa<ParamOp, ConstantOp>(base.getDefiningOp());
   }
 
-  /// Whether an op behind `writer`, or another operand of it, reads what the buffer held before. What is
-  /// derived from the writer's own result reads the new value, as it should.
+  /// Whether an op after `writer`, or another operand of it, reads the old contents of the buffer. Ops that
+  /// read the writer's result have another base and read the new contents.
   bool isReadLater(Value base, Operation *writer) {
     for (Operation *op = writer; op; op = op->getNextNode())
       for (OpOperand &use : op->getOpOperands()) {
@@ -111,7 +112,7 @@ private:
     return false;
   }
 
-  //===- what is returned ------------------------------------------------------------------------------===//
+  //===- returns ---------------------------------------------------------------------------------------===//
 
   void copyReturns() {
     Operation *end = block.getTerminator();
@@ -124,7 +125,7 @@ private:
         states.push_back(&use);
       }
     }
-    // Read every state before any is written: a state's new value may be made of another's old one.
+    // All states are read before any is written: a state's new value may depend on another's old one.
     OpBuilder builder(end);
     for (OpOperand *use : states)
       if (isState(storageOf(use->get()).base)) copyInto(builder, *use);
@@ -132,7 +133,8 @@ private:
     for (OpOperand *use : states) copyInto(builder, *use);
   }
 
-  /// Computed element by element straight into the state's buffer, by the last op that reads the old value.
+  /// Whether the last op that reads the state's old value can write the new one, element by element, into the
+  /// state's buffer.
   bool isComputedInState(OpOperand &use, llvm::DenseSet<Value> &own) {
     auto result = llvm::dyn_cast<OpResult>(use.get());
     if (!target.in_place_caches || !result || !isOwnResult(result)) return false;
@@ -148,7 +150,7 @@ private:
     return false;
   }
 
-  /// The result of an op that has memory of its own.
+  /// Whether the result needs memory: it is not a weight, constant, view or in-place update.
   bool isOwnResult(Value value) {
     Operation *op = value.getDefiningOp();
     return op && !llvm::isa<ParamOp, ConstantOp>(op) && !op->hasAttr("linnet.view") &&

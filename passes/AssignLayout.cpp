@@ -1,11 +1,13 @@
 //===- linnet-assign-layout ----------------------------------------------------------------------------===//
 //
-// Every weight that a matmul reads as its rhs is stored in the target's panels. Three steps: gather the uses
-// of each weight over all entries; choose the layouts to store (one for each direction that matmuls read it
-// in; another use takes one of those if it can, else the weight is also stored row-major); give each use a
-// param or constant of its layout.
+// Stores every weight that is a matmul's rhs in the target's panels, in three steps:
 //
-// Preserves every value: a layout says how a weight is stored. Legal after it: rhs of a matmul may have a
+//   1. Collect the uses of each weight in all entries.
+//   2. Choose the layouts to store: one for each direction in which matmuls read the weight. If some other
+//      use can read none of them, the weight is also stored row-major.
+//   3. Give each use a param or constant of its layout.
+//
+// Preserves every value: a layout defines how a weight is stored. Legal after it: rhs of a matmul may have a
 // panel type.
 //
 //===---------------------------------------------------------------------------------------------------===//
@@ -28,15 +30,14 @@ namespace linnet {
 namespace {
 using namespace ir;
 
-/// The layouts that a use can read: its first choice, and whether row-major or the other stored ones do as
-/// well.
+/// The layouts that a use can read: the preferred one, and whether a transposed panel is also possible.
 struct Demand {
   OpOperand *use;
   PanelAttr wanted;                    ///< null: row-major
   bool reads_transposed_panel = false; ///< embed of a table that a matmul with transpose_rhs reads
 };
 
-/// Uses of one weight: of all params of one name and shape, or of one constant.
+/// The uses of one weight: of all params with one name and shape, or of one constant.
 using Uses = SmallVector<Demand, 4>;
 
 RankedTensorType weightType(Value value) { return llvm::cast<RankedTensorType>(value.getType()); }
@@ -46,7 +47,7 @@ Demand demandOf(OpOperand &use, const TargetDescription &target) {
   auto panel = target.panelFor(type.getElementType());
   MLIRContext *context = use.getOwner()->getContext();
   auto matmul = llvm::dyn_cast<MatmulOp>(use.getOwner());
-  // Panels meet rows of f32, or of bf16 beside bf16, and results in f32.
+  // Kernels multiply panels by rows of f32, or bf16 panels by bf16 rows with f32 results.
   const auto multiplied = [](MatmulOp op) {
     const Type lhs = weightType(op.getLhs()).getElementType(), rhs = weightType(op.getRhs()).getElementType();
     return lhs.isF32() || (op.getWide() && lhs.isBF16() && rhs.isBF16());
@@ -64,7 +65,8 @@ Demand demandOf(OpOperand &use, const TargetDescription &target) {
   return {&use, {}, table && target.embed_reads_panels};
 }
 
-/// The stored layouts, least in number: what matmuls want, and row-major if some use can read none of those.
+/// The minimal set of stored layouts: those that matmuls prefer, and row-major if a use can read none of
+/// them.
 llvm::SetVector<Attribute> chooseLayouts(const Uses &uses) {
   llvm::SetVector<Attribute> layouts;
   for (const Demand &demand : uses)
@@ -78,7 +80,7 @@ llvm::SetVector<Attribute> chooseLayouts(const Uses &uses) {
 
 PanelAttr layoutFor(const Demand &demand, const llvm::SetVector<Attribute> &layouts) {
   if (demand.wanted || !demand.reads_transposed_panel) return demand.wanted;
-  if (layouts.contains(Attribute())) return {}; // stored row-major anyway, and faster to read rows of
+  if (layouts.contains(Attribute())) return {}; // rows are read faster from a row-major copy, if there is one
   for (Attribute layout : layouts)
     if (llvm::cast<PanelAttr>(layout).getTransposed()) return llvm::cast<PanelAttr>(layout);
   return {};
@@ -110,7 +112,7 @@ struct AssignLayout : impl::AssignLayoutBase<AssignLayout> {
     for (auto &[key, uses] : gather(*target)) assign(uses);
   }
 
-  /// Uses of matrices, by weight: params by name, constants by themselves.
+  /// Uses of matrices by weight. Params are identified by name.
   llvm::MapVector<std::pair<StringRef, Operation *>, Uses> gather(const TargetDescription &target) {
     llvm::MapVector<std::pair<StringRef, Operation *>, Uses> weights;
     getOperation().walk([&](Operation *op) {

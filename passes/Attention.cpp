@@ -1,15 +1,15 @@
 //===- linnet-fuse-attention, linnet-decompose-attention -----------------------------------------------===//
 //
-// Attention written out, and as one op:
+// Attention as separate ops, and as one op:
 //
 //     %s = matmul transpose(q), k {transpose_rhs}        (B, H, T, S)
 //     %m = mask (mul %s, scale) past length              optional, both
 //     transpose (matmul (softmax %m), v)           <->   attention q, k, v past length {scale, causal}
 //
-// with transposes of dimensions 1 and 2. As one op there is no (B, H, T, S) matrix in memory.
+// with transposes of dimensions 1 and 2. One op needs no (B, H, T, S) matrix in memory.
 //
-// Both preserve every returned value up to rounding, but for rows that see no key: there attention gives
-// zeros, and the softmax NaN. Legal after fusing: nothing new. Legal after decomposing: no attention.
+// Both preserve every returned value up to rounding, except rows whose keys are all masked: attention returns
+// zeros, and softmax returns NaN. Legal after fusing: nothing new. Legal after decomposing: no attention.
 //
 //===---------------------------------------------------------------------------------------------------===//
 #include "ir/Shapes.h"
@@ -68,7 +68,7 @@ struct FusePattern : OpRewritePattern<TransposeOp> {
         !weighted->hasOneUse())
       return fail("no transposed product of weights and values");
     auto softmax = weighted.getLhs().getDefiningOp<SoftmaxOp>();
-    if (!softmax || !softmax->hasOneUse()) return fail("lhs is no softmax");
+    if (!softmax || !softmax->hasOneUse()) return fail("lhs is not a softmax");
     Value scores = softmax.getOperand();
     auto mask = scores.getDefiningOp<MaskOp>();
     if (mask) scores = mask.getOperand();

@@ -2,23 +2,25 @@
 //
 // A function @loss becomes the four entries of training:
 //
-//   evaluate    @loss itself, its trained params being states "param.NAME" now, without dropout
-//   accumulate  the same, and behind it the backward pass: from ones for "loss", op by op in reverse, each
-//               building its vector-Jacobian product (ir/Gradients.cpp), the gradients of params being added
-//               to the states "grad.NAME"
+//   evaluate    @loss without dropout, whose trained params are states "param.NAME"
+//   accumulate  @loss, then the backward pass: it starts from ones for "loss", visits the ops in reverse,
+//               and each builds its vector-Jacobian product (ir/Gradients.cpp). The gradients of params are
+//               added to the states "grad.NAME".
 //   norm        the norm of all gradients; changes nothing
 //   update      an AdamW step of each param, which clears its accumulator
 //
-// A value needs a gradient when it depends on a trained param; of the others nothing is built, so that a
-// frozen param costs nothing. What the backward pass does not read of the forward one is dead code.
+// A value needs a gradient if it depends on a trained param. No gradient is built for other values, so a
+// frozen param costs nothing. Values of the forward pass that the backward pass does not read become dead
+// code.
 //
 // Needs: @loss in one block, its first result called "loss", every op between trained params and it
-// differentiable, no states. Legal after it: no @loss; every other op as before. Values of the forward pass
-// are as they were.
+// differentiable, no states. Legal after it: no @loss; every other op is legal as before. Preserves the
+// values of the forward pass.
 //
 //===---------------------------------------------------------------------------------------------------===//
 #include "ir/Activations.h"
 #include "ir/Gradients.h"
+#include "ir/Matmul.h"
 #include "ir/Shapes.h"
 #include "passes/Counters.h"
 #include "passes/Passes.h"
@@ -42,7 +44,7 @@ using namespace ir;
 
 RankedTensorType typeOf(Value value) { return llvm::cast<RankedTensorType>(value.getType()); }
 
-/// What one trained param is and how it is trained.
+/// Type and settings of a trained param.
 struct Trained {
   RankedTensorType type;
   float lr_scale = 1, decay = 0;
@@ -51,7 +53,7 @@ using TrainedParams = llvm::MapVector<StringRef, Trained>;
 
 //===- functions with states ---------------------------------------------------------------------------===//
 
-/// Adds an argument and a result that are the state `name`; the result's value is set by returnStates.
+/// Adds states to a function: each is an argument and a result. set() gives the result's value.
 class StatefulFunction {
 public:
   explicit StatefulFunction(func::FuncOp function) : function(function) {}
@@ -66,12 +68,12 @@ public:
     states.push_back({label, argument, {}});
     return argument;
   }
-  /// The value that state `argument` has at the end.
+  /// Sets the value of state `argument` after the call.
   void set(Value argument, Value value) {
     for (State &state : states)
       if (state.argument == argument) state.value = value;
   }
-  /// Appends the states' new values to what the function returns.
+  /// Appends the new values of the states to the function's results.
   void finish() {
     auto end = llvm::cast<func::ReturnOp>(function.getBody().front().getTerminator());
     SmallVector<Value> results(end.getOperands());
@@ -103,15 +105,16 @@ private:
 
 //===- forward and backward ----------------------------------------------------------------------------===//
 
-/// A matmul's epilogue as ops of their own, whose gradients are theirs.
+/// Replaces the epilogues of matmuls by separate ops, each with its own gradient.
 void writeOutEpilogues(func::FuncOp function) {
   SmallVector<MatmulOp> matmuls(function.getOps<MatmulOp>());
   for (MatmulOp op : matmuls) {
     if (!op.getBias() && !op.getResidual() && op.getActivation() == Activation::none) continue;
     ImplicitLocOpBuilder b(op.getLoc(), op);
-    auto plain = b.create<MatmulOp>(op.getLhs(), op.getRhs(), Value(), Value(), op.getScale(),
-                                    op.getTransposeLhs(), op.getTransposeRhs(), Activation::none,
-                                    op.getGroup(), op.getWide(), op.getInt8Rows());
+    auto plain = cloneWith(b, op.getLoc(), op, [](MatmulParts &parts) {
+      parts.bias = parts.residual = {};
+      parts.activation = Activation::none;
+    });
     Value value = plain;
     if (op.getBias()) value = b.create<AddOp>(value, op.getBias());
     value = applyActivation(b, op.getLoc(), op.getActivation(), value);
@@ -121,7 +124,7 @@ void writeOutEpilogues(func::FuncOp function) {
   }
 }
 
-/// Evaluation leaves nothing out, and needs no key to do so.
+/// Removes dropout and its key, for evaluation.
 void leaveOutDropout(func::FuncOp function) {
   llvm::SetVector<Value> keys;
   for (DropoutOp op : llvm::make_early_inc_range(function.getOps<DropoutOp>())) {
@@ -134,7 +137,7 @@ void leaveOutDropout(func::FuncOp function) {
       function.eraseArgument(i);
 }
 
-/// Trained params of `function` become states; gives back the argument of each.
+/// Turns the trained params of `function` into states. Returns the argument of each.
 llvm::MapVector<StringRef, Value> paramsToStates(func::FuncOp function, StatefulFunction &states,
                                                  const TrainedParams &trained) {
   llvm::MapVector<StringRef, Value> arguments;
@@ -148,7 +151,7 @@ llvm::MapVector<StringRef, Value> paramsToStates(func::FuncOp function, Stateful
   return arguments;
 }
 
-/// Everything that depends on `roots`.
+/// `roots` and all float values that depend on them.
 llvm::DenseSet<Value> dependents(func::FuncOp function, ValueRange roots) {
   llvm::DenseSet<Value> values(roots.begin(), roots.end());
   for (Operation &op : function.getBody().front()) {
@@ -192,8 +195,8 @@ LogicalResult buildBackward(func::FuncOp function, StatefulFunction &states,
 
 //===- the optimizer's entries -------------------------------------------------------------------------===//
 
-/// Two entries, because a gradient that is not finite must leave the parameters as they are: the caller looks
-/// at the norm, clips, and calls @update only if the norm is finite.
+/// Builds @norm and @update. They are two entries because a gradient that is NaN or infinite must not change
+/// the parameters: the caller reads the norm, clips, and calls @update only if the norm is finite.
 class OptimizerBuilder {
 public:
   OptimizerBuilder(ModuleOp module, const TrainedParams &trained, const AdamSettings &adam)
@@ -248,7 +251,7 @@ public:
   }
 
 private:
-  /// An entry whose inputs are numbers.
+  /// Begins an entry whose inputs are scalars.
   void begin(StringRef name, ArrayRef<StringRef> inputs) {
     b.setInsertionPointToEnd(module.getBody());
     b.setLoc(module.getLoc());
@@ -258,7 +261,8 @@ private:
     b.setInsertionPointToEnd(function.addEntryBlock());
   }
 
-  /// Each row by itself, then the rows' sums: a fixed order, whatever runs them.
+  /// Sums each row, then the sums of the rows. The order is fixed, so the result does not depend on the
+  /// backend's parallelism.
   Value sumOfSquares(ValueRange gradients) {
     SmallVector<Value> sums;
     for (auto [gradient, entry] : llvm::zip(gradients, trained)) {

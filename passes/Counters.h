@@ -1,5 +1,5 @@
-// How often each pass fired. MLIR's own Pass::Statistic does not count in release builds of MLIR
-// (LLVM_ENABLE_STATS is off in Debian's and Ubuntu's), so each pass counts here too.
+// Counts how often each pass fired. MLIR's Pass::Statistic does not count in release builds of MLIR
+// (LLVM_ENABLE_STATS is off in Debian's and Ubuntu's), so each pass counts here, too.
 #pragma once
 #include "mlir/Pass/AnalysisManager.h"
 
@@ -10,8 +10,8 @@
 
 namespace linnet {
 
-/// An analysis of the module that no pass invalidates: it lives as long as the pipeline runs. A pass gets it
-/// with getAnalysis<Counters>() and counts with `counters.add("linnet-fuse-epilogue", "biases")`.
+/// An analysis of the module. No pass invalidates it, so it lives as long as the pipeline runs. A pass
+/// obtains it with getAnalysis<Counters>() and counts with `counters.add("linnet-fuse-epilogue", "biases")`.
 struct Counters {
   explicit Counters(mlir::Operation *) {}
   bool isInvalidated(const mlir::detail::PreservedAnalyses &) { return false; }
@@ -23,7 +23,7 @@ struct Counters {
     auto found = counts.find({pass.str(), what.str()});
     return found == counts.end() ? 0 : found->second;
   }
-  /// (pass, what) -> times.
+  /// (pass, counter) -> count.
   std::map<std::pair<std::string, std::string>, int64_t> counts;
 };
 

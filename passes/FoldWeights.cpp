@@ -1,8 +1,8 @@
 //===- linnet-fold-weights -----------------------------------------------------------------------------===//
 //
-// What is computed from weights alone is computed at compile time: each such op becomes a private function
-// marked `linnet.weight`, and a param of its name takes its place. A chain of ops becomes a chain of
-// functions; the compiler evaluates, with the interpreter, those that a stored param still needs.
+// Computes ops on weights at compile time. Each such op becomes a private function marked `linnet.weight`,
+// and a param of that name replaces the op. A chain of ops becomes a chain of functions. The compiler
+// evaluates those that a stored param needs with the interpreter.
 //
 // Preserves every returned value. Legal after it: nothing new.
 //
@@ -27,7 +27,7 @@ int64_t bytesOf(Value value) {
   return type.getNumElements() * elementBytes(type.getElementType());
 }
 
-/// A result larger than what it is made from (a broadcast) would make the artifact larger.
+/// Whether the result is larger than its operands (a broadcast), which would make the artifact larger.
 bool grows(Operation *op) {
   int64_t operands = 0;
   for (Value operand : op->getOperands()) operands += bytesOf(operand);
@@ -42,7 +42,7 @@ struct FoldWeights : impl::FoldWeightsBase<FoldWeights> {
     for (auto function : llvm::make_early_inc_range(getOperation().getOps<func::FuncOp>())) {
       if (!isEntry(function)) continue;
       for (Operation &op : llvm::make_early_inc_range(function.getBody().front())) {
-        // A relayout of a weight is said by the param's own type.
+        // The type of a param has its layout, so a relayout needs no function.
         if (llvm::isa<RelayoutOp>(op) || !isComputedFromWeights(&op) || grows(&op)) continue;
         rewrite(&op, "fold", [&] {
           functions.replace(rewriter, &op);

@@ -1,11 +1,11 @@
 //===- linnet-fuse-elementwise -------------------------------------------------------------------------===//
 //
-// An elementwise consumer takes in its elementwise producers: same shape, no other user. Both become
-// linnet.fused first, so that there is one merge. Constants of one value move into the region. A producer of
-// a smaller shape stays outside, else it would be computed once for each element it broadcasts to.
+// An elementwise consumer absorbs its elementwise producers of the same shape that have no other user. Both
+// become linnet.fused first, so one kind of merge suffices. Constants of one value move into the region. A
+// producer of a smaller shape stays outside: it would be computed again for each element it broadcasts to.
 //
-// Preserves every returned value. Legal after it: nothing new; elementwise ops that fuse with none stay as
-// they are (linnet-wrap-elementwise is what makes them linnet.fused).
+// Preserves every returned value. Legal after it: nothing new. Elementwise ops that fuse with no other op do
+// not change (linnet-wrap-elementwise makes them linnet.fused).
 //
 //===---------------------------------------------------------------------------------------------------===//
 #include "ir/Shapes.h"
@@ -27,7 +27,7 @@ using namespace ir;
 
 bool isFusible(Operation *op) { return llvm::isa<FusedOp>(op) || isTensorElementwise(op); }
 
-/// Tensors that one kernel of a backend reads at the most.
+/// The most tensors that one kernel of a backend reads.
 constexpr size_t kMostInputs = 31;
 
 size_t inputsTogether(Operation *consumer, Operation *producer) {
@@ -37,7 +37,7 @@ size_t inputsTogether(Operation *consumer, Operation *producer) {
   return inputs.size();
 }
 
-/// All uses of the producer's one result are operands of `consumer`, and shapes are equal.
+/// Whether all uses of the producer's one result are operands of `consumer`, and the shapes are equal.
 bool canTakeIn(Operation *consumer, Operation *producer) {
   if (!producer || !isFusible(producer) || producer->getNumResults() != 1) return false;
   if (auto fused = llvm::dyn_cast<FusedOp>(producer); fused && fused.getReduce()) return false;
@@ -48,7 +48,7 @@ bool canTakeIn(Operation *consumer, Operation *producer) {
          inputsTogether(consumer, producer) <= kMostInputs;
 }
 
-/// `op` as a linnet.fused; one that is not yet is replaced.
+/// `op` if it is a linnet.fused, else a linnet.fused that replaces it.
 FusedOp toFused(PatternRewriter &rewriter, Operation *op) {
   if (auto fused = llvm::dyn_cast<FusedOp>(op)) return fused;
   OpBuilder::InsertionGuard guard(rewriter);
@@ -78,7 +78,7 @@ struct TakeInProducer : RewritePattern {
   Counters &counters;
 };
 
-/// A reduction along the last dimension of what is computed elementwise.
+/// reduce(elementwise) along the last dimension -> a linnet.fused with `reduce`.
 struct TakeInReduced : OpRewritePattern<ReduceOp> {
   TakeInReduced(MLIRContext *context, Counters &counters) : OpRewritePattern(context), counters(counters) {}
   LogicalResult matchAndRewrite(ReduceOp op, PatternRewriter &rewriter) const override {

@@ -1,15 +1,15 @@
 //===- linnet-fuse-epilogue ----------------------------------------------------------------------------===//
 //
-// What follows a matmul moves into it: bias, activation, residual, in the one order that the op computes
-// them: activation(ab + bias) + residual. Each rule is a pattern; its guards keep that order and ask for a
-// matmul with no other user. The new matmul stands where the absorbed op stood, so that all its operands are
-// defined there.
+// Moves the ops after a matmul into its epilogue, activation(ab + bias) + residual. Each rule is a pattern
+// that keeps this order and requires a matmul without other users. The new matmul is inserted at the absorbed
+// op, because all its operands are defined there.
 //
-// Preserves every returned value. Legal after it: nothing new; a matmul may have any epilogue before and
+// Preserves every returned value. Legal after it: nothing new. A matmul may have any epilogue before and
 // after.
 //
 //===---------------------------------------------------------------------------------------------------===//
 #include "ir/Activations.h"
+#include "ir/Matmul.h"
 #include "ir/Shapes.h"
 #include "passes/Counters.h"
 #include "passes/Passes.h"
@@ -28,19 +28,19 @@ using namespace ir;
 
 RankedTensorType tensorOrNull(Value value) { return llvm::dyn_cast<RankedTensorType>(value.getType()); }
 
-/// The epilogue of `matmul` with changes, in place of `absorbed`.
+/// Replaces `absorbed` by `matmul` with this bias, residual and activation.
 void absorb(PatternRewriter &rewriter, MatmulOp matmul, Operation *absorbed, Value bias, Value residual,
             Activation activation) {
   Location loc = rewriter.getFusedLoc({matmul.getLoc(), absorbed->getLoc()});
-  rewriter
-      .replaceOpWithNewOp<MatmulOp>(absorbed, matmul.getLhs(), matmul.getRhs(), bias, residual,
-                                    matmul.getScale(), matmul.getTransposeLhs(), matmul.getTransposeRhs(),
-                                    activation, matmul.getGroup(), matmul.getWide(), matmul.getInt8Rows())
-      ->setLoc(loc);
+  rewriter.replaceOp(absorbed, cloneWith(rewriter, loc, matmul, [&](MatmulParts &parts) {
+                       parts.bias = bias;
+                       parts.residual = residual;
+                       parts.activation = activation;
+                     }));
   rewriter.eraseOp(matmul);
 }
 
-/// The matmul that only `user` reads through `operand`.
+/// The matmul that computes `operand`, if it has no other use; else null.
 MatmulOp onlyUsersMatmul(Value operand) {
   auto matmul = operand.getDefiningOp<MatmulOp>();
   return matmul && matmul->hasOneUse() ? matmul : MatmulOp();
@@ -68,13 +68,13 @@ struct AbsorbBias : OpRewritePattern<AddOp> {
   Counters &counters;
 };
 
-/// An activation of a matmul that has no activation and no residual yet.
+/// activation(matmul), if the matmul has no activation and no residual.
 template <class Op> struct AbsorbActivation : OpRewritePattern<Op> {
   AbsorbActivation(MLIRContext *context, Counters &counters)
       : OpRewritePattern<Op>(context), counters(counters) {}
   LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
     MatmulOp matmul = onlyUsersMatmul(op.getOperand());
-    if (!matmul) return rewriter.notifyMatchFailure(op, "operand is no single-use matmul");
+    if (!matmul) return rewriter.notifyMatchFailure(op, "operand is not a single-use matmul");
     if (matmul.getResidual() || matmul.getActivation() != Activation::none)
       return rewriter.notifyMatchFailure(op, "the matmul already has an activation or a residual");
     absorb(rewriter, matmul, op, matmul.getBias(), Value(), *activationOf(op));
@@ -84,7 +84,7 @@ template <class Op> struct AbsorbActivation : OpRewritePattern<Op> {
   Counters &counters;
 };
 
-/// add(matmul, x) with x of the result's own shape.
+/// add(matmul, x) with x of the result's shape.
 struct AbsorbResidual : OpRewritePattern<AddOp> {
   AbsorbResidual(MLIRContext *context, Counters &counters) : OpRewritePattern(context), counters(counters) {}
   LogicalResult matchAndRewrite(AddOp add, PatternRewriter &rewriter) const override {

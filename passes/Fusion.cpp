@@ -38,7 +38,7 @@ FusedOp asFused(RewriterBase &rewriter, Operation *op) {
 
 namespace {
 
-/// Collects the inputs of a region under construction, each once.
+/// Collects the inputs of a region under construction, without duplicates.
 struct Inputs {
   SmallVector<Value> values;
   unsigned add(Value value) {
@@ -51,7 +51,7 @@ struct Inputs {
   }
 };
 
-/// Copies the ops of `from`, whose arguments `map` knows, and returns what it yields.
+/// Copies the ops of `from` and returns the values that it yields. `map` has the values of its arguments.
 SmallVector<Value> inlineBody(OpBuilder &builder, FusedOp from, IRMapping &map) {
   Block &block = from.getBody().front();
   for (Operation &op : block.without_terminator()) builder.clone(op, map);

@@ -1,14 +1,15 @@
 //===- linnet-hoist-pool -------------------------------------------------------------------------------===//
 //
-// A pool that takes one position (last, first) of a sequence moves in front of the ops that treat positions
-// alike: layer norm, matmul with a weight, elementwise ops. They then compute one position instead of all.
-// In a language model that wants the next token only, the whole last block behind its attention, the last
-// layer norm and the head run on one position.
+// A pool that takes one position (last, first) of a sequence moves before the ops that treat all positions
+// alike: layer norm, matmul with a weight, elementwise ops. They then compute one position instead of all. In
+// a language model that needs only the next token, the head, the last layer norm and the part of the last
+// block after its attention run on one position.
 //
-// Preserves every returned value, exactly for f32: each position's sums are the same. Legal after it: nothing
-// new.
+// Preserves every returned value, exactly for f32: the sums of a position do not change. Legal after it:
+// nothing new.
 //
 //===---------------------------------------------------------------------------------------------------===//
+#include "ir/Matmul.h"
 #include "ir/Shapes.h"
 #include "passes/Counters.h"
 #include "passes/Fusion.h"
@@ -25,7 +26,7 @@ namespace linnet {
 namespace {
 using namespace ir;
 
-/// All users of `value` are pools of one position, the same for all.
+/// Whether all users of `value` are equal pools of one position.
 bool onlyPooled(Value value, PoolOp pool) {
   return llvm::all_of(value.getUsers(), [&](Operation *user) {
     auto other = llvm::dyn_cast<PoolOp>(user);
@@ -60,13 +61,13 @@ struct Hoist : OpRewritePattern<PoolOp> {
       made = elementwise(rewriter, pool, producer);
     if (!made) return rewriter.notifyMatchFailure(pool, "the operand's op does not treat positions alike");
     rewriter.replaceOp(pool, made);
-    rewriter.eraseOp(producer); // else it would read on what the new op reads
+    rewriter.eraseOp(producer); // a dead user of its operands would block the next step
     counters.add("linnet-hoist-pool", "hoisted");
     return success();
   }
 
 private:
-  /// One of two equal pools is enough; without this, each residual on the way would double them.
+  /// Merges `pool` with an equal one. Otherwise each residual would double the number of pools.
   static bool mergeWithTwin(PatternRewriter &rewriter, PoolOp pool) {
     for (Operation *user : pool.getOperand().getUsers()) {
       auto twin = llvm::cast<PoolOp>(user);
@@ -85,15 +86,13 @@ private:
 
   static Operation *hoisted(PatternRewriter &rewriter, PoolOp pool, MatmulOp matmul) {
     if (matmul.getTransposeLhs() || tensor(matmul.getRhs()).getRank() != 2) return nullptr;
-    Value residual = matmul.getResidual() ? pooled(rewriter, pool, matmul.getResidual()) : Value();
-    return rewriter.create<MatmulOp>(matmul.getLoc(), pooled(rewriter, pool, matmul.getLhs()),
-                                     matmul.getRhs(), matmul.getBias(), residual, matmul.getScale(),
-                                     /*transpose_lhs=*/false, matmul.getTransposeRhs(),
-                                     matmul.getActivation(), matmul.getGroup(), matmul.getWide(),
-                                     matmul.getInt8Rows());
+    return cloneWith(rewriter, matmul.getLoc(), matmul, [&](MatmulParts &parts) {
+      if (parts.residual) parts.residual = pooled(rewriter, pool, parts.residual);
+      parts.lhs = pooled(rewriter, pool, parts.lhs);
+    });
   }
 
-  /// Operands (B, T, C) are pooled, vectors (C) and scalars stay; any other broadcast is left alone.
+  /// Pools the operands (B, T, C); vectors (C) and scalars stay. Returns null for any other broadcast.
   static Operation *elementwise(PatternRewriter &rewriter, PoolOp pool, Operation *op) {
     SmallVector<Value> operands;
     for (Value operand : op->getOperands()) {
@@ -121,7 +120,7 @@ struct HoistPool : impl::HoistPoolBase<HoistPool> {
     RewritePatternSet patterns(&getContext());
     patterns.add<Hoist>(&getContext(), getAnalysis<Counters>());
     GreedyRewriteConfig config;
-    config.maxIterations = GreedyRewriteConfig::kNoLimit; // every step brings a pool nearer to the start
+    config.maxIterations = GreedyRewriteConfig::kNoLimit; // it ends: each step moves a pool towards the start
     if (failed(applyPatternsAndFoldGreedily(getOperation(), std::move(patterns), config)))
       signalPassFailure();
   }

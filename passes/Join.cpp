@@ -1,14 +1,17 @@
 //===- linnet-join -------------------------------------------------------------------------------------===//
 //
-// Ops that follow each other and that a target runs as one command when they have little to do: a layer norm
-// (behind the choice of the last position), the matmul that alone reads it and the argmax of its rows; that
-// choice for both operands of a matmul that adds a residual; appending to two caches and the attention that
-// reads them; the two lookups of an embedding and their sum. Each but the first of a group is marked
-// `linnet.joined`.
+// Marks consecutive ops that a target runs as one command if there is little work:
 //
-// Preserves every value: a group means what its ops mean, one after the other. Runs before
-// linnet-plan-memory, as what a group reads stays alive until its last op. Legal after it: `linnet.joined` on
-// ops; whoever moves an op takes the mark off.
+//   - a pool of the last position, a layer norm, the matmul that is its only reader, the argmax of its rows
+//   - the pools of the two operands of a matmul that adds a residual
+//   - two cache_append and the attention that reads the caches
+//   - the two lookups of an embedding and their sum
+//
+// Every op of a group except the first is marked `linnet.joined`.
+//
+// Preserves every value: a group has the meaning of its ops, one after the other. Runs before
+// linnet-plan-memory, because the operands of a group stay alive until its last op. Legal after it:
+// `linnet.joined` on ops. A pass that moves an op must remove the mark.
 //
 //===---------------------------------------------------------------------------------------------------===//
 #include "ir/Shapes.h"
@@ -26,7 +29,7 @@ namespace linnet {
 namespace {
 using namespace ir;
 
-using Ops = ArrayRef<Operation *>; ///< commands from some place on
+using Ops = ArrayRef<Operation *>; ///< the rest of an entry's commands
 
 template <class Op> Op at(Ops ops, size_t i) { return i < ops.size() ? llvm::dyn_cast<Op>(ops[i]) : Op(); }
 bool onlyReadBy(Value value, Operation *user) { return value.hasOneUse() && *value.user_begin() == user; }
@@ -34,12 +37,13 @@ bool onlyReadBy(Value value, Operation *user) { return value.hasOneUse() && *val
 bool isPackedMatmul(MatmulOp op) {
   return op && !op.getTransposeLhs() && !op.getWide() && !op.getInt8Rows() && panelOf(tensor(op.getRhs()));
 }
-/// Whether `op` chooses the last row of each sequence for `user` alone.
+/// Whether `op` takes the last position of each sequence and `user` is its only reader.
 bool choosesLast(PoolOp op, Operation *user) {
   return op && op.getMode() == PoolMode::last && onlyReadBy(op.getResult(), user);
 }
 
-/// [pool,] layer_norm, matmul of a weight in panels.
+/// Length of the match of [pool,] layer_norm, matmul by a weight in panels; 0 if `ops` does not begin with
+/// it. So for the functions below.
 size_t normedMatmul(Ops ops) {
   auto pool = at<PoolOp>(ops, 0);
   const size_t i = bool(pool);
@@ -52,14 +56,15 @@ size_t normedMatmul(Ops ops) {
   return i + 2;
 }
 
-/// The same, and the argmax of the product's rows, whoever else reads them.
+/// normedMatmul, then the argmax of the result's rows. The matmul may have other readers.
 size_t chosenMatmul(Ops ops) {
   const size_t count = normedMatmul(ops);
   auto argmax = count ? at<ArgmaxOp>(ops, count) : ArgmaxOp();
   return argmax && argmax.getOperand() == ops[count - 1]->getResult(0) ? count + 1 : 0;
 }
 
-/// pool, pool, matmul of the one plus the other: what linnet-hoist-pool leaves in the last layer.
+/// pool, pool, matmul with one as lhs and the other as residual. linnet-hoist-pool makes this in the last
+/// layer.
 size_t pooledMatmul(Ops ops) {
   auto first = at<PoolOp>(ops, 0), second = at<PoolOp>(ops, 1);
   auto matmul = at<MatmulOp>(ops, 2);
@@ -71,7 +76,7 @@ size_t pooledMatmul(Ops ops) {
   return are(first, second) || are(second, first) ? 3 : 0;
 }
 
-/// cache_append, cache_append, attention: of the same sequences and positions.
+/// cache_append, cache_append, attention, all of the same sequences and positions.
 size_t cachedAttention(Ops ops) {
   auto k = at<CacheAppendOp>(ops, 0), v = at<CacheAppendOp>(ops, 1);
   auto attention = at<AttentionOp>(ops, 2);
@@ -85,13 +90,13 @@ size_t cachedAttention(Ops ops) {
              : 0;
 }
 
-/// `value` of a fused region without a cast to the type that it is added in.
+/// The operand of `value` if that is a cast, else `value`.
 Value uncast(Value value) {
   auto cast = value.getDefiningOp<CastOp>();
   return cast ? cast.getOperand() : value;
 }
 
-/// A fused region that adds its two inputs, in f32, and does no more.
+/// Whether `op` only adds its inputs a and b, in f32.
 bool isSum(FusedOp op, Value a, Value b) {
   Block &body = op.getBody().front();
   if (op.getReduce() || op.getNumResults() != 1 || op.getInputs().size() != 2) return false;
@@ -109,7 +114,7 @@ bool isSum(FusedOp op, Value a, Value b) {
          shape(op.getResult(0)) == shape(a);
 }
 
-/// embed, positions, embed of these, their sum.
+/// embed of tokens, positions, embed of positions, sum of the two.
 size_t embedding(Ops ops) {
   auto tokens = at<EmbedOp>(ops, 0), places = at<EmbedOp>(ops, 2);
   auto positions = at<PositionsOp>(ops, 1);

@@ -14,11 +14,11 @@ llvm::DenseMap<Operation *, int> positions(func::FuncOp function) {
   return position;
 }
 
-/// For each op of the block the position where its group ends: its own, unless later ops are joined to it.
+/// For each op of the block, the position of the last op of its group. Without joined ops, its own position.
 static SmallVector<int> groupEnds(func::FuncOp function) {
   Block &block = function.getBody().front();
   SmallVector<int> ends(block.getOperations().size());
-  int at = static_cast<int>(ends.size()), next_end = -1; // of the command behind, where that is joined
+  int at = static_cast<int>(ends.size()), next_end = -1; // group end of the next command, if that is joined
   for (Operation &op : llvm::reverse(block)) {
     --at;
     ends[at] = at;
@@ -59,7 +59,7 @@ bool canOverwrite(Operation *op, OpResult result, Value base) {
     if (storage.base != base) continue;
     auto from = llvm::cast<RankedTensorType>(operand.getType());
     auto whole = llvm::cast<RankedTensorType>(base.getType());
-    // A reshape keeps the order of elements, so the operand may be one; a slice or a broadcast may not.
+    // The operand may be a reshape, which keeps the order of elements, but not a slice or a broadcast.
     bool same_elements = shapeOf(from) == shapeOf(to) && storage.dense() && storage.offset == 0 &&
                          storage.row == storageOf(base).row && dimsOf(whole) == dimsOf(from);
     if (!same_elements || elementBytes(from.getElementType()) != elementBytes(to.getElementType()))

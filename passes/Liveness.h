@@ -1,4 +1,4 @@
-// When each buffer of an entry is alive: shared by the planner of memory and the check of a plan.
+// Lifetimes of the buffers of an entry, for linnet-plan-memory and the check of a plan.
 #pragma once
 #include "ir/Linnet.h"
 
@@ -8,23 +8,23 @@
 
 namespace linnet {
 
-/// Lives from the op that writes it to the last that reads it, both included: a result never shares memory
-/// with an operand of its own op (but for the exception that planners make of elementwise ops).
+/// A buffer is alive from the op that writes it to the last one that reads it, both included. So a result
+/// never shares memory with an operand of its op, unless canOverwrite() allows it.
 struct Lifetime {
-  mlir::Value base; ///< the value that owns the buffer: no view, no in-place update
-  int first, last;  ///< positions of ops in the block; last is the block's end for what is returned
+  mlir::Value base; ///< the value that owns the buffer; not a view or an in-place update
+  int first, last;  ///< positions of ops in the block; for a returned value, last is the block's end
 };
 
-/// Lifetimes of all op results of the entry's one block that own a buffer, in the order of definition; reads
-/// through views and in-place updates count as reads of the base. Ops of a group (linnet.joined) read until
-/// its last op runs.
+/// Lifetimes of all op results that own a buffer, in the order of definition. The entry has one block. Reads
+/// through views and in-place updates count as reads of the base. The operands of a group (linnet.joined) are
+/// alive until its last op.
 llvm::SmallVector<Lifetime> lifetimes(mlir::func::FuncOp function);
 
 /// Position of each op in the entry's block.
 llvm::DenseMap<mlir::Operation *, int> positions(mlir::func::FuncOp function);
 
-/// Whether `op` may write its result over `operand`: elementwise, and each operand that reads that buffer
-/// does so at the element that is written. The buffer must die there, which is the caller's to know.
+/// Whether `op` may write `result` over the buffer of `base`: `op` is elementwise, and each operand in that
+/// buffer is read only at the index that is written. The caller ensures that the buffer dies at `op`.
 bool canOverwrite(mlir::Operation *op, mlir::OpResult result, mlir::Value base);
 
 } // namespace linnet

@@ -10,7 +10,7 @@ namespace {
 
 bool overlap(const Interval &a, const Interval &b) { return a.first <= b.last && b.first <= a.last; }
 
-/// Rounded-up copies of the buffers; empty optional when the sum of all overflows.
+/// Copies of the buffers with rounded-up sizes; nothing if the sum of all sizes overflows.
 std::optional<std::vector<Interval>> rounded(std::span<const Interval> buffers, int64_t alignment) {
   std::vector<Interval> result(buffers.begin(), buffers.end());
   int64_t sum = 0;
@@ -23,7 +23,7 @@ std::optional<std::vector<Interval>> rounded(std::span<const Interval> buffers, 
 }
 
 int64_t largestLiveSet(const std::vector<Interval> &buffers) {
-  std::map<int, int64_t> change; // step -> bytes that begin there, less those that ended before
+  std::map<int, int64_t> change; // step -> bytes of buffers that start there minus those that ended before it
   for (const Interval &buffer : buffers) {
     change[buffer.first] += buffer.size;
     change[buffer.last + 1] -= buffer.size;
@@ -35,7 +35,8 @@ int64_t largestLiveSet(const std::vector<Interval> &buffers) {
 
 using Order = std::vector<int>;
 
-/// Where the buffer goes among those `placed` that are alive with it, sorted by offset.
+/// The offset of the buffer in the best gap between the `placed` ones with overlapping lifetimes, which are
+/// sorted by offset.
 int64_t bestGap(const std::vector<std::pair<int64_t, int64_t>> &taken, int64_t size) {
   int64_t end = 0, best = -1, best_gap = std::numeric_limits<int64_t>::max();
   for (auto [offset, bytes] : taken) {
@@ -67,7 +68,7 @@ MemoryPlan place(const std::vector<Interval> &buffers, const Order &order) {
   return plan;
 }
 
-/// The orders worth trying: largest first, largest area (size x time) first, longest-lived first, by time.
+/// The orders to try: largest first, largest area (size x time) first, longest-lived first, by time.
 std::vector<Order> orders(const std::vector<Interval> &buffers) {
   auto length = [&](int i) { return static_cast<double>(buffers[i].last) - buffers[i].first + 1; };
   auto by = [&](auto less) {
@@ -97,7 +98,8 @@ std::vector<Order> orders(const std::vector<Interval> &buffers) {
 
 constexpr int kRounds = 32;
 
-/// Moves a buffer that makes the peak to the front of the order, as long as that helps or rounds are left.
+/// Moves a buffer at the peak to the front of the order and plans again, while that helps and rounds are
+/// left.
 MemoryPlan improve(const std::vector<Interval> &buffers, Order order, MemoryPlan plan, int64_t bound) {
   MemoryPlan best = plan;
   for (int round = 0; round < kRounds && best.peak > bound; ++round) {

@@ -1,13 +1,13 @@
 //===- linnet-mixed-precision --------------------------------------------------------------------------===//
 //
-// Matrices that matmuls multiply by are stored in a 16-bit float type, and so, if asked for, are the KV
-// caches. Activations and sums stay f32: a matmul widens what it reads. Beside weights in bf16, its input is
-// rounded to bf16, so that a processor may multiply pairs of them. With `compute`, for training: both
-// operands of every matmul and contract are cast, what they are made of stays f32, and so do the sums.
+// Stores the rhs matrices of matmuls, and optionally the KV caches, in a 16-bit float type. Activations and
+// sums stay f32: a matmul widens its operands. If the weights are bf16, its input is rounded to bf16, so that
+// a processor can multiply pairs of them. `compute` is for training: it casts both operands of every matmul
+// and contract. The values before the casts and the sums stay f32.
 //
-// Changes the numbers, by one rounding of each weight (and of each cache entry, each operand). Legal after
-// it: rhs of a matmul, tables and caches may be of a narrower type than the activations beside them, and a
-// matmul in 16 bits may be `wide`.
+// Changes the numbers by one rounding of each weight (and each cache entry or operand). Legal after it: rhs
+// of a matmul, tables and caches may have a narrower type than the activations, and a matmul of 16-bit
+// operands may be `wide`.
 //
 //===---------------------------------------------------------------------------------------------------===//
 #include "ir/Shapes.h"
@@ -70,7 +70,7 @@ struct MixedPrecision : impl::MixedPrecisionBase<MixedPrecision> {
     }
   }
 
-  /// Names of the f32 matrices that some matmul multiplies by. A table that is only looked up stays as it is.
+  /// Names of the f32 matrices that are some matmul's rhs. A table that is only looked up does not change.
   std::set<std::string> multiplied() {
     std::set<std::string> names;
     getOperation().walk([&](ParamOp param) {
@@ -99,7 +99,7 @@ struct MixedPrecision : impl::MixedPrecisionBase<MixedPrecision> {
     }
   }
 
-  /// `use`, of a wide param, reads the narrow one.
+  /// Makes `use`, of an f32 param, read the `narrow` one.
   void narrowUse(RewriterBase &rewriter, OpOperand &use, Value narrow) {
     Operation *user = use.getOwner();
     rewriter.setInsertionPoint(user);
@@ -121,7 +121,7 @@ struct MixedPrecision : impl::MixedPrecisionBase<MixedPrecision> {
     rewriter.replaceOpWithNewOp<CastOp>(user, user->getResult(0).getType(), rows);
   }
 
-  /// Operands of matmuls and contracts in f32 are cast where they are made, once for all that read them.
+  /// Casts the f32 operands of matmuls and contracts, once per value, directly after their definition.
   void narrowProducts(func::FuncOp function, FloatType computed) {
     llvm::DenseMap<Value, Value> casts;
     IRRewriter rewriter(&getContext());
@@ -157,7 +157,7 @@ struct MixedPrecision : impl::MixedPrecisionBase<MixedPrecision> {
     return llvm::cast<RankedTensorType>(value.getType()).getElementType();
   }
 
-  /// States that only pass through cache_append and attention.
+  /// Narrows the states that only cache_append and attention use.
   void narrowCaches(func::FuncOp function, FloatType cached) {
     Block &body = function.getBody().front();
     for (unsigned i = 0; i < function.getNumArguments(); ++i) {
@@ -171,7 +171,7 @@ struct MixedPrecision : impl::MixedPrecisionBase<MixedPrecision> {
         FunctionType::get(&getContext(), body.getArgumentTypes(), body.getTerminator()->getOperandTypes()));
   }
 
-  /// The argument and what cache_append makes of it, up to the result; nothing where another op reads it.
+  /// The argument and the results of the cache_append ops on it. Empty if any other op reads one of them.
   static SmallVector<Value> cacheChain(BlockArgument argument) {
     auto type = llvm::dyn_cast<RankedTensorType>(argument.getType());
     if (!type || !type.getElementType().isF32()) return {};

@@ -1,4 +1,4 @@
-// The default pipeline: which passes run for a target, in which order, and how to leave some out.
+// The default pipeline: the passes of a target in order, and how to disable some.
 #include "passes/Passes.h"
 #include "support/error.h"
 
@@ -19,17 +19,16 @@ namespace linnet {
 
 namespace {
 
-/// One step of a pipeline: a pass by its argument, and whether it asks for the target.
+/// One step of a pipeline: the argument of a pass, and whether it has the option `target`.
 struct Step {
   const char *pass;
   bool takes_target = false;
   const char *options = "";
 };
 
-constexpr llvm::StringLiteral kJoinPass =
-    "linnet-join"; // of the planning passes the one that may be left out
+constexpr llvm::StringLiteral kJoinPass = "linnet-join"; // the only planning pass that may be disabled
 
-/// What makes a plan of any module in the dialect. Backends lower nothing else.
+/// The passes that plan any module of the dialect. Backends lower only planned modules.
 constexpr Step kPlanning[] = {{"linnet-wrap-elementwise"},
                               {"linnet-alias", true},
                               {"linnet-join", true},
@@ -45,7 +44,7 @@ std::vector<Step> planning(const TargetDescription &target) {
   return steps;
 }
 
-/// The pass, with its options, that stores weights as a --dtype says.
+/// The pass with its options for a --dtype.
 struct DtypePass {
   const char *dtype, *pass, *options;
 };
@@ -54,7 +53,7 @@ constexpr DtypePass kDtypes[] = {{"bf16", "linnet-mixed-precision", "{weights=bf
                                  {"int8", "linnet-quantize", "{bits=8}"},
                                  {"int4", "linnet-quantize", "{bits=4 group=32}"}};
 
-/// The options of linnet-mixed-precision that store KV caches as a --kv-cache says.
+/// The options of linnet-mixed-precision for a --kv-cache.
 struct CachePass {
   const char *type, *options;
 };
@@ -109,8 +108,8 @@ Result<void> checkDisabled(const std::vector<std::string> &disabled) {
   return {};
 }
 
-/// Appends the passes of `pipeline`, text in mlir-opt's syntax. A pipeline that names its anchor
-/// (`builtin.module(...)`) is taken too.
+/// Appends the passes of `pipeline`, a text in mlir-opt's syntax, with or without the anchor
+/// `builtin.module(...)`.
 Result<void> append(OpPassManager &manager, llvm::StringRef pipeline,
                     const std::string &what = "--pass-pipeline") {
   std::string message;
@@ -139,7 +138,7 @@ void registerEach() {
   registerCanonicalizerPass();
   registerCSEPass();
   registerLinnetPasses();
-  // Not PassPipelineRegistration: its builder cannot fail, and these options can be wrong.
+  // PassPipelineRegistration's builder cannot fail, but these options can be wrong.
   registerPassPipeline(
       "linnet-default-pipeline", "from a graph to a planned module for a target",
       [](OpPassManager &manager, StringRef options, function_ref<LogicalResult(const Twine &)> error) {

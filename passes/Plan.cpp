@@ -26,7 +26,7 @@ void place(OpResult result, Attribute attribute) {
     op->setAttr(llvm::isa<SlotAttr>(attribute) ? kSlot : kOutput, attribute);
     return;
   }
-  // A unit attribute stands for "no place yet", so that the results can be placed one after the other.
+  // A unit attribute marks a result without memory, so that results can be set one after the other.
   SmallVector<Attribute> places(op->getNumResults(), UnitAttr::get(op->getContext()));
   if (auto old = op->getAttrOfType<ArrayAttr>(kPlaces); old && old.size() == places.size())
     places.assign(old.begin(), old.end());
@@ -47,7 +47,7 @@ Storage denseStorage(Value value) {
   return {value, 0, elements, elements};
 }
 
-/// One row only: the elements are consecutive whatever the stride says.
+/// Whether the value is one row, so that its elements are consecutive for any stride.
 bool oneRow(RankedTensorType type, int64_t row) {
   return type.hasStaticShape() && product(type.getShape()) == row;
 }
@@ -98,7 +98,8 @@ std::optional<Storage> viewStorage(Operation *view) {
   int64_t inner = product(type.getShape().drop_front(dim + 1));
   int64_t whole = type.getDimSize(dim) * inner, row = slice.getSize() * inner;
   if (llvm::any_of(type.getShape().drop_front(dim), ShapedType::isDynamic)) return std::nullopt;
-  // Rows of `row` out of each `whole`. Of a view with gaps, only a part of each of its rows is regular again.
+  // The slice is `row` elements of each `whole`. A slice of a view with gaps is regular only if it takes a
+  // part of each row.
   int64_t stride = whole;
   if (!from.dense()) {
     if (from.row != whole) return std::nullopt;

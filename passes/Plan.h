@@ -1,33 +1,34 @@
-// What a planned module says about memory, for the backends that lower it. Written by `linnet-alias` and
-// `linnet-plan-memory`, checked by `linnet-verify-plan`.
+// The memory plan of a module, for the backends that lower it. `linnet-alias` and `linnet-plan-memory` write
+// it, `linnet-verify-plan` checks it.
 //
 // In an entry, each tensor result of an op that computes something has exactly one of these attributes:
 //
-//   linnet.slot = #linnet.slot<offset, size>  at [offset, offset + size) of the arena; offset is a multiple of
-//                                             the target's alignment (64 bytes at least)
-//   linnet.output = i                         in the memory of the function's i-th result: the output port, or,
-//                                             if that result carries linnet.state, the state's buffer
+//   linnet.slot = #linnet.slot<offset, size>  at [offset, offset + size) of the arena; offset is a
+//                                             multiple of the target's alignment (at least 64 bytes)
+//   linnet.output = i                         in the memory of the function's i-th result: the output
+//                                             port, or the state's buffer if that result has linnet.state
 //   linnet.in_place                           (cache_append) in the buffer of its operand 0, a state
-//   linnet.view                               (reshape, slice) no memory of its own: elements of operand 0
+//   linnet.view                               (reshape, slice) elements of operand 0, without separate memory
 //
-// linnet.joined on an op says that it may run in one command with the op before it (ops that compute nothing,
-// isCommand, left out); `linnet-join` writes it. What ops of such a group read is alive until its last op.
+// An op with several results (fused) has `linnet.places` instead, an array with one entry per result, in
+// order: a #linnet.slot<...>, or an i64 i that stands for linnet.output = i. `linnet.param` and
+// `linnet.constant` have no attribute.
 //
-// An op with several results (fused) has instead `linnet.places`, an array with one entry a result, in order:
-// a #linnet.slot<...> or an i64 i that stands for linnet.output = i. `linnet.param` and `linnet.constant`
-// have none. The function has `linnet.arena_bytes` (extent of the arena that its slots use) and
-// `linnet.live_bytes` (the largest set of slots alive at one time: no plan can need less); the module
-// `linnet.target = "cpu"`.
+// linnet.joined marks an op that may run in one command with the command before it (see isCommand).
+// `linnet-join` writes it. The operands of such a group are alive until its last op.
 //
-// A backend completes the plan when it lowers the module: linnet.working = [#linnet.slot<offset, size>, ...]
-// is working memory of the commands that compute the op, linnet.commands = [first, last] their numbers in the
-// entry. Its linnet.arena_bytes and linnet.live_bytes then count working memory, too.
+// The function has `linnet.arena_bytes` (the extent of its slots) and `linnet.live_bytes` (the largest sum of
+// slots that are alive at one time: no plan can need less). The module has `linnet.target = "cpu"`.
 //
-// Sizes and offsets hold for the largest bounds. Two slots may coincide when an elementwise op overwrites an
+// A backend completes the plan when it lowers the module. linnet.working = [#linnet.slot<offset, size>, ...]
+// is the working memory of the commands that compute the op. linnet.commands = [first, last] are their
+// numbers in the entry. linnet.arena_bytes and linnet.live_bytes then include working memory.
+//
+// Sizes and offsets hold for the largest bounds. Two slots may coincide if an elementwise op overwrites an
 // operand that dies there: same offset, same type, element i written after element i is read. Otherwise the
-// slots of values alive at one time are disjoint. A returned value is never an argument (except a state's
-// own, unchanged), a view, nor returned twice: the passes insert copies, one-op `linnet.fused` that yield
-// their input.
+// slots of values that are alive at one time are disjoint. A returned value is not a view, is not returned
+// twice, and is not an argument (except an unchanged state). The passes insert copies to ensure this: a
+// `linnet.fused` that yields its input.
 #pragma once
 #include "ir/Linnet.h"
 
@@ -38,7 +39,7 @@
 
 namespace linnet {
 
-/// Where one value's memory is.
+/// The memory of one value.
 struct Placement {
   enum Kind {
     none,     ///< an op result without a placement: the module is not planned
@@ -58,18 +59,18 @@ Placement placementOf(mlir::Value value);
 
 constexpr llvm::StringLiteral kJoined = "linnet.joined", kWorking = "linnet.working",
                               kCommands = "linnet.commands";
-/// Whether `op` of an entry's block computes something: no view, weight or terminator.
+/// Whether `op` of an entry's block computes something: it is not a view, weight or terminator.
 bool isCommand(mlir::Operation *op);
 
-/// Sets result `i` of `op`: a slot, or an output by its number. Keeps the form for one and for several
-/// results.
+/// Gives the result a slot, or the memory of function result `output`. Writes linnet.places if the op has
+/// several results.
 void placeInSlot(mlir::OpResult result, int64_t offset, int64_t size);
 void placeInOutput(mlir::OpResult result, int64_t output);
 /// Removes every plan attribute of `op`.
 void clearPlacement(mlir::Operation *op);
 
-/// How a value's elements lie in memory, views and in-place updates followed to `base`, whose placement is an
-/// argument, param, constant, slot or output. The value's element number i (row-major) is element
+/// The position of a value's elements in memory. Views and in-place updates are followed to `base`, whose
+/// placement is an argument, param, constant, slot or output. The value's element i (row-major) is element
 ///
 ///     offset + i / row * stride + i % row
 ///
@@ -82,16 +83,16 @@ struct Storage {
 /// Follows `linnet.view` and `linnet.in_place`. A dense value has row = stride = product of its static
 /// dimensions.
 Storage storageOf(mlir::Value value);
-/// The storage that `slice` or `reshape` has as a view, or nothing where it has no such regular form.
+/// The storage of `view`, a slice or reshape, as a view; nothing if Storage cannot express it.
 std::optional<Storage> viewStorage(mlir::Operation *view);
 
-/// linnet.arena_bytes / linnet.live_bytes of a planned function; 0 when absent.
+/// linnet.arena_bytes and linnet.live_bytes of a planned function; 0 if absent.
 int64_t arenaBytes(mlir::func::FuncOp function);
 int64_t liveBytes(mlir::func::FuncOp function);
 void setArena(mlir::func::FuncOp function, int64_t arena_bytes, int64_t live_bytes);
 
-/// Recomputes which values live at each op and checks every rule above. The empty string, or one line that
-/// names the first two values that clash or the op without a place.
+/// Recomputes which values are alive at each op and checks every rule above. Returns the empty string, or one
+/// line that names the first two values that overlap, or the op without memory.
 std::string verifyPlan(mlir::func::FuncOp function);
 
 } // namespace linnet

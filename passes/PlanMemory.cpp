@@ -1,8 +1,8 @@
 //===- linnet-plan-memory ------------------------------------------------------------------------------===//
 //
-// A place for every result: the function result's own memory for what is returned, a slot of the arena for
-// the rest. Lifetimes follow views and in-place updates to the buffer they are made of. An elementwise result
-// takes over the slot of an operand that dies there. Offsets come from planMemory.
+// Assigns memory to every result: a returned value gets the function result's memory, any other a slot of the
+// arena. Lifetimes follow views and in-place updates to their buffer. An elementwise result takes over the
+// slot of an operand that dies there. planMemory computes the offsets.
 //
 // Preserves every value. Legal after it: the module is planned, as passes/Plan.h defines it.
 //
@@ -23,7 +23,7 @@ namespace linnet {
 namespace {
 using namespace ir;
 
-/// Values that share one slot, one after the other.
+/// Values that use one slot, one after the other.
 struct Buffer {
   Interval interval;
   SmallVector<Value, 2> values;
@@ -49,13 +49,13 @@ public:
   }
 
 private:
-  /// What an earlier plan said; linnet-alias's decisions stay.
+  /// Removes an earlier plan, except the decisions of linnet-alias.
   void clear() {
     for (Operation &op : function.getBody().front())
       for (llvm::StringRef name : {"linnet.slot", "linnet.output", "linnet.places"}) op.removeAttr(name);
   }
 
-  /// Returned values are computed where the caller reads them. linnet-alias made each an op's own result.
+  /// Gives returned values the memory of their outputs. linnet-alias ensured that each is an op's result.
   LogicalResult placeOutputs() {
     Operation *end = function.getBody().front().getTerminator();
     llvm::DenseSet<Value> returned;
@@ -67,13 +67,13 @@ private:
       if (!own)
         return function.emitError("result ")
                << i << " of @" << function.getName()
-               << " is not computed by an op of its own; run linnet-alias before linnet-plan-memory";
+               << " is not computed by a separate op; run linnet-alias before linnet-plan-memory";
       placeInOutput(result, i);
     }
     return success();
   }
 
-  /// A state that is returned as it is or after in-place updates.
+  /// Whether the returned value is the state itself, unchanged or updated in place.
   static bool isOwnState(func::FuncOp function, unsigned i) {
     if (resultState(function, i).empty()) return false;
     Value base = storageOf(function.getBody().front().getTerminator()->getOperand(i)).base;
@@ -86,7 +86,7 @@ private:
       auto result = llvm::cast<OpResult>(lifetime.base);
       if (placementOf(result).kind == Placement::output) continue;
       auto type = llvm::dyn_cast<RankedTensorType>(result.getType());
-      if (!type) return result.getOwner()->emitError("result ") << result.getType() << " is no tensor";
+      if (!type) return result.getOwner()->emitError("result ") << result.getType() << " is not a tensor";
       auto bytes = maxBytes(type, function);
       if (!bytes)
         return result.getOwner()->emitError("the largest size of ")
@@ -101,7 +101,8 @@ private:
     return success();
   }
 
-  /// The result goes over an operand's buffer that dies at this op.
+  /// Gives the result the slot of an operand that dies at this op, if it may overwrite one. Returns whether
+  /// it did.
   bool takeOver(const Lifetime &lifetime, int64_t bytes) {
     auto result = llvm::cast<OpResult>(lifetime.base);
     for (Value operand : result.getOwner()->getOperands()) {

@@ -1,13 +1,14 @@
 //===- linnet-quantize ---------------------------------------------------------------------------------===//
 //
-// Matrices that matmuls multiply by become integers with a scale: 8 bits with one scale a column, or 4 bits
+// Stores the rhs matrices of matmuls as integers with a scale: 8 bits with one scale per column, or 4 bits
 // with one for each `group` rows of a column. The integers and the scales are weight functions, computed at
-// compile time; matmul and embed multiply by the scale where they read.
+// compile time. matmul and embed multiply by the scale.
 //
-// Changes the numbers, by a bounded rounding of the weights: docs/passes.md says by how much. Legal after it:
-// rhs of a matmul and the table of an embed may be i8 or i4, with a scale.
+// Changes the numbers by a bounded rounding of the weights; docs/passes.md has the bound. Legal after it: rhs
+// of a matmul and the table of an embed may be i8 or i4, with a scale.
 //
 //===---------------------------------------------------------------------------------------------------===//
+#include "ir/Matmul.h"
 #include "ir/Shapes.h"
 #include "passes/Counters.h"
 #include "passes/Passes.h"
@@ -25,13 +26,13 @@ namespace linnet {
 namespace {
 using namespace ir;
 
-/// A use of a weight as a matrix: the dimension that sums run along, which groups lie along.
+/// A use of a weight as a matrix, and its K dimension, along which groups are formed.
 struct MatrixUse {
   OpOperand *use;
   int64_t dim;
 };
 
-/// The matrix's K dimension for this use, or nothing where it is used in another way.
+/// The matrix's K dimension for this use, or nothing if the use is neither a matmul's rhs nor a table.
 std::optional<int64_t> sumDim(OpOperand &use) {
   if (auto matmul = llvm::dyn_cast<MatmulOp>(use.getOwner()))
     if (&use == &matmul.getRhsMutable() && !matmul.getScale()) return matmul.getTransposeRhs() ? 1 : 0;
@@ -63,7 +64,7 @@ struct Quantize : impl::QuantizeBase<Quantize> {
     signalPassFailure();
   }
 
-  /// By name, over all entries: one stored matrix serves them all.
+  /// Uses of matrices by weight name, over all entries, because all share one stored matrix.
   llvm::MapVector<StringRef, SmallVector<MatrixUse>> gather() {
     llvm::MapVector<StringRef, SmallVector<MatrixUse>> weights;
     for (auto function : getOperation().getOps<func::FuncOp>()) {
@@ -78,7 +79,7 @@ struct Quantize : impl::QuantizeBase<Quantize> {
     return weights;
   }
 
-  /// All uses along `dim`, if a matmul is among them: a table that is only looked up is not worth the error.
+  /// Converts all uses along `dim` if one of them is a matmul. Lookups alone gain too little for the error.
   void convert(ArrayRef<MatrixUse> uses, int64_t dim) {
     if (llvm::none_of(uses, [&](const MatrixUse &use) { return use.dim == dim && isMatmul(use); })) return;
     for (const MatrixUse &use : uses)
@@ -99,10 +100,11 @@ struct Quantize : impl::QuantizeBase<Quantize> {
     Value integers = functions->replace(rewriter, quantized);
     rewriter.setInsertionPoint(user);
     if (auto matmul = llvm::dyn_cast<MatmulOp>(user)) {
-      rewriter.replaceOpWithNewOp<MatmulOp>(matmul, matmul.getLhs(), integers, matmul.getBias(),
-                                            matmul.getResidual(), scales, matmul.getTransposeLhs(),
-                                            matmul.getTransposeRhs(), matmul.getActivation(), group,
-                                            matmul.getWide(), matmul.getInt8Rows());
+      rewriter.replaceOp(matmul, cloneWith(rewriter, matmul.getLoc(), matmul, [&](MatmulParts &parts) {
+                           parts.rhs = integers;
+                           parts.scale = scales;
+                           parts.group = group;
+                         }));
       counters.add("linnet-quantize", "matmuls");
     } else {
       auto embed = llvm::cast<EmbedOp>(user);

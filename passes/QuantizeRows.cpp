@@ -1,9 +1,9 @@
 //===- linnet-quantize-rows ----------------------------------------------------------------------------===//
 //
-// Matmuls with integer weights in panels round the rows of their lhs to bytes where there are many of them.
-// Behind linnet-assign-layout: without panels a matmul reads its weights one by one, and gains nothing.
+// Makes matmuls with integer weights in panels round their lhs to bytes if it has many rows. Runs after
+// linnet-assign-layout: without panels a matmul reads its weights one by one and gains nothing.
 //
-// Changes the numbers, by a bounded rounding: docs/passes.md says by how much. Legal after it: `int8_rows` on
+// Changes the numbers by a bounded rounding; docs/passes.md has the bound. Legal after it: `int8_rows` on
 // matmuls with a scale.
 //
 //===---------------------------------------------------------------------------------------------------===//

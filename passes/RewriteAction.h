@@ -1,5 +1,5 @@
-// The single changes of passes that no pattern driver makes, so that a debugger of passes can count them and
-// leave some out, as it can the applications of patterns (MLIR's apply-pattern action).
+// An MLIR action for each change that a pass makes without a pattern driver. A debugger of passes can count
+// these changes and skip some, as it can with applications of patterns (MLIR's apply-pattern action).
 //
 //   rewrite(op, "pack", [&] { ... });      // instead of { ... }
 #pragma once
@@ -19,8 +19,8 @@ private:
   llvm::StringRef name;
 };
 
-/// Runs `change`, which concerns `op`, unless a handler of the context's actions leaves it out. The pass must
-/// be right with any part of its changes left out.
+/// Runs `change`, which modifies `op`, unless the context's action handler skips it. The pass must remain
+/// correct if any of its changes are skipped.
 void rewrite(mlir::Operation *op, llvm::StringRef name, llvm::function_ref<void()> change);
 
 } // namespace linnet

@@ -1,8 +1,8 @@
 //===- linnet-round-attention --------------------------------------------------------------------------===//
 //
-// Attention of several queries multiplies numbers rounded to bf16.
+// Makes attention of several queries multiply numbers rounded to bf16.
 //
-// Changes the numbers, by a bounded rounding: docs/passes.md says by how much. Legal after it: `bf16_rows` on
+// Changes the numbers by a bounded rounding; docs/passes.md has the bound. Legal after it: `bf16_rows` on
 // attention.
 //
 //===---------------------------------------------------------------------------------------------------===//

@@ -1,11 +1,11 @@
 //===- linnet-schedule ---------------------------------------------------------------------------------===//
 //
-// An order of the ops in which less memory is alive at a time. Greedy: of the ops whose operands are there,
-// the one that adds the least to what is alive (its result less the operands that die), the earlier one among
-// equals. The new order is taken only where its peak is lower than that of the order it found.
+// Reorders ops so that less memory is alive at a time. Greedy: among the ops whose operands are computed, it
+// takes the one that adds the fewest live bytes (its result minus the operands that die); ties go to the
+// earlier op. The new order is used only if its peak is lower than the old one's.
 //
-// Preserves every value: ops have value semantics. Runs before `linnet-alias`, which decides what is updated
-// in place in the order that it finds. Legal after it: nothing new.
+// Preserves every value: ops have value semantics. Runs before `linnet-alias`, whose in-place decisions
+// depend on the order. Legal after it: nothing new.
 //
 //===---------------------------------------------------------------------------------------------------===//
 #include "ir/Shapes.h"
@@ -25,7 +25,7 @@ namespace linnet {
 namespace {
 using namespace ir;
 
-/// The buffer that a value will lie in: through views, and caches that will be updated in place.
+/// The value whose buffer `value` will share: through views and caches that will be updated in place.
 Value bufferOf(Value value) {
   while (Operation *op = value.getDefiningOp()) {
     if (!llvm::isa<ViewOpInterface, CacheAppendOp>(op)) break;
@@ -34,7 +34,7 @@ Value bufferOf(Value value) {
   return value;
 }
 
-/// Bytes that each op's results need, and which ops read each buffer.
+/// The bytes of each op's results, and the ops that read each buffer.
 class LiveSet {
 public:
   explicit LiveSet(func::FuncOp function) {
@@ -46,7 +46,7 @@ public:
     }
   }
 
-  /// What `op` adds to the live set, and what stays added once it has run.
+  /// The bytes that `op` adds to the live set while it runs, and those that remain afterwards.
   std::pair<int64_t, int64_t> cost(Operation *op) const {
     int64_t added = 0, freed = 0;
     for (Value result : op->getResults()) {
@@ -64,7 +64,7 @@ public:
     return {added, added - freed};
   }
 
-  /// Runs `op`: the peak so far.
+  /// Updates the live set as if `op` ran. Returns the peak so far.
   int64_t run(Operation *op) {
     auto [added, kept] = cost(op);
     peak = std::max(peak, alive + added);

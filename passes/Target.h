@@ -1,4 +1,4 @@
-// What the passes know of a target. A backend describes itself with one of these; no pass asks for its name.
+// The properties of a target that passes use. Each backend registers one description. No pass compares names.
 #pragma once
 #include "ir/Linnet.h"
 
@@ -8,41 +8,40 @@
 
 namespace linnet {
 
-/// A packed layout for matmul's constant operand: panels of n_block columns, rows in blocks of k_block,
-/// `interleave` consecutive rows together (see #linnet.panel).
+/// A packed layout of matmul's constant operand: panels of n_block columns, rows in blocks of k_block,
+/// `interleave` consecutive rows of a column adjacent (see #linnet.panel).
 struct PanelShape {
   int64_t k_block, n_block, interleave;
 };
 
 struct TargetDescription {
   std::string name;
-  /// Slots begin at multiples of this many bytes.
+  /// Alignment of slots in bytes.
   int64_t alignment = 64;
-  /// Epilogues run inside matmul: bias, activation, residual.
+  /// matmul has a kernel with an epilogue: bias, activation, residual.
   bool matmul_epilogue = false;
-  /// Elementwise trees run as one kernel.
+  /// An elementwise tree is one kernel.
   bool fused_elementwise = false;
   /// linnet.attention is one kernel.
   bool attention = false;
-  /// matmul multiplies many rows faster by integers when they are rounded to bytes (int8_rows).
+  /// matmul of many rows by integers is faster if the rows are rounded to bytes (int8_rows).
   bool int8_rows = false;
-  /// attention of several queries multiplies bf16 faster (bf16_rows).
+  /// attention of several queries is faster in bf16 (bf16_rows).
   bool bf16_attention = false;
-  /// matmul reads its lhs in bf16 beside weights in bf16.
+  /// matmul reads its lhs in bf16 if the weights are bf16.
   bool bf16_lhs = false;
-  /// Slices stay views where their users allow it (acceptsStridedRows), and caches are updated in place.
+  /// Slices stay views if their users allow it (acceptsStridedRows).
   bool views = false;
+  /// Caches are updated in place.
   bool in_place_caches = false;
-  /// Runs of ops that linnet-join marks are one command where they have little to do.
+  /// The runs of ops that linnet-join marks can be one command.
   bool joins = false;
-  /// Its device decodes many tokens without the host in between, so that language models get an entry that
-  /// draws tokens.
+  /// The device decodes many tokens without the host. Language models then get an entry that samples tokens.
   bool decodes = false;
-  /// Types of fewer bits than f32 that weights can be stored in (PipelineSpec::dtype), those first that a
-  /// token is decoded the fastest with; of equally fast ones what prompts are faster with, then what is more
-  /// exact.
+  /// Types of weights narrower than f32 (PipelineSpec::dtype), the fastest for decoding first. Ties are
+  /// ordered by the speed of prompts, then by accuracy.
   std::vector<std::string> fastest_dtypes = {"int4", "int8", "bf16", "f16"};
-  /// The layout that matmul wants its weights in, by element type; nothing: row-major.
+  /// The layout of matmul's weights by element type; nothing means row-major.
   std::optional<PanelShape> (*panel)(mlir::Type element) = nullptr;
   /// Whether `embed` reads the rows of a table packed for a matmul with transpose_rhs.
   bool embed_reads_panels = false;
@@ -57,10 +56,10 @@ struct TargetDescription {
   }
 };
 
-/// Makes a target known to passes. The description must live as long as the program; a later one of the same
-/// name replaces an earlier one. Backends do this (backends/common/backend.h), before any compilation starts.
+/// Registers a target. The description must live as long as the process. A later one of the same name
+/// replaces an earlier one. Backends call this (backends/common/backend.h) before any compilation starts.
 void registerTarget(const TargetDescription &target);
-/// The description of `name`, whose part after a colon is ignored; null if no backend registered it.
+/// The description of `name`; null if no backend registered it. The part of `name` after a colon is ignored.
 const TargetDescription *findTarget(llvm::StringRef name);
 /// The registered names, "cpu, vulkan, reference", for messages.
 std::string targetNames();

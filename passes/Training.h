@@ -1,7 +1,7 @@
-// How a function @loss asks to be trained: attributes on it that `linnet-autodiff` reads.
+// Attributes of a function @loss that `linnet-autodiff` reads.
 //
 //   linnet.train = {"blocks.0.mlp.weight" = {lr_scale = 1.0 : f32, decay = 0.01 : f32}, ...}
-//       The params that are trained; the others are frozen. Without it all are, with lr_scale 1 and decay 0.
+//       The trained params; all others are frozen. Without it all are trained, with lr_scale 1 and decay 0.
 //   linnet.adam = {beta1 = 0.9 : f32, beta2 = 0.999 : f32, epsilon = 1.0e-8 : f32, pull = 0.0 : f32}
 //       Constants that all params share.
 #pragma once

@@ -1,7 +1,7 @@
 //===- linnet-verify-plan ------------------------------------------------------------------------------===//
 //
-// Checks a planned module against passes/Plan.h, without trusting the pass that planned it: lifetimes are
-// computed anew from the ops and their attributes. Changes nothing.
+// Checks a planned module against passes/Plan.h, independently of the pass that planned it: lifetimes are
+// recomputed from the ops and their attributes. Changes nothing.
 //
 //===---------------------------------------------------------------------------------------------------===//
 #include "ir/Shapes.h"
@@ -54,7 +54,7 @@ private:
     return kind == Placement::slot || kind == Placement::output;
   }
 
-  //===- each result has one legal place ---------------------------------------------------------------===//
+  //===- each result has one legal memory range --------------------------------------------------------===//
 
   std::string checkPlaces(Operation &op) {
     if (op.hasTrait<OpTrait::IsTerminator>()) return "";
@@ -99,9 +99,9 @@ private:
     return "";
   }
 
-  //===- no read of what an update destroyed -----------------------------------------------------------===//
+  //===- no op reads an overwritten value --------------------------------------------------------------===//
 
-  /// `value` without views: a base, or the in-place update that it is a view of.
+  /// `value` with views removed: a base, or an in-place update.
   static Value version(Value value) {
     while (Operation *op = value.getDefiningOp()) {
       if (!op->hasAttr("linnet.view")) break;
@@ -123,7 +123,7 @@ private:
     return "";
   }
 
-  /// A result computed into a state's buffer ends what the argument held.
+  /// A result that is computed in a state's buffer overwrites the argument.
   void destroyState(Value result) {
     Placement place = placementOf(result);
     if (place.kind != Placement::output) return;
@@ -132,7 +132,7 @@ private:
       if (!state.empty() && argState(function, argument.getArgNumber()) == state) newest[argument] = result;
   }
 
-  //===- what is returned is where the caller looks for it ---------------------------------------------===//
+  //===- returned values are in the memory of their outputs --------------------------------------------===//
 
   std::string checkReturns() {
     for (OpOperand &use : block.getTerminator()->getOpOperands()) {

@@ -13,7 +13,7 @@ namespace {
 
 bool isWeight(Value value) { return llvm::isa_and_nonnull<ParamOp, ConstantOp>(value.getDefiningOp()); }
 
-/// The text of a function's body without places, which says what it computes.
+/// The text of a function's body without locations: equal texts compute the same.
 std::string bodyOf(func::FuncOp function) {
   std::string text;
   llvm::raw_string_ostream out(text);
@@ -26,7 +26,7 @@ std::string bodyOf(func::FuncOp function) {
   return text;
 }
 
-/// A private function that returns what `op` computes, before the module's first entry.
+/// A private function that returns the result of `op`, inserted before the module's first entry.
 func::FuncOp makeFunction(RewriterBase &rewriter, ModuleOp module, Operation *op, StringRef name) {
   OpBuilder::InsertionGuard guard(rewriter);
   rewriter.setInsertionPointToStart(module.getBody());

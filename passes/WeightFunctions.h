@@ -1,4 +1,4 @@
-// Weights computed at compile time: private functions marked `linnet.weight`, which params refer to by name.
+// Weights computed at compile time: private functions marked `linnet.weight`, which params name.
 #pragma once
 #include "ir/Linnet.h"
 
@@ -11,17 +11,17 @@
 
 namespace linnet {
 
-/// Whether the op has one static tensor as its result, and nothing but params and constants as operands, a
-/// param among them.
+/// Whether the op's result is one static tensor and all its operands are params or constants, at least one a
+/// param.
 bool isComputedFromWeights(mlir::Operation *op);
 
-/// Moves ops into weight functions. Equal computations become one function, whichever entry they stand in.
+/// Moves ops into weight functions. Equal computations become one function, also across entries.
 class WeightFunctions {
 public:
   explicit WeightFunctions(mlir::ModuleOp module);
 
-  /// Replaces `op`, for which isComputedFromWeights() holds, by a param of a function that computes it. The
-  /// function is called like the first param, with the op's name behind it.
+  /// Replaces `op`, for which isComputedFromWeights() must hold, by a param of a function that computes it.
+  /// The function's name is the first param's name followed by the op's.
   ir::ParamOp replace(mlir::RewriterBase &rewriter, mlir::Operation *op);
 
 private:

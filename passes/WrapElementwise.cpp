@@ -1,7 +1,7 @@
 //===- linnet-wrap-elementwise -------------------------------------------------------------------------===//
 //
-// Each elementwise op on tensors becomes a linnet.fused that holds it alone, on scalars. Preserves every
-// value. Legal after it: no elementwise op on tensors outside linnet.fused.
+// Wraps each elementwise op on tensors in a linnet.fused, whose region computes it on scalars. Preserves
+// every value. Legal after it: no elementwise op on tensors outside linnet.fused.
 //
 //===---------------------------------------------------------------------------------------------------===//
 #include "passes/Counters.h"

@@ -66,7 +66,7 @@ Result<std::optional<Decoder::SampleEntry>> Decoder::bindSample(const LanguageEn
   return std::optional(bound);
 }
 
-// A token's position is the number of tokens before it: those that the cache has, and the one that is fed.
+// A token's position is the number of tokens before it: the cached ones and the one that is fed.
 void Decoder::bindDraw(const LanguageEntry &entry, const Draw &draw, std::span<const int32_t> past,
                        int64_t steps) {
   const size_t batch = past.size();

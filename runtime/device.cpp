@@ -66,7 +66,7 @@ Result<std::unique_ptr<Device>> openDevice(std::string_view spec) {
   }
   if (!factory) return errorf("unknown device '{}', expected one of: {}", spec, known);
   if (colon + 1 == spec.size())
-    return errorf("device '{}': expected which one behind the colon (vulkan:0, vulkan:NAME)", spec);
+    return errorf("device '{}': expected a number or name after the colon (vulkan:0, vulkan:NAME)", spec);
   return factory(argument);
 }
 

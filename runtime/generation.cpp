@@ -22,7 +22,7 @@ Result<void> Generation::run(std::vector<GenerationRow> &rows) {
   read_token = entry->output("token") >= 0 && rows.front().sampler.isPlainArgmax();
   logits = entry->output("logits");
   sees_logits = read_token && logits >= 0 && !runner.hasLoop();
-  const bool plain = options.repetition_penalty == 1.0f; // the device knows no tokens that were seen
+  const bool plain = options.repetition_penalty == 1.0f; // the device does not know earlier tokens
   draws = options.draws() && plain && runner.canDraw();
   on_device = draws || (read_token && runner.canDecode());
   start = now();
@@ -35,16 +35,16 @@ Result<void> Generation::run(std::vector<GenerationRow> &rows) {
       break;
     }
     const int64_t steps = stepsAtOnce(rows);
-    // What the device draws, it draws of each row but the first token: how long chunks are decides nothing.
+    // The device samples every token of a row except the first, so the result does not depend on chunk
+    // lengths.
     LINNET_TRY(steps > 1 || draws ? decode(rows, steps) : step(rows));
   }
   return on_device && logits >= 0 && !cancelled.load(std::memory_order_relaxed) ? checkLast(rows)
                                                                                 : Result<void>();
 }
 
-// Chunks of at most the entry's bound. All rows of a chunk that is not a row's last are full, so only a row's
-// last chunk is padded, and rows that are through drop off the end of the batch: no row is ever fed without
-// need.
+// Feeds chunks of at most the entry's bound. Rows are full until their last chunk, so only that one is
+// padded. Rows are sorted by length, so finished rows are at the end of the batch and are dropped.
 Result<void> Generation::feedPrompts(std::vector<GenerationRow> &rows) {
   while (true) {
     if (cancelled.load(std::memory_order_relaxed)) {
@@ -74,8 +74,8 @@ Result<void> Generation::feedPrompts(std::vector<GenerationRow> &rows) {
   }
 }
 
-// How many tokens the device may decode before the host looks at them: no more than the row nearest to its
-// end can take.
+// The number of tokens that the device may decode before the host reads them: at most the remaining length of
+// any row.
 int64_t Generation::stepsAtOnce(const std::vector<GenerationRow> &rows) const {
   int64_t steps = on_device ? std::min(runner.mostAtOnce(), pace.steps()) : 1;
   for (const GenerationRow &row : rows)
@@ -85,7 +85,8 @@ int64_t Generation::stepsAtOnce(const std::vector<GenerationRow> &rows) const {
   return steps;
 }
 
-// The last token of each row that goes on. Finished rows in between are fed tokens that nothing will look at.
+// Binds the last token of each unfinished row. Finished rows between them are fed tokens whose results are
+// not read.
 void Generation::bindLast(const std::vector<GenerationRow> &rows) {
   static constexpr TokenId kNothing = 0;
   size_t batch = 0;
@@ -101,7 +102,7 @@ void Generation::bindLast(const std::vector<GenerationRow> &rows) {
   }
 }
 
-// One token more for each row that goes on.
+// Generates one more token for each unfinished row.
 Result<void> Generation::step(std::vector<GenerationRow> &rows) {
   bindLast(rows);
   const double begin = now();
@@ -116,8 +117,8 @@ Result<void> Generation::step(std::vector<GenerationRow> &rows) {
   return {};
 }
 
-// As `steps` calls of step(). What the device decoded behind a row's end is thrown away: the row's `cached`
-// does not count it, so that the tokens of a next turn overwrite it.
+// Equivalent to `steps` calls of step(). Tokens that the device decoded after a row's end are discarded: the
+// row's `cached` does not count them, so the next turn's tokens overwrite them.
 Result<void> Generation::decode(std::vector<GenerationRow> &rows, int64_t steps) {
   bindLast(rows);
   copies.clear();
@@ -137,14 +138,14 @@ Result<void> Generation::decode(std::vector<GenerationRow> &rows, int64_t steps)
   return {};
 }
 
-// The new token of a row out of the last run.
+// Takes the new token of a row from the last run.
 Result<void> Generation::pick(std::vector<GenerationRow> &rows, size_t i) {
   if (!read_token) return pickFromLogits(rows, i);
   LINNET_ASSIGN(auto tokens, runner.ints(entry->output("token")));
   const TokenId id = tokens[i];
   if (sees_logits && id >= 0 && id < config.vocab_size) {
     LINNET_ASSIGN(auto all, runner.floats(logits));
-    // The likeliest is finite unless all are NaN or one is infinite.
+    // The largest logit is finite unless all are NaN or one is infinite.
     const auto chosen = all.subspan(i * static_cast<size_t>(config.vocab_size) + static_cast<size_t>(id), 1);
     if (!std::isfinite(chosen[0])) LINNET_TRY(checkLogits(rows[i], chosen));
   }
@@ -160,23 +161,23 @@ Result<void> Generation::pickFromLogits(std::vector<GenerationRow> &rows, size_t
   return take(row, row.sampler.sample(mine, static_cast<uint32_t>(row.ids.size()), row.copy));
 }
 
-// A model whose logits are NaN would otherwise go on with token 0 for ever, without an error.
+// Without this check, a model with NaN logits would generate token 0 forever.
 Result<void> Generation::checkLogits(const GenerationRow &row, std::span<const float> row_logits) {
   const size_t at = firstNotFinite(row_logits);
   if (at == row_logits.size()) return {};
-  return notFinite(fmt::format("the model's logit behind {} tokens", row.cached),
+  return notFinite(fmt::format("the model's logit after {} tokens", row.cached),
                    static_cast<double>(row_logits[at]), runner,
                    std::span<const TokenId>(row.ids).first(static_cast<size_t>(row.cached)));
 }
 
-// The host has not seen the logits of tokens that the device chose by itself. What is NaN in the cache makes
-// all later logits NaN: those of the last token that was fed are computed once more, and looked at.
+// The host has not read the logits of tokens that the device chose. NaN in the cache makes all later logits
+// NaN, so it is enough to recompute and check the logits of the last token.
 Result<void> Generation::checkLast(const std::vector<GenerationRow> &rows) {
   chunks.clear();
   bool chosen = false;
   for (const GenerationRow &row : rows) {
     if (row.cached < 1) return {};
-    chosen |= row.result.timings.generated_tokens > 1; // the host has chosen the first
+    chosen |= row.result.timings.generated_tokens > 1; // the host chose the first token
     const auto last = std::span<const TokenId>(row.ids).subspan(static_cast<size_t>(row.cached - 1), 1);
     chunks.push_back({last, row.cached - 1});
   }

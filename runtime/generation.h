@@ -1,5 +1,5 @@
-// Generation over several rows at once: feeds prompts in chunks, samples, feeds back, until every row has
-// finished.
+// Generation over several rows at once: feeds prompts in chunks, then samples and feeds tokens until every
+// row has finished.
 #pragma once
 #include "linnet/session.h"
 #include "runtime/decode_pace.h"
@@ -12,12 +12,12 @@
 
 namespace linnet {
 
-/// One sequence. The cache's row is its place in Generation::rows.
+/// One sequence. Its row in the cache is its index in `rows`.
 struct GenerationRow {
-  std::vector<TokenId> ids; ///< everything so far; grows
-  int64_t cached = 0;       ///< how many of them the cache holds
-  size_t prompt = 0;        ///< how many of them are not new
-  int64_t sequence = 0;     ///< for the callback
+  std::vector<TokenId> ids; ///< prompt and generated tokens
+  int64_t cached = 0;       ///< number of ids in the cache
+  size_t prompt = 0;        ///< number of ids in the prompt
+  int64_t sequence = 0;     ///< number for the callback
   uint32_t copy = 0;        ///< see GenerateOptions::seed
   Sampler sampler;
   TextStream text;
@@ -33,7 +33,8 @@ public:
              const Session::BatchCallback &callback, const std::atomic<bool> &cancelled)
       : runner(runner), config(config), options(options), callback(callback), cancelled(cancelled) {}
 
-  /// Rows with the most tokens to feed first; each has at least one, and room for them in the cache.
+  /// `rows` are sorted by remaining(), largest first. Each has at least one token, and the cache has room for
+  /// all.
   Result<void> run(std::vector<GenerationRow> &rows);
 
 private:
@@ -59,13 +60,13 @@ private:
   const Session::BatchCallback &callback;
   const std::atomic<bool> &cancelled;
   const LanguageEntry *entry = nullptr;
-  int logits = -1; // the output
+  int logits = -1; // index of the output
   bool read_token = false;
-  bool sees_logits = false; // the host can look at the logits behind a token that the device chose
+  bool sees_logits = false; // the host can read the logits of a token that the device chose
   double start = 0;
-  bool on_device = false, draws = false; // the device decodes many tokens at once; and draws them
+  bool on_device = false, draws = false; // the device decodes many tokens at once, and samples them
   std::vector<RowChunk> chunks;
-  std::vector<uint32_t> copies; // of the chunks
+  std::vector<uint32_t> copies; // by chunk
   DecodePace pace;
 };
 

@@ -26,7 +26,7 @@ void append(std::string &list, const char *separator, std::string_view item) {
   list += item;
 }
 
-// The symbol that a dimension is, or -1 for a number or a formula.
+// The symbol of a dimension; -1 if it is a number or a formula.
 int plainSymbol(const fb::Expr &dim) {
   if (dim.terms()->size() != 1) return -1;
   const fb::Term &term = *dim.terms()->Get(0);
@@ -69,7 +69,7 @@ std::vector<EntryInfo> describeEntries(const fb::Program &program) {
   return list;
 }
 
-/// At the largest bounds that any entry has.
+/// Sizes are at the largest bounds of any entry.
 std::vector<PortInfo> describeStates(const fb::Program &program) {
   std::vector<int64_t> bounds(program.symbols()->size(), 0);
   for (const fb::Entry *entry : *program.entries())

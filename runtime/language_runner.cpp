@@ -6,7 +6,7 @@
 namespace linnet {
 namespace {
 
-// An i32 input over (batch, seq) or (batch).
+// Checks that an input is i32 of shape (batch, seq) or (batch).
 Result<void> checkInput(const Artifact &artifact, const fb::Entry &entry, const fb::Port &port,
                         uint32_t rank) {
   if (port.dtype() == fb::DType::i32 && port.shape()->size() == rank) return {};

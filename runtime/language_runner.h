@@ -12,22 +12,21 @@
 
 namespace linnet {
 
-/// Part of a row: tokens that follow `past` tokens which the cache holds in that row.
+/// A part of a row: tokens after the `past` tokens of that row in the cache.
 struct RowChunk {
   std::span<const TokenId> ids;
   int64_t past = 0;
 };
 
-/// What an entry of a language model must look like, found by name. Number of an input or output, -1: there
-/// is none.
+/// The ports of a language model's entry, found by name. Indices of inputs and outputs are -1 if absent.
 struct LanguageEntry {
   int index = -1;
   int ids = -1, past = -1, length = -1;
   int64_t max_batch = 0, max_seq = 0, context = 0;
-  std::vector<int64_t> symbols; // at the bounds; batch and seq are filled in for each run
+  std::vector<int64_t> symbols; // at the bounds; each run sets batch and seq
   int batch_symbol = -1, seq_symbol = -1;
   std::map<std::string, int, std::less<>> outputs;
-  std::string last_output; // of entry hidden: what the last norm gives
+  std::string last_output; // for entry hidden: the output of the last norm
 
   int output(std::string_view name) const {
     auto found = outputs.find(name);
@@ -35,7 +34,7 @@ struct LanguageEntry {
   }
 };
 
-/// `name` in `program`, or an error that says what it lacks.
+/// Entry `name` of `program`, or an error that names what is missing.
 Result<LanguageEntry> bindLanguageEntry(const Artifact &artifact, const fb::Program &program,
                                         std::string_view name);
 
@@ -44,28 +43,29 @@ public:
   LanguageRunner(std::unique_ptr<Executable> executable, const Artifact &artifact, const fb::Program &program)
       : executable(std::move(executable)), artifact(artifact), program(program),
         decoder(*this->executable, artifact, program) {}
-  /// Binds an entry at its first use.
+  /// The entry, which is bound at its first use.
   Result<const LanguageEntry *> entry(std::string_view name);
-  /// One run: row i of the batch is rows[i]; shorter rows are padded. `output`: the one that will be read.
-  /// Another one may be `also`.
+  /// Runs the entry. Row i of the batch is rows[i]; shorter rows are padded. The outputs `output` and `also`
+  /// may be read afterwards (-1: none).
   Result<void> run(const LanguageEntry &entry, std::span<const RowChunk> rows, int output, int also = -1);
-  /// Takes what decode() needs, where the device and `entry` can decode many tokens at once.
+  /// Allocates the memory of decode() if the device and `entry` can decode many tokens at once.
   Result<void> prepareDecoding(const LanguageEntry &entry) { return decoder.prepare(entry); }
-  /// Whether decode() gives the likeliest tokens, and drawn ones. A profiler wants tokens one at a time.
+  /// Whether decode() can choose the likeliest tokens. With a profiler, tokens are decoded one at a time.
   bool canDecode() const { return decoder.canTakeLikeliest() && !profiler; }
+  /// Whether decode() can sample tokens.
   bool canDraw() const { return decoder.canDraw() && !profiler; }
   int64_t mostAtOnce() const { return decoder.mostSteps(); }
-  /// The next `steps` tokens of each row, which have one token each: the likeliest, or as `draw` says. In the
-  /// order of steps, one of each row. See Decoder.
+  /// The next `steps` tokens of each row: the likeliest ones, or sampled ones if `draw` is given. Each row
+  /// must have one token. The result is [steps, rows]. See Decoder.
   Result<std::span<const int32_t>> decode(const LanguageEntry &entry, std::span<const RowChunk> rows,
                                           int64_t steps, const Draw *draw = nullptr);
   /// Output of the last run.
   Result<std::span<const float>> floats(int output);
   Result<std::span<const int32_t>> ints(int output);
-  /// The bit patterns of a state of f16. An error where there is none of that name, or the device cannot.
+  /// The bit patterns of an f16 state. Errors: no state of that name, or the device cannot read it.
   Result<std::vector<uint16_t>> halvesOfState(std::string_view name);
   void resetStates() { executable->resetStates(); }
-  /// Whether decode() ever works: tokens are then chosen where the host sees no logits.
+  /// Whether decode() works without a profiler. The host then does not see the logits of every token.
   bool hasLoop() const { return decoder.canTakeLikeliest() || decoder.canDraw(); }
   MemoryUse memory() const { return executable->memory(); }
   void setProfiler(std::shared_ptr<Profiler> p);
@@ -79,7 +79,7 @@ private:
   Decoder decoder;
   std::shared_ptr<Profiler> profiler;
   std::map<std::string, LanguageEntry, std::less<>> bound;
-  // Inputs of a run, kept so that decoding takes no memory.
+  // Inputs of a run, kept so that decoding allocates no memory.
   std::vector<int32_t> ids, past, length;
   std::vector<int64_t> symbols;
   std::vector<std::span<const std::byte>> inputs;

@@ -1,4 +1,4 @@
-// The text form of a weight's layout: "" is row-major, "panel<16x64>" is cut in packed column panels.
+// The text form of a weight's layout: "" is row-major, "panel<16x64>" is packed column panels.
 #pragma once
 #include "linnet/api.h"
 
@@ -8,8 +8,9 @@
 
 namespace linnet {
 
-/// offset(k, n) in elements, in panels of n_block columns, blocks of k_block rows, `interleave` consecutive k
-/// of a column together; edges padded with zeros. `transposed`: the weight's shape is [N, K].
+/// Panels of n_block columns in blocks of k_block rows, with `interleave` consecutive k of a column adjacent.
+/// Edges are padded with zeros. `transposed`: the weight's shape is [N, K]. docs/artifact-format.md has the
+/// formula.
 struct PanelLayout {
   int64_t k_block = 16, n_block = 64, interleave = 1;
   bool transposed = false;
@@ -21,8 +22,7 @@ struct PanelLayout {
   }
 };
 
-/// Nothing if `text` is no panel layout: panel<16x64>, panel<16x64, interleave = 2>, panel<16x64,
-/// transposed>.
+/// Parses panel<16x64>, panel<16x64, interleave = 2> or panel<16x64, transposed>. Nothing for other texts.
 LINNET_API std::optional<PanelLayout> parsePanelLayout(std::string_view text);
 
 } // namespace linnet

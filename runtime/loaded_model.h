@@ -1,4 +1,4 @@
-// What a Model's copies and its Sessions share.
+// Data that the copies of a Model and its Sessions share.
 #pragma once
 #include "linnet/model.h"
 #include "runtime/device.h"
@@ -9,14 +9,14 @@
 
 namespace linnet {
 
-/// An artifact opened on a device: the part that language models and other graphs have in common.
+/// An artifact opened on a device, for language models and for other graphs.
 struct LoadedArtifact {
   Artifact artifact;
   std::unique_ptr<Device> device;
   const fb::Program *program = nullptr;
   DeviceOptions options;
 
-  /// `spec` as in LoadOptions::device.
+  /// Opens the artifact at `path` on the device of `options`.
   static Result<LoadedArtifact> open(const std::string &path, const LoadOptions &options);
   std::string deviceText() const { return device->description(options); }
   void describeTo(Profiler &profiler) const { profiler.setDevice(deviceText(), device->kind()); }
@@ -33,13 +33,13 @@ struct LoadedModel {
   std::mutex mutex;
   std::unique_ptr<Executable> spare; // made by Model::load, for the first session
 
-  /// The spare one, or a new one.
+  /// Returns `spare` the first time, then new ones.
   Result<std::unique_ptr<Executable>> takeExecutable();
 };
 
-/// Reads the numbers that sessions need out of the configuration, and a classifier's labels.
+/// Reads sizes, tokens and a classifier's labels from the configuration.
 Result<ModelConfig> parseModelConfig(const Artifact &artifact);
-/// Defaults, and what the artifact's generation settings say instead.
+/// The artifact's generation settings, with defaults for missing ones.
 Result<GenerateOptions> parseGeneration(const Artifact &artifact);
 
 } // namespace linnet

@@ -25,7 +25,7 @@ uint64_t pageBytes() {
 uint64_t readNumber(const std::string &path) {
   std::ifstream file(path);
   uint64_t number = 0;
-  return file >> number ? number : kUnlimited; // "max" is no number
+  return file >> number ? number : kUnlimited; // "max" means unlimited
 }
 
 uint64_t freeOnMachine() {
@@ -42,7 +42,7 @@ uint64_t difference(uint64_t limit, uint64_t used) {
   return limit > used ? limit - used : 0;
 }
 
-// The group's file cache is reclaimable, but counted in memory.current.
+// The group's file cache: memory.current includes it, but it can be reclaimed.
 uint64_t reclaimable(const std::string &group) {
   std::ifstream file(group + "/memory.stat");
   std::string key;
@@ -52,7 +52,7 @@ uint64_t reclaimable(const std::string &group) {
   return sum;
 }
 
-// Version 2 of control groups: the process's group and those above it.
+// The least free memory of the process's control group and its parents (version 2).
 uint64_t freeInControlGroups() {
   std::ifstream file("/proc/self/cgroup");
   std::string line;
@@ -93,7 +93,7 @@ Result<Reservation> Reservation::allocate(uint64_t bytes, const char *what, Page
   if (bytes == 0) return memory;
   uint64_t page = pageBytes();
   if (bytes > kUnlimited / 4) return errorf("cannot reserve {} bytes for {}", bytes, what);
-  // In large pages, where there is enough for one, a processor waits less for addresses than for data.
+  // Large pages reduce the time for address translation.
   uint64_t piece = pages == Pages::Small || bytes < kLargePage ? page : kLargePage;
   uint64_t usable = (bytes + piece - 1) / piece * piece, spare = piece - page;
   void *all =
@@ -104,9 +104,9 @@ Result<Reservation> Reservation::allocate(uint64_t bytes, const char *what, Page
   auto address = reinterpret_cast<uintptr_t>(all), aligned = (address + spare) / piece * piece;
   auto *start = reinterpret_cast<std::byte *>(aligned);
   if (aligned > address) munmap(all, aligned - address);
-  if (uint64_t behind = spare - (aligned - address)) munmap(start + usable + page, behind);
+  if (uint64_t excess = spare - (aligned - address)) munmap(start + usable + page, excess);
 #ifdef MADV_HUGEPAGE
-  if (piece == kLargePage) madvise(start, usable, MADV_HUGEPAGE); // advice: without it only slower
+  if (piece == kLargePage) madvise(start, usable, MADV_HUGEPAGE); // only advice: a failure costs speed
 #endif
   mprotect(start + usable, page, PROT_NONE);
   memory.start = start;

@@ -1,4 +1,4 @@
-// Memory that is taken once, when a program is loaded.
+// Memory that is allocated once, when a program is loaded.
 #pragma once
 #include "support/result.h"
 
@@ -8,10 +8,10 @@
 
 namespace linnet {
 
-/// Large pages are 2 MiB, where the system has them: for memory that is used whole.
+/// Large pages are 2 MiB if the system supports them. Use them for memory that is fully used.
 enum class Pages : uint8_t { Small, Large };
 
-/// Zeroed pages with an inaccessible page behind them. Pages that are never touched occupy nothing.
+/// Zeroed pages, followed by an inaccessible guard page. Pages that are never touched use no physical memory.
 class Reservation {
 public:
   /// `what` names the memory in the error.
@@ -22,7 +22,7 @@ public:
   ~Reservation();
   std::byte *data() const { return start; }
   uint64_t size() const { return bytes; }
-  /// Contents back to zero; the pages are given back.
+  /// Zeroes the contents by returning the pages to the system.
   void zero();
 
 private:
@@ -30,11 +30,11 @@ private:
   uint64_t bytes = 0, mapped = 0;
 };
 
-/// Bytes that this process can still take: the least of what the machine has free (swap included), what its
-/// control groups allow and what RLIMIT_AS and RLIMIT_DATA leave.
+/// Bytes that this process can still allocate: the minimum of the machine's free memory (including swap), the
+/// limits of its control groups, and the rest of RLIMIT_AS and RLIMIT_DATA.
 uint64_t availableMemory();
 
-/// An error with both numbers where `bytes` exceeds availableMemory(). `parts` tells what the bytes are for.
+/// An error with both numbers if `bytes` exceeds availableMemory(). `parts` describes the use of the bytes.
 Result<void> requireMemory(uint64_t bytes, const std::string &parts);
 
 } // namespace linnet

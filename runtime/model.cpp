@@ -16,11 +16,11 @@ Result<int64_t> positiveNumber(const Json &config, const char *key, const std::s
   auto found = config.find(key);
   if (found == config.end() || !found->is_number_integer() || found->get<int64_t>() < 1 ||
       found->get<int64_t>() > (int64_t(1) << 31))
-    return errorf("{}: its config: '{}' is no positive number", path, key);
+    return errorf("{}: its config: '{}' is not a positive number", path, key);
   return found->get<int64_t>();
 }
 
-// One id, a list of them, or null. Ids that the vocabulary lacks (a tiny model's default) are dropped.
+// Reads one id, a list of ids, or null. Ids outside the vocabulary (a tiny model's default) are dropped.
 std::vector<TokenId> tokenIds(const Json &config, const char *key, int64_t vocab_size) {
   std::vector<TokenId> ids;
   auto add = [&](const Json &value) {
@@ -36,14 +36,13 @@ std::vector<TokenId> tokenIds(const Json &config, const char *key, int64_t vocab
   return ids;
 }
 
-// Whether a classifier's scores are made from the last token's state: true unless Linnet's own head pools
-// otherwise.
+// Whether a classifier reads the last token's state. Only Linnet's head may pool in another way.
 bool poolsLast(const Json &json) {
   auto head = json.find("_linnet_head");
   return head == json.end() || !head->is_object() || head->value("pooling", Json("last")) == "last";
 }
 
-// Labels, problem type and padding token of a classifier's config.
+// Reads labels, problem type and padding token of a classifier's configuration.
 Result<void> readLabels(const std::string &path, const Json &json, ModelConfig &config) {
   auto pads = tokenIds(json, "pad_token_id", config.vocab_size);
   if (!pads.empty() && poolsLast(json)) config.pad_id = pads.front();
@@ -72,12 +71,12 @@ Result<void> readLabels(const std::string &path, const Json &json, ModelConfig &
 Result<std::optional<Tokenizer>> readTokenizer(const Artifact &artifact) {
   const fb::Blob *blob = artifact.metadata().tokenizer();
   if (!blob) return std::optional<Tokenizer>();
-  auto tokenizer = Tokenizer::fromBytes(artifact.blob(*blob)); // LoadedModel keeps the artifact, and is kept
+  auto tokenizer = Tokenizer::fromBytes(artifact.blob(*blob)); // LoadedModel keeps the artifact alive
   if (!tokenizer) return errorf("{}: its tokenizer: {}", artifact.path(), tokenizer.error().message);
   return std::optional<Tokenizer>(std::move(*tokenizer));
 }
 
-// The entry that the model cannot do without, and the shape of what comes out of it: `columns` f32 a row.
+// Checks that the model has entry `name`, and that its output has `columns` f32 per row.
 Result<LanguageEntry> checkEntry(const LoadedArtifact &file, const char *name, const char *output,
                                  size_t columns) {
   LINNET_ASSIGN(LanguageEntry entry, bindLanguageEntry(file.artifact, *file.program, name));
@@ -94,8 +93,8 @@ Result<LanguageEntry> checkEntry(const LoadedArtifact &file, const char *name, c
   return entry;
 }
 
-// How texts are continued, in the artifact's config.json. A checkpoint that said nothing has none, and so has
-// an artifact of an older compiler.
+// The generation settings in the artifact's config.json. Empty if the checkpoint had none or the compiler was
+// older.
 Result<Json> generationJson(const Json &config, const std::string &path) {
   auto found = config.find("generation_config");
   if (found == config.end() || found->is_null()) return Json::object();

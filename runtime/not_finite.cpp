@@ -9,12 +9,12 @@
 namespace linnet {
 namespace {
 
-/// Without the sign that NaN has on some processors.
+/// NaN has a sign on some processors, which is omitted.
 std::string numberText(double value) { return std::isnan(value) ? "nan" : fmt::format("{}", value); }
 
 struct Place {
   std::string part;
-  int64_t block = -1; ///< that the part is the output of
+  int64_t block = -1; ///< the block whose output the part is
   int64_t position = 0;
   double value = 0;
 };
@@ -25,15 +25,15 @@ public:
   Tracer(LanguageRunner &runner, const LanguageEntry &entry, std::span<const TokenId> ids)
       : runner(runner), entry(entry), ids(ids) {}
 
-  /// The first place in the order of the model's parts, in the first chunk that has one. Nothing where all
-  /// hidden states are finite.
+  /// The first NaN or infinite hidden state, in the order of the model's parts, of the first chunk that has
+  /// one. Nothing if all are finite.
   Result<std::optional<Place>> trace() {
-    runner.resetStates(); // so that what is in the cache comes from these ids
+    runner.resetStates(); // the cache must hold only these ids
     for (int64_t first = 0, size = static_cast<int64_t>(ids.size()); first < size; first += entry.max_seq) {
       const int64_t count = std::min(entry.max_seq, size - first);
       const RowChunk chunk{ids.subspan(static_cast<size_t>(first), static_cast<size_t>(count)), first};
       LINNET_ASSIGN(std::optional<Place> last, look(chunk, entry.last_output));
-      if (!last) continue; // a hidden state that is not finite makes the last norm NaN
+      if (!last) continue; // then the last norm is NaN, too
       for (int64_t layer = 0; entry.output(fmt::format("hidden.{}", layer)) >= 0; ++layer) {
         LINNET_ASSIGN(std::optional<Place> found, look(chunk, fmt::format("hidden.{}", layer)));
         if (!found) continue;
@@ -64,7 +64,7 @@ private:
   std::span<const TokenId> ids;
 };
 
-/// Whether the block's keys or values became infinite when its f16 cache took them.
+/// Whether the block's keys or values are infinite in its f16 cache.
 bool overflowsInCache(LanguageRunner &runner, int64_t block) {
   constexpr uint16_t kExponent = 0x7c00; // all ones: infinite or NaN
   for (const char *kind : {"k", "v"}) {
@@ -97,7 +97,7 @@ std::string explain(LanguageRunner &runner, std::span<const TokenId> ids, int64_
 
 size_t firstNotFinite(std::span<const float> values) {
   constexpr uint32_t kExponent = 0x7f800000;
-  constexpr size_t kBlock = 1024; // without a branch inside: a row of logits is looked at for each token
+  constexpr size_t kBlock = 1024; // checked without branches: each token checks a row of logits
   for (size_t begin = 0; begin < values.size(); begin += kBlock) {
     const auto block = values.subspan(begin, std::min(kBlock, values.size() - begin));
     uint32_t bad = 0;

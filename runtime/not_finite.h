@@ -1,4 +1,4 @@
-// Numbers of a language model that are infinite or NaN: found, and traced to where they begin.
+// Finds infinite and NaN results of a language model, and the part of the model that computes the first one.
 #pragma once
 #include "runtime/language_runner.h"
 #include "support/result.h"
@@ -8,13 +8,13 @@
 
 namespace linnet {
 
-/// The place of the first number that is infinite or NaN; values.size() where there is none.
+/// The index of the first infinite or NaN value; values.size() if there is none.
 size_t firstNotFinite(std::span<const float> values);
 
-/// "WHAT is nan, expected a finite number", and where the first such number is when the model reads `ids`
-/// from its first position on: the part of the model, the position, and, where the f16 of the KV cache is the
-/// reason, the option that helps. Runs the model, and leaves its cache with `ids`; the position of ids[0] in
-/// the user's text is `offset`.
+/// The error "WHAT is nan, expected a finite number", followed by the part of the model and the position that
+/// have the first such number. If the range of the f16 KV cache is the cause, it also names the option to
+/// change. To find them it runs the model on `ids` from position 0, and leaves the cache with `ids`. `offset`
+/// is the position of ids[0] in the user's text.
 Error notFinite(const std::string &what, double value, LanguageRunner &runner, std::span<const TokenId> ids,
                 int64_t offset = 0);
 

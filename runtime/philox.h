@@ -23,7 +23,7 @@ constexpr PhiloxCounter philox4x32(PhiloxCounter c, PhiloxKey key) {
   return c;
 }
 
-/// In [0, 1), a multiple of 2^-24: exact in float. See GenerateOptions::seed.
+/// A number in [0, 1): a multiple of 2^-24, so it is exact in float. See GenerateOptions::seed.
 constexpr float uniformAt(uint64_t seed, uint32_t position, uint32_t copy) {
   PhiloxCounter words = philox4x32({position, 0, copy, 0}, {uint32_t(seed), uint32_t(seed >> 32)});
   return static_cast<float>(words[0] >> 8) * 0x1p-24f;

@@ -27,7 +27,7 @@ int64_t Profiler::extent(std::string_view dim, int64_t bound) const {
   return found == extents.end() ? bound : std::min(found->second, bound);
 }
 
-// Looked up by number first: an entry's commands differ from one run to the next in their kernels only.
+// Commands are found by number first: between runs of an entry only their kernels differ.
 uint32_t Profiler::commandNumber(size_t entry, std::string_view name, size_t number,
                                  const CommandTiming &timing) {
   auto &numbers = seen[entry].numbers;

@@ -1,4 +1,4 @@
-// What devices share in filling a profile.
+// Helpers for devices that fill a profile.
 #pragma once
 #include "linnet/profile.h"
 #include "runtime/artifact/artifact_generated.h"
@@ -9,7 +9,7 @@
 
 namespace linnet {
 
-/// Now, as profiles count it.
+/// The current time in the unit of profiles.
 inline int64_t profileNow() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(
              std::chrono::steady_clock::now().time_since_epoch())
@@ -18,7 +18,7 @@ inline int64_t profileNow() {
 
 /// Names and values of a run's dimensions.
 LINNET_API std::vector<ProfileDim> profileDims(const fb::Program &program, std::span<const int64_t> symbols);
-/// The values that costs are computed at: capacities as far as they are used.
+/// The sizes for costs: `dims`, with capacities replaced by their used extents.
 LINNET_API std::vector<int64_t> profileExtents(const Profiler &profiler, std::span<const ProfileDim> dims);
 
 } // namespace linnet

@@ -1,4 +1,4 @@
-// What every Executable checks before it runs an entry.
+// The checks of every Executable before it runs an entry.
 #pragma once
 #include "linnet/api.h"
 #include "runtime/artifact/artifact.h"
@@ -10,15 +10,15 @@
 
 namespace linnet {
 
-/// Whether a command with this `only_for` (null: it is always run) has to run for the wanted outputs (empty:
-/// all).
+/// Whether a command with this `only_for` must run for the wanted outputs. A null `only_for` always runs; an
+/// empty `wanted` means all outputs.
 bool serves(const flatbuffers::Vector<uint16_t> *only_for, const std::vector<bool> &wanted);
 
-/// Bytes of a port's tensor for these symbols.
+/// Size of a port's tensor in bytes for these symbols.
 LINNET_API uint64_t portBytes(const fb::Port &port, std::span<const int64_t> symbols);
 
-/// The entry exists, each symbol is from 1 to its bound, each input has its port's size for these symbols,
-/// and `wanted` is empty or has an element for each output. Inputs that are `filled` already are given empty.
+/// Checks that the entry exists, each symbol is from 1 to its bound, each input has its port's size for these
+/// symbols, and `wanted` is empty or has an element per output. Inputs marked in `filled` must be empty.
 LINNET_API Result<void> checkRun(const Artifact &artifact, const fb::Program &program, int entry,
                                  std::span<const int64_t> symbols,
                                  std::span<const std::span<const std::byte>> inputs,

@@ -62,14 +62,14 @@ void Sampler::score(std::span<const float> logits) {
   for (float &s : scores) s /= options.temperature;
 }
 
-// Everything below the k-th largest score goes; its equals stay.
+// Removes scores below the k-th largest one. Scores equal to it stay.
 void Sampler::keepTopK() {
   float threshold = -std::numeric_limits<float>::infinity();
   size_t k = static_cast<size_t>(options.top_k);
   if (k > 0 && k < scores.size()) {
     order.assign(scores.begin(), scores.end());
     for (float &s : order)
-      if (std::isnan(s)) s = -std::numeric_limits<float>::infinity(); // NaN has no order
+      if (std::isnan(s)) s = -std::numeric_limits<float>::infinity(); // NaN cannot be ordered
     auto nth = order.begin() + static_cast<std::ptrdiff_t>(k - 1);
     std::nth_element(order.begin(), nth, order.end(), std::greater<float>());
     threshold = *nth;
@@ -88,7 +88,7 @@ double Sampler::toProbabilities() {
   return sum;
 }
 
-// The least likely tokens whose probabilities sum to at most 1 - top_p go; the likeliest always stays.
+// Removes the least likely tokens whose probabilities sum to at most 1 - top_p. The likeliest always stays.
 void Sampler::keepTopP() {
   if (options.top_p >= 1.0f) return;
   toProbabilities();

@@ -1,4 +1,4 @@
-// Picks the next token from logits, as transformers' logits processors and multinomial sampling do.
+// Chooses the next token from logits, like transformers' logits processors and multinomial sampling.
 #pragma once
 #include "linnet/session.h"
 
@@ -7,24 +7,24 @@
 
 namespace linnet {
 
-/// An error that names the option where one is out of range.
+/// An error that names the option if one is out of range.
 Result<void> checkOptions(const GenerateOptions &options);
 
-/// Index of the largest value, the lowest among equals; NaN is never chosen unless all are.
+/// Index of the largest value; ties give the lowest index. NaN is ignored unless all values are NaN.
 TokenId argmax(std::span<const float> values);
 
-/// Memory is taken when it is made; sample() takes none.
+/// The constructor allocates all memory; sample() allocates none.
 class Sampler {
 public:
   Sampler(int64_t vocab_size, const GenerateOptions &options);
-  /// True where the likeliest token of the untouched logits is the answer.
+  /// Whether the result is the argmax of the unmodified logits.
   bool isPlainArgmax() const { return !options.draws() && options.repetition_penalty == 1.0f; }
-  /// Tells of a token of the text (prompt and continuation), for the repetition penalty.
+  /// Records a token of the prompt or continuation, for the repetition penalty.
   void see(TokenId id);
   /// `position`: number of tokens before the new one. `copy`: see GenerateOptions::seed.
   TokenId sample(std::span<const float> logits, uint32_t position, uint32_t copy);
 
-  /// What is left after penalty, temperature, top_k and top_p: tokens by id, with their probabilities.
+  /// The tokens that remain after penalty, temperature, top_k and top_p, by id, with their probabilities.
   struct Candidate {
     TokenId id;
     float score;

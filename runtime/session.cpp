@@ -24,7 +24,7 @@ GenerationRow makeRow(const LoadedModel &model, const GenerateOptions &options, 
   for (TokenId id : row.ids) row.sampler.see(id);
   row.prompt = row.ids.size();
   row.result.timings.prompt_tokens = row.remaining();
-  // What the row can grow to, so that no step takes memory.
+  // Reserves the largest size of the row, so that no step allocates memory.
   size_t most = static_cast<size_t>(std::min(options.max_new_tokens, model.config.context + 1));
   row.ids.reserve(row.ids.size() + most);
   return row;
@@ -122,7 +122,7 @@ Result<GenerateResult> Session::generate(std::span<const TokenId> prompt, const 
   if (size > context)
     return errorf("prompt of {} tokens is longer than what is left of the context: {} of {} are used",
                   prompt.size(), state->history.size(), context);
-  // The last token is fed again if the cache has it: its logits are what the next one is chosen from.
+  // If the last token is cached, it is fed again: its logits determine the next token.
   int64_t cached = std::min(state->cached, size - 1);
   std::vector<GenerationRow> rows;
   rows.push_back(makeRow(*state->model, options, std::move(ids), cached));
@@ -151,7 +151,7 @@ Result<std::vector<GenerateResult>> Session::generateBatch(std::span<const std::
       return errorf("{}: {} tokens are longer than the context of {}", what, prompts[i].size(), context);
   }
   state->forget();
-  std::vector<size_t> order(prompts.size()); // longest first, so that a group's lengths are alike
+  std::vector<size_t> order(prompts.size()); // longest first, so that a group has similar lengths
   std::iota(order.begin(), order.end(), size_t(0));
   std::stable_sort(order.begin(), order.end(),
                    [&](size_t a, size_t b) { return prompts[a].size() > prompts[b].size(); });

@@ -1,4 +1,4 @@
-// Session's answers about whole texts: a classifier's scores and probabilities.
+// Session::classify: a classifier's scores and probabilities.
 #include "linnet/session.h"
 #include "runtime/not_finite.h"
 #include "runtime/session_state.h"
@@ -28,12 +28,12 @@ std::vector<double> probabilitiesOf(std::span<const float> scores, ProblemType t
   if (type == ProblemType::SingleLabel && scores.size() > 1) return softmax(scores);
   std::vector<double> out(scores.begin(), scores.end());
   if (type == ProblemType::Regression) return out;
-  for (double &x : out) x = 1 / (1 + std::exp(-x)); // one label alone: a softmax of it would be 1
+  for (double &x : out) x = 1 / (1 + std::exp(-x)); // also for a single label, whose softmax would be 1
   return out;
 }
 
-// What the classifier reads of a text: not what the context cannot hold, and no padding at the end. At least
-// one token is left.
+// The part of a text that the classifier reads: at most `most` tokens, without padding at the end, at least
+// one token.
 std::span<const TokenId> readPart(const ModelConfig &config, std::span<const TokenId> ids, int64_t most) {
   ids = ids.first(std::min(static_cast<size_t>(most), ids.size()));
   while (ids.size() > 1 && config.pad_id && ids.back() == *config.pad_id) ids = ids.first(ids.size() - 1);

@@ -1,4 +1,4 @@
-// Session's answers about a given text: logits, hidden states, perplexity.
+// Session's logits, embeddings and perplexity of a text.
 #include "linnet/session.h"
 #include "runtime/not_finite.h"
 #include "runtime/session_state.h"
@@ -62,7 +62,7 @@ Result<Matrix> Session::logits(std::span<const TokenId> ids, bool all) {
     if (values.size() != expected) return errorf("expected {} logits, found {}", expected, values.size());
     if (const size_t at = firstNotFinite(values); at < values.size()) {
       const auto row = static_cast<int64_t>(at) / matrix.columns;
-      return notFinite(fmt::format("the logit of token {} behind {} tokens",
+      return notFinite(fmt::format("the logit of token {} after {} tokens",
                                    static_cast<int64_t>(at) % matrix.columns, all ? first + row + 1 : size),
                        static_cast<double>(values[at]), *state->runner, ids);
     }
@@ -141,8 +141,8 @@ Result<Perplexity> Session::perplexity(std::span<const TokenId> ids, int64_t str
   for (int64_t begin = 0; begin < size && previous_end < size; begin += stride) {
     int64_t end = std::min(begin + window, size);
     int64_t first_target = std::max(begin + 1, previous_end);
-    // Tokens before the first target only fill the cache; from the one before it on, logits predict the next
-    // token.
+    // Earlier tokens only fill the cache. The logits of the token before the first target are the first ones
+    // needed.
     auto known = ids.subspan(static_cast<size_t>(begin), static_cast<size_t>(first_target - 1 - begin));
     LINNET_TRY(state->feed(*skip, known, 0, -1, {}));
     auto rest = ids.subspan(static_cast<size_t>(first_target - 1), static_cast<size_t>(end - first_target));

@@ -1,4 +1,4 @@
-// Text of tokens that come one at a time, cut at the first stop text.
+// Decodes tokens one at a time and cuts the text at the first stop text.
 #pragma once
 #include "tokenizer/tokenizer.h"
 
@@ -8,13 +8,14 @@
 
 namespace linnet {
 
-/// Finds the first of several texts in a stream, holding back what may be the beginning of one.
+/// Finds the first of several texts in a stream. Holds text back while it may be the beginning of one.
 class StopMatcher {
 public:
   explicit StopMatcher(std::vector<std::string> stops) : stops(std::move(stops)) {}
-  /// Text that may be shown now: what came before the stop text, if `stopped()` is true afterwards.
+  /// Returns the text that can be shown now. If stopped() is true afterwards, that is the text before the
+  /// stop text.
   std::string push(std::string_view text);
-  /// The end: what was held back, as no stop text came.
+  /// Ends the stream and returns the text that was held back.
   std::string flush();
   bool stopped() const { return found; }
 
@@ -24,12 +25,12 @@ private:
   bool found = false;
 };
 
-/// Tokens to text through both. Without a tokenizer all text is empty.
+/// Converts tokens to text with a StreamDecoder and a StopMatcher. Without a tokenizer all text is empty.
 class TextStream {
 public:
   TextStream(const std::optional<Tokenizer> &tokenizer, const std::vector<std::string> &stops);
   std::string push(TokenId id);
-  /// The end; gives nothing after a stop text.
+  /// Ends the stream. Returns the remaining text, which is empty after a stop text.
   std::string flush();
   bool stopped() const { return matcher.stopped(); }
 

@@ -1,4 +1,4 @@
-// Numbers of activation functions that the IR, the kernels and the runtime share.
+// Constants of activation functions that the IR, the kernels and the runtime share.
 #pragma once
 
 namespace linnet {

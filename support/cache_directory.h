@@ -1,11 +1,11 @@
-// Where Linnet keeps what it can make again: compiled models, pipelines, what was found out about devices.
+// The folder for data that Linnet can regenerate: compiled models, pipelines, verdicts about devices.
 #pragma once
 #include <string>
 
 namespace linnet {
 
-/// LINNET_CACHE_DIR, or linnet under XDG_CACHE_HOME or ~/.cache; "" where none of these is set. Not made
-/// here.
+/// LINNET_CACHE_DIR, or linnet under XDG_CACHE_HOME or ~/.cache; "" if none of these is set. Does not create
+/// the folder.
 std::string cacheDirectory();
 
 } // namespace linnet

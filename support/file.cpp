@@ -19,7 +19,7 @@ Error systemError(const std::string &path, const char *what) {
   return errorf("{}: {}: {}", path, what, std::strerror(errno));
 }
 
-// Names of the temporary files in flight, in storage that a signal handler may read.
+// Names of the open temporary files, in storage that a signal handler may read.
 constexpr int kMaxOpenFiles = 64;
 char unfinished[kMaxOpenFiles][PATH_MAX];
 std::atomic<int> unfinished_state[kMaxOpenFiles]; // 0 free, 1 being filled, 2 valid
@@ -56,7 +56,7 @@ struct MappedFile::Map {
 };
 
 Result<MappedFile> MappedFile::open(const std::string &path) {
-  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); // of a FIFO nobody may write to it
+  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); // O_NONBLOCK: a FIFO may have no writer
   if (fd < 0) return systemError(path, "cannot open");
   auto map = std::make_shared<Map>();
   map->path = path;
@@ -76,7 +76,7 @@ Result<MappedFile> MappedFile::open(const std::string &path) {
     }
     map->data = data;
 #ifdef MADV_HUGEPAGE
-    madvise(data, map->size, MADV_HUGEPAGE); // only advice: what is read from disk then comes in large pages
+    madvise(data, map->size, MADV_HUGEPAGE); // only advice, for large pages
 #endif
   }
   ::close(fd);
@@ -103,7 +103,7 @@ const std::string &MappedFile::path() const {
 struct AtomicFile::State {
   std::string path, temporary;
   int fd = -1, slot = -1;
-  uint64_t size = 0; // with what is pending
+  uint64_t size = 0; // includes pending bytes
   std::vector<std::byte> pending;
   ~State() {
     if (!temporary.empty()) ::unlink(temporary.c_str());
@@ -123,7 +123,7 @@ Result<AtomicFile> AtomicFile::create(const std::string &path) {
   auto state = std::make_unique<State>();
   state->path = path;
   removeAbandoned(directoryOf(path), nameOf(path) + ".tmp-");
-  // Registered before it exists: an interrupt between the two must not leave it behind.
+  // The name is registered before the file exists, so that an interrupt in between does not leave it behind.
   constexpr int kAttempts = 16;
   for (int attempt = 0; state->fd < 0 && attempt < kAttempts; ++attempt) {
     std::string name = temporaryName(path);
@@ -143,8 +143,8 @@ Result<AtomicFile> AtomicFile::create(const std::string &path) {
   return AtomicFile(std::move(state));
 }
 
-// Whole, aligned pieces of 2 MiB are what file systems keep in large pages, which a reader's map then has,
-// too.
+// Writes whole, aligned pieces of 2 MiB, so that file systems keep them in large pages and readers can map
+// those.
 Result<void> AtomicFile::write(std::span<const std::byte> data) {
   constexpr size_t kPieceBytes = size_t(2) << 20;
   while (!data.empty()) {
@@ -226,7 +226,7 @@ Result<void> AtomicFile::truncate(uint64_t size) {
 Result<void> AtomicFile::commit() {
   LINNET_TRY(flush());
   if (fsync(state->fd) != 0) return systemError(state->path, "cannot write");
-  // The lock stays until the file has its name: a copy of the descriptor keeps it.
+  // A copy of the descriptor keeps the lock until the file has its name.
   int lock = fcntl(state->fd, F_DUPFD_CLOEXEC, 0), fd = std::exchange(state->fd, lock);
   if (::close(fd) != 0) return systemError(state->path, "cannot write");
   if (rename(state->temporary.c_str(), state->path.c_str()) != 0)

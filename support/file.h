@@ -1,4 +1,4 @@
-// Files: mapped for reading, written beside and renamed. Nothing here is ever written in place.
+// Files are mapped for reading, and written atomically: under a temporary name, then renamed.
 #pragma once
 #include "support/result.h"
 #include <cstddef>
@@ -11,7 +11,7 @@
 
 namespace linnet {
 
-/// A read-only memory map of a whole file. Copies share the map. An empty file gives an empty span.
+/// A read-only mapping of a whole file. Copies share the mapping. An empty file gives an empty span.
 class MappedFile {
 public:
   static Result<MappedFile> open(const std::string &path);
@@ -24,27 +24,27 @@ private:
   std::shared_ptr<const Map> map;
 };
 
-/// Writes a file beside its destination and renames it into place on commit(), after fsync. Destroyed
-/// without commit (an error, a signal turned into an error), it leaves nothing behind.
+/// Writes a temporary file next to its destination. commit() calls fsync and renames it. Without commit(),
+/// the destructor removes it.
 class AtomicFile {
 public:
   static Result<AtomicFile> create(const std::string &path);
   AtomicFile(AtomicFile &&) noexcept;
   AtomicFile &operator=(AtomicFile &&) noexcept;
   ~AtomicFile();
-  /// Appends, in whole pieces of 2 MiB and the rest on commit(); "no space left on device" and the like come
-  /// back as the error of the call that writes the piece.
+  /// Appends. Data are written in pieces of 2 MiB, and the rest on commit(). An error such as "no space left
+  /// on device" is returned by the call that writes the piece.
   Result<void> write(std::span<const std::byte> data);
   Result<void> write(std::string_view text);
   /// Writes at an absolute offset, without moving the append position.
   Result<void> writeAt(uint64_t offset, std::span<const std::byte> data);
   /// Bytes appended so far.
   uint64_t size() const;
-  /// Whether `bytes` bytes at two offsets, both of what was appended, are the same.
+  /// Whether `bytes` bytes at the two offsets are equal. Both ranges must have been appended.
   Result<bool> repeats(uint64_t first, uint64_t second, uint64_t bytes);
-  /// What was appended so far, mapped.
+  /// A mapping of the data appended so far.
   Result<MappedFile> view();
-  /// Takes back what was appended from `size` on.
+  /// Removes the appended data from offset `size` on.
   Result<void> truncate(uint64_t size);
   Result<void> commit();
 
@@ -57,8 +57,7 @@ private:
   std::unique_ptr<State> state;
 };
 
-/// Removes the temporary file of every AtomicFile that is open. Async-signal-safe: for SIGINT/SIGTERM
-/// handlers.
+/// Removes the temporary files of all open AtomicFiles. Async-signal-safe, for SIGINT and SIGTERM handlers.
 void removeUnfinishedFiles();
 
 Result<std::string> readTextFile(const std::string &path);

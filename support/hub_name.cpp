@@ -24,7 +24,7 @@ std::string pullHint(const std::string &path, const std::string &published) {
   if (slash == std::string::npos || !isHubName(name)) return "";
   for (const char *suffix : {".linnet", ".gguf", ".mlir", ".safetensors", ".json", ".bin"})
     if (name.ends_with(suffix)) return "";
-  if (name == path && isDirectory(path.substr(0, slash))) return ""; // a mistyped path of this machine
+  if (name == path && isDirectory(path.substr(0, slash))) return ""; // probably a mistyped local path
   return fmt::format("; 'linnet pull {}' downloads a model of the hub", name);
 }
 

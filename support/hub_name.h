@@ -4,12 +4,11 @@
 
 namespace linnet {
 
-/// OWNER/NAME or NAME, of letters, digits, '-', '_' and '.'.
+/// Whether `name` is OWNER/NAME or NAME of letters, digits, '-', '_' and '.'.
 bool isHubName(const std::string &name);
 
-/// What to add to the error that `path` does not exist: "; ..." with the command that downloads the model,
-/// where the path is written as a model's name on the hub, or is known as that of the model `published`. Else
-/// nothing.
+/// A hint for the error that `path` does not exist: "; ..." with the command that downloads the model. Empty
+/// unless the path looks like a model's name on the hub, or `published` is the name of its model there.
 std::string pullHint(const std::string &path, const std::string &published = {});
 
 } // namespace linnet

@@ -24,7 +24,7 @@ std::string jsonProblem(const std::exception &exception) {
     out = fmt::format("{}: ", text.substr(0, syntax));
     text.remove_prefix(detail + kDetail.size());
   }
-  constexpr size_t kLongest = 160; // it quotes what was read last, which may be any length
+  constexpr size_t kLongest = 160; // the message quotes the last token, which may be long
   out += text.substr(0, kLongest);
   return out;
 }

@@ -1,5 +1,4 @@
-// JSON from untrusted files: nlohmann's parser behind a limit on nesting and an error that names the file and
-// place.
+// Parses JSON of untrusted files: nlohmann's parser with limits, and errors that name the file and position.
 #pragma once
 #include "support/json_fwd.h"
 #include "support/result.h"
@@ -10,12 +9,12 @@
 namespace linnet {
 constexpr size_t kMaxJsonKeys = 1 << 16;
 
-/// What an exception of nlohmann's says, without its own name and number: "line 1, column 4: unexpected ...".
+/// The message of an nlohmann exception without its name and number: "line 1, column 4: unexpected ...".
 std::string jsonProblem(const std::exception &exception);
 
-/// Parses `text`; `where` (a file name) starts the error message. Refuses nesting deeper than `max_depth`,
-/// duplicate keys in an object, and objects of more than `max_keys` keys (an ordered object looks its keys up
-/// one by one, so that a hostile one would cost quadratic time).
+/// Parses `text`. Errors begin with `where`, a file name. Nesting deeper than `max_depth`, duplicate keys,
+/// and objects with more than `max_keys` keys are errors: an ordered object searches its keys linearly, so a
+/// hostile one would take quadratic time.
 Result<Json> parseJson(std::string_view text, const std::string &where, int max_depth = 64,
                        size_t max_keys = kMaxJsonKeys);
 /// The same for a file.

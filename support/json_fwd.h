@@ -1,4 +1,5 @@
-// The type Json for headers that only pass one on: nlohmann's own header takes seconds to compile.
+// Declares the type Json for headers that do not use its members, because nlohmann's header takes seconds to
+// compile.
 #pragma once
 #include <nlohmann/json_fwd.hpp>
 

@@ -28,12 +28,12 @@ const ProcessorLevel *levelOf(std::string_view name) {
   return nullptr;
 }
 
-// Every x86-64 has these.
+// Features of every x86-64.
 bool isBaseline(std::string_view name) {
   return contains({"sse", "sse2", "cmov", "cx8", "mmx", "fxsr", "64bit"}, name);
 }
 
-// Level 2 is between x86-64 and the next level here: what it adds comes with avx.
+// Features of x86-64-v2, which processors with AVX have, too.
 bool isSecondLevel(std::string_view name) {
   return contains({"sse3", "ssse3", "sse4.1", "sse4.2", "popcnt"}, name);
 }
@@ -44,7 +44,7 @@ bool allows(const ProcessorLevel &level, std::string_view name) {
 }
 
 #if defined(__x86_64__)
-// A bit of ecx.
+// Bit `bit` of ecx of the CPUID leaf.
 bool cpuidBit(unsigned leaf, int bit) {
   unsigned a, b, c, d;
   return __get_cpuid(leaf, &a, &b, &c, &d) && (c >> bit & 1);
@@ -52,7 +52,7 @@ bool cpuidBit(unsigned leaf, int bit) {
 
 bool processorHas(std::string_view name) {
   __builtin_cpu_init();
-  // The builtin wants literals; it also asks the operating system whether wide registers are saved.
+  // The builtin needs literals. It also checks that the operating system saves wide registers.
 #define LINNET_FEATURE(llvm, gcc)                                                                            \
   if (name == llvm) return __builtin_cpu_supports(gcc)
   LINNET_FEATURE("sse3", "sse3");
@@ -78,7 +78,7 @@ bool processorHas(std::string_view name) {
   // Clang's builtin does not know these. F16C works on registers of AVX, which the system must save.
   if (name == "f16c") return cpuidBit(1, 29) && __builtin_cpu_supports("avx");
   if (name == "movbe") return cpuidBit(1, 22);
-  if (name == "amx-bf16") { // its user asks the system for permission
+  if (name == "amx-bf16") { // its user requests permission from the system
     constexpr int kAmxBf16Bit = 22;
     unsigned a, b, c, d;
     return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> kAmxBf16Bit & 1);

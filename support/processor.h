@@ -1,5 +1,5 @@
-// What the processor can do, by LLVM's names of its features ("avx512f", "fma"), and the instruction-set
-// levels that kernels are generated for.
+// The processor's features by LLVM's names ("avx512f", "fma"), and the instruction-set levels of generated
+// kernels.
 #pragma once
 #include "support/result.h"
 
@@ -15,20 +15,19 @@ struct ProcessorLevel {
   std::vector<std::string_view> features;
 };
 
-/// Best first; the last one is plain x86-64.
+/// All levels, the best first. The last one is plain x86-64.
 std::span<const ProcessorLevel> x86Levels();
 
-/// LINNET_CPU_ISA=NAME: the processor is taken to be of that level, whatever it can do beyond it. It holds
-/// for the code that runs, for what target cpu:native means and for oneDNN.
+/// LINNET_CPU_ISA=NAME limits the processor to that level: the code that runs, target cpu:native, and oneDNN.
 inline constexpr const char *kProcessorVariable = "LINNET_CPU_ISA";
 
-/// An error if kProcessorVariable names no level, or one that the processor does not have.
+/// An error if kProcessorVariable is not the name of a level, or if the processor lacks that level.
 Result<void> checkProcessorVariable();
 /// The level that kProcessorVariable names, or "".
 std::string_view processorLimit();
 
-/// Does the processor have the feature, within the level that kProcessorVariable names? False for an unknown
-/// name.
+/// Whether the processor has the feature and the level of kProcessorVariable allows it. False for unknown
+/// names.
 bool hostHasFeature(std::string_view name);
 
 } // namespace linnet

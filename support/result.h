@@ -1,4 +1,4 @@
-// Failures as values: a Result holds a T or an Error whose message says what was expected, what was found and
+// Errors as values: a Result holds a T or an Error. Its message states what was expected, what was found, and
 // where.
 #pragma once
 #include <cstdio>
@@ -11,12 +11,12 @@
 
 namespace linnet {
 
-/// Why something did not work. `message` is one line fit to show a person.
+/// The reason for a failure. `message` is one line for users.
 struct Error {
   std::string message;
 };
 
-/// Thrown where a Result is used wrongly. what() is the Error's message if the value of a failure was taken.
+/// Thrown if the value of a failed Result is accessed. what() is the Error's message.
 class BadResult : public std::logic_error {
 public:
   using std::logic_error::logic_error;
@@ -34,18 +34,18 @@ public:
 
 inline constexpr const char *kNoError = "error() of a Result that succeeded";
 
-/// A value or the reason there is none.
+/// A value or an error.
 ///
 ///   Result<Model> model = Model::load(path);
 ///   if (!model) return model.error();
 ///   use(*model);
 ///
-/// Taking the value of a failure throws BadResult with the Error's message.
+/// Accessing the value of a failure throws BadResult with the Error's message.
 template <class T> class [[nodiscard]] Result {
 public:
   Result(T value) : state(std::in_place_index<0>, std::move(value)) {}
   Result(Error error) : state(std::in_place_index<1>, std::move(error)) {}
-  /// Any other Result's failure converts by way of its Error.
+  /// Failures of other Result types convert through their Error.
   explicit operator bool() const { return state.index() == 0; }
   bool ok() const { return state.index() == 0; }
   T &operator*() & { return const_cast<T &>(*require()); }
@@ -68,7 +68,7 @@ private:
   std::variant<T, Error> state;
 };
 
-/// Success carries nothing.
+/// A success without a value, or an error.
 template <> class [[nodiscard]] Result<void> {
 public:
   Result() = default;
@@ -86,14 +86,14 @@ private:
 
 } // namespace linnet
 
-/// `LINNET_TRY(expr)`: leave the function with expr's Error if it failed.
+/// `LINNET_TRY(expr)`: returns expr's Error from the function if it failed.
 #define LINNET_TRY(expr)                                                                                     \
   do {                                                                                                       \
     if (auto linnet_result_ = (expr); !linnet_result_) return linnet_result_.error();                        \
   } while (0)
 #define LINNET_CONCAT_(a, b) a##b
 #define LINNET_CONCAT(a, b) LINNET_CONCAT_(a, b)
-/// `LINNET_ASSIGN(auto x, expr)`: x = *expr, or leave the function with the Error.
+/// `LINNET_ASSIGN(auto x, expr)`: x = *expr, or returns the Error from the function.
 #define LINNET_ASSIGN(decl, expr) LINNET_ASSIGN_(decl, expr, LINNET_CONCAT(linnet_result_, __LINE__))
 #define LINNET_ASSIGN_(decl, expr, tmp)                                                                      \
   auto tmp = (expr);                                                                                         \

@@ -16,12 +16,13 @@
 namespace linnet {
 namespace {
 
-// Names of the directories in flight, in storage that a signal handler may read.
+// Names of the temporary directories, in storage that a signal handler may read.
 constexpr int kMaxDirectories = 8;
 char unfinished[kMaxDirectories][PATH_MAX];
 std::atomic<int> state[kMaxDirectories]; // 0 free, 1 being filled, 2 valid
 
-/// What getdents64 gives (see its manual page): readdir() allocates, which a signal handler must not.
+/// The entries of getdents64 (see its manual page). readdir() allocates, which is not allowed in a signal
+/// handler.
 struct KernelEntry {
   uint64_t inode;
   int64_t next;

@@ -1,4 +1,4 @@
-// Directories that do not outlive what fills them: removed by their owner, or by the handler of an interrupt.
+// Temporary directories. Their owner removes them, or an interrupt handler does.
 #pragma once
 #include "support/result.h"
 #include "support/unfinished.h"
@@ -7,22 +7,22 @@
 
 namespace linnet {
 
-/// Tells the handler of an interrupt to remove this directory and the plain files in it. Before the directory
-/// exists: an interrupt between the two must not leave it behind.
+/// Registers this directory for removal, with its plain files, by the interrupt handler. Must be called
+/// before the directory is created, so that no interrupt in between leaves it behind.
 void removeOnInterrupt(const std::string &path);
-/// No longer: it has been renamed, or removed.
+/// Cancels removeOnInterrupt(), because the directory was renamed or removed.
 void keepOnInterrupt(const std::string &path);
 /// Removes a directory of plain files by system calls alone: async-signal-safe.
 void removeFlatDirectory(const char *path);
-/// Removes every directory that removeOnInterrupt named. Async-signal-safe: for SIGINT/SIGTERM handlers,
-/// beside removeUnfinishedFiles().
+/// Removes every directory that removeOnInterrupt registered. Async-signal-safe, for SIGINT and SIGTERM
+/// handlers, like removeUnfinishedFiles().
 void removeUnfinishedDirectories();
 
-/// A fresh directory for plain files under ${TMPDIR:-/tmp}, removed with what is in it. What a killed process
-/// left there under the same name is removed, too.
+/// A new directory for plain files under ${TMPDIR:-/tmp}. The destructor removes it with its files. create()
+/// also removes directories of the same name that killed processes left there.
 class ScratchDirectory {
 public:
-  /// `name` starts the directory's name.
+  /// `name` is the beginning of the directory's name.
   static Result<ScratchDirectory> create(const std::string &name);
   ScratchDirectory(ScratchDirectory &&other) noexcept
       : place(std::move(other.place)), lock(std::move(other.lock)) {

@@ -42,9 +42,10 @@ Result<StagingDirectory> StagingDirectory::create(const std::string &path) {
   constexpr int kAttempts = 16;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     std::string temporary = temporaryName(final_path);
-    removeOnInterrupt(temporary); // before it exists: an interrupt between the two must not leave it behind
+    removeOnInterrupt(temporary); // before the directory exists, because of interrupts
     if (mkdir(temporary.c_str(), 0777) != 0) {
-      Error failure = errorf("{}: cannot create a directory beside it: {}", final_path, std::strerror(errno));
+      Error failure =
+          errorf("{}: cannot create a directory next to it: {}", final_path, std::strerror(errno));
       keepOnInterrupt(temporary);
       return failure;
     }
@@ -53,7 +54,7 @@ Result<StagingDirectory> StagingDirectory::create(const std::string &path) {
       return StagingDirectory(final_path, temporary, std::move(parents), std::move(lock));
     keepOnInterrupt(temporary); // another process removed it as abandoned
   }
-  return errorf("{}: another process keeps removing the directory beside it", final_path);
+  return errorf("{}: another process keeps removing the directory next to it", final_path);
 }
 
 Result<void> StagingDirectory::commit() {

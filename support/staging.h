@@ -1,4 +1,4 @@
-// A directory that appears whole or not at all: filled beside its place, then renamed.
+// A directory that appears atomically: it is filled under a temporary name and then renamed.
 #pragma once
 #include "support/result.h"
 #include "support/unfinished.h"
@@ -9,14 +9,14 @@ namespace linnet {
 
 class StagingDirectory {
 public:
-  /// Fails when `path` exists and is no empty directory, or its parent cannot be written. What a killed
-  /// process left of its own try is removed.
+  /// Errors: `path` exists and is not an empty directory, or its parent is not writable. Removes temporary
+  /// directories that killed processes left.
   static Result<StagingDirectory> create(const std::string &path);
   StagingDirectory(StagingDirectory &&other) noexcept;
   StagingDirectory &operator=(StagingDirectory &&) = delete;
-  ~StagingDirectory(); ///< removes what was not committed
+  ~StagingDirectory(); ///< removes the directory unless it was committed
 
-  /// Where to write meanwhile.
+  /// The temporary path to write to.
   const std::string &path() const { return temporary; }
   Result<void> commit();
 

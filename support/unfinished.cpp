@@ -26,7 +26,7 @@ bool isTemporary(std::string_view name, std::string_view prefix) {
          digits.find_first_not_of("0123456789abcdef") == digits.npos;
 }
 
-/// Waits: whoever else has the lock only looks whether the file is abandoned.
+/// Waits for the lock. Other processes hold it only briefly, to check whether the file is abandoned.
 void lock(int fd) {
   while (flock(fd, LOCK_EX) != 0 && errno == EINTR) {
   }
@@ -38,7 +38,7 @@ bool isAt(int fd, const std::string &path) {
          mine.st_dev == there.st_dev;
 }
 
-/// What cannot be opened or locked is kept.
+/// Removes the file or directory, unless it cannot be opened or locked.
 void removeIfAbandoned(const std::filesystem::path &path) {
   std::error_code failed;
   auto type = std::filesystem::symlink_status(path, failed).type();

@@ -1,5 +1,5 @@
-// Files and directories that must not outlive what makes them. Each temporary one has a lock (flock) that its
-// process holds; the kernel drops the lock when the process ends, however it ends.
+// Temporary files and directories that must not outlive their process. The process holds a lock (flock) on
+// each. The operating system releases the lock when the process ends in any way.
 #pragma once
 #include "support/result.h"
 
@@ -11,11 +11,11 @@ namespace linnet {
 
 /// PREFIX and 16 random hexadecimal digits.
 std::string uniqueName(const std::string &prefix);
-/// A name beside `path` for what is renamed to it when it is complete: PATH.tmp-<16 hexadecimal digits>.
+/// A temporary name for a file that will be renamed to `path`: PATH.tmp-<16 hexadecimal digits>.
 std::string temporaryName(const std::string &path);
 
-/// The lock on a temporary file or directory. A file system without locks gives none: others then keep what
-/// they find.
+/// The lock on a temporary file or directory. On a file system without locks there is none; other processes
+/// then do not remove such files.
 class TemporaryLock {
 public:
   TemporaryLock() = default;
@@ -23,8 +23,8 @@ public:
   TemporaryLock &operator=(TemporaryLock &&other) noexcept;
   ~TemporaryLock() { release(); }
 
-  /// Locks the directory `path`, which was just made. False if it is gone: another process found it before it
-  /// was locked. It must then be made again.
+  /// Locks the directory `path`, which was just created. Returns false if it is gone, because another process
+  /// removed it before it was locked. The caller must then create it again.
   bool acquire(const std::string &path);
   void release();
 
@@ -32,10 +32,10 @@ private:
   int fd = -1;
 };
 
-/// The same for a file that is open as `fd`, whose lock ends with its last descriptor.
+/// The same for a file that is open as `fd`. The lock ends when its last descriptor is closed.
 bool lockTemporaryFile(int fd, const std::string &path);
 
-/// Makes directories, and removes those again that are still empty when it ends.
+/// Creates directories. The destructor removes those that are still empty.
 class MadeDirectories {
 public:
   MadeDirectories() = default;
@@ -46,15 +46,15 @@ public:
   }
   ~MadeDirectories();
 
-  /// `path` and its parents, as far as they are missing.
+  /// Creates `path` and its missing parents.
   Result<void> make(const std::string &path);
 
 private:
   std::vector<std::string> made; ///< outer ones first
 };
 
-/// Removes files and directories in `directory` that are named PREFIX and 16 hexadecimal digits, and that no
-/// living process has locked. An empty prefix stands for every name that ends with ".tmp-".
+/// Removes the files and directories in `directory` that are named PREFIX and 16 hexadecimal digits and that
+/// no process has locked. An empty prefix stands for every name that ends with ".tmp-".
 void removeAbandoned(const std::string &directory, std::string_view prefix = "");
 
 } // namespace linnet

@@ -1,5 +1,5 @@
-// Where a test's inputs and neighbours are, found when it runs: as macros, the folders of a clone would be
-// part of every test's compilation, and the compiler cache would miss in any other clone.
+// Finds the folders of a test's inputs at run time. As macros, the folders of a clone would be part of every
+// test's compilation, and the compiler cache would miss in other clones.
 #pragma once
 #include <filesystem>
 #include <fstream>
@@ -7,11 +7,11 @@
 
 namespace linnet::testing {
 
-/// The build folder: tests are in its folder tests/.
+/// The build folder. Tests are in its folder tests/.
 inline std::string buildFolder() {
   return std::filesystem::read_symlink("/proc/self/exe").parent_path().parent_path().string();
 }
-/// The source folder, which tests/CMakeLists.txt writes down in the build folder.
+/// The source folder, which tests/CMakeLists.txt records in the build folder.
 inline std::string sourceFolder() {
   std::ifstream file(buildFolder() + "/tests/source-folder");
   std::string line;

@@ -1,4 +1,4 @@
-// The targets that shipped backends describe, for tests of passes without the compiler library.
+// Registers the targets of the shipped backends, for tests of passes without the compiler library.
 #pragma once
 #include "backends/cpu/description.h"
 #include "backends/reference/description.h"
@@ -7,7 +7,7 @@
 
 namespace linnet::testing {
 
-/// Passes and targets, known from now on. May be called again.
+/// Registers passes and targets. May be called repeatedly.
 inline void registerPassesAndTargets() {
   registerPasses();
   registerTarget(cpu::description());

@@ -6,7 +6,7 @@
 namespace linnet {
 namespace {
 
-// The character that ends at `end` (> 0) of well-formed text, and where it begins.
+// The character that ends at offset `end` (> 0) of well-formed text. Sets `begin` to its offset.
 uint32_t previous(std::string_view text, size_t end, size_t &begin) {
   begin = end - 1;
   while (begin > 0 && (static_cast<unsigned char>(text[begin]) & 0xC0) == 0x80) --begin;
@@ -32,7 +32,7 @@ size_t withoutSpaceBefore(std::string_view text, size_t at, size_t floor) {
 }
 
 size_t behindSpaceAfter(std::string_view text, size_t at) {
-  for (size_t behind = at; behind < text.size() && isSpace(unicode::next(text.data(), behind)); at = behind) {
+  for (size_t next = at; next < text.size() && isSpace(unicode::next(text.data(), next)); at = next) {
   }
   return at;
 }
@@ -100,7 +100,7 @@ std::vector<Piece> AddedTokenMatcher::split(std::string_view text, bool parse_sp
 
 void AddedTokenMatcher::splitBy(const Trie &trie, std::string_view text, bool parse_special,
                                 std::vector<Piece> &out) const {
-  size_t plain = 0; // where plain text begins that has not been handed out
+  size_t plain = 0; // begin of the plain text that is not yet a piece
   for (size_t at = trie.empty() ? text.size() : trie.nextCandidate(text, 0); at < text.size();) {
     TokenId id = trie.longest(text.substr(at));
     if (id < 0) {

@@ -1,4 +1,5 @@
-// Added tokens in text: a trie over their contents, longest match first, as Hugging Face's AddedVocabulary.
+// Finds added tokens in text: a trie over their contents, longest match first, like Hugging Face's
+// AddedVocabulary.
 #pragma once
 #include "tokenizer/tables.h"
 
@@ -7,7 +8,7 @@
 
 namespace linnet {
 
-/// A stretch of text: an added token, or (id -1) plain text.
+/// A part of a text: an added token, or plain text (id -1).
 struct Piece {
   std::string_view text;
   TokenId id = -1;
@@ -16,12 +17,12 @@ struct Piece {
 class AddedTokenMatcher {
 public:
   explicit AddedTokenMatcher(std::shared_ptr<const TokenizerTables> tables);
-  /// Cuts `text` into pieces, which tile it but for white space that a token's lstrip or rstrip swallowed
-  /// into it.
+  /// Splits `text` into pieces. They cover it, except for white space that a token's lstrip or rstrip
+  /// absorbed.
   std::vector<Piece> split(std::string_view text, bool parse_special) const;
 
 private:
-  // Tokens with `normalized` set are looked for only in what the others left.
+  // Tokens with `normalized` are searched only in the plain text between the others.
   class Trie {
   public:
     void insert(std::string_view content, TokenId id);

@@ -91,7 +91,7 @@ Result<void> WordEncoder::mergeLong(std::string_view word, std::vector<TokenId> 
   return {};
 }
 
-// Joins the symbol at `at` with the next one, which leaves the list.
+// Merges the symbol at `at` with the next one, which is removed from the list.
 void WordEncoder::mergeAt(uint32_t at) {
   Symbol &left = symbols[at];
   Symbol &right = symbols[left.next];

@@ -1,5 +1,5 @@
-// Byte-pair merging of one word: again and again the pair with the lowest rank, the leftmost of equals, until
-// no neighbours have a merge. Short words scan for the minimum; long ones keep a heap, O(n log n).
+// Byte-pair merging of one word: repeatedly merges the pair with the lowest rank, the leftmost for ties,
+// until no neighbours have a merge. Short words search linearly; long ones use a heap, O(n log n).
 #pragma once
 #include "tokenizer/tables.h"
 
@@ -8,13 +8,13 @@ namespace linnet {
 class WordEncoder {
 public:
   explicit WordEncoder(const TokenizerTables &t) : tables(t) {}
-  /// Appends the tokens of `word` (any bytes, below 4 GiB) to `out`, by merges alone.
+  /// Appends the tokens of `word` (any bytes, below 4 GiB) to `out`. Uses only merges.
   Result<void> merge(std::string_view word, std::vector<TokenId> &out);
 
 private:
   static constexpr size_t kShort = 48;
-  /// Calls `put` with the symbol of each byte: its token, or TokenizerTables::kNone, which nothing merges
-  /// with, for a byte to skip. Bytes to drop give no symbol.
+  /// Calls `put` with the symbol of each byte: its token, or TokenizerTables::kNone for a skipped byte, which
+  /// has no merges. Dropped bytes have no symbol.
   template <class Put> Result<void> symbolsOf(std::string_view word, Put put) const;
   Result<void> mergeShort(std::string_view word, std::vector<TokenId> &out);
   Result<void> mergeLong(std::string_view word, std::vector<TokenId> &out);
@@ -22,7 +22,7 @@ private:
   void rerank(uint32_t at);
 
   const TokenizerTables &tables;
-  // A linked list of the long word's symbols; `rank` is that of the pair a symbol starts.
+  // A linked list of a long word's symbols. `rank` is that of the pair which begins with the symbol.
   struct Symbol {
     uint32_t id, rank, previous, next;
   };

@@ -12,7 +12,8 @@ struct Alphabet {
   std::array<int16_t, 324> byte_of{};
 };
 
-// Visible Latin-1 characters stand for themselves; the other 68 bytes become U+0100, U+0101, ... in order.
+// Visible Latin-1 characters are spelled as themselves. The other 68 bytes become U+0100, U+0101, ... in
+// order.
 constexpr Alphabet makeAlphabet() {
   Alphabet a;
   for (auto &b : a.byte_of) b = -1;

@@ -1,4 +1,4 @@
-// Ids -> text, whole or one id at a time.
+// Decodes ids to text, all at once or one at a time.
 #include "support/error.h"
 #include "tokenizer/tables.h"
 #include "tokenizer/unicode.h"
@@ -9,7 +9,7 @@ Result<std::string> Tokenizer::decodeBytes(std::span<const TokenId> ids, bool sk
   std::string bytes;
   for (size_t i = 0; i < ids.size(); ++i) {
     if (!isToken(ids[i]))
-      return errorf("cannot decode: id {} at position {} is no token (ids go from 0 to {})", ids[i], i,
+      return errorf("cannot decode: id {} at position {} is not a token (ids go from 0 to {})", ids[i], i,
                     idLimit() - 1);
     if (!skip_special || !isSpecial(ids[i])) bytes += tables->bytesOf(ids[i]);
   }
@@ -28,7 +28,7 @@ StreamDecoder::StreamDecoder(Tokenizer t, bool skip) : tokenizer(std::move(t)), 
 
 std::string StreamDecoder::push(TokenId id) {
   if (!skip_special || !tokenizer.isSpecial(id)) pending += tokenizer.tokenBytes(id);
-  // Only the last three bytes can be a character that has begun.
+  // Only the last three bytes can be an incomplete character.
   size_t complete = pending.size();
   for (size_t back = 1; back <= 3 && back <= pending.size(); ++back) {
     auto scan = unicode::scanCharacter(std::string_view(pending).substr(pending.size() - back));

@@ -1,4 +1,5 @@
-// Text -> ids: replace ill-formed UTF-8, cut out added tokens, pre-split, merge; then truncate and pad.
+// Encodes text to ids: replaces ill-formed UTF-8, finds added tokens, pre-splits, merges, then truncates and
+// pads.
 #include "support/error.h"
 #include "tokenizer/added.h"
 #include "tokenizer/bpe.h"
@@ -13,9 +14,9 @@
 namespace linnet {
 namespace {
 
-// Encodes words into one list of ids. Words met before in this text come from a bounded cache, which
-// remembers places in the text and in the list rather than copies. Of the others most are one token, found by
-// one lookup; the rest is merged.
+// Encodes words into one list of ids. Repeated words of a text come from a bounded cache, which stores
+// offsets in the text and in the list instead of copies. Most other words are one token, found by one lookup.
+// The rest is merged.
 class TextEncoder {
 public:
   TextEncoder(const TokenizerTables &t, size_t text_size) : tables(t), merger(t) {
@@ -41,7 +42,7 @@ private:
     uint64_t hash = 0;
     const char *word = nullptr;
     uint32_t length = 0, n_ids = 0;
-    size_t first = 0; // where its ids begin in `ids`; the id itself if there is one
+    size_t first = 0; // index of its first id in `ids`; if it has one id, that id
   };
   static constexpr size_t kLongestCached = 512;
 
@@ -99,7 +100,7 @@ Result<std::vector<TokenId>> Tokenizer::encodeText(std::string_view text,
     text = well_formed;
   }
   TextEncoder encoder(*tables, text.size());
-  std::deque<std::string> prefixed; // lives as long as the encoder, which remembers places in it
+  std::deque<std::string> prefixed; // the encoder keeps offsets in it
   for (const Piece &piece : added->split(text, options.parse_special)) {
     if (piece.id >= 0) {
       encoder.ids.push_back(piece.id);

@@ -1,4 +1,4 @@
-// A checkpoint's directory -> Tokenizer, and the special tokens' roles.
+// Reads a checkpoint's tokenizer files and the roles of special tokens.
 #include "support/content_fault.h"
 #include "support/error.h"
 #include "support/file.h"
@@ -12,7 +12,7 @@ namespace linnet {
 namespace hf {
 namespace {
 
-// Finds tokens by content and gives ids to those that have none.
+// Finds tokens by content, and assigns ids to tokens without one.
 class SpecialTokens {
 public:
   explicit SpecialTokens(TokenizerParts &p) : parts(p) {
@@ -40,7 +40,8 @@ public:
     return TokenId(token.id);
   }
 
-  /// added_tokens_decoder may repeat what other files say; then it settles how the token is matched.
+  /// Adds a token of added_tokens_decoder. If other files have it, too, this one determines how it is
+  /// matched.
   Result<void> merge(const AddedToken &token) {
     auto known = added.find(token.content);
     if (known == added.end()) {
@@ -75,7 +76,7 @@ TokenId *idOfRole(const std::string &role, TokenizerParts &parts) {
   return nullptr;
 }
 
-// What GPT2Tokenizer takes for granted.
+// GPT2Tokenizer's default special tokens.
 std::vector<std::pair<std::string, AddedToken>> withDefaults(const Settings &settings,
                                                              const SpecialTokens &specials) {
   auto roles = settings.roles;
@@ -133,8 +134,8 @@ Result<Tokenizer> build(const TokenizerParts &parts, const std::string &where) {
   return tokenizer;
 }
 
-// vocab.json and merges.txt are GPT2Tokenizer's files in Python, which maps what the vocabulary lacks to the
-// unknown token and fails where there is none. The token joins the vocabulary, where tokenizer.json needs it.
+// vocab.json and merges.txt are files of Python's GPT2Tokenizer. It maps missing bytes to the unknown token,
+// and fails if there is none. The token is added to the vocabulary, because tokenizer.json needs it there.
 void setMissingByteOfPair(TokenizerParts &parts) {
   if (parts.unk < 0) return;
   parts.missing_byte = MissingByte::Unknown;
@@ -145,8 +146,8 @@ void setMissingByteOfPair(TokenizerParts &parts) {
     if (token.id == parts.unk) parts.tokens[id] = token.content;
 }
 
-// Classes that read vocab.json and merges.txt as GPT-2 does. (CLIP, say, uses the same names for something
-// else.)
+// Whether a tokenizer class reads vocab.json and merges.txt like GPT-2's. (CLIP's files of these names
+// differ.)
 bool readsBytePairs(const std::string &name) {
   for (const char *known :
        {"", "GPT2Tokenizer", "GPT2TokenizerFast", "PreTrainedTokenizerFast", "TokenizersBackend"})
@@ -164,7 +165,7 @@ Result<void> readFile(const std::string &path,
   return read(file.text(), path, into);
 }
 
-// vocab.json + merges.txt, or OpenAI's encoder.json + vocab.bpe. False: there are none.
+// Reads vocab.json + merges.txt, or OpenAI's encoder.json + vocab.bpe. Returns false if there are none.
 Result<bool> readPair(const std::string &directory, const hf::Settings &settings, TokenizerParts &parts) {
   const std::pair<const char *, const char *> names[] = {{"/vocab.json", "/merges.txt"},
                                                          {"/encoder.json", "/vocab.bpe"}};

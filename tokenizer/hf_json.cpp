@@ -10,7 +10,7 @@
 namespace linnet::hf {
 namespace {
 
-// Sorted objects: support/json.h's keep their order, at a cost that grows with the square of a vocabulary.
+// Sorted objects. Those of support/json.h keep their order, which takes quadratic time for a vocabulary.
 using Json = nlohmann::json;
 constexpr int kMaxDepth = 32;
 
@@ -77,7 +77,7 @@ Result<void> readFlag(const Json &object, const char *key, std::optional<bool> &
   return {};
 }
 
-// A token as a string, or as an object with its content and how it is matched.
+// Reads a token: a string, or an object with its content and matching rules.
 Result<AddedToken> readToken(const Json &value, const std::string &where) {
   AddedToken token;
   if (value.is_string()) {
@@ -131,7 +131,7 @@ Result<void> readMergeArray(const Json &merges, const std::string &where, Tokeni
   return {};
 }
 
-// What a BPE model may say beyond vocabulary and merges, and must not.
+// Checks the settings of a BPE model besides vocabulary and merges. Unsupported ones are errors.
 Result<void> checkModel(const Json &model, const std::string &where) {
   if (const Json *type = member(model, "type"); type && *type != "BPE")
     return errorf("{}: model: expected type BPE, found {}", where, type->dump());
@@ -188,7 +188,7 @@ Result<void> readPreTokenizer(const Json &root, const std::string &where, Tokeni
   return readFlag(*stage, "add_prefix_space", parts.add_prefix_space, where);
 }
 
-// One element of a template: special tokens around the text "A".
+// Reads one element of a template: a special token, or the text "A".
 Result<void> readTemplateItem(const Json &item, const Json *specials, const std::string &where,
                               bool &seen_text, TokenizerParts &parts) {
   if (item.is_object() && item.contains("Sequence")) {
@@ -216,7 +216,7 @@ Result<void> readTemplateItem(const Json &item, const Json *specials, const std:
 Result<void> readPostProcessor(const Json &stage, const std::string &where, TokenizerParts &parts,
                                int depth = 0) {
   std::string type = typeOf(stage);
-  if (type == "ByteLevel") return {}; // moves offsets only
+  if (type == "ByteLevel") return {}; // only changes offsets
   if (type == "Sequence" && depth == 0) {
     const Json *steps = member(stage, "processors");
     if (!steps || !steps->is_array())
@@ -356,8 +356,7 @@ Result<void> readTokenizerJson(std::string_view json, const std::string &where, 
   LINNET_TRY(readPreTokenizer(root, where, parts));
   LINNET_TRY(checkStage(root, "decoder", "decoders", where));
   if (const Json *stage = member(root, "post_processor")) LINNET_TRY(readPostProcessor(*stage, where, parts));
-  // tokenizers looks for the unknown token in the model's vocabulary alone, and only when it meets a byte
-  // that needs it.
+  // tokenizers searches the unknown token only in the model's vocabulary, and only when a byte needs it.
   parts.missing_byte = unk.content.empty() ? MissingByte::Dropped : MissingByte::Refused;
   for (size_t id = 0; id < parts.tokens.size() && !unk.content.empty(); ++id)
     if (parts.tokens[id] == unk.content) {
@@ -381,7 +380,7 @@ Result<void> readConfig(std::string_view json, const std::string &where, Setting
       return errorf("{}: tokenizer_class: expected a string, found {}", where, name->type_name());
     settings.tokenizer_class = name->get<std::string>();
   }
-  // transformers writes 1e30 where it knows no length.
+  // transformers writes 1e30 for an unknown length.
   if (const Json *length = member(root, "model_max_length"); length && length->is_number_unsigned())
     if (uint64_t n = length->get<uint64_t>(); n < (uint64_t(1) << 31))
       settings.model_max_length = static_cast<int64_t>(n);
@@ -391,7 +390,7 @@ Result<void> readConfig(std::string_view json, const std::string &where, Setting
 Result<void> readSpecialTokensMap(std::string_view json, const std::string &where, Settings &settings) {
   LINNET_ASSIGN(Json root, parse(json, where));
   if (settings.decoder.empty()) return readRoles(root, where, settings);
-  // A configuration with added_tokens_decoder is complete: the map only fills in what it leaves out.
+  // With added_tokens_decoder, the configuration takes precedence over special_tokens_map.json.
   Settings map;
   LINNET_TRY(readRoles(root, where, map));
   for (auto &[role, token] : map.roles) {

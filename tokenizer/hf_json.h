@@ -1,11 +1,11 @@
-// Hugging Face's tokenizer files, from untrusted text into TokenizerParts. Each function names the file
-// (`where`) in its errors and refuses a setting that would change ids and is not supported.
+// Reads Hugging Face's tokenizer files, untrusted text, into TokenizerParts. Errors name the file (`where`).
+// An unsupported setting that would change ids is an error.
 #pragma once
 #include "tokenizer/tokenizer.h"
 
 namespace linnet::hf {
 
-/// What tokenizer_config.json and special_tokens_map.json say, the latter read second.
+/// The settings of tokenizer_config.json and special_tokens_map.json. The latter is read second.
 struct Settings {
   /// Special tokens by role ("bos_token"); an empty content means that the role is explicitly unset.
   std::vector<std::pair<std::string, AddedToken>> roles;
@@ -24,8 +24,8 @@ Result<void> readTokenizerJson(std::string_view json, const std::string &where, 
 Result<void> readConfig(std::string_view json, const std::string &where, Settings &settings);
 Result<void> readSpecialTokensMap(std::string_view json, const std::string &where, Settings &settings);
 
-/// Gives the special tokens their ids (the next free one to those that no file numbers, as transformers does)
-/// and fills in GPT-2's defaults: "<|endoftext|>" is bos, eos and unk where nothing else is said.
+/// Assigns ids to the special tokens (the next free one if no file has an id, like transformers). Applies
+/// GPT-2's defaults: "<|endoftext|>" is bos, eos and unk unless a file names others.
 Result<void> applySettings(const Settings &settings, TokenizerParts &parts);
 
 } // namespace linnet::hf

@@ -1,4 +1,4 @@
-// Parts -> binary tables, and back.
+// Converts TokenizerParts to binary tables and back.
 #include "support/error.h"
 #include "tokenizer/bpe.h"
 #include "tokenizer/byte_level.h"
@@ -92,7 +92,7 @@ Result<void> Builder::takeAdded(const AddedToken &token) {
   if (auto known = by_spelling.find(token.content); known != by_spelling.end() && known->second != token.id)
     return errorf("tokenizer: added token \"{}\" has id {}, but {} in the vocabulary", token.content, id,
                   known->second);
-  // An added token stands for its text; in the vocabulary that may differ from what its spelling says.
+  // An added token is its literal text, which may differ from the bytes of its spelling in the vocabulary.
   bool literal = byte_level::unspell(token.content) != token.content;
   texts[id] = token.content;
   flags[id] = T::kPresent | T::kAdded | (in_vocab ? T::kInVocab : 0) | (literal ? T::kLiteral : 0) |
@@ -141,11 +141,11 @@ Result<void> Builder::checkIds() const {
                                               {"unknown byte", parts.unknown_byte}};
   for (auto [name, id] : named)
     if (id != -1 && !isToken(id))
-      return errorf("tokenizer: the {} token has id {}, which is no token", name, id);
+      return errorf("tokenizer: the {} token has id {}, which is not a token", name, id);
   for (const auto *ids : {&parts.prefix, &parts.suffix}) {
     if (ids->size() > 1024) return errorf("tokenizer: a template of {} tokens is too long", ids->size());
     for (TokenId id : *ids)
-      if (!isToken(id)) return errorf("tokenizer: the template has id {}, which is no token", id);
+      if (!isToken(id)) return errorf("tokenizer: the template has id {}, which is not a token", id);
   }
   if ((parts.missing_byte == MissingByte::Unknown) != (parts.unknown_byte >= 0))
     return errorf("tokenizer: the token of missing bytes has id {}, which contradicts their rule",
@@ -212,7 +212,7 @@ void Builder::writeSections(std::vector<std::byte> &out, const T::Header &h) con
       return merges[other].left == m.left && merges[other].right == m.right;
     };
     size_t slot = T::hashPair(m.left, m.right) >> (64 - std::countr_zero(h.merge_slots));
-    // Of equal merges the last one counts, as in Hugging Face tokenizers.
+    // For duplicate merges the last one counts, as in Hugging Face tokenizers.
     while (merge_slots[slot] != T::kNone && !same(merge_slots[slot])) slot = (slot + 1) & (h.merge_slots - 1);
     merge_slots[slot] = rank;
   }
@@ -234,8 +234,8 @@ void seal(std::vector<std::byte> &out, T::Header h) {
   put(out, 0, &h, 1);
 }
 
-// Most words of a text are one token, and one lookup can tell: a token is marked if merging its bytes gives
-// it alone.
+// Marks a token if merging its bytes gives just this token. Most words of a text are such tokens, and one
+// lookup finds them.
 Result<void> Builder::markWholeWords(std::vector<std::byte> &out) const {
   LINNET_ASSIGN(auto tables, T::open(out, nullptr));
   T::Header h = *tables->header;

@@ -1,4 +1,4 @@
-// The tokenizer as files that transformers reads. Large objects are written by hand, in order of id.
+// Writes the tokenizer's files for transformers. Large objects are written directly, in order of id.
 #include "support/error.h"
 #include "support/file.h"
 #include "support/json.h"
@@ -39,7 +39,7 @@ Json addedJson(const AddedToken &t) {
           {"rstrip", t.rstrip},   {"single_word", t.single_word}, {"special", t.special}};
 }
 
-// tokenizer.json's element of a template for each of `ids`.
+// Appends an element of tokenizer.json's template for each of `ids`.
 void appendSpecials(Json &list, const std::vector<TokenId> &ids, const Tokenizer &tokenizer, int type_id) {
   for (TokenId id : ids)
     list.push_back({{"SpecialToken", {{"id", tokenizer.tokenSpelling(id)}, {"type_id", type_id}}}});
@@ -65,8 +65,8 @@ Json postProcessor(const TokenizerParts &parts, const Tokenizer &tokenizer) {
   return {{"type", "TemplateProcessing"}, {"single", single}, {"pair", pair}, {"special_tokens", specials}};
 }
 
-/// The model's unk_token. GPT-2's own file names none, since every byte has a token. A name that is not in
-/// the vocabulary makes tokenizers refuse the bytes that are missing.
+/// The model's unk_token. GPT-2's file has none, because every byte has a token. With a name that is not in
+/// the vocabulary, tokenizers reports an error for missing bytes.
 std::string unknownToken(const TokenizerParts &parts, const Tokenizer &tokenizer) {
   if (parts.missing_byte == MissingByte::Unknown) return quoted(tokenizer.tokenSpelling(parts.unknown_byte));
   if (parts.missing_byte == MissingByte::Refused && !tokenizer.hasAllBytes())

@@ -21,7 +21,7 @@ constexpr std::array<Class, 128> makeAscii() {
 }
 constexpr std::array<Class, 128> kAscii = makeAscii();
 
-// The class of the character at `at`, which moves behind it.
+// The class of the character at `at`. Moves `at` past it.
 inline Class step(std::string_view text, size_t &at) {
   auto byte = static_cast<unsigned char>(text[at]);
   if (byte < 128) return ++at, kAscii[byte];
@@ -30,9 +30,9 @@ inline Class step(std::string_view text, size_t &at) {
 
 inline size_t runEnd(std::string_view text, size_t at, Class wanted) {
   while (at < text.size()) {
-    size_t behind = at;
-    if (step(text, behind) != wanted) break;
-    at = behind;
+    size_t next = at;
+    if (step(text, next) != wanted) break;
+    at = next;
   }
   return at;
 }
@@ -46,15 +46,15 @@ inline size_t contraction(std::string_view text, size_t at) {
   return 0;
 }
 
-// \s+(?!\S)|\s+ : all of the run at the end of the text; otherwise all but its last character, if that leaves
-// any.
+// \s+(?!\S)|\s+ : the whole run at the end of the text, otherwise all except its last character, unless it
+// has only one.
 size_t spaceEnd(std::string_view text, size_t begin) {
   size_t at = begin, last = begin;
   while (at < text.size()) {
-    size_t behind = at;
-    if (step(text, behind) != Class::Space) return last > begin ? last : at;
+    size_t next = at;
+    if (step(text, next) != Class::Space) return last > begin ? last : at;
     last = at;
-    at = behind;
+    at = next;
   }
   return at;
 }

@@ -1,17 +1,16 @@
-// GPT-2's pre-split: text is cut into words before byte pairs are merged, and no merge crosses a cut. The
-// pattern is
+// GPT-2's pre-split: text is split into words before byte pairs are merged, and no merge crosses a word's
+// end. The pattern (openai/gpt-2, encoder.py) is
 //
-//   's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+      (openai/gpt-2,
-//   encoder.py)
+//   's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
 //
-// matched by hand here, for speed and so that no regex library decides token ids; the tests hold it equal to
-// PCRE2.
+// It is matched by hand, for speed and so that token ids do not depend on a regex library. The tests compare
+// it with PCRE2.
 #pragma once
 #include <cstddef>
 #include <string_view>
 
 namespace linnet {
-/// The end of the word that starts at `begin` (< text.size()). `text` is well-formed UTF-8 and `begin` lies
-/// between characters. Every word is at least one character long and the words tile the text.
+/// The end of the word that starts at `begin` (< text.size()). `text` must be well-formed UTF-8, and `begin`
+/// must be between characters. Every word has at least one character, and the words cover the text.
 size_t wordEnd(std::string_view text, size_t begin);
 } // namespace linnet

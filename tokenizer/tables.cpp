@@ -13,7 +13,7 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "the tables are used where they lie");
 static_assert(sizeof(TokenizerTables::Header) == 112 && sizeof(TokenizerTables::Merge) == 12);
 
-// The checksum starts behind its own field.
+// The checksum covers the bytes after its field.
 constexpr size_t kChecked = offsetof(TokenizerTables::Header, checksum) + sizeof(uint64_t);
 
 constexpr uint64_t align8(uint64_t n) { return (n + 7) & ~uint64_t(7); }
@@ -30,7 +30,7 @@ template <class V> uint64_t at(const char *from) {
   return value;
 }
 
-// Up to eight bytes as a little-endian number, without a loop.
+// Reads up to eight bytes as a little-endian number, without a loop.
 inline uint64_t load(const char *from, size_t n) {
   if (n == 8) return at<uint64_t>(from);
   if (n >= 4) return at<uint32_t>(from) | at<uint32_t>(from + n - 4) << 8 * (n - 4);
@@ -45,7 +45,7 @@ template <class T> std::span<const T> section(const std::byte *base, uint64_t at
 
 Error damaged(const char *what) { return errorf("tokenizer tables: damaged: {}", what); }
 
-// Counts within bounds: after this, sizes computed from them fit in 64 bits with room to spare.
+// Checks that counts are within bounds, so that sizes computed from them do not overflow 64 bits.
 Result<void> checkCounts(const TokenizerTables::Header &h) {
   auto slotsFit = [](uint32_t slots, uint32_t n) {
     return std::has_single_bit(slots) && slots >= 2 && slots / 2 >= n && slots <= (1u << 28);
@@ -182,7 +182,7 @@ Result<void> TokenizerTables::check() const {
   LINNET_TRY(checkMissingByte());
   for (auto ids : {prefix, suffix})
     for (int32_t id : ids)
-      if (!present(id)) return damaged("a template with an id that is no token");
+      if (!present(id)) return damaged("a template with an id that is not a token");
   if (header->settings & ~uint32_t(kAllSettings)) return damaged("an unknown setting");
   if (header->model_max_length < 0) return damaged("a negative length");
   return {};
@@ -221,16 +221,16 @@ Result<void> TokenizerTables::checkTokens() const {
   for (const Merge &m : merges)
     if (!present(static_cast<TokenId>(m.left)) || !present(static_cast<TokenId>(m.right)) ||
         !present(static_cast<TokenId>(m.result)))
-      return damaged("a merge of an id that is no token");
+      return damaged("a merge of an id that is not a token");
   return {};
 }
 
-// In range, and at least half empty, so that every search ends.
+// Checks that slots are in range, and that at least half of them are empty, so every search ends.
 Result<void> TokenizerTables::checkSlots() const {
   size_t used = 0;
   for (uint32_t id : vocab_slots) {
     if (id == kNone) continue;
-    if (!present(static_cast<TokenId>(id))) return damaged("a hash table with an id that is no token");
+    if (!present(static_cast<TokenId>(id))) return damaged("a hash table with an id that is not a token");
     ++used;
   }
   if (used > vocab_slots.size() / 2) return damaged("a hash table without room");

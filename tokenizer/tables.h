@@ -1,19 +1,19 @@
-// The tokenizer's tables in their binary form, used where they lie. Everything is little endian; sections
-// follow the header in the order of the fields below, each padded to 8 bytes, their places following from the
-// counts:
+// The tokenizer's tables in binary form, used in place. All numbers are little-endian. The sections follow
+// the header in this order, each padded to 8 bytes; their offsets follow from the counts:
 //
 //   Header | byte_ids i32[256] | offsets u32[n_ids+1] | flags u16[n_ids] | merges Merge[n_merges] |
 //   vocab_slots u32[] | merge_slots u32[] | added u32[n_added] | prefix i32[n_prefix] | suffix i32[n_suffix]
 //   | text u8[text_size]
 //
-// Token `id` stands for text[offsets[id], offsets[id+1]). The two hash tables are open-addressed with linear
-// probing, of a power of two of slots, at most half full; an empty slot is kNone.
+// Token `id` has the bytes text[offsets[id], offsets[id+1]). The two hash tables use open addressing with
+// linear probing. Their number of slots is a power of two, at most half of them are used, and an empty slot
+// is kNone.
 #pragma once
 #include "tokenizer/tokenizer.h"
 
 namespace linnet {
 
-/// Added tokens with longer contents are refused: this bounds the work at each place of a text.
+/// The longest content of an added token. It limits the work at each position of a text.
 inline constexpr size_t kMaxAddedBytes = 512;
 
 class TokenizerTables {
@@ -26,13 +26,13 @@ public:
     kPresent = 1,
     kSpecial = 2,
     kAdded = 4,
-    kLiteral = 8, // spelled as its bytes, not in the byte-level alphabet
+    kLiteral = 8, // spelled as its bytes instead of the byte-level alphabet
     kInVocab = 16,
     kLstrip = 32,
     kRstrip = 64,
     kSingleWord = 128,
     kNormalized = 256,
-    kWhole = 512, // a word of these bytes encodes to this token alone
+    kWhole = 512, // a word of these bytes encodes to this one token
     kAllFlags = 1023,
   };
   enum Setting : uint32_t {
@@ -48,10 +48,10 @@ public:
     char magic[8];
     uint32_t version, header_size;
     uint64_t total_size;
-    uint64_t checksum; // of all bytes behind this field
+    uint64_t checksum; // of all bytes after this field
     uint32_t n_ids, n_tokens, n_merges, vocab_slots, merge_slots, n_added, n_prefix, n_suffix;
     int32_t bos, eos, pad, unk;
-    int32_t unknown_byte;  // the token of bytes that have none, or -1
+    int32_t unknown_byte;  // the token for bytes without a token, or -1
     uint32_t missing_byte; // a MissingByte
     uint32_t settings, longest_word;
     int64_t model_max_length;
@@ -61,7 +61,7 @@ public:
     uint32_t left, right, result;
   };
 
-  /// Places of the sections for the counts of a header whose counts are within bounds.
+  /// Offsets of the sections, from the counts of a checked header.
   struct Layout {
     uint64_t byte_ids, offsets, flags, merges, vocab_slots, merge_slots, added, prefix, suffix, text, total;
   };
@@ -72,7 +72,8 @@ public:
     return (static_cast<uint64_t>(left) << 32 | right) * 0x9E3779B97F4A7C15u;
   }
 
-  /// Checks every byte. `bytes` must be aligned to 8 and outlive the tables unless `owner` holds them.
+  /// Checks every byte. `bytes` must be aligned to 8, and must outlive the tables unless `owner` keeps them
+  /// alive.
   static Result<std::shared_ptr<const TokenizerTables>> open(std::span<const std::byte> bytes,
                                                              std::shared_ptr<const void> owner);
 
@@ -84,9 +85,9 @@ public:
     return text.substr(offsets[i], offsets[i + 1] - offsets[i]);
   }
   std::string spellingOf(TokenId id) const;
-  /// The token of these bytes; `literal` tells the two ways of spelling apart.
+  /// The token of these bytes; `literal` selects the way of spelling.
   std::optional<TokenId> find(std::string_view bytes, bool literal) const;
-  /// The token that is the whole of a word (hash: hashBytes(word)), or -1: it must be merged.
+  /// The token of a whole word, or -1 if the word must be merged. `hash` is hashBytes(word).
   TokenId findWord(std::string_view word, uint64_t hash) const;
   /// The rank of a merge, or kNone.
   uint32_t rankOf(uint32_t left, uint32_t right) const {
@@ -119,7 +120,7 @@ private:
   Result<void> checkSlots() const;
 };
 
-/// Parts -> binary form; refuses whatever is inconsistent.
+/// The binary form of `parts`. Inconsistent parts are errors.
 Result<std::vector<std::byte>> buildTables(const TokenizerParts &parts);
 
 } // namespace linnet

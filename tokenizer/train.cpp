@@ -29,7 +29,7 @@ private:
   };
   struct Occurrences {
     int64_t count = 0;
-    std::vector<uint32_t> words; // some may no longer hold the pair
+    std::vector<uint32_t> words; // may include words that no longer have the pair
   };
   struct Candidate {
     int64_t count;
@@ -50,13 +50,13 @@ private:
   const TrainOptions &options;
   TokenizerParts parts;
   uint32_t first_byte = 0;
-  std::vector<std::string> bytes; // of each token
+  std::vector<std::string> bytes; // by token
   std::unordered_map<std::string, uint32_t> ids;
   std::vector<uint32_t> symbols;
   std::vector<Word> words;
   std::unordered_map<Pair, Occurrences> pairs;
   std::unordered_map<Pair, uint32_t> learned;
-  std::vector<Pair> risen; // pairs that have become more frequent and are to be queued
+  std::vector<Pair> risen; // pairs that became more frequent and must be queued
   std::priority_queue<Candidate> queue;
 };
 
@@ -78,7 +78,7 @@ Result<void> Trainer::startVocabulary() {
     return errorf("tokenizer training: expected a vocabulary of {} (256 bytes and {} special tokens) to {} "
                   "tokens, found {}",
                   first_byte + 256, first_byte, kMaxTokenId + 1, options.vocab_size);
-  // Bytes in the order of their spelling's code points, as GPT-2 numbers them; UTF-8 sorts alike.
+  // Bytes in the order of their spelling's code points, like in GPT-2. UTF-8 sorts in the same order.
   std::vector<std::string> spellings;
   for (int b = 0; b < 256; ++b) spellings.push_back(byte_level::spell(std::string(1, static_cast<char>(b))));
   std::sort(spellings.begin(), spellings.end());
@@ -136,7 +136,7 @@ void Trainer::change(Pair pair, int64_t by, uint32_t word) {
   risen.push_back(pair);
 }
 
-// A new token, or the one that already has these bytes.
+// The token with the pair's bytes, which is created if it does not exist.
 uint32_t Trainer::tokenFor(Pair pair) {
   std::string joined = bytes[pair >> 32] + bytes[static_cast<uint32_t>(pair)];
   auto [entry, is_new] = ids.try_emplace(joined, static_cast<uint32_t>(bytes.size()));
@@ -158,7 +158,7 @@ void Trainer::mergeEverywhere(Pair pair, uint32_t merged) {
     if (auto it = pairs.find(p); it != pairs.end() && it->second.count > 0) queue.push({it->second.count, p});
 }
 
-// Rewrites one word in place, keeping the counts of its pairs right.
+// Merges the pair in one word, and updates the counts of pairs.
 void Trainer::mergeIn(uint32_t w, Pair pair, uint32_t merged) {
   Word &word = words[w];
   uint32_t *s = symbols.data() + word.begin;
@@ -195,7 +195,7 @@ Result<void> Trainer::learn() {
       continue;
     }
     if (top.count < static_cast<int64_t>(std::max<size_t>(1, options.min_frequency))) break;
-    // A pair that returns (because another merge makes one of its tokens anew) already has its merge.
+    // A pair may return if another merge creates one of its tokens again. Its merge exists already.
     auto [entry, is_new] = learned.try_emplace(top.pair, 0);
     if (is_new) {
       entry->second = tokenFor(top.pair);

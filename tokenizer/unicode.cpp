@@ -26,7 +26,7 @@ Scan scanCharacter(std::string_view text) {
   if (lead < 0x80) return {1, 0, false};
   if (lead < 0xC2 || lead > 0xF4) return {0, 1, false};
   uint8_t length = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
-  // The second byte's range excludes overlong forms, surrogates and what lies above U+10FFFF.
+  // The range of the second byte excludes overlong forms, surrogates and code points above U+10FFFF.
   unsigned char low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
   unsigned char high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
   for (uint8_t i = 1; i < length; ++i) {

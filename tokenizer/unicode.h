@@ -1,4 +1,4 @@
-// UTF-8 and the three character classes GPT-2's pre-split pattern knows.
+// UTF-8, and the character classes of GPT-2's pre-split pattern.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -7,9 +7,9 @@
 
 namespace linnet::unicode {
 
-/// What the pattern distinguishes: \p{L}, \p{N}, \s and the rest. Unicode 16.0, \s being the property
-/// White_Space (U+0085, U+00A0, U+3000 are space; U+180E, U+200B and U+FEFF are not), as in tiktoken and
-/// Hugging Face tokenizers.
+/// The classes of the pattern: \p{L}, \p{N}, \s and all others, in Unicode 16.0. \s is the property
+/// White_Space, as in tiktoken and Hugging Face tokenizers: U+0085, U+00A0 and U+3000 are space; U+180E,
+/// U+200B and U+FEFF are not.
 enum class Class : uint8_t { Other = 0, Letter = 1, Number = 2, Space = 3 };
 
 /// The class of any code point; Other above U+10FFFF.
@@ -19,10 +19,10 @@ Class classOf(uint32_t code_point);
 /// Connector_Punctuation or Join_Control of Unicode 16.0. False above U+10FFFF.
 bool isWord(uint32_t code_point);
 
-/// The length in bytes of the well-formed UTF-8 character at the start of `text` (not empty), or 0. When 0,
-/// `bad` is the length of the maximal subpart to replace by one U+FFFD (Unicode 16.0 section 3.9, the WHATWG
-/// decoder's practice). When `text` ends inside what could still become a character, `incomplete` is true and
-/// `bad` covers all of it.
+/// The length in bytes of the well-formed UTF-8 character at the start of `text` (not empty), or 0. If it is
+/// 0, `bad` is the length of the maximal subpart that becomes one U+FFFD (Unicode 16.0 section 3.9, like
+/// WHATWG decoders). If `text` ends with the beginning of a character, `incomplete` is true and `bad` covers
+/// all of it.
 struct Scan {
   uint8_t length = 0;
   uint8_t bad = 0;
@@ -30,7 +30,7 @@ struct Scan {
 };
 Scan scanCharacter(std::string_view text);
 
-/// The bytes before the first that is not part of well-formed UTF-8.
+/// The number of bytes before the first one that is not part of well-formed UTF-8.
 size_t validPrefix(std::string_view text);
 inline bool isValid(std::string_view text) { return validPrefix(text) == text.size(); }
 
@@ -40,7 +40,7 @@ void appendReplacing(std::string &out, std::string_view text);
 /// Appends a code point (not a surrogate, at most U+10FFFF).
 void append(std::string &out, uint32_t code_point);
 
-/// Reads one character of well-formed text and moves `at` behind it.
+/// Reads one character of well-formed text and moves `at` past it.
 inline uint32_t next(const char *text, size_t &at) {
   auto byte = [&](size_t i) { return static_cast<uint32_t>(static_cast<unsigned char>(text[i])); };
   uint32_t b = byte(at);

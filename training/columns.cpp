@@ -11,11 +11,11 @@
 namespace linnet::training {
 namespace {
 
-// The first name of each list wins over the others. Two of the others leave open which is meant.
+// The first name of each list takes precedence. Two of the other names are ambiguous.
 constexpr std::string_view kTextNames[] = {"text", "sentence", "review", "content", "message"};
 constexpr std::string_view kLabelNames[] = {"label", "category", "sentiment", "class", "target"};
 
-/// ASCII letters in lower case, without white space.
+/// The name with ASCII letters in lower case and without white space.
 std::string plain(std::string_view name) {
   std::string out;
   for (char c : name) {
@@ -25,7 +25,7 @@ std::string plain(std::string_view name) {
   return out;
 }
 
-/// The fields in quotes, shortened: a file without a header has whole texts in its first row.
+/// The fields in quotes, shortened, because the first row of a file without a header has whole texts.
 std::string listed(const std::vector<std::string> &names) {
   constexpr size_t kNamesShown = 12, kBytesShown = 40;
   std::vector<std::string> shown;
@@ -42,7 +42,7 @@ std::string listed(const std::vector<std::string> &names) {
   return fmt::format("{}", fmt::join(shown, ", "));
 }
 
-/// The places of a name: exact matches, or, without any, those that match without case and blanks.
+/// Indices of a name: exact matches, or, if there are none, matches without case and blanks.
 std::vector<size_t> placesOf(std::string_view name, const std::vector<std::string> &names) {
   std::vector<size_t> exact, similar;
   for (size_t i = 0; i < names.size(); ++i) {
@@ -118,7 +118,7 @@ Result<void> findLabel(const Search &search, const ReadOptions &options, Columns
 
 bool hasText(const Columns &columns) { return columns.text || columns.prompt; }
 
-/// What is known from the names; a part that no name tells of is left out.
+/// The columns that the names determine. Parts without a known name are absent.
 Result<Columns> knownColumns(const Search &search, const ReadOptions &options) {
   Columns columns;
   LINNET_TRY(findText(search, options, columns));
@@ -140,7 +140,7 @@ Error missing(const Columns &columns, const std::vector<std::string> &names, con
                 where, listed(names), numbers);
 }
 
-/// A known name means that the row is a header, even if another column has an unusual name.
+/// Whether the row has a known name. It is then a header, even if other columns have unusual names.
 bool hasKnownName(const std::vector<std::string> &names) {
   auto in = [&](std::span<const std::string_view> known) {
     return std::any_of(known.begin(), known.end(),
@@ -149,7 +149,7 @@ bool hasKnownName(const std::vector<std::string> &names) {
   return in(kTextNames) || in(kLabelNames);
 }
 
-/// A column's number from 1 as its place; nothing if `text` is not a number.
+/// The index of a column that is given by its number, from 1; nothing if `text` is not a number.
 std::optional<size_t> numbered(const std::string &text) {
   size_t number = 0;
   auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
@@ -157,7 +157,8 @@ std::optional<size_t> numbered(const std::string &text) {
   return number - 1;
 }
 
-/// The columns that numbers name; nothing if the options hold no number that is not a name, too.
+/// The columns that the options give by number. Nothing if the options have no number, or only numbers that
+/// are names.
 Result<std::optional<Columns>> columnsByNumber(const std::vector<std::string> &names,
                                                const ReadOptions &options, const std::string &where) {
   auto numberOf = [&](const std::string &given) {

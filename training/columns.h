@@ -1,4 +1,4 @@
-// Which columns of a CSV or TSV file, or keys of a JSON object, hold the texts and the labels.
+// Finds the columns of a CSV or TSV file, or the keys of a JSON object, that hold texts and labels.
 #pragma once
 #include "support/result.h"
 #include "training/delimited.h"
@@ -11,7 +11,7 @@
 
 namespace linnet::training {
 
-/// Places of a record's parts in a list of fields. Either `text` is set, or `prompt` and `completion`.
+/// Indices of a record's parts in a list of fields. Either `text` is set, or `prompt` and `completion`.
 struct Columns {
   std::optional<size_t> text = {}, prompt = {}, completion = {}, label = {};
 };
@@ -20,7 +20,7 @@ struct Columns {
 ///   options.text_column, options.label_column   win if set; a name that is missing is an error
 ///   text    "text"; else "prompt" and "completion"; else the only one of sentence, review, content, message
 ///   label   "label"; else the only one of category, sentiment, class, target; only if options.labels
-/// The error lists `names` and the options that name a column. `where` starts it.
+/// The error begins with `where` and lists `names` and the options that name a column.
 Result<Columns> columnsByName(const std::vector<std::string> &names, const ReadOptions &options,
                               const std::string &where);
 

@@ -23,7 +23,7 @@ NamedTensor scalar(const char *name, double value) {
   return {name, Tensor::fromFloats({1}, std::span(&number, 1))};
 }
 
-/// The inputs that the entry has, from what the batch has.
+/// The entry's inputs, from the data of the batch.
 Result<std::vector<NamedTensor>> inputsOf(const EntryInfo &entry, const Batch &batch,
                                           std::array<uint32_t, 2> key) {
   std::vector<NamedTensor> inputs;
@@ -55,7 +55,7 @@ Result<std::span<const float>> outputNamed(const std::vector<NamedTensor> &outpu
 }
 
 double sumOf(std::span<const float> values) {
-  double sum = 0; // in order: the same bits every time
+  double sum = 0; // in order, so that the result is reproducible
   for (float value : values) sum += value;
   return sum;
 }
@@ -106,9 +106,10 @@ Result<double> CompiledProgram::gradientNorm(double scale) {
 Result<double> CompiledProgram::update(const UpdateInputs &inputs) {
   LINNET_ASSIGN(double norm, gradientNorm(inputs.grad_scale));
   if (!std::isfinite(norm)) return norm;
-  constexpr double kNoZero = 1e-6; // as clip_grad_norm_ of PyTorch
+  constexpr double kNoZero = 1e-6; // the epsilon of PyTorch's clip_grad_norm_
   double clip = optimizer.max_norm > 0 ? std::min(1.0, optimizer.max_norm / (norm + kNoZero)) : 1;
-  // Adam's bias corrections depend on the step alone: in double here, one number each in the graph.
+  // Adam's bias corrections depend only on the step. They are computed in double, and are scalars in the
+  // graph.
   auto step = static_cast<double>(inputs.step);
   const NamedTensor list[] = {scalar("lr", inputs.lr),
                               scalar("m_scale", 1 / (1 - std::pow(optimizer.beta1, step))),
@@ -146,8 +147,9 @@ Result<std::string> CompiledProgram::nonFiniteState(std::string_view prefix) {
   return std::string();
 }
 
-/// Parameters first: everything that follows from one that is not finite is not finite either. Then the
-/// interpreter, op by op. What only this device's rounding gives is found in its own gradients.
+/// Checks the parameters first, because results of an infinite or NaN parameter are not finite either. Then
+/// runs the interpreter op by op. If only this device's rounding causes the fault, it is found in the
+/// device's gradients.
 Result<std::string> CompiledProgram::firstNonFinite(Quantity quantity, std::span<const Replay> batches) {
   for (const char *prefix : {"param.", "m.", "v."}) {
     LINNET_ASSIGN(std::string found, nonFiniteState(prefix));

@@ -1,4 +1,4 @@
-// A training program that the compiler made, on a device.
+// A compiled training program on a device.
 #pragma once
 #include "linnet/graph.h"
 #include "training/program.h"
@@ -13,8 +13,8 @@ namespace linnet::training {
 /// "v.NAME" (docs/finetuning.md).
 class CompiledProgram : public TrainingProgram {
 public:
-  /// Adam's coefficients as the program was compiled with; `max_norm` 0: no clipping. `seed` is the first
-  /// word of dropout's key, what accumulate() is given the second.
+  /// Adam's coefficients of the compiled program. `max_norm` 0: no clipping. `seed` is the first word of
+  /// dropout's key; accumulate() receives the second.
   struct Optimizer {
     double beta1 = 0.9, beta2 = 0.999, max_norm = 0;
     uint32_t seed = 0;
@@ -30,7 +30,8 @@ public:
   Result<void> write(std::string_view state, std::span<const float> values) override;
   Result<std::string> firstNonFinite(Quantity quantity, std::span<const Replay> batches) override;
 
-  /// Compiles the same program for "reference" and gives its file: what firstNonFinite() runs.
+  /// Sets the function that compiles the same program for "reference" and returns its file. firstNonFinite()
+  /// runs it.
   void setChecker(std::function<Result<std::string>()> compile) { checker = std::move(compile); }
 
   void setProfiler(std::shared_ptr<Profiler> profiler) { graph.setProfiler(std::move(profiler)); }

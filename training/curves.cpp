@@ -12,7 +12,7 @@ namespace linnet::training {
 namespace {
 
 constexpr double kWidth = 860, kLeft = 64, kRight = 72, kTop = 48, kBottom = 44;
-constexpr double kLossHeight = 328, kGap = 28, kMeasureHeight = 132; // of the two panels, and between them
+constexpr double kLossHeight = 328, kGap = 28, kMeasureHeight = 132; // two panels and the gap between them
 constexpr const char *kRawColour = "#b9cde6", *kLossColour = "#3b6fb6", *kHeldOutColour = "#c4532d",
                      *kRateColour = "#8a8a8a", *kMeasureColour = "#3f8f5b";
 
@@ -43,7 +43,7 @@ std::vector<CurvePoint> thinned(const std::vector<CurvePoint> &points) {
   return out;
 }
 
-/// 1, 2 or 5 times a power of ten: about `parts` of them in `range`.
+/// The tick distance, 1, 2 or 5 times a power of ten, that divides `range` into about `parts` parts.
 double tickOf(double range, int parts) {
   double raw = range / parts, power = std::pow(10.0, std::floor(std::log10(raw)));
   for (double factor : {1.0, 2.0, 5.0})
@@ -52,7 +52,7 @@ double tickOf(double range, int parts) {
 }
 
 struct Axis {
-  double low = 0, high = 1, from = 0, to = 1; ///< values; places in the picture
+  double low = 0, high = 1, from = 0, to = 1; ///< range of values; range of coordinates
   double at(double value) const { return from + (to - from) * (value - low) / (high - low); }
 
   /// Widens [low, high] to ticks around the finite values of all `lists`.
@@ -116,7 +116,7 @@ public:
 private:
   static constexpr int kLossTicks = 6, kMeasureTicks = 4;
 
-  /// Of the smoothed curve: a thirtieth of the run, and no smoothing of a few points.
+  /// Span of the smoothed curve: a thirtieth of the run. A few points are not smoothed.
   static double spanOf(const std::vector<CurvePoint> &points) {
     constexpr double kPart = 30;
     return std::max(1.0, static_cast<double>(points.size()) / kPart);
@@ -127,7 +127,7 @@ private:
                         anchor, fill, what);
   }
 
-  /// Horizontal lines with their values.
+  /// Draws horizontal lines with their values.
   void levels(const Axis &axis, int parts) {
     double tick = tickOf(axis.high - axis.low, parts);
     for (int i = 0; axis.low + i * tick <= axis.high + tick / 2; ++i) {
@@ -154,7 +154,7 @@ private:
 
   void line(const std::vector<CurvePoint> &points, const Axis &axis, const char *colour, double width) {
     std::string path;
-    bool down = false; // the pen: a value that is not finite lifts it
+    bool down = false; // whether the pen is down: an infinite or NaN value interrupts the line
     for (const CurvePoint &p : points) {
       if (std::isfinite(p.value))
         path += fmt::format("{}{:.1f} {:.1f}", down ? "L" : "M", x.at(static_cast<double>(p.step)),
@@ -166,7 +166,7 @@ private:
                           width);
   }
 
-  /// A line with a dot for each point.
+  /// Draws a line with a dot for each point.
   void marked(const std::vector<CurvePoint> &points, const Axis &axis, const char *colour) {
     line(points, axis, colour, 1.5);
     for (const CurvePoint &p : points)
@@ -199,7 +199,7 @@ private:
   std::vector<CurvePoint> raw, loss;
   const std::vector<CurvePoint> &measure;
   Axis x, y, r, m;
-  double bottom = 0; ///< of the lowest panel
+  double bottom = 0; ///< bottom of the lowest panel
   std::string body;
 };
 

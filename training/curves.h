@@ -1,4 +1,4 @@
-// A run as a picture: losses, the learning rate, and accuracy or perplexity over the steps, as SVG.
+// Draws a run as SVG: losses, learning rate, and accuracy or perplexity over the steps.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -14,16 +14,15 @@ struct CurvePoint {
 struct Curves {
   std::string title;
   std::vector<CurvePoint> loss, held_out, learning_rate;
-  std::vector<CurvePoint> accuracy, perplexity; ///< of the held-out part; one of them is empty
+  std::vector<CurvePoint> accuracy, perplexity; ///< of the held-out data; one of them is empty
 };
 
-/// The mean of the points so far, with weights that fall by a constant factor from each point to the one
-/// before: an exponential moving average over about `span` points, without the start's pull towards 0.
+/// An exponential moving average over about `span` points, corrected for the bias towards 0 at the start.
 std::vector<CurvePoint> smoothed(const std::vector<CurvePoint> &points, double span);
 
-/// A page 860 wide: losses and the learning rate above, accuracy or perplexity below if there is any. The
-/// training loss is drawn raw and smoothed. With more than 600 steps each point of it is the mean of a run of
-/// steps.
+/// The picture, 860 pixels wide: losses and the learning rate above, accuracy or perplexity below. The
+/// training loss is drawn raw and smoothed. For more than 600 steps, each of its points is the mean of
+/// several steps.
 std::string curvesSvg(const Curves &curves);
 
 } // namespace linnet::training

@@ -159,7 +159,7 @@ public:
       order = permutation(static_cast<size_t>(windows), seed, Purpose::Order, epoch);
       order_epoch = epoch;
     }
-    // All windows together reach beyond the stream by `overhang` tokens, some of them before its start.
+    // The windows exceed the stream by `overhang` tokens in all, some of them before its start.
     auto overhang = static_cast<uint64_t>(windows * seq - predicted);
     int64_t before = shuffled && overhang
                          ? static_cast<int64_t>(drawBelow(overhang + 1, seed, Purpose::Offset, epoch, 0))
@@ -201,7 +201,7 @@ private:
   mutable uint32_t order_epoch = 0;
 };
 
-/// Examples in batches of a drawn order; what a batch holds is the subclass's.
+/// Batches of examples in random order. The subclass defines the contents of a batch.
 class ExampleBatches : public BatchSource {
 public:
   ExampleBatches(size_t examples, int64_t rows, uint64_t seed, bool shuffled)
@@ -210,7 +210,7 @@ public:
   int64_t count() const override { return static_cast<int64_t>((examples + rows - 1) / rows); }
 
   Batch at(uint32_t epoch, int64_t index) const override {
-    if (order.empty() || (shuffled && order_epoch != epoch)) arrange(epoch);
+    if (order.empty() || (shuffled && order_epoch != epoch)) reorder(epoch);
     size_t begin = batch_order[static_cast<size_t>(index)] * rows, end = std::min(begin + rows, examples);
     return make({order.begin() + static_cast<std::ptrdiff_t>(begin),
                  order.begin() + static_cast<std::ptrdiff_t>(end)});
@@ -221,7 +221,7 @@ protected:
   virtual size_t lengthOf(size_t example) const { return 0; }
 
 private:
-  void arrange(uint32_t epoch) const {
+  void reorder(uint32_t epoch) const {
     constexpr size_t kBatchesSorted = 16;
     order_epoch = epoch;
     order.resize(examples);

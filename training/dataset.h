@@ -1,4 +1,4 @@
-// From records to batches: tokens, labels, a held-out part, packing and padding.
+// Converts records to batches: tokens, labels, held-out data, packing and padding.
 #pragma once
 #include "support/result.h"
 #include "tokenizer/tokenizer.h"
@@ -16,11 +16,11 @@ namespace linnet::training {
 /// Names of a classifier's labels by id.
 using LabelNames = std::vector<std::string>;
 
-/// The labels of a file: in the order of their numbers where all are numbers from 0 without a gap, else
-/// sorted by their bytes. One label only is an error: there is nothing to tell apart.
+/// The labels of a file, sorted by number if all are numbers from 0 without a gap, else by their bytes. A
+/// single label is an error: a classifier needs at least two.
 Result<LabelNames> labelsIn(const std::vector<Record> &records, const std::string &where);
-/// Each record's label as an id of `names`. A label that is none of them is an error that lists them; a
-/// number is an id where no label has that name.
+/// Each record's label as an index in `names`. A number is an index if no label has that name. An unknown
+/// label is an error that lists the names.
 Result<std::vector<int32_t>> labelIds(const std::vector<Record> &records, const LabelNames &names,
                                       const std::string &where);
 
@@ -28,29 +28,29 @@ Result<std::vector<int32_t>> labelIds(const std::vector<Record> &records, const 
 struct Stretch {
   size_t record = 0, begin = 0, end = 0;
 };
-/// Numbers of the examples to train on and of those held out, each in the file's order.
+/// Indices of the examples to train on and of the held-out ones, each in the file's order.
 struct Split {
   std::vector<size_t> train, held_out;
-  std::vector<Stretch> stretches; ///< held out of texts in `train`; at most one of each, in their order
+  std::vector<Stretch> stretches; ///< held-out parts of texts in `train`, at most one per text, in order
 };
-/// A `share` of each label's examples (rounded to the nearest whole number) is held out. Both parts of every
-/// label with two examples or more get at least one, unless share is 0.
+/// Holds out a `share` of each label's examples, rounded to the nearest whole number. Unless share is 0, both
+/// parts have at least one example of every label that has two or more.
 Split splitByLabel(const std::vector<int32_t> &labels, double share, uint64_t seed);
-/// A `share` of all.
+/// Holds out a `share` of all examples.
 Split splitEvenly(size_t count, double share, uint64_t seed);
 
-/// Tokens of many texts behind each other, an end-of-text token after each text, and which of them a loss
+/// The concatenated tokens of many texts, an end-of-text token after each text, and which tokens the loss
 /// counts.
 struct TokenStream {
   std::vector<TokenId> ids;
-  std::vector<uint8_t> learned; ///< 0: read, not learned (a prompt)
+  std::vector<uint8_t> learned; ///< 0: not counted by the loss (a prompt)
   void push(TokenId id, bool is_learned);
 };
-/// Appends texts to streams. Each is surrounded by the ids that the tokenizer puts around a text, and
-/// followed by `end`, the token that ends a text. Without one, texts follow each other with nothing between.
+/// Appends texts to streams. Each text gets the ids that the tokenizer adds around texts, and then `end`, the
+/// token that ends a text, if there is one.
 class StreamWriter {
 public:
-  /// `where` starts errors.
+  /// Errors begin with `where`.
   StreamWriter(const Tokenizer &tokenizer, std::optional<TokenId> end, std::string where);
 
   Result<void> addRecord(const Record &record, TokenStream &stream) const;
@@ -64,16 +64,16 @@ private:
   std::vector<TokenId> prefix, suffix;
   std::string where;
 };
-/// `records[i]` for each i of `which`.
+/// The stream of records[i] for each i in `which`.
 Result<TokenStream> streamOf(const std::vector<Record> &records, const std::vector<size_t> &which,
                              const Tokenizer &tokenizer, std::optional<TokenId> end,
                              const std::string &where);
 
-/// Windows of `seq` tokens, `rows` to a batch, which predict each token of the stream but the first once an
-/// epoch. The first and the last window are short; how short the first one is, is drawn for each epoch from
-/// the seed, so that borders fall elsewhere each time. The windows' order is drawn, too. `shuffled` false:
-/// windows from the first token on, in order, the last one short: for measuring. A stream of fewer than two
-/// tokens is an error.
+/// Batches of `rows` windows of `seq` tokens. They predict each token of the stream except the first once per
+/// epoch. The first and the last window are shorter. The length of the first one is drawn from the seed for
+/// each epoch, so that windows begin at other tokens each time. The order of windows is drawn, too.
+/// `shuffled` false is for evaluation: windows from the first token on, in order, the last one shorter. A
+/// stream of fewer than two tokens is an error.
 Result<std::unique_ptr<BatchSource>> packedBatches(TokenStream stream, int64_t rows, int64_t seq,
                                                    uint64_t seed, bool shuffled);
 
@@ -82,17 +82,17 @@ struct Example {
   std::vector<TokenId> ids;
   int32_t label = 0;
 };
-/// Texts longer than `max_seq` tokens lose their ends, as transformers truncates; `cut` counts them.
+/// Texts longer than `max_seq` tokens are cut at their ends, like in transformers. `cut` receives their
+/// number.
 Result<std::vector<Example>> examplesOf(const std::vector<Record> &records,
                                         const std::vector<int32_t> &labels, const Tokenizer &tokenizer,
                                         size_t max_seq, const std::string &where, size_t &cut);
 
-/// The shortest first, those of one length as they were. Example i was number result[i] before.
+/// Sorts by length, shortest first; the sort is stable. Example i had the index result[i] before.
 std::vector<size_t> sortByLength(std::vector<Example> &examples);
 
-/// Batches of at most `rows` examples of like length: of each run of 16 batches in the drawn order, the
-/// examples are sorted by length, and then the batches' order is drawn. `shuffled` false: in the examples'
-/// order.
+/// Batches of at most `rows` examples of similar length. Examples are shuffled, then sorted by length within
+/// each run of 16 batches, and then the batches are shuffled. `shuffled` false: in the order of the examples.
 std::unique_ptr<BatchSource> paddedBatches(std::vector<Example> examples, int64_t rows, uint64_t seed,
                                            bool shuffled);
 

@@ -65,7 +65,7 @@ private:
     if (at >= text.size()) return {};
     take('\r');
     if (!take('\n') && at < text.size())
-      return errorf("{}: line {}: expected a comma or the line's end behind a closing quote, found '{}'",
+      return errorf("{}: line {}: expected a comma or the line's end after a closing quote, found '{}'",
                     where, line, text[at] >= ' ' && text[at] < 127 ? text.substr(at, 1) : "?");
     ++line;
     return {};

@@ -1,4 +1,4 @@
-// Lines of fields: CSV as RFC 4180 has it, and TSV, which knows no quotes.
+// Parses CSV (RFC 4180) and TSV, which has no quotes.
 #pragma once
 #include "support/result.h"
 
@@ -11,11 +11,10 @@ namespace linnet::training {
 
 struct DelimitedRow {
   std::vector<std::string> fields;
-  int64_t line = 0; ///< the line it begins on, from 1
+  int64_t line = 0; ///< its first line, from 1
 };
 
-/// Rows of `text`; empty lines are passed over, a carriage return before the line's end belongs to the end.
-/// `where` starts errors.
+/// Rows of `text`. Empty lines are skipped. A line ends with LF or CR LF. Errors begin with `where`.
 Result<std::vector<DelimitedRow>> parseCsv(std::string_view text, const std::string &where);
 std::vector<DelimitedRow> parseTsv(std::string_view text);
 

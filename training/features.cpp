@@ -9,7 +9,8 @@
 namespace linnet::training {
 namespace {
 
-/// For a text whose embedding is infinite or NaN: a Session's error names the part where that begins.
+/// The error for a text whose embedding is infinite or NaN. A Session's error names the first such part of
+/// the model.
 Error notFinite(const std::string &artifact, const LoadOptions &options, std::span<const int32_t> ids,
                 size_t text) {
   auto trace = [&]() -> Result<Matrix> {

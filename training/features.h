@@ -1,4 +1,4 @@
-// Embeddings of texts: computed once by the compiled model, kept in a file beside the run.
+// Embeddings of texts. The compiled model computes them once, and a file in the run's directory keeps them.
 #pragma once
 #include "linnet/graph.h"
 #include "training/dataset.h"
@@ -10,16 +10,16 @@
 
 namespace linnet::training {
 
-/// What @embed of a classifier's artifact gives for each example, in order: [examples, n_embd].
+/// The results of @embed of a classifier's artifact, [examples, n_embd], in the order of the examples.
 Result<Features> embedExamples(const std::string &artifact, const LoadOptions &options,
                                std::vector<Example> examples,
                                const std::function<bool(double fraction)> &progress);
 
-/// A file of features is read if `key` is its own; it is written whole or not at all.
+/// Reads a file of features. An error if its key is not `key`. writeFeatures() writes it atomically.
 Result<Features> readFeatures(const std::string &path, const std::string &key);
 Result<void> writeFeatures(const std::string &path, const std::string &key, const Features &features);
 
-/// Rows `which` of all.
+/// The rows `which` of `features`.
 Features rowsOf(const Features &features, const std::vector<size_t> &which);
 
 } // namespace linnet::training

@@ -34,7 +34,7 @@ std::string megabytes(uint64_t bytes) {
   return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / (1 << 20));
 }
 
-/// One run, from its options to the checkpoint it writes.
+/// One run, from the options to the resulting checkpoint.
 class Run {
 public:
   Run(const CompilerApi &compiler, const FinetuneOptions &options, const FinetuneEvents &events)
@@ -75,8 +75,7 @@ private:
   }
   std::function<void(const std::string &, double)> compileProgress() const { return events.progress; }
 
-  /// Completes the options by what the model says. A run that is resumed asks the copy that it made of the
-  /// model.
+  /// Completes the options with the model's settings. A resumed run reads its copy of the model.
   Result<void> resolveOptions() {
     if (options.output.empty()) return Error{"-o is empty: expected a directory to write"};
     std::optional<HeadSettings> head;
@@ -99,7 +98,7 @@ private:
     return {};
   }
 
-  /// What decides the result: a run is resumed with the same.
+  /// All settings that affect the result. A run can only be resumed with the same.
   Json configJson() const {
     const InitOptions init = options.init.value_or(InitOptions());
     return {{"model", options.model},
@@ -282,7 +281,7 @@ private:
                                                                  static_cast<uint32_t>(options.seed)}));
     loaded.setProfiler(events.profiler);
     std::error_code ignored;
-    std::filesystem::remove(compiled.output, ignored); // mapped: it lives as long as it is used
+    std::filesystem::remove(compiled.output, ignored); // the mapping keeps its contents
     return loaded;
   }
 
@@ -296,7 +295,7 @@ private:
     });
   }
 
-  /// Says so where the data are shorter than the model's context.
+  /// Adds a note if the data are shorter than the model's context.
   void notePositions(const Batches &batches) {
     if (embeds()) return; // the body is frozen
     report.trained_positions = batches.longest;
@@ -305,7 +304,7 @@ private:
                        report.positions));
   }
 
-  /// Parameters as the start has them; moments are zero.
+  /// Writes the starting checkpoint's parameters to the states; moments are zero.
   Result<void> writeStart(CompiledProgram &program) const {
     LINNET_ASSIGN(SafetensorsFile file, SafetensorsFile::open(start->path + "/model.safetensors"));
     auto give = [&](const StateInfo &state, std::string_view prefix) -> Result<void> {
@@ -380,7 +379,7 @@ private:
     return {};
   }
 
-  /// Mean loss, in nats a token, of a checkpoint's language model on options.original.
+  /// Mean loss, in nats per token, of a checkpoint's language model on options.original.
   Result<double> originalLoss(const RunDirectory &directory, const std::string &checkpoint,
                               const std::string &when) {
     std::string model = directory.file("original-" + when), artifact = model + ".linnet";
@@ -411,7 +410,7 @@ private:
   FinetuneReport report;
   Material material;
   std::optional<Start> start;
-  std::vector<std::string> notes; ///< told when the run can begin
+  std::vector<std::string> notes; ///< reported when the run can begin
   std::string labels_hint;
   std::vector<TrainedParameter> trainable;
   int64_t max_seq = 0, steps = 1, evaluate_every = 0;

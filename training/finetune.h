@@ -1,4 +1,4 @@
-// A whole run: data to a checkpoint. What linnet finetune and linnet train do.
+// A whole training run, from data to a checkpoint: linnet finetune and linnet train.
 #pragma once
 #include "compiler/api.h"
 #include "linnet/model.h"
@@ -17,14 +17,14 @@
 namespace linnet::training {
 
 enum class Task : uint8_t { LanguageModel, Classify };
-/// head and layers: the body is frozen, its embeddings computed once; partial: a selection of parameters;
-/// full: all.
+/// Head and Layers: the body is frozen, and its embeddings are computed once. Partial: some parameters are
+/// trained. Full: all are.
 enum class Method : uint8_t { Head, Layers, Partial, Full };
 
 struct FinetuneOptions {
   std::string model; ///< a checkpoint
-  /// Instead of `model`: a new one with random weights. Its directory is chosen by finetune(); its
-  /// n_positions is max_seq if that is given and init->config is not.
+  /// A new model with random weights instead of `model`. finetune() chooses its directory. Its n_positions is
+  /// max_seq if that is set and init->config is not.
   std::optional<InitOptions> init;
   std::string data, output;
   Task task = Task::LanguageModel;
@@ -32,18 +32,18 @@ struct FinetuneOptions {
 
   ReadOptions read;
   LabelNames labels;         ///< empty: the model's if it is a classifier, else those in the file
-  double held_out = 0.1;     ///< share
-  std::string held_out_file; ///< instead of a share
-  uint64_t seed = 0;         ///< of the split, the order of the data, and new parameters
+  double held_out = 0.1;     ///< held-out share of the data
+  std::string held_out_file; ///< held-out data instead of a share
+  uint64_t seed = 0;         ///< for the split, the order of the data, and new parameters
 
-  // A classifier's head. Empty: as the model's head is, or "last", none, "gelu" for a new head. Other values
-  // than the model's are an error without new_head.
+  // A classifier's head. Empty: the model's settings, or "last", none, "gelu" for a new head. Without
+  // new_head, settings that differ from the model's are an error.
   std::string pooling;
   std::vector<int64_t> hidden;
   std::string activation;
   bool new_head = false; ///< replaces the head of a model that is a classifier
 
-  // Method::Partial: one of
+  // For Method::Partial, exactly one of:
   std::string patterns;
   int64_t last_layers = 0;
   bool biases = false, norms = false;
@@ -59,8 +59,8 @@ struct FinetuneOptions {
   int64_t evaluate_every = 0, patience = 0,
           checkpoint_every = 100; ///< evaluate_every 0: see evaluationsEvery()
 
-  std::string title;    ///< of the curves; empty: model, data, task and method
-  std::string original; ///< a text to measure the language model's loss on, before and after
+  std::string title;    ///< title of the curves; empty: model, data, task and method
+  std::string original; ///< a text on which the language model's loss is measured before and after
   std::string device = "cpu", dtype = "f32", save_dtype = "f32";
   int threads = 0;
   bool resume = false;
@@ -69,32 +69,32 @@ struct FinetuneOptions {
 struct FinetuneEvents {
   TrainerEvents trainer;
   std::function<void(const std::string &what, double fraction)> progress; ///< before the first step
-  /// Once, before the first step: lines that say what is about to happen; memory among them.
+  /// Called before the first step with lines about the run, such as its memory.
   std::function<void(const std::string &line)> note;
   std::function<void(int64_t steps)> planned;
-  std::shared_ptr<Profiler> profiler; ///< of steps and evaluations, where there is one
+  std::shared_ptr<Profiler> profiler; ///< records steps and evaluations; may be null
 };
 
 struct FinetuneReport {
   Stop stop = Stop::Finished;
   RunState state;
-  int64_t steps = 0;             ///< that were planned
-  uint64_t trained = 0, all = 0; ///< parameters
+  int64_t steps = 0;             ///< planned steps
+  uint64_t trained = 0, all = 0; ///< numbers of parameters
   size_t texts = 0, held_out_texts = 0;
-  int64_t positions = 0, trained_positions = 0; ///< the model's, and how many of them the data reach
+  int64_t positions = 0, trained_positions = 0; ///< the model's positions, and those that the data reach
   LabelNames labels;
   std::optional<double> held_out_loss;
-  std::optional<Confusion> confusion; ///< of the held-out part, with the parameters that are kept
-  std::optional<double> original_before, original_after; ///< nats a token
+  std::optional<Confusion> confusion;                    ///< on the held-out data, with the final parameters
+  std::optional<double> original_before, original_after; ///< nats per token
   double seconds = 0;
 };
 
-/// Learning rate where none is given.
+/// The default learning rate.
 double defaultRate(Method method);
-/// Steps between evaluations where none are given: an epoch, or a tenth of the run if that is less, so that
+/// The default number of steps between evaluations: an epoch, or a tenth of the run if that is less, so that
 /// even a run of one epoch has a curve.
 int64_t evaluationsEvery(int64_t steps, int64_t steps_to_an_epoch);
-/// "stories.json" of "data/stories.json" and "model" of "runs/model/".
+/// The last part of a path: "stories.json" for "data/stories.json", "model" for "runs/model/".
 std::string shortName(const std::string &path);
 
 Result<FinetuneReport> finetune(const CompilerApi &compiler, const FinetuneOptions &options,

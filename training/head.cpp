@@ -4,14 +4,15 @@
 namespace linnet::training {
 namespace {
 
-constexpr const char *kClassifier = "ForSequenceClassification"; // of every family in transformers
+/// Suffix of the class name in every family of transformers.
+constexpr const char *kClassifier = "ForSequenceClassification";
 
 std::string text(const std::string &value) { return value; }
 template <class T> std::string text(const std::vector<T> &list) {
   return fmt::format("{}", fmt::join(list, ","));
 }
 
-/// Takes the head's value for an option that is not given.
+/// Uses the head's value for an option that is not given.
 template <class T>
 Result<void> agree(T &option, const T &found, const char *name, const char *what, const std::string &model) {
   if (option.empty()) option = found;
@@ -55,7 +56,7 @@ Result<void> resolveHead(const std::optional<HeadSettings> &found, FinetuneOptio
           model, found->other);
     LINNET_TRY(agree(options.pooling, found->pooling, "--pooling", "pooling", model));
     LINNET_TRY(agree(options.hidden, found->hidden, "--hidden", "hidden layers of widths", model));
-    if (found->hidden.empty()) options.activation = found->activation; // of no layer
+    if (found->hidden.empty()) options.activation = found->activation; // without layers it has no effect
     LINNET_TRY(agree(options.activation, found->activation, "--activation", "activation", model));
     LINNET_TRY(agree(options.labels, found->labels, "--labels", "labels", model));
   }

@@ -9,12 +9,12 @@ namespace linnet::training {
 namespace {
 
 constexpr size_t kFewTexts = 20;
-/// Bytes. A shorter stretch says little about a model, and may be a single token.
+/// Bytes. The loss of a shorter stretch is too inaccurate, and it may be a single token.
 constexpr size_t kShortestStretch = 64;
 
 bool isContinuation(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
 
-/// The nearest place from `at` on to cut: before white space if there is some close by, so that no word is
+/// The first offset from `at` on where the text may be cut: before nearby white space, so that no word is
 /// cut, else before a character.
 size_t placeToCut(std::string_view text, size_t at) {
   constexpr size_t kFarthest = 64; // longer than words
@@ -24,11 +24,11 @@ size_t placeToCut(std::string_view text, size_t at) {
   return at;
 }
 
-/// An empty stretch where the text is too short.
+/// The held-out stretch of a text; empty if the text is too short.
 Stretch stretchOf(std::string_view text, size_t record, double share) {
   auto length = static_cast<size_t>(std::llround(static_cast<double>(text.size()) * share));
-  size_t rest = text.size() - length, behind = std::min(length, rest / 2);
-  Stretch stretch{record, placeToCut(text, rest - behind), placeToCut(text, text.size() - behind)};
+  size_t rest = text.size() - length, after = std::min(length, rest / 2);
+  Stretch stretch{record, placeToCut(text, rest - after), placeToCut(text, text.size() - after)};
   if (stretch.end >= text.size() || stretch.end - stretch.begin < kShortestStretch)
     stretch.end = stretch.begin;
   return stretch;
@@ -65,7 +65,7 @@ Result<Streams> streamsOf(const std::vector<Record> &records, const Split &split
     return {};
   };
   for (size_t i : split.held_out) LINNET_TRY(writer.addRecord(records[i], streams.held_out));
-  auto next = split.stretches.begin(); // in the records' order, as split.train is
+  auto next = split.stretches.begin(); // in the order of the records, like split.train
   for (size_t i : split.train) {
     const Record &record = records[i];
     if (next == split.stretches.end() || next->record != i) {

@@ -1,4 +1,4 @@
-// How well a classifier does, counted.
+// Metrics of a classifier.
 #pragma once
 #include "training/dataset.h"
 
@@ -8,7 +8,7 @@
 
 namespace linnet::training {
 
-/// Row: the true label; column: the predicted one.
+/// The confusion matrix. Row: the true label; column: the predicted one.
 class Confusion {
 public:
   explicit Confusion(size_t labels) : size(labels), counts(labels * labels, 0) {}
@@ -17,17 +17,17 @@ public:
   size_t labels() const { return size; }
   int64_t at(size_t truth, size_t predicted) const { return counts[truth * size + predicted]; }
   int64_t total() const;
-  /// Share of the examples that are predicted right; 0 of none.
+  /// Share of correctly predicted examples; 0 without examples.
   double accuracy() const;
-  /// Of the examples predicted as `label`, those that are; of those that are, the predicted ones. 0 where
-  /// there are none.
+  /// tp / (tp + fp); 0 if no example is predicted as `label`.
   double precision(size_t label) const;
+  /// tp / (tp + fn); 0 if no example has the label.
   double recall(size_t label) const;
-  /// Their harmonic mean, 2 tp / (2 tp + fp + fn); 0 where that is 0 / 0.
+  /// The harmonic mean of precision and recall, 2 tp / (2 tp + fp + fn); 0 for 0 / 0.
   double f1(size_t label) const;
   /// The mean of f1 over the labels.
   double macroF1() const;
-  /// Share of the most frequent true label: what always saying it would get right.
+  /// Share of the most frequent true label: the accuracy of always predicting it.
   double largestShare() const;
 
 private:
@@ -37,7 +37,7 @@ private:
   std::vector<int64_t> counts;
 };
 
-/// The first of the largest.
+/// Index of the largest score; ties give the first.
 size_t argmax(std::span<const float> scores);
 
 } // namespace linnet::training

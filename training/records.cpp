@@ -13,7 +13,7 @@
 namespace linnet::training {
 namespace {
 
-constexpr int kMaxRecordDepth = 8; // a record is flat; what surrounds it may not be
+constexpr int kMaxRecordDepth = 8; // records are flat, but other values of the object may be nested
 
 Result<void> checkUtf8(std::string_view text, const std::string &where) {
   size_t valid = unicode::validPrefix(text);
@@ -23,7 +23,7 @@ Result<void> checkUtf8(std::string_view text, const std::string &where) {
                 static_cast<unsigned char>(text[valid]), valid);
 }
 
-/// Records, and where their parts were found: 'column "text"', '"prompt" and "completion"'.
+/// Records, and the source of their parts: 'column "text"', '"prompt" and "completion"'.
 struct Found {
   std::vector<Record> records;
   std::string texts, labels, remark;
@@ -76,7 +76,7 @@ Result<std::string> labelAt(const Json &object, const std::string &key, const st
 }
 
 /// Reads objects and strings of one file. The first object with other keys than "prompt" and "completion"
-/// decides which key holds the texts, so that no two keys are mixed.
+/// determines the key of the texts, so that keys are not mixed.
 class JsonReader {
 public:
   explicit JsonReader(const ReadOptions &options) : options(options) {}
@@ -137,7 +137,7 @@ private:
   }
 
   const ReadOptions &options;
-  std::string text, label;       ///< keys, once they are known
+  std::string text, label;       ///< the keys, after they are determined
   std::vector<std::string> keys; ///< of the latest object
   std::set<std::string> sources;
   Found found;

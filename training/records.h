@@ -1,5 +1,5 @@
-// Texts to train on, as people keep them: plain text, JSON, JSON Lines, CSV, TSV. Every error names the file
-// and the line.
+// Reads training texts from plain text, JSON, JSON Lines, CSV and TSV. Every error names the file and the
+// line.
 #pragma once
 #include "support/result.h"
 
@@ -11,13 +11,13 @@
 
 namespace linnet::training {
 
-/// One text. `label` is what a classifier should say of it, as the file spells it. `learned_from` is where in
-/// `text` a language model's loss begins: 0, or behind the prompt.
+/// One text. `label` is its label in the file's spelling. `learned_from` is the offset in `text` where a
+/// language model's loss begins: 0, or the end of the prompt.
 struct Record {
   std::string text;
   std::string label;
   size_t learned_from = 0;
-  int64_t line = 0; ///< of the file, from 1; in a JSON array the number of the element
+  int64_t line = 0; ///< line in the file, from 1; in a JSON array the number of the element
 };
 
 enum class RecordFormat : uint8_t { Auto, Text, JsonLines, Json, Csv, Tsv };
@@ -25,18 +25,18 @@ enum class RecordFormat : uint8_t { Auto, Text, JsonLines, Json, Csv, Tsv };
 enum class PlainTexts : uint8_t { File, Lines };
 
 struct ReadOptions {
-  /// Auto: by the file's name (.txt, .jsonl or .ndjson, .json, .csv, .tsv); another name is an error.
+  /// Auto: from the file's name (.txt, .jsonl or .ndjson, .json, .csv, .tsv); other names are errors.
   RecordFormat format = RecordFormat::Auto;
   /// Names of columns of a CSV or TSV file, or of JSON keys; or numbers of columns, from 1, of a file without
-  /// a header. Empty: found by usual names (see columns.h); a file that has none of these is an error.
+  /// a header. Empty: the usual names (see columns.h); a file without them is an error.
   std::string text_column = {}, label_column = {};
   PlainTexts plain = PlainTexts::File;
-  /// Labels are wanted: a record without one is an error.
+  /// Whether labels are needed: a record without one is then an error.
   bool labels = false;
-  /// Empty texts are records, too: a blank line of a plain text file, an empty field. Otherwise they are
+  /// Whether empty texts are records (a blank line of a plain text file, an empty field). Otherwise they are
   /// errors.
   bool empty_texts = false;
-  /// Called once per file, if set, with a line that says how many texts were read, and from where.
+  /// Called once per file, if set, with a line about the number and the source of the texts.
   std::function<void(const std::string &line)> note = {};
 };
 
@@ -52,15 +52,15 @@ struct ReadOptions {
 /// Refuses files without records, empty texts (unless options.empty_texts), ill-formed UTF-8 and quotes that
 /// do not close.
 Result<std::vector<Record>> readRecords(const std::string &path, const ReadOptions &options = {});
-/// The same of text in memory; `where` starts errors. `options.format` is not Auto.
+/// The same for text in memory. Errors begin with `where`. `options.format` must not be Auto.
 Result<std::vector<Record>> parseRecords(std::string_view text, const std::string &where,
                                          const ReadOptions &options);
 
 /// The format of a file by its name. Another name is an error.
 Result<RecordFormat> formatByName(const std::string &path);
-/// "a.csv: 40 texts from SOURCE": the line that says what was read.
+/// The line about the texts of a file: "a.csv: 40 texts from SOURCE".
 std::string textsRead(const std::string &where, size_t texts, const std::string &source);
-/// A file as one text, as its line says.
+/// SOURCE for a file that is one text.
 inline constexpr const char *kWholeFile = "the whole file";
 
 /// "auto", "text", "jsonl", "json", "csv", "tsv".

@@ -18,7 +18,7 @@ namespace {
 constexpr const char *kConfig = "config.json", *kLog = "log.jsonl", *kCheckpoint = "checkpoint.safetensors",
                      *kBest = "best.safetensors", *kCurves = "curves.svg";
 
-/// Every complete line of `text` as JSON, damaged ones left out (the last line of a run that was killed).
+/// Parses every complete line of `text`. Damaged lines, such as the last one of a killed run, are skipped.
 std::vector<Json> linesOf(const std::string &text) {
   std::vector<Json> lines;
   size_t begin = 0;
@@ -76,7 +76,7 @@ Json RunState::toJson() const {
   Json json = {{"step", step},        {"epoch", position.epoch}, {"batch", position.batch},
                {"worse", worse},      {"best_step", best_step},  {"evaluated", evaluated},
                {"finished", finished}};
-  if (best_step >= 0) json["best_loss"] = best_loss; // printed so that reading gives the same double
+  if (best_step >= 0) json["best_loss"] = best_loss; // printed with enough digits to read the same double
   return json;
 }
 
@@ -166,7 +166,7 @@ Result<RunDirectory> RunDirectory::open(const std::string &directory, const Json
 
 bool RunDirectory::hasCheckpoint() const { return fileExists(file(kCheckpoint)); }
 
-/// Lines up to `last_step` stay.
+/// Opens the log and keeps only lines up to `last_step`.
 Result<void> RunDirectory::openLog(int64_t last_step) {
   std::string kept;
   if (fileExists(file(kLog)) && last_step >= 0) {

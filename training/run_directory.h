@@ -1,11 +1,11 @@
-// What a run leaves on disk, so that it can be looked at, and taken up again:
+// The files of a run, for users and for resuming:
 //
-//   run/config.json             what was asked for
-//   run/split.json              what was held out of the data
+//   run/config.json             the settings
+//   run/split.json              the held-out data
 //   run/log.jsonl               a line for each step and each evaluation
-//   run/curves.svg              the same as a picture
-//   run/checkpoint.safetensors  parameters, moments, and the place in the data: all that the next step
-//   depends on run/best.safetensors        the parameters with the least held-out loss
+//   run/curves.svg              the log as a picture
+//   run/checkpoint.safetensors  parameters, moments and the position in the data: the state of the run
+//   run/best.safetensors        the parameters with the lowest held-out loss
 #pragma once
 #include "support/json_fwd.h"
 #include "support/result.h"
@@ -22,12 +22,12 @@
 
 namespace linnet::training {
 
-/// Where a run is, beside the program's states. Random numbers are drawn by their place, so that there is no
-/// generator to keep.
+/// The progress of a run, without the program's states. Random numbers depend only on the seed and the
+/// position, so no generator state is stored.
 struct RunState {
   int64_t step = 0; ///< updates done
   Position position;
-  double best_loss = 0; ///< least held-out loss so far
+  double best_loss = 0; ///< lowest held-out loss so far
   int64_t best_step = -1;
   int64_t worse = 0;      ///< evaluations since then
   int64_t evaluated = -1; ///< the step of the latest evaluation
@@ -39,32 +39,34 @@ struct RunState {
 
 class RunDirectory {
 public:
-  /// Prepares a run in `directory`, under a temporary name beside it. An earlier run there is an error that
-  /// names --resume. Removes what killed processes left there.
+  /// Prepares a run in `directory` under a temporary name next to it. An earlier run there is an error that
+  /// names --resume. Removes temporary files of killed processes.
   static Result<RunDirectory> create(const std::string &directory, const Json &config);
-  /// An earlier run; `config` must be its own: the first setting that differs is named.
+  /// Opens an earlier run. `config` must be equal to its config: the error names the first setting that
+  /// differs.
   static Result<RunDirectory> open(const std::string &directory, const Json &config);
   RunDirectory(RunDirectory &&other) noexcept;
   RunDirectory &operator=(RunDirectory &&) = delete;
-  ~RunDirectory(); ///< A run that has not begun leaves nothing.
+  ~RunDirectory(); ///< removes the directory if the run has not begun
 
-  /// The run can begin: its directory gets its name. Does nothing for an earlier run.
+  /// Renames the directory to its final name, because the run can begin. Does nothing for an earlier run.
   Result<void> begin();
 
   const std::string &path() const { return directory; }
   std::string file(const std::string &name) const { return directory + "/" + name; }
   bool hasCheckpoint() const;
 
-  /// Appends a line; it has a "step".
+  /// Appends a line to the log. It must have a "step".
   Result<void> log(const Json &line);
-  /// Both files are written beside their place and renamed.
+  /// Writes checkpoint.safetensors atomically.
   Result<void> writeCheckpoint(TrainingProgram &program, const RunState &state);
+  /// Writes best.safetensors atomically.
   Result<void> writeBest(TrainingProgram &program);
-  /// Gives the program its states back and drops lines of the log that are later.
+  /// Restores the program's states, and removes later lines from the log.
   Result<RunState> readCheckpoint(TrainingProgram &program);
-  /// The parameters of best.safetensors.
+  /// Sets the program's parameters to those of best.safetensors.
   Result<void> readBest(TrainingProgram &program);
-  /// curves.svg from the log.
+  /// Writes curves.svg from the log.
   Result<void> writeCurves(const std::string &title) const;
 
 private:
@@ -72,7 +74,7 @@ private:
   Result<void> openLog(int64_t last_step);
   MadeDirectories parents;
   std::string directory;
-  std::string final_path; ///< empty: the run has begun
+  std::string final_path; ///< empty after the run has begun
   TemporaryLock lock;
   std::ofstream out;
 };

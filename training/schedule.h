@@ -1,4 +1,4 @@
-// The learning rate over a run.
+// The schedule of the learning rate.
 #pragma once
 #include "support/result.h"
 
@@ -9,9 +9,9 @@ namespace linnet::training {
 
 enum class Decay : uint8_t { Constant, Linear, Cosine };
 
-/// Step t of `steps`, from 0: the first `warmup` steps rise in equal parts to `peak` (step 0 has peak /
-/// warmup), the others fall from `peak` to `floor` at the last step: not at all, along a line, or along half
-/// a cosine (Loshchilov and Hutter, 2017, without restarts).
+/// The learning rate of steps 0 to `steps` - 1. It rises linearly during the first `warmup` steps (step 0 has
+/// peak / warmup, step warmup - 1 has `peak`). Then it is constant, or falls to `floor` at the last step
+/// along a line or half a cosine (Loshchilov and Hutter, 2017, without restarts).
 struct Schedule {
   Decay decay = Decay::Cosine;
   double peak = 1e-3, floor = 0;

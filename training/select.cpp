@@ -30,7 +30,7 @@ std::optional<int64_t> number(std::string_view text) {
                                                                                     : std::nullopt;
 }
 
-/// Whether `name` is `choice` (a word, or from..to) followed by what `rest` matches.
+/// Whether `name` is `choice` (a word, or from..to) followed by a match of the pattern `rest`.
 bool matchesChoice(std::string_view choice, std::string_view rest, std::string_view name) {
   size_t dots = choice.find("..");
   auto low = dots == choice.npos ? std::nullopt : number(choice.substr(0, dots));
@@ -42,7 +42,7 @@ bool matchesChoice(std::string_view choice, std::string_view rest, std::string_v
   return found && *found >= *low && *found <= *high && matchesPattern(rest, name.substr(digits));
 }
 
-/// A name of block 0 as the name of all blocks: "blocks.{0..11}.rest" of "blocks.0.rest".
+/// The folded name of all blocks: "blocks.{0..11}.rest" for "blocks.0.rest".
 std::string folded(std::string name, int64_t blocks) {
   const size_t at = ("." + name).find(".0.");
   return at == name.npos ? name : name.replace(at, 1, fmt::format("{{0..{}}}", blocks - 1));

@@ -1,4 +1,4 @@
-// Orders that depend on nothing but a seed and the epoch: the same on every machine.
+// Random orders that depend only on a seed and the epoch, so they are the same on every machine.
 #pragma once
 #include "runtime/philox.h"
 
@@ -10,11 +10,11 @@
 
 namespace linnet::training {
 
-/// What a random number is drawn for, so that one seed gives streams that have nothing to do with each other.
+/// The purpose of a random number. One seed gives independent streams for different purposes.
 enum class Purpose : uint32_t { Split = 1, Order = 2, Buckets = 3, Offset = 4, Dropout = 5 };
 
-/// The index-th number of a stream, in [0, bound): Philox4x32-10 with key = seed and counter = (index, epoch,
-/// purpose, 0), its first two words as a 64-bit integer, times bound, over 2^64. `bound` is below 2^32.
+/// Number `index` of a stream, in [0, bound), with bound < 2^32. It is the 64-bit integer of the first two
+/// words of Philox4x32-10 with key = seed and counter = (index, epoch, purpose, 0), times bound / 2^64.
 inline uint64_t drawBelow(uint64_t bound, uint64_t seed, Purpose purpose, uint32_t epoch, uint32_t index) {
   PhiloxCounter words = philox4x32({index, epoch, static_cast<uint32_t>(purpose), 0},
                                    {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)});

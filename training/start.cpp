@@ -9,7 +9,7 @@
 namespace linnet::training {
 namespace {
 
-/// A directory with a new model, for copyModel() to remove.
+/// Creates a new model in a directory, which copyModel() removes.
 Result<std::string> makeUntrained(const CompilerApi &compiler, const FinetuneOptions &options,
                                   const std::string &directory) {
   InitOptions init = *options.init;
@@ -24,7 +24,7 @@ Result<std::string> makeUntrained(const CompilerApi &compiler, const FinetuneOpt
 Result<void> copyModel(const CompilerApi &compiler, const FinetuneOptions &options, const LabelNames &labels,
                        const std::string &directory) {
   std::error_code failed;
-  std::string temporary; // what the copy is made of, if that is not the model itself
+  std::string temporary; // the source of the copy, if it is not the model
   auto make = [&](const std::string &path) -> Result<void> {
     std::filesystem::create_directories(path, failed);
     if (failed) return errorf("{}: cannot create: {}", path, failed.message());

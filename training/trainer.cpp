@@ -9,7 +9,7 @@
 namespace linnet::training {
 namespace {
 
-/// How many rows have their label's score as the largest. A label of -1 does not count.
+/// Number of rows whose label has the largest score. Labels of -1 do not count.
 int64_t rightLabels(const Batch &batch, std::span<const float> scores) {
   const size_t width = scores.size() / batch.labels.size();
   int64_t right = 0;
@@ -91,12 +91,12 @@ Result<Stop> Trainer::run() {
   return early ? Stop::Early : Stop::Finished;
 }
 
-/// One update; false where an interrupt came before it.
+/// Makes one update. Returns false if it was interrupted before.
 Result<bool> Trainer::step() {
   double begin = seconds(), sum = 0;
   int64_t counted = 0;
   Position position = now.position;
-  // The step's batches once more, for a trace: they are functions of the position.
+  // Recomputes the step's batches, to find the fault. They depend only on the position.
   auto replays = [&](int64_t count) {
     std::vector<Replay> list;
     Position again = now.position;
@@ -104,10 +104,9 @@ Result<bool> Trainer::step() {
     return list;
   };
   int64_t micro = 0;
-  // A batch whose labels are all masked counts nothing; the update waits for one that does.
+  // If all labels are masked, the update waits for a batch with a counted label.
   for (; micro < options.accumulate || (!counted && micro < options.accumulate + train.count()); ++micro) {
-    if (micro && interrupted())
-      return false; // the program ends with it: nobody meets half a step's gradients
+    if (micro && interrupted()) return false; // the run ends, so the partial gradients are not used
     Batch batch = train.take(position);
     LINNET_ASSIGN(double loss, program.accumulate(batch, seedOf(micro)));
     if (!std::isfinite(loss))
@@ -140,13 +139,13 @@ Result<bool> Trainer::step() {
   return true;
 }
 
-/// Before the first step, as often as asked for, and after the last.
+/// Whether to evaluate: before the first step, every evaluate_every steps, and after the last step.
 bool Trainer::evaluationDue() const {
   if (!held_out || options.evaluate_every <= 0 || now.evaluated == now.step) return false;
   return now.step == options.schedule.steps || now.step % options.evaluate_every == 0;
 }
 
-/// False where an interrupt came before its end.
+/// Evaluates on the held-out data. Returns false if it was interrupted.
 Result<bool> Trainer::evaluate() {
   bool stopped = false;
   auto ask = [&] { return stopped = interrupted(); };

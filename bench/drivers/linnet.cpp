@@ -1,4 +1,4 @@
-// Linnet for bench/compare (serve.h), through the library as any program uses it.
+// Linnet for bench/compare (serve.h), through the public library.
 //
 //   bench_linnet MODEL.linnet THREADS
 #include "linnet/linnet.h"

@@ -1,7 +1,7 @@
-// llama.cpp for bench/compare (serve.h): built by it against the library of the same sources.
+// llama.cpp for bench/compare (serve.h), which builds it against the library of the same sources.
 //
 //   llama MODEL.gguf THREADS BATCH CONTEXT [BACKENDS]
-//       BACKENDS: a folder of its libraries; the model goes to their GPU.
+//       BACKENDS: a folder of llama.cpp's libraries; the model runs on their GPU.
 //   llama --quantize IN.gguf OUT.gguf bf16|f16|q8_0|q4_0
 //       Writes every matrix in that type, token embedding included.
 #include "llama.h"
@@ -17,8 +17,8 @@ namespace {
 
 using bench::now;
 
-/// What the backends of a folder call GPUs. llama.cpp would compute on the CPU without a word where there is
-/// none.
+/// The GPUs of a folder's backends. Without this check, llama.cpp would silently compute on the CPU if there
+/// is none.
 std::string devicesOf(const char *backends) {
   ggml_backend_load_all_from_path(backends);
   std::string names;
@@ -102,7 +102,7 @@ private:
     if (static_cast<int64_t>(next.size()) != sequences) throw std::runtime_error("a sequence gave no logits");
     return next;
   }
-  /// The same prompt in every sequence, from an empty cache.
+  /// Processes the same prompt in every sequence, from an empty cache.
   std::vector<int32_t> run(const std::vector<int32_t> &ids, int64_t sequences) {
     auto length = static_cast<int64_t>(ids.size());
     llama_memory_clear(llama_get_memory(context), false);

@@ -1,6 +1,6 @@
-// What oneDNN alone reaches at each matmul of a GPT-2 block and its head: operations a second (a multiply-add
-// is two), one JSON object. Weights are packed as the library likes them best; medians of repeated runs. Where the
-// library has no primitive for this processor, ops_per_s is null.
+// Measures oneDNN at each matmul of a GPT-2 block and its head. Prints operations per second (a multiply-add
+// is two) as one JSON object. Weights have the library's preferred layout; figures are medians of repeated
+// runs. If the library has no primitive for this processor, ops_per_s is null.
 //
 //   bench_onednn THREADS HIDDEN VOCABULARY ROWS...
 #include <oneapi/dnnl/dnnl.hpp>
@@ -28,7 +28,8 @@ struct Reached {
   std::string implementation;
 };
 
-/// Throws dnnl::error with dnnl_unimplemented if the library has no primitive for the types on this processor.
+/// Throws dnnl::error with dnnl_unimplemented if the library has no primitive for the types on this
+/// processor.
 Reached measure(dnnl::engine &engine, dnnl::stream &stream, int64_t m, int64_t k, int64_t n, Type a, Type b,
                 Type c) {
   memory::desc left({m, k}, a, memory::format_tag::ab), out({m, n}, c, memory::format_tag::ab),

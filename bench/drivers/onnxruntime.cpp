@@ -1,10 +1,10 @@
-// ONNX Runtime for bench/compare (serve.h) through its C API, with the graph that onnx_graph.py writes: the
-// cache is one buffer for each layer's keys and values that the run reads and appends to in place.
+// ONNX Runtime for bench/compare (serve.h) through its C API, with the graph of onnx_graph.py. The cache is
+// one buffer for the keys and one for the values of each layer; a run reads it and appends in place.
 //
 //   onnxruntime LIBRARY MODEL.onnx THREADS BATCH CONTEXT LAYERS HEADS HEAD_SIZE VOCABULARY
 //
-// No package carries the C headers, so the functions used here are declared by their place in OrtApi's table.
-// Places of a published version never change; asking GetApi for version 16 makes an older library say no.
+// No package has the C headers, so the functions are declared by their index in OrtApi's table. Indices of a
+// published version never change. GetApi for version 16 fails in an older library.
 #include "serve.h"
 
 #include <cstdlib>
@@ -110,7 +110,7 @@ private:
     for (int64_t b = 0; b < batch; ++b) all.insert(all.end(), ids.begin(), ids.end());
     return all;
   }
-  /// The cache's buffers for `batch` sequences, made anew when the batch changes.
+  /// Allocates the cache's buffers for `batch` sequences, if the batch changes.
   void reserve(int64_t batch) {
     if (batch == reserved) return;
     if (batch > shape.batch) throw std::runtime_error("a batch larger than announced");
@@ -123,7 +123,7 @@ private:
     }
     reserved = batch;
   }
-  /// Runs ids [batch, n] behind `past` tokens; the likeliest next of each sequence.
+  /// Runs ids [batch, n] after `past` tokens. Returns the likeliest next token of each sequence.
   std::vector<int64_t> step(std::vector<int64_t> ids, int64_t batch, int64_t past) {
     reserve(batch);
     int64_t count = static_cast<int64_t>(ids.size()) / batch;

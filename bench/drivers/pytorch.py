@@ -23,7 +23,7 @@ class Gpt2:
         for name, values in safetensors.read(os.path.join(checkpoint, "model.safetensors")).items():
             tensor = torch.from_numpy(values.copy()).to(device, self.dtype)
             if name.endswith(("c_attn.weight", "c_proj.weight", "c_fc.weight")):
-                tensor = tensor.t().contiguous()  # as linear() wants it
+                tensor = tensor.t().contiguous()  # the layout of linear()
             self.w[name] = tensor
         self.limit, self.context, self.cache = batch, context, None
 
@@ -49,7 +49,7 @@ class Gpt2:
         return torch.nn.functional.linear(x, weight, bias)
 
     def step(self, ids, past):
-        """Logits [batch, vocabulary] of the last position of ids [batch, n] behind `past` tokens."""
+        """Logits [batch, vocabulary] of the last position of ids [batch, n] after `past` tokens."""
         batch, count = ids.shape
         x = self.w["wte.weight"][ids] + self.w["wpe.weight"][past:past + count]
         mask = None

@@ -1,11 +1,10 @@
-// What every peer's program shares: it loads its model once, then answers one request a line on stdin with
-// one JSON object a line on stdout, so that bench/compare can run the peers in turns without loading anything
+// The protocol of every peer's program. It loads its model once. Then it answers each line on stdin with one
+// JSON object on one line of stdout, so that bench/compare can run the peers in turns without loading models
 // again.
 //
-//   prefill TOKENS BATCH        {"seconds": S}   an empty cache, BATCH prompts, until each one's first token
-//   is chosen decode PAST COUNT BATCH     {"seconds": S}   COUNT tokens for each of BATCH sequences behind
-//   PAST tokens (not timed) logits FILE ID...           {"count": N}     of the last position, float32, into
-//   FILE
+//   prefill TOKENS BATCH       {"seconds": S}  BATCH prompts from an empty cache, up to the first new token of each
+//   decode PAST COUNT BATCH    {"seconds": S}  COUNT tokens for each of BATCH sequences, after PAST tokens (not timed)
+//   logits FILE ID...          {"count": N}    writes the last position's logits, float32, to FILE
 #pragma once
 #include <chrono>
 #include <cstdint>
@@ -33,7 +32,7 @@ inline double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-/// The same ids for every peer; below `bound`.
+/// Pseudo-random ids below `bound`, the same for every peer.
 inline std::vector<int32_t> randomIds(int64_t count, int64_t bound) {
   std::vector<int32_t> ids;
   uint64_t state = 12345;
@@ -45,7 +44,8 @@ inline std::vector<int32_t> randomIds(int64_t count, int64_t bound) {
 }
 
 inline int32_t argmax(const float *logits, int64_t count) {
-  // Without branches on the values, so that it is vectorized: the largest first, then where it is.
+  // Finds the largest value first and then its index, without branches on the values, so that it is
+  // vectorized.
   float largest = logits[0];
   for (int64_t i = 1; i < count; ++i) largest = largest < logits[i] ? logits[i] : largest;
   int64_t at = 0;
@@ -107,7 +107,7 @@ inline int serve(Peer &peer) {
   return 0;
 }
 
-/// `make` gives a Peer by value; a failure becomes one line on stderr.
+/// `make` returns a Peer by value. A failure is printed as one line on stderr.
 template <typename Make> int serveOrFail(const char *name, Make make) {
   try {
     auto peer = make();

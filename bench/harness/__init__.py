@@ -1,1 +1,1 @@
-"""What bench/compare and bench/type-errors are made of."""
+"""Modules of bench/compare and bench/type-errors."""

@@ -1,4 +1,4 @@
-"""One checkpoint in one type, asked through the command line, and what differs between two of them."""
+"""Runs one checkpoint in one type through the command line, and compares two of them."""
 import array
 import json
 import operator
@@ -18,7 +18,7 @@ class Compiled:
         self.has_tokenizer = (model / "tokenizer.json").exists() or (model / "vocab.json").exists()
 
     def logits(self, ids):
-        """Of all positions, one behind the other."""
+        """Logits of all positions, concatenated."""
         path = self.folder / "logits.npy"
         run(self.linnet, "logits", self.file, "--ids", ",".join(map(str, ids)), "--all", "-o", path)
         return read_npy(path)
@@ -54,7 +54,7 @@ def read_npy(path):
 
 
 def logits_beside(values, truth, positions):
-    """The largest difference beside the largest logit, and how many positions have the same most probable token."""
+    """The largest difference divided by the largest logit, and the number of positions with the same likeliest token."""
     worst = max(map(abs, map(operator.sub, values, truth))) / max(map(abs, truth))
     width = len(truth) // positions
     same = 0
@@ -65,5 +65,5 @@ def logits_beside(values, truth, positions):
 
 
 def differing(tokens, truth):
-    """How many of the places hold another token."""
+    """The number of positions with different tokens."""
     return sum(a != b for a, b in zip(tokens, truth)) + abs(len(tokens) - len(truth))

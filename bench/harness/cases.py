@@ -1,14 +1,14 @@
-"""What is measured, and what a machine of given limits could do at most."""
+"""The measured cases, and their upper bounds on a machine with given limits."""
 from dataclasses import dataclass
 
-DTYPES = ("f32", "bf16", "int8", "int4")  # what is compared unless told otherwise
+DTYPES = ("f32", "bf16", "int8", "int4")  # compared by default
 ALL_DTYPES = (*DTYPES, "f16")
-# Bytes a weight takes as it streams from memory: int8 with a scale a column, int4 with a 16-bit scale for 32 of them.
+# Bytes per weight read from memory: int8 with a scale per column, int4 with a 16-bit scale for 32 weights.
 WEIGHT_BYTES = {"f32": 4, "bf16": 2, "f16": 2, "int8": 1, "int4": 4.5 / 8}
-# Of the cache, beside weights of each type.
+# Bytes per cache element, by the type of weights.
 CACHE_BYTES = {"f32": 4, "bf16": 2, "f16": 2, "int8": 2, "int4": 2}
-# Whose multiply-add is the limit. On a CPU 4-bit weights are multiplied as 8-bit ones, f16 ones as f32; on Vulkan all that have
-# fewer bits than f32 become f16, which matrix units multiply.
+# The type whose multiply-add rate is the limit. On a CPU int4 weights are multiplied as int8 and f16 weights as f32. On
+# Vulkan all types narrower than f32 become f16, which matrix units multiply.
 PEAK = {"f32": "f32", "bf16": "bf16", "f16": "f32", "int8": "int8", "int4": "int8"}
 PEAK_VULKAN = {"f32": "f32", "bf16": "f16", "f16": "f16", "int8": "f16", "int4": "f16"}
 
@@ -71,13 +71,13 @@ class Shape:
         return self.vocabulary * self.width
 
     def weight_bytes(self, dtype):
-        """Of what every token streams: all matrices, the head (which is the embedding) included."""
+        """Number of weights that every token reads: all matrices, including the head (the embedding)."""
         return (self.block_weights + self.head_weights) * WEIGHT_BYTES[dtype]
 
 
 def ceiling(case, shape, dtype, read_bytes_per_s, ops_per_s):
-    """Tokens a second where either memory or arithmetic does its most and nothing else takes time; the weights are read
-    once a step, the cache once a token, attention counts as multiply-adds of the same type."""
+    """The upper bound in tokens per second, if memory or arithmetic runs at its limit and nothing else takes time. Weights
+    are read once per step, the cache once per token. Attention counts as multiply-adds of the same type."""
     weights = shape.weight_bytes(dtype)
     if case.kind == "prefill":
         rows = case.past * case.batch
@@ -92,7 +92,7 @@ def ceiling(case, shape, dtype, read_bytes_per_s, ops_per_s):
 
 
 def chosen(text, known, what):
-    """A comma list of known names, in the order given; ValueError names the unknown one."""
+    """Parses a comma-separated list of known names. ValueError names an unknown one."""
     names = [name.strip() for name in text.split(",") if name.strip()]
     for name in names:
         if name not in known:

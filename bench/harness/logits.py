@@ -1,12 +1,12 @@
-"""Whether a peer computes what Linnet computes: logits behind the same tokens."""
+"""Checks that a peer computes the same model as Linnet: logits after the same tokens."""
 import array
 import math
 import tempfile
 from pathlib import Path
 
 IDS = [(i * 7919 + 13) % 251 for i in range(16)]
-# The largest difference beside the largest logit that still is the same model, by the type of its weights. A wrong
-# graph is off by about one; llama.cpp keeps its cache in 16 bits and looks gelu up in a table of them.
+# The largest allowed difference relative to the largest logit, by the type of weights. A wrong graph differs by about
+# one. llama.cpp keeps its cache in 16 bits and computes gelu with a table of 16-bit values.
 ALLOWED = {"f32": 5e-3, "bf16": 5e-2, "f16": 5e-2, "int8": 1.5e-1, "int4": 6e-1}
 
 
@@ -20,7 +20,7 @@ def of(server, ids=IDS):
 
 
 def error(values, reference):
-    """The largest difference beside the largest logit; infinite where shapes or numbers do not fit."""
+    """The largest difference divided by the largest logit; infinite if shapes differ or a number is NaN."""
     if len(values) != len(reference):
         return math.inf
     scale = max(map(abs, reference))

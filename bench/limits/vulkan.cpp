@@ -1,7 +1,7 @@
-// What a Vulkan device can do at most (vulkan_probe.h), over a buffer as large as a model's weights.
+// Measures the limits of a Vulkan device (vulkan_probe.h) with a buffer as large as a model's weights.
 //
 //   limits_vulkan [--device N|NAME] [--mib N] [--seconds S] [--json]
-//   limits_vulkan --serve ...     answers each line of stdin, "f32" or "f16", as limits does
+//   limits_vulkan --serve ...     answers each line of stdin, "f32" or "f16", like limits
 #include "bench/limits/vulkan_probe.h"
 #include "support/error.h"
 #include "support/json.h"

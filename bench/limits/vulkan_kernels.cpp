@@ -14,10 +14,11 @@ using spirv::MatrixUse;
 
 constexpr uint32_t kLoads = kChunk / kInvocations / 16;
 
-/// Invocations that read side by side: all of a workgroup, or a CPU's vector.
-uint32_t besides(bool on_cpu) { return on_cpu ? 8 : kInvocations; }
+/// Number of invocations that read adjacent memory: all of a workgroup, or a CPU's vector.
+uint32_t adjacent(bool on_cpu) { return on_cpu ? 8 : kInvocations; }
 
-/// Of an invocation's number. Nothing says that `unlikely` never happens: all invocations have to compute.
+/// Stores a result if `unlikely` holds. The compiler cannot know that it never does, so all invocations must
+/// compute.
 void tell(Emitter &e, uint32_t operand, Value invocation, Value told, Value unlikely, Value bits) {
   Builder &b = e.b;
   Value checked = b.logicalAnd(told, b.lt(invocation, e.u(kChecked)));
@@ -27,14 +28,14 @@ void tell(Emitter &e, uint32_t operand, Value invocation, Value told, Value unli
   });
 }
 
-/// All of a vector's elements added up.
+/// The sum of a vector's elements.
 Value total(Builder &b, Value vector) {
   Value sum = b.extract(vector, 0);
   for (int i = 1; i < vector.type.width; ++i) sum = b.add(sum, b.extract(vector, i));
   return sum;
 }
 
-/// A one that the compiler does not know.
+/// A value of 1 that the compiler does not know.
 Value unknownOne(Emitter &e) { return e.b.convert(e.anySize(Extent(1)), Builder::f32()); }
 
 /// x = x / 2 + 1 in `chains` independent chains, which all end at 2.
@@ -62,8 +63,8 @@ PeakKernel chainsOf(Emitter &e, spirv::Type type, uint32_t chains) {
   return {e.finish(), 2 * numbers * kUnroll * kSteps * kInvocations, static_cast<float>(2 * numbers)};
 }
 
-/// kDown matrices a and kAcross matrices b of a subgroup, whose kDown * kAcross products are added up again
-/// and again.
+/// Peak of cooperative matrices: repeatedly adds the kDown * kAcross products of kDown matrices a and kAcross
+/// matrices b.
 struct MatrixPeak {
   static constexpr uint32_t kDown = 2, kAcross = 4, kSubgroups = 4, kUnroll = 4, kSteps = 256;
   const MatrixShape &shape;
@@ -95,7 +96,7 @@ struct MatrixPeak {
     });
   }
 
-  /// One element of each sum for each invocation, by way of shared memory.
+  /// One element of each sum per invocation, through shared memory.
   Value totalOf(std::span<const spirv::MatrixVariable> sums) {
     const uint32_t size = shape.m * shape.n;
     Shared out = e.shared(Builder::f32(), kSubgroups * size, "out");
@@ -130,12 +131,12 @@ struct MatrixPeak {
 } // namespace
 
 uint32_t sumOf(uint32_t invocation, bool on_cpu) {
-  const uint32_t together = besides(on_cpu), chunk = invocation / kInvocations,
+  const uint32_t width = adjacent(on_cpu), chunk = invocation / kInvocations,
                  lane = invocation % kInvocations;
-  const uint32_t first = chunk * (kChunk / 16) + lane / together * together * kLoads + lane % together;
+  const uint32_t first = chunk * (kChunk / 16) + lane / width * width * kLoads + lane % width;
   uint32_t sum = 0;
   for (uint32_t i = 0; i < kLoads; ++i)
-    for (uint32_t word = 0; word < 4; ++word) sum += wordOf((first + i * together) * 4 + word);
+    for (uint32_t word = 0; word < 4; ++word) sum += wordOf((first + i * width) * 4 + word);
   return sum;
 }
 
@@ -154,22 +155,22 @@ Kernel fillKernel() {
 }
 
 Kernel readKernel(bool on_cpu) {
-  const uint32_t together = besides(on_cpu);
+  const uint32_t width = adjacent(on_cpu);
   Operands where;
   if (on_cpu) where.texels = {4, 0};
   Emitter e("limits_read", 2, kInvocations, where);
   if (on_cpu) e.require("cpu");
   Builder &b = e.b;
-  Value lane = b.localId(0), vector = b.div(lane, e.u(together));
-  Value begin = b.add(b.mul(vector, e.u(together * kLoads)), b.mod(lane, e.u(together)));
+  Value lane = b.localId(0), vector = b.div(lane, e.u(width));
+  Value begin = b.add(b.mul(vector, e.u(width * kLoads)), b.mod(lane, e.u(width)));
   e.forUnitsByGroup(true, [&](Emitter::Unit unit) {
     Value first = b.add(b.mul(unit.at, e.u(kChunk / 16)), begin), sum = {};
     for (uint32_t i = 0; i < kLoads; ++i) {
-      Value four = b.bitcast(e.load4(0, b.add(first, e.u(i * together))), Builder::u32(4));
+      Value four = b.bitcast(e.load4(0, b.add(first, e.u(i * width))), Builder::u32(4));
       sum = sum ? b.add(sum, four) : four;
     }
     Value all = total(b, sum), invocation = b.add(b.mul(unit.number, e.u(kInvocations)), b.localId(0));
-    // An even number of odd words.
+    // The sum is even, because it has an even number of odd words.
     tell(e, 1, invocation, b.eq(b.groupId(1), e.u(0)), b.eq(all, e.u(1)), all);
   });
   return e.finish();

@@ -1,8 +1,7 @@
-// What the limits of a Vulkan device are measured with: a kernel that reads a buffer once, and kernels that
-// multiply and add in registers. Made by the emitter that Linnet's own kernels are made by, so that what they
-// reach is what those could reach at most.
+// Kernels that measure the limits of a Vulkan device: one reads a buffer, others multiply and add in
+// registers. Linnet's emitter generates them, so their rates are upper limits for Linnet's kernels.
 //
-// The first kChecked invocations tell what they have found, so that a driver that leaves work out is noticed.
+// The first kChecked invocations store their results, so that a driver that skips work is detected.
 #pragma once
 #include "backends/vulkan/kernels.h"
 
@@ -12,31 +11,31 @@ using linnet::vulkan::Kernel;
 using linnet::vulkan::MatrixShape;
 
 constexpr uint32_t kChecked = 1024, kInvocations = 128;
-/// Bytes that a workgroup reads, by loads of 16 bytes.
+/// Bytes that a workgroup reads, in loads of 16 bytes.
 constexpr uint32_t kChunk = 32768;
 
-/// What fill kernels write into word `index`: odd.
+/// The word that fill kernels write at `index`. It is odd.
 constexpr uint32_t wordOf(uint32_t index) { return index * 2654435761u | 1; }
-/// What the read kernel's invocation finds: the sum of its words.
+/// The result of an invocation of the read kernel: the sum of its words.
 uint32_t sumOf(uint32_t invocation, bool on_cpu);
 
-/// Operand 0: the buffer, in chunks of kChunk bytes, one a workgroup in x (vulkan::kFirstUnit).
+/// Operand 0: the buffer, in chunks of kChunk bytes, one per workgroup in x (vulkan::kFirstUnit).
 Kernel fillKernel();
-/// The same, and operand 1: kChecked sums. Workgroups in y read all of it again. `on_cpu`: texels,
-/// as Linnet's kernels for such drivers read, and each vector of invocations bytes that lie together: it is
-/// done with them before the next one begins.
+/// The same, and operand 1: kChecked sums. Workgroups in y read the whole buffer again. `on_cpu`: reads
+/// texels, like Linnet's kernels for such drivers. Each vector of invocations reads adjacent bytes, because
+/// it finishes before the next vector begins.
 Kernel readKernel(bool on_cpu);
 
-/// Operand 0: kChecked results, each of them `result` but for rounding.
+/// Operand 0: kChecked results, each `result` up to rounding.
 struct PeakKernel {
   Kernel kernel;
   double operations = 0; ///< of one workgroup; a multiply-add is two
   float result = 0;
 };
 PeakKernel floatPeak();
-/// Vectors of f16, on GPUs as Linnet's kernels that compute so: CPUs convert each number.
+/// Vectors of f16, for GPUs only, like Linnet's kernels in 16-bit arithmetic: CPUs convert each number.
 PeakKernel halfPeak();
-/// Matrices of f16 with sums in f32, four subgroups a workgroup.
+/// Matrices of f16 with sums in f32, four subgroups per workgroup.
 PeakKernel matrixPeak(const MatrixShape &shape);
 
 } // namespace bench

@@ -15,7 +15,7 @@ namespace {
 
 using namespace linnet;
 
-/// Those that Linnet's prompts use (VulkanOptions::matrices).
+/// The shapes that Linnet's prompts use (VulkanOptions::matrices).
 constexpr MatrixShape kShapes[] = {{16, 16, 16, 32}, {16, 16, 16, 64}};
 
 double now() {
@@ -27,7 +27,7 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-/// floatPeak() first, then what else there is, the best last.
+/// The kernels that the device can run: floatPeak() first, the best last.
 std::vector<PeakKernel> peaksOf(const std::function<bool(const fb::ShaderT &)> &runs) {
   std::vector<PeakKernel> found = {floatPeak()};
   auto addIfRuns = [&](PeakKernel peak) {
@@ -83,7 +83,7 @@ Result<double> VulkanProbe::run(int entry, int64_t times) {
   return now() - begin;
 }
 
-// First as much as takes an eighth of the time, then that again and again.
+// Finds the work that takes an eighth of the time, then repeats it.
 Result<double> VulkanProbe::rate(int entry, double work, double seconds) {
   const double end = now() + seconds, part = seconds / 8;
   int64_t &times = usual.try_emplace(entry, 1).first->second;

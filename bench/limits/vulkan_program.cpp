@@ -42,7 +42,7 @@ std::unique_ptr<fb::StepT> stepOf(uint32_t number, const Kernel &kernel, std::ve
   return step;
 }
 
-/// A workgroup in x for each chunk of operand 0, which may be more than a device binds.
+/// Makes one workgroup in x per chunk of operand 0, which may be larger than the device's largest binding.
 void overChunks(fb::StepT &step, uint64_t bytes) {
   const auto chunks = static_cast<int64_t>(bytes / kChunk);
   step.groups.push_back(groups(product(chunks)));
@@ -55,7 +55,7 @@ void overChunks(fb::StepT &step, uint64_t bytes) {
   step.splits.push_back(std::move(split));
 }
 
-/// One command of one step; its last operand is its result.
+/// An entry with one command of one step. Its last operand is the result.
 std::unique_ptr<fb::EntryT> entryOf(const std::string &name, std::unique_ptr<fb::StepT> step,
                                     std::vector<std::unique_ptr<fb::RefT>> args, fb::DType tells) {
   auto entry = std::make_unique<fb::EntryT>();

@@ -1,11 +1,11 @@
-// The probe's kernels as a program for the device "vulkan": the runtime that runs models runs it.
+// The probe's kernels as a program for the device "vulkan", so that the runtime executes it like a model.
 #pragma once
 #include "bench/limits/vulkan_kernels.h"
 #include "runtime/artifact/writer.h"
 
 namespace bench {
 
-/// Entry i. Of the one symbol each: how often the buffer is read, how many workgroups compute.
+/// Indices of entries. Each has one symbol: the number of reads of the buffer, or of workgroups that compute.
 enum Entry : int { kFill, kRead, kPeaks };
 
 struct Kernels {
@@ -13,10 +13,11 @@ struct Kernels {
   std::vector<PeakKernel> peaks; ///< entry kPeaks + i
 };
 
-/// `bytes`: of the buffer, a multiple of kChunk. Output 0 of each entry but kFill is what kernels tell.
+/// `bytes` is the size of the buffer, a multiple of kChunk. Output 0 of each entry except kFill has the
+/// kernels' results.
 linnet::Result<std::unique_ptr<linnet::fb::ProgramT>> makeProgram(linnet::ArtifactWriter &writer,
                                                                   const Kernels &kernels, uint64_t bytes);
-/// The largest value of the symbol: workgroups that every device counts to along an axis.
+/// The largest value of the symbol: the number of workgroups that every device allows along an axis.
 constexpr int64_t kMostGroups = 65535;
 
 } // namespace bench

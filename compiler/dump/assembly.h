@@ -1,4 +1,4 @@
-// Assembly of a module, cut into its functions.
+// Splits the assembly of a module into functions.
 #pragma once
 #include <string>
 #include <string_view>
@@ -7,9 +7,8 @@
 
 namespace linnet::dump {
 
-/// (name, text) of each function, as LLVM's notes on where functions begin and end say; a function's
-/// constants, which stand before it, go with it. What stands behind the last function is dropped. Without
-/// such notes: all of it, as "kernels".
+/// (name, text) of each function, by LLVM's comments at their begin and end. The constants before a function
+/// belong to it. Text after the last function is dropped. Without such comments, the whole text is "kernels".
 std::vector<std::pair<std::string, std::string>> splitAssembly(std::string_view text);
 
 } // namespace linnet::dump

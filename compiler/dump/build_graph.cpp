@@ -25,7 +25,7 @@ template <class T> std::string printed(const T &thing) {
   return text;
 }
 
-/// Every name in the location, in order, each once.
+/// Appends every name in the location, in order, without duplicates.
 void gatherNames(Location location, std::vector<std::string> &names) {
   if (auto fused = llvm::dyn_cast<FusedLoc>(location)) {
     for (Location part : fused.getLocations()) gatherNames(part, names);
@@ -73,7 +73,7 @@ std::string attributeText(Attribute attribute) {
   return text;
 }
 
-/// Of attributes that say what is computed, not where it lies.
+/// Texts of the attributes that affect the computation; those of the memory plan are omitted.
 std::vector<std::string> detailsOf(Operation *op) {
   std::vector<std::string> details;
   if (auto matmul = llvm::dyn_cast<MatmulOp>(op)) {
@@ -93,7 +93,7 @@ std::vector<std::string> detailsOf(Operation *op) {
     std::string value = attributeText(attribute.getValue());
     if (name != "group" || value != "0") details.push_back(name.str() + " " + value);
   }
-  // Short ones share a line.
+  // Short attributes share a line.
   std::vector<std::string> lines;
   for (std::string &detail : details)
     if (!lines.empty() && lines.back().size() + detail.size() < 40)
@@ -103,7 +103,8 @@ std::vector<std::string> detailsOf(Operation *op) {
   return lines;
 }
 
-/// "t0 = add a, b": inputs are letters in the order of the op's operands, constants are written out.
+/// Lines such as "t0 = add a, b". Inputs are letters in the order of the op's operands; constants are
+/// literals.
 std::vector<std::string> bodyOf(FusedOp fused) {
   llvm::DenseMap<Value, std::string> names;
   std::vector<std::string> lines;
@@ -169,14 +170,14 @@ private:
         {static_cast<int>(graph.nodes.size()) - 1, type, type + " · " + bytesText(bytes), bytes});
   }
 
-  /// Inputs stand before their first reader, so that a cache is drawn in its layer.
+  /// Adds an input before its first reader, so that a cache is drawn in its layer.
   void addInput(BlockArgument argument, Operation *reader = nullptr) {
     if (index.count(argument)) return;
     unsigned i = argument.getArgNumber();
     GraphNode node;
     llvm::StringRef state = argState(function, i), name = argName(function, i);
     node.kind = state.empty() ? GraphNode::input : GraphNode::state;
-    // A state belongs to its layer; another input only where it would cut the layer's frame in two.
+    // A state belongs to its layer. Another input does only if it would split the layer's frame.
     const std::string layer = reader ? layerOf(placeOf(reader)) : "";
     const bool inside = !graph.nodes.empty() && graph.nodes.back().layer == layer;
     if (!state.empty() || inside) node.layer = layer;

@@ -1,4 +1,4 @@
-// From an entry of a module to the graph that is drawn of it.
+// Converts an entry of a module to a graph for drawing.
 #pragma once
 #include "compiler/dump/graph.h"
 
@@ -6,17 +6,18 @@
 
 namespace linnet::dump {
 
-/// `stage` goes into the title: "as read", "as planned for cpu".
+/// `stage` is a part of the title: "as read", "as planned for cpu".
 Graph graphOf(mlir::func::FuncOp function, const std::string &stage);
 
-/// Whether the op is numbered: everything but params, constants, views and the terminator. Where ops share a
-/// command, or one needs several, commands have other numbers.
+/// Whether the op is numbered: all except params, constants, views and the terminator. Commands have other
+/// numbers if ops share a command or one op needs several.
 bool computes(mlir::Operation *op);
-/// "batch×seq×768 f32", with the layout where it is not row-major.
+/// "batch×seq×768 f32", followed by the layout if it is not row-major.
 std::string typeText(mlir::Type type);
-/// Names inside of the op's location, the fused ones with " + " between, three at most; or file:line.
+/// At most three names in the op's location, joined by " + "; or file:line.
 std::string placeOf(mlir::Operation *op);
-/// "blocks.3" of "blocks.3.attn.qkv": up to the first part that is a number. Empty where there is none.
+/// The part of a location up to its first number: "blocks.3" for "blocks.3.attn.qkv". Empty if there is no
+/// number.
 std::string layerOf(const std::string &place);
 GraphNode::Kind kindOf(mlir::Operation *op);
 

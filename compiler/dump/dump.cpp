@@ -42,8 +42,8 @@ private:
   const std::vector<PhaseTime> &phases;
 };
 
-/// Entries with the beginnings of their files' names, which differ even where the functions' names do not by
-/// letters that files may have.
+/// Entries with the beginnings of their files' names. These are unique even if the functions' names differ
+/// only in characters that file names cannot have.
 std::vector<std::pair<func::FuncOp, std::string>> entriesOf(ModuleOp module) {
   std::vector<std::pair<func::FuncOp, std::string>> entries;
   std::set<std::string> taken;

@@ -1,5 +1,5 @@
-// What --dump-dir writes: the IR after each pass, the graphs, the memory plans, the kernels and a page that
-// lists them. docs/reading-a-dump.md shows how to read it.
+// Writes the files of --dump-dir: the IR after each pass, graphs, memory plans, kernels, and a page that
+// lists them. docs/reading-a-dump.md explains them.
 #pragma once
 #include "backends/common/kernel_text.h"
 #include "compiler/api.h"
@@ -19,14 +19,14 @@
 namespace linnet::dump {
 
 struct PassRecord {
-  std::string name, file; ///< file: relative to the target's folder; empty when nothing changed
+  std::string name, file; ///< file: relative to the target's folder; empty if nothing changed
   double seconds = 0;
   size_t before = 0, after = 0; ///< ops
   bool failed = false;
-  std::string crash; ///< how it crashed; empty: it did not
+  std::string crash; ///< how it crashed; empty if it did not
 };
 struct EntryRecord {
-  std::string name, file; ///< file: what the names of its pictures begin with
+  std::string name, file; ///< file: the beginning of its pictures' names
   bool planned = false;
 };
 struct KernelRecord {
@@ -38,33 +38,34 @@ struct TargetRecord {
   std::vector<EntryRecord> entries;
   std::vector<KernelRecord> kernels;
   std::map<std::string, std::vector<std::string>> uses; ///< kernel -> the commands that call it
-  bool planned = false;                                 ///< came through the pipeline
+  bool planned = false;                                 ///< the pipeline succeeded
 };
 
-/// The first error is kept, and what follows is not written; finish() gives it.
+/// After the first error nothing more is written; finish() returns that error.
 class Dump {
 public:
   static Result<std::unique_ptr<Dump>> open(const std::string &directory);
 
   /// The module before its first pass.
   void begin(const std::string &target, mlir::ModuleOp module);
-  /// Writes the module after each pass that changed it. Add it to the manager before whatever appends to
-  /// `phases`, whose last entry is the pass's time.
+  /// Writes the module after each pass that changed it. It must be added to the manager before the
+  /// instrumentation that appends the pass's time to `phases`.
   std::unique_ptr<mlir::PassInstrumentation> instrumentation(mlir::ModuleOp module,
                                                              const std::vector<PhaseTime> &phases);
-  /// The pass behind those that afterPass() has seen: it left no module.
+  /// Records that `pass`, after those of afterPass(), crashed and left no module.
   void crashed(const std::string &pass, const std::string &how);
-  /// The graphs and the plans of the module, which the backend has completed. The first error so far.
+  /// Writes the graphs and the plans of the module, which the backend has completed. Returns the first error
+  /// so far.
   Result<void> planned(mlir::ModuleOp module);
   /// The first error so far, of any file.
   const Result<void> &written() const { return state; }
-  /// A kernel's text for one level of a target ("ll", "s"), collected until writeKernels().
+  /// Adds a kernel's text for one level of a target ("ll", "s"). writeKernels() writes it.
   void addKernel(const std::string &name, const std::string &isa, const std::string &ending,
                  std::string_view content);
-  /// Collects kernels while they are made; writeKernels() writes them, and notes which commands call them.
+  /// A listener that collects kernels. writeKernels() writes them and records the commands that call them.
   KernelListener kernelListener();
   void writeKernels(const fb::ProgramT &program);
-  /// The page. `title`: what was compiled; `subtitle`: how.
+  /// Writes the page. `title` names the input, `subtitle` the options.
   Result<void> finish(const std::string &title, const std::string &subtitle,
                       const std::vector<PhaseTime> &phases);
 
@@ -78,7 +79,7 @@ private:
   Folder folder;
   Result<void> state;
   std::vector<TargetRecord> targets;
-  std::string text; ///< of the module after the pass before
+  std::string text; ///< the module's text after the previous pass
   size_t ops = 0;
   std::map<std::string, std::string> kernels; ///< file -> text
 };

@@ -55,7 +55,7 @@ Result<Folder> Folder::open(const std::string &path) {
   for (const fs::path &file : ours)
     if (!fs::remove(file, code) && code)
       return errorf("{}: cannot be removed: {}", file.string(), code.message());
-  for (auto at = folders.rbegin(); at != folders.rend(); ++at) fs::remove(*at, code); // those left empty
+  for (auto at = folders.rbegin(); at != folders.rend(); ++at) fs::remove(*at, code); // empty folders
   LINNET_TRY(folder.announce({}));
   return folder;
 }

@@ -1,4 +1,4 @@
-// The folder that --dump-dir names: only ever filled with files of a dump, and only emptied of them.
+// The folder of --dump-dir. Only files of a dump are written to it and removed from it.
 #pragma once
 #include "support/result.h"
 
@@ -9,16 +9,16 @@
 
 namespace linnet::dump {
 
-/// dump.json in the folder lists the files of the dump, each before it is written: an interrupted dump can be
-/// written over like a whole one. Every file is written beside its place and renamed.
+/// dump.json in the folder lists each file of the dump before the file is written. So an interrupted dump can
+/// be replaced like a complete one. Every file is written atomically.
 class Folder {
 public:
-  /// Makes `path`, or takes an empty folder, or one that holds nothing but an earlier dump, whose files it
-  /// removes. Anything else there is an error that names it.
+  /// Creates `path`, or accepts an empty folder or one that holds only an earlier dump, whose files it
+  /// removes. An error names any other file there.
   static Result<Folder> open(const std::string &path);
-  /// Lists files that write() will bring, so that many need the list written only once.
+  /// Adds files to the list before write(), so that the list is written only once for many files.
   Result<void> announce(const std::vector<std::string> &names);
-  /// `name`: relative, with '/' between folders.
+  /// `name` is relative, with '/' between folders.
   Result<void> write(const std::string &name, std::string_view text);
 
 private:

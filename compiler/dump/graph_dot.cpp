@@ -15,7 +15,7 @@ std::string quoted(const std::string &text) {
   return out + '"';
 }
 
-/// A table: the title, what the op says, and a fused region as a box inside.
+/// A node's label as a table: title, attributes, and a box for a fused region.
 std::string labelOf(const GraphNode &node) {
   constexpr const char *kLeft = R"(<BR ALIGN="LEFT"/>)";
   auto row = [&](const std::vector<std::string> &lines, const char *attributes) {

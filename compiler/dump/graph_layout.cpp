@@ -15,7 +15,7 @@ constexpr double kFrameTitle = 36, kFramePad = 12; // of layers
 constexpr double kLaneStep = 11, kLaneFirst = 16;  // between lanes; from the labels to the first
 constexpr double kColumnGap = 40, kAspect = 1.5;   // between columns; of the whole picture, wanted
 
-/// Rows that stay in one column: a layer, or one row outside of layers.
+/// Rows that must be in one column: a layer, or one row outside layers.
 struct Block {
   std::string layer;
   std::vector<int> nodes;
@@ -58,7 +58,7 @@ private:
     return std::ceil(width) + 2 * kPad;
   }
 
-  /// About as high as a row will be: ports may add to it.
+  /// An estimate of a row's height, without its ports.
   double heightOf(const GraphNode &node) const {
     return (static_cast<double>(linesOf(node).count()) + 1) * kGraphLine + 2 * kPad + kGap;
   }
@@ -82,7 +82,7 @@ private:
       filled += heights[i];
       for (int node : blocks[i].nodes) column_of_node[node] = column;
     }
-    // A few ops behind the last layer are no column of their own.
+    // A few ops after the last layer do not get a separate column.
     if (column > 0 && filled < target / 4) {
       for (int &of_node : column_of_node) of_node = std::min(of_node, column - 1);
       --column;
@@ -119,7 +119,7 @@ private:
     return addLanes(first, column, x + box_width + 2 * kFramePad + labels + kLaneFirst);
   }
 
-  /// Values from earlier columns that this one reads.
+  /// Adds rows for the values from earlier columns that this column reads.
   void addContinuations(int column) {
     std::vector<bool> wanted(graph.values.size());
     for (size_t i = 0; i < graph.nodes.size(); ++i)
@@ -144,7 +144,7 @@ private:
     out.rows.push_back(std::move(row));
   }
 
-  /// Arrows to the next row, and ports for the rest.
+  /// Adds arrows to the next row, and ports for other values.
   void connect(size_t first, int column) {
     std::map<int, bool> needs_lane, arrow;
     for (size_t i = first; i < out.rows.size(); ++i) {
@@ -201,7 +201,7 @@ private:
     out.height = std::max(out.height, y);
   }
 
-  /// Short lanes near the boxes, each in the first place that is free over its length.
+  /// Adds lanes, short ones near the boxes, each at the first position that is free over its length.
   double addLanes(size_t first, int column, double x) {
     std::map<int, GraphLane> lanes;
     for (size_t i = first; i < out.rows.size(); ++i)
@@ -234,7 +234,7 @@ private:
   GraphLayout out;
   double box_width = 0;
   int columns_used = 1;
-  std::vector<int> column_of_node, last_column; ///< of a value: the last column that reads it
+  std::vector<int> column_of_node, last_column; ///< last_column: by value, the last column that reads it
   std::map<int, size_t> row_of_value;           ///< in the column being laid out
 };
 

@@ -1,7 +1,7 @@
-// Where everything of a graph is drawn. Nodes are rows in program order, one below the other, in a few
-// columns that break between layers. A value read by the next row is an arrow between the two; any other runs
-// in a lane on the right. What crosses from one column to another starts again at the top of that column.
-// Nothing can overlap: each row is as high as its text and its ports, each port has a line of its own.
+// Computes the positions of a drawn graph. Nodes are rows in program order, in a few columns that break
+// between layers. A value that the next row reads is an arrow between the two. Any other value runs in a lane
+// on the right. A value that crosses into another column starts again at the top of that column. Nothing
+// overlaps: each row is as high as its text and its ports, and each port has a separate line.
 #pragma once
 #include "compiler/dump/graph.h"
 
@@ -12,7 +12,7 @@ struct GraphPort {
   int value;
   bool out; ///< leaves the row
   double y;
-  std::string label; ///< written between the box and the lanes
+  std::string label; ///< text between the box and the lanes
 };
 
 struct GraphRow {
@@ -21,8 +21,8 @@ struct GraphRow {
   std::string title;
   double x = 0, y = 0, width = 0, height = 0;
   std::vector<GraphPort> ports;
-  int direct = -1;          ///< value that an arrow brings from the row above
-  std::string direct_label; ///< beside that arrow
+  int direct = -1;          ///< value of the arrow from the row above
+  std::string direct_label; ///< text next to that arrow
 };
 
 struct GraphLane {
@@ -43,9 +43,9 @@ struct GraphLayout {
 };
 
 constexpr double kGraphLine = 14, kGraphLetters = 11, kGraphSmall = 10; ///< pixels
-/// The lines written in a node's box below its title, in order.
+/// The lines of a node's box below its title, in order.
 struct GraphLines {
-  std::vector<std::string> upper, body, lower; ///< body: in a box of its own
+  std::vector<std::string> upper, body, lower; ///< body: in an inner box
   size_t count() const { return upper.size() + body.size() + lower.size(); }
 };
 GraphLines linesOf(const GraphNode &node);

@@ -7,7 +7,7 @@
 namespace linnet::dump {
 namespace {
 
-/// Lanes beside each other differ.
+/// Adjacent lanes have different colours.
 const char *laneColour(int value) {
   constexpr const char *kColours[] = {"#0969da", "#bc4c00", "#1a7f37", "#8250df",
                                       "#9a6700", "#cf222e", "#0b7285"};
@@ -53,10 +53,10 @@ private:
       x += 17 + textWidth(name, kGraphSmall) + 16;
     };
     border("writes over its operand", R"(stroke="#cf222e" stroke-width="2")");
-    border("a view, no memory of its own", R"(stroke="#57606a" stroke-dasharray="3 2")");
+    border("a view, without separate memory", R"(stroke="#57606a" stroke-dasharray="3 2")");
   }
 
-  /// The vertical part; the stubs belong to the ports.
+  /// Draws the vertical part of a lane; the stubs belong to the ports.
   void drawLane(const GraphLane &lane) {
     const GraphValue &value = graph.values[lane.value];
     svg.path(

@@ -19,7 +19,7 @@ namespace {
 
 bool isNameLetter(char c) { return llvm::isAlnum(c) || c == '$' || c == '.' || c == '_' || c == '-'; }
 
-/// A legal name behind '%'.
+/// A valid name after '%'.
 std::string valueName(llvm::StringRef text) {
   std::string name;
   for (char c : text.take_front(80)) name += isNameLetter(c) ? c : '_';
@@ -27,8 +27,8 @@ std::string valueName(llvm::StringRef text) {
   return name;
 }
 
-/// What the printer calls each value, and what it is to be called, in the order in which values are defined
-/// in the text: values of different regions share numbers.
+/// The printer's name and the new name of each value, in the order of their definitions in the text, because
+/// values of different regions share numbers.
 class Names {
 public:
   Names(ModuleOp module, AsmState &state) : state(state) {
@@ -37,7 +37,7 @@ public:
       for (Region &region : op.getRegions()) nameRegion(region, llvm::dyn_cast<FunctionOpInterface>(op));
     }
   }
-  /// The text with the new names; as it is where it was not printed as expected.
+  /// The text with the new names. Parts with an unexpected form are unchanged.
   std::string apply(llvm::StringRef text) const;
 
 private:
@@ -62,7 +62,7 @@ private:
     for (Region &region : op.getRegions()) nameInner(region);
   }
 
-  /// A region isolated from above: its values have names of their own, counted from 0.
+  /// Names the values of a region that is isolated from above; the printer numbers them from 0.
   void nameInner(Region &region) {
     llvm::StringMap<unsigned> outer = std::move(taken);
     taken.clear();
@@ -99,11 +99,11 @@ private:
   }
 
   AsmState &state;
-  llvm::StringMap<unsigned> taken; ///< name -> the last number that was put behind it
+  llvm::StringMap<unsigned> taken; ///< name -> last appended number
   std::vector<std::pair<std::string, std::string>> names;
 };
 
-/// Past the string that begins at `at`.
+/// Offset after the string literal that begins at `at`.
 size_t endOfString(llvm::StringRef text, size_t at) {
   size_t end = at + 1;
   while (end < text.size() && text[end] != '"') end += text[end] == '\\' ? 2 : 1;

@@ -1,4 +1,4 @@
-// A module as text to read and to compare.
+// A module as text for reading and comparing.
 #pragma once
 #include "mlir/IR/BuiltinOps.h"
 
@@ -6,9 +6,8 @@
 
 namespace linnet::dump {
 
-/// Without locations, large constants elided. Values are named after the place and the kind of their op
-/// (%blocks.3.attn.qkv.matmul), not numbered, so that `diff` of two passes shows what changed and nothing
-/// else.
+/// The text has no locations, and large constants are elided. Values are named after the location and kind of
+/// their op (%blocks.3.attn.qkv.matmul) instead of numbered, so `diff` of two passes shows only the changes.
 std::string irText(mlir::ModuleOp module);
 
 } // namespace linnet::dump

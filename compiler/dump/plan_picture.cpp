@@ -26,7 +26,7 @@ struct Buffer {
   std::string name, place, type;
   int overwritten_by = -1; ///< the buffer whose op writes over this one in place, at `last`
   bool overwrites = false;
-  bool working = false;               ///< of one op's commands; no value lies there
+  bool working = false;               ///< working memory of an op's commands, without a value
   std::pair<int, int> positions = {}; ///< of ops in the block, as `first` and `last`
 };
 
@@ -36,8 +36,8 @@ struct Totals {
 
 struct Plan {
   std::vector<Buffer> buffers;
-  const char *step = "op";         ///< what the horizontal axis counts
-  std::vector<std::string> layers; ///< of each step
+  const char *step = "op";         ///< unit of the horizontal axis
+  std::vector<std::string> layers; ///< by step
   std::vector<int64_t> live;       ///< bytes in use at each step
   int64_t arena = 0, bound = 0;
   Totals totals;
@@ -58,8 +58,8 @@ public:
   }
 
 private:
-  /// Steps are commands if the module has been lowered, else ops that compute something. A position in the
-  /// block, where params and views count too, stands for the last step up to there.
+  /// Steps are commands if the module was lowered, else ops that compute something. A position in the block,
+  /// which also counts params and views, has the last step up to it.
   void numberSteps() {
     Block &block = function.getBody().front();
     const bool lowered = llvm::any_of(block, [](Operation &op) { return op.hasAttr(kCommands); });
@@ -149,7 +149,7 @@ private:
 
   func::FuncOp function;
   Plan plan;
-  std::vector<int> step_at; ///< of each position in the block
+  std::vector<int> step_at; ///< by position in the block
 };
 
 std::string counted(size_t count, const char *what) {
@@ -269,7 +269,7 @@ private:
 
   void drawBuffer(size_t i) {
     const Buffer &buffer = plan.buffers[i];
-    // What is overwritten in place ends where the next begins: the last op reads and writes each
+    // A buffer that is overwritten in place ends where the next one begins: the last op reads and writes each
     // element.
     int end = buffer.last + (buffer.overwritten_by >= 0 ? 0 : 1);
     if (end == buffer.first) return; // written and overwritten by one command
@@ -296,7 +296,7 @@ private:
     label(buffer, box);
   }
 
-  /// The text that says most of those that fit, upright before along the height.
+  /// Draws the longest text that fits, horizontal rather than vertical.
   void label(const Buffer &buffer, const Svg::Box &box) {
     const std::string number = fmt::format("#{} ", buffer.first), size = bytesText(buffer.size);
     const std::string whole = buffer.place.empty() ? buffer.name : buffer.place;
@@ -326,7 +326,7 @@ private:
     }
   }
 
-  /// Below the arena, on the same scale of time: how much of it is in use.
+  /// Draws the bytes in use below the arena, with the same time axis.
   void liveChart() {
     auto height = [&](int64_t bytes) {
       return kLiveTop + kLiveHeight * (1 - static_cast<double>(bytes) / static_cast<double>(top_bytes));

@@ -1,4 +1,4 @@
-// The memory plan of an entry as a picture: time to the right, the arena upwards.
+// Draws the memory plan of an entry: time to the right, the arena upwards.
 #pragma once
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
@@ -6,8 +6,8 @@
 
 namespace linnet::dump {
 
-/// SVG; each buffer is one rectangle from the command that writes it to the last that reads it. Empty when
-/// the function is not planned.
+/// The plan as SVG. Each buffer is a rectangle from the command that writes it to the last one that reads it.
+/// Empty if the function is not planned.
 std::string planPicture(mlir::func::FuncOp function);
 
 } // namespace linnet::dump

@@ -7,12 +7,12 @@
 namespace linnet::dump {
 namespace {
 
-/// The letters of common monospaced fonts are 0.602 of their size wide.
+/// Width of a letter relative to the font size. Common monospaced fonts have 0.602.
 constexpr double kLetterWidth = 0.605;
 
 struct Letter {
   size_t length;  ///< bytes
-  uint32_t point; ///< 0 for what is no UTF-8
+  uint32_t point; ///< 0 for invalid UTF-8
 };
 
 Letter letterAt(std::string_view text, size_t at) {

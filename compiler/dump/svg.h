@@ -1,5 +1,5 @@
-// Writing SVG: shapes, text that is escaped and measured. Text is monospaced, so that its width is known
-// without a font: boxes are as wide as what is written in them.
+// Writes SVG: shapes, and text that is escaped and measured. Text is monospaced, so its width is known
+// without a font.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -8,16 +8,17 @@
 
 namespace linnet::dump {
 
-/// For text and attribute values of XML and HTML. What XML cannot hold (control characters, broken UTF-8) becomes '?'.
+/// Escapes text for text and attribute values of XML and HTML. Invalid characters (control characters, broken
+/// UTF-8) become '?'.
 std::string escaped(std::string_view text);
-/// Columns that the text takes; a wide character takes two.
+/// Number of columns of the text; a wide character has two.
 size_t columns(std::string_view text);
-/// Cut to `most` columns, with an ellipsis at the end.
+/// The text cut to `most` columns, with an ellipsis at the end.
 std::string shortened(std::string_view text, size_t most);
-/// Width of text in `size` pixels high letters.
+/// Width in pixels of text with a font size of `size` pixels.
 double textWidth(std::string_view text, double size);
-/// Letters, digits, '.', '_' and '-' as they are, everything else '_'; at most 120 bytes, never empty or
-/// hidden.
+/// A file name from the text: letters, digits, '.', '_' and '-' stay, all else becomes '_'. At most 120
+/// bytes, not empty and not hidden.
 std::string fileName(std::string_view text);
 /// "3.0 KiB"
 std::string bytesText(int64_t bytes);
@@ -27,7 +28,7 @@ public:
   struct Box {
     double x, y, width, height;
   };
-  /// `attributes` is written as it is: class, fill, stroke.
+  /// `attributes` is written verbatim: class, fill, stroke.
   void rect(const Box &box, std::string_view attributes, std::string_view tooltip = {});
   void text(double x, double y, std::string_view text, double size, std::string_view attributes = {});
   void line(double x1, double y1, double x2, double y2, std::string_view attributes);

@@ -65,7 +65,7 @@ Result<Checkpoint> Checkpoint::open(const std::string &path, const ConfigSetting
     return errorf("{}: No such file or directory{}", path, pullHint(path, hubNameOf(path)));
   LINNET_ASSIGN(MappedFile file, MappedFile::open(path));
   if (std::string fault = contentFault(file.text()); !fault.empty()) return errorf("{}: {}", path, fault);
-  // A .gguf by any other name: `linnet export -o model` writes one, too.
+  // A GGUF file may have another name: `linnet export -o model` can write one.
   if (path.ends_with(".gguf") || file.text().starts_with("GGUF")) {
     if (!overrides.empty())
       return errorf("{}: --set is for config.json, which a .gguf file does not have", path);
@@ -128,7 +128,8 @@ Result<void> Checkpoint::add(TensorView tensor, const std::string &stored_name) 
   return {};
 }
 
-/// Names what is there instead: the tensor whose name ends alike, or else the first.
+/// An error about a missing tensor. It names an existing one: the tensor with the same end of its name, else
+/// the first.
 Error Checkpoint::missing(const TensorSpec &want) const {
   std::string message =
       fmt::format("{}: tensor \"{}\" {} is missing", source, want.name, shapeText(want.shape));
@@ -140,7 +141,7 @@ Error Checkpoint::missing(const TensorSpec &want) const {
                 list.size(), stored_names[alike ? nearest : 0], shapeText(list[alike ? nearest : 0].shape));
 }
 
-/// Finds out whether the head has a matrix of its own, and fills `expected`.
+/// Determines whether the head has a separate matrix, and sets `expected`.
 Result<void> Checkpoint::resolveHead() {
   expected = settings.family->tensors(settings);
   auto ofRole = [&](TensorRole role) {
@@ -151,7 +152,7 @@ Result<void> Checkpoint::resolveHead() {
   if (own == expected.end()) return {};
   const TensorSpec wanted = *own, table = *ofRole(TensorRole::embedding);
   const bool needed = !settings.tie_word_embeddings && settings.task == ModelTask::language_model;
-  // Tied: one tensor, whichever of its names the file keeps.
+  // A tied tensor may have either of its names in the file.
   if (const TensorView *tied = find(wanted.name); tied && settings.tie_word_embeddings && !find(table.name))
     LINNET_TRY(add(*tied, table.name));
   const TensorView *embedding = find(table.name), *head = find(wanted.name);
@@ -160,7 +161,7 @@ Result<void> Checkpoint::resolveHead() {
                   source, table.name, shapeText(table.shape), wanted.name);
   if (!head && needed) return errorf("{} (tie_word_embeddings is false)", missing(wanted).message);
   if (head) {
-    // Exports often hold the tied head twice; only a head that differs makes the model untied.
+    // Exports often hold the tied matrix twice. The model is untied only if the two differ.
     settings.tie_word_embeddings =
         head->shape == embedding->shape && head->type == embedding->type &&
         head->transposed == embedding->transposed && head->bytes.size() == embedding->bytes.size() &&
@@ -175,7 +176,7 @@ Result<void> Checkpoint::check() {
   LINNET_TRY(resolveHead());
   if (settings.classifies()) {
     const TensorView *score = find("score.weight");
-    if (settings.id2label.empty()) // as transformers names labels that have no names
+    if (settings.id2label.empty()) // transformers' names of unnamed labels
       for (int64_t i = 0, labels = score && !score->shape.empty() ? score->shape[0] : 2; i < labels; ++i)
         settings.id2label[i] = fmt::format("LABEL_{}", i);
     settings.head.score_bias = find("score.bias") != nullptr;

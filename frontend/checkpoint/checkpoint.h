@@ -1,7 +1,7 @@
-// A checkpoint, whatever its files and its family: description, tensors under canonical names, tokenizer.
+// A checkpoint of any file format and family: description, tensors under canonical names, tokenizer.
 //
-// A canonical name is transformers' without the prefix of the body: "lm_head.weight", "score.weight", and for
-// the rest what the family's Family::tensors() lists.
+// A canonical name is transformers' name without the prefix of the body: "lm_head.weight", "score.weight",
+// and the names that Family::tensors() lists.
 #pragma once
 #include "frontend/checkpoint/tensor.h"
 #include "frontend/model/description.h"
@@ -17,28 +17,27 @@ namespace linnet {
 
 class Checkpoint {
 public:
-  /// A directory in Hugging Face's layout (weight_files.h), a .safetensors or pytorch_model.bin next to its
-  /// config.json, or a .gguf file. Every tensor that the configuration asks for is there with the right shape
-  /// when this returns; tensors that would change the numbers and are not the family's are refused.
-  /// `overrides` replace values of config.json.
+  /// Opens a directory in Hugging Face's layout (weight_files.h), a .safetensors or pytorch_model.bin next to
+  /// its config.json, or a .gguf file. Checks that every tensor of the configuration exists with its shape.
+  /// Unknown tensors that could change the numbers are errors. `overrides` replace values of config.json.
   static Result<Checkpoint> open(const std::string &path, const ConfigSettings &overrides = {});
 
   const std::string &path() const { return source; }
   /// "safetensors", "pytorch" or "gguf".
   const std::string &format() const { return file_format; }
-  /// With generation_config.json in `generation`, if the checkpoint has that file.
+  /// The configuration. Its `generation` is that of generation_config.json, if the checkpoint has that file.
   const ModelDescription &config() const { return settings; }
-  /// By canonical name, in the order of the model's layers.
+  /// Tensors under canonical names, in the order of the model's layers.
   const std::vector<TensorView> &tensors() const { return list; }
-  /// One for each of tensors(), in the same order.
+  /// The specification of each of tensors(), in the same order.
   const std::vector<TensorSpec> &specs() const { return expected; }
   const TensorView *find(std::string_view name) const;
-  /// Nothing when the checkpoint has no tokenizer files. A vocabulary with more ids than the embedding has
-  /// rows is refused; fewer are fine (embeddings are often padded).
+  /// The tokenizer, or nothing if the checkpoint has no tokenizer files. A vocabulary with more ids than the
+  /// embedding has rows is an error; fewer ids are fine (embeddings are often padded).
   Result<std::optional<Tokenizer>> tokenizer() const;
-  /// Files whose contents decide the result of compiling, for cache keys.
+  /// Files whose contents determine the compiled result, for cache keys.
   std::vector<std::string> files() const;
-  /// Tensors that a file held and that nothing reads (attention masks of old exports).
+  /// Names of tensors in the files that no computation reads (attention masks of old exports).
   const std::vector<std::string> &ignored() const { return dropped; }
 
 private:
@@ -54,10 +53,10 @@ private:
   std::string source, file_format;
   ModelDescription settings;
   std::vector<TensorView> list;
-  std::vector<TensorSpec> expected; ///< once all is checked
+  std::vector<TensorSpec> expected; ///< set after all checks
   std::map<std::string, size_t, std::less<>> index;
-  std::vector<std::string> stored_names; ///< of `list` in the file; empty once all is checked
-  std::string unread;                    ///< the head's matrix, if the file holds the tied one twice
+  std::vector<std::string> stored_names; ///< names of `list` in the file; empty after all checks
+  std::string unread;                    ///< the head's matrix, if the file holds the tied matrix twice
   std::vector<std::string> dropped, read_files;
   std::optional<TokenizerParts> gguf_tokenizer;
 };

@@ -9,10 +9,11 @@ namespace linnet {
 namespace {
 
 constexpr std::string_view kTrained = "param.";
-/// What Linnet trains; another head's scores mean something else.
+/// The only problem type that Linnet trains.
 constexpr const char *kOneLabelOfSeveral = "single_label_classification";
 
-/// transformers finds a row's last token by it. A model without one takes its end of text.
+/// The padding token, by which transformers finds a row's last token. A model without one uses its end of
+/// text.
 Result<std::optional<int64_t>> paddingToken(const Checkpoint &base) {
   if (base.config().pad_token_id) return base.config().pad_token_id;
   LINNET_ASSIGN(std::optional<Tokenizer> tokenizer, base.tokenizer());
@@ -22,7 +23,7 @@ Result<std::optional<int64_t>> paddingToken(const Checkpoint &base) {
   return std::optional<int64_t>();
 }
 
-/// A head for other labels, or of another shape, is no start for this one.
+/// Whether two heads have the same labels and shape, so that one can be the start of the other.
 bool sameHead(const ModelDescription &a, const ModelDescription &b) {
   const bool meant_alike =
       a.problem_type == b.problem_type || a.problem_type.empty() || b.problem_type.empty();
@@ -95,7 +96,7 @@ Result<void> writeTrained(const Checkpoint &base, const std::string &parameters,
     if (tensor.name.starts_with(kTrained)) derivation.replaced[tensor.name.substr(kTrained.size())] = tensor;
   for (const auto &[name, tensor] : derivation.replaced)
     if (!base.find(name))
-      return errorf("{}: \"{}\" is no tensor of {}", parameters, tensor.name, base.path());
+      return errorf("{}: \"{}\" is not a tensor of {}", parameters, tensor.name, base.path());
   return deriveCheckpoint(base, derivation, directory);
 }
 

@@ -1,4 +1,4 @@
-// A checkpoint made from another: some tensors replaced (trained), some new (a classifier's head).
+// Derives a checkpoint from another one, with replaced (trained) and new tensors (a classifier's head).
 #pragma once
 #include "frontend/checkpoint/checkpoint.h"
 #include "frontend/checkpoint/safetensors.h"
@@ -11,28 +11,28 @@
 namespace linnet {
 
 struct Derivation {
-  ModelDescription config;                    ///< of the new one
+  ModelDescription config;                    ///< of the new checkpoint
   std::map<std::string, TensorView> replaced; ///< by canonical name
-  uint64_t seed = 0;                          ///< of tensors that neither has
-  StorageType type = StorageType::f32;        ///< or f16, bf16
+  uint64_t seed = 0;                          ///< for tensors that are drawn at random
+  StorageType type = StorageType::f32;        ///< f32, f16 or bf16
 };
 
-/// Writes config.json, model.safetensors and the base's tokenizer into `directory`, which exists: each file
-/// whole or not at all, config.json last, so that there is a checkpoint when all of it is there. A tensor
-/// comes from `replaced`, else from `base`, else it is drawn at random as initCheckpoint draws it.
+/// Writes config.json, model.safetensors and the base's tokenizer into `directory`, which must exist. Each
+/// file is written atomically, config.json last, so the directory is a checkpoint only when it is complete. A
+/// tensor comes from `replaced`, else from `base`, else it is drawn at random as initCheckpoint does.
 Result<void> deriveCheckpoint(const Checkpoint &base, const Derivation &derivation,
                               const std::string &directory);
 
-/// The language model in `base`, in f32; of a classifier, the model under its head.
+/// Writes the language model of `base` in f32. For a classifier, that is the model without its head.
 Result<void> makeLanguageModel(const Checkpoint &base, const std::string &directory);
 
-/// A classifier of these labels: its head as `config.head` says. The body's weights, and a head of the same
-/// shape with the same labels, are `base`'s.
+/// Writes a classifier with these labels and this head. The body's weights come from `base`. So does the head
+/// if it has the same shape and labels.
 Result<void> makeClassifier(const Checkpoint &base, const std::map<int64_t, std::string> &labels,
                             const ClassifierHead &head, uint64_t seed, const std::string &directory);
 
-/// `base` with the tensors "param.NAME" of a safetensors file in the place of its own. `as_language_model`:
-/// without the classifier's head.
+/// Writes `base` with its tensors replaced by "param.NAME" of the safetensors file `parameters`.
+/// `as_language_model` drops a classifier's head.
 Result<void> writeTrained(const Checkpoint &base, const std::string &parameters, StorageType type,
                           bool as_language_model, const std::string &directory);
 

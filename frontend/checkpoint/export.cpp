@@ -19,7 +19,7 @@ uint64_t totalBytes(const Checkpoint &checkpoint) {
   return total;
 }
 
-/// The tensor's elements as `type`, a few at a time; `swap` writes the transpose.
+/// The tensor converted to `type` in pieces; `swap` writes the transpose.
 TensorToWrite converted(const TensorView &tensor, const std::string &name, StorageType type, bool swap,
                         const std::function<void(uint64_t)> &wrote) {
   TensorView view = tensor;
@@ -32,7 +32,7 @@ TensorToWrite converted(const TensorView &tensor, const std::string &name, Stora
                 wrote](const std::function<Result<void>(std::span<const std::byte>)> &sink) -> Result<void> {
     std::vector<float> values;
     std::vector<std::byte> bytes;
-    // Whole rows, about a megabyte at a time: a transposed view reads best by many rows at once.
+    // Whole rows, about a megabyte at a time, because a transposed view is read faster in many rows at once.
     uint64_t row = view.shape.empty() ? 1 : std::max<uint64_t>(1, static_cast<uint64_t>(view.shape.back()));
     uint64_t step = std::max<uint64_t>(1, (1 << 20) / row) * row;
     for (uint64_t i = 0, count = view.elements(); i < count; i += values.size()) {

@@ -15,7 +15,7 @@ constexpr uint64_t kMaxString = 1 << 26;
 
 enum ValueType : uint32_t { u8, i8, u16, i16, u32, i32, f32, boolean, string, array, u64, i64, f64 };
 
-/// Reads forward over untrusted bytes. After the first failure every read gives zeros.
+/// Reads untrusted bytes sequentially. After the first failure every read returns zeros.
 class Cursor {
 public:
   Cursor(std::span<const std::byte> bytes, const std::string &name) : bytes(bytes), name(name) {}
@@ -98,7 +98,7 @@ template <class T> GgufValue arrayOf(Cursor &in, uint32_t type, uint64_t count) 
   return values;
 }
 
-/// Arrays of arrays exist in the format and in no GPT-2 file: refused, so that nesting is bounded.
+/// Arrays of arrays are errors, so nesting is bounded. The format has them, but no GPT-2 file does.
 GgufValue value(Cursor &in, uint32_t type) {
   if (type != array) return scalar(in, type);
   auto element = in.get<uint32_t>("array type");
@@ -162,7 +162,7 @@ uint32_t ggmlCode(StorageType type) {
   }
 }
 
-/// Names are unique and no two tensors share bytes.
+/// Checks that names are unique and that no two tensors share bytes.
 Result<void> checkDisjoint(const std::vector<TensorView> &tensors, const std::string &name) {
   std::set<std::string_view> names;
   std::vector<const TensorView *> ordered;
@@ -211,7 +211,7 @@ Result<GgufFile> GgufFile::parse(MappedFile file, std::span<const std::byte> byt
   if (!in.failed() && result.has("general.alignment")) {
     LINNET_ASSIGN(int64_t said, result.integer("general.alignment"));
     if (said < 8 || said > 1 << 20 || (said & (said - 1)))
-      return errorf("{}: alignment {} is no power of two from 8", name, said);
+      return errorf("{}: alignment {} is not a power of two of at least 8", name, said);
     alignment = static_cast<uint64_t>(said);
   }
   std::vector<uint64_t> offsets;

@@ -17,8 +17,8 @@ using GgufValue =
     std::variant<uint64_t, int64_t, double, bool, std::string, std::vector<uint64_t>, std::vector<int64_t>,
                  std::vector<double>, std::vector<bool>, std::vector<std::string>>;
 
-/// A mapped file whose header has been checked: counts, lengths, types, alignment, offsets. Shapes are in
-/// row-major order (GGUF stores them reversed).
+/// A mapped file with a checked header: counts, lengths, types, alignment, offsets. Shapes are in row-major
+/// order (GGUF stores them reversed).
 class GgufFile {
 public:
   static Result<GgufFile> open(const std::string &path);
@@ -43,10 +43,10 @@ private:
   std::map<std::string, GgufValue, std::less<>> values;
 };
 
-/// Metadata in the order written. An int64_t value is written as u32 where it is not negative and fits, else
-/// as i64; a double as f32; vectors of integers as arrays of i32.
+/// Metadata in file order. An int64_t is written as u32 if it is not negative and fits, else as i64. A double
+/// is written as f32, a vector of integers as an array of i32.
 using GgufMetadata = std::vector<std::pair<std::string, GgufValue>>;
-/// Writes version 3 beside and renames it. Shapes are row-major.
+/// Writes version 3 atomically. Shapes are row-major.
 Result<void> writeGguf(const std::string &path, const GgufMetadata &metadata,
                        const std::vector<TensorToWrite> &tensors);
 

@@ -11,15 +11,14 @@
 namespace linnet {
 namespace {
 
-constexpr const char *kTable = "token_embd.weight"; ///< of every architecture
-/// The tokenizer model of llama.cpp that merges pairs of bytes; many architectures have it.
+constexpr const char *kTable = "token_embd.weight"; ///< the same in every architecture
+/// llama.cpp's name of the byte-pair tokenizer, also in other architectures than GPT-2.
 constexpr const char *kBytePairs = "gpt2";
 
 // tokenizer.ggml.token_type
 constexpr int64_t kNormal = 1, kControl = 3, kUserDefined = 4, kUnused = 5, kByte = 6;
 
-/// The parts as a file holds them: if the tokenizer names no token that ends a text, the model's first one
-/// does.
+/// The parts to write. If the tokenizer names no token that ends a text, the model's first one is used.
 TokenizerParts partsToWrite(const ModelDescription &config, const Tokenizer &tokenizer) {
   TokenizerParts parts = tokenizer.parts();
   const std::vector<int64_t> &ends = config.endTokens();
@@ -48,7 +47,7 @@ Result<ModelDescription> configFromGguf(const GgufFile &file, const std::string 
     if (key.is_number) {
       LINNET_ASSIGN(double value, file.number(name));
       if (!std::isfinite(value)) return errorf("{}: {} is {}", path, name, value);
-      // Stored as f32: the shortest decimal that is the same f32 is what the model's author wrote.
+      // Stored as f32. The shortest decimal of that f32 is probably the number in the original config.json.
       json[key.config] = std::stod(fmt::format("{}", static_cast<float>(value)));
     } else {
       LINNET_ASSIGN(int64_t value, file.integer(name));
@@ -93,7 +92,7 @@ Result<std::optional<TokenizerParts>> tokenizerFromGguf(const GgufFile &file, co
     AddedToken token;
     token.content = (*tokens)[i];
     token.id = static_cast<TokenId>(i);
-    token.special = types[i] != kUserDefined; // llama.cpp finds the unknown token in a text as control tokens
+    token.special = types[i] != kUserDefined; // llama.cpp matches the unknown token in texts
     parts.added.push_back(std::move(token));
   }
   auto id = [&](const char *key) -> TokenId {
@@ -127,7 +126,7 @@ std::vector<std::string> lostInGguf(const TokenizerParts &parts) {
     lost.push_back(fmt::format("the {} tokens in front of each text: GGUF can only name the bos token there",
                                parts.prefix.size()));
   if (!holds(parts.suffix, parts.eos))
-    lost.push_back(fmt::format("the {} tokens behind each text: GGUF can only name the eos token there",
+    lost.push_back(fmt::format("the {} tokens after each text: GGUF can only name the eos token there",
                                parts.suffix.size()));
   if (parts.add_prefix_space)
     lost.push_back("the space in front of each text (add_prefix_space): llama.cpp adds none");
@@ -153,7 +152,7 @@ std::vector<std::string> lostInGguf(const TokenizerParts &parts) {
 std::vector<std::string> lostInGguf(const ModelDescription &config,
                                     const std::optional<Tokenizer> &tokenizer) {
   std::vector<std::string> lost;
-  int64_t held = -1; // the end token that the file names
+  int64_t held = -1; // the end token of the file
   if (tokenizer) {
     const TokenizerParts parts = partsToWrite(config, *tokenizer);
     lost = lostInGguf(parts);
@@ -183,7 +182,7 @@ GgufMetadata ggufMetadata(const ModelDescription &config, const std::optional<To
       {"general.architecture", architecture},
       {"general.name", name},
       {"general.file_type", int64_t(file_type)},
-      {architecture + ".vocab_size", config.vocab_size}}; // all that says so without a tokenizer
+      {architecture + ".vocab_size", config.vocab_size}}; // the only source of this size without a tokenizer
   const Json json = config.toJson();
   for (const GgufKey &key : config.family->ggufKeys()) {
     const Json &value = json.at(key.config);
@@ -209,7 +208,7 @@ GgufMetadata ggufMetadata(const ModelDescription &config, const std::optional<To
   }
   for (size_t i = 0; i < parts.tokens.size(); ++i)
     if (parts.tokens[i].empty() && !added[i]) {
-      parts.tokens[i] = fmt::format("[PAD{}]", i); // as llama.cpp's converter fills gaps
+      parts.tokens[i] = fmt::format("[PAD{}]", i); // llama.cpp's converter fills gaps with these names
       types[i] = kUnused;
     }
   metadata.emplace_back("tokenizer.ggml.model", std::string(kBytePairs));
@@ -230,7 +229,7 @@ GgufMetadata ggufMetadata(const ModelDescription &config, const std::optional<To
   return metadata;
 }
 
-/// A .gguf as a checkpoint: names and layouts translated, bytes left where they are.
+/// Reads a .gguf as a checkpoint: translates names and layouts, and leaves the bytes in place.
 Result<void> Checkpoint::readGguf(const std::string &path) {
   file_format = "gguf";
   read_files.push_back(path);

@@ -15,7 +15,7 @@
 namespace linnet {
 namespace {
 
-/// An error that lists them: no family has it.
+/// The preset of that name, or an error that lists the presets.
 Result<Preset> presetOf(std::string_view name) {
   for (Preset &preset : presets())
     if (name == preset.name) return std::move(preset);
@@ -62,7 +62,7 @@ double normal(uint64_t bits) {
          (((((b[0] * r + b[1]) * r + b[2]) * r + b[3]) * r + b[4]) * r + 1);
 }
 
-/// Of weights, and of biases and gains that are drawn.
+/// Standard deviation of weights, and of drawn biases and gains.
 constexpr double kDeviation = 0.02;
 
 struct Distribution {
@@ -78,7 +78,7 @@ Distribution distributionOf(const TensorSpec &want, const ModelDescription &conf
   return {};
 }
 
-/// Elements of a tensor by its name: normal, or constant where the deviation is 0.
+/// Draws the elements of a tensor: normal, or constant if the deviation is 0.
 TensorToWrite drawn(const TensorSpec &want, const std::string &name, uint64_t stream,
                     Distribution distribution, StorageType type, std::function<void(uint64_t)> wrote) {
   auto write = [=, count = want.elements()](
@@ -104,7 +104,7 @@ TensorToWrite drawn(const TensorSpec &want, const std::string &name, uint64_t st
   return {name, type, want.shape, write};
 }
 
-/// The 256 bytes in the order of their spelling (byte_level.h), and <|endoftext|>.
+/// A tokenizer with the 256 bytes in the order of their spelling (byte_level.h), and <|endoftext|>.
 Result<Tokenizer> byteTokenizer() {
   auto utf8 = [](int point) {
     if (point < 128) return std::string(1, static_cast<char>(point));

@@ -1,4 +1,4 @@
-// Opcodes: Lib/pickletools.py of CPython. What torch.save writes: torch/serialization.py and torch/_utils.py.
+// Sources: Lib/pickletools.py of CPython (opcodes), torch/serialization.py and torch/_utils.py (torch.save).
 #include "frontend/checkpoint/pickle.h"
 #include "support/error.h"
 
@@ -13,13 +13,13 @@ namespace {
 using Kind = Pickle::Kind;
 using Value = Pickle::Value;
 
-// The largest checkpoint has 16,384 tensors, each of about 70 opcodes. This bounds memory: an opcode makes at
-// most one value.
+// The largest checkpoint has 16,384 tensors of about 70 opcodes each. The limit bounds memory, because an
+// opcode makes at most one value.
 constexpr size_t kMaxOpcodes = 1 << 21;
 constexpr size_t kMaxRank = 16;
-constexpr size_t kMaxArguments = 8; // of a function
+constexpr size_t kMaxArguments = 8; // most arguments of a function
 
-/// What a pickle may name, besides the classes of storages.
+/// The names that a pickle may use, besides the classes of storages.
 enum Function : int64_t { orderedDict, rebuildTensor, rebuildTensorV2, rebuildParameter, storageClass };
 
 struct KnownName {
@@ -107,7 +107,7 @@ private:
     return rest.substr(0, end);
   }
 
-  // The stack holds places in `values`.
+  // The stack holds indices in `values`.
   uint32_t make(Value value) {
     out.values.push_back(std::move(value));
     return static_cast<uint32_t>(out.values.size() - 1);
@@ -122,7 +122,7 @@ private:
     stack.pop_back();
     return top;
   }
-  /// The value below what pop() gives next.
+  /// The value on top of the stack, if it is of this kind.
   Value *top(Kind kind) {
     const size_t floor = marks.empty() ? 0 : marks.back();
     if (stack.size() <= floor) return fail("the stack is empty"), nullptr;
@@ -169,7 +169,7 @@ private:
       if (auto protocol = number<uint8_t>(); protocol < 2 || protocol > 5)
         fail("protocol {}, expected 2 to 5", protocol);
       return;
-    case 0x95: // FRAME: how long the next piece is; it is read as it comes
+    case 0x95: // FRAME: the length of the next piece, which is not needed
       number<uint64_t>();
       return;
     case '(': // MARK
@@ -235,7 +235,7 @@ private:
     case 0x93: { // STACK_GLOBAL
       uint32_t name = pop(), module = pop();
       if (value(name).kind != Kind::text || value(module).kind != Kind::text)
-        return fail("a name that is no text");
+        return fail("a name that is not a text");
       return global(value(module).text, value(name).text);
     }
     case 'R': { // REDUCE
@@ -244,7 +244,7 @@ private:
     }
     case 'Q': // BINPERSID
       return storage(pop());
-    case 'b': // BUILD: attributes; those of a dictionary (_metadata) say nothing about tensors
+    case 'b': // BUILD: attributes; those of a dictionary (_metadata) do not affect tensors
       pop();
       top(Kind::dictionary);
       return;
@@ -282,19 +282,20 @@ private:
       return makeDictionary(given);
     case rebuildTensor:
       return given.size() == 4 ? makeTensor(given) : fail("_rebuild_tensor of {} arguments", given.size());
-    case rebuildTensorV2: // requires_grad, backward_hooks and metadata come behind the four
+    case rebuildTensorV2: // requires_grad, backward_hooks and metadata follow the four
       return given.size() == 6 || given.size() == 7
                  ? makeTensor(given)
                  : fail("_rebuild_tensor_v2 of {} arguments", given.size());
     case rebuildParameter:
-      if (given.empty() || value(given[0]).kind != Kind::tensor) return fail("a parameter that is no tensor");
+      if (given.empty() || value(given[0]).kind != Kind::tensor)
+        return fail("a parameter that is not a tensor");
       return stack.push_back(given[0]);
     default:
       fail("a class of storages is called");
     }
   }
 
-  /// From nothing, or from a list of pairs.
+  /// Makes a dictionary without arguments, or from a list of pairs.
   void makeDictionary(const std::vector<uint32_t> &given) {
     std::vector<uint32_t> items;
     if (given.size() == 1 && copied + value(given[0]).items.size() > kMaxOpcodes)
@@ -304,7 +305,7 @@ private:
     if (given.size() == 1)
       for (uint32_t pair : value(given[0]).items) {
         if (value(pair).items.size() != 2 || value(pair).kind == Kind::dictionary)
-          return fail("an OrderedDict of what is no pair");
+          return fail("an OrderedDict of an item that is not a pair");
         items.insert(items.end(), value(pair).items.begin(), value(pair).items.end());
       }
     copied += items.size();
@@ -336,7 +337,7 @@ private:
     push(Kind::tensor, static_cast<int64_t>(out.list.size() - 1));
   }
 
-  /// ("storage", class, key, location, elements), and where a storage was a part of another one, that part.
+  /// Reads ("storage", class, key, location, elements), and the part if a storage is a part of another one.
   void storage(uint32_t id) {
     if (failed) return;
     const std::vector<uint32_t> &parts = value(id).items;
@@ -345,7 +346,7 @@ private:
         value(parts[1]).kind != Kind::function || value(parts[1]).number != storageClass ||
         value(parts[2]).kind != Kind::text || value(parts[4]).kind != Kind::integer ||
         value(parts[4]).number < 0)
-      return fail("an object outside of the pickle that is no storage of a known type");
+      return fail("an external object that is not a storage of a known type");
     if (parts.size() == 6 && value(parts[5]).kind != Kind::none)
       return fail("storage \"{}\" is a part of another one, which is not supported",
                   shown(value(parts[2]).text));
@@ -360,7 +361,7 @@ private:
   const std::string &where;
   Pickle &out;
   uint64_t at = 0, opcode_at = 0;
-  size_t copied = 0; // into dictionaries from lists: a short pickle can name a long list often
+  size_t copied = 0; // items copied from lists, limited because a pickle can use a long list many times
   std::vector<uint32_t> stack;
   std::vector<size_t> marks;
   std::unordered_map<uint64_t, uint32_t> memo;

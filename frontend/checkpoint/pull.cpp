@@ -27,7 +27,7 @@ namespace linnet {
 namespace {
 
 constexpr int kTries = 5;
-// The first that the server has, whole or in shards that an index lists.
+// The first of these that the server has is downloaded, whole or in the shards of its index.
 constexpr std::array kWeights = {"model.safetensors", "pytorch_model.bin"};
 constexpr const char *kIndexEnding = ".index.json";
 
@@ -63,10 +63,10 @@ Result<std::string> hashOf(const std::string &path, const EVP_MD *kind, bool git
   return hex(digest, length);
 }
 Result<std::string> sha256(const std::string &path) { return hashOf(path, EVP_sha256(), false); }
-/// What Git calls a file of these contents; the hub gives it as the ETag of small files.
+/// Git's hash of the file, which is the hub's ETag of small files.
 Result<std::string> gitHash(const std::string &path) { return hashOf(path, EVP_sha1(), true); }
 
-/// What an answer's headers say about a file.
+/// Information about a file in a response's headers.
 struct Answer {
   long status = 0;
   std::string etag, location;
@@ -85,10 +85,10 @@ bool isHex(const std::string &text, size_t digits) {
 }
 
 struct Transfer {
-  Answer answer;           ///< of the last answer, after redirects
-  std::string linked_etag; ///< X-Linked-Etag: the SHA-256 of a large file; a redirect carries it
+  Answer answer;           ///< of the last response, after redirects
+  std::string linked_etag; ///< X-Linked-Etag: the SHA-256 of a large file; redirects have it
   std::optional<uint64_t> linked_size;
-  std::FILE *file = nullptr; ///< takes the body of a successful answer; null drops it
+  std::FILE *file = nullptr; ///< receives the body of a successful response; null drops it
   uint64_t start = 0, written = 0;
   int disk_error = 0;
   const Progress *progress = nullptr;
@@ -145,12 +145,12 @@ struct Curl {
   }
 };
 
-/// What the hub says of a file before it is fetched.
+/// The hub's information about a file before the download.
 struct FileFacts {
   std::string etag;   ///< SHA-256 of a large file, Git's hash of a small one, or whatever the server has
-  std::string sha256; ///< empty where the server gives none
+  std::string sha256; ///< empty if the server gives none
   std::optional<uint64_t> size;
-  bool own = true; ///< served by the hub itself, so that the ETag also holds in If-Range
+  bool own = true; ///< whether the hub serves it, so that the ETag is valid in If-Range
 };
 
 class Hub {
@@ -162,8 +162,9 @@ public:
     token = environment("HF_TOKEN");
   }
 
-  /// Asks about a file. Redirects within the hub (a renamed model) are followed; one that leaves it is the
-  /// answer: its headers describe the file, and signed addresses elsewhere often refuse HEAD.
+  /// Requests information about a file. Redirects within the hub (a renamed model) are followed. A redirect
+  /// to another host is the result: its headers describe the file, and signed addresses elsewhere often
+  /// reject HEAD.
   Result<FileFacts> ask(std::string url, long &status) {
     FileFacts facts;
     for (int redirects = 0; redirects < 8; ++redirects) {
@@ -191,7 +192,7 @@ public:
     return errorf("{}: too many redirects", url);
   }
 
-  /// One request. `start` > 0 asks for the rest of a file, `condition` being its If-Range if there is one.
+  /// Makes one request. `start` > 0 requests the rest of a file. `condition` is its If-Range, if any.
   Result<void> perform(const std::string &url, Transfer &transfer, uint64_t start,
                        const std::string &condition, bool head) {
     Curl curl;
@@ -238,7 +239,7 @@ public:
   std::string endpoint, token;
 };
 
-/// A failure, and whether another try may go better.
+/// A failure, and whether a retry may succeed.
 struct Failure {
   Error error;
   bool passing = true;
@@ -252,7 +253,7 @@ public:
       : hub(hub), model(std::move(model)), directory(std::move(directory)), progress(progress), pause(pause) {
   }
 
-  /// Brings one file; false when the server has none.
+  /// Downloads one file. Returns false if the server does not have it.
   Result<bool> file(const std::string &name) {
     std::string url = hub.url(model, name);
     for (int attempt = 1;; ++attempt) {
@@ -299,7 +300,7 @@ private:
     return {};
   }
 
-  /// Whether what is there already is what the server has, by the hash that it gives.
+  /// Whether the local file is equal to the server's, by the server's hash.
   static bool isSame(const std::string &path, const FileFacts &facts) {
     if (!fileExists(path)) return false;
     auto found = !facts.sha256.empty()   ? sha256(path)
@@ -323,7 +324,7 @@ private:
       have = std::filesystem::file_size(partial, ignored);
     else
       discard(partial);
-    if (have && facts.size && have == *facts.size) return {}; // only the check is left
+    if (have && facts.size && have == *facts.size) return {}; // complete: only the check remains
     if (auto ready = made.make(directory); !ready) return Failure{ready.error(), false};
     if (!facts.etag.empty())
       if (auto noted = writeTextFile(partial + ".etag", facts.etag); !noted)
@@ -337,11 +338,11 @@ private:
     transfer.what = name;
     auto got = hub.perform(url, transfer, have, facts.own ? facts.etag : "", false);
     if (!transfer.disk_error && std::fflush(file.get()) != 0) transfer.disk_error = errno;
-    if (transfer.disk_error) // what came so far stays, for when there is room again
+    if (transfer.disk_error) // the partial file stays, to be continued when there is space
       return Failure{errorf("{}: cannot write: {}", partial, std::strerror(transfer.disk_error)), false};
     if (!got) return Failure{got.error()};
     long status = transfer.answer.status;
-    if (status == 416) { // the server knows no rest: what is there is not this file
+    if (status == 416) { // no such range: the partial file is of another version
       file.reset();
       discard(partial);
       return Failure{errorf("{}: the server does not continue the partial file", url)};
@@ -351,7 +352,7 @@ private:
   }
 
   Hub &hub;
-  MadeDirectories made; ///< only when something comes to be written
+  MadeDirectories made; ///< created only before the first write
   std::string model, directory;
   const Progress &progress;
   std::chrono::milliseconds pause;
@@ -423,7 +424,7 @@ Result<std::string> pullCheckpoint(const std::string &model, const std::string &
                   fmt::join(kWeights, ", "));
   for (const char *name : {kGenerationConfig, "tokenizer.json", "vocab.json", "merges.txt",
                            "added_tokens.json", "special_tokens_map.json", "tokenizer_config.json"}) {
-    LINNET_TRY(download.file(name)); // those that the server has
+    LINNET_TRY(download.file(name)); // optional files
   }
   return directory;
 }

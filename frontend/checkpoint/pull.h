@@ -1,5 +1,5 @@
-// Downloads of checkpoints from a Hugging Face hub: resumed where they broke off, checked, and in place only
-// when whole.
+// Downloads checkpoints from a Hugging Face hub. Interrupted downloads are resumed. A file gets its name only
+// when it is complete and checked.
 #pragma once
 #include "frontend/checkpoint/init.h"
 #include "support/result.h"
@@ -13,11 +13,11 @@ namespace linnet {
 /// and the tokenizer files that exist. `directory` empty: ${HF_HOME:-~/.cache/huggingface}/linnet/MODEL.
 /// Returns the directory.
 ///
-/// HF_ENDPOINT replaces https://huggingface.co; HF_TOKEN goes to that host only, never along a redirect to
-/// another; HF_HUB_OFFLINE=1 touches no network and succeeds if the model is there. A broken connection is
-/// retried and resumed, by the next call too (FILE.incomplete beside, with its ETag in FILE.incomplete.etag).
-/// A file appears under its name only when it has the size and the SHA-256 (X-Linked-Etag) that the server
-/// gives; files that are there already with the right hash are kept.
+/// HF_ENDPOINT replaces https://huggingface.co. HF_TOKEN is sent to that host only, not along a redirect to
+/// another one. HF_HUB_OFFLINE=1 uses no network and succeeds if the model exists locally. A broken
+/// connection is retried and resumed, also by the next call (FILE.incomplete, with its ETag in
+/// FILE.incomplete.etag). A file gets its name only when it has the size and the SHA-256 (X-Linked-Etag) that
+/// the server gives. Existing files with the right hash are kept.
 Result<std::string> pullCheckpoint(const std::string &model, const std::string &directory,
                                    const Progress &progress = {},
                                    std::chrono::milliseconds pause = std::chrono::milliseconds(400));

@@ -22,7 +22,7 @@ constexpr int64_t kOldVersion = 1001;
 
 using Storages = std::map<std::string, std::span<const std::byte>, std::less<>>;
 
-/// Whether elements follow each other without gaps, in row-major order of these sizes.
+/// Whether the strides are those of a dense row-major tensor.
 bool isContiguous(const std::vector<int64_t> &shape, const std::vector<int64_t> &stride) {
   int64_t expected = 1;
   for (size_t i = shape.size(); i-- > 0;) {
@@ -32,7 +32,7 @@ bool isContiguous(const std::vector<int64_t> &shape, const std::vector<int64_t> 
   return true;
 }
 
-/// The view of a tensor of the pickle.
+/// Converts a tensor of the pickle to a view.
 Result<TensorView> viewOf(const PickledTensor &from, const std::string &key, const Storages &storages,
                           const std::string &name) {
   const std::string where = fmt::format("{}: tensor \"{}\"", name, key.substr(0, kShownName));
@@ -62,7 +62,7 @@ Result<TensorView> viewOf(const PickledTensor &from, const std::string &key, con
   return tensor;
 }
 
-/// The root of the pickle is expected to be a dictionary from names to tensors.
+/// Reads the tensors of the pickle, whose root must be a dictionary from names to tensors.
 Result<std::vector<TensorView>> tensorsOf(const Pickle &pickle, const Storages &storages,
                                           const std::string &name) {
   const Pickle::Value &root = pickle.root();
@@ -124,7 +124,7 @@ Result<std::vector<TensorView>> parseOld(std::span<const std::byte> bytes, const
     bytes = bytes.subspan(pickle.size());
     return pickle;
   };
-  LINNET_TRY(next()); // the magic number, which the caller has seen
+  LINNET_TRY(next()); // the magic number, which the caller has checked
   LINNET_ASSIGN(Pickle version, next());
   if (version.root().kind != Kind::integer || version.root().number != kOldVersion)
     return errorf("{}: format version {}, expected {}", name, Pickle::describe(version.root()), kOldVersion);

@@ -10,19 +10,20 @@
 
 namespace linnet {
 
-/// Whether a file of these first bytes may be one: a ZIP archive, or a pickle of the format before torch 1.6.
+/// Whether a file with these first bytes may be one: a ZIP archive, or a pickle of the format before torch
+/// 1.6.
 bool isPytorch(std::string_view bytes);
 
-/// A mapped file whose pickle has been read (pickle.h) and whose tensors have been checked: each lies in its
-/// storage, each storage in the file. Weights are never copied.
+/// A mapped file with its decoded pickle (pickle.h). Every tensor is inside its storage, and every storage
+/// inside the file. Weights are never copied.
 class PytorchFile {
 public:
   static Result<PytorchFile> open(const std::string &path);
-  /// The same for bytes in memory (`name` stands in errors); the views keep no map alive.
+  /// The same for bytes in memory, which must outlive the views. Errors begin with `name`.
   static Result<PytorchFile> parse(MappedFile file, std::span<const std::byte> bytes,
                                    const std::string &name);
 
-  /// In the order of the dictionary. Tensors share bytes where torch shares a storage.
+  /// Tensors in the order of the dictionary. They share bytes if torch shares a storage.
   const std::vector<TensorView> &tensors() const { return list; }
 
 private:

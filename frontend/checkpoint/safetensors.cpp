@@ -9,7 +9,7 @@
 namespace linnet {
 namespace {
 
-constexpr uint64_t kMaxHeader = 100'000'000; // as the reference implementation has it
+constexpr uint64_t kMaxHeader = 100'000'000; // the limit of the reference implementation
 constexpr int kMaxRank = 16;
 
 Result<StorageType> parseType(const std::string &text, const std::string &where) {
@@ -111,7 +111,7 @@ Result<SafetensorsFile> SafetensorsFile::parse(MappedFile file, std::span<const 
     result.index.emplace(tensor.name, result.list.size());
     result.list.push_back(std::move(tensor));
   }
-  if (end != data.size()) return errorf("{}: {} bytes behind the last tensor", name, data.size() - end);
+  if (end != data.size()) return errorf("{}: {} bytes after the last tensor", name, data.size() - end);
   return result;
 }
 

@@ -12,16 +12,16 @@
 
 namespace linnet {
 
-/// A mapped file whose header has been checked: lengths, types, shapes, offsets that neither overlap nor
-/// leave holes, unique names. Weights are never copied.
+/// A mapped file with a checked header: lengths, types, shapes, unique names, and offsets without overlaps or
+/// holes. Weights are never copied.
 class SafetensorsFile {
 public:
   static Result<SafetensorsFile> open(const std::string &path);
-  /// The same for bytes in memory (`name` stands in errors); the views keep no map alive.
+  /// The same for bytes in memory, which must outlive the views. Errors begin with `name`.
   static Result<SafetensorsFile> parse(MappedFile file, std::span<const std::byte> bytes,
                                        const std::string &name);
 
-  /// In the order of their data.
+  /// Tensors in the order of their data.
   const std::vector<TensorView> &tensors() const { return list; }
   const TensorView *find(std::string_view name) const;
   const std::map<std::string, std::string> &metadata() const { return strings; }
@@ -32,14 +32,14 @@ private:
   std::map<std::string, std::string> strings;
 };
 
-/// One tensor to be written: `write` gives its bytes in pieces, exactly storageBytes(type, shape) of them.
+/// A tensor to write. `write` passes its bytes to `sink` in pieces, exactly storageBytes(type, shape) in all.
 struct TensorToWrite {
   std::string name;
   StorageType type;
   std::vector<int64_t> shape;
   std::function<Result<void>(const std::function<Result<void>(std::span<const std::byte>)> &sink)> write;
 };
-/// Writes a file beside and renames it. Block-quantized types have no safetensors form and are refused.
+/// Writes a file atomically. Block-quantized types are errors: safetensors has no form for them.
 Result<void> writeSafetensors(const std::string &path, const std::vector<TensorToWrite> &tensors,
                               const std::map<std::string, std::string> &metadata = {});
 

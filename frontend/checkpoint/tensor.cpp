@@ -67,7 +67,7 @@ void encodeQ8(const float *x, std::vector<std::byte> &out) {
     push(out, static_cast<int8_t>(std::clamp(std::lround(x[i] * inverse), -127l, 127l)));
 }
 
-// The element of largest magnitude becomes exactly -8, as GGML does it.
+// The element of largest magnitude becomes exactly -8, as in GGML.
 void encodeQ4(const float *x, std::vector<std::byte> &out) {
   float extreme = 0;
   for (uint32_t i = 0; i < kBlock; ++i)
@@ -115,9 +115,9 @@ uint64_t TensorView::elements() const {
 
 namespace {
 
-/// Elements in the order of the file.
+/// Reads elements in the order of the file.
 Result<void> readStored(const TensorView &tensor, uint64_t first, std::span<float> out) {
-  if (out.empty()) return {}; // then there may be no memory to point at
+  if (out.empty()) return {}; // data() may be null
   const std::byte *data = tensor.bytes.data();
   switch (tensor.type) {
   case StorageType::f32:
@@ -142,7 +142,7 @@ Result<void> readStored(const TensorView &tensor, uint64_t first, std::span<floa
   }
 }
 
-/// Column by column: the part of a column that the range covers lies together in the file.
+/// Reads column by column, because the elements of a column are adjacent in the file.
 Result<void> readTransposed(const TensorView &tensor, uint64_t first, std::span<float> out) {
   auto rows = static_cast<uint64_t>(tensor.shape[0]), columns = static_cast<uint64_t>(tensor.shape[1]);
   uint64_t end = first + out.size();
@@ -170,7 +170,7 @@ Result<void> readF32(const TensorView &tensor, uint64_t first, std::span<float> 
 }
 
 void encode(StorageType type, std::span<const float> values, std::vector<std::byte> &out) {
-  // Grown first and filled in place: appending one by one would be several times slower.
+  // Resizes first and writes in place, because appending elements one by one is several times slower.
   auto grow = [&](size_t bytes) {
     out.resize(out.size() + bytes);
     return out.data() + out.size() - bytes;

@@ -17,7 +17,7 @@ std::string joined(const std::string &directory, const std::string &file) {
   return (std::filesystem::path(directory) / file).string();
 }
 
-/// The file that a shard's name stands for: inside the directory, nothing else.
+/// The path of a shard. Names that lead outside the directory are errors.
 Result<std::string> shardPath(const std::string &directory, const std::string &name,
                               const std::string &where) {
   if (name.empty() || name.size() > 255 || name.find('/') != std::string::npos ||
@@ -29,7 +29,7 @@ Result<std::string> shardPath(const std::string &directory, const std::string &n
   return path;
 }
 
-/// From tensors to shards.
+/// Reads an index: tensor -> shard.
 Result<std::map<std::string, std::string>> readIndex(const std::string &path) {
   LINNET_ASSIGN(Json json, readJsonFile(path, kIndexDepth, kMaxTensors));
   auto map = json.is_object() ? json.find("weight_map") : json.end();
@@ -52,7 +52,7 @@ Result<void> readFile(const std::string &path, WeightFiles &files) {
   }
   LINNET_ASSIGN(SafetensorsFile file, SafetensorsFile::open(path));
   files.tensors.insert(files.tensors.end(), file.tensors().begin(), file.tensors().end());
-  for (auto &[absent, present] : file.metadata()) // other metadata ("format") names no tensor of the file
+  for (auto &[absent, present] : file.metadata()) // other metadata ("format") do not name tensors
     if (file.find(present) && !file.find(absent)) files.shared.emplace(absent, present);
   return {};
 }
@@ -80,7 +80,7 @@ Result<void> readShards(const std::string &directory, const std::string &index_p
   return {};
 }
 
-/// Weights of other formats that are in the directory, for an error.
+/// Weights of unsupported formats in the directory, for an error.
 std::string otherWeights(const std::string &directory) {
   constexpr const char *kEndings[] = {".bin",     ".pt",   ".pth",  ".ckpt",       ".h5",
                                       ".msgpack", ".onnx", ".gguf", ".safetensors"};

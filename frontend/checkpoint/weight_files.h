@@ -1,4 +1,4 @@
-// The files that hold a checkpoint's weights, in Hugging Face's layout.
+// Reads the files of a checkpoint's weights in Hugging Face's layout.
 #pragma once
 #include "frontend/checkpoint/tensor.h"
 #include "support/result.h"
@@ -11,17 +11,16 @@ namespace linnet {
 
 struct WeightFiles {
   std::string format;              ///< "safetensors", "pytorch"
-  std::vector<TensorView> tensors; ///< under the names of the files
-  /// Tensors that a file left out because it holds the same data under another name: absent -> present, as
-  /// safetensors' save_model notes it.
+  std::vector<TensorView> tensors; ///< with the names that the files have
+  /// Absent -> present: tensors that a file omits because it holds the same data under another name.
+  /// safetensors' save_model records them.
   std::map<std::string, std::string> shared;
-  std::vector<std::string> paths; ///< of an index and its shards, or of the one file
+  std::vector<std::string> paths; ///< the index and its shards, or the one file
 };
 
-/// Reads `path`, or the weights of a directory: model.safetensors, its shards by
-/// model.safetensors.index.json, pytorch_model.bin, or its shards by pytorch_model.bin.index.json, the first
-/// of these that is there.
 Result<WeightFiles> readWeightFile(const std::string &path);
+/// Reads the first of these that exists: model.safetensors, the shards of model.safetensors.index.json,
+/// pytorch_model.bin, the shards of pytorch_model.bin.index.json.
 Result<WeightFiles> readWeightDirectory(const std::string &directory);
 
 } // namespace linnet

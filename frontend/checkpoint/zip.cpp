@@ -1,4 +1,4 @@
-// PKWARE's APPNOTE.TXT, sections 4.3 and 4.5.3.
+// Source: PKWARE's APPNOTE.TXT, sections 4.3 and 4.5.3.
 #include "frontend/checkpoint/zip.h"
 #include "support/error.h"
 
@@ -19,7 +19,7 @@ constexpr size_t kShownMember = 80;    // characters, in errors
 constexpr uint32_t kIn64 = 0xffffffff; ///< the value is in a ZIP64 field
 constexpr uint16_t kExtra64 = 1, kEncrypted = 1;
 
-/// Little-endian numbers at offsets that the caller checked with has().
+/// Reads little-endian numbers at offsets that the caller has checked with has().
 class Bytes {
 public:
   explicit Bytes(std::span<const std::byte> bytes) : bytes(bytes) {}
@@ -77,7 +77,7 @@ struct Member {
   uint16_t flags, method;
 };
 
-/// Replaces the numbers that did not fit by those of the ZIP64 field.
+/// Replaces numbers that do not fit in 32 bits by those of the ZIP64 field.
 Result<void> readExtra64(const Bytes &file, uint64_t at, uint64_t size, Member &member,
                          const std::string &where) {
   uint64_t *wanted[] = {&member.size, &member.packed, &member.offset};
@@ -104,7 +104,7 @@ Result<void> readExtra64(const Bytes &file, uint64_t at, uint64_t size, Member &
   return errorf("{}: member \"{}\" has no ZIP64 field", where, member.name.substr(0, kShownMember));
 }
 
-/// The member's bytes, behind its local header.
+/// The member's bytes, which follow its local header.
 Result<std::span<const std::byte>> contents(const Bytes &file, const Member &member,
                                             const std::string &where) {
   auto outside = [&] {

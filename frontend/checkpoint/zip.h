@@ -1,4 +1,4 @@
-// The directory of a ZIP archive whose members are stored as they are, as torch.save writes it.
+// Reads the directory of a ZIP archive with uncompressed members, as torch.save writes it.
 #pragma once
 #include "support/result.h"
 
@@ -10,13 +10,13 @@
 
 namespace linnet {
 
-/// Members by name, as views of the archive's bytes. Checked: every offset and length lies in the file, names
-/// are unique, each member's own header repeats its name. Compressed and encrypted members are refused.
+/// Members by name, as views of the archive's bytes. All offsets and lengths are inside the file, names are
+/// unique, and each member's header repeats its name. Compressed and encrypted members are errors.
 using ZipMembers = std::map<std::string, std::span<const std::byte>, std::less<>>;
 
-/// Whether a file of these first bytes is a ZIP archive.
+/// Whether a file with these first bytes is a ZIP archive.
 bool isZip(std::string_view bytes);
-/// `where` starts errors. ZIP64 is read.
+/// Reads the directory, also of ZIP64. Errors begin with `where`.
 Result<ZipMembers> readZip(std::span<const std::byte> archive, const std::string &where);
 
 } // namespace linnet

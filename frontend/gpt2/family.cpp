@@ -150,7 +150,7 @@ public:
     return {};
   }
 
-  /// The published ones (huggingface.co/openai-community), and two of Linnet's own.
+  /// The published shapes (huggingface.co/openai-community), and two of Linnet's.
   std::vector<Preset> presets() const override {
     return {{"gpt2", "openai-community/gpt2", shape(12, 12, 768, 1024, 50257)},
             {"gpt2-medium", "openai-community/gpt2-medium", shape(24, 16, 1024, 1024, 50257)},

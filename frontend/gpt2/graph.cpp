@@ -12,7 +12,7 @@ using mlir::Value;
 namespace linnet::gpt2 {
 namespace {
 
-/// x (B, T, C) after the norm of block i.
+/// The attention of block i on the normalized x (B, T, C).
 Value selfAttention(GraphBuilder &g, Value x, int64_t i, const std::string &name) {
   const ModelDescription &model = g.model;
   const Settings &settings = Settings::of(model);

@@ -28,7 +28,8 @@ const Names kHarmless = {
     "exponential_decay_length_penalty", "suppress_tokens", "begin_suppress_tokens", "prefix",
     "decoder_start_token_id", "tf_legacy_loss", "use_bfloat16", "max_new_tokens", "min_new_tokens"};
 
-// What people and tools add about the model, of any type. These change no numbers, and are listed as ignored.
+// Notes about the model that users and tools add, with values of any type. They change no numbers and are
+// listed as ignored.
 const Names kNotes = {
     "auto_map",      "author",           "authors",      "base_model", "citation",     "contact",
     "created",       "custom_pipelines", "date",         "datasets",   "description",  "homepage",
@@ -36,13 +37,13 @@ const Names kNotes = {
     "metrics",       "model_name",       "pipeline_tag", "seed",       "tags",         "trust_remote_code",
     "unsloth_fixed", "unsloth_version",  "url",          "version"};
 
-// Keys that change the numbers in every family when set to anything but this value.
+// Keys that change the numbers in every family unless they have this value.
 const std::map<std::string, Json, std::less<>> kOnlyValue = {
     {"add_cross_attention", false},           {"is_encoder_decoder", false},
     {"pruned_heads", Json::object()},         {"quantization_config", nullptr},
     {"cross_attention_hidden_size", nullptr}, {"tie_encoder_decoder", false}};
 
-/// A setting that is off: whatever it would switch on, it does not.
+/// Whether the value disables a setting.
 bool isOff(const Json &value) {
   return value.is_string() || value.is_null() || value == false ||
          ((value.is_object() || value.is_array()) && value.empty());
@@ -54,13 +55,13 @@ std::string shown(const Json &value) {
   return value.dump(-1, ' ', false, Json::error_handler_t::replace).substr(0, kShownValue);
 }
 
-/// JSON, or else text, whose ill-formed UTF-8 becomes U+FFFD.
+/// Parses JSON. Other texts become strings; ill-formed UTF-8 becomes U+FFFD.
 Json settingValue(const std::string &text) {
   if (auto json = parseJson(text, "--set")) return std::move(*json);
   return Json::parse(Json(text).dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
-/// Whether the value says nothing new: the same value, or, of an activation, a name of the same function.
+/// Whether the alias has the same value as the key, or names the same activation function.
 bool repeats(const Json &config, const ConfigKeys::Alias &alias, const Json &value) {
   auto found = config.find(alias.key);
   const Json &known = found == config.end() ? alias.usual : *found;

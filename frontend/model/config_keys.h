@@ -1,4 +1,4 @@
-// Which keys of a config.json change the numbers, and which of them the user overrides.
+// Checks the keys of a config.json that may change the numbers, and applies the user's overrides.
 #pragma once
 #include "frontend/model/description.h"
 #include "support/json.h"
@@ -13,28 +13,28 @@ namespace linnet {
 
 /// Keys of one family's config.json.
 struct ConfigKeys {
-  const char *title; ///< of the family, in errors: "GPT-2"
-  /// Those that the family reads.
+  const char *title; ///< the family's name in errors: "GPT-2"
+  /// Keys that the family reads.
   std::set<std::string, std::less<>> read;
-  /// Those that change nothing at inference.
+  /// Keys without effect at inference.
   std::set<std::string, std::less<>> harmless;
-  /// Those that change the numbers when set to anything but this value.
+  /// Keys for which only this value is supported; others would change the numbers.
   std::map<std::string, Json, std::less<>> only_value;
-  /// Other families' names for settings of this one. The same value says nothing new.
+  /// Other families' names for settings of this one. They are ignored if the value is the same.
   struct Alias {
-    std::string key; ///< that the family reads
-    Json usual;      ///< its value if it is missing
+    std::string key; ///< the key that the family reads
+    Json usual;      ///< its default
   };
   std::map<std::string, Alias, std::less<>> aliases;
 };
 
-/// Puts the settings into `config`. Gives a line for each that changed something: "rotary_dim: null instead
-/// of 64". An entry without a key is an error.
+/// Applies the settings to `config`. Returns a line for each that changed a value: "rotary_dim: null instead
+/// of 64". A setting without a key is an error.
 Result<std::vector<std::string>> applySettings(Json &config, const ConfigSettings &settings);
 
-/// Refuses, by name, a key that changes the numbers in a way that Linnet does not compute, and a key of
-/// unknown meaning whose value is true, a number, or a list or object that is not empty. Gives the keys that
-/// the family does not have and that are passed over; `where` starts errors.
+/// Errors: a key whose value changes the numbers in an unsupported way, and an unknown key whose value is
+/// true, a number, or a non-empty list or object. Errors begin with `where`. Returns the unknown keys that
+/// are ignored.
 Result<std::vector<std::string>> checkKeys(const Json &config, const std::string &where,
                                            const ConfigKeys &family);
 

@@ -10,8 +10,8 @@
 namespace linnet {
 namespace {
 
-constexpr size_t kMaxKeys = 1 << 14; // of one object; id2label is the largest
-constexpr size_t kShown = 40;        // characters of a value in an error
+constexpr size_t kMaxKeys = 1 << 14; // most keys of an object; id2label is the largest
+constexpr size_t kShown = 40;        // most characters of a value in an error
 
 /// The family that model_type or architectures names.
 Result<const Family *> familyOf(const Json &json, const std::string &where) {
@@ -62,7 +62,7 @@ Result<void> readLabels(const Json &json, const std::string &where, ModelDescrip
   return {};
 }
 
-/// It says what a classifier's scores mean.
+/// Reads problem_type, the meaning of a classifier's scores.
 Result<void> readProblemType(const Json &json, const std::string &where, std::string &out) {
   JsonReader reader(json, where);
   reader.text("problem_type", out);
@@ -76,7 +76,7 @@ Result<void> readProblemType(const Json &json, const std::string &where, std::st
 
 constexpr int64_t kMaxHeadLayers = 64, kMaxHeadWidth = 1 << 20;
 
-/// "_linnet_head" of a classifier.
+/// Reads a classifier's "_linnet_head".
 Result<void> readHead(const Json &json, const std::string &where, ClassifierHead &head) {
   auto found = json.find("_linnet_head");
   if (found == json.end() || found->is_null()) return {};

@@ -18,7 +18,7 @@ constexpr int64_t kMany = int64_t(1) << 40;
 const std::set<std::string, std::less<>> kRead = {
     "eos_token_id", "do_sample", "temperature", "top_k", "top_p", "repetition_penalty", "max_new_tokens"};
 
-// Settings of transformers' generate() that change the text, with the value that changes nothing.
+// Unsupported settings of transformers' generate(), with the value that has no effect.
 const std::map<std::string, Json, std::less<>> kUnsupported = {{"bad_words_ids", nullptr},
                                                                {"begin_suppress_tokens", nullptr},
                                                                {"constraints", nullptr},
@@ -78,7 +78,7 @@ bool saysNothing(const Json &value) {
          (value.is_structured() && value.empty());
 }
 
-/// `whole`: every key is a setting of generation, not of the model.
+/// `whole`: all keys are generation settings; else the object also has keys of the model.
 Result<GenerationSettings> parse(const Json &json, const std::string &where, int64_t vocab_size, bool whole) {
   GenerationSettings settings;
   JsonReader reader(json, where);

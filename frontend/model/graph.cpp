@@ -43,7 +43,7 @@ ir::Activation activationOf(ActivationFunction function) {
   return ir::Activation::none;
 }
 
-/// What builds each family's part.
+/// The function that builds each family's part.
 std::map<const Family *, BuildGraph> &graphs() {
 #define LINNET_FAMILY(name) {&name::family(), name::graph},
   static std::map<const Family *, BuildGraph> all = {
@@ -119,7 +119,7 @@ Value GraphBuilder::heads(Value x, int64_t first, int64_t count, int64_t size) {
 Value GraphBuilder::attention(Value q, Value k, Value v, int64_t block, double scale,
                               const std::string &name) {
   at(name);
-  if (trains) { // nothing before this row, nothing after it: k and v as a cache would hold them
+  if (trains) { // the text is complete: k and v have the layout of a cache
     k = b.create<ir::TransposeOp>(k, ArrayRef<int64_t>{0, 2, 1, 3});
     v = b.create<ir::TransposeOp>(v, ArrayRef<int64_t>{0, 2, 1, 3});
   } else {
@@ -135,7 +135,7 @@ Value GraphBuilder::attention(Value q, Value k, Value v, int64_t block, double s
   return b.create<ir::ReshapeOp>(ir::makeType(shape, f32), a);
 }
 
-/// One entry function around a family's part.
+/// Builds one entry function around a family's part.
 class EntryBuilder {
 public:
   EntryBuilder(ModuleOp module, const ModelDescription &model, const GraphOptions &options,
@@ -302,7 +302,7 @@ private:
 std::vector<EntrySpec> defaultEntries(const ModelDescription &model, int64_t max_context) {
   int64_t context = max_context ? max_context : model.n_positions;
   int64_t chunk = std::min<int64_t>(context, 256), score_chunk = std::min<int64_t>(context, 64);
-  if (model.classifies()) // a text is pooled as a whole, so that it comes in one piece
+  if (model.classifies()) // pooling needs the whole text in one call
     return {{"classify", {"scores"}, context},
             {"embed", {"pooled." + model.head.pooling}, context},
             {"hidden", {"hidden"}, chunk}};

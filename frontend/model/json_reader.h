@@ -1,4 +1,4 @@
-// Typed fields out of one JSON object of a checkpoint. The first failure sticks.
+// Reads typed fields of one JSON object of a checkpoint. The first error is kept, and later reads do nothing.
 #pragma once
 #include "support/error.h"
 #include "support/json.h"
@@ -14,21 +14,21 @@ namespace linnet {
 
 class JsonReader {
 public:
-  /// `where` starts errors. Both must outlive the reader.
+  /// Errors begin with `where`. Both arguments must outlive the reader.
   JsonReader(const Json &json, const std::string &where) : json(json), where(where) {}
 
-  // A key that is missing or null leaves `out` as it is.
+  // A missing or null key leaves `out` unchanged.
   void integer(const char *key, int64_t &out, int64_t low, int64_t high) {
     if (const Json *value = get(key)) wholeNumber(key, *value, "a whole number", out, low, high);
   }
-  /// A token's id. -1 counts as none, and so does kUnnamedId if the vocabulary lacks it.
+  /// A token id. -1 means none, and so does kUnnamedId if the vocabulary lacks it.
   void id(const char *key, std::optional<int64_t> &out, int64_t vocab_size) {
     std::vector<int64_t> found;
     const Json *value = get(key);
     if (value) addId(key, *value, "a whole number", found, vocab_size);
     if (!found.empty()) out = found.front();
   }
-  /// One id or a list of them; each as id() reads it, without repeats.
+  /// One id or a list of ids, without duplicates. Each is read like id().
   void ids(const char *key, std::vector<int64_t> &out, int64_t vocab_size) {
     const Json *value = get(key);
     if (!value) return;
@@ -40,7 +40,7 @@ public:
     if (const Json *value = get(key))
       value->is_boolean() ? void(out = value->get<bool>()) : fail(key, "true or false");
   }
-  /// `expected` says what `fits` asks for.
+  /// `expected` describes the condition `fits` in errors.
   template <class Fits> void number(const char *key, double &out, const char *expected, Fits fits) {
     const Json *value = get(key);
     if (!value) return;
@@ -58,12 +58,12 @@ public:
         errorf("{}: {} is expected to be {}, found {}", where, key, expected, json[key].dump().substr(0, 60));
   }
   const std::optional<Error> &error() const { return failure; }
-  /// The name of the file, which starts errors.
+  /// The name of the file in errors.
   const std::string &file() const { return where; }
 
 private:
   static constexpr const char *kIds = "a token id or a list of token ids";
-  /// What transformers writes for GPT-2 if no token was named, whatever the vocabulary.
+  /// The default that transformers writes for GPT-2, even if the vocabulary is smaller.
   static constexpr int64_t kUnnamedId = 50256;
 
   const Json *get(const char *key) const {

@@ -1,4 +1,4 @@
-// One tensor that a model has: its names, its shape and what it does in the model.
+// One tensor of a model: its names, shape and role.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -7,12 +7,12 @@
 namespace linnet {
 
 enum class TensorRole : uint8_t {
-  weight,    ///< of a block: matrices and their biases
+  weight,    ///< matrices of a block and their biases
   residual,  ///< a block's projection into the residual stream
   norm,      ///< gains and biases of norms
-  embedding, ///< of tokens: [vocabulary, width]; a tied head reads it, too
+  embedding, ///< embedding of tokens, [vocabulary, width]; a tied head reads it, too
   positions, ///< embedding of positions
-  head,      ///< of a language model, if it has a matrix of its own
+  head,      ///< separate matrix of a language model's head
   classifier ///< layers of a classifier's head
 };
 
@@ -21,8 +21,8 @@ struct TensorSpec {
   std::string name;
   std::vector<int64_t> shape;
   TensorRole role = TensorRole::weight;
-  int64_t block = -1;              ///< number of the block that it belongs to, or -1
-  std::string gguf = {};           ///< its name in GGUF
+  int64_t block = -1;              ///< number of its block, or -1
+  std::string gguf = {};           ///< name in GGUF
   bool transposed_in_gguf = false; ///< GGUF stores this matrix as [columns, rows] of `shape`
 
   uint64_t elements() const {

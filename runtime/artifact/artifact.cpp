@@ -13,7 +13,7 @@ namespace {
 static_assert(std::endian::native == std::endian::little,
               "artifacts are little endian and used where they lie");
 
-// Metadata of the largest GPT-2 is under a megabyte; a limit keeps a damaged file from costing much.
+// A limit for damaged files. The metadata of the largest GPT-2 has less than a megabyte.
 constexpr uint64_t kMaxMetadataBytes = uint64_t(1) << 30;
 constexpr unsigned kMaxDepth = 16, kMaxTables = 20'000'000;
 
@@ -87,7 +87,7 @@ Result<Artifact> Artifact::fromBytes(std::span<const std::byte> bytes, const std
   flatbuffers::Verifier verifier(reinterpret_cast<const uint8_t *>(metadata.data()), metadata.size(),
                                  kMaxDepth, kMaxTables);
   if (!verifier.VerifyBuffer<fb::Metadata>(nullptr))
-    return errorf("{}: damaged: its metadata is no well-formed table", name);
+    return errorf("{}: damaged: its metadata is not a well-formed table", name);
   Artifact artifact;
   artifact.file = bytes;
   artifact.name = name;

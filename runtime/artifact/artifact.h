@@ -1,6 +1,6 @@
-// Reads an artifact file. Everything in it is untrusted until open() has returned: after that every index,
-// range, size and string of the metadata is known to be right, and only the contents of weights are unchecked
-// (checkBlobs() reads them all).
+// Reads an artifact file. Its contents are untrusted until open() has returned. After that, every index,
+// range, size and string of the metadata is valid. The contents of weights are not checked; checkBlobs()
+// reads them all.
 //
 // An artifact holds machine code. The checks find damage, not malice: load only what you would run as a
 // program.
@@ -21,13 +21,12 @@ namespace linnet {
 
 class LINNET_API Artifact {
 public:
-  /// Maps and checks a file. Errors name the file and say whether it is no artifact, made by another version,
-  /// truncated (expected and found sizes) or damaged (which field). Hashes of the metadata, of machine code
-  /// and of the tokenizer are compared; those of weights are not, as that would read them all (see
-  /// checkBlobs).
+  /// Maps and checks a file. Errors name the file and the cause: not an artifact, another version, truncated
+  /// (expected and found sizes), or damaged (which field). Compares the hashes of the metadata, the machine
+  /// code and the tokenizer, but not those of weights, because that would read all weights (see checkBlobs).
   static Result<Artifact> open(const std::string &path);
-  /// The same for bytes in memory, which must outlive the artifact and be aligned to 8. `name` stands in
-  /// errors.
+  /// The same for bytes in memory, which must outlive the artifact and be aligned to 8. Errors begin with
+  /// `name`.
   static Result<Artifact> fromBytes(std::span<const std::byte> bytes, const std::string &name);
 
   const std::string &path() const { return name; }
@@ -36,12 +35,11 @@ public:
   std::span<const std::byte> blob(const fb::Blob &blob) const {
     return file.subspan(blob.offset(), blob.size());
   }
-  /// What the blobs lie in, for those who read them longer than there is an artifact; empty after
-  /// fromBytes().
+  /// The mapping that holds the blobs, for users that outlive the artifact; empty after fromBytes().
   const MappedFile &mapped() const { return mapping; }
   /// The program for a target ("cpu"), or null.
   const fb::Program *program(std::string_view target) const;
-  /// The same, or an error that lists the targets that there are.
+  /// The same, or an error that lists the artifact's targets.
   Result<const fb::Program *> requireProgram(std::string_view target) const;
   /// Compares every blob with its hash; reads the whole file.
   Result<void> checkBlobs() const;
@@ -53,7 +51,7 @@ private:
   const fb::Metadata *root = nullptr;
 };
 
-/// Bytes of one element; 0 for those that are smaller than a byte.
+/// Bytes of one element; 0 for types smaller than a byte.
 constexpr uint64_t elementBytes(fb::DType type) {
   switch (type) {
   case fb::DType::i4:

@@ -15,17 +15,17 @@ namespace {
 
 constexpr size_t kMaxSymbols = 64, kMaxPrograms = 64, kMaxRank = 16;
 
-// True where [offset, offset + size) lies within [0, limit), without overflow.
+// Whether [offset, offset + size) is inside [0, limit), without overflow.
 bool within(uint64_t offset, uint64_t size, uint64_t limit) {
   return size <= limit && offset <= limit - size;
 }
 
-// FlatBuffers' verifier looks at where a vector's length lies, not at where its elements do.
+// FlatBuffers' verifier checks the alignment of a vector's length, but not that of its elements.
 bool aligned(const flatbuffers::Vector<int64_t> &list) {
   return list.size() == 0 || reinterpret_cast<uintptr_t>(list.Data()) % alignof(int64_t) == 0;
 }
 
-// Checks one program. `where` is the path of the thing being checked, for messages.
+// Checks one program. `where` is the path of the checked field, for messages.
 class ProgramCheck {
 public:
   explicit ProgramCheck(const fb::Program &program) : program(program) {}
@@ -297,7 +297,7 @@ Result<void> ProgramCheck::checkGpu(const fb::Dispatch &dispatch) {
 }
 
 Result<void> ProgramCheck::checkPanel(const fb::Ref &w, int64_t k, int64_t n, const char *what) {
-  if (w.space() != fb::Space::weight) return wrong("{} is no weight", what);
+  if (w.space() != fb::Space::weight) return wrong("{} is not a weight", what);
   const fb::Weight &weight = *program.weights()->Get(w.index());
   auto layout = parsePanelLayout(weight.layout()->string_view());
   if (!layout) return wrong("{} is not packed in panels but '{}'", what, weight.layout()->string_view());
@@ -330,14 +330,14 @@ Result<void> ProgramCheck::checkMatmul(const fb::PackedMatmul &call) {
                  ref->size());
   };
   if (call.a_bf16() && program.weights()->Get(call.w()->index())->dtype() != fb::DType::bf16)
-    return wrong("a in bf16 beside w in another type");
+    return wrong("a in bf16 with w of another type");
   LINNET_TRY(need(call.a(), (m - 1) * stride + k, "a", call.a_bf16() ? 2 : 4));
   LINNET_TRY(need(call.bias(), n, "bias"));
   LINNET_TRY(need(call.residual(), m * n, "residual"));
   return need(call.out(), m * n, "out");
 }
 
-// Blobs may be shared between programs, but not overlap otherwise.
+// Programs may share a blob, but different blobs must not overlap.
 Result<void> checkBlobRanges(const fb::Metadata &metadata, uint64_t blob_end) {
   std::vector<const fb::Blob *> blobs;
   for (const fb::Program *program : *metadata.programs()) {

@@ -213,7 +213,7 @@ Result<void> checkDispatch(const fb::Program &program, const fb::Dispatch &dispa
   for (uint32_t i = 0; i < args; ++i) {
     const fb::Ref &ref = *dispatch.args()->Get(i);
     if (ref.offset() % kBufferAlignment)
-      return errorf("operand {}: offset {} is no multiple of {}", i, ref.offset(), kBufferAlignment);
+      return errorf("operand {}: offset {} is not a multiple of {}", i, ref.offset(), kBufferAlignment);
     if (ref.size() == 0) return errorf("operand {} is empty", i);
     if (storageBytes(dispatch.types()->Get(i), 2) == 0) return errorf("operand {}: unknown element type", i);
   }
@@ -234,7 +234,7 @@ Result<void> checkKnownAnswer(const fb::Program &program, const fb::KnownAnswer 
   if (known.command() >= entry.commands()->size())
     return errorf("command {} of {}", known.command(), entry.commands()->size());
   const fb::Dispatch *dispatch = entry.commands()->Get(known.command())->body_as_Dispatch();
-  if (!dispatch) return errorf("command {} is no dispatch", known.command());
+  if (!dispatch) return errorf("command {} is not a dispatch", known.command());
   std::vector<uint32_t> choices(known.choices()->begin(), known.choices()->end());
   choices.push_back(known.choice());
   for (uint32_t choice : choices)

@@ -1,4 +1,4 @@
-// The part of checking an artifact that is about GPU programs: shaders and the commands that dispatch them.
+// Checks of an artifact's GPU programs: shaders and the commands that dispatch them.
 #pragma once
 #include "runtime/artifact/artifact_generated.h"
 #include "support/result.h"
@@ -14,14 +14,16 @@ namespace linnet {
 inline constexpr uint64_t kBufferAlignment = 256;
 
 Result<void> checkShader(const fb::Shader &shader);
-/// What follows "shader NAME" in a message: drivers take words on trust, and crash where there is no compute
-/// shader "main" or an instruction leads out of them. Whether the instructions make sense is not looked at.
+/// Checks that `words` are SPIR-V with a compute shader "main" and that no instruction exceeds them, because
+/// drivers do not check and would crash. The meaning of instructions is not checked. The caller prefixes the
+/// error with "shader NAME".
 Result<void> checkSpirv(std::span<const std::byte> words);
-/// `bounds`: largest value of each symbol. The Refs are known to lie inside their memories.
+/// `bounds` has the largest value of each symbol. The caller has checked that the Refs are inside their
+/// memories.
 Result<void> checkDispatch(const fb::Program &program, const fb::Dispatch &dispatch,
                            std::span<const int64_t> bounds);
 
-/// `program`'s dispatches are known to be sound.
+/// The caller has checked the dispatches of `program`.
 Result<void> checkKnownAnswer(const fb::Program &program, const fb::KnownAnswer &known);
 
 } // namespace linnet

@@ -1,4 +1,4 @@
-// The fixed part of an artifact file: its first 64 bytes. docs/artifact-format.md shows an example.
+// The header of an artifact file: its first 64 bytes. docs/artifact-format.md has an example.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -7,21 +7,21 @@
 
 namespace linnet::format {
 
-/// High bit set and both line ends inside: a transfer that treats the file as text damages it visibly (as
-/// PNG's).
+/// Has the high bit set and both kinds of line end, like PNG's, so that a transfer as text damages it
+/// detectably.
 inline constexpr unsigned char kMagic[8] = {0x89, 'L', 'N', 'T', '\r', '\n', 0x1a, '\n'};
-/// Raised by any change after which older or newer libraries would read a file wrongly.
+/// Increased by every change that would make older or newer libraries read a file wrongly.
 inline constexpr uint32_t kVersion = 1;
 inline constexpr uint32_t kHeaderBytes = 64;
 /// Blobs and the metadata start at multiples of this: a cache line, and the widest vector register.
 inline constexpr uint64_t kAlignment = 64;
 
-// What an artifact holds, by its metadata's `kind`. A model's `config` has its sizes and tokens.
+// Values of the metadata's `kind`. A model's `config` has its sizes and tokens.
 inline constexpr const char *kLanguageModel = "language-model"; ///< entries generate, score, hidden
 inline constexpr const char *kClassifier = "classifier";        ///< entries classify, embed, hidden
 inline constexpr const char *kGraph = "graph";                  ///< anything else
 
-/// Little endian, as it lies in the file.
+/// The header as stored: little-endian.
 struct Header {
   unsigned char magic[8];
   uint32_t version;

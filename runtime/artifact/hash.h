@@ -1,4 +1,4 @@
-// XXH3-64 of bytes that come in pieces. Hides xxhash.h, which is all inline functions.
+// XXH3-64 of a stream. Hides xxhash.h, whose functions are all inline.
 #pragma once
 #include "linnet/api.h"
 

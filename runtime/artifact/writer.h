@@ -1,5 +1,5 @@
-// Writes an artifact file in one pass: blobs as they are made, the metadata last, the header over the gap
-// left for it.
+// Writes an artifact file in one pass: blobs first, then the metadata, then the header into its reserved
+// range.
 //
 //   auto writer = ArtifactWriter::create("model.linnet");
 //   writer->begin(); writer->append(panel) ...; fb::BlobT blob = *writer->end();
@@ -21,21 +21,21 @@ namespace linnet {
 
 class LINNET_API ArtifactWriter {
 public:
-  /// Starts a temporary file beside `path`; destroyed without finish(), it leaves nothing.
+  /// Creates a temporary file next to `path`. Without finish(), the destructor removes it.
   static Result<ArtifactWriter> create(const std::string &path);
 
-  /// A blob, in pieces of any size. It starts at a multiple of 64. One at a time. A large one that there is
-  /// already is not written again: end() gives the range of the first.
+  /// Writes a blob in pieces of any size, one blob at a time. It starts at a multiple of 64. If the file
+  /// already has an equal large blob, the new one is dropped, and end() returns the range of the first.
   Result<void> begin();
   Result<void> append(std::span<const std::byte> bytes);
   Result<fb::BlobT> end();
-  /// A blob in one piece.
+  /// Writes a blob in one piece.
   Result<fb::BlobT> add(std::span<const std::byte> bytes);
 
   /// The blobs written so far, at their offsets.
   Result<MappedFile> blobs() { return file.view(); }
 
-  /// Checks the metadata as a reader will, writes it and the header, and moves the file into place.
+  /// Checks the metadata like a reader, writes it and the header, and renames the file to its final name.
   Result<void> finish(const fb::MetadataT &metadata);
 
 private:
@@ -46,8 +46,7 @@ private:
 
   AtomicFile file;
   std::string path;
-  std::map<std::pair<uint64_t, uint64_t>, uint64_t>
-      written; ///< hash and size of large blobs: where they begin
+  std::map<std::pair<uint64_t, uint64_t>, uint64_t> written; ///< (hash, size) of large blobs -> offset
   StreamingHash hash;
   uint64_t blob_offset = 0;
   bool open = false;

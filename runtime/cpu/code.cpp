@@ -14,7 +14,7 @@
 namespace linnet::cpu {
 namespace {
 
-// What the processor lacks of a variant's features; empty when it can run it.
+// The features of a variant that the processor lacks; empty if it can run the variant.
 std::string lacking(const fb::Code &code) {
   std::string list;
   for (const auto *feature : *code.features())
@@ -25,8 +25,7 @@ std::string lacking(const fb::Code &code) {
   return list;
 }
 
-// The dynamic linker takes two files of one name for the same: every path to a descriptor is spelled
-// differently.
+// The dynamic linker identifies files by name, so each path to a descriptor is spelled differently.
 std::string uniquePath(int fd) {
   static std::atomic<uint32_t> counter{0};
   std::string path = "/proc/self/fd/";
@@ -59,7 +58,8 @@ Result<void *> loadFromMemory(std::span<const std::byte> elf) {
   return handle;
 }
 
-// Where memory files or /proc are forbidden: a private file that is gone as soon as it is mapped.
+// If memory files or /proc are not available: loads from a private file, which is removed as soon as it is
+// mapped.
 Result<void *> loadFromFile(std::span<const std::byte> elf) {
   const char *directory = std::getenv("TMPDIR");
   std::string path = std::string(directory && *directory ? directory : "/tmp") + "/linnet-kernels-XXXXXX";
@@ -80,7 +80,7 @@ Result<const fb::Code *> chooseCode(const fb::Program &program) {
     const fb::Code *code = program.code()->Get(i);
     std::string missing = lacking(*code);
     if (missing.empty()) return code;
-    reasons += fmt::format("{}{} wants {}", reasons.empty() ? "" : "; ", code->isa()->string_view(), missing);
+    reasons += fmt::format("{}{} needs {}", reasons.empty() ? "" : "; ", code->isa()->string_view(), missing);
   }
   return errorf("no machine code in the artifact runs on this processor: {}",
                 reasons.empty() ? "it has none" : reasons);

@@ -1,4 +1,4 @@
-// The artifact's machine code, loaded: the best variant that the processor can run.
+// Loads the best variant of the artifact's machine code that the processor can run.
 #pragma once
 #include "runtime/artifact/artifact.h"
 #include "runtime/cpu/kernel_abi.h"
@@ -9,13 +9,13 @@
 namespace linnet::cpu {
 
 /// The first variant of `program` that this processor can run (see support/processor.h), or an error that
-/// lists what each one wants.
+/// lists the requirements of each.
 Result<const fb::Code *> chooseCode(const fb::Program &program);
 
 /// An ELF image mapped by the dynamic linker, and the addresses of Program.kernels in it.
 class LoadedCode {
 public:
-  /// A program without kernels needs no code and gives an empty one.
+  /// For a program without kernels it returns an empty LoadedCode.
   static Result<LoadedCode> load(const Artifact &artifact, const fb::Program &program);
   LoadedCode() = default;
   LoadedCode(LoadedCode &&other) noexcept;

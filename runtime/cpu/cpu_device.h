@@ -4,7 +4,7 @@
 
 namespace linnet::cpu {
 
-/// No argument is known yet; one is an error.
+/// `argument` must be empty: the device has no arguments.
 Result<std::unique_ptr<Device>> openCpuDevice(std::string_view argument);
 
 } // namespace linnet::cpu

@@ -1,4 +1,4 @@
-// A run. What comes before it: executable_load.cpp.
+// Runs a loaded program. executable_load.cpp loads it.
 #include "runtime/cpu/executable.h"
 #include "runtime/expr.h"
 #include "runtime/profiling.h"
@@ -17,8 +17,8 @@ namespace {
 
 constexpr uint64_t kCacheLine = 64;
 
-// Rows or columns of a slice: two slices a thread, so that a thread that lost its core for a while leaves one
-// to the others. More slices pack the other operand more often.
+// Rows or columns of a slice. There are two slices per thread, so that a thread that lost its core leaves one
+// to the others. With more slices the library would pack the other operand more often.
 int64_t sliceFor(int64_t extent, int threads) {
   constexpr int64_t kBlock = 32; // a multiple of the library's vectors
   const int64_t slices = threads > 1 ? 2 * int64_t(threads) : 1;
@@ -92,7 +92,7 @@ CpuExecutable::Task CpuExecutable::plan(const Step &step, std::span<const int64_
     if (!step.library) return task;
     task.m = evaluate(step.gemm->m(), values), task.k = evaluate(step.gemm->k(), values);
     task.n = evaluate(step.gemm->n(), values);
-    constexpr double kWorthwhile = 1 << 18; // multiply-adds; below, a call costs more than it saves
+    constexpr double kWorthwhile = 1 << 18; // multiply-adds; for fewer, a call costs more than it gains
     task.library =
         double(task.m) * double(task.k) * double(task.n) >= kWorthwhile && takenByLibrary(step, task);
     return task;
@@ -112,8 +112,8 @@ MatmulShape CpuExecutable::shapeOf(const Step &step, const Task &task) {
   return shape;
 }
 
-// Cuts a matmul into slices of rows or columns that threads claim like other work. False where the library
-// has nothing fast for them.
+// Divides a matmul into slices of rows or columns that threads claim like other work. Returns false if the
+// library has no fast implementation for them.
 bool CpuExecutable::takenByLibrary(const Step &step, Task &task) {
   const MatmulShape whole = shapeOf(step, task);
   Task sliced = task;
@@ -138,8 +138,8 @@ Result<uint64_t> CpuExecutable::libraryScratch(const Step &step, const Task &tas
   return (bytes + kCacheLine - 1) / kCacheLine * kCacheLine;
 }
 
-// All commands of an entry are one piece of work for the threads. They are those of the pool; where OpenMP
-// was told which processors its threads are bound to, they are OpenMP's.
+// All commands of an entry are one task for the threads. They are the pool's, or OpenMP's if the user bound
+// OpenMP's threads to processors.
 Result<void> CpuExecutable::execute(int entry, std::span<const int64_t> values,
                                     const std::vector<bool> &wanted) {
   const CompiledEntry &compiled = entries[static_cast<size_t>(entry)];
@@ -153,7 +153,7 @@ Result<void> CpuExecutable::execute(int entry, std::span<const int64_t> values,
     LINNET_ASSIGN(uint64_t bytes, libraryScratch(step, tasks[i]));
     need = std::max(need, bytes);
   }
-  if (need > thread_scratch) { // more than for more rows: rare, and paid once
+  if (need > thread_scratch) { // fewer rows need more memory than more rows: rare, and paid once
     LINNET_ASSIGN(scratch,
                   Reservation::allocate(need * static_cast<uint64_t>(threads), "working memory of matmuls"));
     thread_scratch = need;
@@ -175,7 +175,7 @@ Result<void> CpuExecutable::execute(int entry, std::span<const int64_t> values,
 #pragma omp parallel num_threads(size)
     work(omp_get_thread_num());
   } else {
-    pool.run(size, spins, std::ref(work)); // by reference: no memory is taken for what it captures
+    pool.run(size, spins, std::ref(work)); // by reference, so that its captures need no allocation
   }
   if (size > 1) team.worked(waited.load(std::memory_order_relaxed), begin, profileNow());
   if (failed) {
@@ -186,10 +186,10 @@ Result<void> CpuExecutable::execute(int entry, std::span<const int64_t> values,
   return {};
 }
 
-// One thread's part of all commands: of each it claims pieces, contiguous items in multiples of the grain,
-// until none is left. A few pieces a thread, so that a slower one takes fewer; a slice of the library's is a
-// piece for any team. Stamped, it notes when it began and ended its pieces, and nothing where it found none
-// left.
+// One thread's part of all commands. It claims pieces of each command, contiguous items in multiples of the
+// grain, until none is left. There are a few pieces per thread, so that a slower thread takes fewer. A slice
+// of the library is one piece. If kStamped, it records the begin and end of its pieces, or nothing if it got
+// none.
 template <bool kStamped> void CpuExecutable::runShare(const CompiledEntry &entry, int thread, int team) {
   constexpr int64_t kPiecesPerThread = 4;
   for (size_t i = 0; i < entry.steps.size(); ++i) {
@@ -210,7 +210,7 @@ template <bool kStamped> void CpuExecutable::runShare(const CompiledEntry &entry
         runLibrary(step, task, thread, begin, end);
       else
         step.kernel(task.dims, step.args.data(), begin, end);
-      if (kStamped) ended = profileNow(); // before others may go on to the next command
+      if (kStamped) ended = profileNow(); // before other threads can start the next command
       progress[i].finish(count);
     }
     if (kStamped && ended) stamps.note(static_cast<size_t>(thread), i, started, ended);
@@ -230,14 +230,14 @@ void CpuExecutable::runLibrary(const Step &step, const Task &task, int thread, i
   if (!failed) failed = done.error();
 }
 
-// After a run: what its commands cost, and who did the work.
+// Reports the time and the kernel of each command to the profiler after a run.
 void CpuExecutable::report(const CompiledEntry &entry, std::span<const int64_t> values, int64_t begin,
                            int64_t end) {
   RunTiming run{entry.entry->name()->string_view(), profileDims(program, values), begin, end, {}};
   std::vector<int64_t> extents = profileExtents(*profiler, run.dims);
   std::vector<CommandTiming> timings(entry.steps.size());
   std::vector<std::string> names(entry.steps.size());
-  int64_t last = begin; // where a command without work stands
+  int64_t last = begin; // the time of a command without work
   for (size_t i = 0; i < timings.size(); ++i) {
     const fb::Command &command = *entry.entry->commands()->Get(static_cast<uint32_t>(i));
     if (tasks[i].library) {
@@ -249,7 +249,7 @@ void CpuExecutable::report(const CompiledEntry &entry, std::span<const int64_t> 
     const auto *call = command.body_as_KernelCall();
     uint32_t kernel = call ? call->kernel() : command.body_as_PackedMatmul()->kernel();
     Stamp stamp = stamps.of(i);
-    const bool idle = stamp.end == 0; // nobody wanted it, or it had no work
+    const bool idle = stamp.end == 0; // it was skipped or had no work
     if (idle) stamp = {last, last};
     last = stamp.end;
     timings[i] = {command.op()->string_view(),

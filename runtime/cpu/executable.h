@@ -1,4 +1,4 @@
-// A program on the cpu: commands with addresses filled in, walked by one team of threads.
+// A program on the CPU. One team of threads executes its commands, whose operands are resolved to addresses.
 #pragma once
 #include "runtime/cpu/code.h"
 #include "runtime/cpu/onednn.h"
@@ -16,9 +16,9 @@
 
 namespace linnet::cpu {
 
-/// What run() computes is the same to the last bit for the same artifact, processor, thread count and inputs.
-/// Generated kernels give the same for any number of threads, as items are independent; oneDNN's slices
-/// depend on the number of threads that were asked for, not on how many of them the team uses.
+/// run() is bit-reproducible for the same artifact, processor, thread count and inputs. Generated kernels
+/// give the same results for any number of threads, because their items are independent. oneDNN's slices
+/// depend on the number of threads that was requested, not on how many the team uses at the time.
 class CpuExecutable : public Executable {
 public:
   static Result<std::unique_ptr<Executable>> load(const Artifact &artifact, const fb::Program &program,
@@ -40,19 +40,19 @@ private:
     Kernel kernel = nullptr;
     std::vector<void *> args;
     const fb::Expr *amount = nullptr;                        // items of work, or a matmul's m
-    const flatbuffers::Vector<uint16_t> *only_for = nullptr; // outputs; null: it is always run
+    const flatbuffers::Vector<uint16_t> *only_for = nullptr; // outputs; null: it always runs
     int64_t grain = 1;
     bool matmul = false, library = false; // library: oneDNN may be used
     int64_t crossover = 0, panels = 0;
-    const fb::Gemm *gemm = nullptr; // of a kernel call that the library may take over
+    const fb::Gemm *gemm = nullptr; // for a kernel call that the library may replace
     MatmulShape shape;
   };
-  // What a step does in the current run.
+  // The work of a step in the current run.
   struct Task {
     int64_t items = 0, grain = 1;
     const int64_t *dims = nullptr;
     int64_t m = 0, k = 0, n = 0; // a matmul's dims
-    bool library = false;        // then items are the result's rows or columns, and grain a slice of them
+    bool library = false;        // oneDNN runs it: items are rows or columns of the result, grain is a slice
     Along along = Along::Rows;
   };
   struct CompiledEntry {
@@ -79,11 +79,11 @@ private:
 
   const Artifact &artifact;
   const fb::Program &program;
-  int threads = 1, spins = 0; // how often a thread looks before it sleeps
-  Team team{1};               // of them, those that work
+  int threads = 1, spins = 0; // spins: polls before a thread sleeps
+  Team team{1};               // the number of threads that work
   ThreadPool pool;
   LoadedCode code;
-  std::vector<MatmulLibrary> libraries; // of each thread
+  std::vector<MatmulLibrary> libraries; // one per thread
   Reservation states, arena, io, scratch;
   uint64_t thread_scratch = 0; // bytes of scratch for each thread
   std::vector<uint64_t> state_offsets;
@@ -91,8 +91,8 @@ private:
   std::vector<Task> tasks;      // as long as the longest entry
   std::vector<int64_t> symbols; // of the current run
   std::shared_ptr<Profiler> profiler;
-  Stamps stamps;                        // of the current run, while there is a profiler
-  std::unique_ptr<Progress[]> progress; // of each command of a run
+  Stamps stamps;                        // of the current run, if there is a profiler
+  std::unique_ptr<Progress[]> progress; // one per command of a run
   std::mutex failing;
   std::optional<Error> failed; // the first error of a run
   int last_entry = -1;

@@ -1,4 +1,4 @@
-// Before the first run: commands with addresses filled in, and all memory that runs will need.
+// Loads a program: resolves the addresses of its commands and allocates all memory of its runs.
 #include "runtime/artifact/format.h"
 #include "runtime/cpu/executable.h"
 #include "runtime/layout.h"
@@ -56,7 +56,7 @@ Result<void> CpuExecutable::allocate() {
   LINNET_TRY(requireMemory(state_bytes + program.arena_bytes() + io_bytes,
                            fmt::format("states {}, activations {}, inputs and outputs {}", state_bytes,
                                        program.arena_bytes(), io_bytes)));
-  // Caches of a language model fill up slowly, if at all; what a training program keeps is used whole.
+  // Caches of a language model fill slowly, but states of a training program are used fully.
   const bool caches = artifact.metadata().kind()->string_view() != format::kGraph;
   LINNET_ASSIGN(states, Reservation::allocate(state_bytes, "states", caches ? Pages::Small : Pages::Large));
   LINNET_ASSIGN(arena, Reservation::allocate(program.arena_bytes(), "activations"));
@@ -88,7 +88,7 @@ void *CpuExecutable::address(const fb::Ref *ref) const {
   case fb::Space::output:
     base = io.data();
     break;                 // the port's offset is added by the caller
-  case fb::Space::counter: // no kernel of the cpu has any
+  case fb::Space::counter: // cpu kernels have no counters
   case fb::Space::arena:
     base = arena.data();
     break;
@@ -96,7 +96,7 @@ void *CpuExecutable::address(const fb::Ref *ref) const {
   return base + ref->offset();
 }
 
-// Ports lie at offsets that depend on the entry.
+// Resolves the addresses of an entry. The offsets of ports depend on the entry.
 void CpuExecutable::compile(CompiledEntry &compiled) {
   auto place = [&](const fb::Ref *ref) -> void * {
     if (!ref) return nullptr;
@@ -153,7 +153,7 @@ CpuExecutable::Step CpuExecutable::compileMatmul(const fb::PackedMatmul &call) c
   step.amount = call.m();
   step.crossover = call.crossover();
   step.panels = layout.panels(call.n());
-  // The library's own blocks of two rows end at 32; it is faster with them where it has AMX.
+  // oneDNN's blocks of row pairs end at multiples of 32; with AMX they are faster.
   const bool floats = weight.dtype() == fb::DType::f32 && layout.interleave == 1,
              pairs =
                  call.a_bf16() && layout.interleave == 2 && call.k() % 32 == 0 && hostHasFeature("amx-bf16");
@@ -169,7 +169,7 @@ CpuExecutable::Step CpuExecutable::compileMatmul(const fb::PackedMatmul &call) c
   return step;
 }
 
-// The library's working memory is taken now, for the most rows that the bounds allow.
+// Allocates the library's working memory for the most rows at the bounds.
 Result<void> CpuExecutable::reserveScratch() {
   uint64_t bytes = 0;
   for (CompiledEntry &compiled : entries) {
@@ -179,7 +179,7 @@ Result<void> CpuExecutable::reserveScratch() {
       const Task most = plan(step, bounds);
       step.library = most.library;
       if (!step.library) continue;
-      Task fewest = most; // of a packed matmul: fewer rows may take another implementation
+      Task fewest = most; // for a packed matmul: fewer rows may use another implementation
       if (step.matmul) fewest.m = std::min(most.m, step.crossover + 1);
       for (Task task : {most, fewest}) {
         if (!takenByLibrary(step, task)) continue;

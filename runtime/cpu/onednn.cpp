@@ -16,7 +16,7 @@ namespace {
 using dnnl::memory;
 using Pd = dnnl::matmul::primitive_desc;
 
-// oneDNN makes and runs a primitive with as many threads as OpenMP would use at that moment: here with one.
+// Sets OpenMP's number of threads to one, because oneDNN creates and runs primitives with that number.
 class OneThread {
 public:
   OneThread() : before(omp_get_max_threads()) { omp_set_num_threads(1); }
@@ -26,7 +26,7 @@ private:
   int before;
 };
 
-/// Of swish, which is x / (1 + e^(-slope x)).
+/// The slope of swish, x / (1 + e^(-slope x)).
 float slopeOf(fb::Activation activation) {
   return activation == fb::Activation::gelu_quick ? static_cast<float>(kGeluQuickSlope)
          : activation == fb::Activation::silu     ? static_cast<float>(kSiluSlope)
@@ -143,16 +143,16 @@ static bool isReference(const std::string &name) { return name.find("ref") != st
 
 static uint64_t alignedFloats(int64_t count) { return (static_cast<uint64_t>(count) * 4 + 63) / 64 * 64; }
 
-// Copies rows that lie `stride` elements apart to rows that touch.
+// Copies rows with a stride of `stride` elements to dense rows.
 static void copyRows(const float *from, int64_t stride, float *dense, int64_t rows, int64_t columns) {
   for (int64_t row = 0; row < rows; ++row) std::copy_n(from + row * stride, columns, dense + row * columns);
 }
 
-// A shape's descriptor, and once it has run, its primitive with the memory objects that only want new
+// A shape's descriptor and, after its first run, its primitive and its memory objects, which only need new
 // addresses.
 struct MatmulLibrary::Primitive {
   MatmulShape shape;
-  bool gather = false; // the library wants dense rows: they are copied before
+  bool gather = false; // the library needs dense rows: they are copied before
   bool copy_residual =
       false; // the library cannot add what `out` held after an activation: it is copied before
   Pd pd;
@@ -197,7 +197,7 @@ struct MatmulLibrary::State {
   std::list<Primitive> primitives; // most recently used first
 };
 
-// The best level of oneDNN's that the processor has. oneDNN takes a limit only before its first primitive.
+// oneDNN's level for the limit of the processor. oneDNN accepts it only before its first primitive.
 static dnnl_cpu_isa_t limitedLevel() {
   if (!hostHasFeature("avx2")) return dnnl_cpu_isa_sse41;
   if (!hostHasFeature("avx512f")) return dnnl_cpu_isa_avx2;
@@ -223,7 +223,7 @@ Result<MatmulLibrary::Primitive *> MatmulLibrary::find(const MatmulShape &shape)
     made.shape = shape;
     made.describe(state->engine);
     if (isReference(made.name) && !shape.plain && !shape.bf16 &&
-        shape.a_stride != shape.k) { // oneDNN 2.6 has nothing fast for strided rows
+        shape.a_stride != shape.k) { // oneDNN 2.6 has no fast kernel for strided rows
       made.gather = true;
       made.describe(state->engine);
     }

@@ -1,6 +1,6 @@
-// oneDNN's part of the cpu device: matmuls with many rows. onednn.cpp is the one file that calls the library.
-// A call computes in the thread that makes it: the device's own team shares the work, because the threads
-// that OpenMP starts spin for milliseconds after each call and keep other programs from their processors.
+// oneDNN's part of the cpu device: matmuls with many rows. Only onednn.cpp calls the library. A call computes
+// in the calling thread, and the device's team shares the work. OpenMP's threads would spin for milliseconds
+// after each call and keep processors from other programs.
 #pragma once
 #include "runtime/artifact/artifact_generated.h"
 #include "support/result.h"
@@ -11,16 +11,16 @@
 
 namespace linnet::cpu {
 
-/// How the residual reaches the result: not at all, from another place, or as the former contents of `out`.
+/// The source of the residual: none, a separate buffer, or the former contents of `out`.
 enum class Residual : uint8_t { None, Elsewhere, InPlace };
 
-/// out[m, n] = activation(a[m, k] w[k, n] + bias[n]) + residual[m, n] in f32, w packed as panel<16x64>, which
-/// is oneDNN's BA16a64b; with bf16 both are bf16, w in pairs of rows, BA16a64b2a, and k a multiple of 32. Or
-/// `plain`: row-major, either of a and w stored transposed, both perhaps in bf16.
-/// Everything that a primitive is made from.
+/// All parameters of a primitive. It computes out[m, n] = activation(a[m, k] w[k, n] + bias[n]) + residual[m,
+/// n]. w is packed as panel<16x64> f32, oneDNN's BA16a64b. With `bf16`, a and w are bf16, w has pairs of rows
+/// (BA16a64b2a), and k is a multiple of 32. With `plain`, a and w are row-major, each possibly transposed,
+/// both f32 or both bf16.
 struct MatmulShape {
-  int64_t m = 0, k = 0, n = 0, a_stride = 0; ///< a_stride: elements from row to row of a as stored
-  /// The same of a plain w, and of out and residual. 0: dense.
+  int64_t m = 0, k = 0, n = 0, a_stride = 0; ///< a_stride: elements between rows of a as stored
+  /// Elements between rows of a plain w, and of out and residual. 0: dense.
   int64_t w_stride = 0, out_stride = 0;
   bool plain = false, transpose_a = false, transpose_w = false, bf16 = false;
   fb::Activation activation = fb::Activation::none;
@@ -34,31 +34,32 @@ struct MatmulOperands {
   void *out;
 };
 
-/// Rows or columns [begin, end) of a matmul's result, as a matmul of its own.
+/// The dimension along which a matmul's result is sliced.
 enum class Along : uint8_t { Rows, Columns };
+/// The matmul that computes `size` rows or columns of `whole`.
 MatmulShape slicedShape(const MatmulShape &whole, Along along, int64_t size);
-/// `columns` of packed weights cannot be cut out.
+/// The operands of the slice that starts at `begin`. Packed weights cannot be sliced along columns.
 MatmulOperands slicedOperands(const MatmulShape &whole, const MatmulOperands &operands, Along along,
                               int64_t begin);
 
-/// Primitives by shape: made when first needed, at most kCapacity of them, the least recently used dropped.
-/// For one thread at a time.
+/// A cache of primitives by shape. Holds at most kCapacity, and drops the least recently used. Not
+/// thread-safe.
 class MatmulLibrary {
 public:
   static constexpr size_t kCapacity = 64;
-  /// Holds the library to the level that kProcessorVariable (support/processor.h) names. oneDNN takes a limit
-  /// only before the first primitive of a process.
+  /// Limits the library to the level that kProcessorVariable (support/processor.h) names. oneDNN accepts a
+  /// limit only before the first primitive of a process.
   MatmulLibrary();
   ~MatmulLibrary();
 
-  /// oneDNN's name of the implementation ("brg:avx512_core"), or an error where it has none.
+  /// oneDNN's name of the implementation ("brg:avx512_core"), or an error if it has none.
   Result<std::string> implementation(const MatmulShape &shape);
-  /// Working memory that the shape needs. Nothing is compiled for this.
+  /// Bytes of working memory for the shape. Compiles nothing.
   Result<uint64_t> scratchBytes(const MatmulShape &shape);
-  /// True where oneDNN has an optimized implementation. Its reference loops are slower than the generated
+  /// Whether oneDNN has an optimized implementation. Its reference loops are slower than the generated
   /// kernel.
   bool supports(const MatmulShape &shape);
-  /// `scratch` holds at least scratchBytes(shape).
+  /// `scratch` must have at least scratchBytes(shape).
   Result<void> run(const MatmulShape &shape, const MatmulOperands &operands, void *scratch);
 
 private:

@@ -1,9 +1,9 @@
-// Waiting without giving the processor away.
+// Busy waiting.
 #pragma once
 
 namespace linnet::cpu {
 
-/// Looks up to `times` whether `done()`, which costs some 20 ns each.
+/// Calls done() up to `times` times until it returns true. Each call costs about 20 ns.
 template <class Done> bool spinUntil(int times, Done &&done) {
   for (int i = 0; i < times; ++i) {
     if (done()) return true;

@@ -1,4 +1,4 @@
-// When each thread of a team worked on each command of a run: every thread writes only its own row.
+// Time stamps of each thread of a team for each command of a run. Every thread writes only its own row.
 #pragma once
 #include <algorithm>
 #include <cstddef>
@@ -8,12 +8,12 @@
 namespace linnet::cpu {
 
 struct Stamp {
-  int64_t begin = 0, end = 0; ///< 0 to 0: did nothing
+  int64_t begin = 0, end = 0; ///< both 0: no work
 };
 
 class Stamps {
 public:
-  /// For runs of at most `commands` commands by at most `threads` threads. The only place that takes memory.
+  /// Allocates memory for runs of at most `commands` commands by at most `threads` threads.
   void reserve(size_t threads, size_t commands) {
     constexpr size_t kStampsPerLine = 64 / sizeof(Stamp);
     width = (commands + kStampsPerLine - 1) / kStampsPerLine * kStampsPerLine;
@@ -21,12 +21,12 @@ public:
     stamps.assign(rows * width, {});
   }
   void release() { *this = Stamps(); }
-  /// Before a run.
+  /// Must be called before a run.
   void clear() { std::fill(stamps.begin(), stamps.end(), Stamp()); }
   void note(size_t thread, size_t command, int64_t begin, int64_t end) {
     stamps[thread * width + command] = {begin, end};
   }
-  /// From the first thread's begin to the last one's end; 0 to 0 for a command without work.
+  /// From the first thread's begin to the last thread's end; both 0 for a command without work.
   Stamp of(size_t command) const {
     Stamp whole;
     for (size_t thread = 0; thread < rows; ++thread) {

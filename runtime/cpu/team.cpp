@@ -9,9 +9,9 @@
 namespace linnet::cpu {
 namespace {
 
-/// This thread's "time on a processor, time waiting for one, how often", in nanoseconds:
-/// Documentation/scheduler/sched-stats. Negative where there is none. It is closed when the thread ends; by a
-/// key, as a thread_local variable with a destructor takes memory when a thread first meets it.
+/// A descriptor of this thread's schedstat file, with its time on a processor and its waiting time in
+/// nanoseconds (Linux, Documentation/scheduler/sched-stats). Negative if there is none. It is closed when the
+/// thread ends, by a pthread key: a thread_local variable with a destructor would allocate memory.
 int schedulerFile() {
   static const pthread_key_t key = [] {
     pthread_key_t made;

@@ -12,14 +12,15 @@ ThreadPool::~ThreadPool() {
   for (std::thread &helper : helpers) helper.join();
 }
 
-// A run is joined by counting oneself in and looking whether it is still open, and ended by closing it and
-// looking who is in: in one order for all threads, so that one of the two sees the other.
+// A helper joins a run by incrementing `inside` and then checking that the run is open. The caller ends the
+// run by closing it and then waiting until `inside` is 0. The operations are sequentially consistent, so one
+// of the two sees the other.
 void ThreadPool::run(int wanted, int looks, const std::function<void(int)> &body) {
   grow(wanted);
   work = &body, threads = wanted;
   spins.store(looks, std::memory_order_relaxed);
   ++turn;
-  turn.notify_all(); // a system call only for sleepers
+  turn.notify_all(); // makes a system call only if a thread sleeps
   body(0);
   ++turn;
   spinUntil(looks, [&] { return inside.load() == 0; });
@@ -31,13 +32,13 @@ void ThreadPool::grow(int wanted) {
     try {
       helpers.emplace_back([this, number = int(helpers.size()) + 1] { help(number); });
     } catch (const std::system_error &) {
-      refused = true; // those that there are do the work
+      refused = true; // the existing helpers do the work
     }
   }
 }
 
 void ThreadPool::help(int number) {
-  uint32_t seen = 0; // the turn that was joined last, or was none to join
+  uint32_t seen = 0; // the last turn that was joined or was closed
   while (true) {
     spinUntil(spins.load(std::memory_order_relaxed), [&] { return turn.load() != seen; });
     turn.wait(seen);

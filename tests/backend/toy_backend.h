@@ -12,7 +12,7 @@ namespace linnet::testing {
 
 class ToyBackend : public Backend {
 public:
-  /// `ops`: receives how often each op occurs in what is lowered.
+  /// `ops` receives the number of lowered ops by kind.
   explicit ToyBackend(std::map<std::string, int> &ops) : ops(ops) {}
 
   const TargetDescription &description() const override {
@@ -31,7 +31,7 @@ private:
   std::map<std::string, int> &ops;
 };
 
-/// Target and device, known from now on.
+/// Registers the target and the device.
 inline void registerToy(std::map<std::string, int> &ops) {
   registerBackend(std::make_unique<ToyBackend>(ops));
   registerDevice("toy",

@@ -1,4 +1,4 @@
-"""What the harness computes from runs, without any machine: medians, what is discarded, ceilings, turns, tables."""
+"""The computations of the harness on recorded runs: medians, discarded rounds, ceilings, turns, tables."""
 import array, math, struct, sys, tempfile, unittest
 from pathlib import Path
 
@@ -30,7 +30,7 @@ class Statistics(unittest.TestCase):
         theirs = [Run(30, 30, 31), Run(31, 31, 31), Run(20, 31, 30), Run(1, 1, 1)]
         ratios, discarded = stats.paired(mine, theirs, 0.15)
         self.assertEqual(ratios, [2, 3.1])
-        self.assertEqual(discarded, 1)  # the round in which the machine was fast for one; the failed one is no pair
+        self.assertEqual(discarded, 1)  # the round with one fast run; a failed run makes no pair
 
     def test_every_peer_begins_and_follows_others(self):
         names = ["a", "b", "c"]

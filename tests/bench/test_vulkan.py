@@ -1,4 +1,4 @@
-"""The limits of a Vulkan device beside the CPU's, on a driver that is that CPU, and bench/compare with them."""
+"""Compares the limits of a Vulkan device with the CPU's, on a driver that uses that CPU, and runs bench/compare with them."""
 import json, os, subprocess, sys, tempfile, unittest
 from pathlib import Path
 from types import SimpleNamespace

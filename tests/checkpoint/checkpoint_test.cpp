@@ -46,7 +46,7 @@ TEST_CASE("settings are read, and those that would change the numbers are refuse
 
   CHECK(configError(R"({"activation_function":"relu","resid_pdrop":0.1,"transformers_version":"4"})") ==
         "(no error)");
-  // What the published models' files carry (distilgpt2, gpt2-medium).
+  // Values from the files of published models (distilgpt2, gpt2-medium).
   CHECK(configError(R"({"_num_labels":1,"n_special":0,"predict_special_tokens":true,"is_decoder":true,
                         "summary_type":"cls_index","task_specific_params":{"a":{"do_sample":true}}})") ==
         "(no error)");
@@ -330,7 +330,7 @@ TEST_CASE("hostile GGUF files are refused with the reason", "[gguf]") {
   CHECK_THAT(patched(kType, 14, 4), Contains("GGML type 14; supported are f32, f16, bf16, q8_0 and q4_0"));
   CHECK_THAT(patched(kType, 2, 4), Contains("8 elements do not fill Q4_0 blocks of 32"));
   auto with = [&](const char *key, GgufValue value) { return parse(twoTensors({{key, std::move(value)}})); };
-  CHECK_THAT(with("general.alignment", int64_t(3)), Contains("alignment 3 is no power of two"));
+  CHECK_THAT(with("general.alignment", int64_t(3)), Contains("alignment 3 is not a power of two"));
   CHECK_THAT(with("general.alignment", std::string("x")), Contains("expected to be a whole number"));
   std::string nested = twoTensors({{"k", std::vector<int64_t>{1}}});
   nested[24 + 8 + 1 + 4] = 9; // an array of arrays

@@ -1,4 +1,4 @@
-// A scratch directory, and little helpers to write broken files into it.
+// A temporary directory, and helpers that write broken files into it.
 #pragma once
 #include "frontend/checkpoint/checkpoint.h"
 #include "frontend/checkpoint/safetensors.h"
@@ -17,7 +17,7 @@
 
 namespace linnet::testing {
 
-/// Removed with everything in it.
+/// A temporary directory. The destructor removes it with its contents.
 struct Scratch {
   Scratch() {
     std::string name = (std::filesystem::temp_directory_path() / "linnet-test-XXXXXX").string();
@@ -32,7 +32,7 @@ struct Scratch {
     REQUIRE(writeTextFile(file(name), text));
     return file(name);
   }
-  /// Names of the files that are here, for "nothing was left behind".
+  /// Names of the files in it.
   std::vector<std::string> list() const {
     std::vector<std::string> names;
     for (auto &entry : std::filesystem::directory_iterator(path))

@@ -154,7 +154,7 @@ TEST_CASE("what GGUF cannot hold of a tokenizer is told", "[gguf]") {
                p.prefix = {p.bos, 257};
              }),
              Contains("the 2 tokens in front of each text"));
-  CHECK_THAT(told([](P &p, A &) { p.suffix = {257}; }), Contains("the 1 tokens behind each text"));
+  CHECK_THAT(told([](P &p, A &) { p.suffix = {257}; }), Contains("the 1 tokens after each text"));
   CHECK_THAT(told([](P &p, A &) { p.add_prefix_space = true; }), Contains("add_prefix_space"));
   CHECK_THAT(told([](P &, A &a) { a.lstrip = true; }), Contains("lstrip and rstrip of <A>"));
   CHECK_THAT(told([](P &, A &a) { a.rstrip = true; }), Contains("lstrip and rstrip of <A>"));

@@ -45,7 +45,7 @@ class Server(http.server.BaseHTTPRequestHandler):
         self.do_GET()
 
     def rest(self, data):
-        """What the Range header asks for: (status, bytes)."""
+        """The answer to the Range header: (status, bytes)."""
         wanted = self.headers.get("Range")
         if not wanted:
             return 200, data

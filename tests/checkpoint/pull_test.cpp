@@ -131,7 +131,7 @@ TEST_CASE("pull continues where the connection dropped", "[pull]") {
 TEST_CASE("a call that gave up leaves what the next one continues", "[pull]") {
   HubServer server;
   std::string file = server.to("cut-once") + "/model.safetensors";
-  // The disk is full behind the first bytes; then there is room again.
+  // The disk is full after the first bytes; then there is space again.
   std::signal(SIGXFSZ, SIG_IGN);
   rlimit before;
   getrlimit(RLIMIT_FSIZE, &before);

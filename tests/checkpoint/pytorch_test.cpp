@@ -87,7 +87,7 @@ std::string zip(const std::vector<std::pair<std::string, std::string>> &members,
   return file;
 }
 
-/// What torch.save writes for {"a": TENSOR}, of four floats 1, 2, 3, 4.
+/// The file that torch.save writes for {"a": TENSOR}, with the four floats 1, 2, 3, 4.
 std::string fileOf(const std::string &tensor_opcodes, std::string data = {}) {
   const float values[] = {1, 2, 3, 4};
   if (data.empty()) data.assign(reinterpret_cast<const char *>(values), sizeof values);
@@ -146,13 +146,13 @@ TEST_CASE("a pickle builds tensors and nothing else", "[pytorch]") {
   CHECK_THAT(pickleError("})R."), Contains("a dictionary of 0 entries is called"));
   CHECK_THAT(pickleError("ccollections\nOrderedDict\nK\x01\x85R."), Contains("OrderedDict"));
   CHECK_THAT(pickleError("ctorch._utils\n_rebuild_parameter\n}\x85R."),
-             Contains("a parameter that is no tensor"));
+             Contains("a parameter that is not a tensor"));
   CHECK_THAT(pickleError("ctorch._utils\n_rebuild_tensor_v2\n)R."),
              Contains("_rebuild_tensor_v2 of 0 arguments"));
   CHECK_THAT(pickleError("]}b."), Contains("cannot be added to a list"));
   CHECK_THAT(
       pickleError("(" + text("module") + "ctorch\nFloatStorage\n" + text("0") + text("cpu") + "K\x01tQ."),
-      Contains("no storage of a known type"));
+      Contains("not a storage of a known type"));
 }
 
 TEST_CASE("damaged pickles are refused", "[pytorch]") {

@@ -52,7 +52,7 @@ TEST_CASE("hostile headers are refused with the reason", "[safetensors]") {
   CHECK_THAT(one("[2]", "[0,16]"), Contains("lie outside the file's 8 bytes"));
   CHECK_THAT(one("[2]", "[8,0]"), Contains("lie outside"));
   CHECK_THAT(one("[2]", "[4,12]", 12), Contains("starts at byte 4 of the data where 0 is expected"));
-  CHECK_THAT(one("[2]", "[0,8]", 9), Contains("1 bytes behind the last tensor"));
+  CHECK_THAT(one("[2]", "[0,8]", 9), Contains("1 bytes after the last tensor"));
   CHECK_THAT(one("[-2]", "[0,8]"), Contains("a size is expected to be a whole number"));
   CHECK_THAT(one("[4611686018427387904,4611686018427387904]", "[0,8]"), Contains("impossible shape"));
   CHECK_THAT(one("[4611686018427387904]", "[0,8]"), Contains("overflow"));

@@ -1,4 +1,4 @@
-"""What the tests of the command line share: running linnet, a folder with models in it, small file formats."""
+"""Shared by the tests of the command line: running linnet, a folder with models in it, small file formats."""
 import array, functools, json, os, shutil, signal, struct, subprocess, sys, tempfile, unittest
 from pathlib import Path
 

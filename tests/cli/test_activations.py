@@ -1,4 +1,4 @@
-"""Activation functions of the MLP, by the formulas in transformers: a small GPT-2 in float64 beside every target, logits and gradients."""
+"""Activation functions of the MLP, by the formulas in transformers: a small GPT-2 in float64 compared with every target, logits and gradients."""
 import math, random
 from harness import *
 

@@ -1,4 +1,4 @@
-"""Checkpoints and graphs that are damaged, hostile or contradict themselves: one clear line, nothing left behind."""
+"""Checkpoints and graphs that are damaged, hostile or contradict themselves: one clear line, and no files left."""
 import random
 from harness import *
 
@@ -177,7 +177,7 @@ class Numbers(BadInput):
         self.succeeds("compile", with_numbers("wte.weight", 3e38), "-o", out)
         for options in ((), ("--do-sample",), ("--do-sample", "--top-k", "0"), ("--do-sample", "--top-p", "0.5"), ("--repetition-penalty", "1.3")):
             with self.subTest(options=options):
-                self.fails("run", out, "--ids", "1,2,3", *options, says="the model's logit behind 3 tokens is nan, expected a finite number")
+                self.fails("run", out, "--ids", "1,2,3", *options, says="the model's logit after 3 tokens is nan, expected a finite number")
 
 
 class Config(BadInput):
@@ -196,7 +196,7 @@ class Config(BadInput):
                 self.refused(configured(**changes), says)
 
     def test_special_ids_that_no_token_has(self):
-        """What transformers' GPT2Config writes where nobody named one; and none."""
+        """The default that transformers' GPT2Config writes, and a missing one."""
         for number in (50256, -1):
             self.succeeds("inspect", configured(eos_token_id=number, bos_token_id=number))
 

@@ -221,7 +221,7 @@ class Readme(TestCase):
             (folder / name).symlink_to(ROOT / name)
         block = next(b for b in re.findall(r"```console\n(.*?)```", (ROOT / "README.md").read_text(), re.S) if "linnet classify" in b)
         answers = []
-        for part in block.split("$ ")[1:]:
+        for part in block.replace("\\\n", "").split("$ ")[1:]:
             command, _, shown = part.partition("\n")
             done = self.succeeds(*shlex.split(command)[1:], cwd=folder, env=environment(OMP_NUM_THREADS="1"))  # other tests run
             if "classify" in command.split()[1]:

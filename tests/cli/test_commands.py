@@ -243,9 +243,9 @@ class Inspect(TestCase):
         for entry in cpu["entries"]:
             self.assertEqual((entry["cost"]["at"]["batch"], entry["cost"]["at"]["seq"]), (1, 7))
             matmuls = sum(op["flops"] for op in entry["cost"]["ops"] if "matmul" in op["op"])
-            attended, behind = 64 * 192, 64 * 64 + 2 * 64 * 256  # weights of a block before and behind its attention
+            attended, behind = 64 * 192, 64 * 64 + 2 * 64 * 256  # weights of a block before and after its attention
             blocks = 3 * 2 * 7 * (attended + behind)
-            # Of the last position only, what lies behind the last attention; and heads of all positions or none.
+            # The ops after the last attention for the last position only; and heads of all positions or none.
             expected = {"generate": 2 * 64 * 199 - 2 * 6 * behind, "score": 2 * 7 * 64 * 199, "hidden": 0}
             self.assertEqual(matmuls - blocks, expected[entry["name"]])
         self.assertIn("flops", self.succeeds("inspect", golden("tiny"), "--cost").out)

@@ -37,7 +37,7 @@ class Crash(TestCase):
                 self.assertIn("00-input.mlir", page)
                 links = set(re.findall(r'(?:href|src)="([^"]+)"', page))
                 self.assertEqual({name for name in links if not (folder / "dump" / name).exists()}, set())
-                # What was kept shows it again, by the command in its second line.
+                # The command in the second line of the kept file reproduces the crash.
                 first, second = (folder / "a.linnet.crash.mlir").read_text().splitlines()[:2]
                 self.assertEqual(first, "// test-crash " + text)
                 words = shlex.split(second.removeprefix("// "))

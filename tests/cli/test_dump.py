@@ -157,7 +157,7 @@ class Dump(TestCase):
             self.assertNotEqual(before, after)
         self.assertIn("%h.0.attn.c_attn.matmul = linnet.matmul %h.0.ln_1.layer_norm, %h.0.attn.c_attn.weight", stages[0])
         self.assertNotIn("loc(", stages[0])
-        # What a pass leaves alone has the same names before and after: planning only adds attributes.
+        # Ops that a pass does not change keep their names: planning only adds attributes.
         plan = re.sub(r"linnet\.slot = #linnet\.slot<\d+, \d+>", "", stages[-1])
         names = lambda text: re.findall(r"(?m)^ +(%\S+) = ", text)
         self.assertEqual(names(plan), names(stages[-2]))
@@ -308,7 +308,7 @@ class Dump(TestCase):
         self.fails("compile", GOLDEN / "tiny", "-o", folder / "a.linnet", "--dump-dir", folder / "dump", preexec=limit,
                    says="dump/cpu/00-input.mlir")
         self.leaves_nothing(folder, "dump")
-        # What was left of it is no obstacle to the next.
+        # The remaining files do not hinder the next run.
         make("compile", GOLDEN / "tiny", "-o", folder / "a.linnet", "--dump-dir", folder / "dump")
 
     def test_names_of_any_kind(self):

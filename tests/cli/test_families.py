@@ -161,7 +161,7 @@ class Names(TestCase):
     """A family's names are known in its folder alone."""
     FOLDERS = ["backends", "cmake", "compiler", "examples", "frontend", "ir", "lab", "measure", "passes", "runtime", "scripts", "support",
                "tokenizer", "tools", "training"]
-    # What is not a family's name: transformers' class and llama.cpp's type of a tokenizer, which many families have.
+    # Names that are not names of families: transformers' class and llama.cpp's type of a tokenizer, which many families have.
     OTHERS = {"tokenizer/files.cpp": r"GPT2Tokenizer(Fast)?", "tokenizer/save.cpp": r"GPT2Tokenizer",
               "frontend/checkpoint/gguf_model.cpp": r'kBytePairs = "gpt2"', "frontend/CMakeLists.txt": r"LINNET_FAMILIES gpt2"}
     FAMILY = re.compile(r"(?i:gpt2)|\b(wte|wpe|ln_f|ln_1|ln_2|c_attn|c_proj|c_fc)\b|\bh\.([0-9{*]|N\b)")

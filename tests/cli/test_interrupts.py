@@ -142,7 +142,7 @@ class Interrupts(TestCase):
 
 
 class FullDisk(TestCase):
-    """A limit on the size of files stands for the disk that is full: writes fail half-way."""
+    """A limit on the size of files simulates a full disk: writes fail half-way."""
 
     def limited(self, size):
         return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))

@@ -41,7 +41,7 @@ class Traces(TestCase):
         self.assertEqual(found, expected * 4)
         for event in kinds["command"]:
             self.assertTrue(event["args"]["kernel"])
-            skipped = (event["args"]["call"], event["args"]["op"]) == (0, "argmax")  # the host chooses behind a prompt
+            skipped = (event["args"]["call"], event["args"]["op"]) == (0, "argmax")  # the host chooses after a prompt
             self.assertEqual(event["args"]["bytes"] == 0, skipped, event)
             for key in ("flops", "GB/s", "GFLOP/s", "share_of_bandwidth", "share_of_peak"):
                 self.assertGreaterEqual(event["args"][key], 0)

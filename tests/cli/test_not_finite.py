@@ -77,7 +77,7 @@ class LanguageModels(TestCase):
         says = [FINITE, "in the output of block 0, at position 5"]
         self.succeeds("logits", model, "--ids", "1,2,3,4,5")
         self.fails("logits", model, "--ids", "1,2,3,4,5,6", says=says)
-        self.fails("logits", model, "--ids", "1,2,3,4,5,6,7", "--all", says=[*says, "behind 6 tokens"])
+        self.fails("logits", model, "--ids", "1,2,3,4,5,6,7", "--all", says=[*says, "after 6 tokens"])
         (FOLDER / "letters.txt").write_text("abcdefghijklmnop")
         self.fails("eval", model, "--perplexity", FOLDER / "letters.txt", says=says)
 
@@ -90,7 +90,7 @@ class LanguageModels(TestCase):
                 with self.subTest(device=device, options=options):
                     done = linnet("run", out, "--ids", "1,2,3", "-n", "8", "--ignore-eos", *options)
                     self.assertEqual(done.code, 1, done.err)
-                    self.assertIn("the model's logit behind", done.err)
+                    self.assertIn("the model's logit after", done.err)
                     self.assertIn("in the output of block 0, at position 5", done.err)
                     self.fails("run", out, "--ids", "1,2,3", "-n", "8", "--ignore-eos", *options, "--json", says=FINITE)
 

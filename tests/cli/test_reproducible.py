@@ -70,7 +70,7 @@ class Reproducible(TestCase):
         self.assertIn("graph.mlir:3", places)
 
     def test_the_cache(self):
-        """What a command compiles into the cache is what `linnet compile` writes for this machine."""
+        """An artifact in the cache is equal to that of `linnet compile` for this machine."""
         env = environment(LINNET_CACHE_DIR=str(fresh("cache")))
         self.succeeds("run", GOLDEN / "tiny", "--ids", "1", "-n", 1, env=env)
         cached, = (Path(env["LINNET_CACHE_DIR"]) / "compiled").glob("*.linnet")

@@ -133,7 +133,7 @@ class Works(TestCase):
         self.assertIn(chosen[0]["name"], done["device"])
 
 
-# Each start with a cache of its own compiles everything: minutes on SwiftShader, where tests/vulkan/qualification_test.cpp
+# Each start with a new cache compiles everything: minutes on SwiftShader, where tests/vulkan/qualification_test.cpp
 # makes the same faults on one small program.
 @unittest.skipIf("swiftshader" in os.environ.get("VK_DRIVER_FILES", ""), "compiles for minutes there; vulkan_qualification_test_swiftshader does it")
 class PutAside(TestCase):
@@ -242,7 +242,7 @@ class Refused(TestCase):
 
     def test_devices_that_are_not_named(self):
         for device in ("vulkan:", "cpu:"):
-            self.fails(*greedy(compiled("cpu,vulkan"), device), says=f"device '{device}': expected which one behind the colon")
+            self.fails(*greedy(compiled("cpu,vulkan"), device), says=f"device '{device}': expected a number or name after the colon")
 
     def test_faults_that_there_are_not(self):
         """Or a test would see a kernel pass that was never made wrong."""
@@ -267,7 +267,7 @@ class Refused(TestCase):
         path = FOLDER / "overflow.linnet"
         self.succeeds("compile", model, "--target", "vulkan", "-o", path)
         for options in ((), ("--do-sample",)):
-            self.fails("run", path, "--ids", "1,2,3", "--device", "vulkan:0", *options, says="the model's logit behind 3 tokens is")
+            self.fails("run", path, "--ids", "1,2,3", "--device", "vulkan:0", *options, says="the model's logit after 3 tokens is")
 
     def test_artifacts_without_a_program_for_the_device(self):
         self.fails(*greedy(compiled("cpu"), "vulkan"), says="has no program for target 'vulkan', only for: cpu")

@@ -1,4 +1,4 @@
-"""What the checks against other clients share."""
+"""Shared by the checks against other clients."""
 import json, os, subprocess, sys
 from pathlib import Path
 

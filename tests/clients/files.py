@@ -1,4 +1,4 @@
-"""What transformers, tokenizers and gguf read of Linnet's files, and the other way round: no PyTorch. See check-clients."""
+"""Checks that transformers, tokenizers and gguf read Linnet's files, and the reverse, without PyTorch. See check-clients."""
 import json, shutil, subprocess, sys
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What transformers computes with the models that Linnet writes, and the other way round: needs PyTorch. See check-clients."""
+"""Compares the results of transformers with models that Linnet writes, and the reverse. Needs PyTorch. See check-clients."""
 import json, sys
 from pathlib import Path
 

@@ -124,7 +124,7 @@ TEST_CASE("a file's hash is remembered once its time is past doubt, and forgotte
   auto hash = cache->contentHash(old);
   REQUIRE(hash);
   CHECK_FALSE(fs::is_empty(notes));
-  // What the note says is believed while nothing changes.
+  // The note is trusted while nothing changes.
   std::string note = fs::directory_iterator(notes)->path().string(), text = readAll(note);
   std::ofstream(note) << text.substr(0, text.rfind(' ')) << " 0123456789abcdef";
   CHECK(*cache->contentHash(old) == 0x0123456789abcdefULL);

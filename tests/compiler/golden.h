@@ -1,4 +1,4 @@
-// What the tests of whole models compare with: PyTorch's figures, and what another device computes.
+// Expected results of whole models: PyTorch's figures, and those of another device.
 #pragma once
 #include "frontend/checkpoint/safetensors.h"
 #include "linnet/model.h"
@@ -12,7 +12,7 @@
 
 namespace linnet::testing {
 
-constexpr double kTolerance = 1e-4; // of the largest logit
+constexpr double kTolerance = 1e-4; // relative to the largest logit
 
 struct Expected {
   explicit Expected(const std::string &name)

@@ -29,7 +29,7 @@ TEST_CASE("golden checkpoints, compiled for both targets, give PyTorch's numbers
     checkArtifact(options.output, device, expected);
   }
 
-  // What was planned is what is allocated.
+  // The allocated size is the planned size.
   auto model = Model::load(options.output, {.device = "cpu"});
   REQUIRE(model);
   REQUIRE(report.programs.size() == 2);

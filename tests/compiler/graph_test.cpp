@@ -1,4 +1,4 @@
-// A graph that is no GPT-2: a perceptron of three layers with softmax, from text to numbers; and bad text.
+// A graph other than GPT-2, from text to numbers: a perceptron of three layers with softmax. Also bad text.
 #include "linnet/graph.h"
 #include "tests/compiler/scratch.h"
 

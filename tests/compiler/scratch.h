@@ -1,4 +1,4 @@
-// A directory that lives as long as the test case, and what the tests of the compiler share.
+// A temporary directory for a test case, and helpers of the compiler's tests.
 #pragma once
 #include "compiler/api.h"
 #include "tests/catch.h"
@@ -27,7 +27,7 @@ public:
     std::ofstream(file(name), std::ios::binary) << contents;
     return file(name);
   }
-  /// Files in it, hidden and temporary ones included.
+  /// Number of files in it, including hidden and temporary ones.
   size_t count() const {
     size_t n = 0;
     for ([[maybe_unused]] const auto &entry : std::filesystem::directory_iterator(root)) ++n;
@@ -46,7 +46,7 @@ inline std::string readAll(const std::string &path) {
 }
 
 extern "C" const CompilerApi *linnet_compiler_api();
-/// As the driver gets it.
+/// The table that the driver uses.
 inline const CompilerApi &api() { return *linnet_compiler_api(); }
 
 /// The error's message, or "no error".

@@ -133,7 +133,7 @@ TEST_CASE("attention over a cache") {
     for (int64_t i = 0; i < s.batch * s.heads; ++i)
       std::fill_n(t.k.begin() + i * s.capacity * s.size, s.size, 1.0f);
   }
-  // What lies behind each sequence's end must not be read: it is NaN.
+  // Values after the end of each sequence must not be read: they are NaN.
   std::vector<bool> readable(t.k.size());
   for (int64_t b = 0; b < s.batch; ++b)
     for (int64_t h = 0; h < s.heads; ++h)

@@ -1,5 +1,4 @@
-// For tests: a module goes the whole way, passes, lowering, artifact file, the runtime's cpu device, and
-// runs.
+// Runs a module through passes, lowering, an artifact file and the runtime's cpu device, for tests.
 #pragma once
 #include "backends/cpu/lower.h"
 #include "backends/reference/interpreter.h"
@@ -13,12 +12,12 @@ namespace linnet::cpu::testing {
 class CompiledModule {
 public:
   CompiledModule() = default;
-  /// The module is copied. `weights` gives what its params name.
+  /// Compiles a copy of the module. `weights` provides its params.
   static Result<CompiledModule> compile(mlir::ModuleOp module, const reference::WeightProvider &weights,
                                         const CpuOptions &options = {}, const PipelineSpec &pipeline = {},
                                         int threads = 0);
-  /// Inputs by name to outputs by name. States are kept from run to run. Dimensions that no input has are at
-  /// their bound.
+  /// Runs an entry with inputs by name and returns its outputs by name. States are kept between runs.
+  /// Dimensions that no input has are at their bound.
   Result<reference::Named> run(std::string_view entry, const reference::Named &inputs) {
     return loaded.run(entry, inputs);
   }

@@ -1,4 +1,4 @@
-// For tests: kernels compiled, linked, loaded into this process and called.
+// Compiles and links kernels, loads them into this process and calls them, for tests.
 #pragma once
 #include "backends/cpu/codegen.h"
 #include "backends/cpu/kernels.h"
@@ -24,10 +24,10 @@ private:
   void *handle = nullptr;
 };
 
-/// Levels of the instruction set that this machine runs; at least the baseline.
+/// The instruction-set levels that this machine can run; at least the baseline.
 std::vector<Isa> runnableIsas();
 
-/// Builds `kernel` for each of them and calls check(isa, kernel).
+/// Builds `kernel` for each runnable level and calls check(isa, kernel).
 void onEachIsa(const KernelSource &kernel, const std::function<void(const Isa &, Kernel)> &check);
 
 /// Calls the kernel over [0, work) in uneven pieces and whole, and checks that `out` (which the kernel
@@ -43,9 +43,9 @@ void call(Kernel kernel, const std::vector<int64_t> &dims, std::vector<void *> a
                {out.size() * sizeof(T)});
 }
 
-/// Numbers in [-1, 1), the same on each run.
+/// Pseudo-random numbers in [-1, 1).
 std::vector<float> numbers(size_t count, unsigned seed = 1);
-/// Largest |x - y| over the largest |y| (at least 1e-20). A NaN on one side only counts as infinite.
+/// The largest |x - y| divided by the largest |y| (at least 1e-20). If only one side is NaN, it is infinite.
 double relativeError(const std::vector<float> &x, const std::vector<double> &y);
 
 } // namespace linnet::cpu::testing

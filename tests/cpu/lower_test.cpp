@@ -1,4 +1,4 @@
-// What lowering makes of a module: commands, kernels, machine code, and the one line when it cannot.
+// Checks what lowering makes from a module: commands, kernels, machine code, and the error when it cannot.
 #include "backends/cpu/kernels.h"
 #include "tests/catch.h"
 #include "tests/cpu/compiled_module.h"
@@ -66,7 +66,7 @@ template <class T> T at(const std::string &bytes, size_t offset) {
   return value;
 }
 
-/// Names that the image leaves undefined, and the libraries that it wants.
+/// The undefined names of the image, and the libraries that it needs.
 int needs(const std::string &elf) {
   int count = 0;
   const auto header = at<Elf64_Ehdr>(elf, 0);

@@ -87,7 +87,7 @@ TEST_CASE("packed matmul with every epilogue and any number of rows") {
       call(kernel, {m}, {a.data(), w.data(), bias.data(), residual.data(), out.data()}, layout.panels(c.n),
            out);
       CHECK(relativeError(out, expected) < 2e-6);
-      // A row's bits do not depend on the rows beside it.
+      // A row's bits do not depend on its neighbours.
       std::vector<float> last(c.n);
       const int64_t one = 1;
       void *args[] = {a.data() + (m - 1) * spec.a_stride, w.data(), bias.data(),
@@ -180,7 +180,7 @@ struct NarrowMatmul {
     const int64_t panels = layout.panels(spec.n);
     call(kernel, {m}, {lhs, w.data(), bias.data(), residual.data(), out.data(), s.data()}, panels, out);
     CHECK(relativeError(out, expected) < 2e-6);
-    // A row's bits do not depend on the rows beside it.
+    // A row's bits do not depend on its neighbours.
     const int64_t fewest = bytes ? spec.int8_rows : 1, first = m - fewest;
     std::vector<float> last(size_t(fewest * spec.n));
     void *args[] = {lhs + first * spec.a_stride * (narrow ? 2 : 4),

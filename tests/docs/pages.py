@@ -1,4 +1,4 @@
-"""What pages quote: commands, and the outputs that stand below them."""
+"""The quotations of pages: commands, and the outputs below them."""
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,14 +127,16 @@ def shape(line):
 
 
 def first_difference(expected, found, of=comparable):
-    """None, or the first quoted line that is not there. A line "..." stands for any lines."""
+    """None, or the first quoted line that is not in `found`. "..." matches any lines, or the rest of a line at its end."""
     at, anywhere = 0, False
     for line in map(of, expected):
         if line.strip() == "...":
             anywhere = True
             continue
-        rest = [of(other) for other in found[at:]]
-        if line not in (rest if anywhere else rest[:1]):
+        matches = (lambda other: other.startswith(line[:-3])) if line.endswith("...") else line.__eq__
+        rest = [of(other) for other in (found[at:] if anywhere else found[at:at + 1])]
+        number = next((number for number, other in enumerate(rest) if matches(other)), None)
+        if number is None:
             return line
-        at, anywhere = at + rest.index(line) + 1, False
+        at, anywhere = at + number + 1, False
     return None if anywhere or at == len(found) else "(the end) where " + found[at]

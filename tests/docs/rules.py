@@ -113,10 +113,10 @@ RULES = [
 
     # linnet.
     (r"README.md:linnet compile m124 -o", Run(shape=True)),
-    (r"README.md:linnet bench", Run(shape=True, lines=r"^\|")),  # under noise a line stands below the table
+    (r"README.md:linnet bench", Run(shape=True, lines=r"^\|")),  # under noise there is a line below the table
     (r"cli.md:linnet run model.linnet --device vulkan",
      Run([("model.linnet", "m.linnet"), ("$", " --prompt Hello -n 4")], vulkan=True)),
-    # Trying every variant takes ten seconds; a tenth of a second tries some, and the fault has one put aside.
+    # Trying every variant takes ten seconds; a tenth of a second tries some, and the fault makes it put one aside.
     (r"vulkan.md:linnet devices",
      Run([("^", TRY_SOME + "linnet run m.linnet --prompt Hello -n 1 --device vulkan && ")], vulkan=True, shape=True,
          lines="^vulkan:0 .*llvmpipe|kernel variants",
@@ -124,14 +124,14 @@ RULES = [
     (r"vulkan.md:LINNET_CACHE_DIR=/tmp/faulty",
      Run([("/tmp/faulty LINNET_VULKAN_FAULT=wrong:matmul_direct1 ", "faulty " + TRY_SOME), ("$", " -n 1")], vulkan=True)),
     (r"--device vulkan", Run(vulkan=True)),
-    (r"cli.md:linnet compile model -o", Run([(" --target cpu:native", "")], shape=True)),
+    (r"cli-compile.md:linnet compile model -o", Run([(" --target cpu:native", "")], shape=True)),
     (r"cli.md:linnet run model --prompt", Run(shape=True)),
     (r"cli.md:linnet run model.linnet.*--stats", Run(shape=True)),
     (r"cli.md:linnet (logits|eval)", Run(shape=True)),
-    (r"cli.md:linnet (train|finetune)", Run([("-o (model|classifier)", "-o trained")])),
-    (r"cli.md:linnet inspect", Run(shape=True)),
-    (r"cli.md:linnet tokenizer train --vocab-size 2048", Run([("-o vocabulary", "-o other")])),
-    (r"cli.md:linnet bisect", Run(shape=True, lines="^(?!linnet: error)")),  # the page cuts its last line short
+    (r"cli-train.md:linnet (train|finetune)", Run([("-o (model|classifier)", "-o trained")])),
+    (r"cli-compile.md:linnet inspect", Run(shape=True)),
+    (r"cli-train.md:linnet tokenizer train --vocab-size 2048", Run([("-o vocabulary", "-o other")])),
+    (r"cli-compile.md:linnet bisect", Run(shape=True)),
     (r"profiling.md:linnet profile m124",
      Run([(r"( \| cut -c -116)(.*)-r 1", r"\2-r 2\1")], shape=True,
          lines=r"^(prefill|decode|m124)|^ +(time  of all.*a call|by place)| total$| host$")),

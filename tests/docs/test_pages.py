@@ -9,13 +9,8 @@ MAX_COLUMNS = 120
 MAX_LINES = 300
 # Lines of a page, where the limit is not MAX_LINES.
 LINES = {"docs/performance.md": 150, "docs/ir.md": None, "docs/passes.md": None}  # the last two are generated
-# Pages with longer lines or more of them. Take a page out of this list when it is rewritten.
-NOT_RECUT = {
-    "CHANGELOG.md", "CONTRIBUTING.md", "README.md", "SECURITY.md", "docs/adding-a-backend.md", "docs/architecture.md",
-    "docs/artifact-format.md", "docs/building.md", "docs/checkpoints.md", "docs/cli.md", "docs/devices/README.md",
-    "docs/finetuning.md", "docs/ir.md", "docs/reading-a-dump.md", "docs/vulkan.md", "docs/writing-a-pass.md",
-    "models/linnet-stories/README.md",
-}
+# Lines of generated pages that may be longer: a table's row, the syntax and interfaces that tblgen prints, a model's text.
+LONGER = {"docs/ir.md": re.compile(r"\| | +\$|operation ::=|Interfaces: "), "models/linnet-stories/README.md": re.compile("")}
 
 
 def is_source(path):
@@ -101,18 +96,18 @@ class Length(unittest.TestCase):
         faults = []
         for path in PAGES:
             name = path.relative_to(ROOT).as_posix()
-            if name in NOT_RECUT:
-                continue
+            longer = LONGER.get(name)
             lines = path.read_text().splitlines()
             faults += [f"{name}:{number}: expected at most {MAX_COLUMNS} characters, found {len(line)}"
-                       for number, line in enumerate(lines, 1) if len(line) > MAX_COLUMNS]
+                       for number, line in enumerate(lines, 1)
+                       if len(line) > MAX_COLUMNS and not (longer and longer.match(line))]
             most = LINES.get(name, MAX_LINES)
             if most and len(lines) > most:
                 faults.append(f"{name}: expected at most {most} lines, found {len(lines)}")
         self.assertEqual(faults, [])
 
     def test_no_exception_is_left_over(self):
-        self.assertEqual([name for name in sorted(NOT_RECUT | set(LINES)) if not (ROOT / name).exists()], [])
+        self.assertEqual([name for name in sorted({*LONGER, *LINES}) if not (ROOT / name).exists()], [])
 
 
 if __name__ == "__main__":

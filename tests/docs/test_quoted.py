@@ -87,12 +87,12 @@ class Folder:
     def run(self, command, fakes=False):
         search = [*([self.path / "fakes"] if fakes else []), self.path / "bin", os.environ["PATH"]]
         env = environment(HOME=str(self.path), PATH=":".join(map(str, search)), FAKE_LOG=str(self.path / "calls"),
-                          OMP_NUM_THREADS="1")  # other tests run beside this one
+                          OMP_NUM_THREADS="1")  # other tests run at the same time
         return subprocess.run(["bash", "-c", command], cwd=self.path, env=env, stdin=subprocess.DEVNULL,
                               capture_output=True, text=True, timeout=COMMAND_LIMIT)
 
     def make_room(self, command):
-        """What an earlier command of the page made, where this one makes it anew."""
+        """The files of an earlier command of the page that this command makes again."""
         outputs = re.findall(r"(?:-o|--dump-dir) ([\w.-]+)(?= |$)|linnet init [^&]* ([\w.-]+)(?= &&|$)", command)
         for name in filter(None, (name for group in outputs for name in group)):
             path = self.path / name
@@ -124,7 +124,7 @@ def classifier():
 
 @functools.cache
 def vocabulary():
-    """As docs/cli.md makes it."""
+    """As docs/cli-train.md makes it."""
     text = FOLDER / "text.txt"
     text.write_bytes((ROOT / "LICENSE").read_bytes()[:6000])
     make("tokenizer", "train", "--vocab-size", "400", "-o", FOLDER / "vocabulary-of-pages", text)
@@ -251,6 +251,8 @@ class Reader(TestCase):
 
     def test_comparison(self):
         self.assertIsNone(pages.first_difference(["a 3.1 ms", "...", "c"], ["a 4 us", "b", "b", "c"]))
+        self.assertIsNone(pages.first_difference(["a b...", "c"], ["a bcd", "c"]))
+        self.assertEqual(pages.first_difference(["a c...", "c"], ["a bcd", "c"]), "a c...")
         self.assertEqual(pages.first_difference(["a", "c"], ["a", "b", "c"]), "c")
         self.assertEqual(pages.first_difference(["a"], ["a", "b"]), "(the end) where b")
         self.assertEqual(pages.first_difference(["a", "b"], ["a"]), "b")

@@ -29,7 +29,7 @@ struct Bench : linnet::testing::OddModel {
     return std::move(*found);
   }
 
-  /// What the graph's text says is what was found: read again, the pass alone shows the fault.
+  /// Reads the written graph again and checks that the pass alone shows the fault.
   void checkText(lab::Finding &found, mlir::PassManager &alone) {
     std::string text;
     llvm::raw_string_ostream out(text);

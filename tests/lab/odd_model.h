@@ -1,4 +1,4 @@
-// The golden model of odd sizes, or another one, as the laboratory's tests run it.
+// The golden model of odd sizes, or another one, for the tests of lab/.
 #pragma once
 #include "frontend/model/graph.h"
 #include "ir/Linnet.h"

@@ -1,6 +1,6 @@
-// Faults planted behind the passes, in what the cpu's kernels are told to compute and in the commands that
-// call them: the passes are found right, the target wrong, the place is named and the graph cut down to a few
-// ops.
+// Faults planted after the passes, in the ops that the cpu's kernels are generated for and in the commands
+// that call them. Bisection finds the passes correct and the target wrong, names the place, and cuts the
+// graph down to a few ops.
 #include "backends/cpu/lower.h"
 #include "ir/Locations.h"
 #include "lab/loaded_program.h"
@@ -21,9 +21,9 @@ namespace {
 
 struct KernelFault {
   const char *name, *op, *place;
-  /// What kernels are generated for, in place of what the passes planned.
+  /// Changes the op before kernels are generated for it.
   std::function<void(mlir::Operation *)> generate;
-  /// What calls them.
+  /// Changes the command that calls the kernels.
   std::function<void(fb::CommandT &, fb::ProgramT &)> call;
 };
 

@@ -1,5 +1,5 @@
-// What --verify-passes says of right pipelines, and of faults planted between their passes: each is caught,
-// and the pass that holds it named.
+// Checks --verify-passes on correct pipelines, and with faults planted between their passes: it finds each
+// fault and names the pass that contains it.
 #include "lab/verify.h"
 #include "tests/catch.h"
 #include "tests/lab/faults.h"

@@ -8,8 +8,8 @@ namespace linnet::testing {
 
 constexpr int64_t kStart = 5'000'000'000;
 
-/// In each call a matmul at +100 and an add behind it, `matmul` and `add` nanoseconds long; 50 are of
-/// neither.
+/// Adds a call with a matmul at +100 and then an add, `matmul` and `add` nanoseconds long. 50 ns are outside
+/// both.
 inline void addCall(Profiler &profiler, int64_t begin, int64_t seq, int64_t matmul, int64_t add,
                     const char *kernel) {
   CommandTiming commands[] = {
@@ -22,7 +22,7 @@ inline void addCall(Profiler &profiler, int64_t begin, int64_t seq, int64_t matm
                 commands});
 }
 
-/// Profiler::add takes time that is not in these numbers: it is set to 7 ns.
+/// The time of Profiler::add is set to 7 ns, which these numbers exclude.
 inline Profile madeProfile() {
   Profiler profiler;
   profiler.setDevice("an abacus", DeviceKind::Processor);

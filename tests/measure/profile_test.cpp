@@ -1,4 +1,4 @@
-// Profiles of compiled models: every command is there, in order, with its work; and nothing is left behind.
+// Profiles of compiled models: every command is there, in order, with its work; and nothing is left over.
 #include "linnet/linnet.h"
 #include "measure/profile_summary.h"
 #include "runtime/artifact/artifact.h"
@@ -105,7 +105,7 @@ TEST_CASE("each command of each call is there, in order, with its work") {
       CHECK(command.location == commands[static_cast<size_t>(command.number)].second);
       CHECK(!command.location.empty());
       CHECK(!command.kernel.empty());
-      // The host chooses behind a prompt: nobody wants what argmax would find.
+      // After a prompt the host chooses the token, so the result of argmax is not needed.
       const bool wanted = command.op != "argmax" || event.call > 0;
       CHECK((event.bytes > 0) == wanted);
       CHECK(event.flops >= 0);

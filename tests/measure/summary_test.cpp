@@ -1,4 +1,4 @@
-// What is added up, on numbers that are known; and the limits that it is compared with.
+// Checks the sums of a summary on known numbers, and the limits that they are compared with.
 #include "measure/profile_summary.h"
 #include "tests/measure/made_profile.h"
 

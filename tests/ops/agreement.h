@@ -1,4 +1,4 @@
-// For tests: a module on each of a backend's runners, beside the interpreter.
+// Compares a module on each of a backend's runners with the interpreter, for tests.
 #pragma once
 #include "backends/reference/interpreter.h"
 #include "passes/Passes.h"
@@ -10,9 +10,8 @@
 
 namespace linnet::testing {
 
-/// Something that runs a planned module, and that must agree with the interpreter: an instruction set of the
-/// cpu, a way to take a gpu's choices. Each program that runs the cases links one definition of
-/// runnersUnderTest.
+/// A way to run a planned module that must agree with the interpreter: an instruction set of the CPU, or a
+/// way to select a GPU's choices. Each program that runs the cases links one definition of runnersUnderTest.
 struct Runner {
   std::string name, target;
   /// None where another runner does the very same for a module.
@@ -20,8 +19,8 @@ struct Runner {
   std::function<Result<Run>(mlir::ModuleOp module, const reference::WeightProvider &weights,
                             const PipelineSpec &)>
       load;
-  double tolerance = 0; ///< at least, where it rounds more than the others
-  bool slow = false;    ///< a thousand times as slow as a device: what takes one seconds is left to others
+  double tolerance = 0; ///< least tolerance, for a runner that rounds more than others
+  bool slow = false;    ///< a thousand times as slow as a device: large cases are skipped
 };
 std::vector<Runner> runnersUnderTest();
 
@@ -36,10 +35,9 @@ struct Agreement {
   std::map<std::string, int32_t> integers = {};
   double tolerance = 1e-5;
   std::string entry = "main";
-  int repeats = 1; ///< runs one after the other, states kept
+  int repeats = 1; ///< number of consecutive runs with kept states
   std::map<std::string, int32_t> least = {};
-  /// Dimensions of a run more that comes first, with integers of 0: it fills the states. Empty: there is
-  /// none.
+  /// Dimensions of an additional first run with integers of 0, which fills the states. Empty: no such run.
   std::map<std::string, int64_t> filling = {};
 };
 void checkAgreement(const Agreement &agreement, const PipelineSpec &pipeline = {});

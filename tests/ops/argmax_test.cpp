@@ -1,4 +1,4 @@
-// The best of a matmul's columns, found with it, by every runner under test, beside the interpreter.
+// Compares the argmax fused into a matmul with the interpreter, on every runner under test.
 #include "tests/catch.h"
 #include "tests/ops/agreement.h"
 #include "tests/ops/modules.h"

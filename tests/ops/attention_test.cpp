@@ -1,4 +1,4 @@
-// Attention and its caches by every runner under test, beside the interpreter.
+// Compares attention and its caches with the interpreter, on every runner under test.
 #include "tests/catch.h"
 #include "tests/ops/agreement.h"
 #include "tests/ops/modules.h"
@@ -116,7 +116,7 @@ TEST_CASE("a mask, and attention that stops at a row's length") {
   const std::string causal = GENERATE(std::string("true"), std::string("false"));
   const std::string x = "tensor<?x3x?x37xf32, #linnet.dims<batch, seq>>",
                     b = "tensor<?xi32, #linnet.dims<batch>>";
-  // An infinity is no number to compare by its distance: what is masked becomes 0 behind exp.
+  // Infinities cannot be compared by their distance: exp turns masked scores into 0.
   checkAgreement(
       {.text = function(
            {{"x", x}, {"past", b}, {"length", b}},

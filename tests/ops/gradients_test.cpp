@@ -1,5 +1,5 @@
-// The ops of training by every runner under test (an instruction set of the cpu, a choice of a gpu), beside
-// the interpreter.
+// Compares the ops of training with the interpreter, on every runner under test (an instruction set of the
+// cpu, a choice of a gpu).
 #include "tests/catch.h"
 #include "tests/ops/agreement.h"
 

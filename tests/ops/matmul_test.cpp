@@ -1,4 +1,4 @@
-// Matmuls, and what goes before them in one command, by every runner under test, beside the interpreter.
+// Compares matmuls, with the ops fused before them, with the interpreter, on every runner under test.
 #include "tests/catch.h"
 #include "tests/ops/agreement.h"
 #include "tests/ops/modules.h"
@@ -127,7 +127,8 @@ TEST_CASE("a tied table serves embed and matmul") {
 
 namespace {
 
-/// What reads %n, the norm of k columns: a matmul of weights of type `w` with everything behind it.
+/// The readers of %n, the norm of k columns: a matmul of weights of type `w` with every op that may follow
+/// it.
 std::string projection(const std::string &t, const std::string &k, const std::string &w = "f32") {
   const bool scaled = w == "i8";
   return replaced(R"(

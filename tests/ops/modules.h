@@ -14,10 +14,10 @@ std::string function(const std::vector<std::pair<std::string, std::string>> &arg
                      const std::string &body, const std::string &result, const std::string &type,
                      const std::string &bounds = "batch = 5, seq = 40");
 
-/// Each name in the text by what it stands for, in the names' order.
+/// The text with each name replaced, in the order of the names.
 std::string replaced(std::string text, const std::map<std::string, std::string> &names);
 
-/// Only what correctness needs: no fusion, no packing.
+/// The passes that correctness needs: no fusion, no packing.
 PipelineSpec plainPipeline();
 
 } // namespace linnet::testing

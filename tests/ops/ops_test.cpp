@@ -1,5 +1,5 @@
-// Every op by every runner under test beside the interpreter, at sizes that no vector or tile divides.
-// Matmuls, attention and gradients have files of their own.
+// Compares every op with the interpreter, on every runner under test, at sizes that no vector or tile
+// divides. Matmuls, attention and gradients have files of their own.
 #include "ir/Shapes.h"
 #include "tests/catch.h"
 #include "tests/ops/agreement.h"

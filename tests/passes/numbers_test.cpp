@@ -106,7 +106,7 @@ struct Golden {
     linnet::testing::registerPassesAndTargets();
     weights = linnet::testing::weightsOf(checkpoint);
   }
-  /// Two sequences of three tokens behind a few that the cache holds.
+  /// Two sequences of three tokens, after a few that the cache holds.
   Subject subject(const std::string &entry) {
     const ModelDescription &config = checkpoint.config();
     Subject made{buildGraph(context, config, {.max_batch = 2}), weights, entry, {}, {}};

@@ -26,7 +26,7 @@ inline reference::Tensor toTensor(const TensorView &view) {
   return reference::Tensor::of(view.shape, values);
 }
 
-/// Weights of a checkpoint for the interpreter. The checkpoint must outlive it.
+/// A checkpoint's weights for the interpreter. The checkpoint must outlive the result.
 inline reference::WeightProvider weightsOf(const Checkpoint &checkpoint) {
   return [&checkpoint](std::string_view name) -> Result<reference::Tensor> {
     const TensorView *view = checkpoint.find(name);

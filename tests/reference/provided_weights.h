@@ -1,4 +1,4 @@
-// The interpreter's weights as a backend takes them.
+// The interpreter's weights as a WeightSource for backends.
 #pragma once
 #include "backends/common/weights.h"
 #include "backends/reference/weights.h"
@@ -22,7 +22,7 @@ public:
       if (first < 0 || first + int64_t(out.size()) > tensor.size()) return Error{"read beyond the end"};
       if (tensor.isFloat())
         std::copy_n(tensor.data() + first, out.size(), out.data());
-      else // floats hold small integers exactly
+      else // floats represent small integers exactly
         std::copy_n(tensor.ints() + first, out.size(), out.data());
       return {};
     };

@@ -11,7 +11,7 @@ std::atomic<bool> counting{false};
 std::atomic<long> allocations{0};
 } // namespace
 
-// glibc's own, behind the counter. operator new ends here, too.
+// glibc's functions, which the counter calls. operator new also ends here.
 extern "C" void *__libc_malloc(size_t);
 extern "C" void *__libc_calloc(size_t, size_t);
 extern "C" void *__libc_realloc(void *, size_t);

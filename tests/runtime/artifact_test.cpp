@@ -30,7 +30,7 @@ std::string readError(const std::vector<std::byte> &bytes) {
   return artifact ? "" : artifact.error().message;
 }
 
-// Puts header and metadata hashes right again after an edit, so that the checks behind them are reached.
+// Puts header and metadata hashes right again after an edit, so that the checks after them are reached.
 void repairHashes(std::vector<std::byte> &bytes) {
   format::Header header;
   std::memcpy(&header, bytes.data(), sizeof header);
@@ -324,8 +324,8 @@ TEST_CASE("each claim of the metadata is checked") {
       {[&](P &p) { matmul(p)->k = int64_t(1) << 40; }, "sizes m 4 k"},
       {[&](P &p) { matmul(p)->n = 129; }, "in panels needs"},
       {[&](P &p) { matmul(p)->m = symbol(0, 2); }, "a: needs"},
-      {[&](P &p) { matmul(p)->w = ref(fb::Space::arena, 0, 0, 64); }, "w is no weight"},
-      {[&](P &p) { matmul(p)->a_bf16 = true; }, "a in bf16 beside w in another type"},
+      {[&](P &p) { matmul(p)->w = ref(fb::Space::arena, 0, 0, 64); }, "w is not a weight"},
+      {[&](P &p) { matmul(p)->a_bf16 = true; }, "a in bf16 with w of another type"},
       {[&](P &p) { matmul(p)->out->size = 100; }, "out: needs 400 numbers of 4"},
       {[&](P &p) { matmul(p)->bias = ref(fb::Space::arena, 0, 0, 64); }, "bias: needs 100 numbers of 4"},
       {[&](P &p) { matmul(p)->residual = ref(fb::Space::arena, 0, 0, 64); },
@@ -381,7 +381,7 @@ TEST_CASE("a large blob that there is already is not written again") {
   const fb::BlobT first = *writer->add(large), second = *writer->add(other), again = *writer->add(large);
   CHECK(second.offset != first.offset);
   CHECK(std::tuple(again.offset, again.size, again.hash) == std::tuple(first.offset, first.size, first.hash));
-  // What follows lies where the copy was; small ones, side by side in memory, are not looked for.
+  // The next blob is where the copy was. Small blobs, next to each other in memory, are not compared.
   const fb::BlobT a = *writer->add(small), b = *writer->add(small);
   CHECK(a.offset == (second.offset + second.size + 63) / 64 * 64);
   CHECK(b.offset > a.offset);

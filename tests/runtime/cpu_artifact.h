@@ -1,4 +1,4 @@
-// Artifacts for the device "cpu" out of the kernels in kernels.cpp.
+// Artifacts for the device "cpu" with the kernels of kernels.cpp.
 #pragma once
 #include "tests/folders.h"
 #include "tests/runtime/fixtures.h"
@@ -50,7 +50,7 @@ template <class... Refs> std::vector<std::unique_ptr<fb::RefT>> refs(Refs... lis
 struct ChainArtifact {
   std::vector<std::pair<std::string, std::vector<std::string>>> variants = {{"any", {}}};
   uint64_t arena_bytes = 2 * 2048;
-  bool last_only_for_y = false; ///< the command that writes y is skipped where y is not wanted
+  bool last_only_for_y = false; ///< the command that writes y is skipped if y is not wanted
 };
 
 inline void writeChain(const std::string &path, const ChainArtifact &chain) {

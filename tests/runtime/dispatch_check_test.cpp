@@ -1,4 +1,4 @@
-// What an artifact says of shaders and dispatches is checked when it is read.
+// Checks that reading an artifact checks its records of shaders and dispatches.
 #include "runtime/artifact/artifact.h"
 #include "support/error.h"
 #include "tests/catch.h"
@@ -132,7 +132,7 @@ TEST_CASE("each claim of a GPU program is checked") {
       {[](P &p) { p.shaders[0]->push_words = 2; }, "a split's push words 1 and 2 of 2"},
       {[&](P &p) { p.entries[0]->commands[0]->body.Set(fb::KernelCallT()); }, "has dispatches only"},
       {[&](P &p) { dispatch(p).args[2]->offset = 64, dispatch(p).args[2]->size = 64; },
-       "operand 2: offset 64 is no multiple of 256"},
+       "operand 2: offset 64 is not a multiple of 256"},
       {[&](P &p) { dispatch(p).args[1]->size = 0; }, "operand 1 is empty"},
       {[&](P &p) { dispatch(p).args[0]->size = 641; }, "[0, +641) lies outside weight 0 of 640 bytes"},
       {[&](P &p) { dispatch(p).types.pop_back(); }, "3 operands with 2 types"},

@@ -13,7 +13,7 @@
 namespace fixtures {
 using namespace linnet;
 
-/// A directory that is removed at the end of the test.
+/// A directory that the destructor removes.
 class TemporaryDirectory {
 public:
   TemporaryDirectory();
@@ -39,11 +39,11 @@ template <class... Exprs> std::vector<std::unique_ptr<fb::ExprT>> shape(Exprs...
   return list;
 }
 
-/// A weight "w" of these numbers.
+/// A weight "w" with these numbers.
 std::unique_ptr<fb::WeightT> weightOf(ArtifactWriter &writer, std::span<const float> values);
-/// Gives the program, as its first state, one float "counter".
+/// Adds one float "counter" as the program's first state.
 void addCounter(fb::ProgramT &program);
-/// Writes an artifact of this program alone; throws where that fails.
+/// Writes an artifact with only this program; throws on failure.
 void finish(ArtifactWriter &writer, std::unique_ptr<fb::ProgramT> program);
 
 /// A tokenizer of the 256 bytes and "<|endoftext|>", id 256.
@@ -61,13 +61,13 @@ struct ToyModel {
 /// A model for the device "fake" with the entries of a compiled GPT-2 and no commands.
 void writeToyModel(const std::string &path, const ToyModel &toy = {});
 
-/// What the fake device does besides. Its logits depend on every token before, read from a cache with the
-/// rows and the capacity that a real one has, so that a wrong past, row or chunk gives other tokens.
+/// Settings of the fake device. Its logits depend on all earlier tokens, which it reads from a cache with the
+/// rows and the capacity of a real one. So a wrong past, row or chunk gives other tokens.
 struct FakeSwitches {
   /// Not empty: the likeliest token at position p (of p tokens before) is script[p].
   std::vector<TokenId> script;
   std::function<void()> on_run; ///< called in each run
-  bool scores_nan = false;      ///< a classifier's
+  bool scores_nan = false;      ///< a classifier's scores are NaN
   std::atomic<int64_t> runs{0}, largest_batch{0}, largest_seq{0};
   int64_t loop_steps = 0; ///< the most steps of a loop; 0: the device has none
   std::atomic<int64_t> largest_loop{0};
@@ -75,8 +75,7 @@ struct FakeSwitches {
 FakeSwitches &fake();
 /// Registers the device "fake"; may be called again, which also resets the switches.
 void useFakeDevice();
-/// What the toy model says after `ids`: the logits of the next token. A classifier's scores are the first
-/// ones.
+/// The toy model's logits of the token after `ids`. The first ones are also a classifier's scores.
 std::vector<float> toyLogits(const ToyModel &toy, std::span<const TokenId> ids);
 float toyHidden(std::span<const TokenId> ids, int64_t layer, int64_t channel);
 

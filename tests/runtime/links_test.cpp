@@ -1,4 +1,4 @@
-// What liblinnet_runtime.so needs: neither LLVM nor MLIR, directly or through others.
+// Checks that liblinnet_runtime.so needs neither LLVM nor MLIR, directly or through other libraries.
 #include "linnet/linnet.h"
 #include "tests/catch.h"
 #include "tests/folders.h"

@@ -23,7 +23,7 @@ std::vector<float> randomValues(size_t n, unsigned seed) {
   return values;
 }
 
-/// What is left of each value in bf16, which is given back.
+/// Rounds each value to bf16 and returns what the rounding took away.
 std::vector<uint16_t> narrowed(std::vector<float> &values) {
   std::vector<uint16_t> out;
   for (float &x : values) {

@@ -59,7 +59,7 @@ TEST_CASE("a pool's threads work together, each with its number") {
 TEST_CASE("nobody waits for a helper that has not begun, and it finds nothing to do") {
   for (int spins : {0, kSpins}) {
     ThreadPool pool;
-    // What a run's threads may touch is gone when it has ended.
+    // The data of a run's threads is destroyed at the end of the run.
     for (int run = 0; run < 20000; ++run) {
       auto alive = std::make_unique<std::atomic<int>>(run);
       std::atomic<int> *now = alive.get();

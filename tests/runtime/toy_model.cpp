@@ -41,7 +41,7 @@ namespace {
 constexpr uint8_t kBatch = 0, kSeq = 1, kContext = 2;
 uint64_t align(uint64_t n) { return (n + 63) / 64 * 64; }
 
-// Lays ports out one behind the other.
+// Lays ports out one after the other.
 struct PortList {
   uint64_t offset = 0;
   void add(std::vector<std::unique_ptr<fb::PortT>> &to, std::string name, fb::DType type,

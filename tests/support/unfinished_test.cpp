@@ -1,4 +1,4 @@
-// What killed processes leave is removed by the next one that writes there; what living ones write is kept.
+// The next process that writes there removes the files of killed processes, and keeps those of running ones.
 #include "support/file.h"
 #include "support/scratch_directory.h"
 #include "support/unfinished.h"

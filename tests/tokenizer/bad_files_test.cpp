@@ -150,7 +150,7 @@ TEST_CASE("Bad parts") {
   says(error([](TokenizerParts &p) { p.tokens.push_back("a"); }), "token \"a\" has two ids, 0 and 3");
   says(error([](TokenizerParts &p) { p.tokens.push_back("\xff"); }), "token 3 is not UTF-8");
   says(error([](TokenizerParts &p) { p.merges.push_back("nothing"); }), "merge 2: expected two pieces");
-  says(error([](TokenizerParts &p) { p.bos = 3; }), "the bos token has id 3, which is no token");
+  says(error([](TokenizerParts &p) { p.bos = 3; }), "the bos token has id 3, which is not a token");
   says(error([](TokenizerParts &p) { p.pad = -7; }), "the pad token has id -7");
   says(error([](TokenizerParts &p) { p.prefix = {9}; }), "the template has id 9");
   says(error([](TokenizerParts &p) { p.model_max_length = -1; }), "model_max_length");

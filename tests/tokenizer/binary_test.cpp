@@ -154,7 +154,7 @@ TEST_CASE("Binary: each check by name") {
          for (uint32_t i = 0; i < h.merge_slots; ++i) store<uint32_t>(b, l.merge_slots + 4 * i, 7);
        }),
        "without room");
-  says(errorAfter([&](H &, B &b) { store<uint32_t>(b, l.vocab_slots, 400); }), "an id that is no token");
+  says(errorAfter([&](H &, B &b) { store<uint32_t>(b, l.vocab_slots, 400); }), "an id that is not a token");
   says(errorAfter([&](H &, B &b) { store<uint32_t>(b, l.merge_slots, 4000); }), "a merge that is none");
   CHECK(errorAfter([](H &, B &) {}) == "accepted");
 }

@@ -1,4 +1,4 @@
-// What the tokenizer's tests share.
+// Helpers of the tokenizer's tests.
 #pragma once
 #include "tests/catch.h"
 #include "tests/folders.h"
@@ -31,9 +31,9 @@ inline linnet::AddedToken added(std::string content, linnet::TokenId id, bool sp
   return token;
 }
 
-/// What npm installed for the tests, in the build folder.
+/// The folder of the tests' npm packages, in the build folder.
 inline std::string npmFolder() { return linnet::testing::buildFolder() + "/tests/tokenizer/npm"; }
-/// A fresh folder of the test's own.
+/// Creates an empty folder for the test.
 inline std::string emptyDirectory(const std::string &name) {
   const std::string program = std::filesystem::read_symlink("/proc/self/exe").filename();
   std::filesystem::path path =
@@ -45,8 +45,8 @@ inline std::string emptyDirectory(const std::string &name) {
 
 std::string hex(std::string_view bytes);
 std::string list(const std::vector<linnet::TokenId> &ids);
-/// UTF-8 by a slow decoder of the tests' own: well-formed or not, and each maximal ill-formed subpart as
-/// U+FFFD.
+/// UTF-8 by a slow reference decoder: whether text is well-formed, and replacement of each maximal ill-formed
+/// subpart by U+FFFD.
 bool isUtf8(std::string_view bytes);
 std::string replaced(std::string_view bytes);
 

@@ -186,8 +186,8 @@ namespace {
 const std::string kAdded[] = {"[PAD]", "<mask>", "<left>",        "<right>", "w0rd",
                               "ab0",   "ab0c",   "\u00e9t\u00e9", "pl4in",   "end of"};
 
-// GPT-2 and tokens of every kind: 0-3 special, some swallowing white space, one a single word, some matched
-// last.
+// GPT-2 with added tokens of every kind: 0-3 are special, some absorb white space, one is a single word, some
+// are matched last.
 TokenizerParts withAdded() {
   TokenizerParts parts = gpt2().parts();
   for (TokenId i = 0; i < 10; ++i) {

@@ -1,5 +1,5 @@
-// What PyPI's `tokenizers` gave, kept in pypi_sample.json: scripts/compare-tokenizers wrote it, and compares
-// far more.
+// Compares with results of PyPI's `tokenizers`, stored in pypi_sample.json. scripts/compare-tokenizers wrote
+// that file, and compares far more.
 #include "support/json.h"
 #include "tests/catch.h"
 #include "tests/folders.h"
@@ -43,7 +43,7 @@ TEST_CASE("PyPI: the ids that tokenizers gives") {
     Tokenizer tokenizer = test::take(Tokenizer::fromTokenizerJson(json.dump()));
     compared += compare(tokenizer, texts, setting["ids"]);
     if (!setting["hostile_ids"].empty()) compared += compare(tokenizer, hostile, setting["hostile_ids"]);
-    // What Linnet saves says the same.
+    // The tokenizer that Linnet saves gives the same ids.
     std::string directory = test::emptyDirectory("pypi");
     REQUIRE(tokenizer.save(directory).ok());
     compare(test::take(test::take(Tokenizer::fromDirectory(directory))), texts, setting["ids"]);

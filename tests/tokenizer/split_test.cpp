@@ -55,7 +55,7 @@ std::string ranges(Class wanted) {
 }
 
 // GPT-2's pattern, with \p{L}, \p{N} and \s spelled out as our tables have them: PCRE2's own follow the
-// Unicode version it was built with, and its \s has U+180E besides.
+// Unicode version it was built with, and its \s also has U+180E.
 const Pattern &gpt2() {
   static const Pattern pattern = [] {
     std::string l = ranges(Class::Letter), n = ranges(Class::Number), s = ranges(Class::Space);

@@ -9,7 +9,7 @@ namespace linnet::testing {
 
 inline constexpr TokenId kEnd = 27;
 
-/// `ends`: with an end-of-text token, kEnd. `around`: that token is put before and after each text, too.
+/// `ends` adds an end-of-text token, kEnd. `around` also puts it before and after each text.
 inline Tokenizer byteTokenizer(bool ends = true, bool around = false) {
   TokenizerParts parts;
   for (char c = 'a'; c <= 'z'; ++c) parts.tokens.push_back(std::string(1, c));

@@ -1,4 +1,4 @@
-// What is held out of few texts: whole records or a stretch, never the end of what is learned.
+// Checks what is held out of few texts: whole records or a range, never the end of the training texts.
 #include "tests/catch.h"
 #include "tests/training/byte_tokenizer.h"
 #include "training/held_out.h"

@@ -46,7 +46,7 @@ TEST_CASE("a run that does not begin leaves nothing") {
 TEST_CASE("a run that begins has its files under its name, and can be resumed") {
   Scratch scratch;
   const std::string output = scratch.path + "/output", run = output + "/run";
-  // What a killed process left.
+  // The files that a killed process left.
   std::filesystem::create_directories(output + "/run.tmp-0123456789abcdef/start");
   {
     auto made = RunDirectory::create(run, kConfig);

@@ -28,7 +28,7 @@ private:
   std::optional<std::string> before;
 };
 
-/// What opening a device says to a loader that knows `files` alone.
+/// The error of opening a device with a loader that knows only `files`.
 std::string errorWith(const std::string &files) {
   const Variable newer("VK_DRIVER_FILES", files), older("VK_ICD_FILENAMES", files);
   auto device = openDevice("vulkan");

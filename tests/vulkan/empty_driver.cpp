@@ -5,7 +5,7 @@
 
 namespace {
 
-/// The loader starts each dispatchable object of a driver with a word of its own.
+/// The loader overwrites the first word of each dispatchable object of a driver.
 struct Object {
   void *loader_word = nullptr;
 } instance;
@@ -23,7 +23,7 @@ VKAPI_ATTR VkResult VKAPI_CALL noExtensions(const char *, uint32_t *count, VkExt
   *count = 0;
   return VK_SUCCESS;
 }
-/// Everything else: nothing calls it, but the loader wants an address.
+/// Every other function: nothing calls it, but the loader needs an address.
 VKAPI_ATTR void VKAPI_CALL nothing() {}
 
 } // namespace

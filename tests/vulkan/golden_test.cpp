@@ -10,7 +10,7 @@ using namespace linnet::testing;
 
 namespace {
 
-/// A compiled golden checkpoint, the layers on, and a cache of pipelines of its own.
+/// A compiled golden checkpoint, the layers on, and a separate cache of pipelines.
 struct Case {
   Case(const std::string &name, std::vector<std::string> targets) : expected(name) {
     api().registerDevices();

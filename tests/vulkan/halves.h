@@ -1,4 +1,4 @@
-// Products in 16-bit arithmetic on a device that has it, be it a CPU.
+// Matmuls in 16-bit arithmetic on a device that has it, including CPUs.
 #pragma once
 #include "tests/ops/agreement.h"
 
@@ -6,7 +6,7 @@
 
 namespace linnet::testing {
 
-/// Nothing where the device under test lacks it.
+/// The runner, or nothing if the device under test lacks 16-bit arithmetic.
 std::optional<Runner> halvesRunner();
 
 } // namespace linnet::testing

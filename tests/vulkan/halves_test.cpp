@@ -1,5 +1,5 @@
-// Matmuls in 16-bit arithmetic beside the interpreter: how far off they are, and that no finite numbers
-// become infinite.
+// Compares matmuls in 16-bit arithmetic with the interpreter: how far off they are, and that no finite
+// numbers become infinite.
 #include "tests/vulkan/halves.h"
 #include "tests/vulkan/subject.h"
 

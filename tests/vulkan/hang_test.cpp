@@ -73,7 +73,7 @@ TEST_CASE("a run that does not end is an error, and so is every later one; nothi
   for (const std::string &message : messages.list) FAIL_CHECK(message);
 }
 
-// What the next case starts as a process of its own. It would be killed if it waited.
+// The next case starts this as a separate process. It would be killed if it waited.
 TEST_CASE("hangs", "[.]") {
   TemporaryDirectory directory;
   writeOne(directory / "a.linnet", {.words = slow(2, UINT32_MAX), .invocations = 65535 * 64});

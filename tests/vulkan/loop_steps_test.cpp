@@ -31,7 +31,7 @@ const std::vector<fb::Loop> kLoopsOfNested = {{-1, 1, 2, fb::LoopBy::push, 0},
                                               {0, 1, 1, fb::LoopBy::push, 0}};
 const std::vector<int64_t> kSizes = {int64_t(kInner), int64_t(kOuter)};
 
-/// What the device has for y[0], or why it does not run.
+/// The device's y[0], or the error of the run.
 Result<float> counted(const std::string &path) {
   LINNET_ASSIGN(const Artifact artifact, Artifact::open(path));
   LINNET_ASSIGN(auto device, openDevice("vulkan"));

@@ -105,8 +105,8 @@ TEST_CASE("a loop that cannot be is refused in a line") {
   std::vector<std::span<const std::byte>> two = {in[0], in[0]};
   CHECK(fails(*tables, 3, {{one, two}}) == "entry 'next': expected 1 tables, found 0");
   CHECK(fails(*tables, 3, {{one, two}}, Tables(two).first(1)) ==
-        "entry 'next': input 't' of the steps behind the first: expected 64 bytes, found 32");
-  // What an entry gives another is not given from outside.
+        "entry 'next': input 't' of the steps after the first: expected 64 bytes, found 32");
+  // A value that one entry passes to another is not an input of the caller.
   auto joined = std::move(*vulkan.makeLoop({{0, 1}, {{{0, 0}, {1, 0}}}, {}, {}}));
   CHECK(fails(*joined, 1, {{one, in}, {one, two}}) == "entry 'next': input 'x': expected 0 bytes, found 32");
 }

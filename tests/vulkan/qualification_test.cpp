@@ -17,7 +17,7 @@ using namespace linnet::vulkan;
 
 namespace {
 
-/// The device with the layers on, an artifact, a cache folder of its own and a fault.
+/// The device with the layers on, an artifact, a separate cache folder and a fault.
 struct Lab {
   explicit Lab(bool shared = false, const linnet::spirv::Words &fast = affine(), bool answers = true) {
     setenv("LINNET_CACHE_DIR", (directory / "cache").c_str(), 1);
@@ -52,7 +52,7 @@ struct Lab {
     return {executable.lastRecording().choices, executable.trials()};
   }
   std::unique_ptr<Executable> load() { return loaded(*artifact); }
-  /// What `linnet devices` tells of the device.
+  /// The output of `linnet devices` for the device.
   ListedDevice listed() const {
     auto list = listDevices();
     REQUIRE(list.ok());

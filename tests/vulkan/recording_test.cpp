@@ -1,4 +1,4 @@
-// What a recording of a profiled run tells the device, in order.
+// Checks the commands that a recording of a profiled run gives the device, and their order.
 #include "runtime/vulkan/execute/executable.h"
 #include "runtime/vulkan/vulkan_device.h"
 #include "tests/catch.h"

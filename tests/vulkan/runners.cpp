@@ -27,7 +27,7 @@ namespace {
 
 enum class Take { first, last, few_workgroups, matrices, halves };
 
-/// What the validation layers have said since it was asked last.
+/// The messages of the validation layers since the last call.
 class Messages {
 public:
   Messages() {

@@ -117,7 +117,7 @@ private:
   std::vector<uint64_t> weights, states;
 };
 
-/// What a choice has left in memory.
+/// The memory after a choice has run.
 struct Outcome {
   std::vector<std::vector<uint32_t>> written; ///< of each range that choices write
   Answer answer;

@@ -27,7 +27,7 @@ struct Profile {
   bool all = false; ///< programs, also such as use nothing of what it has beyond Vulkan 1.1
 };
 
-/// What every device has, and no more.
+/// A device with the features that every device has, and no others.
 Profile baseline() {
   Profile profile;
   profile.gpu.inventory.name = "a GPU with Vulkan 1.1's limits";

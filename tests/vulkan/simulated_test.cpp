@@ -1,5 +1,5 @@
-// What the conformance cases on simulated GPUs do not have, and that those see what they are for: a kernel
-// without one of its barriers is an error.
+// Cases that the conformance cases on simulated GPUs lack. Also checks that those find the errors they exist
+// for: a kernel without one of its barriers is an error.
 #include "tests/ops/modules.h"
 #include "tests/vulkan/simulated.h"
 #include "tests/vulkan/subject.h"

@@ -1,4 +1,4 @@
-// A shader, and words that the simulator executes it on.
+// A shader, and the words on which the simulator executes it.
 #pragma once
 #include "backends/vulkan/simulator/workgroup.h"
 #include "backends/vulkan/spirv/builder.h"
@@ -13,7 +13,7 @@ using namespace linnet::vulkan;
 
 inline constexpr uint64_t kEnough = 1 << 24;
 
-/// One binding for each list of words, all known but for the outputs'.
+/// One binding per list of words. All words except those of the outputs are known.
 struct Bench {
   std::vector<std::vector<uint32_t>> words;
   std::vector<std::vector<Mark>> marks;
@@ -39,7 +39,7 @@ inline std::vector<uint32_t> bits(const std::vector<float> &values) {
   return words;
 }
 
-/// `code` with some words changed, or its end cut off.
+/// `code` with some words changed or its end removed.
 inline spirv::Words damaged(const spirv::Words &code, std::mt19937 &random, int round) {
   spirv::Words damaged = code;
   for (int k = 0; k < 1 + round % 3; ++k) {

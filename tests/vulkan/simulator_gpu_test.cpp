@@ -1,5 +1,5 @@
-// What the simulator does for kernels that ask for more than every device has, and what it finds out about
-// kernels whose lanes it executes in step where a GPU does not.
+// Checks the simulator on kernels that need features that some devices lack, and its findings about kernels
+// whose lanes it executes in step although a GPU does not.
 #include "tests/catch.h"
 #include "tests/vulkan/simulator_bench.h"
 
@@ -24,7 +24,7 @@ spirv::Words shader(const std::function<void(Builder &b)> &body, uint32_t lanes 
   return b.finish();
 }
 
-/// What the watch says of it on a device with subgroups of 16.
+/// The watch's message about the code on a device with subgroups of 16.
 std::string found(const spirv::Words &code, Watch::Unit unit = Watch::Unit::subgroup) {
   Bench bench({std::vector<uint32_t>(256), std::vector<uint32_t>(256)});
   std::vector<WordLog> logs[2] = {std::vector<WordLog>(256), std::vector<WordLog>(256)};

@@ -1,4 +1,4 @@
-// A module that is interpreted, and compiled for what runs it.
+// A module that is interpreted, and compiled for a runner.
 #pragma once
 #include "tests/catch.h"
 #include "tests/ops/agreement.h"
@@ -21,7 +21,7 @@ struct Subject {
     module = mlir::parseSourceString<mlir::ModuleOp>(text, &context);
     REQUIRE(module);
   }
-  /// What @main gives.
+  /// The interpreter's results of @main.
   reference::Named interpreted(const reference::Named &inputs) {
     reference::Named states;
     auto found = reference::run(*module, "main", inputs, states, weights);

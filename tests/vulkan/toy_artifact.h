@@ -1,4 +1,4 @@
-// A program of few shaders for the device "vulkan", and what the layers say of it.
+// A small program for the device "vulkan", and the messages of the validation layers about it.
 #pragma once
 #include "backends/vulkan/spirv/builder.h"
 #include "runtime/vulkan/device/context.h"
@@ -38,8 +38,8 @@ inline linnet::spirv::Words count() {
   return b.finish();
 }
 
-// The last of `buffers`: y[i] = the sum of x[(i + k) mod 8] over 64 k for each of `steps`, x being buffer 0.
-// By 48,000 steps a driver is at it for a second or so; llvmpipe ends a loop after 65,535.
+// The last of `buffers` is y: y[i] = the sum of x[(i + k) mod 8] over 64 k for each of `steps`. x is buffer
+// 0. 48,000 steps take a driver about a second; llvmpipe ends a loop after 65,535.
 inline linnet::spirv::Words slow(uint32_t buffers, uint32_t steps = 48'000) {
   Builder b({.name = "main", .local_size = {64, 1, 1}, .n_buffers = buffers, .n_push = 1});
   auto i = b.globalId(0);
@@ -54,7 +54,7 @@ inline linnet::spirv::Words slow(uint32_t buffers, uint32_t steps = 48'000) {
   return b.finish();
 }
 
-// Without `results` the last arg is the one result.
+// Without `results`, the last arg is the only result.
 inline void addDispatch(fb::EntryT &entry, fb::DispatchT dispatch, std::vector<uint32_t> results = {}) {
   dispatch.types.assign(dispatch.args.size(), fb::DType::f32);
   if (results.empty()) results = {static_cast<uint32_t>(dispatch.args.size() - 1)};

@@ -1,4 +1,4 @@
-// What trials of variants are made of, without a device: verdicts, marks, answers beside each other, sizes.
+// Checks the parts of trials of variants without a device: verdicts, marks, comparisons of answers, sizes.
 #include "runtime/vulkan/device/device_file.h"
 #include "runtime/vulkan/trial/answer.h"
 #include "runtime/vulkan/trial/plan.h"
@@ -146,7 +146,7 @@ TEST_CASE("answers differ by more than the tolerance, or they do not") {
   CHECK(differs(fb::DType::bf16, Halves{0x3f80}, Halves{0xbf80}) != "");
   CHECK(differs(fb::DType::i32, Integers{1000000, 5}, Integers{1000000, 6}) == "an integer is off by 1");
 
-  // What the host has worked out: words of which something is known, or that one step has written.
+  // Marks that the host computes: words with a known property, or words that one step has written.
   const std::vector<Mark> marks = {kFirstStep, kFirstStep + 1, kFilled, kUnknown};
   CHECK(differs(fb::DType::f32, Floats{1, 2, 3, 4}, Floats{1, 2, 9, 9}, marks) == "");
   CHECK(differs(fb::DType::f32, Floats{1, 2, 3, 4}, Floats{1, 9, 3, 4}, marks) != "");

@@ -1,4 +1,4 @@
-// linnet-opt: the pass laboratory. Behaves as mlir-opt does, with the linnet dialect and passes registered.
+// linnet-opt: mlir-opt with the linnet dialect and passes.
 #include "ir/Linnet.h"
 #include "passes/Passes.h"
 

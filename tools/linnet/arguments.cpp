@@ -101,7 +101,7 @@ void PromptOption::require() const {
 }
 
 void DeviceOption::add(CLI::App &command) {
-  command.add_option("-t,--threads", threads, "threads (default: OMP_NUM_THREADS, or one a core)")
+  command.add_option("-t,--threads", threads, "threads (default: OMP_NUM_THREADS, or one per core)")
       ->check(CLI::Range(1, 1024))
       ->type_name("N");
   command

@@ -1,4 +1,4 @@
-// What several commands read from their command line, and how.
+// Options and parsers that several commands share.
 #pragma once
 #include "support/result.h"
 #include "tokenizer/tokenizer.h"
@@ -12,10 +12,11 @@
 
 namespace linnet::cli {
 
-/// What a parsed command line asks for; set by the subcommand that was named.
+/// The action of a parsed command line. The named subcommand sets it.
 using Action = std::function<Result<void>()>;
 
-// One function a command, each in commands/: declares the subcommand and sets `action` when it is named.
+// One function per command, each in commands/: it declares the subcommand, which sets `action` if it is
+// named.
 void addCompile(CLI::App &app, Action &action);
 void addRun(CLI::App &app, Action &action);
 void addLogits(CLI::App &app, Action &action);
@@ -38,42 +39,42 @@ void addInit(CLI::App &app, Action &action);
 void addExport(CLI::App &app, Action &action);
 void addPull(CLI::App &app, Action &action);
 
-/// Wrong use of a command, found after its options were parsed one by one: a hint and exit code 2.
+/// Reports wrong use of a command after its options were parsed: prints a hint and exits with code 2.
 [[noreturn]] void usageError(const std::string &message);
 
-/// The footer of a command's help. Lines are commands that run as written.
+/// The footer of a command's help. Its lines are commands that run as written.
 std::string example(std::string_view lines);
 
-/// "1,2,3", also with spaces or in brackets. Ids are 0 to 2^31-1; `option` starts the error message.
+/// Parses "1,2,3", also with spaces or in brackets. Ids are 0 to 2^31-1. Errors begin with `option`.
 Result<std::vector<TokenId>> parseIds(std::string_view text, const std::string &option);
-/// "128,512": positive numbers.
+/// Parses positive numbers: "128,512".
 std::vector<int64_t> parseList(const std::string &text, const std::string &option);
 /// Splits at commas; empty parts are usage errors.
 std::vector<std::string> splitCommas(const std::string &text, const std::string &option);
 std::string joinIds(const std::vector<TokenId> &ids);
 
-/// As CLI::Range, which finds nan in every range.
+/// Like CLI::Range, which accepts nan in every range.
 CLI::Validator numberIn(double low, double high);
-/// For --seed: CLI11 would take a number beyond 64 bits as the largest one, and -1, too.
+/// For --seed: CLI11 would read -1 and numbers beyond 64 bits as the largest number.
 CLI::Validator isSeed();
 
 /// All of standard input.
 Result<std::string> readStdin();
-/// `text`, or standard input if it is "-": without a byte order mark and without the newline at its end,
-/// which belongs to the pipe (echo writes one) and not to the text.
+/// `text`, or standard input if it is "-", without a byte order mark and without the final newline, which
+/// echo adds.
 Result<std::string> textOrStdin(const std::string &text);
 
-/// --prompt TEXT|-, --ids LIST|-, exactly one of them.
+/// Exactly one of --prompt TEXT|- and --ids LIST|-.
 struct PromptOption {
   std::string prompt, ids;
   CLI::Option *prompt_option = nullptr, *ids_option = nullptr;
   void add(CLI::App &command);
   bool given() const { return *prompt_option || *ids_option; }
-  /// Usage error unless one is there.
+  /// A usage error unless one is given.
   void require() const;
 };
 
-/// -t THREADS and --device SPEC of every command that executes something.
+/// -t THREADS and --device SPEC of all commands that execute programs.
 struct DeviceOption {
   int threads = 0;
   std::string device; ///< empty: cpu if the artifact has it, else its first target

@@ -1,4 +1,4 @@
-// Options of the commands that run a pipeline of passes.
+// Options of the commands that run passes.
 #pragma once
 #include "arguments.h"
 #include "compiler/api.h"
@@ -8,8 +8,8 @@ namespace linnet::cli {
 /// --set, of the commands that read a checkpoint's config.json.
 void addSettings(CLI::App &command, std::vector<std::string> &settings);
 
-/// --max-context, --max-batch, --dtype, --kv-cache, -O, --weights, and those that choose, add and verify
-/// passes.
+/// Adds --max-context, --max-batch, --dtype, --kv-cache, -O, --weights, and the options that choose, add and
+/// verify passes.
 void addPassOptions(CLI::App &command, CompileOptions &options, bool may_choose = false);
 
 /// --first-passes and --load-pass-plugin.

@@ -24,7 +24,7 @@ std::string chosenLibrary() {
   return chosen ? chosen : "";
 }
 
-/// Places to look in, best first. An explicit choice is the only one.
+/// Paths to try, in order. An explicit path is the only one.
 std::vector<std::string> candidates() {
   if (!chosenLibrary().empty()) return {chosenLibrary()};
   std::vector<std::string> paths;

@@ -1,4 +1,4 @@
-// The compiler library, opened when a command first needs it: what runs an artifact never maps MLIR.
+// The compiler library. It is loaded when a command first needs it, so running an artifact never maps MLIR.
 #pragma once
 #include "compiler/api.h"
 #include "support/result.h"
@@ -7,11 +7,11 @@
 #include <vector>
 
 namespace linnet::cli {
-/// The library's table. The error names what is missing and where it was looked for; `command` starts it
-/// ("linnet compile"). Looked for as $LINNET_COMPILER_LIBRARY, beside the runtime library, in ../lib of the
-/// program, then wherever the loader looks.
+/// The library's table. It is searched as $LINNET_COMPILER_LIBRARY, next to the runtime library, in ../lib of
+/// the program, then on the loader's path. Errors begin with `command` ("linnet compile") and name the
+/// missing file and the searched places.
 Result<const CompilerApi *> compiler(const std::string &command);
 
-/// A usage error about --target unless the compiler has each of them.
+/// A usage error about --target unless the compiler knows all targets.
 void requireTargets(const CompilerApi &api, const std::vector<std::string> &targets);
 } // namespace linnet::cli

@@ -1,12 +1,13 @@
-// How figures that were taken while other programs ran are marked, in every table.
+// Marks figures that were measured while other programs ran, in every table.
 #pragma once
 #include <string_view>
 
 namespace linnet::cli {
 
-/// Stands before such a figure.
+/// Prefix of such a figure.
 inline constexpr std::string_view kDisturbed = "~";
-/// The line below a table with such figures. `share`: the largest that others took of the processors' time.
+/// Prints the line below a table with such figures. `share` is the largest share of processor time that
+/// others took.
 void putDisturbance(double share);
 
 } // namespace linnet::cli

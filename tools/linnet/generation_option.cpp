@@ -4,7 +4,7 @@
 namespace linnet::cli {
 namespace {
 
-/// --stop '\n': what a shell without $'...' cannot write.
+/// Replaces escapes of --stop, such as '\n', for shells without $'...'.
 std::string unescaped(const std::string &text) {
   std::string out;
   for (size_t i = 0; i < text.size(); ++i) {

@@ -1,4 +1,4 @@
-// What a command line says about how a text is continued.
+// Options of text generation.
 #pragma once
 #include "arguments.h"
 #include "linnet/model.h"
@@ -12,10 +12,10 @@ namespace linnet::cli {
 class GenerationOption {
 public:
   void add(CLI::App &command);
-  /// Usage errors that need no model.
+  /// Checks the options without a model. Faults are usage errors.
   void check();
-  /// The model's own settings, and instead of them what was given. Usage error: an option of drawing where
-  /// nothing is drawn.
+  /// The model's settings, overridden by the given options. An option of sampling without sampling is a usage
+  /// error.
   GenerateOptions over(const Model &model) const;
 
 private:
@@ -24,7 +24,7 @@ private:
   std::string end_ids;
   CLI::Option *ends = nullptr;
   std::vector<CLI::Option *> of_drawing;
-  /// Copies one option's value if it was given.
+  /// Each function copies one option's value if it was given.
   std::vector<std::pair<CLI::Option *, std::function<void(GenerateOptions &)>>> overrides;
 };
 

@@ -21,7 +21,7 @@ public:
   }
 };
 
-/// The subcommand that the line got to, and its name as typed: "linnet tokenizer train".
+/// The last subcommand on the command line. Sets `name` to its full name: "linnet tokenizer train".
 const CLI::App *deepest(const CLI::App &app, std::string &name) {
   const CLI::App *at = &app;
   name = "linnet";
@@ -46,8 +46,8 @@ std::vector<std::string> commandNames(const CLI::App &command) {
   return names;
 }
 
-/// CLI11's messages, cut at `middle`, and what this program says instead: {0} is the part before `middle`,
-/// {1} the part behind it without `tail`.
+/// A message of CLI11, split at `middle`, and its replacement: {0} is the part before `middle`, {1} the part
+/// after it without `tail`.
 struct Wording {
   std::string_view middle, tail, ours;
 };
@@ -67,11 +67,11 @@ std::string inOurWords(const std::string &message, const CLI::App &command) {
   for (const Wording &wording : kWordings) {
     size_t at = text.find(wording.middle);
     if (at == std::string_view::npos || !text.ends_with(wording.tail)) continue;
-    std::string_view behind = text.substr(at + wording.middle.size());
-    behind.remove_suffix(std::min(behind.size(), wording.tail.size()));
+    std::string_view rest = text.substr(at + wording.middle.size());
+    rest.remove_suffix(std::min(rest.size(), wording.tail.size()));
     if (!wording.tail.empty())
-      behind = behind.substr(0, behind.find(':')); // a type's name, not its validator's
-    return fmt::format(fmt::runtime(wording.ours), text.substr(0, at), behind);
+      rest = rest.substr(0, rest.find(':')); // the name of the type, without its validator's
+    return fmt::format(fmt::runtime(wording.ours), text.substr(0, at), rest);
   }
   constexpr std::string_view kConversion = "Could not convert: ", kEquals = " = ", kNoMember = " not in {";
   size_t equals = text.find(kEquals), member = text.rfind(kNoMember), colon = text.find(": ");

@@ -1,14 +1,14 @@
-// How help and usage errors read.
+// The text of help and of usage errors.
 #pragma once
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <string>
 
 namespace linnet::cli {
-/// Options with their argument and default, nothing else.
+/// Formats options with their argument and default only.
 std::shared_ptr<CLI::FormatterBase> helpFormatter();
-/// The help of the subcommand that the line got to.
+/// The help of the subcommand on the command line.
 std::string helpOf(const CLI::App &app);
-/// One line: what is wrong, the nearest name where one was misspelt, and where to read more.
+/// One line: the fault, the most similar name for a misspelt one, and the command that prints the help.
 std::string usageMessage(const CLI::App &app, const CLI::ParseError &error);
 } // namespace linnet::cli

@@ -1,4 +1,4 @@
-// The driver: reads the command line, runs one command, turns failures into one line and an exit code.
+// The driver: parses the command line, runs one command, and reports failures as one line and an exit code.
 #include "arguments.h"
 #include "help.h"
 #include "linnet/version.h"
@@ -44,7 +44,8 @@ void declare(CLI::App &app, cli::Action &action) {
                           "  linnet run model.linnet --prompt \"Once upon a time\""));
 }
 
-/// 0, or the exit code of a command line that asked for nothing to be run; `done` says that it is over.
+/// Parses the command line. Sets `done` if there is nothing to run (help, version, an error). Returns the
+/// exit code.
 int parse(CLI::App &app, int argc, char **argv, bool &done) {
   done = true;
   try {
@@ -67,7 +68,7 @@ int execute(const CLI::App &app, const cli::Action &action) {
   Result<void> result;
   try {
     result = action();
-  } catch (const CLI::ParseError &error) { // what only the model tells: an option that does not go with it
+  } catch (const CLI::ParseError &error) { // an option that does not fit the model
     cli::printError(cli::usageMessage(app, error));
     return 2;
   }

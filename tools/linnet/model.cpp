@@ -18,7 +18,7 @@
 
 namespace linnet::cli {
 
-/// The compiler library knows the short names of published models.
+/// A hint for a missing path. The compiler library knows the short names of published models.
 static std::string hintOf(const std::string &path) {
   if (!isHubName(path)) return "";
   auto api = compiler("linnet pull");
@@ -42,7 +42,7 @@ Result<FileKind> kindOf(const std::string &path) {
   if (text.starts_with("GGUF")) return FileKind::Checkpoint;
   for (const char *ending : {".gguf", ".safetensors", ".bin", ".pt", ".pth"})
     if (path.ends_with(ending)) return FileKind::Checkpoint;
-  if (path.ends_with(".linnet")) return FileKind::Artifact; // damaged: opening it says how
+  if (path.ends_with(".linnet")) return FileKind::Artifact; // damaged: opening it gives the error
   if (std::string fault = contentFault(text); !fault.empty()) return errorf("{}: {}", path, fault);
   return errorf(
       "{}: expected an artifact (.linnet), a checkpoint directory, a .gguf or an .mlir, found none of these",
@@ -57,7 +57,7 @@ Result<std::string> artifactOf(const std::string &path, const DeviceOption &devi
   Progress progress;
   CompileOptions options;
   options.input = path;
-  // The cache is this machine's: one level of instructions is enough.
+  // The cache is local, so one instruction-set level is enough.
   options.targets = {targetFor(device.device.empty() ? "cpu" : device.device)};
   options.progress = [&](const std::string &what, double fraction) { progress.show(what, fraction); };
   LINNET_ASSIGN(CompileReport report, api->compileCached(options));
@@ -79,7 +79,7 @@ void noteConfig(const CompileReport &report, const std::string &input) {
     note(fmt::format("{}: config.json: overridden by --set: {}", input, change));
 }
 
-/// The first of them.
+/// The first labels, for an error.
 static std::string listed(const std::vector<std::string> &labels) {
   constexpr size_t kShown = 5;
   const auto shown = std::span(labels).first(std::min(kShown, labels.size()));
@@ -108,7 +108,7 @@ Result<OpenModel> openModel(const std::string &path, const DeviceOption &device,
   LINNET_TRY(requireKind(path, model, command, kind));
   LINNET_ASSIGN(Session session, Session::open(model));
   double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  // Asked for by name it is what was wanted.
+  // A device that is requested by name needs no warning.
   if (device.device == "vulkan" && model.deviceKind() == DeviceKind::Driver)
     note(
         fmt::format("no GPU that Linnet can use ('linnet devices' says why): running on {}", model.device()));

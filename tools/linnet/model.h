@@ -1,4 +1,4 @@
-// What a MODEL argument names, and how a command gets what it needs out of it.
+// Opens MODEL arguments.
 #pragma once
 #include "arguments.h"
 #include "compiler/api.h"
@@ -12,38 +12,38 @@
 namespace linnet::cli {
 
 enum class FileKind { Artifact, Checkpoint, Graph };
-/// By content: an artifact's first bytes, a .gguf's, a directory, a name that ends in .mlir or .safetensors.
-/// Fails where there is no such file, or it is none of these.
+/// The kind of a file, from its first bytes (artifact, .gguf), from being a directory, or from its name
+/// (.mlir, .safetensors). Errors: no such file, or none of these.
 Result<FileKind> kindOf(const std::string &path);
 
-/// `path` itself if it is an artifact; else it is compiled for `device` into the cache, which standard error
-/// is told.
+/// `path` if it is an artifact. Else compiles it for `device` into the cache and reports that on standard
+/// error.
 Result<std::string> artifactOf(const std::string &path, const DeviceOption &device,
                                const std::string &command);
 
-/// Tells standard error which keys of config.json were ignored or overridden, where some were.
+/// Prints the ignored and overridden keys of config.json on standard error, if there are any.
 void noteConfig(const CompileReport &report, const std::string &input);
 
-/// A loaded model and a session of it. The session is told to stop when a signal comes.
+/// A loaded model and a session of it. A signal cancels the session.
 struct OpenModel {
   Model model;
   Session session;
   double load_seconds;
 };
-/// What a command works with. Another kind of model is an error that says what to type instead.
+/// The kind of model that a command needs. Another kind is an error that names the command to use instead.
 enum class ModelKind { Language, Classifier, Any };
 Result<OpenModel> openModel(const std::string &path, const DeviceOption &device, const std::string &command,
                             ModelKind kind = ModelKind::Language);
 
-/// --prompt by the model's tokenizer, or --ids, standard input read where asked for.
+/// The ids of --ids, or of --prompt with the model's tokenizer. `-` reads standard input.
 Result<std::vector<TokenId>> promptIds(const Model &model, const PromptOption &prompt);
 
-/// Makes device "reference" known without loading the compiler library, where it lives, until it is used.
+/// Registers device "reference". The compiler library, which implements it, is loaded only when it is used.
 void registerLazyDevices();
 
 /// The tokenizer of a directory, a .gguf or an artifact; nothing if it has none.
 Result<std::optional<Tokenizer>> tokenizerOf(const std::string &path, const std::string &command);
-/// The same, where none is an error.
+/// The same, but a missing tokenizer is an error.
 Result<Tokenizer> requireTokenizer(const std::string &path, const std::string &command);
 
 } // namespace linnet::cli

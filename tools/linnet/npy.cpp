@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::string_view kMagic = "\x93NUMPY";
 
-/// The value of a key in the header's Python dictionary, up to where it ends; nothing if it is not there.
+/// The text of a key's value in the header's Python dictionary; nothing if the key is missing.
 std::optional<std::string_view> field(std::string_view header, std::string_view key) {
   size_t at = header.find("'" + std::string(key) + "'");
   if (at == std::string_view::npos) return {};
@@ -39,7 +39,7 @@ std::optional<std::vector<int64_t>> parseShape(std::string_view text) {
   return shape;
 }
 
-/// Bytes of the whole array, or nothing where the product overflows.
+/// Bytes of the whole array, or nothing if the product overflows.
 std::optional<uint64_t> byteCount(const std::vector<int64_t> &shape, uint64_t element) {
   uint64_t total = element;
   for (int64_t d : shape)
@@ -84,10 +84,10 @@ Result<NpyWriter> NpyWriter::create(const std::string &path, const std::string &
                                     const std::vector<int64_t> &shape) {
   std::string dims;
   for (int64_t d : shape) dims += fmt::format("{}, ", d);
-  if (shape.size() > 1) dims.resize(dims.size() - 2); // (3, 4), but (3,)
+  if (shape.size() > 1) dims.resize(dims.size() - 2); // Python's tuples: (3, 4), but (3,)
   if (shape.size() == 1) dims.pop_back();
   std::string header = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}", type, dims);
-  header += std::string(63 - (10 + header.size()) % 64, ' ') + '\n'; // data starts at a multiple of 64
+  header += std::string(63 - (10 + header.size()) % 64, ' ') + '\n'; // aligns the data to 64
   std::string start(kMagic);
   start += {1, 0, static_cast<char>(header.size() & 0xFF), static_cast<char>(header.size() >> 8)};
   LINNET_ASSIGN(AtomicFile file, AtomicFile::create(path));

@@ -1,5 +1,5 @@
-// NumPy's .npy files, version 1.0 and up (numpy.lib.format): what `-o FILE.npy` writes and `--input
-// NAME=FILE.npy` reads.
+// NumPy's .npy files, version 1.0 and later (numpy.lib.format): written by `-o FILE.npy`, read by
+// `--input NAME=FILE.npy`.
 #pragma once
 #include "support/file.h"
 #include "support/result.h"
@@ -20,11 +20,11 @@ struct NpyArray {
   MappedFile file;
 };
 
-/// Maps a file. Refuses Fortran order, big endian and structured types, and a size that the header
-/// contradicts.
+/// Maps a file. Errors: Fortran order, big-endian and structured types, and a size that differs from the
+/// header's.
 Result<NpyArray> readNpy(const std::string &path);
 
-/// Writes an array in pieces, for results larger than one wants in memory.
+/// Writes an array in pieces, for results that are too large for memory.
 class NpyWriter {
 public:
   static Result<NpyWriter> create(const std::string &path, const std::string &type,

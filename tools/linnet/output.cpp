@@ -12,7 +12,7 @@ namespace {
 
 std::string pending;
 int write_error = 0;
-std::string unprintable; ///< a number that is not finite, of the first JSON that had one
+std::string unprintable; ///< an infinite or NaN number of the first JSON that had one
 
 bool writeAll(int fd, std::string_view text, int &error) {
   while (!text.empty()) {
@@ -54,7 +54,7 @@ size_t characterLength(std::string_view text) {
   return 0;
 }
 
-/// Characters, not bytes, so that columns line up.
+/// Width in characters, so that columns are aligned.
 size_t width(std::string_view text) {
   return static_cast<size_t>(std::count_if(
       text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
@@ -75,8 +75,8 @@ void put(std::string_view text) {
 
 namespace {
 
-/// Where in `value` a number is that JSON has no text for (it would become null): "/answers/0/score". Empty
-/// where there is none.
+/// The path of an infinite or NaN number in `value`, which JSON would print as null: "/answers/0/score".
+/// Empty if there is none.
 std::string placeOfNotFinite(const Json &value) {
   if (value.is_number_float())
     return std::isfinite(value.get<double>()) ? "" : " is " + fmt::format("{}", value.get<double>());

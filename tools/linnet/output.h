@@ -1,5 +1,4 @@
-// What the commands share in writing: standard output that notices failures, progress on a terminal, numbers
-// for people.
+// Output of the commands: standard output with error detection, progress on a terminal, readable numbers.
 #pragma once
 #include "support/json_fwd.h"
 #include "support/result.h"
@@ -12,29 +11,29 @@
 
 namespace linnet::cli {
 
-/// Standard output. Text is kept until flush() or 64 KiB; after a failed write the rest is dropped and
-/// finish() says why.
+/// Writes to standard output. Text is buffered until flush() or 64 KiB. After a failed write the rest is
+/// dropped, and finish() reports the error.
 void put(std::string_view text);
 template <class... Args> void put(fmt::format_string<Args...> format, Args &&...args) {
   put(std::string_view(fmt::format(format, std::forward<Args>(args)...)));
 }
-/// One JSON value on a line of its own. Ill-formed UTF-8 in strings becomes U+FFFD. A value that holds a
-/// number that is infinite or NaN is not printed: finish() names the number.
+/// Prints one JSON value on a separate line. Ill-formed UTF-8 in strings becomes U+FFFD. A value with an
+/// infinite or NaN number is not printed, and finish() names the number.
 void printJson(const Json &value);
-/// False when standard output is gone: a command that streams then stops.
+/// Returns false if standard output is closed; a streaming command then stops.
 bool flush();
-/// Flushes. 0, or the exit code after a write that failed: 141 quietly when the reader left, else 1 with an
-/// error line.
+/// Flushes. Returns 0, or the exit code after a failed write: 141 without a message if the reader closed the
+/// pipe, else 1 with an error line.
 int finish();
 
 /// `linnet: error: MESSAGE` and `linnet: MESSAGE` on standard error, as one line each.
 void printError(std::string_view message);
 void note(std::string_view message);
 bool stderrIsTerminal();
-/// Standard error, as it is: a prompt for a line.
+/// Writes text to standard error without a prefix or newline, such as a prompt.
 void writeError(std::string_view text);
 
-/// Shows on standard error how far something is: a line that changes on a terminal; elsewhere a line each
+/// Shows progress on standard error. On a terminal it updates one line. Elsewhere it writes a line every
 /// `every` seconds, or none if that is 0.
 class Progress {
 public:
@@ -54,16 +53,16 @@ private:
 std::string bytesText(uint64_t bytes);   ///< "474.7 MiB"
 std::string countText(uint64_t count);   ///< "124.4 M"
 std::string secondsText(double seconds); ///< "12.3 ms", "4.56 s"
-/// Control characters and ill-formed UTF-8 escaped, in double quotes: one line, whatever the text.
+/// The text on one line in double quotes, with escaped control characters and ill-formed UTF-8.
 std::string quoted(std::string_view text);
 
-/// Columns aligned by the longest cell; `right` has one character a column, 'r' or 'l'.
+/// A table with aligned columns. `right` has a character per column, 'r' or 'l'.
 class Table {
 public:
   Table(std::string alignment, std::vector<std::string> header);
   void add(std::vector<std::string> row);
-  /// Lines of `| a | b |` with a rule below the header, as Markdown reads it; or plain columns two spaces
-  /// apart.
+  /// The table in Markdown: lines `| a | b |` with a rule below the header. plain() has columns two spaces
+  /// apart instead.
   std::string markdown() const;
   std::string plain(std::string_view indent = "") const;
 

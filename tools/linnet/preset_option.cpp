@@ -7,7 +7,7 @@
 namespace linnet::cli {
 namespace {
 
-/// Empty without the compiler library: the command itself says that it lacks it.
+/// The presets; empty without the compiler library, which the command reports later.
 std::vector<std::string> presets() {
   auto api = compiler("--preset");
   return api ? (*api)->presets() : std::vector<std::string>();

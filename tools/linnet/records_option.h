@@ -1,4 +1,4 @@
-// --file and the options that say how texts are read from it.
+// --file and its options for reading texts.
 #pragma once
 #include "training/records.h"
 
@@ -8,15 +8,15 @@
 
 namespace linnet::cli {
 
-/// A file whose texts are taken one by one: a line of a plain text file is a text.
+/// A file of texts. Each line of a plain text file is a text.
 struct RecordsOption {
   std::string file;
   bool whole_file = false; ///< a plain text file is one text
-  std::string said;        ///< after read(): the line that says how many texts were read
+  std::string said;        ///< after read(): the line about the number of texts
 
-  /// Adds the options; gives --file.
+  /// Adds the options. Returns --file.
   CLI::Option *add(CLI::App &command);
-  /// `read` holds what the command asks for. --whole-file with another format is an error.
+  /// Reads the file. `read` has the command's requirements. --whole-file with another format is an error.
   Result<std::vector<training::Record>> read(training::ReadOptions read = {});
 
 private:

@@ -14,8 +14,8 @@ namespace {
 constexpr int kMaxCleanups = 4;
 std::atomic<void (*)()> cleanups[kMaxCleanups];
 std::atomic<Session *> armed;
-std::atomic<bool> noting; // a signal is only noted
-std::atomic<int> asked;   // the signal that asked to stop
+std::atomic<bool> noting; // signals only set `asked`
+std::atomic<int> asked;   // the received signal
 
 void onSignal(int signal) {
   Session *session = armed.load();
@@ -40,7 +40,7 @@ void reserve(int fd, int flags) {
 } // namespace
 
 void installSignals() {
-  reserve(STDIN_FILENO, O_WRONLY); // reading or writing the wrong way round fails, as on a closed descriptor
+  reserve(STDIN_FILENO, O_WRONLY); // reading from it fails, as on a closed descriptor
   reserve(STDOUT_FILENO, O_RDONLY);
   reserve(STDERR_FILENO, O_RDONLY);
   addCleanup(removeUnfinishedFiles);

@@ -1,5 +1,6 @@
-// Ctrl-C. The first asks what is running to stop in order (a Session, if one is armed); the next, or the
-// first where nothing can be asked, removes unfinished files and leaves with 128 + the signal's number.
+// Signal handling. The first ctrl-C asks the running operation to stop (a Session, if one is registered). The
+// next one, or the first if nothing is registered, removes unfinished files and exits with 128 + the signal's
+// number.
 #pragma once
 #include <csignal>
 
@@ -7,30 +8,30 @@ namespace linnet {
 class Session;
 
 namespace cli {
-/// Handlers for SIGINT, SIGTERM and SIGHUP; SIGPIPE and SIGXFSZ become write errors; closed standard streams
-/// are replaced so that no file that is opened later takes their place.
+/// Installs handlers for SIGINT, SIGTERM and SIGHUP. SIGPIPE and SIGXFSZ become write errors. Closed standard
+/// streams are reopened, so that no later file gets their descriptors.
 void installSignals();
-/// Async-signal-safe, called before leaving; the compiler library's list of unfinished files is added with
-/// it.
+/// Adds an async-signal-safe function that is called before the exit, such as the compiler library's removal
+/// of unfinished files.
 void addCleanup(void (*cleanup)());
 /// 128 + the number of the signal that asked to stop, or 0.
 int interrupted();
-/// If that signal was ctrl-C, forgets it: true, and the program goes on.
+/// If that signal was ctrl-C, resets it and returns true; the program then continues.
 bool answerInterrupt();
 
-/// While it lives, a signal cancels the session.
+/// During its lifetime, a signal cancels the session.
 class CancelOnSignal {
 public:
   explicit CancelOnSignal(Session &session);
   ~CancelOnSignal();
 };
-/// While it lives, a signal is noted for interrupted() to tell, and what runs looks at that now and then.
+/// During its lifetime, a signal only sets interrupted(), which the running operation polls.
 class NoteSignals {
 public:
   NoteSignals();
   ~NoteSignals();
 };
-/// While it lives, signals that would end the program wait (in this thread).
+/// During its lifetime, signals that would end the program are blocked in this thread.
 class BlockSignals {
 public:
   BlockSignals();

@@ -12,7 +12,7 @@ void TraceOption::add(CLI::App &command) {
 
 Result<void> TraceOption::check() const {
   if (path.empty()) return {};
-  auto file = AtomicFile::create(path); // gone with this scope
+  auto file = AtomicFile::create(path); // removed at the end of this scope
   return file ? Result<void>() : file.error();
 }
 

@@ -14,11 +14,11 @@ namespace linnet::cli {
 struct TraceOption {
   std::string path; ///< empty: no trace
   void add(CLI::App &command);
-  /// An error, before anything runs, where the file cannot be written.
+  /// An error if the file cannot be written. To be called before anything runs.
   Result<void> check() const;
-  /// For a session or graph, which then runs until write(); null where no trace is asked for.
+  /// The profiler for a session or graph, until write(); null without --profile.
   std::shared_ptr<Profiler> profiler() const;
-  /// Measures the machine's limits and writes the file. Nothing to do for a null profiler.
+  /// Measures the machine's limits and writes the file. Does nothing for a null profiler.
   Result<void> write(const std::shared_ptr<Profiler> &profiler, const std::string &model, int threads) const;
 
 private:

@@ -90,7 +90,7 @@ void TrainingOption::add(CLI::App &command) {
   command.add_option("--text-column", run.read.text_column, "name or number of the column with texts")
       ->type_name("NAME");
   number(command, "--held-out", run.held_out, "share of the data that is not learned from", 0.0, 0.9);
-  command.add_option("--held-out-file", run.held_out_file, "a file of its own instead")->type_name("FILE");
+  command.add_option("--held-out-file", run.held_out_file, "a separate file instead")->type_name("FILE");
   number(command, "--seed", run.seed, "of the split, the order, new weights", uint64_t(0), uint64_t(kMany));
   number(command, "--batch", run.batch, "texts or windows at a time", int64_t(1), int64_t(4096));
   number(command, "--accumulate", run.accumulate, "batches to a step", int64_t(1), int64_t(1) << 20);
@@ -157,8 +157,8 @@ Result<void> runTraining(const TrainingOption &options, const std::string &comma
   NoteSignals noted;
   Progress progress(options.progress_every);
   FinetuneEvents events;
-  int64_t steps = 0, done = 0; // done: by this process
-  double seconds = 0;          // that they took
+  int64_t steps = 0, done = 0; // done: steps of this process
+  double seconds = 0;          // time of these steps
   double held_out = 0;
   bool measured = false;
   events.note = [&](const std::string &line) {

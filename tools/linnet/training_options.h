@@ -1,4 +1,4 @@
-// What linnet finetune and linnet train have in common: options, progress, the report.
+// Options, progress and report of linnet finetune and linnet train.
 #pragma once
 #include "arguments.h"
 #include "trace_option.h"
@@ -14,15 +14,15 @@ struct TrainingOption {
   DeviceOption device;
   TraceOption trace;
   bool json = false;
-  double progress_every = 10; ///< seconds, where standard error is not a terminal; 0: no lines
+  double progress_every = 10; ///< seconds between lines if standard error is not a terminal; 0: no lines
 
-  /// Data, sizes, learning rate, safeguards, output.
+  /// Adds the options for data, sizes, learning rate, safeguards and output.
   void add(CLI::App &command);
-  /// Texts of options as what they mean; an error where there is no such device.
+  /// Converts the texts of options to their values. An unknown device is an error.
   Result<void> resolve();
 };
 
-/// Runs it with progress on standard error and prints the report.
+/// Runs the training with progress on standard error and prints the report.
 Result<void> runTraining(const TrainingOption &options, const std::string &command);
 
 } // namespace linnet::cli

@@ -1,14 +1,14 @@
-// What a model runs on, for programs that must know more than a device's name.
+// Kinds of devices, for programs that need more than a device's name.
 #pragma once
 #include <cstdint>
 
 namespace linnet {
 
-/// Whose arithmetic a device uses, and who made the code for it.
+/// The hardware that computes, and the origin of its code.
 enum class DeviceKind : uint8_t {
-  Processor, ///< this machine's processor, by Linnet's own code: targets cpu and reference
-  Driver,    ///< this machine's processor, by a Vulkan driver that stands in for a GPU
-  Gpu        ///< any other Vulkan device; one whose driver does not say what it is counts as such
+  Processor, ///< this machine's CPU, with Linnet's code: targets cpu and reference
+  Driver,    ///< this machine's CPU, with code of a Vulkan driver (llvmpipe, SwiftShader)
+  Gpu        ///< any other Vulkan device, including devices whose driver reports no type
 };
 
 } // namespace linnet

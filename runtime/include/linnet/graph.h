@@ -1,4 +1,4 @@
-// Any compiled graph, language model or not: run an entry by name with tensors of the host.
+// Runs an entry of any compiled graph by name, with tensors in host memory.
 //
 //   auto graph = linnet::Graph::load("mlp.linnet");
 //   auto out = graph->run("main", {{"x", linnet::Tensor::fromFloats({2, 16}, values)}});
@@ -30,7 +30,8 @@ struct LINNET_API Tensor {
 
   static Tensor fromFloats(std::vector<int64_t> shape, std::span<const float> values);
   static Tensor fromInts(std::vector<int64_t> shape, std::span<const int32_t> values);
-  /// Empty where the type is another.
+  /// The elements of an F32 tensor (I32 for ints()). Empty if the tensor has another type. The span points
+  /// into `bytes`.
   std::span<const float> floats() const;
   std::span<const int32_t> ints() const;
 };
@@ -40,12 +41,12 @@ struct NamedTensor {
   Tensor tensor;
 };
 
-/// An input or output. A dimension is a number, or a name with its bound ("batch", up to 8), or a formula.
+/// An input or output of an entry.
 struct PortInfo {
   std::string name;
   ElementType type = ElementType::F32;
-  std::vector<std::string> shape;
-  std::vector<int64_t> largest; ///< the shape at the bounds
+  std::vector<std::string> shape; ///< each dimension is a number, a name ("batch") or a formula of names
+  std::vector<int64_t> largest;   ///< the shape at the bounds
 };
 
 struct EntryInfo {
@@ -53,28 +54,30 @@ struct EntryInfo {
   std::vector<PortInfo> inputs, outputs;
 };
 
-/// Not for two threads at a time.
+/// A Graph is not thread-safe: one thread at a time.
 class LINNET_API Graph {
 public:
+  /// Loads an artifact of any kind. The errors are those of Model::load, except that every kind is accepted.
   static Result<Graph> load(const std::string &path, const LoadOptions &options = {});
   Graph(Graph &&) noexcept;
   Graph &operator=(Graph &&) noexcept;
   ~Graph();
 
   const std::vector<EntryInfo> &entries() const;
-  /// Runs an entry. Named dimensions take their values from the inputs' shapes; one that no input has is at
-  /// its bound. Inputs may come in any order. `outputs`: the ones to give back, all when empty.
+  /// Runs an entry. The shapes of the inputs give the values of named dimensions; a dimension that no input
+  /// has is at its bound. Inputs may be in any order. `outputs` names the outputs to return; empty means all.
   Result<std::vector<NamedTensor>> run(std::string_view entry, std::span<const NamedTensor> inputs,
                                        std::span<const std::string> outputs = {});
-  /// States (caches, counters) back to zero.
+  /// Sets all states (caches, counters) to zero.
   void resetStates();
-  /// What outlives a run, at its largest size: caches, counters, a training program's parameters.
+  /// The states, at their largest sizes: data that outlives a run, such as caches or trained parameters.
   const std::vector<PortInfo> &states() const;
-  /// A state's contents at its largest size, row-major.
+  /// A state's contents at its largest size, row-major. Errors: no state of that name, or the device cannot.
   Result<Tensor> readState(std::string_view name);
+  /// Overwrites a state. `bytes` must have exactly the size of readState's result.
   Result<void> writeState(std::string_view name, std::span<const std::byte> bytes);
   MemoryUse memory() const;
-  /// Runs to come are noted in `profiler`; null: no more.
+  /// Records later runs in `profiler`. Null stops recording.
   void setProfiler(std::shared_ptr<Profiler> profiler);
 
 private:

@@ -1,4 +1,4 @@
-// Everything that an embedding program needs.
+// Includes all public headers.
 #pragma once
 #include "linnet/device_kind.h"
 #include "linnet/graph.h"

@@ -1,4 +1,4 @@
-// A language model or a classifier out of an artifact file.
+// A language model or a classifier that is loaded from an artifact file.
 //
 //   auto model = linnet::Model::load("model.linnet");          // Result<Model>
 //   if (!model) return fail(model.error().message);
@@ -20,32 +20,33 @@
 namespace linnet {
 
 struct LoadOptions {
-  /// Target, or TARGET:ARGUMENT, that executes the model: "cpu". Empty: cpu if the artifact has it, else its
-  /// first.
+  /// The target that executes the model, TARGET or TARGET:ARGUMENT ("cpu", "vulkan:1"). Empty: cpu if the
+  /// artifact has it, else its first target.
   std::string device = {};
-  /// 0: what OMP_NUM_THREADS or the machine says.
+  /// Number of threads. 0: OMP_NUM_THREADS, else one per core.
   int threads = 0;
 };
 
-/// How a classifier's scores become probabilities, as transformers' text-classification pipeline does it.
+/// The function from a classifier's scores to probabilities, as in transformers' text-classification
+/// pipeline.
 enum class ProblemType : uint8_t {
-  SingleLabel, ///< one label applies: a softmax
-  MultiLabel,  ///< labels do not exclude each other: a sigmoid each
-  Regression,  ///< scores are numbers and stay as they are
+  SingleLabel, ///< exactly one label applies: softmax
+  MultiLabel,  ///< labels do not exclude each other: sigmoid of each
+  Regression,  ///< scores are results themselves
 };
 
-/// Numbers of the model that programs need; the whole configuration is configJson().
+/// Sizes and tokens of the model. configJson() is the whole configuration.
 struct ModelConfig {
   int64_t n_layer = 0, n_head = 0, n_embd = 0, vocab_size = 0;
-  int64_t n_positions = 0;       ///< what the model was made for
-  int64_t context = 0;           ///< what the artifact was compiled for: capacity of the cache, in tokens
-  int64_t max_batch = 0;         ///< most sequences at a time
+  int64_t n_positions = 0;       ///< positions of the model, in tokens
+  int64_t context = 0;           ///< capacity of the artifact's KV cache, in tokens
+  int64_t max_batch = 0;         ///< most sequences in one call
   std::vector<TokenId> eos_ids;  ///< tokens that end a text; may be empty
-  std::optional<TokenId> bos_id; ///< the token an empty text starts from
-  /// A classifier's labels by number. Empty: the model continues texts.
+  std::optional<TokenId> bos_id; ///< the token that begins a text
+  /// A classifier's labels by number. Empty: the model is a language model.
   std::vector<std::string> labels = {};
   ProblemType problem_type = ProblemType::SingleLabel;
-  /// Of a classifier that reads the last token's state: tokens of this id at a text's end do not count, as in
+  /// For classifiers that read the last token's state: tokens of this id at a text's end are ignored, as in
   /// transformers.
   std::optional<TokenId> pad_id = {};
 
@@ -54,29 +55,29 @@ struct ModelConfig {
 
 struct LoadedModel; // inside the library
 
-/// Immutable once loaded; copies share everything; may be used from several threads.
+/// Immutable and thread-safe after loading. Copies share all data.
 class LINNET_API Model {
 public:
-  /// Maps and checks the file, finds the device, and reserves one session's memory. Errors name the file: no
-  /// artifact, truncated, damaged, of another version, neither a language model nor a classifier, no such
-  /// target, not enough memory (both numbers).
+  /// Maps and checks the file, opens the device, and reserves the memory of one session. Errors name the
+  /// file: it is not an artifact, is truncated, damaged or of another version, is neither a language model
+  /// nor a classifier, or lacks the target; or memory is insufficient (with both sizes).
   static Result<Model> load(const std::string &path, const LoadOptions &options = {});
 
   const std::string &path() const;
   const ModelConfig &config() const;
   /// config.json of the checkpoint.
   const std::string &configJson() const;
-  /// How the checkpoint's generation_config.json says that texts are continued, and GenerateOptions' own
-  /// defaults for what it leaves out. A program that wants these passes them to Session::generate.
+  /// The settings of the checkpoint's generation_config.json, with GenerateOptions' defaults for missing
+  /// ones. Session::generate uses them only if the caller passes them.
   const GenerateOptions &generation() const;
-  /// Absent where the checkpoint had no tokenizer files: ids in, ids out.
+  /// Absent if the checkpoint had no tokenizer files; the model then reads and writes ids.
   const std::optional<Tokenizer> &tokenizer() const;
-  /// Targets that the artifact has programs for.
+  /// The targets that the artifact has programs for.
   std::vector<std::string> targets() const;
-  /// The one in use, as its device describes itself.
+  /// Description of the device in use: "cpu, 2 threads".
   std::string device() const;
   DeviceKind deviceKind() const;
-  /// Of one session.
+  /// Memory of one session.
   MemoryUse memory() const;
 
   /// For Session.

@@ -1,3 +1,3 @@
-// GPT-2's tokenizer: linnet::Tokenizer, linnet::StreamDecoder.
+// The tokenizer: linnet::Tokenizer, linnet::StreamDecoder.
 #pragma once
 #include "tokenizer/tokenizer.h"

@@ -1,4 +1,4 @@
-// Version of the headers and of the library.
+// Versions of the headers and of the library.
 #pragma once
 #include "linnet/api.h"
 
@@ -8,9 +8,9 @@
 
 namespace linnet {
 
-/// "0.1.0": of the library that is loaded, which may be newer than the headers.
+/// Version of the loaded library, which may be newer than the headers: "0.1.0".
 LINNET_API const char *version();
-/// The artifact format that the library reads.
+/// Version of the artifact format that the library reads.
 LINNET_API unsigned artifactFormatVersion();
 
 } // namespace linnet

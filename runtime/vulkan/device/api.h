@@ -1,6 +1,5 @@
-// Vulkan's functions, found at run time: the runtime links no loader. A plain table of the C API
-// rather than vulkan.hpp: sixty calls do not pay for megabytes of headers in every file here, nor for
-// exceptions.
+// Vulkan's functions, resolved at run time, because the runtime links no loader. It is a plain table of the C
+// API: for sixty calls, vulkan.hpp would add megabytes of headers to every file here, and exceptions.
 #pragma once
 #define VK_NO_PROTOTYPES
 #include "support/result.h"
@@ -72,7 +71,7 @@
   X(WaitForFences)                                                                                           \
   X(QueueSubmit)
 
-// VK_KHR_cooperative_matrix is younger than the headers of Debian 12.
+// The headers of Debian 12 lack VK_KHR_cooperative_matrix.
 #ifndef VK_KHR_cooperative_matrix
 #define VK_KHR_cooperative_matrix 1
 #define VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME "VK_KHR_cooperative_matrix"
@@ -107,7 +106,7 @@ typedef VkResult(VKAPI_PTR *PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKH
 
 namespace linnet::vulkan {
 
-/// The loader and its functions. Never unloaded: drivers leave threads and exit handlers behind.
+/// The loader and its functions. It is never unloaded, because drivers keep threads and exit handlers.
 struct Api {
   PFN_vkGetInstanceProcAddr GetInstanceProcAddr = nullptr;
   PFN_vkCreateInstance CreateInstance = nullptr;
@@ -120,13 +119,13 @@ struct Api {
 #undef X
   PFN_vkGetMemoryHostPointerPropertiesEXT GetMemoryHostPointerPropertiesEXT = nullptr; ///< null: no extension
 
-  /// Opens libvulkan.so.1, or what LINNET_VULKAN_LOADER names. An error says that there is none.
+  /// Opens libvulkan.so.1, or the library that LINNET_VULKAN_LOADER names.
   static Result<Api> open();
   Result<void> bindInstance(VkInstance instance);
   Result<void> bindDevice(VkDevice device);
 };
 
-/// An error that says what failed and how: "device lost", "out of device memory".
+/// An error if `result` is one: `what` failed, and the cause ("device lost", "out of device memory").
 Result<void> check(VkResult result, std::string_view what);
 const char *resultText(VkResult result);
 

@@ -10,8 +10,8 @@
 namespace linnet::vulkan {
 namespace {
 
-// Seconds. What a GPU has not done by then its driver ends by itself, if it can. On two cores GPT-2 takes
-// seconds for a prompt of 1,024 tokens, its largest sister some minutes for several.
+// Seconds. A GPU's driver ends longer work, if it can. On a CPU with two cores, GPT-2 takes seconds for a
+// prompt of 1,024 tokens, and GPT-2 XL takes minutes for several prompts.
 constexpr uint32_t kPatienceGpu = 2 * 60, kPatienceCpu = 10 * 60;
 
 Result<uint32_t> patienceFor(Kind kind) {
@@ -118,7 +118,7 @@ Result<void> Context::ready() const {
   return errorf("{} has not finished an earlier run; the model has to be loaded anew", inventory.name);
 }
 
-// Second by second: a process that is stopped for a while, and a driver's threads in it, is not hanging.
+// Waits one second at a time, so that time during which the process is stopped does not count.
 VkResult Context::wait(uint32_t seconds) const {
   constexpr uint64_t kSecond = 1'000'000'000;
   VkResult result = VK_TIMEOUT;

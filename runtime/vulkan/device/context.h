@@ -1,4 +1,4 @@
-// An instance, a device of it and its queue.
+// A Vulkan instance, one of its devices, and the device's queue.
 #pragma once
 #include "linnet/api.h"
 #include "runtime/vulkan/device/api.h"
@@ -13,11 +13,11 @@
 
 namespace linnet::vulkan {
 
-/// Hears what the validation layers say; a test sets it before it opens a device, which then has the layers
-/// on (core and synchronization validation). Opening fails where they are not installed. Null: none again.
+/// Sets a handler for messages of the validation layers, for tests. Devices opened later enable the layers
+/// (core and synchronization validation); opening fails if they are not installed. Null disables them.
 LINNET_API void setMessageHandler(std::function<void(const std::string &)> handler);
 
-/// All later devices look as poor as this profile (a file as in docs/devices); "": no more. Without it the
+/// Limits all later devices to this profile, a file as in docs/devices; "" disables it. Without it, the
 /// variable LINNET_EMULATE_LIMITS may name a file.
 LINNET_API void emulateLimits(std::string path);
 
@@ -29,7 +29,7 @@ public:
     VkPhysicalDevice handle = nullptr;
     Inventory inventory;
   };
-  /// All devices in the loader's order, those that Linnet cannot use included.
+  /// All devices in the loader's order, including those that Linnet cannot use.
   const std::vector<Found> &devices() const { return found; }
   const Api &functions() const { return api; }
 
@@ -43,8 +43,8 @@ private:
   std::vector<Found> found;
 };
 
-/// Which of `devices` `argument` means: "" the best that is no CPU (a CPU where there is nothing else), a
-/// number, or part of a name. An error lists what there is.
+/// The index of the device that `argument` selects: a number, a part of a name, or "" for the best device (a
+/// CPU only if there is no other). Errors list the devices.
 Result<size_t> chooseDevice(std::span<const Inventory> devices, const std::string &argument);
 
 class Context {
@@ -58,18 +58,18 @@ public:
   VkDevice device = nullptr;
   VkQueue queue = nullptr;
   VkCommandPool commands = nullptr;
-  uint32_t allocations = 0; ///< of memory, that there are
-  /// Seconds that a submission may take; 0: none is waited for.
+  uint32_t allocations = 0; ///< current number of memory allocations
+  /// Seconds that a submission may take; 0: do not wait.
   uint32_t patience = 0;
-  /// What became of the last submission. VK_TIMEOUT: it is still under way, and nothing that it touches may
-  /// be destroyed (abandoned.h).
+  /// Result of the last submission. VK_TIMEOUT: it is still running, and nothing that it uses may be
+  /// destroyed (abandoned.h).
   VkResult outcome = VK_SUCCESS;
-  /// An error where a submission is still under way: what it touches is not to be read or written either.
+  /// An error if a submission is still running: its memory must not be read or written.
   Result<void> ready() const;
 
-  /// Submits, to be executed in this order, and waits.
+  /// Submits the buffers, which execute in this order, and waits for them.
   Result<void> submit(std::span<const VkCommandBuffer> buffers);
-  /// Waits for what was submitted, `seconds` at most; 0: looks. VK_TIMEOUT: it is still under way.
+  /// Waits for the submission, at most `seconds`; 0 only polls. Returns VK_TIMEOUT if it is still running.
   VkResult wait(uint32_t seconds) const;
   Result<VkCommandBuffer> newCommands();
 

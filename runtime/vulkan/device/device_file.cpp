@@ -10,19 +10,19 @@
 namespace linnet::vulkan {
 namespace {
 
-// What stands before the data. Drivers check a header of their own; some crash on what lies behind it, so the
-// bytes are hashed.
+// The header before the data. Drivers check only the header of their cache data, and some crash on damaged
+// contents, so the data are hashed.
 struct Header {
   char magic[8] = {'L', 'N', 'T', 'V', 'K', 'D', 'V', '2'};
   char kind[16] = {};
   uint32_t vendor = 0, device = 0, driver_version = 0, api = 0;
   uint8_t uuid[16] = {};
-  uint64_t words = 0; ///< hash of what the driver says of itself
+  uint64_t words = 0; ///< hash of the driver's description of itself
   uint64_t bytes = 0, hash = 0;
 };
 
-// Versions and UUIDs do not tell drivers apart: Mesa's llvmpipe has had version 1 and the UUID "val-%s" in
-// all of its releases. Its texts have the releases of Mesa and LLVM and how wide its vectors are.
+// Versions and UUIDs do not identify drivers: all releases of Mesa's llvmpipe have version 1 and the UUID
+// "val-%s". Its texts contain the releases of Mesa and LLVM and the vector width.
 uint64_t wordsOf(const Inventory &inventory) {
   const std::string words = inventory.name + "\n" + inventory.driver;
   return format::hashBytes(std::as_bytes(std::span(words)));

@@ -1,5 +1,5 @@
-// Files about one device and its driver, in Linnet's cache folder. What another driver left, an older version
-// of it or a damaged disk is not taken for this one's: it counts as missing and is made anew.
+// Files about one device and its driver, in Linnet's cache folder. A file of another driver or driver
+// version, or a damaged file, counts as missing and is replaced.
 #pragma once
 #include "runtime/vulkan/device/inventory.h"
 #include "support/file.h"
@@ -14,14 +14,14 @@ namespace linnet::vulkan {
 
 class DeviceFile {
 public:
-  /// `kind`: the end of its name, of at most 16 letters. Reads what is there.
+  /// Reads the file. `kind` is the end of its name, at most 16 letters.
   DeviceFile(const Inventory &inventory, std::string_view kind);
-  /// "": there is no place for it.
+  /// The path of the file; "" if there is no cache folder.
   static std::string path(const Inventory &inventory, std::string_view kind);
 
-  /// Nothing where the file is missing, another device's or driver's, or damaged.
+  /// The contents; empty if the file is missing, damaged, or of another device or driver.
   std::span<const std::byte> data() const;
-  /// Beside and renamed; an error where it cannot be written.
+  /// Replaces the file atomically. An error if it cannot be written.
   Result<void> write(std::span<const std::byte> data) const;
 
 private:

@@ -19,7 +19,7 @@ std::string variable(const char *name, const char *otherwise = "") {
   return value && *value ? value : otherwise;
 }
 
-/// "a:b" is a and b; empty parts do not count.
+/// Splits "a:b" into a and b. Empty parts are ignored.
 std::vector<std::string> partsOf(std::string_view list) {
   std::vector<std::string> parts;
   while (!list.empty()) {
@@ -30,7 +30,7 @@ std::vector<std::string> partsOf(std::string_view list) {
   return parts;
 }
 
-/// `path` itself, or the .json files of a folder, sorted.
+/// Adds `path`, or the sorted .json files if it is a folder.
 void addFiles(const std::string &path, std::vector<std::string> &files) {
   std::error_code ignored;
   if (!fs::is_directory(path, ignored)) return files.push_back(path);
@@ -42,7 +42,7 @@ void addFiles(const std::string &path, std::vector<std::string> &files) {
     if (std::find(files.begin(), files.end(), file) == files.end()) files.push_back(std::move(file));
 }
 
-/// The loader's, on Linux (its documentation: "Driver Discovery").
+/// The folders that the loader searches on Linux ("Driver Discovery" in its documentation).
 std::vector<std::string> searchedFolders() {
   const std::string home = variable("HOME");
   std::vector<std::string> bases;
@@ -59,18 +59,19 @@ std::vector<std::string> searchedFolders() {
   return folders;
 }
 
-/// Where the file says that the driver's library is; empty: it does not.
+/// The path of the driver's library in the file; empty if it has none.
 std::string libraryOf(const Json &json, const std::string &file) {
   auto icd = json.is_object() ? json.find("ICD") : json.end();
   if (icd == json.end() || !icd->is_object()) return "";
   auto path = icd->find("library_path");
   if (path == icd->end() || !path->is_string()) return "";
   const fs::path library(path->get<std::string>());
-  const bool relative = library.is_relative() && library.has_parent_path(); // a bare name is searched for
+  // A bare name is searched on the library path.
+  const bool relative = library.is_relative() && library.has_parent_path();
   return relative ? (fs::path(file).parent_path() / library).string() : library.string();
 }
 
-/// The first unusable driver file's fault; empty: there is none.
+/// The fault of the first unusable driver file; empty if there is none.
 std::string firstFault() {
   for (const std::string &file : driverFiles())
     if (std::string fault = driverFileFault(file); !fault.empty()) return fault;
@@ -99,7 +100,7 @@ std::string driverFileFault(const std::string &path) {
   if (json.is_discarded()) return fmt::format("driver file {}: expected JSON, found something else", path);
   const std::string library = libraryOf(json, path);
   if (library.empty()) return fmt::format("driver file {}: expected ICD.library_path, found none", path);
-  void *opened = dlopen(library.c_str(), RTLD_LAZY | RTLD_LOCAL); // stays open: drivers leave threads behind
+  void *opened = dlopen(library.c_str(), RTLD_LAZY | RTLD_LOCAL); // stays open, because drivers keep threads
   if (!opened) return fmt::format("driver file {}: its library cannot be opened: {}", path, dlerror());
   for (const char *entry : {"vk_icdGetInstanceProcAddr", "vkGetInstanceProcAddr"})
     if (dlsym(opened, entry)) return "";

@@ -1,5 +1,5 @@
-// The files that tell Vulkan's loader which drivers there are, and what is wrong with them: the loader's own
-// error for a damaged one is "out of memory".
+// Finds the driver files of Vulkan's loader and their faults, because the loader reports a damaged file as
+// "out of memory".
 #pragma once
 #include "runtime/vulkan/device/api.h"
 #include "support/result.h"
@@ -9,17 +9,17 @@
 
 namespace linnet::vulkan {
 
-/// In the loader's order: what VK_DRIVER_FILES or VK_ICD_FILENAMES name, else every .json of the folders that
-/// it searches, then what VK_ADD_DRIVER_FILES names.
+/// The driver files in the loader's order: those of VK_DRIVER_FILES or VK_ICD_FILENAMES, else every .json of
+/// the folders that it searches; then those of VK_ADD_DRIVER_FILES.
 std::vector<std::string> driverFiles();
 
-/// Why the loader cannot use a driver file, as a line that begins with its path; empty: it can.
+/// Why the loader cannot use a driver file, as a line that begins with its path; empty if it can.
 std::string driverFileFault(const std::string &path);
 
-/// The error of an instance that could not be made: the first unusable driver file, else what `result` says.
+/// The error after vkCreateInstance failed: the first unusable driver file, else the text of `result`.
 Error startError(VkResult result);
 
-/// The error of drivers that list no device: their files, and the first of these that is unusable.
+/// The error if the drivers list no device. It names their files and the first unusable one.
 Error noDeviceError();
 
 } // namespace linnet::vulkan

@@ -7,7 +7,7 @@ namespace linnet::vulkan {
 
 FeatureChain::FeatureChain(uint32_t api, const std::set<std::string> &extensions) {
   void **tail = &core.pNext;
-  // A structure may be chained where the version has it or the extension is there, which then is enabled.
+  // A structure may be chained if the version includes it, or if the extension exists, which is then enabled.
   auto chain = [&](auto &structure, uint32_t since, const char *extension) {
     if (api < since) {
       if (!extensions.count(extension)) return;
@@ -65,7 +65,7 @@ bool isFeatureName(const std::string &name) {
   if (std::find(names.begin(), names.end(), name) != names.end()) return true;
   unsigned m, n, k;
   char a[4], c[4];
-  int end = 0; // how far the text was as expected
+  int end = 0; // length of the matched text
   std::sscanf(name.c_str(), "cooperative_matrix/%ux%ux%u/%3[fi0-9]/%3[fi0-9]%n", &m, &n, &k, a, c, &end);
   return end > 0 && static_cast<size_t>(end) == name.size();
 }

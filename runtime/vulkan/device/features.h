@@ -1,4 +1,5 @@
-// Vulkan's feature structures, chained as far as a device knows them: the same chain asks and enables.
+// The chain of Vulkan's feature structures that a device supports. The same chain queries and enables
+// features.
 #pragma once
 #include "runtime/vulkan/device/api.h"
 
@@ -10,7 +11,7 @@
 
 namespace linnet::vulkan {
 
-/// What subgroups may do, by the names of docs/artifact-format.md.
+/// Subgroup operations with their names in docs/artifact-format.md.
 inline constexpr std::pair<VkSubgroupFeatureFlagBits, const char *> kSubgroupFeatures[] = {
     {VK_SUBGROUP_FEATURE_BASIC_BIT, "subgroup_basic"},
     {VK_SUBGROUP_FEATURE_VOTE_BIT, "subgroup_vote"},
@@ -21,23 +22,23 @@ inline constexpr std::pair<VkSubgroupFeatureFlagBits, const char *> kSubgroupFea
     {VK_SUBGROUP_FEATURE_CLUSTERED_BIT, "subgroup_clustered"},
     {VK_SUBGROUP_FEATURE_QUAD_BIT, "subgroup_quad"}};
 
-/// All names that a device may have, but for those of cooperative matrices, which have sizes in them.
+/// All feature names except those of cooperative matrices, which contain sizes.
 std::vector<std::string> featureNames();
-/// Whether it is one of them, or one of a cooperative matrix.
+/// Whether `name` is one of featureNames() or of a cooperative matrix.
 bool isFeatureName(const std::string &name);
 
 class FeatureChain {
 public:
-  /// `api`: the device's version; `extensions`: what it offers.
+  /// `api` is the device's Vulkan version, `extensions` are those that it offers.
   FeatureChain(uint32_t api, const std::set<std::string> &extensions);
   FeatureChain(const FeatureChain &) = delete;
   VkPhysicalDeviceFeatures2 *head() { return &core; }
-  /// Turns off what Linnet has no use for.
+  /// Disables the features that Linnet does not use.
   void reduce();
-  /// Names as in docs/artifact-format.md, after vkGetPhysicalDeviceFeatures2.
+  /// Names of the features as in docs/artifact-format.md, after vkGetPhysicalDeviceFeatures2.
   std::set<std::string> names() const;
   using Named = std::pair<VkBool32, const char *>;
-  /// Every name, and whether the feature is there.
+  /// Every name, and whether the device has the feature.
   std::array<Named, 8> table() const;
   /// Extensions that the chained structures need.
   const std::vector<const char *> &extensions() const { return needed; }

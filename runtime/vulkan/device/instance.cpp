@@ -18,8 +18,7 @@ std::string emulated_profile;
 VKAPI_ATTR VkBool32 VKAPI_CALL onMessage(VkDebugUtilsMessageSeverityFlagBitsEXT,
                                          VkDebugUtilsMessageTypeFlagsEXT,
                                          const VkDebugUtilsMessengerCallbackDataEXT *data, void *) {
-  // The layers' own impatience with a fence on a loaded machine, "most likely a validation bug" by their
-  // words.
+  // The layers report a fence that takes long on a loaded machine as "most likely a validation bug".
   const bool own =
       data->pMessageIdName && !std::strcmp(data->pMessageIdName, "UNASSIGNED-VkFence-state-timeout");
   if (message_handler && data->pMessage && !own) message_handler(data->pMessage);
@@ -186,7 +185,7 @@ Inventory readInventory(const Api &api, VkInstance instance, VkPhysicalDevice de
   if (has_driver) to.driver = fmt::format("{} {}", driver.driverName, driver.driverInfo);
   readLimits(to, properties.properties.limits, maintenance);
   to.limits.host_pointer = host.minImportedHostPointerAlignment;
-  // LP_MAX_TGSI_LOOP_ITERATIONS of Mesa's gallivm; one step early, as it counts down to 0.
+  // LP_MAX_TGSI_LOOP_ITERATIONS of Mesa's gallivm minus one, because it counts down to 0.
   if (to.name.starts_with("llvmpipe")) to.limits.loop_steps = 65534;
   readSubgroups(to, subgroups);
   FeatureChain chain(plain.apiVersion, extensions);
@@ -207,7 +206,7 @@ std::string lowered(std::string text) {
   return text;
 }
 
-// A discrete GPU before an integrated one before what is virtual; a CPU is the last resort.
+// The order of preference: discrete, integrated and virtual GPUs, then CPUs.
 int rank(const Inventory &inventory) {
   switch (inventory.kind) {
   case Kind::discrete:
@@ -248,7 +247,7 @@ Result<void> Instance::start() {
   VkApplicationInfo application = {};
   application.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO;
   application.pApplicationName = application.pEngineName = "linnet";
-  application.apiVersion = VK_API_VERSION_1_3; // the newest whose core Linnet asks for; devices may have less
+  application.apiVersion = VK_API_VERSION_1_3; // the newest that Linnet uses; a device's may be older
   VkInstanceCreateInfo info = {};
   info.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO;
   info.pApplicationInfo = &application;
@@ -273,7 +272,7 @@ Result<void> Instance::start() {
     layers.push_back("VK_LAYER_KHRONOS_validation");
     extensions.push_back(VK_EXT_DEBUG_UTILS_EXTENSION_NAME);
     messages.pNext = &validation;
-    info.pNext = &messages; // hears instance creation and destruction, too
+    info.pNext = &messages; // also receives messages of instance creation and destruction
   }
   info.enabledExtensionCount = static_cast<uint32_t>(extensions.size());
   info.ppEnabledExtensionNames = extensions.data();
@@ -298,7 +297,7 @@ Result<void> Instance::start() {
 Result<void> Instance::look() {
   uint32_t count = 0;
   const VkResult listed = api.EnumeratePhysicalDevices(instance, &count, nullptr);
-  // What the loader makes of drivers without hardware: an error, or a list without devices.
+  // For drivers without hardware, the loader returns an error or an empty list.
   if (listed == VK_ERROR_INITIALIZATION_FAILED || (listed == VK_SUCCESS && count == 0))
     return noDeviceError();
   LINNET_TRY(check(listed, "cannot list devices"));

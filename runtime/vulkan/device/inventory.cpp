@@ -67,7 +67,7 @@ Result<void> emulateLimit(Inventory &inventory, const std::string &key, const Js
 Result<void> keepFeatures(Inventory &inventory, const Json &named, const std::string &where) {
   std::set<std::string> kept;
   for (const Json &feature : named) {
-    if (!feature.is_string()) return errorf("{}: a feature that is no text: {}", where, feature.dump());
+    if (!feature.is_string()) return errorf("{}: a feature that is not a text: {}", where, feature.dump());
     const std::string name = feature.get<std::string>();
     if (!isFeatureName(name)) {
       const std::string meant = suggestion(name, featureNames());
@@ -113,16 +113,16 @@ int Inventory::memoryType(uint32_t allowed, bool device_local, bool host_visible
     const MemoryType &type = types[i];
     if (!(allowed >> i & 1) || (device_local && !type.device_local)) continue;
     if (host_visible && (!type.host_visible || !type.coherent)) continue;
-    // What the host reads is better cached.
+    // Cached memory is faster for the host to read.
     if (best < 0 || (host_visible && type.cached && !types[static_cast<size_t>(best)].cached))
       best = static_cast<int>(i);
   }
   return best;
 }
 
-// Unified memory is reached directly, and so is a card's where the host sees all of it. Many show it a window
-// of 256 MiB alone, a heap that weights do not fit into: then what the device alone uses is its own, filled
-// through staging. The host's share is the host's.
+// Memory that only the device uses is mapped directly if memory is unified or the host sees all of a card's
+// memory. Many cards show only a window of 256 MiB, a heap that is too small for weights. Then it is device
+// memory that is filled through staging. Memory that the host uses, too, is host-visible.
 int Inventory::memoryFor(uint32_t allowed, bool host) const {
   auto isWindow = [&](int type) {
     const Heap &mine = heaps[types[static_cast<size_t>(type)].heap];
@@ -154,7 +154,7 @@ Result<void> emulate(Inventory &inventory, const std::string &text, const std::s
       inventory.memory_apart = true;
     } else if (key == "kind" && value == "gpu") {
       inventory.features.erase("cpu"),
-          inventory.features.insert("gpu"); // behind "features", as keys are sorted
+          inventory.features.insert("gpu"); // runs after "features", because keys are sorted
     } else if (key != "source" && key != "note") {
       return errorf("{}: unknown or ill-typed key '{}', expected name, source, note, kind (\"gpu\"), memory "
                     "(\"apart\"), "

@@ -1,5 +1,5 @@
-// What a Vulkan device has: limits, features and memories, as plain data. Plans are made from this alone, so
-// they are tested without a GPU, and a profile of another device can stand in for it (--emulate-limits).
+// Limits, features and memories of a Vulkan device as plain data. Plans depend only on this. So tests need no
+// GPU, and a profile can limit a device (--emulate-limits).
 #pragma once
 #include "support/result.h"
 
@@ -20,7 +20,7 @@ struct Limits {
   uint64_t allocation = uint64_t(1) << 30;    ///< maxMemoryAllocationSize, bytes
   uint64_t texel_alignment = 256;             ///< minTexelBufferOffsetAlignment, bytes
   uint64_t host_pointer =
-      0; ///< minImportedHostPointerAlignment, bytes; 0: memory of the host cannot be the device's
+      0; ///< minImportedHostPointerAlignment, bytes; 0: the device cannot import host memory
   uint64_t texels = 65536;                        ///< maxTexelBufferElements
   uint32_t push_bytes = 128;                      ///< maxPushConstantsSize
   uint32_t bindings = 4;                          ///< storage buffers of a compute shader
@@ -31,8 +31,8 @@ struct Limits {
   std::array<uint32_t, 3> groups = {65535, 65535, 65535};
   uint32_t shared_bytes = 16384; ///< maxComputeSharedMemorySize
   uint32_t subgroup = 1, subgroup_min = 1,
-           subgroup_max = 1; ///< min and max differ where a size can be asked for
-  /// Steps of all loops of an invocation together, behind which the driver ends them without a word.
+           subgroup_max = 1; ///< min and max differ if the size can be chosen
+  /// Total iterations of all loops of an invocation after which the driver silently ends them.
   uint64_t loop_steps = UINT64_MAX;
 };
 
@@ -55,23 +55,23 @@ struct Inventory {
   std::set<std::string> features; ///< names as in docs/artifact-format.md
   std::vector<Heap> heaps;
   std::vector<MemoryType> types;
-  double timestamp_ns = 0;     ///< of a tick; 0: the queue has no time stamps
-  uint64_t timestamp_mask = 0; ///< of the bits that count; they wrap around
-  int queue_family = -1;       ///< that computes; -1: none
-  std::string emulates;        ///< name of the profile that made it poorer
-  bool memory_apart = false;   ///< of a profile: the host reaches nothing that the device alone uses
+  double timestamp_ns = 0;     ///< nanoseconds of a tick; 0: the queue has no time stamps
+  uint64_t timestamp_mask = 0; ///< valid bits of a time stamp, which wraps around
+  int queue_family = -1;       ///< a queue family for compute; -1: none
+  std::string emulates;        ///< name of the profile that limits it
+  bool memory_apart = false;   ///< set by a profile: the host cannot map memory that only the device uses
 
-  /// Why Linnet cannot use it; empty: it can.
+  /// Why Linnet cannot use the device; empty if it can.
   std::string refusal() const;
-  /// Number of a memory type among `allowed` bits that has what is asked for; -1: none.
+  /// Index of a memory type among the `allowed` bits with these properties; -1: none.
   int memoryType(uint32_t allowed, bool device_local, bool host_visible) const;
-  /// The same for what the device alone uses, or what the `host` reads and writes as well.
+  /// Index of a memory type for memory that only the device uses, or that the `host` also reads and writes.
   int memoryFor(uint32_t allowed, bool host) const;
-  /// Whether the host may reach what lies in memory of this type. What is of use to it, too, it always does.
+  /// Whether the host can map memory of this type. Memory with `host` is always mappable.
   bool hostReaches(int type, bool host) const;
 };
 
-/// Takes away from `inventory` what the profile lacks; never adds. `text` is JSON as in docs/devices: "name",
+/// Limits `inventory` to the profile; it never adds anything. `text` is JSON as in docs/devices: "name",
 /// "limits" by their Vulkan names, "features" by those of the artifact format. Unknown keys and names are
 /// errors.
 Result<void> emulate(Inventory &inventory, const std::string &text, const std::string &where);

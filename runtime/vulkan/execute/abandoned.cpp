@@ -15,7 +15,7 @@ struct Abandoned {
   std::vector<std::shared_ptr<void>> users;
 };
 
-// Never destroyed: what is in it at the end must stay.
+// Never destroyed, because its objects must survive the end of the process.
 struct Registry {
   std::mutex mutex;
   std::vector<Abandoned> list;
@@ -28,7 +28,7 @@ Registry &registry() {
 } // namespace
 
 void abandon(std::shared_ptr<Context> context, std::shared_ptr<void> users) {
-  // Now, not earlier: handlers run in reverse order, and the driver's are there already.
+  // Registered now, because handlers run in reverse order and must run before the driver's.
   static int registered = std::atexit([] { reclaimAbandoned(kSecondsAtExit); });
   (void)registered;
   Registry &all = registry();
@@ -43,7 +43,7 @@ size_t reclaimAbandoned(uint32_t seconds) {
   std::lock_guard lock(all.mutex);
   std::erase_if(all.list, [&](Abandoned &one) {
     if (one.context->wait(seconds) == VK_TIMEOUT) return false;
-    one.users.clear(); // before the device
+    one.users.clear(); // destroyed before the device
     return true;
   });
   return all.list.size();

@@ -1,10 +1,10 @@
-// Devices whose work does not end. A driver may touch the memory, the pipelines and the descriptors of what
-// was submitted for as long as it runs, on a CPU in threads of its own, so nothing of it is destroyed: it is
-// put here and looked at again. No thread of ours waits for it.
+// Devices whose work does not end. While a submission runs, a driver may use its memory, pipelines and
+// descriptors, on a CPU in separate threads. So they are not destroyed but kept here and polled later. No
+// thread of the runtime waits.
 //
-// When the process ends, work that was only slow is waited for (a moment) and then taken down in order,
-// before the driver's own exit handlers run: they were registered earlier, when it was loaded. Work that
-// truly hangs is left as it is.
+// When the process ends, slow work is waited for briefly and then destroyed in order. That happens before the
+// driver's exit handlers run, because they were registered earlier, when the driver was loaded. Work that
+// hangs is not touched.
 #pragma once
 #include "linnet/api.h"
 #include "runtime/vulkan/device/context.h"
@@ -13,10 +13,11 @@
 
 namespace linnet::vulkan {
 
-/// `users`: what was made on `context`'s device. It is destroyed when the work has ended, perhaps after
-/// everything else that it was made from; so its destructor may use the context and nothing else.
+/// Keeps `users`, objects of `context`'s device, until the device's work has ended. They may outlive all
+/// other objects, so their destructors may use only the context.
 void abandon(std::shared_ptr<Context> context, std::shared_ptr<void> users);
-/// Destroys what has come to an end within `seconds` after all; returns how many devices have not.
+/// Waits at most `seconds` and destroys the objects whose work has ended. Returns the number of devices that
+/// still run.
 LINNET_API size_t reclaimAbandoned(uint32_t seconds = 0);
 
 } // namespace linnet::vulkan

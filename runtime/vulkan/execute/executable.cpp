@@ -15,7 +15,7 @@
 namespace linnet::vulkan {
 namespace {
 
-// Each prompt length is a shape of its own; those that have not run for this many shapes are recorded anew.
+// Number of kept recordings. Each prompt length is a separate shape; the least recently used one is dropped.
 constexpr size_t kKeptRecordings = 16;
 
 uint64_t aligned(uint64_t bytes) {
@@ -38,8 +38,7 @@ Result<std::unique_ptr<VulkanExecutable>> VulkanExecutable::load(std::shared_ptr
   return made;
 }
 
-// Ports of each entry lie one behind the other from the start of one area: entries do not run at the same
-// time.
+// The ports of all entries start at the same offset of one area, because entries do not run at the same time.
 Result<void> VulkanExecutable::allocate() {
   std::vector<uint64_t> weight_bytes, state_bytes;
   for (const fb::Weight *weight : *program.weights()) weight_bytes.push_back(weight->blob()->size());
@@ -65,7 +64,7 @@ Result<void> VulkanExecutable::allocate() {
   return {};
 }
 
-/// One behind the other from 0 on; gives the end.
+/// Lays the entry's ports out consecutively from offset 0. Returns the end.
 uint64_t VulkanExecutable::layPorts(int entry) {
   const fb::Entry &e = *program.entries()->Get(static_cast<uint32_t>(entry));
   uint64_t end = 0;
@@ -98,8 +97,8 @@ Result<void> VulkanExecutable::moveApart(int entry) {
   return buffers.zero(areas);
 }
 
-// The artifact's own pages where the device can bind them: nothing is copied, and memory has the weights
-// once. Only of a file that can be kept: a driver that hangs may read them when the artifact is gone.
+// Lets the device read weights from the mapped artifact, if it can bind its pages, so they are not copied.
+// This needs a mapping that can be kept alive: a hanging driver may read it after the artifact was closed.
 bool VulkanExecutable::shareWeights() {
   const Limits &limits = context->inventory.limits;
   const uint64_t page = limits.host_pointer;
@@ -163,8 +162,8 @@ Range VulkanExecutable::place(int entry, const fb::Ref &ref) const {
   case fb::Space::output:
     return at(outputs[e][ref.index()]);
   case fb::Space::counter: {
-    const uint64_t behind = arena.size - program.counter_bytes();
-    return at({arena.buffer, arena.offset + behind, program.counter_bytes()});
+    const uint64_t begin = arena.size - program.counter_bytes();
+    return at({arena.buffer, arena.offset + begin, program.counter_bytes()});
   }
   case fb::Space::arena:
     break;
@@ -267,7 +266,8 @@ Result<std::unique_ptr<Loop>> VulkanExecutable::makeLoop(const LoopSpec &spec) {
 
 MemoryUse VulkanExecutable::memory() const { return use; }
 
-// The device's clock is tied to the host's at the run's begin: only differences of its ticks are used.
+// The device's clock is aligned with the host's at the begin of the run; only differences of its ticks are
+// used.
 Result<void> VulkanExecutable::report(int entry, const Recording &recording, int64_t begin, int64_t end) {
   const fb::Entry &e = *program.entries()->Get(static_cast<uint32_t>(entry));
   LINNET_ASSIGN(std::vector<uint64_t> ticks, recording.stamps());

@@ -9,18 +9,18 @@
 
 namespace linnet::vulkan {
 
-/// Memory, pipelines and descriptors are made when a program or a shape is first used; a run of a shape that
-/// has run before submits its recording again and does no more.
+/// Memory, pipelines and descriptors are created when a program or a shape is first used. A later run of the
+/// same shape only submits its recording again.
 class VulkanExecutable : public Executable {
 public:
-  /// What the device has not finished goes on with what it touches: see abandoned.h.
+  /// If the device is still running, its objects are kept: see abandoned.h.
   ~VulkanExecutable() override;
   static Result<std::unique_ptr<VulkanExecutable>> load(std::shared_ptr<Context> context,
                                                         const Artifact &artifact, const fb::Program &program);
 
-  /// For trials, before the first run.
+  /// The objects that trials use, before the first run.
   Workbench workbench();
-  /// Ends them: shaders in `not_used` are never dispatched. Clears the memory if there were any `trials`.
+  /// Ends trials. Shaders in `not_used` are never dispatched. Clears the memory unless `trials` is 0.
   Result<void> endTrials(PutAside not_used, uint32_t trials);
   Result<void> run(int entry, std::span<const int64_t> symbols,
                    std::span<const std::span<const std::byte>> inputs,
@@ -30,13 +30,13 @@ public:
   Result<void> readState(std::string_view name, std::span<std::byte> to) override;
   Result<void> writeState(std::string_view name, std::span<const std::byte> from) override;
   MemoryUse memory() const override;
-  /// Whether weights are the artifact's own pages.
+  /// Whether the device reads weights from the mapped artifact.
   bool sharesWeights() const { return shared; }
   Result<std::unique_ptr<Loop>> makeLoop(const LoopSpec &spec) override;
   void setProfiler(std::shared_ptr<Profiler> p) override { profiler = std::move(p); }
 
   const RecordingCounts &counts() const { return made; }
-  /// As endTrials() was told.
+  /// The number that was passed to endTrials().
   uint32_t trials() const { return tried; }
   /// The recording of the last run.
   const Recording &lastRecording() const { return *recordings.front().recording; }
@@ -51,27 +51,27 @@ private:
   Result<void> upload();
   Result<void> clear();
   Range place(int entry, const fb::Ref &ref) const;
-  /// Checks what a run is given, puts its inputs in place, and finds its recording.
+  /// Checks the arguments of a run, writes its inputs, and returns its recording.
   Result<Recording *> ready(int entry, std::span<const int64_t> symbols,
                             std::span<const std::span<const std::byte>> inputs,
                             const std::vector<bool> &wanted, const std::vector<bool> &filled = {});
-  /// Gives an entry's ports memory of their own, on the device: other entries run beside it.
+  /// Gives an entry's ports separate device memory, because other entries run in the same submission.
   Result<void> moveApart(int entry);
   uint64_t layPorts(int entry);
   Result<Recording *> recordingOf(int entry, std::span<const int64_t> symbols,
                                   const std::vector<bool> &wanted);
   Result<void> report(int entry, const Recording &recording, int64_t begin, int64_t end);
 
-  // Shapes that have run, the last one first.
+  // A shape that has run. The list has the most recent one first.
   struct Kept {
     int entry = 0;
     bool timed = false;
-    std::vector<bool> wanted; // outputs: what none of them needs is left out
+    std::vector<bool> wanted; // outputs; commands that none of them needs are left out
     std::vector<int64_t> symbols;
     std::unique_ptr<Recording> recording;
   };
 
-  // By the device, while it runs.
+  // The objects that the device uses while it runs.
   struct Touched {
     Touched(const std::shared_ptr<Context> &context, const Artifact &artifact, const fb::Program &program)
         : buffers(context), pipelines(context, artifact, program) {}
@@ -90,17 +90,17 @@ private:
   std::list<Kept> &recordings = touched->recordings;
   std::vector<Range> weights, states;
   Range arena, io;
-  std::vector<std::vector<Range>> inputs, outputs; // of each entry
-  std::set<int> apart;                             // entries that were moved
+  std::vector<std::vector<Range>> inputs, outputs; // by entry
+  std::set<int> apart;                             // entries whose ports have separate memory
   PutAside aside;
   uint32_t tried = 0;
   RecordingCounts made;
   std::vector<int64_t> symbols; // of the last run
-  std::vector<std::byte> copy;  // of an output that the host does not reach
+  std::vector<std::byte> copy;  // host copy of an output that is not mapped
   std::shared_ptr<Profiler> profiler;
   MemoryUse use;
-  bool shared = false; ///< weights are the artifact's own memory
-  std::string failure; // of resetStates(), told by the next run
+  bool shared = false; ///< weights are read from the mapped artifact
+  std::string failure; // error of resetStates(), which the next run returns
   int last_entry = -1;
 };
 

@@ -10,7 +10,7 @@
 namespace linnet::vulkan {
 namespace {
 
-// Enough for what waiting for the host costs to vanish beside them, few enough to be recorded at once.
+// Enough steps to make the host's overhead negligible, and few enough to record all copies at once.
 constexpr uint64_t kMostSteps = 64;
 
 Result<void> checkNumber(const char *what, int number, size_t count) {
@@ -49,7 +49,7 @@ Result<void> VulkanLoop::makeStages() {
     LINNET_TRY(checkNumber("entry", entry, executable.program.entries()->size()));
     if (std::count(spec.entries.begin(), spec.entries.end(), entry) > 1)
       return errorf("a loop's entry: number {} twice", entry);
-    // Ports of all entries begin at the same place; the later ones of a loop go elsewhere.
+    // The ports of all entries start at the same offset, so those of a loop's later entries are moved.
     if (!stages.empty()) LINNET_TRY(executable.moveApart(entry));
     stages.emplace_back();
     stages.back().entry = entry;
@@ -114,7 +114,8 @@ Result<void> VulkanLoop::allocate() {
   return {};
 }
 
-// Outputs that other entries or the history take: the token of logits that are sampled from nobody wants.
+// The outputs that other entries or the history read. If tokens are sampled, the likeliest token is not one
+// of them.
 std::vector<bool> VulkanLoop::wantedOf(int stage, size_t outputs) const {
   std::vector<bool> wanted(outputs);
   auto want = [&](LoopSpec::Port port) {
@@ -125,8 +126,8 @@ std::vector<bool> VulkanLoop::wantedOf(int stage, size_t outputs) const {
   return wanted;
 }
 
-// Sizes are those at the bounds: what a smaller run copies too much nobody reads, and one recording serves
-// every batch.
+// Copies have the sizes at the bounds, so one recording serves every batch. The excess of a smaller run is
+// not read.
 Result<void> VulkanLoop::recordCopies() {
   for (size_t i = 0; i < stages.size(); ++i) {
     auto onward = [&](const LoopSpec::Carry &carry) {
@@ -163,7 +164,7 @@ void VulkanLoop::copy(VkCommandBuffer commands, const Buffers &from_list, const 
                                &region);
 }
 
-// Behind what an entry did and before what the next one, or the host, does.
+// Records copies with barriers: they run after the previous entry and before the next one or the host.
 Result<void> VulkanLoop::record(VkCommandBuffer &commands,
                                 const std::function<void(VkCommandBuffer)> &copies) {
   const Api &api = context->api;
@@ -212,7 +213,7 @@ Result<void> VulkanLoop::checkSizes(int64_t count, std::span<const std::span<con
   for (size_t i = 0; i < given.size(); ++i) {
     uint64_t needs = bytesOf(*tables[i].port, tables[i].which.stage) * static_cast<uint64_t>(count - 1);
     if (given[i].size() != needs)
-      return errorf("entry '{}': input '{}' of the steps behind the first: expected {} bytes, found {}", name,
+      return errorf("entry '{}': input '{}' of the steps after the first: expected {} bytes, found {}", name,
                     tables[i].port->name()->string_view(), needs, given[i].size());
   }
   return {};
@@ -261,7 +262,7 @@ Result<std::span<const std::byte>> VulkanLoop::history(int i) {
   Rows &rows = histories[static_cast<size_t>(i)];
   const uint64_t stride = rows.port->bytes(), count = static_cast<uint64_t>(steps);
   LINNET_TRY(buffers.read(rows.range, std::span(rows.host).first(count * stride)));
-  for (uint64_t step = 1; step < count; ++step) // close up
+  for (uint64_t step = 1; step < count; ++step) // make the rows dense
     std::memmove(rows.host.data() + step * rows.used, rows.host.data() + step * stride, rows.used);
   return std::span<const std::byte>(rows.host).first(count * rows.used);
 }

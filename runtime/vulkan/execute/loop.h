@@ -1,4 +1,5 @@
-// Steps of entries in one submission: their recordings once a step, small recorded copies in between.
+// Many steps of entries in one submission: each step submits the entries' recordings, with recorded copies in
+// between.
 #pragma once
 #include "runtime/device.h"
 #include "runtime/vulkan/execute/recording.h"
@@ -11,8 +12,8 @@ namespace linnet::vulkan {
 
 class VulkanExecutable;
 
-/// All memory is taken and every copy is recorded when it is made: a run of an entry whose shape has run
-/// before submits, waits, and does no more.
+/// make() allocates all memory and records every copy. If the shapes of a run have run before, it only
+/// submits and waits.
 class VulkanLoop : public Loop {
 public:
   static Result<std::unique_ptr<VulkanLoop>> make(VulkanExecutable &executable, const LoopSpec &spec);
@@ -22,24 +23,24 @@ public:
   Result<void> run(int64_t steps, std::span<const LoopInputs> given,
                    std::span<const std::span<const std::byte>> tables) override;
   Result<std::span<const std::byte>> history(int i) override;
-  /// Of its tables and histories.
+  /// Bytes of its tables and histories.
   uint64_t bytes() const { return touched->buffers.bytes(); }
 
 private:
   struct Stage {
     int entry = 0;
     const fb::Entry *ports = nullptr;
-    std::vector<bool> given;          // inputs that come from an entry before it
-    std::vector<bool> wanted;         // outputs that go on; empty, for the last entry: all
-    VkCommandBuffer onward = nullptr; // copies to the entries behind it; null: none
-    Recording *recording = nullptr;   // of the run that is made ready
+    std::vector<bool> given;          // inputs that an earlier entry computes
+    std::vector<bool> wanted;         // outputs that are used; empty for the last entry: all
+    VkCommandBuffer onward = nullptr; // copies to later entries; null: none
+    Recording *recording = nullptr;   // recording of the next run
     std::span<const int64_t> symbols;
   };
-  // A port's values in each step, one row behind the other: row i begins at i times the port's size.
+  // A port's values in each step: row i begins at i times the port's size.
   struct Rows {
     LoopSpec::Port which;
     const fb::Port *port = nullptr;
-    Range range, place; // of all rows; of the port itself
+    Range range, place; // memory of all rows, and of the port
     uint64_t used = 0;  // bytes of a row in the last run
     std::vector<std::byte> host;
     Range row(uint64_t i) const { return {range.buffer, range.offset + i * port->bytes(), port->bytes()}; }
@@ -63,13 +64,13 @@ private:
   const Range &outputPlace(LoopSpec::Port port) const;
   uint64_t bytesOf(const fb::Port &port, int stage) const;
 
-  // By the device, while it runs.
+  // The objects that the device uses while it runs.
   struct Touched {
     explicit Touched(const std::shared_ptr<Context> &context) : context(context), buffers(context) {}
     ~Touched();
     std::shared_ptr<Context> context;
     Buffers buffers;
-    std::vector<VkCommandBuffer> commands; // all that were recorded
+    std::vector<VkCommandBuffer> commands; // all recorded command buffers
   };
 
   VulkanExecutable &executable;
@@ -79,8 +80,8 @@ private:
   LoopSpec spec;
   std::vector<Stage> stages;
   std::vector<Rows> tables, histories;
-  std::vector<VkCommandBuffer> copies;   // number i stands behind step i
-  std::vector<VkCommandBuffer> sequence; // of a submission
+  std::vector<VkCommandBuffer> copies;   // copies[i] run after step i
+  std::vector<VkCommandBuffer> sequence; // all command buffers of a submission
   int64_t steps = 0;                     // of the last run
 };
 

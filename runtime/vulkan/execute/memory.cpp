@@ -175,7 +175,7 @@ Result<void> Buffers::once(const std::function<void(VkCommandBuffer)> &record) {
   all(VK_PIPELINE_STAGE_ALL_COMMANDS_BIT | VK_PIPELINE_STAGE_HOST_BIT);
   if (result) result = check(api.EndCommandBuffer(commands), "cannot record");
   if (result) result = context->submit(std::span(&commands, 1));
-  // What does not end goes with its pool.
+  // Buffers of a submission that does not end are freed with their pool.
   if (context->outcome != VK_TIMEOUT)
     api.FreeCommandBuffers(context->device, context->commands, 1, &commands);
   return result;

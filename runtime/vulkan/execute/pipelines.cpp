@@ -9,7 +9,7 @@
 namespace linnet::vulkan {
 namespace {
 
-/// Words that a fault made on purpose changes, and a failure that it is.
+/// The effect of an injected fault: changed words, or a failure.
 struct Faulty {
   std::vector<uint32_t> words;
   bool refused = false;
@@ -107,7 +107,7 @@ PipelineFailure Pipelines::compile(const PipelineKey &key, Pipeline &pipeline, V
   context->api.DestroyShaderModule(context->device, module, nullptr);
   if (result == VK_SUCCESS) return {};
   pipeline.handle = nullptr;
-  // A result above 0 is no success either: there is no pipeline.
+  // A positive result is not a success either: there is no pipeline.
   return {result, result < 0 ? check(result, what).error().message : what};
 }
 
@@ -146,7 +146,7 @@ Result<PipelineFailures> Pipelines::attempt(std::span<const PipelineKey> keys) {
     if (pipelines[i].handle) made.emplace(missing[i], pipelines[i]);
     if (!failed[i].message.empty()) failures.emplace(missing[i], failed[i]);
   }
-  // A cache that cannot be written costs time at the next start and nothing else.
+  // Errors are ignored: without a cache the next start only takes longer.
   size_t bytes = 0;
   if (result && context->api.GetPipelineCacheData(context->device, cache, &bytes, nullptr) == VK_SUCCESS &&
       bytes > before.size()) {

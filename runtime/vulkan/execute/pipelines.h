@@ -1,4 +1,4 @@
-// Compute pipelines of a program: made in parallel, kept in a cache on disk.
+// The compute pipelines of a program. They are compiled in parallel and cached on disk.
 #pragma once
 #include "runtime/artifact/artifact.h"
 #include "runtime/vulkan/device/context.h"
@@ -18,7 +18,7 @@ struct Pipeline {
   VkDescriptorSetLayout sets = nullptr;
 };
 
-/// Why a pipeline could not be made. An empty message: it could.
+/// Why a pipeline could not be created. The message is empty if it could.
 struct PipelineFailure {
   VkResult code = VK_SUCCESS;
   std::string message;
@@ -32,10 +32,9 @@ public:
   Pipelines(const Pipelines &) = delete;
   ~Pipelines();
 
-  /// Makes those of `keys` that there are not, with the cache file's help, and writes the file if it has
-  /// grown.
+  /// Creates the missing pipelines of `keys`. Uses the cache file, and writes it if it has grown.
   Result<void> make(std::span<const PipelineKey> keys);
-  /// The same, but that a shader which does not compile is no error: what failed is returned.
+  /// The same, but returns the failures of shaders that do not compile instead of an error.
   Result<PipelineFailures> attempt(std::span<const PipelineKey> keys);
   const Pipeline &operator[](const PipelineKey &key) const { return made.at(key); }
 

@@ -9,11 +9,11 @@
 namespace linnet::vulkan {
 namespace {
 
-constexpr size_t kSlices = 2; ///< the axis along which no shader walks
+constexpr size_t kSlices = 2; ///< z, the axis along which shaders do not loop over workgroups
 
 uint64_t wholeWords(uint64_t bytes) { return (bytes + 3) / 4 * 4; }
 
-// The parts of one step: the product of its splits.
+// Plans the parts of one step, the product of its splits.
 class StepPlan {
 public:
   StepPlan(const PlanContext &context, const fb::Dispatch &dispatch, const fb::Step &step,
@@ -46,13 +46,13 @@ public:
 private:
   static uint64_t ceilDivide(uint64_t amount, uint32_t per) { return (amount + per - 1) / per; }
 
-  // The most bytes that the device binds there.
+  // The largest binding of the device for this argument, in bytes.
   uint64_t rangeOf(uint32_t arg) const {
     uint32_t words = step.bind() || !shader.texels() ? 0 : shader.texels()->Get(arg);
     return words ? limits.texels * words * 4 : limits.storage_range;
   }
 
-  // The most units that a part may have.
+  // The largest number of units of a part.
   Result<uint64_t> unitsOfPart(const fb::Split &split, uint64_t units) const {
     uint64_t most = units, multiple = 1;
     for (uint32_t i = 0; i < split.args()->size(); ++i) {
@@ -96,8 +96,8 @@ private:
   }
 
   Result<void> finish(Part part, const std::vector<Range> &ranges, const std::array<uint64_t, 3> &groups) {
-    // Along x and y a shader walks on by the number of workgroups that there are: what a device counts to is
-    // enough. Along z each workgroup has one slice, so all of them are needed.
+    // Along x and y a shader loops with a stride of the number of workgroups, so the device's limit is
+    // enough. Along z each workgroup has one slice, so all are needed.
     for (size_t i = 0; i < 3; ++i) {
       if (groups[i] == 0) return {};
       if (i == kSlices && groups[i] > limits.groups[i])
@@ -109,7 +109,7 @@ private:
     LINNET_TRY(bind(part, ranges));
     for (uint32_t i = 0; i < part.bindings.size(); ++i) {
       Range &range = part.bindings[i];
-      // Whole texels: areas begin at multiples of 256 bytes, so that there is memory behind each.
+      // Rounded up to whole texels. Areas begin at multiples of 256 bytes, so there is memory after each.
       if (shader.texels() && shader.texels()->Get(i)) range.size = (range.size + 15) / 16 * 16;
       if (range.size > rangeOf(i))
         return errorf("an operand of {} bytes, the device binds at most {}", range.size, rangeOf(i));
@@ -118,11 +118,11 @@ private:
     return {};
   }
 
-  // Of all loops together. In floating point: whatever an artifact says, nothing overflows.
+  // Checks the total iterations of all loops. In floating point, so that no artifact can cause an overflow.
   Result<void> checkLoops(const Part &part, const std::array<uint64_t, 3> &groups) const {
     if (!shader.loops()) return {};
     double all = 0;
-    std::vector<double> rounds; // of each loop
+    std::vector<double> rounds; // by loop
     for (const fb::Loop *loop : *shader.loops()) {
       const double begun = loop->in() < 0 ? 1 : rounds[static_cast<size_t>(loop->in())];
       double once = ceilDivide(loop->most(), loop->step());
@@ -158,8 +158,8 @@ private:
       part.bindings[b] = {*buffer, begin, end - begin};
     }
     for (uint32_t i = 0; i < ranges.size(); ++i) {
-      uint64_t behind = ranges[i].offset - part.bindings[step.bind()->Get(i)].offset;
-      part.push[step.offsets() + i] = static_cast<uint32_t>(behind / 4);
+      uint64_t distance = ranges[i].offset - part.bindings[step.bind()->Get(i)].offset;
+      part.push[step.offsets() + i] = static_cast<uint32_t>(distance / 4);
     }
     return {};
   }

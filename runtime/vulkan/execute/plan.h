@@ -1,5 +1,5 @@
-// What a program's dispatches become on a device with a given inventory: which choice, in which parts, bound
-// how, and where barriers are due. Knows no Vulkan calls.
+// Plans a program's dispatches for a device with a given inventory: choices, parts, bindings and barriers.
+// Makes no Vulkan calls.
 #pragma once
 #include "linnet/api.h"
 #include "runtime/artifact/artifact_generated.h"
@@ -19,7 +19,7 @@ namespace linnet::vulkan {
 /// All operands of a shader are in one set.
 inline constexpr uint32_t kDescriptorSets = 1;
 
-/// Why a device with this inventory cannot run the shader; empty: it can.
+/// Why a device with this inventory cannot run the shader; empty if it can.
 std::string refusal(const Inventory &inventory, const fb::Shader &shader);
 
 /// A shader with the values of its specialization constants.
@@ -30,7 +30,7 @@ struct PipelineKey {
 };
 LINNET_API PipelineKey keyOf(const fb::Step &step);
 
-/// Bytes [offset, offset + size) of buffer number `buffer`.
+/// Bytes [offset, offset + size) of buffer `buffer` (an index).
 struct Range {
   uint32_t buffer = 0;
   uint64_t offset = 0, size = 0;
@@ -45,7 +45,7 @@ struct Part {
   std::array<uint32_t, 3> groups = {1, 1, 1};
 };
 
-/// Memory that a step touches.
+/// Memory that a step reads or writes.
 struct Touch {
   Range range;
   bool write = false;
@@ -53,7 +53,7 @@ struct Touch {
 
 struct PlannedStep {
   const fb::Step *step = nullptr;
-  std::vector<Part> parts; ///< independent of each other; none where there is no work
+  std::vector<Part> parts; ///< independent of each other; empty if there is no work
   std::vector<Touch> touches;
 };
 
@@ -62,12 +62,12 @@ struct PlannedDispatch {
   std::vector<PlannedStep> steps;
 };
 
-/// Shaders that are not to be used, by name, and why: what refusal() cannot know.
+/// Rejected shaders by name, with the reasons that refusal() cannot find.
 using PutAside = std::map<std::string, std::string>;
-/// Where an operand lies.
+/// The memory of an operand.
 using Place = std::function<Range(const fb::Ref &)>;
 
-/// What the dispatches of one entry are planned for.
+/// The context for planning the dispatches of one entry.
 struct PlanContext {
   const Inventory &inventory;
   const fb::Program &program;
@@ -75,19 +75,20 @@ struct PlanContext {
   PutAside aside = {};
 };
 
-/// The first possible choice of `dispatch` from `first_choice` on. An error says why the last choice is not
-/// possible either.
+/// The first choice of `dispatch` from `first_choice` on that the device can use. If there is none, the error
+/// has the reason for the last choice.
 LINNET_API Result<PlannedDispatch> planDispatch(const PlanContext &context, const fb::Dispatch &dispatch,
                                                 std::span<const int64_t> symbols, uint32_t first_choice = 0);
 
-/// The size of subgroups that a shader for `least` to `most` invocations is compiled for; 0: the device has
-/// but one, or the shader takes any. Unless asked, a driver with several may run another than it says.
+/// The subgroup size that a shader for `least` to `most` invocations must be compiled with. 0: the device has
+/// only one, or the shader accepts any. Without a required size, a driver with several may run another one
+/// than it reports.
 uint32_t demandedSubgroup(const Limits &limits, uint32_t least, uint32_t most);
 
-/// Tells when a step must wait for those before it.
+/// Detects when a step must wait for earlier ones.
 class Hazards {
 public:
-  /// True where a barrier is due before a step that touches this; the step counts as after it.
+  /// Whether a barrier is needed before a step with these accesses. Records the step as after that barrier.
   bool before(std::span<const Touch> touches);
 
 private:

@@ -36,7 +36,7 @@ Result<void> Recording::makeSets(std::span<const Part *const> parts, const Pipel
   const Api &api = context->api;
   std::vector<VkDescriptorSetLayout> layouts;
   std::vector<VkDescriptorBufferInfo> infos;
-  std::vector<VkBufferView> texels; // of each binding; null: a storage buffer
+  std::vector<VkBufferView> texels; // by binding; null for a storage buffer
   std::vector<VkWriteDescriptorSet> writes;
   uint32_t of_texels = 0;
   for (const Part *part : parts) {
@@ -114,7 +114,7 @@ Result<void> Recording::record(std::span<const PlannedDispatch> planned, const P
   LINNET_ASSIGN(commands, context->newCommands());
   VkCommandBufferBeginInfo recorded = {};
   recorded.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO;
-  recorded.flags = VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT; // several times in one submission of a loop
+  recorded.flags = VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT; // a loop submits it several times at once
   LINNET_TRY(check(api.BeginCommandBuffer(commands, &recorded), "cannot record"));
   auto stamps = static_cast<uint32_t>(2 * planned.size());
   if (timed && stamps) {
@@ -127,13 +127,14 @@ Result<void> Recording::record(std::span<const PlannedDispatch> planned, const P
     api.CmdResetQueryPool(commands, queries, 0, stamps);
   }
   constexpr VkAccessFlags kShader = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT;
-  barrier(VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, kShader); // behind what was submitted before
+  barrier(VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, kShader); // after earlier submissions
   Hazards hazards;
   VkPipeline bound = nullptr;
   size_t number = 0;
   uint32_t stamp = 0;
   for (const PlannedDispatch &dispatch : planned) {
-    // Behind the barrier, and when all work before has passed the shader stage: a command's time is its own.
+    // After the barrier, when all earlier work has left the shader stage, so that the time is that of this
+    // command only.
     bool begun = false;
     auto begin = [&] {
       if (queries && !begun)

@@ -1,15 +1,16 @@
-// An entry at certain values of its symbols as a command buffer, recorded once and submitted again and again.
+// An entry at certain values of its symbols as a command buffer that is recorded once and submitted many
+// times.
 #pragma once
 #include "runtime/vulkan/execute/memory.h"
 #include "runtime/vulkan/execute/pipelines.h"
 
 namespace linnet::vulkan {
 
-/// What recordings have cost since the program was loaded; tests watch that a token in the steady state costs
-/// none.
+/// The number of recordings and descriptor sets since the program was loaded. Tests verify that a token in
+/// the steady state adds none.
 struct RecordingCounts {
   uint64_t recordings = 0, descriptor_sets = 0;
-  uint64_t copies = 0; ///< recorded for loops
+  uint64_t copies = 0; ///< copies recorded for loops
   bool operator==(const RecordingCounts &) const = default;
 };
 
@@ -19,17 +20,17 @@ public:
   Recording(const Recording &) = delete;
   ~Recording();
 
-  /// `planned`: one for each command. With `timed`, each command is between two time stamps.
+  /// `planned` has one dispatch per command. With `timed`, each command is between two time stamps.
   Result<void> record(std::span<const PlannedDispatch> planned, const Pipelines &pipelines,
                       const fb::Program &program, const Buffers &buffers, bool timed,
                       RecordingCounts &counts);
   Result<void> run() { return context->submit(std::span(&commands, 1)); }
   VkCommandBuffer handle() const { return commands; }
-  /// Ticks at which command i began and ended in the last run: numbers 2 i and 2 i + 1.
+  /// Ticks of the last run: command i began at stamps[2 i] and ended at stamps[2 i + 1].
   Result<std::vector<uint64_t>> stamps() const;
 
-  std::vector<uint32_t> choices; ///< of each command
-  std::vector<bool> skipped;     ///< a command that has no steps
+  std::vector<uint32_t> choices; ///< by command
+  std::vector<bool> skipped;     ///< by command: it has no steps
   uint32_t dispatches = 0, barriers = 0;
 
 private:

@@ -1,4 +1,5 @@
-// What trials use of a loaded program that has not run: its activations, states and ports hold nothing yet.
+// The parts of a loaded program that trials use. The program has not run, so its activations, states and
+// ports are free.
 #pragma once
 #include "runtime/vulkan/execute/recording.h"
 
@@ -13,8 +14,8 @@ struct Workbench {
   Buffers &buffers;
   Pipelines &pipelines;
   std::function<Range(int entry, const fb::Ref &)> place;
-  /// What the device is doing. If the context's outcome is VK_TIMEOUT, the recording stays here: it must live
-  /// as long as the program.
+  /// The running recording. If the context's outcome is VK_TIMEOUT, it stays here, because it must live as
+  /// long as the program.
   std::unique_ptr<Recording> &running;
 
   PlanContext planContext(int entry, PutAside aside) const {

@@ -10,7 +10,7 @@
 namespace linnet::vulkan {
 namespace {
 
-// Of sums in f32 that differ in their order.
+// The tolerance for f32 sums in different orders.
 constexpr double kUsualTolerance = 1e-4;
 
 std::vector<double> numbers(std::span<const std::byte> bytes, fb::DType type) {
@@ -45,7 +45,7 @@ std::vector<double> numbers(std::span<const std::byte> bytes, fb::DType type) {
   return values;
 }
 
-// How far apart two numbers may be because each was rounded to its type.
+// The largest difference of two numbers due to rounding to their type.
 double roundingOf(fb::DType type, double largest) {
   switch (type) {
   case fb::DType::f16:
@@ -60,7 +60,7 @@ double roundingOf(fb::DType type, double largest) {
   }
 }
 
-// Which of an operand's words holds number `i` of those that numbers() gives.
+// The index of the word that holds element `i` of numbers().
 size_t wordOf(size_t i, fb::DType type, size_t bytes) {
   switch (type) {
   case fb::DType::f16:
@@ -81,16 +81,16 @@ bool isResult(const fb::Dispatch &dispatch, uint32_t arg) {
   return std::ranges::find(*dispatch.results(), arg) != dispatch.results()->end();
 }
 
-// Lower precision may flip near-ties. Such tokens are the best of each row of a result of floats, which has
-// as many columns as it has more elements than there are tokens. A token must be as good as the expected one
-// in the row that the same device has computed, within the tolerance; the row itself is compared as numbers.
-// Without such a result nothing is known.
+// Compares tokens. Lower precision may flip near-ties. A token is the index of the best element of a row of a
+// float result, whose number of columns is its number of elements divided by the number of tokens. The token
+// must be as good as the expected one in the row that the same device has computed, within the tolerance. The
+// row itself is compared as numbers. Without such a result, tokens are not compared.
 class Tokens {
 public:
   Tokens(const fb::Dispatch &dispatch, double tolerance, const Answer &found)
       : dispatch(dispatch), tolerance(tolerance), found(found) {}
 
-  /// `row`: where the best was expected to be `want`.
+  /// `want` is the expected token of row `row`.
   std::string worse(uint32_t tokens, size_t row, double want, double is) const {
     for (const Output &output : found) {
       const uint64_t bytes = dispatch.args()->Get(output.arg)->size();
@@ -124,7 +124,7 @@ private:
   const Answer &found;
 };
 
-// One output's numbers, those that count.
+// Compares the numbers of one output that count.
 class Comparison {
 public:
   Comparison(const Output &expected, const Output &found, fb::DType type, Mark only)
@@ -156,7 +156,7 @@ private:
     for (size_t i = 0; i < want.size(); ++i) {
       if (!isMeant(i)) continue;
       if (!std::isfinite(want[i])) {
-        // Two that come from a device are alike; what devices make of the host's is their business.
+        // Only answers of the same device must agree on which words are finite.
         if (fromDevice() && std::isfinite(is[i])) return "a number where none is finite";
         continue;
       }

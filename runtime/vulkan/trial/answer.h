@@ -1,4 +1,4 @@
-// What a dispatch gives: outputs, with what is known of them, and how two answers differ.
+// The outputs of a dispatch, which of their words are known, and the comparison of two answers.
 #pragma once
 #include "linnet/api.h"
 #include "runtime/artifact/artifact_generated.h"
@@ -9,25 +9,24 @@
 
 namespace linnet::vulkan {
 
-/// The first bytes of an operand that was written.
+/// The first bytes of a written operand.
 struct Output {
   uint32_t arg = 0;
   std::vector<std::byte> bytes;
-  std::vector<Mark> marks; ///< of each word; empty: a device's, all of it counts
+  std::vector<Mark> marks; ///< one per word; empty if a device wrote them: all words count
 };
 using Answer = std::vector<Output>;
 
-/// Without working memory.
+/// `answer` without working memory.
 LINNET_API Answer resultsOf(const fb::Dispatch &dispatch, Answer answer);
-/// Of how many results marks say that some finite number is known.
+/// The number of results that have a known finite word.
 LINNET_API size_t knownResults(const fb::Dispatch &dispatch, const Answer &answer);
 
-/// How `found`, outputs of the same operands, differs from `expected` by more than `tolerance` of the largest
-/// number, in a line; empty: it does not. Numbers of 16 bits may also be rounded to the other side. i32 are
-/// the same; behind products of a larger tolerance than usual they are tokens: each must be as good as the
-/// best in `found`'s own row of floats, within the tolerance. Only words that a step has written are
-/// compared, or those marked `only`. If both answers come from a device, the same words must be finite in
-/// both.
+/// A line about the first difference of more than `tolerance` times the largest number; empty if there is
+/// none. `expected` and `found` have the same operands. 16-bit numbers may also differ by one rounding. i32
+/// must be equal. With a tolerance above the default they are tokens: each must be as good as the best of
+/// `found`'s row of floats, within the tolerance. Compares the words that a step has written, or those marked
+/// `only`. If both answers come from a device, the same words must be finite in both.
 std::string difference(const fb::Dispatch &dispatch, double tolerance, const Answer &expected,
                        const Answer &found, Mark only = 0);
 

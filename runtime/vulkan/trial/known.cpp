@@ -6,7 +6,7 @@
 namespace linnet::vulkan {
 namespace {
 
-// The part of the last step that the words lie in; none: all of it.
+// The part of the last step that was computed; nothing if all of it was.
 std::optional<Units> unitsOf(const fb::KnownAnswer &known) {
   if (!known.of_units()) return {};
   return Units{known.of_units(), known.units()};

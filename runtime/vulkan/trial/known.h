@@ -1,6 +1,6 @@
-// Known answers: words of a dispatch's results at a small size. The compiler has executed the dispatch's last
-// choice (compiler/known_answers.h) and stored some of what it wrote; a device's results are compared with
-// these words.
+// Known answers: words of a dispatch's results at a small size. The compiler has executed one choice of the
+// dispatch (compiler/known_answers.h) and stored some of the words that it wrote. A device's results are
+// compared with them.
 #pragma once
 #include "runtime/vulkan/trial/trial.h"
 
@@ -13,8 +13,8 @@ namespace linnet::vulkan {
 class KnownAnswers {
 public:
   explicit KnownAnswers(const fb::Program &program);
-  /// A trial of a choice with these shaders, at the size of a known answer; nothing where there is no such
-  /// answer or the device cannot run the choice at that size. Its suspects are left to the caller.
+  /// A trial of a choice with these shaders at the size of a known answer. Nothing if there is no such
+  /// answer, or if the device cannot run the choice at that size. The caller sets its suspects.
   std::optional<Trial> trial(const Workbench &bench, const std::vector<PipelineKey> &keys,
                              const PutAside &aside) const;
 
@@ -27,7 +27,7 @@ private:
   std::map<std::vector<PipelineKey>, Known> answers;
 };
 
-/// The answer that the artifact holds, marked where words are known. `trial` has one.
+/// The stored answer of `trial`, which must have one, with its known words marked.
 Answer knownAnswer(const fb::Program &program, const Trial &trial);
 
 } // namespace linnet::vulkan

@@ -17,7 +17,8 @@ namespace {
 
 constexpr size_t kMaxBytes = 1 << 16;
 
-// A line with what it is, then "HASH NAME" on each line, then "end": what lacks it was not written whole.
+// The file's text: a header line, a line "HASH NAME" per variant, and "end". Without "end" it was not written
+// completely.
 std::string textOf(const TrialMark &mark) {
   std::string text = mark.alone ? "alone\n" : "together\n";
   for (const Variant &variant : mark.variants)
@@ -85,7 +86,7 @@ Result<void> TrialLock::mark(const TrialMark &mark) {
   return {};
 }
 
-// Should this not reach the disk, the variants are tried once more.
+// If this does not reach the disk, the variants are tried once more.
 void TrialLock::clear() { (void)!ftruncate(file, 0); }
 
 } // namespace linnet::vulkan

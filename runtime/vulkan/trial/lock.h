@@ -1,12 +1,12 @@
-// One process at a time tries variants on a device, and says beforehand which, so that the next one knows
-// what a driver crashed on.
+// One process at a time tries variants on a device. It first lists them in a file, so that the next process
+// knows what a driver crashed on.
 //
-// The mark is a file beside the pipeline cache, locked (flock) while variants are tried: the kernel releases
-// the lock of a process that died, whose list is then still in the file. A process also dies for other
-// reasons (ctrl-C, out of memory) in the seconds that the first start may take, which must not put a good
-// variant aside; and pipelines are compiled side by side. So the first death proves nothing: what was tried
-// together is next tried alone, one variant after the other, and only one that was alone when a process died
-// is blamed. The list is on the disk before the trial begins, as some drivers take the whole machine down.
+// The file is next to the pipeline cache and locked (flock) while variants are tried. If the process dies,
+// the operating system releases the lock and the list remains. A process may also die for other reasons
+// (ctrl-C, out of memory), which must not reject a good variant, and pipelines are compiled in parallel. So
+// the first death proves nothing: the next process tries the listed variants one at a time, and only a
+// variant that was alone when a process died is rejected. The list is flushed to disk before the trial
+// begins, because some drivers crash the whole machine.
 #pragma once
 #include "runtime/vulkan/trial/verdicts.h"
 
@@ -25,15 +25,15 @@ struct TrialMark {
 
 class LINNET_API TrialLock {
 public:
-  /// Nothing where another process has it for longer than `patience`; an error where there is no place for
-  /// it.
+  /// Nothing if another process holds the lock for longer than `patience`. An error if the file cannot be
+  /// created.
   static Result<std::optional<TrialLock>> take(const Inventory &inventory,
                                                std::chrono::milliseconds patience);
   TrialLock(TrialLock &&other) noexcept : left(std::move(other.left)), file(std::exchange(other.file, -1)) {}
   TrialLock &operator=(TrialLock &&) = delete;
   ~TrialLock();
 
-  /// What a process that died was trying; no variants: none did.
+  /// The variants that a process was trying when it died; empty if none did.
   TrialMark left;
   Result<void> mark(const TrialMark &mark);
   void clear();

@@ -1,10 +1,10 @@
-// What is known of a 32-bit word of an answer. The simulator that computes known answers writes these marks.
+// The origin of a 32-bit word of an answer. The simulator that computes known answers writes these marks.
 #pragma once
 #include <cstdint>
 
 namespace linnet::vulkan {
 
-/// Nothing, an operand's own word, or the result of a step: steps of a dispatch count from kFirstStep on.
+/// Unknown, the operand's initial word, or the result of a step: step i of a dispatch has kFirstStep + i.
 using Mark = uint8_t;
 inline constexpr Mark kUnknown = 0, kFilled = 1, kFirstStep = 2, kMostSteps = 200;
 

@@ -7,7 +7,7 @@
 namespace linnet::vulkan {
 namespace {
 
-// What is filled and compared of an operand at least.
+// The least number of bytes of an operand that are filled and compared.
 constexpr uint64_t kMinBytes = uint64_t(256) << 10;
 
 uint32_t next(uint32_t &state) { // xorshift32
@@ -15,7 +15,7 @@ uint32_t next(uint32_t &state) { // xorshift32
   return state;
 }
 
-// A float of the given layout: either sign, in magnitude between 2^-7 and 1, as activations are.
+// A float of the given layout, of either sign and a magnitude between 2^-7 and 1, like activations.
 uint32_t smallFloat(uint32_t random, int bits, int exponent_bits) {
   const int mantissa_bits = bits - 1 - exponent_bits;
   const uint32_t bias = (1u << (exponent_bits - 1)) - 1;
@@ -23,11 +23,13 @@ uint32_t smallFloat(uint32_t random, int bits, int exponent_bits) {
   return (random >> 24 & 1) << (bits - 1) | exponent << mantissa_bits | mantissa;
 }
 
-// Token ids, lengths and positions: small, positive and below what they index, or kernels clamp them.
+// Token ids, lengths and positions are small and positive. They are below the size that they index, or
+// kernels clamp them.
 constexpr uint32_t kLargestInteger = 97;
 
 template <class T, class Make> void repeat(std::span<std::byte> bytes, uint32_t seed, const Make &make) {
-  // One run repeated, as long as a prime: random numbers for all would take longer than the kernels.
+  // A run of prime length is repeated, because generating random numbers for all words would take longer than
+  // the kernels.
   constexpr size_t kRun = 4093;
   std::vector<T> run(std::min(kRun, bytes.size() / sizeof(T) + 1));
   for (T &value : run) value = static_cast<T>(make(next(seed)));

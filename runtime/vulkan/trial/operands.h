@@ -1,5 +1,5 @@
-// What a trial's operands hold: pseudo-random numbers, the same where known answers are computed and on a
-// device.
+// The contents of a trial's operands: pseudo-random numbers, the same for the compiler's known answers and on
+// a device.
 #pragma once
 #include "linnet/api.h"
 #include "runtime/artifact/artifact_generated.h"
@@ -10,7 +10,7 @@
 
 namespace linnet::vulkan {
 
-/// Bytes of an operand that are filled and compared at most.
+/// The most bytes of an operand that are filled and compared.
 constexpr uint64_t kMostOfOperand = uint64_t(4) << 20;
 
 /// A dispatch at one size.
@@ -21,11 +21,13 @@ struct Problem {
   std::vector<int64_t> symbols;
   bool positive = false; ///< all operands are positive: a square root of a negative operand would be NaN
 
-  /// Bytes of operand `arg` that are filled and compared: about twice what a problem of this size touches, if
-  /// the operand grows with every symbol. An operand's shape is not known here. The rest of the operand is
-  /// the same before each run, so too small a guess makes a weaker test and not a wrong one.
+  /// Bytes of operand `arg` that are filled and compared. The operand's shape is unknown, so this is an
+  /// estimate: about twice the bytes that a problem of this size uses, if the operand grows with every
+  /// symbol. The rest of the operand is the same before each run, so a low estimate weakens the test but does
+  /// not make it wrong.
   LINNET_API uint64_t extentOf(uint32_t arg) const;
-  /// The first bytes of operand `arg`; counters are zero. False: a weight, which keeps its values.
+  /// Fills `bytes`, the first bytes of operand `arg`; counters are zero. Returns false for a weight, which
+  /// keeps its values.
   LINNET_API bool fill(uint32_t arg, std::vector<std::byte> &bytes) const;
 };
 

@@ -9,8 +9,8 @@ namespace {
 
 using Symbols = std::vector<int64_t>;
 
-// All ones, but for the first symbol that can bring `amount` to `target`; nothing where none can. Amounts
-// never shrink as a symbol grows.
+// Symbols of 1, except the first one that can raise `amount` to `target`. Nothing if none can. Amounts grow
+// with symbols.
 std::optional<Symbols> reach(const fb::Expr *amount, int64_t target, const fb::Entry &entry) {
   for (uint32_t s = 0; s < entry.bounds()->size(); ++s) {
     Symbols symbols(entry.bounds()->size(), 1);
@@ -27,9 +27,9 @@ std::optional<Symbols> reach(const fb::Expr *amount, int64_t target, const fb::E
   return {};
 }
 
-// Several of everything, where that is a size for the choice: tiles that are full and one that is not, more
-// than one sequence. Else one more than the least that it is for, else the least; else what is just too much
-// for a choice before it; else the most that it is for.
+// Small sizes for the choice, in this order: several of everything (full tiles and a partial one, more than
+// one sequence); one more than its least amount; its least amount; the first amount above an earlier choice's
+// range; its largest amount.
 std::vector<Symbols> smallSizes(const fb::Entry &entry, const fb::Dispatch &dispatch, uint32_t number) {
   const fb::Choice &choice = *dispatch.choices()->Get(number);
   Symbols few;
@@ -49,7 +49,7 @@ std::vector<Symbols> smallSizes(const fb::Entry &entry, const fb::Dispatch &disp
   return sizes;
 }
 
-// A first part is there where the last step, which gives the result, has one split.
+// The units of the last step, which computes the result, if it has exactly one split.
 std::optional<Units> unitsOf(const PlannedDispatch &planned, std::span<const int64_t> symbols) {
   const PlannedStep &step = planned.steps.back();
   if (step.step->splits()->size() != 1 || step.parts.empty()) return {};

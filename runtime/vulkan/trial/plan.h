@@ -1,4 +1,4 @@
-// Sizes for a trial, and what to compare with. Knows no Vulkan calls.
+// Chooses the sizes of a trial and its reference. Makes no Vulkan calls.
 #pragma once
 #include "runtime/vulkan/execute/plan.h"
 
@@ -8,21 +8,20 @@
 
 namespace linnet::vulkan {
 
-/// Calls visit(entry, command, choice) with the numbers of each choice of a program of dispatches, in order.
+/// Calls visit(entry, command, choice) for each choice of a program of dispatches, in order.
 LINNET_API void forEachChoice(const fb::Program &program,
                               const std::function<void(uint32_t, uint32_t, uint32_t)> &visit);
 LINNET_API const fb::Dispatch &dispatchOf(const fb::Program &program, uint32_t entry, uint32_t command);
-/// A choice's shaders.
+/// The pipelines of a choice.
 LINNET_API std::vector<PipelineKey> keysOf(const fb::Choice &choice);
-/// The dispatch's operands that a step writes.
+/// The operands of the dispatch that a step writes.
 LINNET_API std::set<uint32_t> writtenBy(const PlannedStep &step);
 
-/// Small sizes for choice `number` of the dispatch, which its amount permits, the best one first.
+/// Small sizes in the amount range of choice `number` of the dispatch, the best one first.
 LINNET_API std::vector<std::vector<int64_t>> trialSizes(const fb::Entry &entry, const fb::Dispatch &dispatch,
                                                         uint32_t number);
 
-/// How much of a problem is done: of its `all` units (see fb::Split) the first `part`. None: all of it, in a
-/// step that is not split.
+/// The computed part of a problem: the first `part` of `all` units (see fb::Split).
 struct Units {
   uint64_t all = 0, part = 0;
   bool operator==(const Units &) const = default;
@@ -31,13 +30,13 @@ struct PartialDispatch {
   PlannedDispatch planned;
   std::optional<Units> units;
 };
-/// Choice `number` at this size; nothing where it is not possible. Of a large matrix only what a device does
-/// at once that counts to few workgroups: a vocabulary's matmul would take most of the time. With `least`, at
-/// least those units.
+/// Choice `number` at this size; nothing if the device cannot use it. A large matrix is computed only in
+/// part, as much as a device with few workgroups does at once: a whole vocabulary's matmul would take most of
+/// the time. With `least`, at least those units are computed.
 LINNET_API std::optional<PartialDispatch> planPart(const PlanContext &context, const fb::Dispatch &dispatch,
                                                    std::span<const int64_t> symbols, uint32_t number,
                                                    std::optional<Units> least = {});
-/// The same, all of it.
+/// The same without reduction to a part.
 LINNET_API std::optional<PlannedDispatch> planExactly(const PlanContext &context,
                                                       const fb::Dispatch &dispatch,
                                                       std::span<const int64_t> symbols, uint32_t number);
@@ -47,9 +46,9 @@ struct TrialPlan {
   PlannedDispatch candidate, reference;
 };
 
-/// A small problem for which the device takes choice `number` of the dispatch, and the poorest choice that it
-/// can do the same in, which may be that choice itself. Nothing where it takes another choice at all sizes
-/// looked at.
+/// A small problem for which the device takes choice `number` of the dispatch. The reference is the last
+/// choice that the device can use at that size, which may be the same one. Nothing if it takes another choice
+/// at all tried sizes.
 std::optional<TrialPlan> planTrial(const PlanContext &context, const fb::Entry &entry,
                                    const fb::Dispatch &dispatch, uint32_t number);
 

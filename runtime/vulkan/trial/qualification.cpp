@@ -1,4 +1,4 @@
-// The state machine: which trials there are, and in which order.
+// The state machine: selects the trials and their order.
 #include "runtime/vulkan/trial/qualification.h"
 #include "support/error.h"
 
@@ -10,17 +10,16 @@
 namespace linnet::vulkan {
 namespace {
 
-// Seconds of running in one load. Compiling is not counted: a variant that is used must be compiled anyway. A
-// CPU takes ten times as long, and lavapipe compiles when a shader first runs. There the last choice, which
-// is used until a better one has been tried, may be a hundred times as slow, so it pays to wait for all
-// trials.
+// Seconds of run time per load. Compilation does not count, because a variant that is used must be compiled
+// anyway. A CPU takes ten times as long, and lavapipe compiles when a shader first runs. There an untried
+// program uses the last choice, which may be a hundred times as slow, so waiting for all trials pays.
 constexpr double kBudgetGpu = 0.2, kBudgetCpu = 20;
-// Seconds for one run. A GPU's driver ends what takes this long by itself, if it can. A CPU may have much
-// else to do.
+// Seconds for one run. A GPU's driver ends longer work, if it can. A CPU may be busy with other programs.
 constexpr uint32_t kPatienceGpu = 10, kPatienceCpu = 120;
-// How long another process may take. One that is stopped in the middle must not stop this one.
+// Longest wait for another process. A process that is stopped must not block this one.
 constexpr std::chrono::milliseconds kLockPatience(5000);
-// Variants of one program that hang, lose the device or crash: each costs its patience, or two processes.
+// Most variants of a program that may hang, lose the device or crash. Each costs its patience, or two
+// processes.
 constexpr ptrdiff_t kMostLosses = 2;
 
 } // namespace
@@ -52,7 +51,7 @@ Result<bool> Qualification::run(Workbench workbench) {
   auto taken = TrialLock::take(inventory, kLockPatience);
   if (taken && *taken) lock.emplace(std::move(**taken));
   if (lock) variants.takeOver(lock->left);
-  if (taken && !lock) budget = 0; // another process is trying: this start uses what is known
+  if (taken && !lock) budget = 0; // another process is trying: this start uses the known verdicts
   if (variants.losses() >= kMostLosses) giveUp();
   Result<State> state = State::better;
   while (state && (*state == State::better || *state == State::last)) state = advance(*state);
@@ -72,12 +71,12 @@ Result<Qualification::State> Qualification::advance(State state) {
   return tryGroup(std::move(trials));
 }
 
-// One for each variant, though most are in many dispatches: an entry's layers are alike. Last choices count
-// when better ones are known as far as there was time: most last choices are then taken at no size.
+// One trial per variant, although most variants are in many dispatches, because the layers of an entry are
+// equal. Last choices are tried after better ones: most of them are then not needed at any size.
 std::vector<Trial> Qualification::unknown(State which) const {
   std::vector<Trial> trials;
   std::set<PipelineKey> seen;
-  std::set<std::pair<uint32_t, std::vector<PipelineKey>>> looked; // in each entry
+  std::set<std::pair<uint32_t, std::vector<PipelineKey>>> looked; // per entry
   const PutAside names = which == State::last ? variants.notUsable() : variants.failed();
   forEachChoice(program, [&](uint32_t number, uint32_t command, uint32_t c) {
     const fb::Entry &entry = *program.entries()->Get(number);
@@ -101,7 +100,7 @@ std::vector<Trial> Qualification::unknown(State which) const {
   return trials;
 }
 
-// Last choices are still tried: there is nothing else.
+// Ends all trials except those of last choices, which have no alternative.
 void Qualification::giveUp() {
   for (bool more = true; more;) {
     more = false;

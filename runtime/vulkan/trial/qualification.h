@@ -1,22 +1,22 @@
-// Which kernel variants a program may use on a device. Drivers say that they have a feature and then compute
-// something else, fail to compile, or hang. So each shader that the device would take is tried once
-// (trial.h), and put aside if its answer is wrong or missing. Verdicts are remembered for the device and
-// driver (verdicts.h): the next start tries nothing.
+// Decides which kernel variants a program may use on a device. A driver may report a feature and then compute
+// wrong results, fail to compile, or hang. So each shader that the device would use is tried once (trial.h),
+// and rejected if its answer is wrong or missing. Verdicts are stored for the device and driver (verdicts.h),
+// so the next start tries nothing.
 //
-// Results are compared with the answers that the artifact holds (known.h). Without one, the device's own last
-// choice is the reference, unless it differs from a known answer of its own.
+// Results are compared with the answers in the artifact (known.h). If there is none, the device's last choice
+// is the reference, unless that differs from its own known answer.
 //
-// A state machine. It goes on in `better` after each group of trials, because a variant that fails makes the
-// device take poorer choices, of which nothing may be known yet.
+// The class is a state machine. It returns to `better` after each group of trials, because after a rejection
+// the device uses later choices, which may be untried.
 //
 //   better   trials of choices but the last; when nothing is unknown or no time is left: last
 //   last     trials of last choices that the device would take; a group of trials done: better; nothing
 //   unknown: done reopen   a trial hung or the device was lost: the program must be loaded on a device opened
 //   anew; then: better done     all that the device would take is known, or there was no time for it
 //
-// All of it happens while a program is loaded. States hold nothing yet, so a lost device costs no more than
-// opening it anew, and no trial delays a token. Variants are compiled that this run may not use: that is the
-// price.
+// Trials run while a program is loaded. Its states are still empty, so after a lost device it is enough to
+// open the device again, and no trial delays a token. The cost is that some compiled variants may not be used
+// in this run.
 #pragma once
 #include "linnet/api.h"
 #include "runtime/vulkan/trial/known.h"
@@ -28,19 +28,19 @@ namespace linnet::vulkan {
 
 class LINNET_API Qualification {
 public:
-  /// The variable LINNET_VULKAN_TRIALS may be "off" (nothing is tried, nothing put aside), "all" (no limit of
-  /// time), or a number of seconds.
+  /// The variable LINNET_VULKAN_TRIALS may be "off" (nothing is tried or rejected), "all" (no time limit), or
+  /// a number of seconds.
   Qualification(const Inventory &inventory, const Artifact &artifact, const fb::Program &program);
 
-  /// Tries what nothing is known of, on a program that was just loaded. False: it must be loaded again on a
-  /// device opened anew, and run() called with that. An error if too many variants hang or crash, or if a
-  /// choice that others are compared with does not run.
+  /// Tries the untried variants on a program that was just loaded. If it returns false, the caller must load
+  /// the program again on a newly opened device and call run() with that. An error if too many variants hang
+  /// or crash, or if a reference choice does not run.
   ///
-  /// Running takes no more than a budget of time, last choices excepted. A later start tries the rest.
+  /// The run time of trials is limited by a budget, except for last choices. A later start tries the rest.
   Result<bool> run(Workbench workbench);
-  /// Names of shaders that are not to be used: those that failed, and those that nothing is known of yet.
+  /// Names of shaders that must not be used: those that failed and those that are untried.
   PutAside aside() const { return off ? PutAside() : variants.notUsable(); }
-  /// How often a variant has been run or compiled to see what it does.
+  /// The number of runs and compilations of variants so far.
   uint32_t trials() const { return tried; }
 
 private:
@@ -65,13 +65,13 @@ private:
   const Inventory &inventory;
   const fb::Program &program;
   bool off = false;
-  std::string complaint; ///< about the variable
+  std::string complaint; ///< error about the variable
   KnownVariants variants;
   KnownAnswers answers;
-  std::optional<Workbench> bench; ///< while run() is under way
-  std::optional<TrialLock> lock;  ///< none: verdicts are not remembered
+  std::optional<Workbench> bench; ///< set during run()
+  std::optional<TrialLock> lock;  ///< absent: verdicts are not stored
   uint32_t patience;              ///< seconds that one run may take
-  double budget, seconds = 0;     ///< for running, and spent so far
+  double budget, seconds = 0;     ///< run time in seconds: allowed, and spent so far
   uint32_t tried = 0;
 };
 

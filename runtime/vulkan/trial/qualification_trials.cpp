@@ -1,4 +1,4 @@
-// Trials of one group of variants, and what follows from them.
+// Runs the trials of one group of variants and records the verdicts.
 #include "runtime/vulkan/device/fault.h"
 #include "runtime/vulkan/trial/qualification.h"
 #include "support/error.h"
@@ -9,10 +9,10 @@
 namespace linnet::vulkan {
 namespace {
 
-// What is compiled side by side, and lost when the process dies of one.
+// Number of variants that are compiled in parallel. If one crashes the process, all of them are tried again.
 constexpr size_t kGroup = 8;
 
-// Adds the seconds of its life.
+// Adds its lifetime in seconds.
 class Spent {
 public:
   explicit Spent(double &seconds) : seconds(seconds) {}
@@ -23,7 +23,8 @@ private:
   const std::chrono::steady_clock::time_point begin = std::chrono::steady_clock::now();
 };
 
-// How many first steps leave the same operands behind in both ways, if both have as many steps.
+// The number of first steps after which both ways have the same operands, if they have the same number of
+// steps.
 size_t sharedSteps(const TrialPlan &plan) {
   const auto &a = plan.candidate.steps, &b = plan.reference.steps;
   if (a.size() != b.size()) return 0;
@@ -33,7 +34,7 @@ size_t sharedSteps(const TrialPlan &plan) {
 
 } // namespace
 
-// A variant that a process may have died of is tried alone.
+// A variant that may have crashed a process is tried alone.
 Result<Qualification::State> Qualification::tryGroup(std::vector<Trial> trials) {
   const auto suspect =
       std::ranges::find_if(trials, [&](const Trial &trial) { return variants.isSuspect(trial); });
@@ -49,7 +50,7 @@ Result<Qualification::State> Qualification::tryGroup(std::vector<Trial> trials) 
     for (PipelineKey &key : keysOf(trial.plan.candidate)) keys.push_back(std::move(key));
   }
   if (keys.empty()) return State::better;
-  if (lock) (void)lock->mark(mark); // a full disk is no reason not to try
+  if (lock) (void)lock->mark(mark); // a full disk does not prevent the trial
   LINNET_ASSIGN(const PipelineFailures failures, bench->pipelines.attempt(keys));
   State state = State::better;
   for (size_t i = 0; i < trials.size() && state != State::reopen; ++i) {
@@ -57,7 +58,7 @@ Result<Qualification::State> Qualification::tryGroup(std::vector<Trial> trials) 
     LINNET_ASSIGN(state, tryCandidate(trials[i], expected[i]));
   }
   if (lock) {
-    (void)variants.save(); // if not, it is done again
+    (void)variants.save(); // if it fails, the trial is repeated at the next start
     lock->clear();
   }
   return state;
@@ -69,8 +70,8 @@ Result<Answer> Qualification::timed(const Trial &trial, const PlannedDispatch &p
   return runTrial(*bench, trial, planned, args, seconds_at_most);
 }
 
-// The last choice's, if that gives its own known answer. Not noted in the mark: a driver that crashes on last
-// choices is of no use.
+// The answer of the last choice, if that agrees with its known answer. It is not marked, because a driver
+// that crashes on last choices cannot be used.
 Result<std::optional<Answer>> Qualification::deviceAnswer(const Trial &trial) {
   std::optional<Answer> none;
   if (trial.plan.reference.choice == trial.plan.candidate.choice) return none;
@@ -86,7 +87,7 @@ Result<std::optional<Answer>> Qualification::deviceAnswer(const Trial &trial) {
   return errorf("shader '{}' does not run: {}", variants[keys.front()].shader, answer.error().message);
 }
 
-// Whether shaders that are a reference give their known answer, if there is one. A hang is an error: see
+// Whether the shaders of a reference give their known answer, if there is one. A hang is an error, see
 // deviceAnswer.
 Result<bool> Qualification::isRight(const std::vector<PipelineKey> &keys) {
   std::optional<Trial> trial = answers.trial(*bench, keys, {});
@@ -104,7 +105,7 @@ Result<bool> Qualification::isRight(const std::vector<PipelineKey> &keys) {
   return std::ranges::none_of(keys, [&](const PipelineKey &key) { return variants.hasFailed(key); });
 }
 
-// Trials without an answer to compare with are taken off the list.
+// The expected answers. Removes trials that have none.
 Result<std::vector<Answer>> Qualification::answersOf(std::vector<Trial> &trials) {
   std::vector<Answer> expected;
   std::vector<Trial> kept;
@@ -171,8 +172,8 @@ Result<Qualification::State> Qualification::tryCandidate(const Trial &trial, con
   return State::better;
 }
 
-// If a known answer was computed in the same steps, the first step that goes wrong is blamed. Otherwise all
-// variants are that nothing is known of, but not those that a device's answer comes from.
+// If a known answer was computed in the same steps, only the first wrong step is rejected. Otherwise all
+// untried variants are, except those that computed the expected answer on the device.
 void Qualification::judge(const Trial &trial, const Answer &expected, const Answer &found) {
   const fb::Dispatch &dispatch = *trial.dispatch;
   const double tolerance = dispatch.choices()->Get(trial.plan.candidate.choice)->tolerance();

@@ -6,10 +6,11 @@
 namespace linnet::vulkan {
 namespace {
 
-// A small problem writes at most so many bytes behind the part that is filled.
+// The most bytes that a small problem writes after the filled part of an operand.
 constexpr uint64_t kMaxCleared = uint64_t(64) << 20;
 
-// An operand that is filled in part is cleared behind that part: an earlier run may have written there.
+// Fills operands. The rest of a partly filled operand is cleared, because an earlier run may have written
+// there.
 Result<void> fillOperands(Workbench &bench, const Trial &trial, const Problem &problem) {
   std::vector<std::byte> bytes;
   for (uint32_t i = 0; i < trial.dispatch->args()->size(); ++i) {

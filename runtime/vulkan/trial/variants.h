@@ -1,5 +1,4 @@
-// What is known of a program's kernel variants on one device: verdicts that were remembered, and what this
-// start has found out.
+// The verdicts about a program's kernel variants on one device: stored ones and those of this start.
 #pragma once
 #include "runtime/artifact/artifact.h"
 #include "runtime/vulkan/trial/lock.h"
@@ -17,38 +16,38 @@ class KnownVariants {
 public:
   KnownVariants(const Inventory &inventory, const Artifact &artifact, const fb::Program &program);
 
-  /// Adds verdicts that other processes have saved, and what a process that died was trying.
+  /// Adds the verdicts that other processes have saved, and the variants that a dead process was trying.
   void takeOver(const TrialMark &left);
   Result<void> save() const { return verdicts.save(inventory); }
 
   const Variant &operator[](const PipelineKey &key) const { return variants.at(key); }
   bool isKnown(const PipelineKey &key) const;
   bool hasFailed(const PipelineKey &key) const;
-  /// Whether a shader is some dispatch's last choice: it is used untried, if need be.
+  /// Whether a shader belongs to the last choice of a dispatch, which may be used untried.
   bool isLast(const PipelineKey &key) const { return last.count(key.shader); }
-  /// Whether a process died while it tried several variants, this trial's among them.
+  /// Whether a process died while it tried several variants, including one of this trial.
   bool isSuspect(const Trial &trial) const;
-  /// Those of a choice that nothing is known of.
+  /// The untried ones of `keys`.
   std::vector<PipelineKey> unknown(const std::vector<PipelineKey> &keys) const;
-  /// Names of shaders that failed, and why.
+  /// Names of shaders that failed, with the reasons.
   PutAside failed() const;
-  /// The same, and those that nothing is known of, last choices excepted.
+  /// The same, and the untried ones except last choices.
   PutAside notUsable() const;
-  /// How many hang, lose the device or crash.
+  /// The number of variants that hang, lose the device or crash.
   ptrdiff_t losses() const;
 
   void conclude(std::span<const PipelineKey> keys, Verdict verdict, const std::string &detail = "");
-  /// The driver refused it for lack of memory: that holds for this start alone.
+  /// Rejects a variant for this start only, because the driver had too little memory.
   void refuseForNow(const PipelineKey &key, const std::string &detail);
-  /// There is nothing to compare with: it may be used.
+  /// Allows the trial's variants, because there is no reference to compare with.
   void skip(const Trial &trial);
 
 private:
   const Inventory &inventory;
-  std::map<PipelineKey, Variant> variants; ///< of the program
+  std::map<PipelineKey, Variant> variants; ///< all variants of the program
   std::set<uint32_t> last;                 ///< shaders of last choices
-  Verdicts verdicts;                       ///< remembered
-  Verdicts passing;                        ///< of this start alone
+  Verdicts verdicts;                       ///< stored
+  Verdicts passing;                        ///< for this start only
   std::set<uint64_t> skipped, suspects;
 };
 

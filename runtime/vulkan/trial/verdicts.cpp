@@ -12,7 +12,7 @@ namespace {
 
 constexpr const char *kKind = "verdicts";
 constexpr size_t kMaxTried = 1 << 14;
-/// How each Verdict stands in the file, and what people read.
+/// A Verdict's name in the file and its text for users.
 struct Name {
   const char *name, *text;
 };

@@ -1,5 +1,4 @@
-// What trials have found out about kernel variants on one device and driver, remembered beside the pipeline
-// cache.
+// Verdicts of trials about kernel variants on one device and driver, stored next to the pipeline cache.
 #pragma once
 #include "linnet/api.h"
 #include "runtime/vulkan/device/inventory.h"
@@ -16,8 +15,8 @@ enum class Verdict : uint8_t { ok, wrong, refused, hangs, loses, crashes, untrie
 /// "wrong answer", "does not compile", ...
 LINNET_API const char *verdictText(Verdict verdict);
 
-/// A variant: a shader with the values of its specialization constants. The hash is of name, words and
-/// values, so that the verdict of an older compiler's shader of that name is not taken for this one's.
+/// A variant: a shader with the values of its specialization constants. The hash covers name, words and
+/// values, so the verdict about an older compiler's shader of the same name does not apply.
 struct Variant {
   uint64_t hash = 0;
   std::string shader;
@@ -27,15 +26,15 @@ struct Variant {
 struct Tried {
   Variant variant;
   Verdict verdict = Verdict::ok;
-  std::string detail; ///< one line, "" where there is no more to say
+  std::string detail; ///< one line; may be empty
   bool operator==(const Tried &) const = default;
 };
 
 class LINNET_API Verdicts {
 public:
-  /// Nothing where there is no file for this device and driver, or none that can be read.
+  /// The stored verdicts; empty if there is no readable file for this device and driver.
   static Verdicts read(const Inventory &inventory);
-  /// With a file that cannot be written, the next start tries again.
+  /// Writes the file. If it fails, the next start tries the variants again.
   Result<void> save(const Inventory &inventory) const;
 
   const Tried *find(uint64_t hash) const;
@@ -43,10 +42,10 @@ public:
   /// By hash.
   const std::map<uint64_t, Tried> &all() const & { return list; }
   std::map<uint64_t, Tried> all() && { return std::move(list); }
-  /// Takes over what `other` knows.
+  /// Adds the verdicts of `other`.
   void merge(const Verdicts &other);
 
-  /// The file's data: JSON. `parse` takes all of it or is an error.
+  /// The file's data, JSON. `parse` accepts only a complete, valid text.
   std::string text() const;
   static Result<Verdicts> parse(std::string_view text);
 

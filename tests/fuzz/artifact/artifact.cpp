@@ -1,5 +1,5 @@
-// An artifact file. Sizes and checksums in the header are made right first, so that what lies behind them is
-// reached.
+// An artifact file. Sizes and checksums in the header are corrected first, so that the reader goes on to the
+// data after them.
 #include "runtime/artifact/artifact.h"
 #include "runtime/artifact/format.h"
 #include "runtime/expr.h"
@@ -36,7 +36,7 @@ static void require(bool promise) {
   if (!promise) __builtin_trap();
 }
 
-// What the rest of the runtime does with an entry that the reader has let through.
+// Does with an accepted entry what the rest of the runtime does with one.
 static void use(const fb::Program &program, const fb::Entry &entry) {
   std::vector<int64_t> bounds(entry.bounds()->begin(), entry.bounds()->end()), least(bounds.size(), 1);
   for (auto *ports : {entry.inputs(), entry.outputs()})

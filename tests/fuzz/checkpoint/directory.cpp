@@ -1,4 +1,4 @@
-// A checkpoint directory: config.json, model.safetensors.index.json and one shard, each behind its length
+// A checkpoint directory: config.json, model.safetensors.index.json and one shard, each after its length
 // (u16).
 #include "frontend/checkpoint/checkpoint.h"
 #include "support/file.h"

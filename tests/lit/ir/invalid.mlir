@@ -202,7 +202,7 @@ func.func private @f(tensor<?x?xf32, #linnet.dims<batch>>)
 // expected-error@+1 {{linnet.panel is a layout of static matrices}}
 func.func private @f(tensor<2x2x2xf32, #linnet.panel<16x64>>)
 // -----
-// expected-error@+1 {{linnet.name "x" stands at more than one argument}}
+// expected-error@+1 {{linnet.name "x" is on more than one argument}}
 func.func @f(%a: tensor<2xf32> {linnet.name = "x"}, %b: tensor<2xf32> {linnet.name = "x"}) {
   return
 }

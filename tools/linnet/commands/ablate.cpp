@@ -1,4 +1,4 @@
-// linnet ablate: what each pass buys. The model is compiled with each pass left out, and all are measured in
+// linnet ablate: the gain of each pass. Compiles the model without each pass and measures all variants in
 // turns.
 #include "arguments.h"
 #include "compile_options.h"
@@ -21,11 +21,11 @@ namespace ablate_command {
 using measure::Ratio;
 using measure::VariantFigures;
 
-/// Up to this many parameters the interpreter answers within seconds, and is what answers are compared with.
+/// For at most so many parameters the interpreter needs seconds, and answers are compared with its.
 constexpr uint64_t kSmallModel = 2'000'000;
 
 struct Options {
-  CompileOptions compile; ///< of the full pipeline: model, level, passes of one's own
+  CompileOptions compile; ///< options of the full pipeline: model, level, the user's passes
   std::string target = "cpu", oracle = "auto";
   std::vector<std::string> passes;
   measure::VariantOptions measured;
@@ -104,7 +104,7 @@ private:
     return report;
   }
 
-  /// Before anything is compiled.
+  /// Chooses the sizes, before anything is compiled.
   Result<void> choosePositions() {
     ModelConfig config;
     config.n_positions = config.context = checkpoint.positions;
@@ -115,7 +115,7 @@ private:
                                 {{options.measured.prompt, 0, 1}, {0, options.measured.generated, 1}});
   }
 
-  /// Measuring in turns, weights that memory cannot hold are read from the disk each time.
+  /// Warns if memory cannot hold all weights: measuring in turns then reads them from disk each time.
   void warnOfDisk() const {
     uint64_t bytes = 0;
     for (const Row &row : rows) bytes += row.compiled.artifact_bytes;
@@ -128,7 +128,7 @@ private:
           rows.size(), bytesText(bytes), bytesText(memory)));
   }
 
-  /// The interpreter's answer for a small model, as written: no pass of one's own has touched it.
+  /// Computes the interpreter's answer for a small model, on the graph before the user's passes.
   Result<void> findExpected() {
     oracle = options.oracle;
     if (oracle == "auto") oracle = checkpoint.parameters <= kSmallModel ? "reference" : "full";
@@ -188,7 +188,7 @@ private:
     return out;
   }
 
-  /// Whether the variant's figures, or those of the full pipeline that they are divided by, say little.
+  /// Whether the variant's figures or those of the full pipeline were disturbed.
   bool isDisturbed(const VariantFigures &f) const {
     const VariantFigures &full = rows.front().figures;
     return std::max(f.most_disturbed, full.most_disturbed) > measure::kDisturbedShare ||
@@ -301,7 +301,8 @@ void addAblate(CLI::App &app, Action &action) {
       ->type_name("O")
       ->capture_default_str();
   command
-      ->add_option("-t,--threads", measured.load.threads, "threads (default: OMP_NUM_THREADS, or one a core)")
+      ->add_option("-t,--threads", measured.load.threads,
+                   "threads (default: OMP_NUM_THREADS, or one per core)")
       ->check(CLI::Range(1, 1024))
       ->type_name("N");
   command->add_flag("--json", options->json, "print one JSON object");

@@ -1,4 +1,4 @@
-// linnet bench: throughput of prompts and of generation, as llama-bench prints it.
+// linnet bench: throughput of prompts and of generation, in llama-bench's format.
 #include "arguments.h"
 #include "disturbed.h"
 #include "measure/throughput.h"
@@ -57,14 +57,14 @@ void printTable(const std::vector<Measured> &all, const OpenModel &open) {
   if (any) putDisturbance(most);
 }
 
-/// llama-bench's.
+/// llama-bench's defaults.
 constexpr int64_t kPrompt = 512, kGenerated = 128;
 
 std::vector<int64_t> listOr(const std::string &given, const std::string &option, int64_t otherwise) {
   return given.empty() ? std::vector<int64_t>{otherwise} : parseList(given, option);
 }
 
-/// Tests of a model with so many positions: sizes that were not given fit it. Those that were given may not.
+/// The tests for a model with `context` positions. Default sizes are reduced to fit; given sizes are not.
 std::vector<Test> testsOf(const Options &options, int64_t context) {
   std::vector<Test> tests;
   for (int64_t batch : parseList(options.batches, "-b")) {
@@ -72,7 +72,7 @@ std::vector<Test> testsOf(const Options &options, int64_t context) {
     for (int64_t prompt : listOr(options.prompts, "-p", std::min(kPrompt, context)))
       if (prompt) tests.push_back({prompt, 0, batch});
     for (int64_t past : parseList(options.depths, "-d")) {
-      if (past < 1) usageError("-d: generation starts behind a prompt of at least 1 token");
+      if (past < 1) usageError("-d: generation starts after a prompt of at least 1 token");
       const int64_t most = std::max<int64_t>(std::min(kGenerated, context - past), 1);
       for (int64_t generated : listOr(options.generations, "-n", most))
         if (generated) tests.push_back({0, generated, batch, past});

@@ -1,4 +1,4 @@
-// linnet bisect: which change of which pass makes the numbers wrong, or which kernel.
+// linnet bisect: finds the change of a pass, or the kernel, that makes the numbers wrong.
 #include "arguments.h"
 #include "compile_options.h"
 #include "compiler.h"

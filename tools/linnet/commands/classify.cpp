@@ -1,4 +1,4 @@
-// linnet classify: what a classifier says of texts, and how often it is right.
+// linnet classify: labels of texts, and the accuracy of a classifier.
 #include "arguments.h"
 #include "compiler.h"
 #include "model.h"
@@ -25,14 +25,14 @@ struct Options {
   bool labels = false, json = false;
 };
 
-/// What the numbers of an answer are, which the model's configuration says.
+/// The meaning of an answer's numbers, from the model's configuration.
 struct Meaning {
   LabelNames names;
-  bool regression, several; ///< scores are the answer; labels that do not exclude each other
+  bool regression, several; ///< scores are the answer; several labels may apply
   explicit Meaning(const ModelConfig &config)
       : names(config.labels), regression(config.problem_type == ProblemType::Regression),
         several(config.problem_type == ProblemType::MultiLabel) {}
-  /// One label applies, of two or more.
+  /// Whether exactly one of two or more labels applies.
   bool oneOfSeveral() const { return !regression && !several && names.size() > 1; }
   const char *number() const { return regression ? "score" : "probability"; }
   double value(const Classification &answer, size_t label) const {
@@ -40,7 +40,7 @@ struct Meaning {
   }
 };
 
-/// A label that does not exclude others applies from this probability on.
+/// If several labels may apply, a label applies from this probability on.
 constexpr double kApplies = 0.5;
 
 std::vector<std::string> applying(const Classification &answer, const Meaning &meaning) {
@@ -63,7 +63,7 @@ Json answerJson(const Classification &answer, const Meaning &meaning) {
   return json;
 }
 
-/// "ham  0.9812"; of a classifier that names no single label, every label with its number.
+/// The cells "ham", "0.9812". If the classifier does not choose one label, they have all labels and numbers.
 std::vector<std::string> answerCells(const Classification &answer, const Meaning &meaning) {
   if (meaning.oneOfSeveral())
     return {meaning.names[answer.label], fmt::format("{:.4f}", answer.probabilities[answer.label])};

@@ -1,4 +1,4 @@
-// linnet compile: a checkpoint, a .gguf or an .mlir becomes an artifact, and what it costs is said.
+// linnet compile: compiles a checkpoint, a .gguf or an .mlir to an artifact, and prints times and memory.
 #include "arguments.h"
 #include "compile_options.h"
 #include "compiler.h"
@@ -179,7 +179,7 @@ void addCompile(CLI::App &app, Action &action) {
   command->footer(example("  linnet compile model --max-context 64 -o small.linnet"));
   for (const char *option : {"--seed", "--tolerance"}) command->get_option(option)->needs("--verify-passes");
   command->callback([command, options, &action] {
-    // Without --target, the compiler takes the target that has the stage --emit asks for.
+    // Without --target, the compiler takes the default target of the --emit stage.
     if (command->count("--target") || options->compile.emit.empty())
       options->compile.targets = splitCommas(options->target, "--target");
     else

@@ -1,4 +1,4 @@
-// linnet devices: what there is to run on, what Linnet will use and what it won't, and why.
+// linnet devices: lists the devices, whether Linnet uses them, and why not.
 #include "arguments.h"
 #include "output.h"
 #include "runtime/vulkan/vulkan_device.h"

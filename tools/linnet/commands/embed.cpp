@@ -1,4 +1,4 @@
-// linnet embed: hidden states as vectors of texts.
+// linnet embed: hidden states of texts as vectors.
 #include "arguments.h"
 #include "model.h"
 #include "npy.h"
@@ -27,13 +27,13 @@ Pooling poolingOf(const std::string &name) {
   return name == "mean" ? Pooling::Mean : name == "first" ? Pooling::First : Pooling::Last;
 }
 
-/// The ids of each text, and which of them have none of their own.
+/// The ids of each text, and the empty texts.
 struct Prompts {
   std::vector<std::vector<TokenId>> ids;
   std::vector<int64_t> lines, blank; ///< of the file
 };
 
-/// A text without tokens is the token that begins a text: its state is what the model has before any text.
+/// An empty text becomes the token that begins a text.
 Result<Prompts> promptsOf(const Model &model, Options &options) {
   Prompts out;
   if (options.texts.file.empty()) {
@@ -65,7 +65,7 @@ Result<Prompts> promptsOf(const Model &model, Options &options) {
   return out;
 }
 
-/// Which texts were empty, and what was embedded instead.
+/// Reports the empty texts and the token that was embedded for them.
 void noteBlank(const Prompts &prompts, const Model &model, const std::string &file) {
   if (prompts.blank.empty()) return;
   constexpr size_t kShown = 10;

@@ -1,4 +1,4 @@
-// linnet eval: how well a model predicts a text.
+// linnet eval: the perplexity of a text.
 #include "arguments.h"
 #include "model.h"
 #include "output.h"

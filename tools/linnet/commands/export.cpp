@@ -1,4 +1,4 @@
-// linnet export: the same weights in another file format.
+// linnet export: writes a checkpoint in another file format.
 #include "arguments.h"
 #include "compile_options.h"
 #include "compiler.h"

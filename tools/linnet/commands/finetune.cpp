@@ -1,4 +1,4 @@
-// linnet finetune: a pretrained model learns a task.
+// linnet finetune: trains a pretrained model for a task.
 #include "training_options.h"
 
 #include <memory>
@@ -17,7 +17,7 @@ Result<void> execute(Options &options) {
   return runTraining(options, "linnet finetune");
 }
 
-/// What goes together, and what does not.
+/// Checks the combination of options.
 void check(Options &options, const CLI::App &command) {
   FinetuneOptions &run = options.run;
   run.task = options.task == "classify" ? Task::Classify : Task::LanguageModel;

@@ -1,4 +1,4 @@
-// linnet grad: the loss of a batch and its gradient by every parameter.
+// linnet grad: the loss of a batch, and its gradient by every parameter.
 #include "arguments.h"
 #include "compiler.h"
 #include "npy.h"
@@ -18,7 +18,7 @@ struct Options {
   bool json = false;
 };
 
-/// Integers of a .npy file.
+/// Reads integers from a .npy file.
 Result<void> readIntegers(const std::string &path, std::vector<int64_t> &shape,
                           std::vector<int64_t> &values) {
   LINNET_ASSIGN(NpyArray array, readNpy(path));

@@ -1,4 +1,4 @@
-// linnet init: a checkpoint of a known shape with random weights.
+// linnet init: writes a checkpoint of a published shape with random weights.
 #include "arguments.h"
 #include "compiler.h"
 #include "output.h"

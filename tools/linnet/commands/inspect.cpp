@@ -54,7 +54,7 @@ Result<void> inspectCheckpoint(const InspectOptions &options) {
   return {};
 }
 
-/// Flags that say nothing about this kind of file, each by the name that was typed.
+/// An error about the first given flag, if any: these flags do not apply to this kind of file.
 Result<void> refuse(const InspectOptions &options, const std::string &kind,
                     std::initializer_list<std::pair<bool, const char *>> flags) {
   for (auto [given, name] : flags)

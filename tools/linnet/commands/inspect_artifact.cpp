@@ -47,14 +47,13 @@ template <class Ports> Json portsJson(const Ports &ports, const Symbols &names) 
   return out;
 }
 
-/// What one op costs in an entry, over all its commands.
+/// The cost of one op in an entry, over all its commands.
 struct Cost {
   std::string op;
   uint64_t commands = 0, flops = 0, bytes = 0;
 };
 
-/// Values of the symbols: those asked for, else the entry's bounds. Asking for one that is not there is an
-/// error.
+/// Values of the symbols: those of --at, else the entry's bounds. An unknown symbol is an error.
 Result<std::vector<int64_t>> valuesFor(const InspectOptions &options, const fb::Program &program,
                                        const fb::Entry &entry) {
   Symbols names = symbolsOf(program);

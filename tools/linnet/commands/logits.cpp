@@ -1,4 +1,4 @@
-// linnet logits: what the model thinks comes next, as numbers.
+// linnet logits: the next token's logits and probabilities.
 #include "arguments.h"
 #include "model.h"
 #include "npy.h"

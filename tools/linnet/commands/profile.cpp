@@ -1,5 +1,4 @@
-// linnet profile: which commands the time of a model goes to, and what it is worth beside the machine's
-// limits.
+// linnet profile: the time of a model by command, and its rates relative to the machine's limits.
 #include "arguments.h"
 #include "disturbed.h"
 #include "measure/profile_summary.h"
@@ -33,14 +32,14 @@ struct Options {
   DeviceOption device;
   bool json = false;
   CLI::Option *of_prompt = nullptr, *of_generated = nullptr;
-  std::vector<CLI::Option *> of_models; ///< that say nothing about a trace
+  std::vector<CLI::Option *> of_models; ///< options that do not apply to a trace
 };
 
-/// A trace is a JSON object; nothing else that runs begins with a brace.
+/// Whether the file is a trace, a JSON object. Models do not begin with a brace.
 bool isTrace(const std::string &path) {
   if (isDirectory(path) || path.ends_with(".mlir")) return false;
   auto file = MappedFile::open(path);
-  if (!file) return false; // kindOf says why
+  if (!file) return false; // kindOf() reports the error
   std::string_view text = file->text();
   size_t first = text.find_first_not_of(" \t\r\n");
   return first != text.npos && text[first] == '{';
@@ -78,7 +77,7 @@ Result<Trace> record(Options &options) {
   };
   LINNET_TRY(run("warming up", 0));
   Trace least;
-  constexpr int kTries = 3; // while other programs run
+  constexpr int kTries = 3; // repeats if other programs disturb the measurement
   for (int i = 0; i < kTries; ++i) {
     auto profiler = std::make_shared<Profiler>();
     open.session.setProfiler(profiler);
@@ -173,7 +172,7 @@ const std::vector<std::string> kWorkColumns = {"time", "of all", "GB/s", "of lim
 bool timesAreDisturbed(const Trace &trace) { return trace.disturbed > measure::kDisturbedShare; }
 bool limitsAreDisturbed(const Trace &trace) { return trace.limits.disturbed > measure::kDisturbedShare; }
 
-/// The cells that every row has: time of one of `count` (runs, or calls), and what was achieved.
+/// The cells of every row: the time per run or call (`count` of them), and the achieved rates.
 std::vector<std::string> workCells(const Work &work, int64_t count, double wall, const Trace &trace) {
   Achieved a = measure::achieved(work.seconds, work.flops, work.bytes, trace.limits);
   auto marked = [](bool disturbed, const std::string &text) {
@@ -193,7 +192,7 @@ std::vector<std::string> joined(std::vector<std::string> first, const std::vecto
   return first;
 }
 
-/// Where the time of a call goes, with nothing left out.
+/// Prints the time of a call by op. The rows add up to the whole call.
 void printOps(const PhaseSummary &phase, const Trace &trace) {
   Table table("rrrrrrrl", joined(kWorkColumns, {"commands", "a call"}));
   auto row = [&](const Work &work, const std::string &commands, const std::string &what) {
@@ -308,7 +307,7 @@ void addProfile(CLI::App &app, Action &action) {
                                     ->type_name("N")
                                     ->default_str("128, or what fits"));
   options->of_generated =
-      of_model(command->add_option("-n,--n-gen", options->generated, "tokens to generate behind it")
+      of_model(command->add_option("-n,--n-gen", options->generated, "tokens to generate after it")
                    ->check(CLI::Range(int64_t(0), int64_t(1) << 24).description(""))
                    ->type_name("N")
                    ->default_str("32, or what fits"));

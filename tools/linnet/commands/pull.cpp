@@ -1,4 +1,4 @@
-// linnet pull: a checkpoint from the Hugging Face hub, or a mirror of it.
+// linnet pull: downloads a checkpoint from the Hugging Face hub or a mirror.
 #include "arguments.h"
 #include "compiler.h"
 #include "output.h"

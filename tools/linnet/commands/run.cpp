@@ -82,7 +82,7 @@ void printStats(const OpenModel &open, const GenerateResult &result) {
                    bytesText(memory.io), bytesText(memory.scratch), bytesText(memory.total())));
 }
 
-/// Continues the prompt of the command line, once.
+/// Continues the prompt of the command line.
 Result<void> continuePrompt(const Options &options, OpenModel &open, const GenerateOptions &generate) {
   LINNET_ASSIGN(std::vector<TokenId> ids, promptIds(open.model, options.prompt));
   CancelOnSignal cancel(open.session);
@@ -120,7 +120,7 @@ Result<void> generate(const Options &options) {
   return options.trace.write(profiler, options.file, options.device.threads);
 }
 
-/// True for an artifact or an .mlir that is no language model.
+/// Whether the path is an artifact of kind graph, or an .mlir.
 Result<bool> isPlainGraph(const std::string &path) {
   LINNET_ASSIGN(FileKind kind, kindOf(path));
   if (kind != FileKind::Artifact) return kind == FileKind::Graph;

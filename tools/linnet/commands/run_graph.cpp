@@ -24,12 +24,13 @@ const char *npyType(ElementType type) {
   case ElementType::I8:
     return "<i1";
   case ElementType::BF16:
-    return "<f4"; // NumPy has none: widened
+    return "<f4"; // NumPy has no bf16: widened
   }
   return "";
 }
 
-/// An array for an input port: of the port's type, or int64 for int32 where every value fits.
+/// Converts an array for an input port. It must have the port's type, or be int64 for int32 if all values
+/// fit.
 Result<Tensor> toTensor(const NpyArray &array, const PortInfo &port, const std::string &path) {
   Tensor tensor;
   tensor.type = port.type;
@@ -53,7 +54,7 @@ Result<Tensor> toTensor(const NpyArray &array, const PortInfo &port, const std::
                 npyType(port.type), array.type);
 }
 
-/// Values as numbers, for printing.
+/// The values as doubles, for printing.
 std::vector<double> numbers(const Tensor &tensor) {
   std::vector<double> out;
   size_t element = tensor.type == ElementType::I8                                       ? 1
@@ -82,7 +83,7 @@ std::vector<double> numbers(const Tensor &tensor) {
   return out;
 }
 
-/// Place `at` of a row-major array: "[1, 3]".
+/// The index of element `at` of a row-major array: "[1, 3]".
 std::string placeText(size_t at, const std::vector<int64_t> &shape) {
   std::vector<size_t> place(shape.size());
   for (size_t d = shape.size(); d-- > 0; at /= static_cast<size_t>(shape[d]))
@@ -90,7 +91,8 @@ std::string placeText(size_t at, const std::vector<int64_t> &shape) {
   return fmt::format("[{}]", fmt::join(place, ", "));
 }
 
-/// NaN is an error. Infinity may be meant (masks, logarithms of 0), but JSON has no text for it.
+/// NaN is an error. Infinity may be intended (masks, logarithms of 0), but is an error with JSON, which
+/// cannot express it.
 Result<void> checkNumbers(const std::string &what, const Tensor &tensor, bool json) {
   if (tensor.type == ElementType::I32 || tensor.type == ElementType::I8) return {};
   const std::vector<double> values = numbers(tensor);

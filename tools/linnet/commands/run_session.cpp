@@ -1,4 +1,4 @@
-// linnet run without a prompt: lines from a terminal, one text that grows.
+// linnet run without a prompt: reads lines from a terminal, which continue one text.
 #include "commands/run.h"
 #include "output.h"
 #include "signals.h"
@@ -15,7 +15,7 @@ struct Freed {
   void operator()(char *line) const { std::free(line); }
 };
 
-/// A line without its end; nothing at the end of the input.
+/// Reads a line without its line feed; nothing at the end of the input.
 std::optional<std::string> readLine() {
   writeError("> ");
   char *line = nullptr;
@@ -28,7 +28,7 @@ std::optional<std::string> readLine() {
   return text;
 }
 
-/// Continues the text by a line. False: the program was asked to end.
+/// Continues the text after a line. Returns false if the program was asked to end.
 bool answer(OpenModel &open, const GenerateOptions &options, const std::string &line) {
   const bool first = open.session.position() == 0;
   if (first && line.empty()) {

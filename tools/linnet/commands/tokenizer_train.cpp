@@ -1,4 +1,4 @@
-// linnet tokenizer train: a new byte-level BPE vocabulary from text.
+// linnet tokenizer train: learns a byte-level BPE vocabulary from text.
 #include "arguments.h"
 #include "output.h"
 #include "support/error.h"
@@ -21,14 +21,14 @@ struct Options {
   bool json = false;
 };
 
-/// Whether a file holds texts among names and punctuation, which are not learned.
+/// Whether a file is a record format, whose names and punctuation are not learned.
 bool holdsRecords(const std::string &path) {
   for (const char *ending : {".json", ".jsonl", ".ndjson", ".csv", ".tsv"})
     if (path.ends_with(ending)) return true;
   return false;
 }
 
-/// The texts of a file: its records where it has some, else all of it. `files` and `records` keep them alive.
+/// Appends the texts of a file: its records, or the whole file. `files` and `records` keep them alive.
 Result<void> readTexts(const std::string &path, const training::ReadOptions &read,
                        std::vector<MappedFile> &files, std::vector<std::vector<training::Record>> &records,
                        std::vector<std::string_view> &texts) {
@@ -47,7 +47,7 @@ Result<void> readTexts(const std::string &path, const training::ReadOptions &rea
 }
 
 Result<void> execute(Options &options) {
-  // First of all: a directory that cannot be written is told before anything is learned.
+  // Created first, so that an unwritable directory is an error before the training.
   LINNET_ASSIGN(StagingDirectory staging, StagingDirectory::create(options.output));
   std::vector<MappedFile> files;
   std::vector<std::vector<training::Record>> records;

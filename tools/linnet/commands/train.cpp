@@ -1,4 +1,4 @@
-// linnet train: a language model from random weights.
+// linnet train: trains a language model from random weights.
 #include "preset_option.h"
 #include "training_options.h"
 
