@@ -17,6 +17,12 @@ LogicalResult LayerNormOp::verify() {
   return expectShape(*this, "bias", getBias(), {last});
 }
 
+LogicalResult RmsNormOp::verify() {
+  auto type = tensor(getOperand());
+  if (type.getRank() < 1) return emitOpError("operand is a scalar");
+  return expectShape(*this, "gain", getGain(), {shapeOf(type).back()});
+}
+
 LogicalResult ReduceOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc, Adaptor a,
                                          SmallVectorImpl<Type> &inferred) {
   auto type = llvm::cast<RankedTensorType>(a.getOperand().getType());

@@ -208,6 +208,20 @@ def Linnet_LayerNormOp : Linnet_Op<"layer_norm", [Pure, Linnet_CountsFlops, Linn
   let extraClassDefinition = [{ ::linnet::ir::Flops $cppClass::flops() { return {8, getOperand()}; } }];
 }
 
+def Linnet_RmsNormOp : Linnet_Op<"rms_norm", [Pure, Linnet_CountsFlops, Linnet_Differentiable,
+    AllTypesMatch<["operand", "result"]>]> {
+  let summary = "normalization by the root of the mean square over the last dimension";
+  let description = [{
+    result = x / sqrt(mean(x^2) + epsilon) * gain, with the mean of the last dimension. gain (C). Zhang and Sennrich,
+    2019, arXiv:1910.07467.
+  }];
+  let arguments = (ins Linnet_FloatTensor:$operand, Linnet_FloatTensor:$gain, F32Attr:$epsilon);
+  let results = (outs Linnet_FloatTensor:$result);
+  let assemblyFormat = "$operand `,` $gain attr-dict `:` type($operand) `,` type($gain)";
+  let hasVerifier = 1;
+  let extraClassDefinition = [{ ::linnet::ir::Flops $cppClass::flops() { return {4, getOperand()}; } }];
+}
+
 def Linnet_SoftmaxOp : Linnet_Op<"softmax", [Pure, Linnet_CountsFlops, Linnet_Differentiable, SameOperandsAndResultType]> {
   let summary = "softmax over the last dimension";
   let description = [{

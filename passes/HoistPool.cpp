@@ -52,9 +52,8 @@ struct Hoist : OpRewritePattern<PoolOp> {
     }
     rewriter.setInsertionPoint(producer);
     Operation *made = nullptr;
-    if (auto norm = llvm::dyn_cast<LayerNormOp>(producer))
-      made = rewriter.create<LayerNormOp>(norm.getLoc(), pooled(rewriter, pool, norm.getOperand()),
-                                          norm.getGain(), norm.getBias(), norm.getEpsilonAttr());
+    if (llvm::isa<LayerNormOp, RmsNormOp>(producer))
+      made = norm(rewriter, pool, producer);
     else if (auto matmul = llvm::dyn_cast<MatmulOp>(producer))
       made = hoisted(rewriter, pool, matmul);
     else if (isTensorElementwise(producer))
@@ -67,6 +66,14 @@ struct Hoist : OpRewritePattern<PoolOp> {
   }
 
 private:
+  static Operation *norm(PatternRewriter &rewriter, PoolOp pool, Operation *producer) {
+    Value chosen = pooled(rewriter, pool, producer->getOperand(0));
+    Operation *made = rewriter.clone(*producer);
+    made->setOperand(0, chosen);
+    made->getResult(0).setType(chosen.getType());
+    return made;
+  }
+
   /// Merges `pool` with an equal one. Otherwise each residual would double the number of pools.
   static bool mergeWithTwin(PatternRewriter &rewriter, PoolOp pool) {
     for (Operation *user : pool.getOperand().getUsers()) {

@@ -89,7 +89,7 @@ struct CpuElementwiseSpec : ElementwiseSpec {
 /// Items are elements of the results; with `reduce`, rows.
 KernelSource elementwiseKernel(const CpuElementwiseSpec &spec);
 
-KernelSource layerNormKernel(const NormSpec &spec); ///< rows
+KernelSource normKernel(const NormSpec &spec); ///< rows
 KernelSource softmaxKernel(const RowSpec &spec);    ///< rows
 KernelSource argmaxKernel(const RowSpec &spec);     ///< rows
 KernelSource reduceKernel(const ReduceSpec &spec);  ///< elements

@@ -31,8 +31,8 @@ Result<void> Lowering::lowerOp(Operation *op) {
       .Case<EmbedOp>([&](auto o) { return lowerBy(o, embedKernel, &EmbedSpec::ids); })
       .Case<PositionsOp>(
           [&](auto o) { return lowerBy(o, positionsKernel, &PositionsSpec::elements, {kElementGrain}); })
-      .Case<LayerNormOp>(
-          [&](auto o) { return lowerBy(o, layerNormKernel, &NormSpec::rows, {.itemwise = true}); })
+      .Case<LayerNormOp, RmsNormOp>(
+          [&](auto o) { return lowerBy(o, normKernel, &NormSpec::rows, {.itemwise = true}); })
       .Case<SoftmaxOp>([&](auto o) { return lowerBy(o, softmaxKernel, &RowSpec::rows); })
       .Case<ArgmaxOp>([&](auto o) { return lowerBy(o, argmaxKernel, &RowSpec::rows); })
       .Case<ReduceOp>([&](auto o) { return lowerReduce(o); })

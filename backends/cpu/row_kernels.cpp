@@ -11,20 +11,23 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 Value *real(Emitter &e, Value *integer) { return e.b.CreateSIToFP(integer, e.b.getFloatTy()); }
 
-void emitLayerNorm(Emitter &e, const NormSpec &spec) {
+void emitNorm(Emitter &e, const NormSpec &spec) {
   using Operand = NormSpec::Operand;
-  Value *x = e.arg(spec, Operand::x), *gain = e.arg(spec, Operand::gain), *bias = e.arg(spec, Operand::bias),
-        *out = e.arg(spec, Operand::out);
+  Value *x = e.arg(spec, Operand::x), *gain = e.arg(spec, Operand::gain), *out = e.arg(spec, Operand::out);
+  Value *bias = spec.rms ? nullptr : e.arg(spec, Operand::bias);
   Value *columns = e.extent(spec.x.columns), *zero = e.i64(0), *size = real(e, columns);
   auto add = [&](Value *l, Value *r) { return e.b.CreateFAdd(l, r); };
   e.loop(e.begin, e.end, 1, [&](Value *row) {
     Value *base = e.b.CreateMul(row, columns);
     auto element = [&](Value *i, int lanes) { return e.load(spec.x.type, x, e.b.CreateAdd(base, i), lanes); };
-    Value *sum = e.fold(
-        zero, columns, 0, [&](Value *acc, Value *i, int lanes) { return add(acc, element(i, lanes)); }, add);
-    Value *mean = e.b.CreateFDiv(sum, size);
+    Value *mean = nullptr;
+    if (!spec.rms) {
+      Value *sum = e.fold(
+          zero, columns, 0, [&](Value *acc, Value *i, int lanes) { return add(acc, element(i, lanes)); }, add);
+      mean = e.b.CreateFDiv(sum, size);
+    }
     auto centred = [&](Value *i, int lanes) {
-      return e.b.CreateFSub(element(i, lanes), e.splat(mean, lanes));
+      return mean ? e.b.CreateFSub(element(i, lanes), e.splat(mean, lanes)) : element(i, lanes);
     };
     Value *squares = e.fold(
         zero, columns, 0,
@@ -37,7 +40,8 @@ void emitLayerNorm(Emitter &e, const NormSpec &spec) {
     Value *scale = e.b.CreateFDiv(e.f32(1), e.sqrt(e.b.CreateFAdd(variance, e.f32(spec.epsilon))));
     e.forVectors(zero, columns, [&](Value *i, int lanes) {
       Value *y = e.b.CreateFMul(centred(i, lanes), e.splat(scale, lanes));
-      y = e.fma(y, e.load(spec.gain, gain, i, lanes), e.load(spec.gain, bias, i, lanes));
+      Value *factor = e.load(spec.gain, gain, i, lanes);
+      y = bias ? e.fma(y, factor, e.load(spec.gain, bias, i, lanes)) : e.b.CreateFMul(y, factor);
       e.store(spec.x.type, out, e.b.CreateAdd(base, i), y);
     });
   });
@@ -197,8 +201,8 @@ void emitPool(Emitter &e, const PoolSpec &spec) {
 
 } // namespace
 
-KernelSource layerNormKernel(const NormSpec &spec) {
-  return {spec.key(Walk::range), [spec](Emitter &e) { emitLayerNorm(e, spec); }};
+KernelSource normKernel(const NormSpec &spec) {
+  return {spec.key(Walk::range), [spec](Emitter &e) { emitNorm(e, spec); }};
 }
 
 KernelSource softmaxKernel(const RowSpec &spec) {

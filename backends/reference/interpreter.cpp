@@ -169,6 +169,7 @@ static Results evaluateOp(Operation *op, std::span<const Tensor> x, const Weight
       .Case([&](ir::LayerNormOp o) {
         return one(layerNorm(x[0], x[1], x[2], o.getEpsilon().convertToFloat()));
       })
+      .Case([&](ir::RmsNormOp o) { return one(rmsNorm(x[0], x[1], o.getEpsilon().convertToFloat())); })
       .Case([&](ir::SoftmaxOp) { return one(softmax(x[0])); })
       .Case([&](ir::ReduceOp o) { return one(reduce(o.getKind(), x[0], o.getDim())); })
       .Case([&](ir::ArgmaxOp) { return one(argmax(x[0])); })

@@ -28,6 +28,7 @@ Result<Tensor> attention(const Tensor &q, const Tensor &k, const Tensor &v, doub
 Result<Tensor> mask(const Tensor &scores, const Sight &sight);
 Result<Tensor> cacheAppend(const Tensor &cache, const Tensor &entries, const Tensor &past);
 Tensor layerNorm(const Tensor &x, const Tensor &gain, const Tensor &bias, double epsilon);
+Tensor rmsNorm(const Tensor &x, const Tensor &gain, double epsilon);
 Tensor softmax(const Tensor &x);
 Tensor reduce(ir::ReduceKind kind, const Tensor &x, int64_t dim);
 Tensor argmax(const Tensor &x);

@@ -60,6 +60,19 @@ Tensor layerNorm(const Tensor &x, const Tensor &gain, const Tensor &bias, double
   return out;
 }
 
+Tensor rmsNorm(const Tensor &x, const Tensor &gain, double epsilon) {
+  Tensor out = Tensor::zeros(x.kind, x.shape);
+  const int64_t n = lastOf(x);
+  for (int64_t first = 0; first < rowsOf(x) * n; first += n) {
+    double squares = 0;
+    for (int64_t i = 0; i < n; ++i) squares += double(x.data()[first + i]) * x.data()[first + i];
+    const double scale = 1 / std::sqrt(squares / static_cast<double>(n) + epsilon);
+    for (int64_t i = 0; i < n; ++i)
+      out.data()[first + i] = rounded(out.kind, x.data()[first + i] * scale * gain.data()[i]);
+  }
+  return out;
+}
+
 Tensor softmax(const Tensor &x) {
   Tensor out = Tensor::zeros(x.kind, x.shape);
   int64_t n = x.shape.empty() ? 1 : lastOf(x);

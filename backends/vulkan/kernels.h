@@ -38,7 +38,7 @@ struct VulkanElementwiseSpec : ElementwiseSpec {
 Kernel elementwiseKernel(const VulkanElementwiseSpec &spec);
 
 // A row a workgroup.
-Kernel layerNormKernel(const NormSpec &spec, const Operands &where = {});
+Kernel normKernel(const NormSpec &spec, const Operands &where = {});
 Kernel softmaxKernel(const RowSpec &spec, const Operands &where = {});
 Kernel argmaxKernel(const RowSpec &spec, const Operands &where = {});
 

@@ -37,7 +37,7 @@ Result<void> Lowering::lowerOp(Operation *op) {
       .Case<CacheAppendOp>([&](auto o) { return lowerBy(o, cacheAppendKernel, &CacheAppendSpec::elements); })
       .Case<EmbedOp>([&](auto o) { return lowerEmbed(o); })
       .Case<PositionsOp>([&](auto o) { return lowerBy(o, positionsKernel, &PositionsSpec::elements); })
-      .Case<LayerNormOp>([&](auto o) { return lowerBy(o, layerNormKernel, &NormSpec::rows, 1); })
+      .Case<LayerNormOp, RmsNormOp>([&](auto o) { return lowerBy(o, normKernel, &NormSpec::rows, 1); })
       .Case<SoftmaxOp>([&](auto o) { return lowerBy(o, softmaxKernel, &RowSpec::rows, 1); })
       .Case<ArgmaxOp>([&](auto o) { return lowerBy(o, argmaxKernel, &RowSpec::rows, 1); })
       .Case<SampleOp>([&](auto o) { return lowerSample(o); })

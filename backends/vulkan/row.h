@@ -36,6 +36,11 @@ struct Row {
     });
     return {average, e.b.div(e.f(1), e.b.sqrt(e.b.add(variance, e.f(epsilon))))};
   }
+  /// The mean counts as 0.
+  Moments rootMeanSquare(float epsilon) {
+    Value square = mean([&](Value c) { return e.b.mul(x(c), x(c)); });
+    return {e.f(0), e.b.div(e.f(1), e.b.sqrt(e.b.add(square, e.f(epsilon))))};
+  }
   Value largest() {
     Variable top = e.b.variable(e.f(-HUGE_VAL));
     forColumns([&](Value c) { e.b.set(top, e.b.max(e.b.get(top), x(c))); });

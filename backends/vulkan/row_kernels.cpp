@@ -4,17 +4,19 @@
 
 namespace linnet::vulkan {
 
-Kernel layerNormKernel(const NormSpec &spec, const Operands &where) {
+Kernel normKernel(const NormSpec &spec, const Operands &where) {
   using Operand = NormSpec::Operand;
   Emitter e(spec.key(Walk::all), operandsOf(spec), kItems, where);
   Builder &b = e.b;
   Row row{e, spec.x};
   row.forRows([&](Value) {
-    const Row::Moments moments = row.moments(spec.epsilon);
+    const Row::Moments moments = spec.rms ? row.rootMeanSquare(spec.epsilon) : row.moments(spec.epsilon);
     row.forColumns([&](Value c) {
-      Value normal = b.mul(b.sub(row.x(c), moments.mean), moments.inverse);
-      e.store(Operand::out, b.add(row.base, c), spec.x.type,
-              b.fma(normal, e.load(Operand::gain, c, spec.gain), e.load(Operand::bias, c, spec.gain)));
+      Value gain = e.load(Operand::gain, c, spec.gain);
+      Value result = spec.rms ? b.mul(b.mul(row.x(c), moments.inverse), gain)
+                              : b.fma(b.mul(b.sub(row.x(c), moments.mean), moments.inverse), gain,
+                                      e.load(Operand::bias, c, spec.gain));
+      e.store(Operand::out, b.add(row.base, c), spec.x.type, result);
     });
   });
   return e.finish();

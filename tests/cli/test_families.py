@@ -142,20 +142,6 @@ class Page(TestCase):
                 ran += 1
         self.assertGreaterEqual(ran, 4)
 
-    def test_quoted_code_is_the_file_s(self):
-        text = PAGE.read_text()
-        blocks = re.findall(r"(?ms)^```cpp\n// (\S+)\n(.*?)^```$", text)
-        self.assertGreaterEqual(len(blocks), 3)
-        for name, code in blocks:
-            source = (ROOT / name).read_text()
-            for piece in code.split("...\n"):
-                self.assertIn(piece.strip("\n"), source, name)
-
-    def test_links_lead_somewhere(self):
-        text = re.sub(r"(?ms)^```.*?^```$", "", PAGE.read_text())
-        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
-            self.assertTrue((PAGE.parent / link).exists(), link)
-
 
 class Names(TestCase):
     """A family's names are known in its folder alone."""

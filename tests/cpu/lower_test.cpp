@@ -167,7 +167,7 @@ TEST_CASE("machine code needs nothing from outside, at any level") {
   REQUIRE(isas.ok());
   std::vector<cpu::KernelSource> kernels = {
       cpu::softmaxKernel({.columns = 1000}),
-      cpu::layerNormKernel({.x = {.columns = 37, .type = cpu::Type::f16}, .gain = cpu::Type::f16}),
+      cpu::normKernel({.x = {.columns = 37, .type = cpu::Type::f16}, .gain = cpu::Type::f16}),
       cpu::argmaxKernel({.columns = 50257}),
       cpu::copyKernel({.run = 4096, .in_stride = 4096, .out_stride = 4096}),
       cpu::packedMatmulKernel({.k = 64, .n = 129, .a_stride = 64, .activation = cpu::Activation::gelu_erf}),

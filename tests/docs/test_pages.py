@@ -91,6 +91,19 @@ class Links(unittest.TestCase):
         self.assertEqual(list(links("[two\nlines](a) `\n\n[b](c) `")), ["a", "c"])
 
 
+class Code(unittest.TestCase):
+    def test_quoted_code_is_the_file_s(self):
+        """A block whose first line is a comment with a file's path holds lines of that file. `...` leaves lines out."""
+        quotes = 0
+        for page in PAGES:
+            for name, code in re.findall(r"(?ms)^```\w+\n// (\S+/\S+\.\w+)\n(.*?)^```$", page.read_text()):
+                source = (ROOT / name).read_text()
+                for piece in code.split("...\n"):
+                    self.assertIn(piece.strip("\n"), source, f"{page.relative_to(ROOT)}: {name}")
+                    quotes += 1
+        self.assertGreater(quotes, 10)
+
+
 class Length(unittest.TestCase):
     def test_lines_and_pages_are_short(self):
         faults = []

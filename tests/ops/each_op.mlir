@@ -131,6 +131,11 @@ func.func @layer_norm(%x: !x {linnet.name = "x"}) -> !x {
   %r = linnet.layer_norm %x, %gain, %bias {epsilon = 1.0e-5 : f32} : !x, tensor<5xf32>, tensor<5xf32>
   return %r : !x
 }
+func.func @rms_norm(%x: !x {linnet.name = "x"}) -> !x {
+  %gain = linnet.param "gain" : tensor<5xf32>
+  %r = linnet.rms_norm %x, %gain {epsilon = 1.0e-5 : f32} : !x, tensor<5xf32>
+  return %r : !x
+}
 func.func @softmax(%x: !x {linnet.name = "x"}) -> !x {
   %r = linnet.softmax %x : !x
   return %r : !x

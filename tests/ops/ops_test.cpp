@@ -180,7 +180,7 @@ TEST_CASE("a fused region that is reduced along the last dimension") {
                   .tolerance = 2e-6});
 }
 
-TEST_CASE("rows: layer norm, softmax, argmax") {
+TEST_CASE("rows: norms, softmax, argmax") {
   const std::string c = GENERATE(std::string("1"), std::string("5"), std::string("64"), std::string("131"));
   const std::string type = GENERATE(std::string("f32"), std::string("f16"), std::string("bf16"));
   const std::string t = "tensor<?x2x" + c + "x" + type + ", #linnet.dims<batch>>",
@@ -192,6 +192,13 @@ TEST_CASE("rows: layer norm, softmax, argmax") {
                                   "linnet.layer_norm %x, %g, %b {{epsilon = 1.0e-5 : f32}} : {0}, {1}, {1}",
                                   t, p),
                       "r", t),
+                  .dims = {{"batch", 3}},
+                  .tolerance = tolerance});
+  checkAgreement({.text = function({{"x", t}},
+                                   fmt::format("  %g = linnet.param \"g\" : {1}\n  %r = linnet.rms_norm %x, %g "
+                                               "{{epsilon = 1.0e-5 : f32}} : {0}, {1}",
+                                               t, p),
+                                   "r", t),
                   .dims = {{"batch", 3}},
                   .tolerance = tolerance});
   checkAgreement({.text = function({{"x", t}}, fmt::format("  %r = linnet.softmax %x : {}", t), "r", t),

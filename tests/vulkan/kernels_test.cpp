@@ -76,7 +76,7 @@ TEST_CASE("kernels that move elements are valid", "[vulkan]") {
 TEST_CASE("kernels of rows and reductions are valid", "[vulkan]") {
   const Type type = GENERATE(Type::f32, Type::f16, Type::bf16);
   const RowSpec rows{kBatch * kSeq, 37, type};
-  check(layerNormKernel({rows, type, 1e-5f}));
+  check(normKernel({rows, type, 1e-5f}));
   check(softmaxKernel(rows));
   check(argmaxKernel(rows));
   for (Operands where : {Operands(), Operands{{0, 0, 0, 0, 0, 0, 0, 1}, 0x7f}})

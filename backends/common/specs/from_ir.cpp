@@ -119,6 +119,13 @@ Result<Described<NormSpec>> OpSpecs::specOf(LayerNormOp op) {
                              {{op.getOperand()}, {op.getGain()}, {op.getBias()}, {op.getResult(), write}}};
 }
 
+Result<Described<NormSpec>> OpSpecs::specOf(RmsNormOp op) {
+  LINNET_ASSIGN(const auto x, rowsOf(op));
+  NormSpec spec{.x = x.spec, .epsilon = op.getEpsilon().convertToFloat(), .rms = true};
+  LINNET_ASSIGN(spec.gain, typeOf(op, op.getGain()));
+  return Described<NormSpec>{spec, {{op.getOperand()}, {op.getGain()}, {op.getResult(), write}}};
+}
+
 Result<Described<ReduceSpec>> OpSpecs::specOf(ReduceOp op) {
   const auto dim = int64_t(op.getDim());
   const mlir::Value x = op.getOperand();

@@ -64,6 +64,7 @@ protected:
   Result<Described<RowSpec>> specOf(ir::SoftmaxOp op) { return rowsOf(op); }
   Result<Described<RowSpec>> specOf(ir::ArgmaxOp op) { return rowsOf(op); }
   Result<Described<NormSpec>> specOf(ir::LayerNormOp op);
+  Result<Described<NormSpec>> specOf(ir::RmsNormOp op);
   Result<Described<ReduceSpec>> specOf(ir::ReduceOp op);
   Result<Described<PoolSpec>> specOf(ir::PoolOp op);
   Result<Described<EmbedSpec>> specOf(ir::EmbedOp op);

@@ -33,8 +33,11 @@ std::string RowSpec::key(const char *family, Walk walk) const {
 }
 
 std::string NormSpec::key(Walk walk) const {
-  const auto &[x, gain, epsilon] = *this;
-  return Key(x.key("layer_norm", walk)).bits("eps", epsilon).type("gain", gain, x.type).text;
+  const auto &[x, gain, epsilon, rms] = *this;
+  return Key(x.key(rms ? "rms_norm" : "layer_norm", walk))
+      .bits("eps", epsilon)
+      .type("gain", gain, x.type)
+      .text;
 }
 
 std::string ReduceSpec::key(Walk walk) const {

@@ -13,13 +13,15 @@ struct RowSpec {
   std::string key(const char *family, Walk walk) const;
 };
 
-/// Layer norm.
+/// Layer norm and RMS norm.
 struct NormSpec {
   enum class Operand : uint8_t { x, gain, bias, out, count };
   RowSpec x;
   Type gain = Type::f32; ///< of bias, too
   float epsilon = 0;
+  bool rms = false; ///< RMS norm: the mean is not subtracted, and there is no bias
 
+  bool has(Operand operand) const { return operand != Operand::bias || !rms; }
   const Extent &rows() const { return x.rows; }
   std::string key(Walk walk) const;
 };
