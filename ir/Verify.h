@@ -1,4 +1,4 @@
-// Checks that the verifiers of ops share.
+// Checks shared by the verifiers of ops.
 #pragma once
 #include "ir/Linnet.h"
 #include "ir/Shapes.h"

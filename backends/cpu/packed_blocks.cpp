@@ -18,7 +18,7 @@ constexpr int64_t kFloatDepth = 256;
 bool gains(const Emitter &e, const PackedMatmulSpec &spec) {
   constexpr int kFewRegisters = 16;
   const bool few = e.isa.registers <= kFewRegisters;
-  if (spec.scaled()) return !e.isa.vnni && spec.int8_rows && (few || spec.w == Type::i4);
+  if (spec.scaled()) return !e.isa.vnni && (spec.w == Type::i8 ? few : spec.int8_rows > 0);
   // With many registers tiles are so tall, and without FMA f32 is so slow, that they wait for no cache.
   return few && (e.isa.fma || spec.w != Type::f32);
 }
@@ -55,7 +55,8 @@ std::optional<BlockShape> blockShape(const Emitter &e, const PackedMatmulSpec &s
     shape.depth = std::min(kFloatDepth, padded);
     return shape;
   }
-  const int64_t bytes = spec.w == Type::i8 ? 2 : 1, most = kTileBytes / width / bytes;
+  const int64_t bytes = spec.w == Type::i8 ? 2 : 1;
+  const int64_t most = std::min(kTileBytes / width / bytes, spec.w == Type::i8 ? kWide : spec.k);
   int64_t unit = kChunk;
   if (sumsGroups(spec)) unit = spec.group ? std::lcm(unit, spec.group) : padded;
   if (unit > 2 * most) return {}; // a group has to end in its block

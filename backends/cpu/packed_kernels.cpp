@@ -137,8 +137,11 @@ struct PanelLoop {
   /// Any number of rows in tiles that read the whole depth of the panel.
   void direct() const {
     if (bytes == 1 && spec.int8_rows > 2) return wideOrTall();
-    for (int rows : {1, 2}) e.ifThen(e.b.CreateICmpEQ(m, e.i64(rows)), [&] { oneTile(rows); });
+    oneOrTwo();
     e.ifThen(e.b.CreateICmpSGT(m, e.i64(2)), [&] { wideOrTall(); });
+  }
+  void oneOrTwo() const {
+    for (int rows : {1, 2}) e.ifThen(e.b.CreateICmpEQ(m, e.i64(rows)), [&] { oneTile(rows); });
   }
   /// Any number of rows of floats; one has no use for a block.
   void blockedFloats(const BlockShape &shape) const {
@@ -147,11 +150,11 @@ struct PanelLoop {
     e.ifThen(e.b.CreateICmpSGT(m, e.i64(2)), [&] { blockedTiles(item, shape); });
   }
   void blockedIntegers(const BlockShape &shape) const {
-    if (bytes == 2) return direct();
-    if (spec.int8_rows >= shape.fewestRows()) return blockedTiles(item, shape);
+    if (bytes == 2 && spec.w == Type::i4) return direct(); // two planes of sums do not fit the registers
+    if (bytes == 1 && spec.int8_rows >= shape.fewestRows()) return blockedTiles(item, shape);
     e.ifElse(
         e.b.CreateICmpSGE(m, e.i64(shape.fewestRows())), [&] { blockedTiles(item, shape); },
-        [&] { direct(); });
+        [&] { shape.fewestRows() > 3 ? direct() : oneOrTwo(); });
   }
   void run() const {
     const std::optional<BlockShape> shape = blockShape(e, spec);
@@ -177,7 +180,7 @@ void allPanels(const PackedItem &of) {
 }
 
 int64_t scratchRows(const Emitter &e, const PackedMatmulSpec &spec) {
-  if (blockShape(e, spec)) return kBlockRows;
+  if (blockShape(e, spec)) return spec.w == Type::i8 ? 2 * kBlockRows : kBlockRows;
   return slicesOf(e, spec) > 1 ? kSlicedRows : kTallRows;
 }
 

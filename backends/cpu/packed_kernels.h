@@ -19,7 +19,7 @@ struct PackedItem {
   Emitter &e;
   const PackedMatmulSpec &spec;
   Value *a, *panel, *scale; ///< scale: of this panel, null without
-  Value *scratch;           ///< (rows, n_block) f32; of slices and blocks, the rows of all tiles
+  Value *scratch;           ///< (rows, n_block) f32; of slices and blocks, the rows of all tiles; i8: twice
   Value *m, *column0;       ///< rows of a; the panel's first column of w
   int bytes;                ///< of a number of a beside integers: 2 or, of int8_rows and more, 1
   Value *start = nullptr;   ///< (n_block) i32, where IntegerRows are unsigned: what sums begin with
@@ -29,6 +29,9 @@ struct PackedItem {
 
 /// Rows of a that are multiplied by a block before the next block: with it they fit the second-level cache.
 constexpr int64_t kBlockRows = 132;
+
+/// Rows of i8 whose products, up to 32,512 * 128, a sum of 32 bits holds; a block of i8 has no more.
+constexpr int64_t kWide = 512;
 
 /// Several rows of a read a panel in blocks of its rows, so that a block stays in the first-level cache while
 /// all tiles read it, and the next block is prefetched. Floats are read where they lie in the panel. Integers

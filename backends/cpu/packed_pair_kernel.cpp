@@ -11,7 +11,6 @@ namespace linnet::cpu {
 namespace {
 
 constexpr int64_t kNarrow = 32; ///< rows whose products, up to 15 * 128, two sums of 16 bits hold
-constexpr int64_t kWide = 512;  ///< rows whose products, up to 32,512 * 128, a sum of 32 bits holds
 /// Rows of i4 for which a sum of 32 bits holds 2^8 times the high bytes' products and those of the low bytes.
 constexpr int64_t kSmallGroup = 256;
 
@@ -160,23 +159,31 @@ struct PairTile : PackedItem, PackedTile {
       for (Value *sum : steps(none, from, e.i64((count + 3) / 4 * 4), at_column)) sums.push_back(real(sum));
       return sums;
     }
-    // Sums of up to kWide rows as 2^16 high + low, which are added up apart.
     auto add = [&](const Values &halves, Value *k, int64_t rows_of_w) {
-      Values next = halves;
-      const Values part = steps(none, k, e.i64((rows_of_w + 3) / 4 * 4), at_column);
-      for (int i = 0; i < size; ++i) {
-        next[i] = e.b.CreateAdd(next[i], e.b.CreateAShr(part[i], 16));
-        Value *low = e.b.CreateAnd(part[i], e.splat(e.b.getInt32(0xffff), e.lanes()));
-        next[size + i] = e.b.CreateAdd(next[size + i], low);
-      }
-      return next;
+      return splitSums(halves, steps(none, k, e.i64((rows_of_w + 3) / 4 * 4), at_column));
     };
     const int64_t main = count / kWide * kWide;
     Values halves =
         e.loop(e.i64(0), e.i64(main), kWide, Values(2 * size, zero()),
                [&](Value *k, const Values &now) { return add(now, e.b.CreateAdd(from, k), kWide); });
     if (count > main) halves = add(halves, e.b.CreateAdd(from, e.i64(main)), count - main);
-    for (int i = 0; i < size; ++i)
+    return joined(halves);
+  }
+  /// halves, which are high and low ones, and sums of up to kWide rows as 2^16 high + low.
+  Values splitSums(const Values &halves, const Values &sums) const {
+    Values next;
+    for (size_t i = 0; i < sums.size(); ++i)
+      next.push_back(e.b.CreateAdd(halves[i], e.b.CreateAShr(sums[i], 16)));
+    for (size_t i = 0; i < sums.size(); ++i) {
+      Value *low = e.b.CreateAnd(sums[i], e.splat(e.b.getInt32(0xffff), e.lanes()));
+      next.push_back(e.b.CreateAdd(halves[sums.size() + i], low));
+    }
+    return next;
+  }
+  Values joined(const Values &halves) const {
+    Values sums;
+    const size_t size = halves.size() / 2;
+    for (size_t i = 0; i < size; ++i)
       sums.push_back(e.fma(real(halves[i]), e.f32(65536, e.lanes()), real(halves[size + i])));
     return sums;
   }
@@ -267,33 +274,44 @@ struct PairTile : PackedItem, PackedTile {
     if (sumsGroups(spec)) return writeGroups();
     writeSums(groupOfI8(e.i64(0), spec.k, column));
   }
-  /// Integers stay integers in the scratch until the last block.
+  /// Integers stay integers in the scratch until the last block: sums, or high halves and below them low ones.
   void writeBlock() const {
     if (sumsGroups(spec)) return writeGroups();
-    Values begun(rows * vectors, zero());
+    const int size = rows * vectors, halves = bytes;
+    auto halfAt = [&](Value *at, int half) {
+      return e.b.CreateAdd(at, e.i64(half * kBlockRows * spec.n_block));
+    };
+    Values begun(size * halves, zero());
     Value *is_first = e.b.CreateICmpEQ(in_block->k0, e.i64(0));
-    forSums(column, [&](int r, int c, Value *at) {
-      Value *&sum = begun[r * vectors + c];
-      sum = e.b.CreateSelect(is_first, sum, e.load(Type::i32, scratch, at, e.lanes()));
-    });
+    for (int half = 0; half < halves; ++half)
+      forSums(column, [&](int r, int c, Value *at) {
+        Value *&sum = begun[half * size + r * vectors + c];
+        Value *before = e.load(Type::i32, scratch, halfAt(at, half), e.lanes());
+        sum = e.b.CreateSelect(is_first, sum, before);
+      });
     Value *count = in_block->count, *chunk = in_block->chunk;
     Value *chunks = e.b.CreateUDiv(e.b.CreateSub(e.b.CreateAdd(count, chunk), e.i64(1)), chunk);
-    const Values all = e.loop(e.i64(0), chunks, 1, begun, [&](Value *number, const Values &now) {
-      prefetchNext(e, *in_block, number);
-      Value *from = e.b.CreateMul(number, chunk);
-      return steps(now, from, e.min(e.b.CreateSub(count, from), chunk), column);
-    });
+    const Values none(size, zero());
+    Values all =
+        e.loop(e.i64(0), chunks, 1, bytes == 1 ? begun : none, [&](Value *number, const Values &now) {
+          prefetchNext(e, *in_block, number);
+          Value *from = e.b.CreateMul(number, chunk);
+          return steps(now, from, e.min(e.b.CreateSub(count, from), chunk), column);
+        });
+    if (bytes == 2) all = splitSums(begun, all);
     Value *is_last = e.b.CreateICmpEQ(e.b.CreateAdd(in_block->k0, in_block->count), e.i64(spec.k));
     e.ifElse(
         is_last,
         [&] {
           Values sums;
-          for (Value *sum : all) sums.push_back(real(sum));
-          writeSums(sums);
+          for (Value *sum : bytes == 1 ? all : Values()) sums.push_back(real(sum));
+          writeSums(bytes == 1 ? sums : joined(all));
         },
         [&] {
-          forSums(column,
-                  [&](int r, int c, Value *at) { e.store(Type::i32, scratch, at, all[r * vectors + c]); });
+          for (int half = 0; half < halves; ++half)
+            forSums(column, [&](int r, int c, Value *at) {
+              e.store(Type::i32, scratch, halfAt(at, half), all[half * size + r * vectors + c]);
+            });
         });
   }
 };

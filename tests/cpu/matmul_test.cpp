@@ -105,7 +105,8 @@ struct NarrowMatmul {
   PackedMatmulSpec spec;
   PackedLayout layout;
   PackedType type;
-  int64_t stride = 0; ///< of a before it becomes integers
+  int64_t stride = 0;   ///< of a before it becomes integers
+  bool extreme = false; ///< a and w are as large as they can be: so are sums of integers
   std::vector<float> plain, scale;
   std::vector<std::byte> w, s;
 
@@ -139,6 +140,7 @@ struct NarrowMatmul {
     const double most = spec.w == Type::i4 ? 7 : 127;
     for (float &value : plain) {
       if (spec.scaled()) value = float(std::clamp(std::nearbyint(value * most), -most - (most < 8), most));
+      if (extreme) value = float(-most - (most < 8));
       asStored(type, value);
     }
     w = packed(plain, layout, k, n, type);
@@ -154,6 +156,7 @@ struct NarrowMatmul {
   void check(int64_t m, Kernel to_integers, Kernel kernel) {
     std::vector<float> a = numbers(m * stride, 3), bias = numbers(spec.n, 4),
                        residual = numbers(m * spec.n, 5), out(m * spec.n);
+    if (extreme) std::fill(a.begin(), a.end(), 1.0f);
     if (m > 2) std::fill_n(a.begin(), stride, 0.0f); // a row without a largest element
     const bool narrow = spec.a == Type::bf16;
     if (narrow)
@@ -247,6 +250,27 @@ TEST_CASE("packed matmul with integer and 16-bit weights, in groups and without"
     for (int64_t m : rows) {
       INFO(isa.name << " m " << m << " k " << c.k << " n " << c.n << " group " << c.group << " type "
                     << int(c.type) << " rounded " << c.round << " bytes from " << c.int8_rows);
+      matmul.check(m, image.get(kernels[0].name), image.get(kernels[1].name));
+    }
+  }
+}
+
+TEST_CASE("the largest sums of integers are exact") {
+  const auto [type, packed, group] = GENERATE(
+      std::tuple{Type::i8, PackedType::i8, int64_t(0)}, std::tuple{Type::i8, PackedType::i8, int64_t(1536)},
+      std::tuple{Type::i4, PackedType::i4, int64_t(0)}, std::tuple{Type::i4, PackedType::i4, int64_t(32)},
+      std::tuple{Type::i4, PackedType::i4, int64_t(256)}, std::tuple{Type::i4, PackedType::i4, int64_t(512)});
+  NarrowMatmul matmul{.type = packed, .extreme = true};
+  matmul.spec = {.k = 4000, .n = 2, .a_stride = 4000, .w = type, .group = group, .int8_rows = 8};
+  matmul.spec.bias = matmul.spec.residual = true;
+  matmul.draw();
+  const std::vector<KernelSource> kernels = matmul.kernels();
+  for (const Isa &isa : runnableIsas()) {
+    auto images = buildImages(kernels, {&isa, 1});
+    REQUIRE(images.ok());
+    const Image image(images->front());
+    for (int64_t m : {1, 2, 5, 9}) {
+      INFO(isa.name << " m " << m << " type " << int(type) << " group " << group);
       matmul.check(m, image.get(kernels[0].name), image.get(kernels[1].name));
     }
   }

@@ -6,8 +6,8 @@ namespace linnet::cli {
 
 /// Prefix of such a figure.
 inline constexpr std::string_view kDisturbed = "~";
-/// Prints the line below a table with such figures. `share` is the largest share of processor time that
-/// others took.
+/// Prints the line that explains kDisturbed below a table. `share` is the largest share of processor time
+/// that other processes took.
 void putDisturbance(double share);
 
 } // namespace linnet::cli
