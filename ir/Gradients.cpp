@@ -395,19 +395,23 @@ LogicalResult LayerNormOp::buildGradient(OpBuilder &b, Gradients &gradients) {
   return gradients.addReduced(b, getBias(), dy);
 }
 
-// With r = 1 / sqrt(mean(x^2) + epsilon) and g = dy gain: dx = r (g - x r^2 mean(g x)), dgain = sum of dy x r.
-LINNET_GRADIENT(RmsNormOp)
-Value x = getOperand();
-const int64_t last = tensor(x).getRank() - 1;
-auto mean = [&](Value value) { return b.create<ReduceOp>(getLoc(), ReduceKind::mean, value, last).getResult(); };
-Value r = b.create<RsqrtOp>(getLoc(), e.add(mean(e.mul(x, x)), e.number(getEpsilon().convertToFloat())));
-if (gradients.wanted(x)) {
-  Value g = e.mul(dy, getGain());
-  Value along = e.mul(mean(e.mul(g, x)), e.mul(r, r));
-  gradients.add(b, x, e.mul(e.sub(g, e.mul(x, along)), r));
+// r = 1 / sqrt(mean(x^2) + epsilon), g = dy gain: dx = r (g - x r^2 mean(g x)), dgain = sum of dy x r
+LogicalResult RmsNormOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult()), x = getOperand();
+  Build e = buildAt(b, *this);
+  const int64_t last = tensor(x).getRank() - 1;
+  auto mean = [&](Value value) {
+    return b.create<ReduceOp>(getLoc(), ReduceKind::mean, value, last).getResult();
+  };
+  Value r = b.create<RsqrtOp>(getLoc(), e.add(mean(e.mul(x, x)), e.number(getEpsilon().convertToFloat())));
+  if (gradients.wanted(x)) {
+    Value g = e.mul(dy, getGain());
+    Value along = e.mul(mean(e.mul(g, x)), e.mul(r, r));
+    gradients.add(b, x, e.mul(e.sub(g, e.mul(x, along)), r));
+  }
+  if (!gradients.wanted(getGain())) return success();
+  return gradients.addReduced(b, getGain(), e.mul(dy, e.mul(x, r)));
 }
-return gradients.wanted(getGain()) ? gradients.addReduced(b, getGain(), e.mul(dy, e.mul(x, r))) : success();
-LINNET_END
 
 // y (dy - sum_j y dy)
 LogicalResult SoftmaxOp::buildGradient(OpBuilder &b, Gradients &gradients) {

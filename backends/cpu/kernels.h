@@ -89,11 +89,11 @@ struct CpuElementwiseSpec : ElementwiseSpec {
 /// Items are elements of the results; with `reduce`, rows.
 KernelSource elementwiseKernel(const CpuElementwiseSpec &spec);
 
-KernelSource normKernel(const NormSpec &spec); ///< rows
-KernelSource softmaxKernel(const RowSpec &spec);    ///< rows
-KernelSource argmaxKernel(const RowSpec &spec);     ///< rows
-KernelSource reduceKernel(const ReduceSpec &spec);  ///< elements
-KernelSource poolKernel(const PoolSpec &spec);      ///< elements
+KernelSource normKernel(const NormSpec &spec);     ///< rows
+KernelSource softmaxKernel(const RowSpec &spec);   ///< rows
+KernelSource argmaxKernel(const RowSpec &spec);    ///< rows
+KernelSource reduceKernel(const ReduceSpec &spec); ///< elements
+KernelSource poolKernel(const PoolSpec &spec);     ///< elements
 /// rows; the call that has the first row of a block computes the whole block
 KernelSource attentionKernel(const AttentionSpec &spec);
 KernelSource maskKernel(const MaskSpec &spec);               ///< rows

@@ -23,7 +23,8 @@ void emitNorm(Emitter &e, const NormSpec &spec) {
     Value *mean = nullptr;
     if (!spec.rms) {
       Value *sum = e.fold(
-          zero, columns, 0, [&](Value *acc, Value *i, int lanes) { return add(acc, element(i, lanes)); }, add);
+          zero, columns, 0, [&](Value *acc, Value *i, int lanes) { return add(acc, element(i, lanes)); },
+          add);
       mean = e.b.CreateFDiv(sum, size);
     }
     auto centred = [&](Value *i, int lanes) {

@@ -23,9 +23,9 @@ std::vector<OpCase> opCases(mlir::MLIRContext &context) {
     for (unsigned i = 0; i < main.getNumResults(); ++i)
       main.setResultAttr(i, "linnet.name", builder.getStringAttr("r" + std::to_string(i)));
     one.module->push_back(main);
-    one.module->getOperation()->setAttr("linnet.bounds",
-                                        builder.getDictionaryAttr(builder.getNamedAttr(
-                                            "batch", builder.getI64IntegerAttr(kOpCaseBatch))));
+    one.module->getOperation()->setAttr(
+        "linnet.bounds",
+        builder.getDictionaryAttr(builder.getNamedAttr("batch", builder.getI64IntegerAttr(kOpCaseBatch))));
     cases.push_back(std::move(one));
   }
   return cases;

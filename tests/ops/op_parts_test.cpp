@@ -41,12 +41,12 @@ const std::vector<Reason> kReasons = {
     {"gradient", "training has no cache and masks inside attention", {"cache_append", "mask"}},
     {"gradient",
      "a step of training, which is not differentiated again",
-     {"adamw", "attention_grad", "contract", "cross_entropy_grad", "layer_norm_grad", "pool_grad", "scatter_add",
-      "sum_rows"}},
+     {"adamw", "attention_grad", "contract", "cross_entropy_grad", "layer_norm_grad", "pool_grad",
+      "scatter_add", "sum_rows"}},
     {"cost",
      "it moves data",
-     {"cache_append", "concat", "constant", "embed", "mask", "param", "pool_grad", "positions", "relayout", "reshape",
-      "slice", "transpose", "yield"}},
+     {"cache_append", "concat", "constant", "embed", "mask", "param", "pool_grad", "positions", "relayout",
+      "reshape", "slice", "transpose", "yield"}},
     {"cost", "weights alone, at compile time", {"quantize", "quantize_scale"}},
     {"verifier of results", "any type is right", {"param"}},
     {"cpu", "the session draws tokens there", {"sample"}},
@@ -136,7 +136,8 @@ Result<void> lowers(mlir::ModuleOp module, const Backend &backend) {
   if (mlir::failed(manager.run(*planned))) return Error{"the passes failed"};
   ProvidedWeights source(*planned, weightsOf(module));
   NoBlobs blobs;
-  auto program = backend.lower(*planned, source, blobs, {.argument = backend.localArgument(), .listener = {}});
+  auto program =
+      backend.lower(*planned, source, blobs, {.argument = backend.localArgument(), .listener = {}});
   if (!program) return program.error();
   return {};
 }

@@ -194,13 +194,14 @@ TEST_CASE("rows: norms, softmax, argmax") {
                       "r", t),
                   .dims = {{"batch", 3}},
                   .tolerance = tolerance});
-  checkAgreement({.text = function({{"x", t}},
-                                   fmt::format("  %g = linnet.param \"g\" : {1}\n  %r = linnet.rms_norm %x, %g "
-                                               "{{epsilon = 1.0e-5 : f32}} : {0}, {1}",
-                                               t, p),
-                                   "r", t),
-                  .dims = {{"batch", 3}},
-                  .tolerance = tolerance});
+  checkAgreement(
+      {.text = function({{"x", t}},
+                        fmt::format("  %g = linnet.param \"g\" : {1}\n  %r = linnet.rms_norm %x, %g "
+                                    "{{epsilon = 1.0e-5 : f32}} : {0}, {1}",
+                                    t, p),
+                        "r", t),
+       .dims = {{"batch", 3}},
+       .tolerance = tolerance});
   checkAgreement({.text = function({{"x", t}}, fmt::format("  %r = linnet.softmax %x : {}", t), "r", t),
                   .dims = {{"batch", 3}},
                   .tolerance = tolerance});
