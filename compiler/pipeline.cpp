@@ -94,8 +94,7 @@ Result<void> runPipeline(ModuleOp module, const std::string &target, const Compi
   if (fallback.crashed()) {
     crash = passes.crash(module, {0, passes.passes()});
     if (!crash)
-      return errorf("the compiler crashed while it ran the passes, but not when it ran them again; this is a "
-                    "fault in Linnet");
+      return errorf("the process crashed while passes ran, but no pass crashed when they ran again");
   }
   const size_t crashing = passes.lastPass();
   for (size_t pass = 0; crash && pass < crashing; ++pass)

@@ -19,8 +19,9 @@ constexpr size_t kStackBytes = 64 << 10;
 std::atomic<pid_t> owner, copy_of_owner;
 std::atomic<int> wake_copy{-1};
 
+/// A failure if the child cannot be waited for.
 int waitFor(pid_t child) {
-  int status = 0;
+  int status = W_EXITCODE(1, 0);
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
   return status;
@@ -91,6 +92,7 @@ CrashFallback::~CrashFallback() {
     sigaltstack(&previous_stack, nullptr);
   }
   if (wake >= 0) close(wake);
+  if (copy > 0) kill(copy, SIGKILL);
   if (copy > 0) waitFor(copy); // it holds this process's locks until it has ended
 }
 

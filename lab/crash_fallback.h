@@ -28,7 +28,8 @@ private:
   static constexpr int kSignals = 6;
   bool is_copy = false;
   pid_t copy = -1;
-  int wake = -1; ///< the pipe to the copy: a byte wakes it, the end of the pipe ends it
+  int wake =
+      -1; ///< the pipe to the copy: a byte wakes it, the end of the pipe ends it if this process was killed
   struct sigaction previous[kSignals] = {};
   std::unique_ptr<std::byte[]> stack; ///< of the signal handler: the thread's own may have overflowed
   stack_t previous_stack = {};

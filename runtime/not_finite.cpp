@@ -1,5 +1,6 @@
 #include "runtime/not_finite.h"
 #include "support/error.h"
+#include "support/number_text.h"
 
 #include <algorithm>
 #include <bit>
@@ -8,9 +9,6 @@
 
 namespace linnet {
 namespace {
-
-/// NaN has a sign on some processors, which is omitted.
-std::string numberText(double value) { return std::isnan(value) ? "nan" : fmt::format("{}", value); }
 
 struct Place {
   std::string part;

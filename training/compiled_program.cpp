@@ -1,5 +1,6 @@
 #include "training/compiled_program.h"
 #include "support/error.h"
+#include "support/number_text.h"
 
 #include <algorithm>
 #include <array>
@@ -142,7 +143,8 @@ Result<std::string> CompiledProgram::nonFiniteState(std::string_view prefix) {
     if (!state.name.starts_with(prefix)) continue;
     LINNET_ASSIGN(std::vector<float> values, read(state.name));
     auto bad = std::find_if(values.begin(), values.end(), [](float v) { return !std::isfinite(v); });
-    if (bad != values.end()) return fmt::format("{}[{}] = {}", state.name, bad - values.begin(), *bad);
+    if (bad != values.end())
+      return fmt::format("{}[{}] = {}", state.name, bad - values.begin(), numberText(*bad));
   }
   return std::string();
 }

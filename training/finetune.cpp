@@ -4,6 +4,7 @@
 #include "support/error.h"
 #include "support/file.h"
 #include "support/json.h"
+#include "support/number_text.h"
 #include "training/compiled_program.h"
 #include "training/features.h"
 #include "training/finetune_data.h"
@@ -361,7 +362,7 @@ private:
       LINNET_ASSIGN(MeanLoss mean, meanLoss(program, *batches.held_out, count, events.trainer.interrupted));
       if (mean.not_finite)
         return errorf("the held-out loss of the parameters of step {} is {}", report.state.best_step,
-                      mean.loss);
+                      numberText(mean.loss));
       report.held_out_loss = mean.loss;
       if (!material.names.empty()) report.confusion = confusion;
     }

@@ -1,6 +1,7 @@
 #include "training/trainer.h"
 #include "support/error.h"
 #include "support/json.h"
+#include "support/number_text.h"
 #include "training/metrics.h"
 
 #include <chrono>
@@ -182,8 +183,8 @@ Error Trainer::notFinite(Quantity quantity, double value, const std::vector<Repl
   if (auto drawn = directory.writeCurves(options.title); !drawn) return drawn.error();
   const bool held_out = quantity == Quantity::HeldOutLoss;
   const char *what = held_out ? "held-out loss" : quantity == Quantity::Loss ? "loss" : "gradient";
-  return errorf("step {}: the {} is {}, first in {}; {}", now.step + (held_out ? 0 : 1), what, value, *found,
-                lastGood());
+  return errorf("step {}: the {} is {}, first in {}; {}", now.step + (held_out ? 0 : 1), what,
+                numberText(value), *found, lastGood());
 }
 
 std::string Trainer::lastGood() const {

@@ -67,9 +67,10 @@ private:
   Call open_call;
 };
 
-/// Whether the generators read elements of `type` in these panels.
+/// Whether the generators read elements of `type` in these panels. Their tiles have up to 64 columns.
 inline bool panelFits(ir::PanelAttr panel, Type type) {
-  return panel.getInterleave() == interleaveOf(type) && panel.getNBlock() % 16 == 0;
+  constexpr int64_t kColumns = 64;
+  return panel.getInterleave() == interleaveOf(type) && panel.getNBlock() % kColumns == 0;
 }
 
 } // namespace linnet::cpu

@@ -126,10 +126,7 @@ void blockedTiles(const PackedItem &item, const BlockShape &shape) {
       });
     });
   };
-  Value *row_blocks = e.b.CreateUDiv(e.b.CreateAdd(item.m, e.i64(kBlockRows - 1)), e.i64(kBlockRows));
-  e.loop(e.i64(0), row_blocks, 1, [&](Value *number) {
-    Value *begin = e.b.CreateMul(number, e.i64(kBlockRows));
-    Value *rows = e.min(e.b.CreateSub(item.m, begin), e.i64(kBlockRows));
+  forRowBlocks(e, item.m, kBlockRows, [&](Value *begin, Value *rows) {
     Value *blocks = e.b.CreateUDiv(e.b.CreateAdd(e.b.CreateSub(depth, e.i64(1)), e.i64(spec.k)), depth);
     e.loop(e.i64(0), blocks, 1, [&](Value *block) { oneBlock(begin, rows, e.b.CreateMul(block, depth)); });
   });

@@ -95,11 +95,8 @@ struct PanelLoop {
   /// many as there is scratch for, times one slice and then the next.
   void slicedTiles(int most, int64_t slices) const {
     const int vectors = vectorsOf(e, spec, most, bytes);
-    Value *blocks = e.b.CreateUDiv(e.b.CreateAdd(m, e.i64(kSlicedRows - 1)), e.i64(kSlicedRows));
     forColumns(vectors, [&](Value *column) {
-      e.loop(e.i64(0), blocks, 1, [&](Value *block) {
-        Value *begin = e.b.CreateMul(block, e.i64(kSlicedRows));
-        Value *rows = e.min(e.b.CreateSub(m, begin), e.i64(kSlicedRows));
+      forRowBlocks(e, m, kSlicedRows, [&](Value *begin, Value *rows) {
         e.loop(e.i64(0), e.i64(slices), 1, [&](Value *slice) {
           forTiles(e, most, rows, [&](int size, Value *row, Value *number, Value *of) {
             const PackedTile tile{size,
@@ -242,6 +239,15 @@ void forTiles(Emitter &e, int most, Value *rows,
       body(2 * size, e.b.CreateMul(e.muladd(number, e.i64(size), first), e.i64(2)), number, tiles);
     });
   }
+}
+
+void forRowBlocks(Emitter &e, Value *m, int64_t most, llvm::function_ref<void(Value *, Value *)> body) {
+  Value *blocks = e.b.CreateUDiv(e.b.CreateAdd(m, e.i64(most - 1)), e.i64(most));
+  e.loop(e.i64(0), blocks, 1, [&](Value *number) {
+    Value *each = e.b.CreateUDiv(m, blocks), *longer = e.b.CreateURem(m, blocks);
+    Value *is_longer = e.b.CreateZExt(e.b.CreateICmpULT(number, longer), e.b.getInt64Ty());
+    body(e.muladd(number, each, e.min(number, longer)), e.b.CreateAdd(each, is_longer));
+  });
 }
 
 Values rowsOf(const PackedItem &item, const PackedTile &tile) {

@@ -88,10 +88,14 @@ inline bool sumsGroups(const PackedMatmulSpec &spec) { return spec.w == Type::i4
 
 /// out = activation(scratch + bias) + residual for the columns of a tile that exist.
 void epilogue(const PackedItem &item, const PackedTile &tile);
-/// `rows` of a as few tiles of up to `most` as can be, of sizes that differ by two, so that code for half
-/// as many sizes is made. The last may lack a row. body(size, first row, number, how many)
+/// Splits `rows` of a into as few tiles of up to `most` rows as possible. Their sizes differ by two, so that code for
+/// half as many sizes is made. The last may lack a row. Fewer rows than the smallest size, most / 4 pairs rounded up,
+/// get no tile. body(size, first row, number, how many)
 void forTiles(Emitter &e, int most, Value *rows,
               llvm::function_ref<void(int, Value *, Value *, Value *)> body);
+/// Splits all rows of a into as few blocks of up to `most` rows as possible. Their sizes differ by one, so that each has
+/// enough rows for tiles: at least half of `most` if there are several. body(first row, rows)
+void forRowBlocks(Emitter &e, Value *m, int64_t most, llvm::function_ref<void(Value *, Value *)> body);
 /// All rows of a and one panel, in blocks.
 void blockedTiles(const PackedItem &item, const BlockShape &shape);
 

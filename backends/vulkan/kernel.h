@@ -28,7 +28,8 @@ using backend::Type;
 
 constexpr uint32_t kFirstUnit = 14, kOffsets = 16, kMaxOperands = 16;
 
-/// The position of a kernel's operand, or a specification's operand where none is optional.
+/// The position of a kernel's operand, or a specification's operand that no optional one precedes; positionOf() gives
+/// that of any other.
 struct OperandNumber {
   uint32_t value;
   OperandNumber(std::integral auto value) : value(uint32_t(value)) {}

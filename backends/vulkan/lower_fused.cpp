@@ -20,6 +20,9 @@ struct FusedMath : ScalarMath {
 
 Result<void> Lowering::lowerFused(FusedOp op) {
   LINNET_ASSIGN(const auto made, specOf(op));
+  if (made.operands.size() > kMaxOperands)
+    return errorAt(op, "target vulkan takes at most {} operands, found {}", kMaxOperands,
+                   made.operands.size());
   VulkanElementwiseSpec spec{made.spec};
   Call call{op};
   LINNET_TRY(bind(call, made.operands));

@@ -16,7 +16,7 @@ Kernel normKernel(const NormSpec &spec, const Operands &where) {
       Value result = spec.rms ? b.mul(b.mul(row.x(c), moments.inverse), gain)
                               : b.fma(b.mul(b.sub(row.x(c), moments.mean), moments.inverse), gain,
                                       e.load(Operand::bias, c, spec.gain));
-      e.store(Operand::out, b.add(row.base, c), spec.x.type, result);
+      e.store(positionOf(spec, Operand::out), b.add(row.base, c), spec.x.type, result);
     });
   });
   return e.finish();

@@ -67,10 +67,11 @@ TEST_CASE("packed matmul with every epilogue and any number of rows") {
   const std::vector<float> plain = numbers(c.k * c.n, 2);
   std::vector<std::byte> w = packed(plain, layout, c.k, c.n);
   onEachIsa(packedMatmulKernel(spec), [&](const Isa &isa, Kernel kernel) {
-    // One tile, wide ones, tall ones; many rows of w, in slices, for more rows than have scratch at once.
+    // One tile, wide ones, tall ones; many rows of w, in slices or blocks, and a row or a few more of a than such
+    // a block has.
     const std::vector<int64_t> rows =
         c.k < 1000 ? std::vector<int64_t>{1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 17, 29, 36}
-                   : std::vector<int64_t>{2, 13, 31, 277};
+                   : std::vector<int64_t>{2, 13, 31, 133, 265, 268};
     for (int64_t m : rows) {
       INFO(isa.name << " m " << m << " k " << c.k << " n " << c.n);
       std::vector<float> a = numbers(m * spec.a_stride, 3), bias = numbers(c.n, 4),
@@ -246,7 +247,7 @@ TEST_CASE("packed matmul with integer and 16-bit weights, in groups and without"
     REQUIRE(images.ok());
     const Image image(images->front());
     const std::vector<int64_t> rows =
-        c.k < 500 ? std::vector<int64_t>{1, 2, 3, 4, 5, 6, 8, 13, 29} : std::vector<int64_t>{1, 2, 7, 9, 137};
+        c.k < 500 ? std::vector<int64_t>{1, 2, 3, 4, 5, 6, 8, 13, 29} : std::vector<int64_t>{1, 2, 7, 9, 133};
     for (int64_t m : rows) {
       INFO(isa.name << " m " << m << " k " << c.k << " n " << c.n << " group " << c.group << " type "
                     << int(c.type) << " rounded " << c.round << " bytes from " << c.int8_rows);

@@ -110,9 +110,9 @@ Extent TransposeSpec::elements() const {
 std::string TransposeSpec::key() const {
   const auto &[shape, permutation, type] = *this;
   std::string order;
-  for (int64_t dim : permutation) order += std::to_string(dim);
-  Key key("transpose");
-  key.type(type).word(order);
+  for (int64_t dim : permutation) order += "_" + std::to_string(dim);
+  Key key("transpose" + order);
+  key.type(type);
   for (const Extent &size : shape) key.size("", size);
   return key.text;
 }

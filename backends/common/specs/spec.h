@@ -10,7 +10,7 @@ namespace linnet::backend {
 enum class Walk { all, range };
 
 /// The text that names a kernel: equal keys are one kernel. Each specification binds all of its fields by name to make
-/// its key, so that a new field does not compile until the key has it.
+/// its key, so that a new field does not compile until the key's function lists it.
 class Key {
 public:
   Key(std::string family, Walk walk = Walk::range) : text(std::move(family)), walk(walk) {}
