@@ -227,7 +227,7 @@ TEST_CASE("what does not fit the processor or the memory is refused with the rea
   writeChain(directory / "future.linnet", chain);
   CHECK(contains(message(Graph::load(directory / "future.linnet")),
                  "no machine code in the artifact runs on this processor: "));
-  CHECK(contains(message(Graph::load(directory / "future.linnet")), "odd wants no-such-thing"));
+  CHECK(contains(message(Graph::load(directory / "future.linnet")), "odd needs no-such-thing"));
   chain.variants = {{"wide", {"no-such-thing"}}, {"plain", {}}};
   writeChain(directory / "both.linnet", chain);
   CHECK(Graph::load(directory / "both.linnet").ok());
