@@ -86,14 +86,13 @@ void CrashFallback::watch() {
 }
 
 CrashFallback::~CrashFallback() {
-  if (copy > 0) {
-    owner = 0;
-    for (int i = 0; i < kSignals; ++i) sigaction(kCrashes[i], &previous[i], nullptr);
-    sigaltstack(&previous_stack, nullptr);
-  }
   if (wake >= 0) close(wake);
-  if (copy > 0) kill(copy, SIGKILL);
-  if (copy > 0) waitFor(copy); // it holds this process's locks until it has ended
+  if (copy <= 0) return;
+  owner = 0;
+  for (int i = 0; i < kSignals; ++i) sigaction(kCrashes[i], &previous[i], nullptr);
+  sigaltstack(&previous_stack, nullptr);
+  kill(copy, SIGKILL);
+  waitFor(copy); // it holds this process's locks until it has ended
 }
 
 } // namespace linnet::lab

@@ -140,7 +140,7 @@ Result<void> Lowering::emitPlainMatmul(Operation *op, const Described<MatmulSpec
   using enum MatmulSpec::Operand;
   for (MatmulSpec::Operand operand : {a, w, bias, residual, out, scale}) {
     if (operand == scale && !spec.scaled) continue;
-    // What is not there is not read: a stands for it.
+    // The kernel does not read an operand that is absent: a takes its position.
     const size_t at = spec.has(operand) ? positionOf(spec, operand) : 0;
     LINNET_ASSIGN(const fb::RefT ref, memoryOf(op, made.operands[at]));
     call.args.push_back(ref);

@@ -7,7 +7,7 @@ namespace linnet::cpu {
 namespace {
 
 constexpr int64_t kTileBytes = 16 << 10; ///< of a tile's columns in a block: half of a first-level cache
-constexpr int64_t kPadding = 256;        ///< bytes; tiles beside each other begin in different cache sets
+constexpr int64_t kPadding = 256;        ///< bytes; neighbouring tiles begin in different cache sets
 constexpr int64_t kChunk = 32;           ///< rows of w between two prefetches
 /// Rows of a up to which floats are bound by memory rather than arithmetic: their blocks are half of a
 /// first-level cache for all columns, and prefetches come few at once.

@@ -14,7 +14,7 @@ struct FloatTile : PackedItem, PackedTile {
   int depth() const { return int(spec.interleave()); }
   /// Rows of w in one step of the loop.
   int unroll() const { return depth() * (rows >= 4 ? 2 : 4); }
-  /// Of what is read: numbers of a are widened for a block.
+  /// The type of the numbers that are read: a block's numbers of a are widened.
   Type typeOfA() const { return in_block ? Type::f32 : spec.a; }
   bool multipliesPairs() const { return spec.w == Type::bf16 && spec.a == Type::bf16 && e.isa.bf16; }
   Value *aIndex(int r, Value *k) const { return e.b.CreateAdd(rows_of_a[size_t(r)], k); }
@@ -73,7 +73,7 @@ struct FloatTile : PackedItem, PackedTile {
     Value *at = e.b.CreateAdd(column, e.i64(r * spec.n_block + c * e.lanes()));
     return scratch_row ? e.muladd(scratch_row, e.i64(spec.n_block), at) : at;
   }
-  /// What the slices or blocks before have summed up.
+  /// The sums of the slices or blocks before.
   Values begun() const {
     Values acc(rows * vectors, e.f32(0, e.lanes()));
     Value *before = in_block ? in_block->k0 : slice;

@@ -21,7 +21,7 @@ struct PackedItem {
   Value *a, *panel, *scale; ///< scale: of this panel, null without
   Value *scratch;           ///< (rows, n_block) f32; of slices and blocks, the rows of all tiles; i8: twice
   Value *m, *column0;       ///< rows of a; the panel's first column of w
-  int bytes;                ///< of a number of a beside integers: 2 or, of int8_rows and more, 1
+  int bytes;                ///< per number of a next to integers: 2, or 1 from int8_rows rows on
   Value *start = nullptr;   ///< (n_block) i32, where IntegerRows are unsigned: what sums begin with
   Value *block = nullptr;   ///< BlockShape::bytes(): integers of some rows of the panel, expanded
   Value *widened = nullptr; ///< (kBlockRows, BlockShape::widenedRow()) f32: numbers of a in bf16
@@ -41,11 +41,11 @@ struct BlockShape {
   int64_t depth;     ///< most rows of w, a multiple of 16 and of the group
   int rows, vectors; ///< of a tile, at most
   int64_t stride;    ///< of a block of integers, in bytes from the columns of one tile to those of the next
-  int64_t parts;     ///< tiles beside each other in a panel
+  int64_t parts;     ///< tiles across a panel's columns
   int64_t bytes() const { return parts * stride; }
   /// Elements from row to row of widened numbers of a, which then do not lie in the same sets of a cache.
   int64_t widenedRow() const { return depth + 16; }
-  /// Of floats, for two rows of a: tiles of as many columns as fit the registers.
+  /// The shape of floats for two rows of a: tiles of as many columns as fit the registers.
   BlockShape ofTwoRows(const Emitter &e, const PackedMatmulSpec &spec) const;
   int64_t fewestRows() const { return (rows / 2 + 1) / 2 * 2 - 1; } ///< what forTiles makes tiles of
 };

@@ -196,6 +196,19 @@ struct NarrowMatmul {
     kernel(&fewest, args, 0, panels);
     CHECK(std::memcmp(last.data(), out.data() + first * spec.n, last.size() * 4) == 0);
   }
+
+  void checkEachIsa(const std::vector<int64_t> &rows) {
+    const std::vector<KernelSource> sources = kernels();
+    for (const Isa &isa : runnableIsas()) {
+      auto images = buildImages(sources, {&isa, 1});
+      REQUIRE(images.ok());
+      const Image image(images->front());
+      for (int64_t m : rows) {
+        INFO(isa.name << " m " << m);
+        check(m, image.get(sources[0].name), image.get(sources[1].name));
+      }
+    }
+  }
 };
 
 } // namespace
@@ -241,19 +254,9 @@ TEST_CASE("packed matmul with integer and 16-bit weights, in groups and without"
   spec.int8_rows = c.int8_rows;
   matmul.type = c.packed, matmul.layout.transposed = c.transposed;
   matmul.draw();
-  const std::vector<KernelSource> kernels = matmul.kernels();
-  for (const Isa &isa : runnableIsas()) {
-    auto images = buildImages(kernels, {&isa, 1});
-    REQUIRE(images.ok());
-    const Image image(images->front());
-    const std::vector<int64_t> rows =
-        c.k < 500 ? std::vector<int64_t>{1, 2, 3, 4, 5, 6, 8, 13, 29} : std::vector<int64_t>{1, 2, 7, 9, 133};
-    for (int64_t m : rows) {
-      INFO(isa.name << " m " << m << " k " << c.k << " n " << c.n << " group " << c.group << " type "
-                    << int(c.type) << " rounded " << c.round << " bytes from " << c.int8_rows);
-      matmul.check(m, image.get(kernels[0].name), image.get(kernels[1].name));
-    }
-  }
+  CAPTURE(c.k, c.n, c.group, int(c.type), c.round, c.int8_rows);
+  matmul.checkEachIsa(c.k < 500 ? std::vector<int64_t>{1, 2, 3, 4, 5, 6, 8, 13, 29}
+                                : std::vector<int64_t>{1, 2, 7, 9, 133});
 }
 
 TEST_CASE("the largest sums of integers are exact") {
@@ -265,16 +268,8 @@ TEST_CASE("the largest sums of integers are exact") {
   matmul.spec = {.k = 4000, .n = 2, .a_stride = 4000, .w = type, .group = group, .int8_rows = 8};
   matmul.spec.bias = matmul.spec.residual = true;
   matmul.draw();
-  const std::vector<KernelSource> kernels = matmul.kernels();
-  for (const Isa &isa : runnableIsas()) {
-    auto images = buildImages(kernels, {&isa, 1});
-    REQUIRE(images.ok());
-    const Image image(images->front());
-    for (int64_t m : {1, 2, 5, 9}) {
-      INFO(isa.name << " m " << m << " type " << int(type) << " group " << group);
-      matmul.check(m, image.get(kernels[0].name), image.get(kernels[1].name));
-    }
-  }
+  CAPTURE(int(type), group);
+  matmul.checkEachIsa({1, 2, 5, 9});
 }
 
 TEST_CASE("plain matmul in every orientation") {

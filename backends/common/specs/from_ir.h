@@ -45,7 +45,7 @@ struct KernelOperand {
   Access access = read;
 };
 
-/// What a kernel of an op is generated from, and its operands in the order of Spec::Operand.
+/// The specification that an op's kernel is generated from, and the operands in the order of Spec::Operand.
 template <class Spec> struct Described {
   Spec spec;
   std::vector<KernelOperand> operands;
@@ -76,7 +76,7 @@ protected:
   Result<std::vector<Described<CopySpec>>> specsOf(ir::ConcatOp op);
   Result<Described<AttentionSpec>> specOf(ir::AttentionOp op);
   Result<Described<MaskSpec>> specOf(ir::MaskOp op);
-  /// Of two row-major operands.
+  /// A matmul of two row-major operands.
   Result<Described<MatmulSpec>> specOf(ir::MatmulOp op);
   /// As many inputs and dimensions as 31 bits count.
   Result<Described<ElementwiseSpec>> specOf(ir::FusedOp op);

@@ -1,4 +1,4 @@
-// What all specifications share. A specification holds everything that a kernel's code depends on; backends generate
+// The parts that all specifications share. A specification holds everything that a kernel's code depends on; backends generate
 // the kernel from it alone. Its enum Operand names the kernel's operands in their order.
 #pragma once
 #include "backends/common/kernel_types.h"
