@@ -379,6 +379,14 @@ LogicalResult AttentionOp::buildGradient(OpBuilder &b, Gradients &gradients) {
   return success();
 }
 
+LogicalResult RotaryOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  gradients.add(
+      b, getOperand(),
+      b.create<RotaryOp>(getLoc(), dy, getTable(), getPositions(), getInterleaved(), !getInverse()));
+  return success();
+}
+
 //===- normalization and reductions --------------------------------------------------------------------===//
 
 LogicalResult LayerNormOp::buildGradient(OpBuilder &b, Gradients &gradients) {

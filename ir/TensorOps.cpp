@@ -243,6 +243,32 @@ LogicalResult MaskOp::verify() {
   return getLength() ? expectShape(*this, "length", getLength(), {batch}) : success();
 }
 
+LogicalResult RotaryTableOp::verify() {
+  const auto type = tensor(getResult());
+  const auto angles = static_cast<int64_t>(getFrequencies().size());
+  if (!angles) return emitOpError("expects at least one frequency");
+  if (type.getRank() != 2 || !type.hasStaticShape() || type.getDimSize(1) != 2 * angles ||
+      !type.getElementType().isF32())
+    return emitOpError("result is ") << describe(type) << ", expected f32 and static positions x "
+                                     << 2 * angles;
+  return success();
+}
+
+LogicalResult RotaryOp::verify() {
+  if (failed(expectRank(*this, "operand", getOperand(), 4)) ||
+      failed(expectRank(*this, "table", getTable(), 2)))
+    return failure();
+  SmallVector<Dim> x = shapeOf(tensor(getOperand()));
+  const auto table = tensor(getTable());
+  if (!table.hasStaticShape() || !table.getElementType().isF32() || table.getDimSize(1) % 2)
+    return emitOpError("table is ") << describe(table)
+                                    << ", expected f32 and a static, even number of columns";
+  if (tensor(getOperand()).isDynamicDim(3) || table.getDimSize(1) > x[3].size)
+    return emitOpError("table is ") << describe(table) << ", expected at most as many columns as a head of "
+                                    << describe(tensor(getOperand())) << " has elements";
+  return expectShape(*this, "positions", getPositions(), {x[0], x[1]});
+}
+
 LogicalResult CacheAppendOp::verify() {
   if (failed(expectRank(*this, "cache", getCache(), 4)) ||
       failed(expectRank(*this, "entries", getEntries(), 4)))

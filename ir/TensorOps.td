@@ -193,6 +193,46 @@ def Linnet_CacheAppendOp : Linnet_Op<"cache_append", [Pure, Linnet_InPlaceOpInte
   let hasVerifier = 1;
 }
 
+def Linnet_RotaryTableOp : Linnet_Op<"rotary_table", [Pure]> {
+  let summary = "cosines and sines of rotary positions";
+  let description = [{
+    For F `frequencies` f and P positions, result (P, 2 F), f32:
+
+        result[p, i]     = scale * cos(p f[i])
+        result[p, F + i] = scale * sin(p f[i])
+
+    The angle p f[i] is rounded to f32. A weight function holds this op (`linnet.weight`), so that the compiler computes
+    the table and no backend has to.
+  }];
+  let arguments = (ins DenseF32ArrayAttr:$frequencies, DefaultValuedAttr<F32Attr, "1.0f">:$scale);
+  let results = (outs Linnet_FloatTensor:$result);
+  let assemblyFormat = "$frequencies attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
+def Linnet_RotaryOp : Linnet_Op<"rotary", [Pure, Linnet_CountsFlops, Linnet_Differentiable,
+    AllTypesMatch<["operand", "result"]>]> {
+  let summary = "rotary position embedding";
+  let description = [{
+    x (B, T, H, D), table (P, 2 F) of `rotary_table` with 2 F <= D, positions (B, T). Each pair of the first 2 F elements of
+    a head is rotated by the angle of its position p = positions[b, t]:
+
+        result[i] = x[i] table[p, n] - x[j] table[p, F + n]
+        result[j] = x[j] table[p, n] + x[i] table[p, F + n]
+
+    for n < F. The pair (i, j) is (n, n + F), or (2 n, 2 n + 1) if `interleaved`. The other elements stay as they are.
+    With `inverse` the angle is negative. A position outside [0, P) is an error that the caller must exclude; the
+    interpreter reports it. Su et al., 2021, arXiv:2104.09864.
+  }];
+  let arguments = (ins Linnet_FloatTensor:$operand, Linnet_FloatTensor:$table, Linnet_IntTensor:$positions,
+    DefaultValuedAttr<BoolAttr, "false">:$interleaved, DefaultValuedAttr<BoolAttr, "false">:$inverse);
+  let results = (outs Linnet_FloatTensor:$result);
+  let assemblyFormat = [{$operand `,` $table `,` $positions attr-dict `:` type($operand) `,` type($table) `,`
+    type($positions)}];
+  let hasVerifier = 1;
+  let extraClassDefinition = [{ ::linnet::ir::Flops $cppClass::flops() { return {3, getOperand()}; } }];
+}
+
 //===- normalization and reductions --------------------------------------------------------------------===//
 
 def Linnet_LayerNormOp : Linnet_Op<"layer_norm", [Pure, Linnet_CountsFlops, Linnet_Differentiable, AllTypesMatch<["operand", "result"]>]> {

@@ -93,6 +93,8 @@ Range rangeOf(BlockArgument argument, Sizes &sizes) {
       int64_t rows = dim(embed.getTable(), 0);
       range.high = ids ? std::min(range.high, rows - 1) : rows - 1;
       ids = true;
+    } else if (auto rotary = llvm::dyn_cast<RotaryOp>(user)) {
+      range.atMost(dim(rotary.getTable(), 0) - 1);
     } else if (auto pool = llvm::dyn_cast<PoolOp>(user)) {
       range.low = 1;
       range.atMost(dim(pool.getOperand(), 1));

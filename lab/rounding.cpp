@@ -26,8 +26,8 @@ constexpr double kHalfStep8 = 0.5 / 127, kHalfStep16 = 0.5 / 32512;
 
 /// Whether a device may round the op's result differently. Ops that only move elements do not round.
 bool computes(Operation *op) {
-  return llvm::isa<MatmulOp, AttentionOp, LayerNormOp, RmsNormOp, SoftmaxOp, ReduceOp, PoolOp, FusedOp,
-                   ElementwiseOpInterface>(op);
+  return llvm::isa<MatmulOp, AttentionOp, LayerNormOp, RmsNormOp, RotaryOp, SoftmaxOp, ReduceOp, PoolOp,
+                   FusedOp, ElementwiseOpInterface>(op);
 }
 
 class Disturbance {

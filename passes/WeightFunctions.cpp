@@ -47,7 +47,7 @@ std::string nameFor(ModuleOp module, Operation *op) {
   std::string base;
   for (Value operand : op->getOperands())
     if (auto param = operand.getDefiningOp<ParamOp>(); param && base.empty()) base = param.getName().str();
-  base += "." + op->getName().stripDialect().str();
+  base += (base.empty() ? "" : ".") + op->getName().stripDialect().str();
   std::string name = base;
   for (int i = 2; module.lookupSymbol(name); ++i) name = base + "." + std::to_string(i);
   return name;
@@ -56,6 +56,7 @@ std::string nameFor(ModuleOp module, Operation *op) {
 } // namespace
 
 bool isComputedFromWeights(Operation *op) {
+  if (llvm::isa<RotaryTableOp>(op)) return true;
   if (llvm::isa<ParamOp, ConstantOp>(op) || op->getNumOperands() == 0 || op->getNumResults() != 1)
     return false;
   auto type = llvm::dyn_cast<RankedTensorType>(op->getResult(0).getType());

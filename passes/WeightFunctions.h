@@ -12,7 +12,7 @@
 namespace linnet {
 
 /// Whether the op's result is one static tensor and all its operands are params or constants, at least one a
-/// param.
+/// param. A rotary_table, which has no operands, counts too.
 bool isComputedFromWeights(mlir::Operation *op);
 
 /// Moves ops into weight functions. Equal computations become one function, also across entries.
@@ -21,7 +21,7 @@ public:
   explicit WeightFunctions(mlir::ModuleOp module);
 
   /// Replaces `op`, for which isComputedFromWeights() must hold, by a param of a function that computes it.
-  /// The function's name is the first param's name followed by the op's.
+  /// The function's name is the first param's name, if there is one, followed by the op's.
   ir::ParamOp replace(mlir::RewriterBase &rewriter, mlir::Operation *op);
 
 private:

@@ -147,7 +147,7 @@ void ModuleLowering::addCost(Operation *op, Cost &cost) {
   };
   const mlir::Value result = op->getResult(0);
   for (mlir::Value value : op->getResults()) traffic(value);
-  if (llvm::isa<EmbedOp, SliceOp>(op))
+  if (llvm::isa<EmbedOp, RotaryOp, SliceOp>(op))
     traffic(result); // as much is read
   else if (auto append = llvm::dyn_cast<CacheAppendOp>(op))
     bytes.clear(), traffic(append.getEntries()), traffic(append.getEntries());

@@ -100,6 +100,7 @@ KernelSource maskKernel(const MaskSpec &spec);               ///< rows
 KernelSource embedKernel(const EmbedSpec &spec);             ///< ids
 KernelSource positionsKernel(const PositionsSpec &spec);     ///< elements
 KernelSource cacheAppendKernel(const CacheAppendSpec &spec); ///< rows
+KernelSource rotaryKernel(const RotarySpec &spec);           ///< rows of a head
 KernelSource copyKernel(const CopySpec &spec);               ///< elements
 KernelSource transposeKernel(const TransposeSpec &spec);     ///< elements
 

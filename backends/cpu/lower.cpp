@@ -39,6 +39,7 @@ Result<void> Lowering::lowerOp(Operation *op) {
       .Case<PoolOp>([&](auto o) { return lowerBy(o, poolKernel, &PoolSpec::elements, {kColumnGrain}); })
       .Case<TransposeOp>(
           [&](auto o) { return lowerBy(o, transposeKernel, &TransposeSpec::elements, {kElementGrain}); })
+      .Case<RotaryOp>([&](auto o) { return lowerBy(o, rotaryKernel, &RotarySpec::headRows); })
       .Case<SliceOp>([&](auto o) { return lowerBy(o, copyKernel, &CopySpec::elements, {kElementGrain}); })
       .Case<ConcatOp>([&](auto o) { return lowerConcat(o); })
       .Case<CrossEntropyOp>([&](auto o) { return lowerBy(o, crossEntropyKernel, &CrossEntropySpec::rows); })

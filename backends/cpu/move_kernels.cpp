@@ -92,6 +92,42 @@ void emitCacheAppend(Emitter &e, const CacheAppendSpec &spec) {
   });
 }
 
+void emitRotary(Emitter &e, const RotarySpec &spec) {
+  using Operand = RotarySpec::Operand;
+  Value *x = e.arg(spec, Operand::x), *table = e.arg(spec, Operand::table), *out = e.arg(spec, Operand::out);
+  Value *positions = e.arg(spec, Operand::positions), *heads = e.extent(spec.heads),
+        *size = e.i64(spec.head_size);
+  e.loop(e.begin, e.end, 1, [&](Value *row) {
+    Value *token = e.b.CreateSDiv(row, heads), *last = e.i64(spec.rows - 1);
+    Value *position = e.loadIndex(positions, token);
+    position = e.b.CreateSelect(e.b.CreateICmpULT(position, last), position, last);
+    Value *turn = e.b.CreateMul(position, e.i64(2 * spec.angles)), *to = e.b.CreateMul(row, size);
+    Value *from = e.muladd(token, e.extent(spec.stride), e.b.CreateMul(e.b.CreateSRem(row, heads), size));
+    auto rotate = [&](Value *n, Value *i, Value *j, int lanes) {
+      auto at = [&](Value *base, Value *index) { return e.b.CreateAdd(base, index); };
+      Value *cosine = e.load(Type::f32, table, at(turn, n), lanes);
+      Value *sine = e.load(Type::f32, table, at(turn, at(n, e.i64(spec.angles))), lanes);
+      if (spec.inverse) sine = e.b.CreateFNeg(sine);
+      Value *first = e.load(spec.type, x, at(from, i), lanes),
+            *second = e.load(spec.type, x, at(from, j), lanes);
+      e.store(spec.type, out, at(to, i), e.fma(first, cosine, e.b.CreateFNeg(e.b.CreateFMul(second, sine))));
+      e.store(spec.type, out, at(to, j), e.fma(second, cosine, e.b.CreateFMul(first, sine)));
+    };
+    if (spec.interleaved)
+      e.loop(e.i64(0), e.i64(spec.angles), 1, [&](Value *n) {
+        Value *i = e.b.CreateShl(n, 1);
+        rotate(n, i, e.b.CreateAdd(i, e.i64(1)), 1);
+      });
+    else
+      e.forVectors(e.i64(0), e.i64(spec.angles),
+                   [&](Value *n, int lanes) { rotate(n, n, e.b.CreateAdd(n, e.i64(spec.angles)), lanes); });
+    if (spec.head_size > 2 * spec.angles)
+      e.forVectors(e.i64(2 * spec.angles), size, [&](Value *i, int lanes) {
+        e.copy(spec.type, out, e.b.CreateAdd(to, i), x, e.b.CreateAdd(from, i), lanes);
+      });
+  });
+}
+
 void emitCopy(Emitter &e, const CopySpec &spec) {
   Value *x = e.arg(spec, CopySpec::Operand::x), *out = e.arg(spec, CopySpec::Operand::out);
   e.forRuns(e.extent(spec.run), [&](Value *row, Value *from, Value *to) {
@@ -143,6 +179,10 @@ KernelSource positionsKernel(const PositionsSpec &spec) {
 
 KernelSource cacheAppendKernel(const CacheAppendSpec &spec) {
   return {spec.key(Walk::range), [spec](Emitter &e) { emitCacheAppend(e, spec); }};
+}
+
+KernelSource rotaryKernel(const RotarySpec &spec) {
+  return {spec.key(Walk::range), [spec](Emitter &e) { emitRotary(e, spec); }};
 }
 
 KernelSource copyKernel(const CopySpec &spec) {

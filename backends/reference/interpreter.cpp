@@ -166,6 +166,11 @@ static Results evaluateOp(Operation *op, std::span<const Tensor> x, const Weight
                             static_cast<int64_t>(o.getGroup())));
       })
       .Case([&](ir::CacheAppendOp) { return one(cacheAppend(x[0], x[1], x[2])); })
+      .Case([&](ir::RotaryTableOp o) {
+        return one(rotaryTable(o.getFrequencies(), tensorType(o.getResult()).getDimSize(0),
+                               o.getScale().convertToFloat()));
+      })
+      .Case([&](ir::RotaryOp o) { return one(rotary(x[0], x[1], x[2], o.getInterleaved(), o.getInverse())); })
       .Case([&](ir::LayerNormOp o) {
         return one(layerNorm(x[0], x[1], x[2], o.getEpsilon().convertToFloat()));
       })

@@ -27,6 +27,9 @@ Result<Tensor> attention(const Tensor &q, const Tensor &k, const Tensor &v, doub
                          int64_t bf16_rows = 0);
 Result<Tensor> mask(const Tensor &scores, const Sight &sight);
 Result<Tensor> cacheAppend(const Tensor &cache, const Tensor &entries, const Tensor &past);
+Tensor rotaryTable(std::span<const float> frequencies, int64_t positions, float scale);
+Result<Tensor> rotary(const Tensor &x, const Tensor &table, const Tensor &positions, bool interleaved,
+                      bool inverse);
 Tensor layerNorm(const Tensor &x, const Tensor &gain, const Tensor &bias, double epsilon);
 Tensor rmsNorm(const Tensor &x, const Tensor &gain, double epsilon);
 Tensor softmax(const Tensor &x);

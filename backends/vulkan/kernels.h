@@ -48,6 +48,7 @@ Kernel poolKernel(const PoolSpec &spec, const Operands &where = {});
 Kernel maskKernel(const MaskSpec &spec, const Operands &where = {});
 Kernel positionsKernel(const PositionsSpec &spec, const Operands &where = {});
 Kernel cacheAppendKernel(const CacheAppendSpec &spec, const Operands &where = {});
+Kernel rotaryKernel(const RotarySpec &spec, const Operands &where = {});
 Kernel copyKernel(const CopySpec &spec, const Operands &where = {});
 Kernel transposeKernel(const TransposeSpec &spec, const Operands &where = {});
 

@@ -44,6 +44,7 @@ Result<void> Lowering::lowerOp(Operation *op) {
       .Case<ReduceOp>([&](auto o) { return lowerBy(o, reduceKernel, &ReduceSpec::elements); })
       .Case<PoolOp>([&](auto o) { return lowerBy(o, poolKernel, &PoolSpec::elements); })
       .Case<TransposeOp>([&](auto o) { return lowerBy(o, transposeKernel, &TransposeSpec::elements); })
+      .Case<RotaryOp>([&](auto o) { return lowerBy(o, rotaryKernel, &RotarySpec::elements); })
       .Case<SliceOp>([&](auto o) { return lowerBy(o, copyKernel, &CopySpec::elements); })
       .Case<ConcatOp>([&](auto o) { return lowerConcat(o); })
       .Case<CrossEntropyOp>([&](auto o) { return lowerCrossEntropy(o); })

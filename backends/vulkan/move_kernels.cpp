@@ -123,6 +123,38 @@ Kernel cacheAppendKernel(const CacheAppendSpec &spec, const Operands &where) {
   return e.finish();
 }
 
+Kernel rotaryKernel(const RotarySpec &spec, const Operands &where) {
+  using Operand = RotarySpec::Operand;
+  Emitter e(spec.key(Walk::all), operandsOf(spec), kItems, where);
+  Builder &b = e.b;
+  e.forItems(spec.elements(), [&](Value i) {
+    const auto angles = uint64_t(spec.angles), size = uint64_t(spec.head_size);
+    Value d = b.mod(i, e.u(size)), row = b.div(i, e.u(size)), heads = e.extent(spec.heads);
+    Value token = b.div(row, heads);
+    Value from = b.add(b.mul(token, e.extent(spec.stride)), b.mul(b.mod(row, heads), e.u(size)));
+    Value x = e.load(Operand::x, b.add(from, d), spec.type);
+    Value position = b.bitcast(b.max(e.load(Operand::positions, token, Type::i32), b.constant(int32_t(0))),
+                               Builder::u32());
+    Value turn = b.mul(b.min(position, e.u(uint64_t(spec.rows - 1))), e.u(2 * angles));
+    // An element outside the pairs reads the last pair and drops what it computes.
+    Value in = b.min(d, e.u(2 * angles - 1));
+    Value is_first = spec.interleaved ? b.eq(b.mod(in, e.u(2)), e.u(0)) : b.lt(in, e.u(angles));
+    Value n = spec.interleaved ? b.div(in, e.u(2)) : b.select(is_first, in, b.sub(in, e.u(angles)));
+    const uint64_t apart = spec.interleaved ? 1 : angles;
+    Value partner = b.select(is_first, b.add(in, e.u(apart)), b.sub(in, e.u(apart)));
+    Value other = e.load(Operand::x, b.add(from, partner), spec.type);
+    Value cosine = e.load(Operand::table, b.add(turn, n), Type::f32);
+    Value sine = e.load(Operand::table, b.add(turn, b.add(n, e.u(angles))), Type::f32);
+    Value product = b.mul(other, sine), negative = b.sub(e.f(0), product);
+    Value added =
+        spec.inverse ? b.select(is_first, product, negative) : b.select(is_first, negative, product);
+    Value result = b.fma(x, cosine, added);
+    if (size > 2 * angles) result = b.select(b.lt(d, e.u(2 * angles)), result, x);
+    e.store(Operand::out, i, spec.type, result);
+  });
+  return e.finish();
+}
+
 Kernel copyKernel(const CopySpec &spec, const Operands &where) {
   Emitter e(spec.key(Walk::all), operandsOf(spec), kItems, where);
   Builder &b = e.b;

@@ -53,6 +53,8 @@ std::string roleOf(Operation *op, Value operand) {
     return operand == append.getEntries() ? "entries" : "past";
   }
   if (auto embed = llvm::dyn_cast<EmbedOp>(op)) return operand == embed.getIds() ? "ids" : "table";
+  if (auto rotary = llvm::dyn_cast<RotaryOp>(op))
+    return operand == rotary.getOperand() ? "" : operand == rotary.getTable() ? "table" : "positions";
   if (auto pool = llvm::dyn_cast<PoolOp>(op)) return operand == pool.getLength() ? "length" : "";
   if (auto positions = llvm::dyn_cast<PositionsOp>(op))
     return operand == positions.getPast() ? "past" : "ids";
@@ -341,7 +343,7 @@ GraphNode::Kind kindOf(Operation *op) {
   if (llvm::isa<AttentionOp, MaskOp, SoftmaxOp>(op)) return GraphNode::attention;
   if (llvm::isa<LayerNormOp, RmsNormOp, ReduceOp, ArgmaxOp, SampleOp, PoolOp>(op)) return GraphNode::norm;
   if (llvm::isa<FusedOp, ElementwiseOpInterface>(op)) return GraphNode::fused;
-  if (llvm::isa<EmbedOp, PositionsOp>(op)) return GraphNode::lookup;
+  if (llvm::isa<EmbedOp, PositionsOp, RotaryOp>(op)) return GraphNode::lookup;
   if (llvm::isa<CacheAppendOp, ReshapeOp, SliceOp, TransposeOp, ConcatOp, RelayoutOp>(op))
     return GraphNode::move;
   return GraphNode::other;

@@ -5,6 +5,7 @@
 !row = tensor<?xi32, #linnet.dims<batch>>
 !scores = tensor<?x2x3x4xf32, #linnet.dims<batch>>
 !heads = tensor<?x3x2x4xf32, #linnet.dims<batch>>
+!tokens = tensor<?x3xi32, #linnet.dims<batch>>
 !cache = tensor<?x2x6x4xf32, #linnet.dims<batch>>
 
 func.func @add(%x: !x {linnet.name = "x"}, %y: tensor<5xf32> {linnet.name = "y"}) -> !x {
@@ -124,6 +125,11 @@ func.func @cache_append(%cache: !cache {linnet.name = "cache"}, %new: !heads {li
     -> !cache {
   %r = linnet.cache_append %cache, %new, %past : !cache, !heads, !row
   return %r : !cache
+}
+func.func @rotary(%x: !heads {linnet.name = "x"}, %positions: !tokens {linnet.name = "positions"}) -> !heads {
+  %table = linnet.rotary_table [1.0, 0.01] : tensor<3x4xf32>
+  %r = linnet.rotary %x, %table, %positions : !heads, tensor<3x4xf32>, !tokens
+  return %r : !heads
 }
 func.func @layer_norm(%x: !x {linnet.name = "x"}) -> !x {
   %gain = linnet.param "gain" : tensor<5xf32>

@@ -36,7 +36,7 @@ struct Reason {
 const std::vector<Reason> kReasons = {
     {"gradient", "its result is of integers", {"argmax", "positions", "sample", "quantize"}},
     {"gradient", "weights alone, before training", {"quantize_scale", "relayout"}},
-    {"gradient", "it has no operands", {"constant", "param"}},
+    {"gradient", "it has no operands", {"constant", "param", "rotary_table"}},
     {"gradient", "the pipeline differentiates before it fuses", {"fused", "yield"}},
     {"gradient", "training has no cache and masks inside attention", {"cache_append", "mask"}},
     {"gradient",
@@ -47,7 +47,7 @@ const std::vector<Reason> kReasons = {
      "it moves data",
      {"cache_append", "concat", "constant", "embed", "mask", "param", "pool_grad", "positions", "relayout",
       "reshape", "slice", "transpose", "yield"}},
-    {"cost", "weights alone, at compile time", {"quantize", "quantize_scale"}},
+    {"cost", "weights alone, at compile time", {"quantize", "quantize_scale", "rotary_table"}},
     {"verifier of results", "any type is right", {"param"}},
     {"cpu", "the session draws tokens there", {"sample"}},
 };

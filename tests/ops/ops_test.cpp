@@ -8,6 +8,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 using namespace linnet;
 using namespace linnet::testing;
 
@@ -208,6 +210,35 @@ TEST_CASE("rows: norms, softmax, argmax") {
   checkAgreement({.text = function({{"x", t}}, fmt::format("  %r = linnet.argmax %x : {}", t), "r",
                                    "tensor<?x2xi32, #linnet.dims<batch>>"),
                   .dims = {{"batch", 3}}});
+}
+
+TEST_CASE("rotary positions: pairs next to each other or not, heads in part, rows with gaps") {
+  const auto [heads, size, angles] =
+      GENERATE(std::tuple(1, 64, 32), std::tuple(3, 22, 11), std::tuple(5, 40, 7));
+  const std::string type = GENERATE(std::string("f32"), std::string("f16"), std::string("bf16"));
+  const std::string flags =
+      GENERATE(std::string(""), std::string("{interleaved = true}"), std::string("{inverse = true}"),
+               std::string("{interleaved = true, inverse = true}"));
+  const double tolerance = type == "f32" ? 1e-5 : type == "f16" ? 2e-3 : 1.6e-2;
+  std::string frequencies;
+  for (int i = 0; i < angles; ++i)
+    frequencies += fmt::format("{}{:e}", i ? ", " : "", std::pow(100.0, -i / double(angles)));
+  const std::string all = fmt::format("tensor<?x3x{}x{}, #linnet.dims<batch>>", 2 * heads * size, type),
+                    part = fmt::format("tensor<?x3x{}x{}, #linnet.dims<batch>>", heads * size, type),
+                    x = fmt::format("tensor<?x3x{}x{}x{}, #linnet.dims<batch>>", heads, size, type),
+                    table = fmt::format("tensor<17x{}xf32>", 2 * angles),
+                    p = "tensor<?x3xi32, #linnet.dims<batch>>";
+  checkAgreement({.text = function({{"all", all}, {"p", p}},
+                                   fmt::format("  %t = linnet.rotary_table [{}] {{scale = 1.5 : f32}} : {}\n"
+                                               "  %s = linnet.slice %all dim 2 offset {} size {} : {}\n"
+                                               "  %x = linnet.reshape %s : {} to {}\n"
+                                               "  %r = linnet.rotary %x, %t, %p {} : {}, {}, {}",
+                                               frequencies, table, heads * size, heads * size, all, part, x,
+                                               flags, x, table, p),
+                                   "r", x),
+                  .dims = {{"batch", 5}},
+                  .integers = {{"p", 17}},
+                  .tolerance = tolerance});
 }
 
 TEST_CASE("reductions along each dimension") {

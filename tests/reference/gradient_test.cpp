@@ -141,6 +141,19 @@ const std::vector<Case> kCases = {
      "%y = linnet.rms_norm %x, %g {epsilon = 1.0e-3 : f32} : tensor<2x3x7xf32>, tensor<7xf32>",
      "2x3x7",
      {{"x", "2x3x7"}, {"g", "7"}}},
+    {"rotary",
+     "%t = linnet.rotary_table [1.0, 0.3] : tensor<9x4xf32>\n  %p = linnet.constant dense<[[1, 4, 8]]> : "
+     "tensor<1x3xi32>\n"
+     "  %y = linnet.rotary %x, %t, %p : tensor<1x3x2x5xf32>, tensor<9x4xf32>, tensor<1x3xi32>",
+     "1x3x2x5",
+     {{"x", "1x3x2x5"}}},
+    {"rotary interleaved",
+     "%t = linnet.rotary_table [1.0, 0.3] : tensor<9x4xf32>\n  %p = linnet.constant dense<[[1, 4, 8]]> : "
+     "tensor<1x3xi32>\n"
+     "  %y = linnet.rotary %x, %t, %p {interleaved = true} : tensor<1x3x2x5xf32>, tensor<9x4xf32>, "
+     "tensor<1x3xi32>",
+     "1x3x2x5",
+     {{"x", "1x3x2x5"}}},
     {"softmax", "%y = linnet.softmax %a : tensor<3x5xf32>", "3x5", {{"a", "3x5"}}},
     {"reduce sum", "%y = linnet.reduce sum %a dim 1 : tensor<2x3x5xf32>", "2x1x5", {{"a", "2x3x5"}}},
     {"reduce mean", "%y = linnet.reduce mean %a dim 2 : tensor<2x3x5xf32>", "2x3x1", {{"a", "2x3x5"}}},

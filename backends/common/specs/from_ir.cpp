@@ -196,6 +196,23 @@ Result<Described<CacheAppendSpec>> OpSpecs::specOf(CacheAppendOp op) {
   return Described<CacheAppendSpec>{spec, {{entries, read_rows}, {op.getPast()}, {op.getResult(), write}}};
 }
 
+Result<Described<RotarySpec>> OpSpecs::specOf(RotaryOp op) {
+  const mlir::Value x = op.getOperand();
+  const RankedTensorType table = tensorOf(op.getTable());
+  RotarySpec spec{.tokens = extentOf(x, 0, 2),
+                  .heads = dimOf(x, 2),
+                  .angles = table.getDimSize(1) / 2,
+                  .rows = table.getDimSize(0),
+                  .interleaved = op.getInterleaved(),
+                  .inverse = op.getInverse()};
+  LINNET_ASSIGN(spec.head_size, headSize(op, x));
+  LINNET_ASSIGN(spec.stride, strideOf(op, x, extentOf(x, 2)));
+  LINNET_ASSIGN(spec.type, typeOf(op, x));
+  LINNET_TRY(onlyF32(op, ValueRange{op.getTable()}));
+  return Described<RotarySpec>{
+      spec, {{x, read_rows}, {op.getTable()}, {op.getPositions()}, {op.getResult(), write}}};
+}
+
 Result<Described<CopySpec>> OpSpecs::specOf(SliceOp op) {
   const auto dim = int64_t(op.getDim());
   const mlir::Value x = op.getOperand();

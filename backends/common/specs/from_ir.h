@@ -70,6 +70,7 @@ protected:
   Result<Described<EmbedSpec>> specOf(ir::EmbedOp op);
   Result<Described<PositionsSpec>> specOf(ir::PositionsOp op);
   Result<Described<CacheAppendSpec>> specOf(ir::CacheAppendOp op);
+  Result<Described<RotarySpec>> specOf(ir::RotaryOp op);
   Result<Described<CopySpec>> specOf(ir::SliceOp op);
   Result<Described<TransposeSpec>> specOf(ir::TransposeOp op);
   /// A copy for each operand.

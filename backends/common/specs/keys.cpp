@@ -91,6 +91,14 @@ std::string CacheAppendSpec::key(Walk walk) const {
   return key.size("h", heads).size("s", capacity).size("d", head_size).size("ld", stride).text;
 }
 
+std::string RotarySpec::key(Walk walk) const {
+  const auto &[tokens, heads, head_size, stride, angles, rows, type, interleaved, inverse] = *this;
+  Key key("rotary", walk);
+  key.type(type).items("t", tokens).size("h", heads).size("d", head_size).size("ld", stride);
+  key.size("f", angles).size("p", rows);
+  return key.flag("interleaved", interleaved).flag("inverse", inverse).text;
+}
+
 std::string CopySpec::key(Walk walk) const {
   const auto &[outer, run, in_stride, out_stride, in_offset, out_offset, type] = *this;
   auto place = [](const char *label, const Extent &stride, const Extent &offset) {

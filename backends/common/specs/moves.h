@@ -47,6 +47,22 @@ struct CacheAppendSpec {
   std::string key(Walk walk) const;
 };
 
+/// Pairs of the first 2 angles elements of each head, rotated by the angle of the head's token: see linnet.rotary. Rows
+/// (b, t) of x are `stride` elements apart. table (rows, 2 angles), f32; positions are clamped to it.
+struct RotarySpec {
+  enum class Operand : uint8_t { x, table, positions, out, count };
+  Extent tokens, heads;
+  int64_t head_size = 0;
+  Extent stride;
+  int64_t angles = 0, rows = 0;
+  Type type = Type::f32;
+  bool interleaved = false, inverse = false;
+
+  Extent headRows() const { return tokens * heads; }
+  Extent elements() const { return headRows() * Extent(head_size); }
+  std::string key(Walk walk) const;
+};
+
 /// out[o * out_stride + out_offset + i] = x[o * in_stride + in_offset + i] for o < outer, i < run. Items are
 /// o * run + i.
 struct CopySpec {

@@ -2,7 +2,7 @@
 // RUN: FileCheck %s --check-prefix=COUNT --input-file=%t.counters
 // RUN: linnet-opt %s --linnet-fold-weights | linnet-opt | FileCheck %s
 
-// COUNT: linnet-fold-weights folded 3{{$}}
+// COUNT: linnet-fold-weights folded 4{{$}}
 
 // Both entries share one function; a chain is a chain of functions.
 // CHECK-DAG: func.func private @w.transpose.mul() -> tensor<3x2xf32> attributes {linnet.weight}
@@ -35,4 +35,14 @@ func.func @broadcast() -> tensor<64x64xf32> {
   %b = linnet.param "b" : tensor<64xf32>
   %r = linnet.add %a, %b : tensor<64x1xf32>, tensor<64xf32>
   return %r : tensor<64x64xf32>
+}
+
+// No backend computes a table of rotary positions.
+// CHECK-LABEL: func.func @rotary
+// CHECK-NEXT: %[[T:.*]] = linnet.param "rotary_table" : tensor<5x4xf32>
+// CHECK-NEXT: linnet.rotary %arg0, %[[T]], %arg1
+func.func @rotary(%x: tensor<1x3x2x4xf32>, %positions: tensor<1x3xi32>) -> tensor<1x3x2x4xf32> {
+  %t = linnet.rotary_table [1.000000e+00, 0.00999999977] : tensor<5x4xf32>
+  %r = linnet.rotary %x, %t, %positions : tensor<1x3x2x4xf32>, tensor<5x4xf32>, tensor<1x3xi32>
+  return %r : tensor<1x3x2x4xf32>
 }
