@@ -49,6 +49,7 @@ Result<PassCheck> PassCheck::begin(ModuleOp module, uint64_t seed, double tolera
   } else {
     LINNET_ASSIGN(made.exact, boundsWith(widened, made.calls, weights, false));
   }
+  made.last = OperationFingerPrint(module);
   made.rounding = made.exact;
   if (widened.narrow) {
     LINNET_ASSIGN(Bounds types, boundsWith(widened, made.calls, weights, true));
@@ -59,6 +60,11 @@ Result<PassCheck> PassCheck::begin(ModuleOp module, uint64_t seed, double tolera
 
 std::optional<Fault> PassCheck::check(StringRef pass, ModuleOp after, double *difference) {
   auto invalid = [](const Error &error) { return Fault{Fault::invalid, error.message}; };
+  const OperationFingerPrint print(after);
+  if (print == last) { // the pass changed nothing
+    if (difference) *difference = 0;
+    return std::nullopt;
+  }
   const Widened widened = widen(after);
   auto now = interpret(*widened.module, calls, *weights);
   if (!now) return invalid(now.error());
@@ -87,6 +93,7 @@ std::optional<Fault> PassCheck::check(StringRef pass, ModuleOp after, double *di
   if (std::string broken = brokenPlan(after); !broken.empty())
     return Fault{Fault::plan, "breaks the memory plan: " + broken};
   meant = std::move(*now), stored = std::move(rounded), rounding = std::move(allowed);
+  last = print;
   return std::nullopt;
 }
 

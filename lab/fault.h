@@ -8,6 +8,8 @@
 #pragma once
 #include "lab/numbers.h"
 
+#include "mlir/IR/OperationSupport.h"
+
 #include <optional>
 #include <string>
 
@@ -46,6 +48,7 @@ private:
 
   double tolerance;
   const reference::WeightProvider *weights;
+  std::optional<mlir::OperationFingerPrint> last; ///< of the module that was checked last
   std::vector<Call> calls;
   Outcome meant, stored;  ///< without and with the rounding of narrow types
   Bounds exact, rounding; ///< for `meant` between passes; for `stored` against `meant`
