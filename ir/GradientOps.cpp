@@ -84,13 +84,7 @@ LogicalResult LayerNormGradOp::verify() {
   return expectShape(*this, "gain", getGain(), {shapeOf(tensor(getOperand())).back()});
 }
 
-LogicalResult AttentionGradOp::verify() {
-  if (failed(expectRank(*this, "q", getQ(), 4)) || failed(expectRank(*this, "k", getK(), 4)))
-    return failure();
-  SmallVector<Dim> q = shapeOf(tensor(getQ())), k = shapeOf(tensor(getK()));
-  if (failed(expectShape(*this, "k", getK(), {q[0], q[2], k[2], q[3]}))) return failure();
-  return getLength() ? expectShape(*this, "length", getLength(), {q[0]}) : success();
-}
+LogicalResult AttentionGradOp::verify() { return verifyHeads(*this); }
 
 LogicalResult PoolGradOp::verify() {
   if (failed(expectRank(*this, "like", getLike(), 3))) return failure();

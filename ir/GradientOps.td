@@ -138,17 +138,21 @@ def Linnet_AttentionGradOp : Linnet_Op<"attention_grad", [Pure, Linnet_CountsFlo
     AllTypesMatch<["q", "gradient", "q_gradient"]>, AllTypesMatch<["k", "v", "k_gradient", "v_gradient"]>]> {
   let summary = "gradients of attention by q, k and v";
   let description = [{
-    q and gradient (B, T, H, D), k and v (B, H, S, D) are those of `attention` without `past`. p is the softmax of row
-    (b, t, h) over the keys j that it reads, and d = gradient[b, t, h]:
+    q and gradient (B, T, H, D), k and v (B, G, S, D), scale, cap, causal and window are those of `attention` without
+    `past`. s[j] are the products that it scales, p is the softmax of row (b, t, h) over the keys j that it reads, and
+    d = gradient[b, t, h]:
 
-        e[j]              = p[j] (d v[b,h,j] - sum_l p[l] d v[b,h,l])
-        q_gradient[b,t,h] = scale sum_j e[j] k[b,h,j]
-        k_gradient[b,h,j] = scale sum_t e[j] q[b,t,h]
-        v_gradient[b,h,j] = sum_t p[j] d
+        e[j]              = p[j] (d v[b,g,j] - sum_l p[l] d v[b,g,l])
+        q_gradient[b,t,h] = scale sum_j e[j] k[b,g,j]
+        k_gradient[b,g,j] = scale sum_(h, t) e[j] q[b,t,h]
+        v_gradient[b,g,j] = sum_(h, t) p[j] d
+
+    over the heads h that read key head g. With `cap` C > 0, e[j] is also multiplied by 1 - tanh(s[j] / C)^2.
   }];
   let arguments = (ins Linnet_FloatTensor:$q, Linnet_FloatTensor:$k, Linnet_FloatTensor:$v,
     Linnet_FloatTensor:$gradient, Optional<Linnet_IntTensor>:$length, F32Attr:$scale,
-    DefaultValuedAttr<BoolAttr, "true">:$causal);
+    DefaultValuedAttr<F32Attr, "0.0f">:$cap, DefaultValuedAttr<BoolAttr, "true">:$causal,
+    DefaultValuedAttr<I64Attr, "0">:$window);
   let results = (outs Linnet_FloatTensor:$q_gradient, Linnet_FloatTensor:$k_gradient,
     Linnet_FloatTensor:$v_gradient);
   let assemblyFormat = [{$q `,` $k `,` $v `,` $gradient (`length` $length^)? attr-dict `:` type($q) `,` type($k)

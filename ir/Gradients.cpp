@@ -372,7 +372,7 @@ LogicalResult AttentionOp::buildGradient(OpBuilder &b, Gradients &gradients) {
   if (getPast()) return emitOpError("cannot be trained through with a cache (past)");
   Value dy = gradients.of(b, getResult());
   auto grad = b.create<AttentionGradOp>(getLoc(), getQ(), getK(), getV(), dy, getLength(), getScaleAttr(),
-                                        getCausalAttr());
+                                        getCapAttr(), getCausalAttr(), getWindowAttr());
   gradients.add(b, getQ(), grad.getQGradient());
   gradients.add(b, getK(), grad.getKGradient());
   gradients.add(b, getV(), grad.getVGradient());

@@ -219,6 +219,12 @@ LogicalResult QuantizeOp::verify() {
 
 //===- attention ---------------------------------------------------------------------------------------===//
 
+LogicalResult verifyWindow(Operation *op, int64_t window, bool causal) {
+  if (window < 0) return op->emitOpError("window is ") << window << ", expected at least 0";
+  if (window && !causal) return op->emitOpError("window is ") << window << " without causal, expected 0";
+  return success();
+}
+
 LogicalResult AttentionOp::inferReturnTypes(MLIRContext *, std::optional<Location>, Adaptor a,
                                             SmallVectorImpl<Type> &inferred) {
   inferred.push_back(a.getQ().getType());
@@ -227,20 +233,16 @@ LogicalResult AttentionOp::inferReturnTypes(MLIRContext *, std::optional<Locatio
 LogicalResult AttentionOp::verify() {
   const auto bf16_rows = static_cast<int64_t>(getBf16Rows());
   if (bf16_rows < 0) return emitOpError("bf16_rows is ") << bf16_rows << ", expected at least 0";
-  if (failed(expectRank(*this, "q", getQ(), 4)) || failed(expectRank(*this, "k", getK(), 4)))
-    return failure();
-  SmallVector<Dim> q = shapeOf(tensor(getQ())), k = shapeOf(tensor(getK()));
-  if (failed(expectShape(*this, "k", getK(), {q[0], q[2], k[2], q[3]}))) return failure();
-  if (failed(expectShape(*this, "v", getV(), k))) return failure();
-  if (getPast() && failed(expectShape(*this, "past", getPast(), {q[0]}))) return failure();
-  return getLength() ? expectShape(*this, "length", getLength(), {q[0]}) : success();
+  if (failed(verifyHeads(*this))) return failure();
+  return getPast() ? expectShape(*this, "past", getPast(), {shapeOf(tensor(getQ()))[0]}) : success();
 }
 
 LogicalResult MaskOp::verify() {
   if (failed(expectRank(*this, "operand", getOperand(), 4))) return failure();
   Dim batch = shapeOf(tensor(getOperand()))[0];
   if (getPast() && failed(expectShape(*this, "past", getPast(), {batch}))) return failure();
-  return getLength() ? expectShape(*this, "length", getLength(), {batch}) : success();
+  if (getLength() && failed(expectShape(*this, "length", getLength(), {batch}))) return failure();
+  return verifyWindow(*this, static_cast<int64_t>(getWindow()), getCausal());
 }
 
 LogicalResult RotaryTableOp::verify() {

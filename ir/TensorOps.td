@@ -141,21 +141,26 @@ def Linnet_AttentionOp : Linnet_Op<"attention", [Pure, Linnet_CountsFlops, Linne
     AttrSizedOperandSegments, InferTypeOpAdaptor]> {
   let summary = "scaled dot-product attention over a cache";
   let description = [{
-    q (B, T, H, D), k and v (B, H, S, D), past (B), result (B, T, H, D):
+    q (B, T, H, D), k and v (B, G, S, D), past (B), result (B, T, H, D). The G key heads divide the H heads, and
+    head h reads key head g = h / (H / G), rounded down (Ainslie et al., 2023, arXiv:2305.13245):
 
-        s[j]            = scale * sum_d q[b,t,h,d] k[b,h,j,d]
-        result[b,t,h,:] = sum_j softmax_j(s)[j] v[b,h,j,:]
+        s[j]            = scale * sum_d q[b,t,h,d] k[b,g,j,d]
+        result[b,t,h,:] = sum_j softmax_j(s)[j] v[b,g,j,:]
 
     over j <= past[b] + t if `causal`, else over j < past[b] + T. With `length` (B) also only over
     j < past[b] + length[b] (padding). Without `past` it is 0. S is the cache's capacity: entries beyond the
     range are not read. An empty range gives zeros. Vaswani et al., 2017, arXiv:1706.03762.
+
+    With `window` W > 0, which needs `causal`, also only over j > past[b] + t - W: the last W keys. With `cap` C > 0
+    the softmax reads C tanh(s[j] / C) instead of s[j].
 
     With `bf16_rows` R > 0 and T >= R, the factors of both products are rounded to bf16: scale q, k, e^(s[j] - m) and v.
     The softmax's sum adds the rounded e^(s[j] - m). m is the largest s so far, or the largest of all.
   }];
   let arguments = (ins Linnet_FloatTensor:$q, Linnet_FloatTensor:$k, Linnet_FloatTensor:$v,
     Optional<Linnet_IntTensor>:$past, Optional<Linnet_IntTensor>:$length, F32Attr:$scale,
-    DefaultValuedAttr<BoolAttr, "true">:$causal, DefaultValuedAttr<I64Attr, "0">:$bf16_rows);
+    DefaultValuedAttr<F32Attr, "0.0f">:$cap, DefaultValuedAttr<BoolAttr, "true">:$causal,
+    DefaultValuedAttr<I64Attr, "0">:$window, DefaultValuedAttr<I64Attr, "0">:$bf16_rows);
   let results = (outs Linnet_FloatTensor:$result);
   let assemblyFormat = [{$q `,` $k `,` $v (`past` $past^)? (`length` $length^)? attr-dict `:` type($q) `,` type($k)
     `,` type($v) (`past` type($past)^)? (`length` type($length)^)?}];
@@ -167,11 +172,12 @@ def Linnet_MaskOp : Linnet_Op<"mask", [Pure, AttrSizedOperandSegments, AllTypesM
   let summary = "attention scores with masked ones at minus infinity";
   let description = [{
     scores (B, H, T, S), past (B), length (B): result[b, h, t, j] = scores[b, h, t, j] for the j that
-    `attention` would read with the same past, length and `causal`, else -infinity. A following softmax turns
+    `attention` would read with the same past, length, `causal` and `window`, else -infinity. A following softmax turns
     -infinity into 0 if the row has at least one j that is not masked.
   }];
   let arguments = (ins Linnet_FloatTensor:$operand, Optional<Linnet_IntTensor>:$past,
-    Optional<Linnet_IntTensor>:$length, DefaultValuedAttr<BoolAttr, "true">:$causal);
+    Optional<Linnet_IntTensor>:$length, DefaultValuedAttr<BoolAttr, "true">:$causal,
+    DefaultValuedAttr<I64Attr, "0">:$window);
   let results = (outs Linnet_FloatTensor:$result);
   let assemblyFormat = [{$operand (`past` $past^)? (`length` $length^)? attr-dict `:` type($operand)
     (`past` type($past)^)? (`length` type($length)^)?}];

@@ -3,10 +3,12 @@
 // Attention as separate ops, and as one op:
 //
 //     %s = matmul transpose(q), k {transpose_rhs}        (B, H, T, S)
-//     %m = mask (mul %s, scale) past length              optional, both
-//     transpose (matmul (softmax %m), v)           <->   attention q, k, v past length {scale, causal}
+//     %c = mul (tanh (mul %s, scale / cap)), cap         optional; without the cap, mul %s, scale
+//     %m = mask %c past length {window}                  optional
+//     transpose (matmul (softmax %m), v)           <->   attention q, k, v past length {scale, cap, causal, window}
 //
-// with transposes of dimensions 1 and 2. One op needs no (B, H, T, S) matrix in memory.
+// with transposes of dimensions 1 and 2. One op needs no (B, H, T, S) matrix in memory. If several heads share a key
+// head, decomposing repeats the key head for each of them. Fusing does not undo the repetition.
 //
 // Both preserve every returned value up to rounding, except rows whose keys are all masked: attention returns
 // zeros, and softmax returns NaN. Legal after fusing: nothing new. Legal after decomposing: no attention.
@@ -34,7 +36,8 @@ bool swapsHeadsAndPositions(TransposeOp op) {
   return op && op.getPermutation() == ArrayRef(kHeadsAndPositions);
 }
 
-/// The factor of mul(x, constant of one value) or div(x, constant); `value` becomes x. 1 for any other op.
+/// The factor of mul(x, constant of one value) or div(x, constant); `value` becomes x. 1 for any other op. Nothing if
+/// the factor is not a constant or if another op reads the product.
 std::optional<float> takeScale(Value &value) {
   Operation *op = value.getDefiningOp();
   if (!llvm::isa_and_nonnull<MulOp, DivOp>(op)) return 1.0f;
@@ -73,6 +76,19 @@ struct FusePattern : OpRewritePattern<TransposeOp> {
     auto mask = scores.getDefiningOp<MaskOp>();
     if (mask) scores = mask.getOperand();
     auto scale = takeScale(scores);
+    float cap = 0;
+    if (auto tanh = scores.getDefiningOp<TanhOp>(); scale && tanh) {
+      if (!tanh->hasOneUse() || !(*scale > 0))
+        return fail("the capped scores are read elsewhere, or not positive");
+      cap = *scale;
+      scores = tanh.getOperand();
+      scale = takeScale(scores);
+      // Canonicalization does not merge the scale with the division by the cap.
+      if (const auto inner = scale ? takeScale(scores) : std::nullopt)
+        scale = cap * *scale * *inner;
+      else
+        scale.reset();
+    }
     auto product = scores.getDefiningOp<MatmulOp>();
     if (!scale || !isPlain(product) || !product.getTransposeRhs() || !scores.hasOneUse() ||
         (mask && !mask->hasOneUse()))
@@ -85,15 +101,27 @@ struct FusePattern : OpRewritePattern<TransposeOp> {
       return fail("without a mask there are as many keys as queries");
     Location loc = rewriter.getFusedLoc({product.getLoc(), softmax.getLoc(), weighted.getLoc()});
     rewriter
-        .replaceOpWithNewOp<AttentionOp>(root, q, k, v, mask ? mask.getPast() : Value(),
-                                         mask ? mask.getLength() : Value(), rewriter.getF32FloatAttr(*scale),
-                                         rewriter.getBoolAttr(mask && mask.getCausal()))
+        .replaceOpWithNewOp<AttentionOp>(
+            root, q, k, v, mask ? mask.getPast() : Value(), mask ? mask.getLength() : Value(),
+            rewriter.getF32FloatAttr(*scale), cap > 0 ? rewriter.getF32FloatAttr(cap) : FloatAttr(),
+            rewriter.getBoolAttr(mask && mask.getCausal()), mask ? mask.getWindowAttr() : IntegerAttr())
         ->setLoc(loc);
     counters.add("linnet-fuse-attention", "fused");
     return success();
   }
   Counters &counters;
 };
+
+/// cached (B, G, S, D) with each of the G heads repeated until there are `heads`.
+Value repeatHeads(OpBuilder &b, Value cached, int64_t heads) {
+  const Location loc = cached.getLoc();
+  const int64_t key_heads = tensor(cached).getDimSize(1);
+  if (key_heads == heads) return cached;
+  SmallVector<Value> repeated;
+  for (int64_t g = 0; g < key_heads; ++g)
+    repeated.append(heads / key_heads, b.create<SliceOp>(loc, cached, /*dim=*/1, /*offset=*/g, /*size=*/1));
+  return b.create<ConcatOp>(loc, repeated, /*dim=*/1);
+}
 
 struct DecomposePattern : OpRewritePattern<AttentionOp> {
   DecomposePattern(MLIRContext *context, Counters &counters)
@@ -106,14 +134,23 @@ struct DecomposePattern : OpRewritePattern<AttentionOp> {
       return rewriter.notifyMatchFailure(op, "only f32 is written out");
     auto swap = rewriter.getDenseI64ArrayAttr(kHeadsAndPositions);
     Value q = rewriter.create<TransposeOp>(loc, op.getQ(), swap);
-    Value scores = rewriter.create<MatmulOp>(loc, q, op.getK(), /*transpose_rhs=*/true);
-    auto value = DenseElementsAttr::get(RankedTensorType::get({1}, element), op.getScale());
-    Value factor = rewriter.create<ConstantOp>(loc, value.getType(), value);
-    Value masked =
-        rewriter.create<MaskOp>(loc, Value(rewriter.create<MulOp>(loc, scores, factor)), op.getPast(),
-                                op.getLength(), rewriter.getBoolAttr(op.getCausal()));
+    const int64_t heads = tensor(op.getQ()).getDimSize(2);
+    Value scores =
+        rewriter.create<MatmulOp>(loc, q, repeatHeads(rewriter, op.getK(), heads), /*transpose_rhs=*/true);
+    auto scaled = [&](Value x, const APFloat &by) -> Value {
+      auto value = DenseElementsAttr::get(RankedTensorType::get({1}, element), by);
+      return rewriter.create<MulOp>(loc, x, rewriter.create<ConstantOp>(loc, value.getType(), value));
+    };
+    if (op.getCap().isZero()) {
+      scores = scaled(scores, op.getScale());
+    } else {
+      const APFloat inner(op.getScale().convertToFloat() / op.getCap().convertToFloat());
+      scores = scaled(rewriter.create<TanhOp>(loc, scaled(scores, inner)), op.getCap());
+    }
+    Value masked = rewriter.create<MaskOp>(loc, scores, op.getPast(), op.getLength(),
+                                           rewriter.getBoolAttr(op.getCausal()), op.getWindowAttr());
     Value weights = rewriter.create<SoftmaxOp>(loc, masked.getType(), masked);
-    Value sums = rewriter.create<MatmulOp>(loc, weights, op.getV());
+    Value sums = rewriter.create<MatmulOp>(loc, weights, repeatHeads(rewriter, op.getV(), heads));
     rewriter.replaceOpWithNewOp<TransposeOp>(op, sums, swap);
     counters.add("linnet-decompose-attention", "decomposed");
     return success();

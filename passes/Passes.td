@@ -88,7 +88,8 @@ def FuseAttention : Linnet_Pass<"linnet-fuse-attention"> {
         transpose(matmul(softmax(mask(mul(matmul(transpose(q), k) {transpose_rhs}, scale))), v))
 
     The mask and the scale (mul or div by a constant of one value) are optional. The pattern becomes one
-    `linnet.attention` with that scale, `past`, `length` and `causal`.
+    `linnet.attention` with that scale, `past`, `length`, `causal` and `window`. mul(tanh(scores), constant) before the
+    mask becomes its `cap`.
 
     Reason to exist: a backend's attention keeps no (B, H, T, S) matrix in memory and reads each key and value
     once.

@@ -130,51 +130,54 @@ Tensor layerNormGrad(const Tensor &x, const Tensor &gain, const Tensor &gradient
   return out;
 }
 
-// q, gradient (B, T, H, D), k and v (B, H, S, D)
-Result<std::vector<Tensor>> attentionGrad(const AttentionGradOperands &x, double scale, const Sight &sight) {
+// q, gradient (B, T, H, D), k and v (B, G, S, D)
+Result<std::vector<Tensor>> attentionGrad(const AttentionGradOperands &x, const Scores &scoring,
+                                          const Sight &sight) {
   int64_t batch = x.q.shape[0], seq = x.q.shape[1], heads = x.q.shape[2], d = x.q.shape[3];
-  int64_t capacity = x.k.shape[2];
+  int64_t key_heads = x.k.shape[1], capacity = x.k.shape[2], group = key_heads ? heads / key_heads : 1;
   auto at = static_cast<size_t>(capacity * d);
   Tensor dq = Tensor::zeros(x.q.kind, x.q.shape), dk = Tensor::zeros(x.k.kind, x.k.shape),
          dv = Tensor::zeros(x.v.kind, x.v.shape);
-  std::vector<double> p(static_cast<size_t>(capacity)), e(static_cast<size_t>(capacity));
+  const auto keys_of_row = static_cast<size_t>(capacity);
+  std::vector<double> s(keys_of_row), p(keys_of_row), e(keys_of_row);
   for (int64_t b = 0; b < batch; ++b)
-    for (int64_t h = 0; h < heads; ++h) {
-      const float *keys = x.k.data() + (b * heads + h) * capacity * d,
-                  *values = x.v.data() + (b * heads + h) * capacity * d;
+    for (int64_t g = 0; g < key_heads; ++g) {
+      const int64_t cached = (b * key_heads + g) * capacity * d;
+      const float *keys = x.k.data() + cached, *values = x.v.data() + cached;
       std::vector<double> key_sums(at), value_sums(at);
-      for (int64_t t = 0; t < seq; ++t) {
-        LINNET_ASSIGN(int64_t n, sight.keys(b, t, seq, capacity));
+      for (int64_t of_group = 0; of_group < group * seq; ++of_group) {
+        const int64_t h = g * group + of_group / seq, t = of_group % seq;
+        LINNET_ASSIGN(const Sight::Keys seen, sight.keys(b, t, seq, capacity));
         int64_t row = ((b * seq + t) * heads + h) * d;
         const float *query = x.q.data() + row, *dy = x.gradient.data() + row;
         double largest = -HUGE_VAL, total = 0, mean = 0;
-        for (int64_t j = 0; j < n; ++j) {
+        for (int64_t j = seen.begin; j < seen.end; ++j) {
           double dot = 0;
           for (int64_t i = 0; i < d; ++i) dot += double(query[i]) * keys[j * d + i];
-          p[j] = scale * dot;
+          s[j] = p[j] = scoring.capped(scoring.scale * dot);
           largest = std::max(largest, p[j]);
         }
-        for (int64_t j = 0; j < n; ++j) total += p[j] = std::exp(p[j] - largest);
-        for (int64_t j = 0; j < n; ++j) {
+        for (int64_t j = seen.begin; j < seen.end; ++j) total += p[j] = std::exp(p[j] - largest);
+        for (int64_t j = seen.begin; j < seen.end; ++j) {
           p[j] /= total;
           e[j] = 0;
           for (int64_t i = 0; i < d; ++i) e[j] += double(dy[i]) * values[j * d + i];
           mean += p[j] * e[j];
         }
         std::vector<double> query_sum(static_cast<size_t>(d));
-        for (int64_t j = 0; j < n; ++j) {
-          double s = scale * p[j] * (e[j] - mean);
+        for (int64_t j = seen.begin; j < seen.end; ++j) {
+          const double ds = scoring.scale * scoring.slope(s[j]) * p[j] * (e[j] - mean);
           for (int64_t i = 0; i < d; ++i) {
-            query_sum[i] += s * keys[j * d + i];
-            key_sums[j * d + i] += s * query[i];
+            query_sum[i] += ds * keys[j * d + i];
+            key_sums[j * d + i] += ds * query[i];
             value_sums[j * d + i] += p[j] * dy[i];
           }
         }
         for (int64_t i = 0; i < d; ++i) dq.data()[row + i] = rounded(dq.kind, query_sum[i]);
       }
       for (size_t i = 0; i < at; ++i) {
-        dk.data()[(b * heads + h) * at + i] = rounded(dk.kind, key_sums[i]);
-        dv.data()[(b * heads + h) * at + i] = rounded(dv.kind, value_sums[i]);
+        dk.data()[cached + static_cast<int64_t>(i)] = rounded(dk.kind, key_sums[i]);
+        dv.data()[cached + static_cast<int64_t>(i)] = rounded(dv.kind, value_sums[i]);
       }
     }
   return std::vector<Tensor>{dq, dk, dv};

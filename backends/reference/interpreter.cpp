@@ -92,6 +92,11 @@ private:
   size_t next = 0;
 };
 
+template <class Op> Scores scoresOf(Op op) {
+  return {op.getScale().convertToFloat(), op.getCap().convertToFloat()};
+}
+template <class Op> int64_t windowOf(Op op) { return static_cast<int64_t>(op.getWindow()); }
+
 } // namespace
 
 Kind kindOf(Type element) {
@@ -120,8 +125,8 @@ static std::optional<Results> evaluateTraining(Operation *op, std::span<const Te
       })
       .Case([&](ir::AttentionGradOp o) -> Maybe {
         const Tensor *length = o.getLength() ? &x[4] : nullptr;
-        return attentionGrad({x[0], x[1], x[2], x[3]}, o.getScale().convertToFloat(),
-                             {nullptr, length, o.getCausal()});
+        return attentionGrad({x[0], x[1], x[2], x[3]}, scoresOf(o),
+                             {nullptr, length, o.getCausal(), windowOf(o)});
       })
       .Case([&](ir::PoolGradOp o) -> Maybe { return one(poolGrad(o.getMode(), x[0], x[1], x[2])); })
       .Case([&](ir::AdamWOp o) -> Maybe { return Results(adamw(o, x)); })
@@ -149,13 +154,13 @@ static Results evaluateOp(Operation *op, std::span<const Tensor> x, const Weight
       .Case([&](ir::AttentionOp o) {
         Optionals optional(x.subspan(3));
         const Tensor *past = optional.take(o.getPast()), *length = optional.take(o.getLength());
-        return one(attention(x[0], x[1], x[2], o.getScale().convertToFloat(), {past, length, o.getCausal()},
+        return one(attention(x[0], x[1], x[2], scoresOf(o), {past, length, o.getCausal(), windowOf(o)},
                              static_cast<int64_t>(o.getBf16Rows())));
       })
       .Case([&](ir::MaskOp o) {
         Optionals optional(x.subspan(1));
         const Tensor *past = optional.take(o.getPast()), *length = optional.take(o.getLength());
-        return one(mask(x[0], {past, length, o.getCausal()}));
+        return one(mask(x[0], {past, length, o.getCausal(), windowOf(o)}));
       })
       .Case([&](ir::QuantizeScaleOp o) {
         return one(quantizeScale(x[0], static_cast<int64_t>(o.getBits()), static_cast<int64_t>(o.getDim()),

@@ -4,6 +4,8 @@
 #include "backends/reference/tensor.h"
 #include "ir/Linnet.h"
 
+#include <cmath>
+
 namespace linnet::reference {
 
 Result<Tensor> embed(const Tensor &table, const Tensor &ids, const Tensor *scale, int64_t group);
@@ -19,12 +21,24 @@ Tensor quantize(const Tensor &x, const Tensor &scale, int64_t bits, int64_t dim,
 struct Sight {
   const Tensor *past, *length;
   bool causal;
-  /// Keys [0, result) for query t of `seq` in row b, or an error where past is negative.
-  Result<int64_t> keys(int64_t b, int64_t t, int64_t seq, int64_t capacity) const;
+  int64_t window = 0; ///< number of keys up to the query's own position; 0: all
+  struct Keys {
+    int64_t begin, end;
+  };
+  /// Keys [begin, end) that query t of `seq` in row b sees, or an error if past is negative. begin <= end <= capacity.
+  Result<Keys> keys(int64_t b, int64_t t, int64_t seq, int64_t capacity) const;
 };
-/// bf16_rows: from how many queries on both products are of numbers rounded to bf16; 0: never.
-Result<Tensor> attention(const Tensor &q, const Tensor &k, const Tensor &v, double scale, const Sight &sight,
-                         int64_t bf16_rows = 0);
+/// How a product of a query and a key becomes a score. cap 0: no cap.
+struct Scores {
+  double scale, cap = 0;
+  /// `product` is scaled already.
+  double capped(double product) const { return cap > 0 ? cap * std::tanh(product / cap) : product; }
+  /// The derivative of capped() where its value is `score`.
+  double slope(double score) const { return cap > 0 ? 1 - score / cap * (score / cap) : 1; }
+};
+/// bf16_rows: the least number of queries for which both products multiply numbers rounded to bf16; 0: never.
+Result<Tensor> attention(const Tensor &q, const Tensor &k, const Tensor &v, const Scores &scoring,
+                         const Sight &sight, int64_t bf16_rows = 0);
 Result<Tensor> mask(const Tensor &scores, const Sight &sight);
 Result<Tensor> cacheAppend(const Tensor &cache, const Tensor &entries, const Tensor &past);
 Tensor rotaryTable(std::span<const float> frequencies, int64_t positions, float scale);
@@ -54,7 +68,7 @@ Tensor layerNormGrad(const Tensor &x, const Tensor &gain, const Tensor &gradient
 struct AttentionGradOperands {
   const Tensor &q, &k, &v, &gradient;
 };
-Result<std::vector<Tensor>> attentionGrad(const AttentionGradOperands &operands, double scale,
+Result<std::vector<Tensor>> attentionGrad(const AttentionGradOperands &operands, const Scores &scoring,
                                           const Sight &sight);
 Result<Tensor> poolGrad(ir::PoolMode mode, const Tensor &gradient, const Tensor &length, const Tensor &like);
 std::vector<Tensor> adamw(ir::AdamWOp op, std::span<const Tensor> operands);

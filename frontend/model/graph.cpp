@@ -128,7 +128,8 @@ Value GraphBuilder::attention(Value q, Value k, Value v, int64_t block, double s
     v = states[i + 1] = b.create<ir::CacheAppendOp>(states[i + 1], v, past);
   }
   Value a = b.create<ir::AttentionOp>(q, k, v, past, /*length=*/Value(),
-                                      b.getF32FloatAttr(static_cast<float>(scale)), b.getBoolAttr(true));
+                                      b.getF32FloatAttr(static_cast<float>(scale)), /*cap=*/FloatAttr(),
+                                      b.getBoolAttr(true));
   SmallVector<ir::Dim> shape = ir::shapeOf(llvm::cast<RankedTensorType>(q.getType()));
   int64_t size = shape.pop_back_val().size;
   shape.back() = ir::Dim{shape.back().size * size, {}};

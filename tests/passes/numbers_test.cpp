@@ -237,6 +237,53 @@ TEST_CASE("each pass alone keeps the numbers") {
   }
 }
 
+TEST_CASE("attention and the ops that it decomposes into compute the same") {
+  const auto [heads, key_heads, attributes] = GENERATE(table<int, int, std::string>({
+      {3, 3, "scale = 0.5 : f32"},
+      {6, 2, "scale = 0.5 : f32"},
+      {6, 1, "scale = 0.5 : f32, causal = false"},
+      {2, 2, "scale = 0.5 : f32, window = 1 : i64"},
+      {4, 2, "scale = 0.5 : f32, window = 3 : i64"},
+      {2, 1, "scale = 0.5 : f32, window = 100 : i64"},
+      {2, 2, "scale = 0.5 : f32, cap = 1.5 : f32"},
+      {6, 3, "scale = 0.5 : f32, cap = 0.75 : f32, window = 4 : i64"},
+  }));
+  CAPTURE(heads, key_heads, attributes);
+  const std::string q = fmt::format("tensor<2x3x{}x5xf32>", heads),
+                    k = fmt::format("tensor<2x{}x9x5xf32>", key_heads);
+  const std::string text = fmt::format(
+      "func.func @main(%q: {0} {{linnet.name = \"q\"}}, %k: {1} {{linnet.name = \"k\"}}, %v: {1} "
+      "{{linnet.name = "
+      "\"v\"}}, %past: tensor<2xi32> {{linnet.name = \"past\"}}, %length: tensor<2xi32> {{linnet.name = "
+      "\"length\"}}) -> ({0} {{linnet.name = \"y\"}}) {{\n  %y = linnet.attention %q, %k, %v past %past "
+      "length "
+      "%length {{{2}}} : {0}, {1}, {1} past tensor<2xi32> length tensor<2xi32>\n  return %y : {0}\n}}\n",
+      q, k, attributes);
+  linnet::testing::registerPassesAndTargets();
+  mlir::MLIRContext context;
+  context.loadDialect<ir::LinnetDialect, mlir::func::FuncDialect>();
+  auto module = mlir::parseSourceString<ModuleOp>(text, &context);
+  REQUIRE(module);
+  std::mt19937_64 random(5);
+  // With the shortest window, each of the positions has at least one key: a decomposed empty row would be NaN.
+  const Subject subject{std::move(module),
+                        {},
+                        "main",
+                        {{"q", drawFloats(random, {2, 3, heads, 5})},
+                         {"k", drawFloats(random, {2, key_heads, 9, 5})},
+                         {"v", drawFloats(random, {2, key_heads, 9, 5})},
+                         {"past", Tensor::of({2}, std::vector<int32_t>{4, 0})},
+                         {"length", Tensor::of({2}, std::vector<int32_t>{3, 3})}},
+                        {}};
+  const Named expected = subject.run(*subject.module);
+  auto decomposed = afterPass(*subject.module, "linnet-decompose-attention");
+  int64_t left = 0;
+  decomposed->walk([&](ir::AttentionOp) { ++left; });
+  CHECK(left == 0);
+  checkSame(subject.run(*decomposed), expected);
+  if (heads == key_heads) checkSame(subject.run(*afterPass(*decomposed, "linnet-fuse-attention")), expected);
+}
+
 TEST_CASE("the default pipeline keeps the numbers, at every level and with any pass left out") {
   std::vector<PipelineSpec> specs;
   for (int level : {0, 1, 2}) specs.push_back({"cpu", level, {}, {}});

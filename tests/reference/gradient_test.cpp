@@ -177,6 +177,23 @@ const std::vector<Case> kCases = {
      "tensor<2xi32>",
      "2x4",
      {{"a", "2x3x4"}}},
+    {"attention",
+     "%y = linnet.attention %a, %b, %c {scale = 0.7 : f32} : tensor<2x3x2x4xf32>, tensor<2x2x3x4xf32>, "
+     "tensor<2x2x3x4xf32>",
+     "2x3x2x4",
+     {{"a", "2x3x2x4"}, {"b", "2x2x3x4"}, {"c", "2x2x3x4"}}},
+    {"attention of six heads over two, a window, a cap and lengths",
+     "%n = linnet.constant dense<[3, 5]> : tensor<2xi32>\n%y = linnet.attention %a, %b, %c length %n {scale "
+     "= "
+     "1.3 : f32, cap = 0.8 : f32, window = 3 : i64} : tensor<2x5x6x3xf32>, tensor<2x2x5x3xf32>, "
+     "tensor<2x2x5x3xf32> length tensor<2xi32>",
+     "2x5x6x3",
+     {{"a", "2x5x6x3"}, {"b", "2x2x5x3"}, {"c", "2x2x5x3"}}},
+    {"attention of three heads over one, both directions",
+     "%y = linnet.attention %a, %b, %c {scale = 1.3 : f32, causal = false} : tensor<1x4x3x5xf32>, "
+     "tensor<1x1x4x5xf32>, tensor<1x1x4x5xf32>",
+     "1x4x3x5",
+     {{"a", "1x4x3x5"}, {"b", "1x1x4x5"}, {"c", "1x1x4x5"}}},
     {"reshape", "%y = linnet.reshape %a : tensor<3x4xf32> to tensor<2x6xf32>", "2x6", {{"a", "3x4"}}},
     {"one slice", "%y = linnet.slice %a dim 1 offset 1 size 2 : tensor<3x5xf32>", "3x2", {{"a", "3x5"}}},
     {"slices that overlap",

@@ -256,7 +256,21 @@ Result<Described<TransposeSpec>> OpSpecs::specOf(TransposeOp op) {
 
 //===- attention ---------------------------------------------------------------------------------------===//
 
+namespace {
+
+/// An error for attention that no kernel computes.
+template <class Op> Result<void> requirePlain(Op op, const std::string &target) {
+  if (tensorOf(op.getQ()).getDimSize(2) != tensorOf(op.getK()).getDimSize(1))
+    return errorAt(op, "target {} has no attention with fewer key heads than heads", target);
+  if (op.getWindow()) return errorAt(op, "target {} has no attention with a window", target);
+  if (!op.getCap().isZero()) return errorAt(op, "target {} has no attention with a cap", target);
+  return {};
+}
+
+} // namespace
+
 Result<Described<AttentionSpec>> OpSpecs::specOf(AttentionOp op) {
+  LINNET_TRY(requirePlain(op, target));
   const mlir::Value q = op.getQ();
   AttentionSpec spec{.batch = dimOf(q, 0),
                      .queries = dimOf(q, 1),
@@ -278,6 +292,7 @@ Result<Described<AttentionSpec>> OpSpecs::specOf(AttentionOp op) {
 }
 
 Result<Described<MaskSpec>> OpSpecs::specOf(MaskOp op) {
+  if (op.getWindow()) return errorAt(op, "target {} has no mask with a window", target);
   const mlir::Value x = op.getOperand();
   MaskSpec spec{.batch = dimOf(x, 0),
                 .queries = dimOf(x, 2),
@@ -390,6 +405,7 @@ Result<Described<ScatterAddSpec>> OpSpecs::specOf(ScatterAddOp op) {
 }
 
 Result<Described<AttentionGradSpec>> OpSpecs::specOf(AttentionGradOp op) {
+  LINNET_TRY(requirePlain(op, target));
   const mlir::Value q = op.getQ();
   AttentionGradSpec spec{.batch = dimOf(q, 0),
                          .queries = dimOf(q, 1),

@@ -56,7 +56,7 @@ func.func @f(%x: tensor<2x4xf32>, %g: tensor<5xf32>, %d: tensor<2x4xf32>) {
 }
 // -----
 func.func @f(%q: tensor<2x5x3x4xf32>, %k: tensor<2x5x3x4xf32>, %d: tensor<2x5x3x4xf32>) {
-  // expected-error@+1 {{'linnet.attention_grad' op k is (2, 5, 3, 4), expected (2, 3, 3, 4)}}
+  // expected-error@+1 {{'linnet.attention_grad' op k is (2, 5, 3, 4) and q is (2, 5, 3, 4): k's number of heads, dimension 1, does not divide q's}}
   %0, %1, %2 = linnet.attention_grad %q, %k, %k, %d {scale = 1.0 : f32} : tensor<2x5x3x4xf32>, tensor<2x5x3x4xf32>
   return
 }

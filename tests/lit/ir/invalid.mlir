@@ -73,6 +73,42 @@ func.func @f(%q: tensor<1x2x3x4xf32>, %k: tensor<1x3x9x5xf32>) {
   return
 }
 // -----
+func.func @f(%q: tensor<1x2x6x4xf32>, %k: tensor<1x4x9x4xf32>) {
+  // expected-error@+1 {{'linnet.attention' op k is (1, 4, 9, 4) and q is (1, 2, 6, 4): k's number of heads, dimension 1, does not divide q's, dimension 2}}
+  %0 = linnet.attention %q, %k, %k {scale = 1.0 : f32} : tensor<1x2x6x4xf32>, tensor<1x4x9x4xf32>, tensor<1x4x9x4xf32>
+  return
+}
+// -----
+func.func @f(%q: tensor<1x2x6x4xf32>, %k: tensor<1x2x9x4xf32>, %v: tensor<1x6x9x4xf32>) {
+  // expected-error@+1 {{v is (1, 6, 9, 4), expected (1, 2, 9, 4)}}
+  %0 = linnet.attention %q, %k, %v {scale = 1.0 : f32} : tensor<1x2x6x4xf32>, tensor<1x2x9x4xf32>, tensor<1x6x9x4xf32>
+  return
+}
+// -----
+func.func @f(%q: tensor<1x2x3x4xf32>, %k: tensor<1x3x9x4xf32>) {
+  // expected-error@+1 {{'linnet.attention' op window is -1, expected at least 0}}
+  %0 = linnet.attention %q, %k, %k {scale = 1.0 : f32, window = -1 : i64} : tensor<1x2x3x4xf32>, tensor<1x3x9x4xf32>, tensor<1x3x9x4xf32>
+  return
+}
+// -----
+func.func @f(%q: tensor<1x2x3x4xf32>, %k: tensor<1x3x9x4xf32>) {
+  // expected-error@+1 {{'linnet.attention' op window is 5 without causal, expected 0}}
+  %0 = linnet.attention %q, %k, %k {scale = 1.0 : f32, window = 5 : i64, causal = false} : tensor<1x2x3x4xf32>, tensor<1x3x9x4xf32>, tensor<1x3x9x4xf32>
+  return
+}
+// -----
+func.func @f(%q: tensor<1x2x3x4xf32>, %k: tensor<1x3x9x4xf32>) {
+  // expected-error@+1 {{'linnet.attention' op cap is -2}}
+  %0 = linnet.attention %q, %k, %k {scale = 1.0 : f32, cap = -2.0 : f32} : tensor<1x2x3x4xf32>, tensor<1x3x9x4xf32>, tensor<1x3x9x4xf32>
+  return
+}
+// -----
+func.func @f(%s: tensor<1x2x3x4xf32>) {
+  // expected-error@+1 {{'linnet.mask' op window is 5 without causal, expected 0}}
+  %0 = linnet.mask %s {window = 5 : i64, causal = false} : tensor<1x2x3x4xf32>
+  return
+}
+// -----
 func.func @f(%c: tensor<1x3x9x4xf32>, %n: tensor<1x2x4x4xf32>, %p: tensor<1xi32>) {
   // expected-error@+1 {{entries is (1, 2, 4, 4), expected (1, 2, 3, 4)}}
   %0 = linnet.cache_append %c, %n, %p : tensor<1x3x9x4xf32>, tensor<1x2x4x4xf32>, tensor<1xi32>

@@ -34,6 +34,8 @@ func.func @transformer(%ids: !ids {linnet.name = "ids"}, %past: !row {linnet.nam
   %k1 = linnet.cache_append %k, %q, %past : !cache, !heads, !row
   // CHECK: linnet.attention {{.*}} past {{.*}} {scale = 5.000000e-01 : f32}
   %a = linnet.attention %q, %k1, %k1 past %past {scale = 0.5 : f32} : !heads, !cache, !cache past !row
+  // CHECK: linnet.attention {{.*}} past {{.*}} {cap = 3.000000e+01 : f32, scale = 5.000000e-01 : f32, window = 4 : i64}
+  %windowed = linnet.attention %q, %k1, %k1 past %past {scale = 0.5 : f32, cap = 30.0 : f32, window = 4 : i64} : !heads, !cache, !cache past !row
   %a1 = linnet.reshape %a : !heads to !x
   %w = linnet.param "w" : tensor<8x8xf32>
   // CHECK: linnet.matmul {{.*}} bias {{.*}} residual {{.*}} {activation = #linnet<activation gelu_tanh>}
