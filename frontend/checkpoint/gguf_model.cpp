@@ -34,6 +34,7 @@ Result<ModelDescription> configFromGguf(const GgufFile &file, const std::string 
   const Family *family = nullptr;
   std::vector<const char *> known;
   for (const Family *each : families()) {
+    if (!each->names().gguf) continue;
     known.push_back(each->names().gguf);
     if (architecture == known.back()) family = each;
   }

@@ -23,7 +23,7 @@ Value selfAttention(GraphBuilder &g, Value x, int64_t i, const std::string &name
   Value q = heads(0), k = heads(1), v = heads(2);
   double scale = settings.scale_attn_weights ? 1 / std::sqrt(static_cast<double>(model.headSize())) : 1;
   if (settings.scale_attn_by_inverse_layer_idx) scale /= static_cast<double>(i + 1);
-  return g.linear(g.attention(q, k, v, i, scale, name), name + ".c_proj", c, c);
+  return g.linear(g.attention(q, k, v, i, {.scale = scale}, name), name + ".c_proj", c, c);
 }
 
 Value block(GraphBuilder &g, Value x, int64_t i) {

@@ -17,15 +17,15 @@ struct ConfigKeys {
   /// Keys that the family reads.
   std::set<std::string, std::less<>> read;
   /// Keys without effect at inference.
-  std::set<std::string, std::less<>> harmless;
+  std::set<std::string, std::less<>> harmless = {};
   /// Keys for which only this value is supported; others would change the numbers.
-  std::map<std::string, Json, std::less<>> only_value;
+  std::map<std::string, Json, std::less<>> only_value = {};
   /// Other families' names for settings of this one. They are ignored if the value is the same.
   struct Alias {
     std::string key; ///< the key that the family reads
     Json usual;      ///< its default
   };
-  std::map<std::string, Alias, std::less<>> aliases;
+  std::map<std::string, Alias, std::less<>> aliases = {};
 };
 
 /// Applies the settings to `config`. Returns a line for each that changed a value: "rotary_dim: null instead

@@ -52,6 +52,9 @@ struct ModelDescription {
 
   int64_t n_layer = 0, n_head = 0, n_embd = 0, vocab_size = 0;
   int64_t n_positions = 0; ///< the longest text, in tokens
+  int64_t n_key_head =
+      0; ///< heads of keys and values, each for n_head / n_key_head heads of queries; 0: n_head
+  int64_t head_size = 0; ///< 0: n_embd / n_head
   bool tie_word_embeddings = true;
   ModelTask task = ModelTask::language_model;
   std::optional<int64_t> bos_token_id, pad_token_id;
@@ -71,7 +74,8 @@ struct ModelDescription {
     return generation.eos_token_ids.empty() ? eos_token_ids : generation.eos_token_ids;
   }
   bool classifies() const { return task == ModelTask::classifier; }
-  int64_t headSize() const { return n_embd / n_head; }
+  int64_t headSize() const { return head_size ? head_size : n_embd / n_head; }
+  int64_t keyHeads() const { return n_key_head ? n_key_head : n_head; }
   /// All tensors, in the order of the layers: the body's, the head's if it is not tied, the classifier's.
   std::vector<TensorSpec> tensors() const;
   /// Tensors of a classifier's head: its hidden layers, score.weight, and score.bias if it has one.

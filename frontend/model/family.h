@@ -11,9 +11,9 @@ class JsonReader;
 struct ConfigKeys; // config_keys.h
 
 struct FamilyNames {
-  const char *title;          ///< name in errors: "GPT-2"
-  const char *model_type;     ///< value in config.json
-  const char *gguf;           ///< GGUF's general.architecture, and the prefix of the keys there
+  const char *title;      ///< name in errors: "GPT-2"
+  const char *model_type; ///< value in config.json
+  const char *gguf; ///< GGUF's general.architecture, and the prefix of the keys there; null: it has none
   const char *language_model; ///< transformers' classes
   const char *body;
   const char *classifier;

@@ -60,9 +60,11 @@ void registerFamily(const Family &family, BuildGraph build) {
   graphs()[&family] = build;
 }
 
-GraphBuilder::GraphBuilder(ModuleOp module, const ModelDescription &model, const EntrySpec &spec)
+GraphBuilder::GraphBuilder(ModuleOp module, const ModelDescription &model, const EntrySpec &spec,
+                           int64_t most_positions)
     : model(model), b(UnknownLoc::get(module.getContext()), module.getContext()), spec(spec),
-      f32(b.getF32Type()), trains(llvm::is_contained(spec.outputs, "loss")) {
+      f32(b.getF32Type()), trains(llvm::is_contained(spec.outputs, "loss")), most_positions(most_positions),
+      module(module) {
   b.setInsertionPointToEnd(module.getBody());
 }
 
@@ -93,6 +95,61 @@ Value GraphBuilder::linear(Value x, const std::string &name, int64_t in, int64_t
   return b.create<ir::AddOp>(product, param(name + ".bias", {out}));
 }
 
+Value GraphBuilder::project(Value x, const std::string &name, int64_t in, int64_t out, bool bias) {
+  at(name);
+  Value product = b.create<ir::MatmulOp>(x, param(name + ".weight", {out, in}), /*transpose_rhs=*/true);
+  return bias ? b.create<ir::AddOp>(product, param(name + ".bias", {out})).getResult() : product;
+}
+
+/// A constant of one element, which broadcasts.
+static Value number(ImplicitLocOpBuilder &b, double value) {
+  auto type = RankedTensorType::get({1}, b.getF32Type());
+  return b.create<ir::ConstantOp>(type, DenseElementsAttr::get(type, static_cast<float>(value)));
+}
+
+Value GraphBuilder::rmsNorm(Value x, const std::string &name, double epsilon, int64_t width,
+                            bool gain_from_one) {
+  at(name);
+  Value gain = param(name + ".weight", {width});
+  if (gain_from_one) gain = b.create<ir::AddOp>(gain, number(b, 1));
+  return b.create<ir::RmsNormOp>(x, gain, b.getF32FloatAttr(static_cast<float>(epsilon)));
+}
+
+Value GraphBuilder::scaled(Value x, double factor) { return b.create<ir::MulOp>(x, number(b, factor)); }
+
+Value GraphBuilder::capped(Value x, double cap) {
+  return scaled(b.create<ir::TanhOp>(scaled(x, 1 / cap)), cap);
+}
+
+Value GraphBuilder::rotaryTable(const Rotary &rotary, int64_t head_size) {
+  const std::vector<float> frequencies = rotary.frequencies(head_size);
+  auto attribute = b.getDenseF32ArrayAttr(frequencies);
+  auto type = RankedTensorType::get({most_positions, 2 * static_cast<int64_t>(frequencies.size())}, f32);
+  // A weight function: the compiler computes the table, also without optimization.
+  func::FuncOp found;
+  int64_t number = 0;
+  for (auto function : module.getOps<func::FuncOp>()) {
+    if (!function->hasAttr("linnet.weight")) continue;
+    ++number;
+    auto table = llvm::dyn_cast<ir::RotaryTableOp>(function.getBody().front().front());
+    if (table && table.getFrequenciesAttr() == attribute && table.getType() == type) found = function;
+  }
+  if (!found) {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(module.getBody());
+    found = b.create<func::FuncOp>(fmt::format("rotary.{}", number), b.getFunctionType({}, type));
+    found.setPrivate();
+    found->setAttr("linnet.weight", b.getUnitAttr());
+    b.setInsertionPointToEnd(found.addEntryBlock());
+    b.create<func::ReturnOp>(b.create<ir::RotaryTableOp>(type, attribute, b.getF32FloatAttr(1)).getResult());
+  }
+  return b.create<ir::ParamOp>(type, found.getName());
+}
+
+Value GraphBuilder::rotary(Value x, Value table, Value positions) {
+  return b.create<ir::RotaryOp>(x, table, positions);
+}
+
 Value GraphBuilder::head(Value x, const std::string &weight) {
   at("lm_head");
   return b.create<ir::MatmulOp>(x, param(weight, {model.vocab_size, model.n_embd}), /*transpose_rhs=*/true);
@@ -116,7 +173,7 @@ Value GraphBuilder::heads(Value x, int64_t first, int64_t count, int64_t size) {
   return b.create<ir::ReshapeOp>(ir::makeType(shape, f32), slice);
 }
 
-Value GraphBuilder::attention(Value q, Value k, Value v, int64_t block, double scale,
+Value GraphBuilder::attention(Value q, Value k, Value v, int64_t block, const AttentionForm &form,
                               const std::string &name) {
   at(name);
   if (trains) { // the text is complete: k and v have the layout of a cache
@@ -127,9 +184,10 @@ Value GraphBuilder::attention(Value q, Value k, Value v, int64_t block, double s
     k = states[i] = b.create<ir::CacheAppendOp>(states[i], k, past);
     v = states[i + 1] = b.create<ir::CacheAppendOp>(states[i + 1], v, past);
   }
-  Value a = b.create<ir::AttentionOp>(q, k, v, past, /*length=*/Value(),
-                                      b.getF32FloatAttr(static_cast<float>(scale)), /*cap=*/FloatAttr(),
-                                      b.getBoolAttr(true));
+  Value a = b.create<ir::AttentionOp>(
+      q, k, v, past, /*length=*/Value(), b.getF32FloatAttr(static_cast<float>(form.scale)),
+      form.cap ? b.getF32FloatAttr(static_cast<float>(form.cap)) : FloatAttr(), b.getBoolAttr(true),
+      form.window ? b.getI64IntegerAttr(form.window) : IntegerAttr());
   SmallVector<ir::Dim> shape = ir::shapeOf(llvm::cast<RankedTensorType>(q.getType()));
   int64_t size = shape.pop_back_val().size;
   shape.back() = ir::Dim{shape.back().size * size, {}};
@@ -141,8 +199,8 @@ class EntryBuilder {
 public:
   EntryBuilder(ModuleOp module, const ModelDescription &model, const GraphOptions &options,
                const EntrySpec &spec, BuildGraph family)
-      : model(model), options(options), spec(spec), family(family), g(module, model, spec), b(g.b),
-        i32(b.getI32Type()) {}
+      : model(model), options(options), spec(spec), family(family),
+        g(module, model, spec, mostPositions(model, options, spec)), b(g.b), i32(b.getI32Type()) {}
 
   void build() {
     g.trains ? startTraining() : start();
@@ -154,6 +212,12 @@ public:
   }
 
 private:
+  static int64_t mostPositions(const ModelDescription &model, const GraphOptions &options,
+                               const EntrySpec &spec) {
+    if (options.max_context) return options.max_context;
+    return llvm::is_contained(spec.outputs, "loss") && spec.max_seq ? spec.max_seq : model.n_positions;
+  }
+
   RankedTensorType type(ArrayRef<int64_t> shape, ArrayRef<StringRef> names, Type element) {
     SmallVector<StringAttr> attrs;
     for (StringRef name : names) attrs.push_back(b.getStringAttr(name));
@@ -164,7 +228,7 @@ private:
     constexpr int64_t kAny = ShapedType::kDynamic;
     SmallVector<Type> types = {type({kAny, kAny}, {"batch", "seq"}, i32), type({kAny}, {"batch"}, i32),
                                type({kAny}, {"batch"}, i32)};
-    Type cache = type({kAny, model.n_head, kAny, model.headSize()}, {"batch", "context"}, g.f32);
+    Type cache = type({kAny, model.keyHeads(), kAny, model.headSize()}, {"batch", "context"}, g.f32);
     types.append(2 * model.n_layer, cache);
     function = b.create<func::FuncOp>(spec.name, b.getFunctionType(types, {}));
     int64_t context = options.max_context ? options.max_context : model.n_positions;

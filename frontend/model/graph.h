@@ -3,10 +3,11 @@
 //
 // Each entry takes ids (batch, seq), past (batch), length (batch) and the KV cache. `past` is the number of
 // cached tokens of each sequence. `length` is the number of valid ids of each row, which is padded on the
-// right. The cache is the states "k.N" and "v.N" of shape (batch, n_head, context, head size). The entry
+// right. The cache is the states "k.N" and "v.N" of shape (batch, key heads, context, head size). The entry
 // returns its outputs and the states. The same graph serves prefill and decode.
 #pragma once
 #include "frontend/model/description.h"
+#include "frontend/model/rotary.h"
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
@@ -46,10 +47,18 @@ struct GraphOptions {
   std::vector<EntrySpec> entries; ///< empty: defaultEntries
 };
 
+/// How attention scores its keys: see linnet.attention.
+struct AttentionForm {
+  double scale;
+  int64_t window = 0; ///< 0: all keys before the query
+  double cap = 0;     ///< 0: none
+};
+
 /// Builds the ops that families share, in one entry function. Shapes: B batch, T seq, C n_embd.
 class GraphBuilder {
 public:
-  GraphBuilder(mlir::ModuleOp module, const ModelDescription &model, const EntrySpec &spec);
+  GraphBuilder(mlir::ModuleOp module, const ModelDescription &model, const EntrySpec &spec,
+               int64_t most_positions);
 
   const ModelDescription &model;
   mlir::ImplicitLocOpBuilder b;
@@ -68,6 +77,20 @@ public:
   mlir::Value layerNorm(mlir::Value x, const std::string &name, double epsilon);
   /// x times `name`.weight [in, out], and `name`.bias.
   mlir::Value linear(mlir::Value x, const std::string &name, int64_t in, int64_t out);
+  /// x times the transpose of `name`.weight [out, in], plus `name`.bias if `bias`.
+  mlir::Value project(mlir::Value x, const std::string &name, int64_t in, int64_t out, bool bias);
+  /// RMS norm with the gain `name`.weight (width); 1 + `name`.weight if `gain_from_one`.
+  mlir::Value rmsNorm(mlir::Value x, const std::string &name, double epsilon, int64_t width,
+                      bool gain_from_one);
+  /// The table of linnet.rotary for all positions that a text may have. Equal tables are one.
+  mlir::Value rotaryTable(const Rotary &rotary, int64_t head_size);
+  mlir::Value rotary(mlir::Value x, mlir::Value table, mlir::Value positions);
+  /// x times `factor`.
+  mlir::Value scaled(mlir::Value x, double factor);
+  /// cap tanh(x / cap)
+  mlir::Value capped(mlir::Value x, double cap);
+  /// The most positions of a text in this module.
+  int64_t mostPositions() const { return most_positions; }
   /// x times the transpose of the matrix `weight` [vocabulary, width].
   mlir::Value head(mlir::Value x, const std::string &weight);
   mlir::Value activate(mlir::Value x, const std::string &name, ActivationFunction function);
@@ -75,9 +98,9 @@ public:
   mlir::Value dropped(mlir::Value x);
   /// count * size columns of x from `first` on, as (B, T, count, size).
   mlir::Value heads(mlir::Value x, int64_t first, int64_t count, int64_t size);
-  /// Causal attention of block `block` with its cache. q, k and v have the shape of heads(). The result is
-  /// (B, T, n_head * head size).
-  mlir::Value attention(mlir::Value q, mlir::Value k, mlir::Value v, int64_t block, double scale,
+  /// Causal attention of block `block` with its cache. q, k and v have the shape of heads(), k and v with keyHeads()
+  /// heads. The result is (B, T, n_head * head size).
+  mlir::Value attention(mlir::Value q, mlir::Value k, mlir::Value v, int64_t block, const AttentionForm &form,
                         const std::string &name);
 
 private:
@@ -86,6 +109,8 @@ private:
   mlir::Type f32;
   bool trains;
   int64_t stream = 0;
+  const int64_t most_positions;
+  mlir::ModuleOp module;
   /// Arguments of the entry; null if it does not have them.
   mlir::Value tokens, past, length, labels, features, seed;
   mlir::SmallVector<mlir::Value> states; // k.0, v.0, k.1, ...

@@ -52,6 +52,26 @@ public:
     if (const Json *value = get(key))
       value->is_string() ? void(out = value->get<std::string>()) : fail(key, "a string");
   }
+  /// The object of that key; null if it is missing or null.
+  const Json *object(const char *key) {
+    const Json *value = get(key);
+    if (value && !value->is_object()) fail(key, "an object");
+    return value && value->is_object() ? value : nullptr;
+  }
+  /// The texts of a list; empty if it is missing or null.
+  std::vector<std::string> texts(const char *key) {
+    std::vector<std::string> found;
+    const Json *value = get(key);
+    if (value && !value->is_array()) fail(key, "a list of strings");
+    if (value && value->is_array())
+      for (const Json &one : *value)
+        one.is_string() ? found.push_back(one.get<std::string>()) : fail(key, "a list of strings");
+    return found;
+  }
+  /// Keeps the first error of a reader of a nested object.
+  void take(const JsonReader &inner) {
+    if (!failure) failure = inner.failure;
+  }
   void fail(const char *key, const char *expected) {
     if (failure) return;
     failure =

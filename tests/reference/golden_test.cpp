@@ -1,6 +1,7 @@
 // GPT-2 as we build it, run by the interpreter, against what PyTorch computed (tests/golden).
 #include "frontend/model/graph.h"
 #include "tests/catch.h"
+#include "tests/compiler/families.h"
 #include "tests/reference/fixtures.h"
 
 #include "mlir/IR/MLIRContext.h"
@@ -86,6 +87,27 @@ TEST_CASE("hidden states and logits equal PyTorch's", "[golden]") {
   WARN(name << ": worst relative error: hidden states " << worst << ", logits " << logits);
   CHECK(worst < kTolerance);
   CHECK(logits < kTolerance);
+}
+
+TEST_CASE("hidden states of all families equal those of transformers", "[golden]") {
+  const std::string name = GENERATE(from_range(linnet::testing::kFamilyCheckpoints));
+  CAPTURE(name);
+  Golden golden(name);
+  const Tensor ids = golden.want("input_ids");
+  const auto batch = static_cast<size_t>(ids.shape[0]);
+  const int64_t layers = golden.checkpoint.config().n_layer;
+  Named states;
+  Named hidden = golden.run("hidden", ids, std::vector<int>(batch, 0),
+                            std::vector<int>(batch, static_cast<int>(ids.shape[1])), states);
+  // The last one of transformers is behind the last norm.
+  for (int64_t i = 0; i < layers; ++i)
+    CHECK(relativeError(hidden.at("hidden." + std::to_string(i)),
+                        golden.want("hidden_states." + std::to_string(i))) < kTolerance);
+  hidden.erase("hidden." + std::to_string(layers));
+  for (int64_t i = 0; i < layers; ++i) hidden.erase("hidden." + std::to_string(i));
+  REQUIRE(hidden.size() == 1);
+  CHECK(relativeError(hidden.begin()->second, golden.want("hidden_states." + std::to_string(layers))) <
+        kTolerance);
 }
 
 TEST_CASE("the greedy continuation is PyTorch's, whatever the chunks", "[golden]") {

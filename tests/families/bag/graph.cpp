@@ -15,7 +15,7 @@ GraphParts graph(GraphBuilder &g) {
   Value x = g.embed("embed", g.model.vocab_size, g.ids());
   g.at("bag");
   Value heads = g.heads(x, 0, 1, c);
-  Value mean = g.attention(heads, heads, heads, 0, 1 / std::sqrt(static_cast<double>(c)), "bag");
+  Value mean = g.attention(heads, heads, heads, 0, {.scale = 1 / std::sqrt(static_cast<double>(c))}, "bag");
   GraphParts parts;
   parts.hidden = {x, g.b.create<ir::AddOp>(x, g.dropped(mean))};
   parts.norm_name = "norm";

@@ -1,0 +1,7 @@
+#include "frontend/model/decoder_graph.h"
+
+namespace linnet::gemma3 {
+
+GraphParts graph(GraphBuilder &builder) { return decoderGraph(builder); }
+
+} // namespace linnet::gemma3

@@ -1,0 +1,7 @@
+#include "frontend/model/decoder_graph.h"
+
+namespace linnet::llama {
+
+GraphParts graph(GraphBuilder &builder) { return decoderGraph(builder); }
+
+} // namespace linnet::llama

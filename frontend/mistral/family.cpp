@@ -1,0 +1,75 @@
+// Mistral (Jiang et al., 2023, arXiv:2310.06825): Llama with a window of attention.
+#include "frontend/model/decoder.h"
+
+namespace linnet::mistral {
+
+const Family &family();
+
+namespace {
+
+class Mistral final : public Family {
+public:
+  const FamilyNames &names() const override {
+    static constexpr FamilyNames all = {.title = "Mistral",
+                                        .model_type = "mistral",
+                                        .gguf = nullptr, // llama.cpp reads Mistral as Llama
+                                        .language_model = "MistralForCausalLM",
+                                        .body = "MistralModel",
+                                        .classifier = "MistralForSequenceClassification",
+                                        .body_prefix = "model."};
+    return all;
+  }
+
+  const ConfigKeys &keys() const override {
+    static const ConfigKeys all = {.title = "Mistral",
+                                   .read = with(kDecoderKeys, {"hidden_act", "sliding_window", "layer_types"}),
+                                   .harmless = {"attention_dropout"},
+                                   .only_value = {{"attention_bias", false}, {"mlp_bias", false}}};
+    return all;
+  }
+
+  Result<void> read(JsonReader &reader, ModelDescription &model) const override {
+    auto settings = std::make_shared<DecoderSettings>();
+    model.n_layer = model.n_head = 32; // transformers' defaults
+    model.n_key_head = 8;
+    model.n_embd = 4096, model.n_positions = 4096 * 32, model.vocab_size = 32000;
+    model.tie_word_embeddings = false;
+    settings->intermediate = 14336;
+    readDecoder(reader, model, *settings);
+    int64_t window = 0;
+    reader.integer("sliding_window", window, 1, 1 << 30);
+    if (!reader.error()) readWindows(reader, model, *settings, window, [](int64_t) { return true; });
+    if (reader.error()) return *reader.error();
+    settings->window_rotary = settings->rotary;
+    model.settings = std::move(settings);
+    return {};
+  }
+
+  void write(const ModelDescription &model, Json &json) const override {
+    const DecoderSettings &settings = DecoderSettings::of(model);
+    writeDecoder(model, json);
+    json["sliding_window"] = widest(settings) ? Json(widest(settings)) : Json();
+  }
+
+  std::vector<TensorSpec> tensors(const ModelDescription &model) const override { return decoderTensors(model); }
+  bool isUnused(std::string_view name) const override { return isRotaryBuffer(name); }
+
+  const std::vector<GgufKey> &ggufKeys() const override {
+    static const std::vector<GgufKey> none;
+    return none;
+  }
+  Json impliedByGguf() const override { return Json::object(); }
+  std::string notInGguf(const ModelDescription &) const override {
+    return "GGUF has no architecture for Mistral; llama.cpp's is Llama's";
+  }
+  std::vector<Preset> presets() const override { return {}; }
+};
+
+} // namespace
+
+const Family &family() {
+  static const Mistral mistral;
+  return mistral;
+}
+
+} // namespace linnet::mistral
