@@ -27,7 +27,9 @@ struct AttentionOperands {
   Value *resultAt(Value *group, Value *t) const { return rowAt(group, t, outStride()); }
   /// First element of the group's keys and of its values.
   Value *keysAt(Value *group) const {
-    return e.b.CreateMul(e.b.CreateMul(group, capacity), e.i64(spec.head_size));
+    // The key heads divide the heads: (b H + h) / G = b (H / G) + h / G.
+    Value *key_head = spec.key_group == 1 ? group : e.b.CreateSDiv(group, e.i64(spec.key_group));
+    return e.b.CreateMul(e.b.CreateMul(key_head, capacity), e.i64(spec.head_size));
   }
   /// Keys that query t sees.
   Value *limit(Value *group, Value *t) const {
@@ -36,6 +38,18 @@ struct AttentionOperands {
     Value *limit = e.b.CreateAdd(seen, spec.causal ? e.b.CreateAdd(t, e.i64(1)) : queries);
     if (length) limit = e.min(limit, e.b.CreateAdd(seen, e.loadIndex(length, batch)));
     return e.max(e.min(limit, capacity), e.i64(0));
+  }
+  /// The first key of query t's window, negative if the window begins before the first key. Only with a window.
+  Value *windowBegin(Value *group, Value *t) const {
+    Value *seen = past ? e.loadIndex(past, e.b.CreateSDiv(group, heads)) : e.i64(0);
+    return e.b.CreateAdd(e.b.CreateAdd(seen, t), e.i64(1 - spec.window));
+  }
+  /// cap tanh(score / cap), or the score if there is no cap.
+  Value *capped(Value *score) const {
+    if (spec.cap == 0) return score;
+    const int lanes = Emitter::lanesOf(score);
+    Value *inner = e.b.CreateFMul(score, e.f32(1 / double(spec.cap), lanes));
+    return e.b.CreateFMul(e.tanh(inner), e.f32(spec.cap, lanes));
   }
 
 private:

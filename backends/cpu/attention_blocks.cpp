@@ -8,7 +8,8 @@
 //
 // k[j, d] and v[j, d] are broadcast from memory; q, s, p and acc, transposed, live on the stack. Blocks of
 // keys that no query of the block sees are not visited; where only some of them see a key, the others' scores
-// are -infinity and their sums are left as they were, even beside a NaN.
+// are -infinity and their sums are left as they were, even beside a NaN. With a window there are such keys before the
+// keys that all queries see, not only after them.
 //
 // Factors that are rounded to bf16 lie in pairs, a word each, where the processor multiplies pairs: q and k
 // of two d, p and v of two keys. Elsewhere, and where a key of two may be one that a query does not see, they
@@ -41,7 +42,8 @@ struct Blocks {
   /// A block of k or v as its factors are.
   Value *wide = spec.cache == Type::f32 && !rounds ? nullptr : e.scratch(kKeys * size);
   Value *keys = in.keysAt(group);
-  Values limits = {}; ///< i32, one a lane: keys that each query sees
+  Values limits = {}; ///< i32, one a lane: the end of the keys that each query sees
+  Values begins = {}; ///< i32, one a lane: the first key of each query's window; empty without a window
 
   int64_t roundUp(int64_t n) const { return (n + lanes - 1) / lanes * lanes; }
 
@@ -161,10 +163,14 @@ struct Blocks {
     return of_pairs ? e.dotBfloatPairs(sum, vector, scalar) : e.fma(vector, scalar, sum);
   }
   Value *sees(int w, Value *key) {
-    return e.b.CreateICmpSLT(e.splat(e.b.CreateTrunc(key, e.b.getInt32Ty()), lanes), limits[size_t(w)]);
+    Value *number = e.splat(e.b.CreateTrunc(key, e.b.getInt32Ty()), lanes);
+    Value *before_end = e.b.CreateICmpSLT(number, limits[size_t(w)]);
+    if (begins.empty()) return before_end;
+    return e.b.CreateAnd(before_end, e.b.CreateICmpSGE(number, begins[size_t(w)]));
   }
 
-  /// Scores of `count` keys, number `j` of the block the first; `largest` with them. key0: only where masked.
+  /// Scores of `count` keys, number `j` of the block the first; `largest` with them. key0: only where masked. With a cap
+  /// these are the scores before it, and `largest` stays as it is.
   Values scoreTile(const Rows &k, Value *j, int count, const Values &largest, Value *key0) {
     const int64_t length = pairs ? size / 2 : size; ///< of a row, in elements of k
     Value *first = e.b.CreateMul(j, e.i64(length));
@@ -193,11 +199,29 @@ struct Blocks {
     for (int i = 0; i < count; ++i)
       for (int w = 0; w < vectors; ++w) {
         Value *s = sums[size_t(i * vectors + w)], *row = e.b.CreateAdd(j, e.i64(i));
+        if (spec.cap != 0) {
+          store(p, row, w, s);
+          continue;
+        }
         if (key0) s = e.b.CreateSelect(sees(w, e.b.CreateAdd(key0, row)), s, e.f32(-kInfinity, lanes));
         store(p, row, w, s);
         next[size_t(w)] = e.maxOf(s, next[size_t(w)]);
       }
     return next;
+  }
+
+  /// Caps the scores of n keys; `largest` with them. A pass of its own, because a tile of inlined tanh would be long code.
+  Values capScores(Value *n, const Values &largest, Value *key0) {
+    return e.loop(e.i64(0), n, 1, largest, [&](Value *j, const Values &now) {
+      Values next;
+      for (int w = 0; w < vectors; ++w) {
+        Value *s = in.capped(load(p, j, w));
+        if (key0) s = e.b.CreateSelect(sees(w, e.b.CreateAdd(key0, j)), s, e.f32(-kInfinity, lanes));
+        store(p, j, w, s);
+        next.push_back(e.maxOf(s, now[size_t(w)]));
+      }
+      return next;
+    });
   }
 
   /// acc[d, :] for `count` dimensions from d0 on. key0: only where masked, and then v is not in pairs.
@@ -269,6 +293,7 @@ struct Blocks {
     if (masked)
       largest = e.loop(whole, n, 1, largest,
                        [&](Value *j, const Values &now) { return scoreTile(k, j, 1, now, mask); });
+    if (spec.cap != 0) largest = capScores(n, largest, mask);
     Values base, shrink, sums;
     for (int w = 0; w < vectors; ++w) {
       // Nothing but -inf so far: any finite maximum gives p = 0.
@@ -289,13 +314,24 @@ struct Blocks {
 
   void run() {
     Value *first = in.limit(group, t);
-    Value *last =
-        in.limit(group, e.min(e.b.CreateAdd(t, e.i64(rows - 1)), e.b.CreateSub(in.queries, e.i64(1))));
+    Value *last_query = e.min(e.b.CreateAdd(t, e.i64(rows - 1)), e.b.CreateSub(in.queries, e.i64(1)));
+    Value *last = in.limit(group, last_query);
     for (int w = 0; w < vectors; ++w) { // a limit grows by one from query to query, as far as `last`
       Value *steps = e.laneNumbers(spec.causal ? w * lanes : 0, spec.causal ? 1 : 0);
       // From the first query's own limit; one that is already cut off at the end is `last`.
       Value *grown = e.b.CreateAdd(e.splat(e.b.CreateTrunc(first, e.b.getInt32Ty()), lanes), steps);
       limits.push_back(e.min(grown, e.splat(e.b.CreateTrunc(last, e.b.getInt32Ty()), lanes)));
+    }
+    // All queries see keys [all_begin, first). Others see some of [some_begin, all_begin) and of [first, last).
+    Value *some_begin = e.i64(0), *all_begin = e.i64(0);
+    if (spec.window) {
+      Value *begin = in.windowBegin(group, t);
+      for (int w = 0; w < vectors; ++w) {
+        Value *from = e.splat(e.b.CreateTrunc(begin, e.b.getInt32Ty()), lanes);
+        begins.push_back(e.max(e.b.CreateAdd(from, e.laneNumbers(w * lanes, 1)), e.laneNumbers(0, 0)));
+      }
+      some_begin = e.min(e.max(begin, e.i64(0)), last);
+      all_begin = e.min(e.max(in.windowBegin(group, last_query), e.i64(0)), last);
     }
     loadQueries();
     e.loop(e.i64(0), e.i64(size), 1, [&](Value *d) {
@@ -303,15 +339,24 @@ struct Blocks {
     });
     Values state(size_t(vectors), e.f32(-kInfinity, lanes));
     state.append(size_t(vectors), e.f32(0, lanes));
+    auto maskedBlocks = [&](Value *from, Value *to) {
+      state = e.loop(from, to, kKeys, state, [&](Value *key0, const Values &now) {
+        return keyBlock(key0, e.min(e.i64(kKeys), e.b.CreateSub(to, key0)), now, true);
+      });
+    };
     Value *whole = e.b.CreateAnd(first, e.i64(-kKeys));
-    state = e.loop(e.i64(0), whole, kKeys, state,
+    if (spec.window) {
+      maskedBlocks(some_begin, all_begin);
+      Value *seen_by_all = e.max(e.b.CreateSub(first, all_begin), e.i64(0));
+      whole = e.b.CreateAdd(all_begin, e.b.CreateAnd(seen_by_all, e.i64(-kKeys)));
+    }
+    state = e.loop(all_begin, whole, kKeys, state,
                    [&](Value *key0, const Values &now) { return keyBlock(key0, e.i64(kKeys), now, false); });
-    state = e.loop(whole, last, kKeys, state, [&](Value *key0, const Values &now) {
-      return keyBlock(key0, e.min(e.i64(kKeys), e.b.CreateSub(last, key0)), now, true);
-    });
+    maskedBlocks(whole, last);
     Values inverse;
     for (int w = 0; w < vectors; ++w) { // an empty range gives zeros
-      Value *some = e.b.CreateICmpSGT(limits[size_t(w)], e.laneNumbers(0, 0));
+      Value *begin = spec.window ? begins[size_t(w)] : e.laneNumbers(0, 0);
+      Value *some = e.b.CreateICmpSGT(limits[size_t(w)], begin);
       inverse.push_back(e.b.CreateSelect(some, e.b.CreateFDiv(e.f32(1, lanes), state[size_t(vectors + w)]),
                                          e.f32(0, lanes)));
     }

@@ -22,7 +22,7 @@ struct OneQuery {
   Value *weights = e.scratch(lanes);                            ///< p of a block
   Value *keys = in.keysAt(group);
   Values query = {};
-  Value *ahead = nullptr; ///< bytes from a row to the same one of the next head
+  Value *ahead = nullptr; ///< bytes from a row to the same one of the head that is read next
 
   int pieceSize(int c) const { return int(std::min<int64_t>(lanes, spec.head_size - int64_t(c) * lanes)); }
   Value *piece(Type type, Value *base, Value *row0, int c) {
@@ -38,7 +38,7 @@ struct OneQuery {
       for (int c = 1; c < pieces; ++c) sum = e.fma(query[size_t(c)], piece(spec.cache, in.k, key, c), sum);
       return sum;
     });
-    return e.b.CreateFMul(sums, e.f32(spec.scale, lanes));
+    return in.capped(e.b.CreateFMul(sums, e.f32(spec.scale, lanes)));
   }
 
   /// State {m, l, acc...} rescaled to a new maximum; p goes to memory.
@@ -61,8 +61,8 @@ struct OneQuery {
       state[size_t(2 + c)] = e.fma(p, piece(spec.cache, in.v, row, c), state[size_t(2 + c)]);
   }
 
-  /// What is read next, while this is computed: the same key of the next head. Rows of one head are too few
-  /// for the processor to see them coming; all at once they would keep the loads of this head waiting.
+  /// Prefetches the key of the same number of the head that is read next. Rows of one head are too few for the
+  /// processor's prefetchers. All of them at once would delay the loads of this head.
   void fetchNextHead(Value *cache, Value *row) {
     const int64_t size = sizeOf(spec.cache), bytes = spec.head_size * size;
     Value *next = e.b.CreateAdd(ahead, e.b.CreateMul(row, e.i64(size)));
@@ -97,16 +97,27 @@ struct OneQuery {
   void run() {
     Value *of_head = e.b.CreateMul(in.capacity, e.i64(spec.head_size * sizeOf(spec.cache)));
     ahead = of_head;
+    if (spec.key_group > 1) { // only the last head of a group is followed by other keys
+      Value *place = e.b.CreateSRem(group, e.i64(spec.key_group));
+      Value *is_last = e.b.CreateICmpEQ(place, e.i64(spec.key_group - 1));
+      ahead = e.b.CreateSelect(is_last, of_head, e.i64(0));
+    }
     Value *limit = in.limit(group, e.i64(0)), *q0 = in.queryAt(group, e.i64(0));
     for (int c = 0; c < pieces; ++c) query.push_back(piece(spec.type, in.q, q0, c));
     Values state = {e.f32(-kInfinity)};
     state.append(size_t(1 + pieces), e.f32(0, lanes));
-    Value *whole = e.b.CreateAnd(limit, e.i64(-int64_t(lanes)));
-    state = e.loop(e.i64(0), whole, lanes, state,
+    Value *first = e.i64(0), *keys_seen = limit;
+    if (spec.window) {
+      first = e.min(e.max(in.windowBegin(group, e.i64(0)), e.i64(0)), limit);
+      keys_seen = e.b.CreateSub(limit, first);
+    }
+    Value *end_of_whole = e.b.CreateAnd(keys_seen, e.i64(-int64_t(lanes)));
+    if (spec.window) end_of_whole = e.b.CreateAdd(first, end_of_whole);
+    state = e.loop(first, end_of_whole, lanes, state,
                    [&](Value *key0, const Values &now) { return wholeBlock(key0, now); });
-    state = e.loop(whole, limit, lanes, state,
+    state = e.loop(end_of_whole, limit, lanes, state,
                    [&](Value *key0, const Values &now) { return lastBlock(key0, limit, now); });
-    Value *some = e.b.CreateICmpSGT(limit, e.i64(0)); // an empty range gives zeros
+    Value *some = e.b.CreateICmpSGT(limit, first); // an empty range gives zeros
     Value *inverse =
         e.splat(e.b.CreateSelect(some, e.b.CreateFDiv(e.f32(1), e.sumLanes(state[1])), e.f32(0)), lanes);
     Value *row = in.resultAt(group, e.i64(0));
@@ -163,14 +174,22 @@ KernelSource maskKernel(const MaskSpec &spec) {
               if (spec.length)
                 limit = e.min(limit, e.b.CreateAdd(seen, e.loadIndex(e.arg(spec, Operand::length), batch)));
               limit = e.max(e.min(limit, capacity), e.i64(0));
-              Value *base = e.b.CreateMul(row, capacity);
-              e.forVectors(e.i64(0), limit, [&](Value *j, int lanes) {
+              Value *base = e.b.CreateMul(row, capacity), *first = e.i64(0);
+              auto hide = [&](Value *from, Value *to) {
+                e.forVectors(from, to, [&](Value *j, int lanes) {
+                  e.store(spec.type, out, e.b.CreateAdd(base, j), e.f32(-kInfinity, lanes));
+                });
+              };
+              if (spec.window) {
+                first = e.b.CreateAdd(e.b.CreateAdd(seen, t), e.i64(1 - spec.window));
+                first = e.min(e.max(first, e.i64(0)), limit);
+                hide(e.i64(0), first);
+              }
+              e.forVectors(first, limit, [&](Value *j, int lanes) {
                 Value *at = e.b.CreateAdd(base, j);
                 e.copy(spec.type, out, at, x, at, lanes);
               });
-              e.forVectors(limit, capacity, [&](Value *j, int lanes) {
-                e.store(spec.type, out, e.b.CreateAdd(base, j), e.f32(-kInfinity, lanes));
-              });
+              hide(limit, capacity);
             });
           }};
 }

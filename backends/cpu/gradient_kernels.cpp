@@ -247,8 +247,14 @@ struct AttentionGrad {
   Value *queries = e.extent(spec.queries), *heads = e.extent(spec.heads), *capacity = e.extent(spec.capacity);
   Value *size = e.i64(spec.head_size);
   Value *weights = e.scratch(padded()), *slopes = e.scratch(padded()); ///< of each key, whole vectors
+  /// The cap's derivative for each key; null without a cap.
+  Value *cap_slopes = spec.cap != 0 ? e.scratch(padded()) : nullptr;
 
-  int64_t padded() const { return (largest_capacity + lanes - 1) / lanes * lanes; }
+  int64_t padded() const {
+    // The first vector of a window begins at any key.
+    const int64_t keys = largest_capacity + (spec.window ? lanes : 0);
+    return (keys + lanes - 1) / lanes * lanes;
+  }
   int pieceSize(int c) const { return int(std::min<int64_t>(lanes, spec.head_size - int64_t(c) * lanes)); }
   Value *at(Value *row0, int c) { return e.b.CreateAdd(row0, e.i64(int64_t(c) * lanes)); }
   Values row(Value *base, Value *row0) {
@@ -262,20 +268,29 @@ struct AttentionGrad {
 
   void emit() {
     e.loop(e.begin, e.end, 1, [&](Value *item) {
-      Value *batch = e.b.CreateSDiv(item, heads), *head = e.b.CreateSRem(item, heads);
       Value *keys = e.b.CreateMul(e.b.CreateMul(item, capacity), size);
       Values zeros(pieces, e.f32(0, lanes));
       e.loop(e.i64(0), capacity, 1, [&](Value *j) {
         setRow(dk, e.muladd(j, size, keys), zeros);
         setRow(dv, e.muladd(j, size, keys), zeros);
       });
-      e.loop(e.i64(0), queries, 1, [&](Value *t) {
-        Value *position = e.muladd(batch, queries, t);
-        Value *at_query = e.b.CreateMul(e.muladd(position, heads, head), size);
-        Value *seen = spec.causal ? e.b.CreateAdd(t, e.i64(1)) : queries;
-        if (spec.length) seen = e.min(seen, e.max(e.loadIndex(length, batch), e.i64(0)));
-        query(row(q, at_query), row(gradient, at_query), at_query, keys, e.min(seen, capacity));
-      });
+      if (spec.key_group == 1) return head(item, keys);
+      Value *first = e.b.CreateMul(item, e.i64(spec.key_group));
+      e.loop(first, e.b.CreateAdd(first, e.i64(spec.key_group)), 1, [&](Value *each) { head(each, keys); });
+    });
+  }
+
+  /// Head number `item` of all sequences; `keys` is the first element of its keys.
+  void head(Value *item, Value *keys) {
+    Value *batch = e.b.CreateSDiv(item, heads), *head = e.b.CreateSRem(item, heads);
+    e.loop(e.i64(0), queries, 1, [&](Value *t) {
+      Value *position = e.muladd(batch, queries, t);
+      Value *at_query = e.b.CreateMul(e.muladd(position, heads, head), size);
+      Value *seen = spec.causal ? e.b.CreateAdd(t, e.i64(1)) : queries, *begin = e.i64(0);
+      if (spec.length) seen = e.min(seen, e.max(e.loadIndex(length, batch), e.i64(0)));
+      seen = e.min(seen, capacity);
+      if (spec.window) begin = e.min(e.max(e.b.CreateAdd(t, e.i64(1 - spec.window)), begin), seen);
+      query(row(q, at_query), row(gradient, at_query), at_query, keys, begin, seen);
     });
   }
 
@@ -290,17 +305,26 @@ struct AttentionGrad {
     });
   }
 
-  void query(const Values &x, const Values &dy, Value *at_query, Value *keys, Value *seen) {
+  /// A score after the cap, if there is one. Stores the cap's derivative.
+  Value *capped(Value *score, Value *first) {
+    if (!cap_slopes) return score;
+    Value *ratio = e.tanh(e.b.CreateFMul(score, e.f32(1 / double(spec.cap), lanes)));
+    e.store(kFloat, cap_slopes, first, e.b.CreateFSub(e.f32(1, lanes), e.b.CreateFMul(ratio, ratio)));
+    return e.b.CreateFMul(ratio, e.f32(spec.cap, lanes));
+  }
+
+  /// The query sees keys [begin, seen).
+  void query(const Values &x, const Values &dy, Value *at_query, Value *keys, Value *begin, Value *seen) {
     auto step = [&](Value *first) {
       return e.b.CreateICmpSLT(e.indices(first, lanes), e.splat(seen, lanes));
     };
     auto blocks = [&](Values init, llvm::function_ref<Values(Value *, const Values &)> body) {
-      return e.loop(e.i64(0), seen, lanes, std::move(init), body);
+      return e.loop(begin, seen, lanes, std::move(init), body);
     };
     // Scores and gradient . v of each key.
     Value *largest = blocks({e.f32(-1e30, lanes)}, [&](Value *first, const Values &now) {
       Value *s = e.b.CreateFMul(dots(x, k, keys, first), e.f32(spec.scale, lanes));
-      s = e.b.CreateSelect(step(first), s, e.f32(-kInfinity, lanes));
+      s = e.b.CreateSelect(step(first), capped(s, first), e.f32(-kInfinity, lanes));
       e.store(kFloat, weights, first, s);
       e.store(kFloat, slopes, first, dots(dy, v, keys, first));
       return Values{e.maxOf(s, now[0])};
@@ -317,10 +341,11 @@ struct AttentionGrad {
       Value *p = e.b.CreateFMul(e.load(kFloat, weights, first, lanes), e.splat(inverse, lanes));
       Value *d = e.b.CreateFSub(e.load(kFloat, slopes, first, lanes), e.splat(mean, lanes));
       e.store(kFloat, weights, first, p);
+      if (cap_slopes) d = e.b.CreateFMul(d, e.load(kFloat, cap_slopes, first, lanes));
       e.store(kFloat, slopes, first, e.b.CreateFMul(e.b.CreateFMul(p, d), e.f32(spec.scale, lanes)));
       return now;
     });
-    Values sum = e.loop(e.i64(0), seen, 1, Values(pieces, e.f32(0, lanes)), [&](Value *j, const Values &now) {
+    Values sum = e.loop(begin, seen, 1, Values(pieces, e.f32(0, lanes)), [&](Value *j, const Values &now) {
       Value *p = e.splat(e.load(kFloat, weights, j), lanes), *s = e.splat(e.load(kFloat, slopes, j), lanes);
       Value *key = e.muladd(j, size, keys);
       Values key_row = row(k, key), dk_row = row(dk, key), dv_row = row(dv, key), next;

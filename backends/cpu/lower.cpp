@@ -82,11 +82,11 @@ Result<void> Lowering::lowerAttentionGrad(AttentionGradOp op) {
   LINNET_ASSIGN(const auto made, specOf(op));
   const RankedTensorType k = tensorOf(op.getK());
   const int64_t keys = k.isDynamicDim(2) ? boundOf(entry, dimName(k, 2)).value_or(0) : k.getDimSize(2);
-  constexpr int64_t kMost = 1 << 16; // two rows of floats on a thread's stack
+  constexpr int64_t kMost = 1 << 16; // two or three rows of floats on a thread's stack
   if (keys < 1 || keys > kMost)
     return errorAt(op, "target cpu needs from 1 to {} keys, found {}", kMost, keys);
   return emitKernel(op, made, attentionGradKernel(made.spec, keys),
-                    [](const AttentionGradSpec &spec) { return spec.batch * spec.heads; });
+                    [](const AttentionGradSpec &spec) { return spec.batch * spec.keyHeads(); });
 }
 
 bool Lowering::readsRowsOf(PanelAttr panel, Type type) const { return panelFits(panel, type); }

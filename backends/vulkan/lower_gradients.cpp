@@ -61,6 +61,8 @@ Result<void> Lowering::lowerAttentionGrad(AttentionGradOp op) {
   using Operand = AttentionGradSpec::Operand;
   LINNET_ASSIGN(const auto made, specOf(op));
   const AttentionGradSpec &spec = made.spec;
+  if (spec.key_group > 1 || spec.window || spec.cap != 0)
+    return errorAt(op, "target vulkan has no gradient of attention with shared key heads, a window or a cap");
   LINNET_TRY(checkHead(op, spec.head_size));
   const RankedTensorType q = tensorOf(op.getQ());
   const auto bytes = maxBytes(q, entry);

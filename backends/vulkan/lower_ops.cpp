@@ -27,6 +27,8 @@ Result<void> Lowering::lowerAttention(AttentionOp op) {
 
 Result<VulkanAttentionSpec> Lowering::attentionOf(AttentionOp op, Call &call) {
   LINNET_ASSIGN(const auto made, specOf(op));
+  if (made.spec.key_group > 1 || made.spec.window || made.spec.cap != 0)
+    return errorAt(op, "target vulkan has no attention with shared key heads, a window or a cap");
   if (made.spec.bf16_rows) return errorAt(op, "target vulkan does not round attention's factors (bf16_rows)");
   LINNET_TRY(checkHead(op, made.spec.head_size));
   LINNET_TRY(bind(call, made.operands));

@@ -258,19 +258,18 @@ Result<Described<TransposeSpec>> OpSpecs::specOf(TransposeOp op) {
 
 namespace {
 
-/// An error for attention that no kernel computes.
-template <class Op> Result<void> requirePlain(Op op, const std::string &target) {
-  if (tensorOf(op.getQ()).getDimSize(2) != tensorOf(op.getK()).getDimSize(1))
-    return errorAt(op, "target {} has no attention with fewer key heads than heads", target);
-  if (op.getWindow()) return errorAt(op, "target {} has no attention with a window", target);
-  if (!op.getCap().isZero()) return errorAt(op, "target {} has no attention with a cap", target);
-  return {};
+/// The fields that attention and its gradient share with their specifications.
+template <class Op, class Spec> void setVariants(Op op, Spec &spec) {
+  const int64_t heads = tensorOf(op.getQ()).getDimSize(2), key_heads = tensorOf(op.getK()).getDimSize(1);
+  // Equal heads may be dynamic, or 0.
+  spec.key_group = heads == key_heads ? 1 : heads / key_heads;
+  spec.window = int64_t(op.getWindow());
+  spec.cap = op.getCap().convertToFloat();
 }
 
 } // namespace
 
 Result<Described<AttentionSpec>> OpSpecs::specOf(AttentionOp op) {
-  LINNET_TRY(requirePlain(op, target));
   const mlir::Value q = op.getQ();
   AttentionSpec spec{.batch = dimOf(q, 0),
                      .queries = dimOf(q, 1),
@@ -281,6 +280,7 @@ Result<Described<AttentionSpec>> OpSpecs::specOf(AttentionOp op) {
                      .past = bool(op.getPast()),
                      .length = bool(op.getLength()),
                      .bf16_rows = int64_t(op.getBf16Rows())};
+  setVariants(op, spec);
   LINNET_ASSIGN(spec.head_size, headSize(op, q));
   LINNET_ASSIGN(spec.q_stride, strideOf(op, q, extentOf(q, 2)));
   LINNET_ASSIGN(spec.type, commonType(op, ValueRange{q, op.getResult()}));
@@ -292,7 +292,6 @@ Result<Described<AttentionSpec>> OpSpecs::specOf(AttentionOp op) {
 }
 
 Result<Described<MaskSpec>> OpSpecs::specOf(MaskOp op) {
-  if (op.getWindow()) return errorAt(op, "target {} has no mask with a window", target);
   const mlir::Value x = op.getOperand();
   MaskSpec spec{.batch = dimOf(x, 0),
                 .queries = dimOf(x, 2),
@@ -300,7 +299,8 @@ Result<Described<MaskSpec>> OpSpecs::specOf(MaskOp op) {
                 .capacity = dimOf(x, 3),
                 .causal = op.getCausal(),
                 .past = bool(op.getPast()),
-                .length = bool(op.getLength())};
+                .length = bool(op.getLength()),
+                .window = int64_t(op.getWindow())};
   LINNET_ASSIGN(spec.type, typeOf(op, x));
   Described<MaskSpec> made{spec, {{x}, {op.getResult(), write}}};
   if (spec.past) made.operands.push_back({op.getPast()});
@@ -405,7 +405,6 @@ Result<Described<ScatterAddSpec>> OpSpecs::specOf(ScatterAddOp op) {
 }
 
 Result<Described<AttentionGradSpec>> OpSpecs::specOf(AttentionGradOp op) {
-  LINNET_TRY(requirePlain(op, target));
   const mlir::Value q = op.getQ();
   AttentionGradSpec spec{.batch = dimOf(q, 0),
                          .queries = dimOf(q, 1),
@@ -414,6 +413,7 @@ Result<Described<AttentionGradSpec>> OpSpecs::specOf(AttentionGradOp op) {
                          .scale = op.getScale().convertToFloat(),
                          .causal = op.getCausal(),
                          .length = bool(op.getLength())};
+  setVariants(op, spec);
   LINNET_ASSIGN(spec.head_size, headSize(op, q));
   Described<AttentionGradSpec> made{spec, {{q}, {op.getK()}, {op.getV()}, {op.getGradient()}}};
   for (mlir::Value result : op.getResults()) made.operands.push_back({result, write});

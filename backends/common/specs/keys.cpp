@@ -125,28 +125,43 @@ std::string TransposeSpec::key() const {
   return key.text;
 }
 
+namespace {
+
+/// What few models' attention has; left out if it has its default.
+Key &withVariants(Key &key, int64_t key_group, int64_t window, float cap) {
+  if (key_group != 1) key.size("group", key_group);
+  if (window) key.size("window", window);
+  return cap != 0 ? key.bits("cap", cap) : key;
+}
+
+} // namespace
+
 std::string AttentionSpec::key(Walk walk) const {
   const auto &[batch, queries, heads, capacity, head_size, q_stride, type, cache, scale, causal, past, length,
-               bf16_rows] = *this;
+               bf16_rows, key_group, window, cap] = *this;
   Key key("attention", walk);
   key.type(type).word(fmt::format("cache_{}", nameOf(cache))).items("b", batch).size("t", queries);
   key.size("h", heads).size("s", capacity).size("d", head_size).size("ldq", q_stride).bits("scale", scale);
   key.flag("causal", causal).flag("past", past).flag("length", length);
-  return bf16_rows ? key.size("bf16_from", bf16_rows).text : key.text;
+  if (bf16_rows) key.size("bf16_from", bf16_rows);
+  return withVariants(key, key_group, window, cap).text;
 }
 
 std::string MaskSpec::key(Walk walk) const {
-  const auto &[batch, queries, heads, capacity, type, causal, past, length] = *this;
+  const auto &[batch, queries, heads, capacity, type, causal, past, length, window] = *this;
   Key key("mask", walk);
   key.type(type).items("b", batch).size("t", queries).size("h", heads).size("s", capacity);
-  return key.flag("causal", causal).flag("past", past).flag("length", length).text;
+  key.flag("causal", causal).flag("past", past).flag("length", length);
+  return withVariants(key, 1, window, 0).text;
 }
 
 std::string AttentionGradSpec::key(const char *family, Walk walk) const {
-  const auto &[batch, queries, heads, capacity, head_size, scale, causal, length] = *this;
+  const auto &[batch, queries, heads, capacity, head_size, scale, causal, length, key_group, window, cap] =
+      *this;
   Key key(family, walk);
   key.items("b", batch).size("t", queries).size("h", heads).size("s", capacity).size("d", head_size);
-  return key.bits("scale", scale).flag("causal", causal).flag("length", length).text;
+  key.bits("scale", scale).flag("causal", causal).flag("length", length);
+  return withVariants(key, key_group, window, cap).text;
 }
 
 std::string MatmulSpec::key(bool any_size) const {
