@@ -12,12 +12,13 @@ def exported():
 
 
 def drawn(kind, sizes):
-    """Random blocks whose f16 numbers are near 0.01. Q6_K has its number at the end of a block, the others have it first."""
+    """Random blocks with small f16 numbers, so that the weights are about as large as a model's."""
     draw = random.Random(kind)
-    _, block, size = gguf_files.TYPES[kind]
+    size = gguf_files.TYPES[kind][2]
+    halves = {"Q6_K": [208], "Q4_1": [0, 2], "Q5_1": [0, 2], "Q4_K": [0, 2], "Q5_K": [0, 2]}.get(kind, [0])
     out = bytearray(draw.randbytes(gguf_files.bytes_of(kind, sizes)))
     for at in range(0, len(out), size):
-        for half in ([208] if kind == "Q6_K" else [0, 2] if kind in ("Q4_1", "Q5_1", "Q4_K", "Q5_K") else [0]):
+        for half in halves:
             struct.pack_into("<e", out, at + half, 0.0001 if kind.endswith("K") else 0.002)
     return bytes(out)
 
@@ -28,7 +29,9 @@ def quantized(kinds):
     changed = []
     for tensor in tensors:
         kind = next((kind for part, kind in kinds.items() if part in tensor.name), None)
-        changed.append(gguf_files.Tensor(tensor.name, tensor.sizes, kind, drawn(kind, tensor.sizes)) if kind else tensor)
+        if kind:
+            tensor = gguf_files.Tensor(tensor.name, tensor.sizes, kind, drawn(kind, tensor.sizes))
+        changed.append(tensor)
     return metadata, changed
 
 

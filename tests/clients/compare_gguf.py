@@ -1,4 +1,4 @@
-"""Compares the floats of GGUF files with PyPI's `gguf`, bit by bit. See scripts/compare-gguf, which makes the environment."""
+"""Compares the floats of GGUF files with PyPI's `gguf`, bit by bit. See scripts/compare-gguf."""
 import collections, struct, subprocess, sys
 
 import gguf

@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
-"""Makes types.gguf, which has tensors of all types that Linnet reads, and a small model in three split files.
+"""Makes types.gguf, which has tensors of all types that Linnet reads, a small model in three split files, and the seeds
+for the fuzz targets checkpoint-gguf and checkpoint-split.
 
 Usage: make.py, with gguf 0.19 of PyPI: scripts/client-environment DIR gguf==0.19.0, then DIR/bin/python make.py.
 Next to every tensor NAME is a tensor NAME.f32 with the floats that gguf.quants.dequantize returns for it.
 """
+import struct
 import sys
+import tempfile
 from pathlib import Path
 
 import gguf
@@ -49,21 +52,37 @@ def tensors():
         yield f"{kind.name}.drawn", gguf.quants.quantize(draw.normal(size=(3, 64)).astype(np.float32), kind), kind
 
 
-def write(path, tensors, **split):
+def write(path, tensors, floats=False, **split):
+    """With `floats`, each tensor NAME is followed by NAME.f32."""
     writer = gguf.GGUFWriter(path, "none", **split)
     for name, data, kind in tensors:
-        floats = gguf.quants.dequantize(data, kind)
-        assert np.isfinite(floats).all(), name
         writer.add_tensor(name, data, raw_dtype=kind)
-        writer.add_tensor(f"{name}.f32", np.ascontiguousarray(floats, np.float32))
+        if floats:
+            values = gguf.quants.dequantize(data, kind)
+            assert np.isfinite(values).all(), name
+            writer.add_tensor(f"{name}.f32", np.ascontiguousarray(values, np.float32))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
 
 
+def write_seeds(corpus):
+    """One block of each quantized type, and a model of two split files in one seed."""
+    draw = np.random.default_rng(21)
+    small = [(kind.name, draw.integers(0, 128, gguf.GGML_QUANT_SIZES[kind][1], np.uint8), kind) for kind in HALVES]
+    write(corpus / "checkpoint-gguf" / "types.gguf", small)
+    with tempfile.TemporaryDirectory() as folder:
+        write(Path(folder) / "m.gguf", list(tensors())[:2], split_max_tensors=1)
+        first, second = (path.read_bytes() for path in sorted(Path(folder).iterdir()))
+    seed = corpus / "checkpoint-split" / "two"
+    seed.parent.mkdir(exist_ok=True)
+    seed.write_bytes(struct.pack("<H", len(first)) + first + second)
+
+
 if __name__ == "__main__":
     if len(sys.argv) != 1:
         sys.exit(__doc__)
-    write(HERE / "types.gguf", tensors())
-    write(HERE / "split.gguf", list(tensors())[:3], split_max_tensors=2)
+    write(HERE / "types.gguf", tensors(), floats=True)
+    write(HERE / "split.gguf", list(tensors())[:3], floats=True, split_max_tensors=2)
+    write_seeds(HERE.parents[1] / "fuzz" / "corpus")
