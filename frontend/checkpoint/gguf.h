@@ -51,6 +51,10 @@ private:
   std::map<std::string, GgufValue, std::less<>> values;
 };
 
+/// What the file says about its model, as an indented JSON object: the first 256 of the keys general.* and
+/// tokenizer.chat_template*. Empty if it has none. Ill-formed UTF-8 becomes U+FFFD.
+std::string aboutGguf(const GgufFile &file);
+
 /// Metadata in file order. An int64_t is written as u32 if it is not negative and fits, else as i64. A double
 /// is written as f32, a vector of integers as an array of i32.
 using GgufMetadata = std::vector<std::pair<std::string, GgufValue>>;

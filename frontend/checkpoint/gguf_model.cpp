@@ -234,6 +234,7 @@ Result<void> Checkpoint::readGguf(const std::string &path) {
   file_format = "gguf";
   LINNET_ASSIGN(GgufFile file, GgufFile::open(path));
   read_files = file.paths();
+  file_metadata = aboutGguf(file);
   LINNET_ASSIGN(settings, configFromGguf(file, path));
   LINNET_ASSIGN(gguf_tokenizer, tokenizerFromGguf(file, path));
   std::map<std::string, TensorSpec> specs;

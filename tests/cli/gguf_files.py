@@ -29,11 +29,24 @@ def bytes_of(kind, sizes):
 
 
 def text(value):
-    return struct.pack("<Q", len(value.encode())) + value.encode()
+    data = value if isinstance(value, bytes) else value.encode()
+    return struct.pack("<Q", len(data)) + data
 
 
 def number(value):
     return struct.pack("<II", 4, value)  # u32
+
+
+def f32(value):
+    return struct.pack("<If", 6, value)
+
+
+def string(value):
+    return struct.pack("<I", STRING) + text(value)
+
+
+def strings(values):
+    return struct.pack("<IIQ", ARRAY, STRING, len(values)) + b"".join(map(text, values))
 
 
 def read(path):

@@ -90,6 +90,43 @@ class Quantized(TestCase):
                 self.assertRegex(done.err, r"\Alinnet: error: .*\n\Z")
 
 
+class Metadata(TestCase):
+    TEMPLATE = "{% for message in messages %}" + "{{ message['content'] }}é\n" * 20 + "{% endfor %}"
+
+    def inspected(self, **metadata):
+        kept, tensors = gguf_files.read(exported())
+        kept.pop("general.name")
+        path = gguf_files.write(fresh("metadata") / "m.gguf", {**kept, **metadata}, tensors)
+        return self.succeeds("inspect", path, "--json").json["metadata"], self.succeeds("inspect", path).out
+
+    def test_what_a_file_says_about_its_model(self):
+        keys = {"general.name": gguf_files.string("A\nname"), "general.languages": gguf_files.strings(["en", "de"]),
+                "general.size": gguf_files.number(7), "general.scale": gguf_files.f32(0.5),
+                "tokenizer.chat_template": gguf_files.string(self.TEMPLATE),
+                "tokenizer.chat_template.tools": gguf_files.string("{{ tools }}"), "another.key": gguf_files.number(1)}
+        found, out = self.inspected(**keys)
+        self.assertEqual(found, {
+            "general.architecture": "gpt2", "general.file_type": 0, "general.languages": ["en", "de"],
+            "general.name": "A\nname", "general.scale": 0.5, "general.size": 7,
+            "tokenizer.chat_template": self.TEMPLATE, "tokenizer.chat_template.tools": "{{ tools }}"})
+        for line in ('  general.name: "A\\nname"', '  general.languages: ["en","de"]', "  general.size: 7",
+                     f"... ({len(self.TEMPLATE.encode())} bytes)", '  tokenizer.chat_template.tools: "{{ tools }}"'):
+            self.assertIn(line + "\n", out)
+        self.assertNotIn("\\x", out)  # a template is not cut inside of a character
+
+    def test_values_of_other_types_and_hostile_ones(self):
+        found, out = self.inspected(**{
+            "general.name": gguf_files.number(5), "tokenizer.chat_template": gguf_files.strings([]),
+            "general.nan": gguf_files.f32(float("nan")), "general.bytes": gguf_files.string(b"\xff\x1b[31m"),
+            "general.line\nbreak": gguf_files.number(1), "general.": gguf_files.string("")})
+        self.assertEqual(found, {
+            "general.": "", "general.architecture": "gpt2", "general.bytes": "\ufffd\x1b[31m", "general.file_type": 0,
+            "general.name": 5, "general.nan": "nan", "tokenizer.chat_template": []})
+        self.assertNotIn("\x1b", out)
+        many, _ = self.inspected(**{f"general.z{i:05}": gguf_files.number(i) for i in range(1000)})
+        self.assertEqual(len(many), 256)  # the first ones
+
+
 class Split(TestCase):
     def files(self, parts=3):
         return gguf_files.write_split(fresh("split"), *gguf_files.read(exported()), parts)
