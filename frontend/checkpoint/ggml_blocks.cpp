@@ -1,5 +1,5 @@
-// The order of the operations is that of ggml-quants.c, and CMakeLists.txt forbids the compiler to contract a
-// multiplication and an addition. Both together make the results equal bit by bit.
+// The operations have the order of ggml-quants.c, and CMakeLists.txt forbids the compiler to fuse a multiplication
+// and an addition. The results are therefore equal bit by bit.
 #include "frontend/checkpoint/ggml_blocks.h"
 #include "support/half.h"
 
@@ -37,7 +37,7 @@ void decodeQ8_0(const std::byte *block, float *out) {
     out[i] = static_cast<float>(static_cast<int8_t>(byteAt(block + 2, i))) * scale;
 }
 
-/// q4_0 and q5_0: the scale, in q5_0 the fifth bits, then nibbles.
+/// A q4_0 block is a scale and 16 bytes of nibbles. A q5_0 block has 4 bytes of fifth bits between them.
 template <bool kFive> void decodeSymmetric(const std::byte *block, float *out) {
   constexpr int kBias = kFive ? 16 : 8;
   const float scale = halfAt(block);
@@ -48,7 +48,8 @@ template <bool kFive> void decodeSymmetric(const std::byte *block, float *out) {
   });
 }
 
-/// q4_1 and q5_1: scale, minimum, in q5_1 the fifth bits, then nibbles.
+/// A q4_1 block is a scale, a minimum and 16 bytes of nibbles. A q5_1 block has 4 bytes of fifth bits before the
+/// nibbles.
 template <bool kFive> void decodeWithMinimum(const std::byte *block, float *out) {
   const float scale = halfAt(block), minimum = halfAt(block + 2);
   const std::byte *fifth = block + 4;
@@ -58,7 +59,7 @@ template <bool kFive> void decodeWithMinimum(const std::byte *block, float *out)
   });
 }
 
-/// The nibble chooses one of 16 values, which are denser around 0.
+/// A nibble is the index of one of 16 values, which are denser around 0.
 void decodeIq4Nl(const std::byte *block, float *out) {
   constexpr int8_t kValues[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
   const float scale = halfAt(block);
@@ -69,8 +70,8 @@ void decodeIq4Nl(const std::byte *block, float *out) {
 struct ScaleAndMinimum {
   float scale, minimum;
 };
-/// Group j of 8. The first four groups have their six bits in bytes j and j + 4. The last four have four bits
-/// in byte j + 4, and two in the top of those bytes of the first four.
+/// The scale and the minimum of group j of 8. For j < 4, their six bits are in bytes j and j + 4. Otherwise their
+/// lower four bits share byte j + 4, and their upper two are the top bits of bytes j - 4 and j.
 ScaleAndMinimum scaleOf(const std::byte *packed, uint32_t j, float scale, float minimum) {
   uint32_t s, m;
   if (j < 4) {
@@ -83,9 +84,9 @@ ScaleAndMinimum scaleOf(const std::byte *packed, uint32_t j, float scale, float 
   return {scale * static_cast<float>(s), minimum * static_cast<float>(m)};
 }
 
-/// q4_k and q5_k: scale and minimum of the block, those of its 8 groups, in q5_k the fifth bits, nibbles. 32
-/// bytes hold the low nibbles of one group and the high nibbles of the next. Fifth bit j of byte i is that of
-/// element i of group j.
+/// A q4_k block is a scale, a minimum, scales and minima of 8 groups of 32, and 128 bytes of nibbles. 32 of these
+/// bytes hold one group in their low nibbles and the next group in their high ones. A q5_k block has 32 bytes of
+/// fifth bits before the nibbles: bit j of byte i belongs to element i of group j.
 template <bool kFive> void decodeGroups(const std::byte *block, float *out) {
   constexpr uint32_t kGroup = kSuper / 8;
   const float scale = halfAt(block), minimum = halfAt(block + 2);
@@ -103,19 +104,20 @@ template <bool kFive> void decodeGroups(const std::byte *block, float *out) {
   }
 }
 
-/// q6_k: 128 bytes of low nibbles, 64 of upper pairs of bits, 16 scales of 8 bits, the scale of the block. A
-/// half of the block has four runs of 32 elements: two in the low nibbles of 64 bytes and two in the high
-/// ones. Run r has its upper bits in pair r of 32 bytes.
+/// A q6_k block is 128 bytes of nibbles, 64 bytes of upper pairs of bits, 16 scales of 8 bits, and the scale of the
+/// block. Each half of the block has four runs of 32 elements. Runs 0 and 1 are the low nibbles of 64 bytes, runs 2
+/// and 3 the high ones. The upper bits of run r are pair r of 32 bytes.
 void decodeQ6K(const std::byte *block, float *out) {
   constexpr uint32_t kRun = 32, kPerScale = 16;
-  const std::byte *nibbles = block, *pairs = block + 128, *scales = block + 192;
-  const float scale = halfAt(block + 208);
+  constexpr int kBias = 32;
+  const std::byte *nibbles = block, *pairs = nibbles + kSuper / 2, *scales = pairs + kSuper / 4;
+  const float scale = halfAt(scales + kSuper / kPerScale);
   for (uint32_t run = 0; run < kSuper / kRun; ++run) {
     const uint32_t half = run / 4, r = run % 4;
-    const std::byte *four = nibbles + half * 64 + r % 2 * kRun, *two = pairs + half * kRun;
+    const std::byte *four = nibbles + (half * 2 + r % 2) * kRun, *two = pairs + half * kRun;
     for (uint32_t i = 0; i < kRun; ++i) {
       const uint32_t low = r < 2 ? lowNibble(four, i) : highNibble(four, i);
-      const int code = static_cast<int>(low | (byteAt(two, i) >> 2 * r & 3) << 4) - 32;
+      const int code = static_cast<int>(low | (byteAt(two, i) >> 2 * r & 3) << 4) - kBias;
       const auto group = static_cast<int8_t>(byteAt(scales, (run * kRun + i) / kPerScale));
       out[run * kRun + i] = scale * static_cast<float>(group) * static_cast<float>(code);
     }

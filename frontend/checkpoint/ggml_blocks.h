@@ -9,8 +9,8 @@ namespace linnet {
 
 inline constexpr uint32_t kMaxBlock = 256; ///< most elements of a block of any type
 
-/// Writes all elements of one block of a quantized `type` (isQuantized) to `out`. The result has the bits of
-/// GGML's reference, dequantize_row_TYPE.
+/// Converts one block of a quantized `type` (isQuantized) to f32, with the bits of GGML's dequantize_row_TYPE.
+/// `out` has space for all elements of the block.
 void decodeBlock(StorageType type, const std::byte *block, float *out);
 
 } // namespace linnet

@@ -17,7 +17,7 @@ constexpr struct {
              {6, StorageType::q5_0},  {7, StorageType::q5_1},  {12, StorageType::q4_k},
              {13, StorageType::q5_k}, {14, StorageType::q6_k}, {20, StorageType::iq4_nl}};
 
-/// Other types of ggml.h, for errors. The gaps are numbers that GGML has removed or that kRead has.
+/// All other types of ggml.h, including those that GGML has removed. Errors name them.
 constexpr struct {
   uint32_t number;
   const char *name;
