@@ -67,6 +67,13 @@ class Quantized(TestCase):
             self.fails(command, path, *(["--ids", "1"] if command == "run" else []),
                        says=['m.gguf: tensor "blk.1.ffn_down.weight" has GGML type Q2_K; supported are F32'])
 
+    def test_control_characters_of_a_name_stay_out_of_the_error(self):
+        metadata, tensors = quantized({"blk.1.ffn_down.weight": "Q2_K"})
+        next(tensor for tensor in tensors if tensor.kind == "Q2_K").name = "a\nb\x1b[31m\x7f"
+        done = self.fails("inspect", gguf_files.write(fresh("control") / "m.gguf", metadata, tensors),
+                          says='tensor "a b [31m " has GGML type Q2_K')
+        self.assertNotIn("\x1b", done.err)
+
     def test_rows_that_do_not_fill_blocks(self):
         path = gguf_files.write(fresh("rows") / "m.gguf", *quantized({"blk.1.ffn_up.weight": "Q4_K"}))
         self.fails("inspect", path, says='"blk.1.ffn_up.weight": 128 elements do not fill Q4_K blocks of 256')
