@@ -49,6 +49,8 @@ endif()
 # Precompiled headers. GCC takes one only where it was made with the same macros, the same -O and the same kind of
 # position independence, so each kind of target has its own. linnet_precompiled_headers(NAME HEADER...) makes one;
 # linnet_precompiled(TARGET NAME) uses it. Headers are named in angle brackets: no path of this clone gets in.
+# Clang also wants the same visibility, so the fuzz targets, which only it builds, do without.
+set(CMAKE_DISABLE_PRECOMPILE_HEADERS ${LINNET_FUZZ})
 function(linnet_precompiled_headers name)
   add_library(${name} OBJECT ${PROJECT_SOURCE_DIR}/cmake/precompiled.cpp)
   target_link_libraries(${name} PRIVATE fmt::fmt)

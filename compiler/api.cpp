@@ -31,6 +31,7 @@ Result<CheckpointSummary> inspectCheckpoint(const std::string &path) {
   CheckpointSummary summary;
   summary.format = checkpoint.format();
   summary.config = checkpoint.config().toJson().dump(2);
+  summary.metadata = checkpoint.metadata();
   summary.ignored_keys = checkpoint.config().ignored_keys;
   if (const Json generation = checkpoint.config().generation.toJson(); !generation.empty())
     summary.generation = generation.dump(2);

@@ -152,6 +152,7 @@ struct TensorSummary {
 struct CheckpointSummary {
   std::string format;                    ///< "safetensors", "pytorch", "gguf"
   std::string config;                    ///< config.json, canonical, indented
+  std::string metadata;                  ///< of a .gguf, about the model: indented JSON; may be empty
   std::vector<std::string> ignored_keys; ///< unknown keys of config.json that have no effect on the numbers
   std::string generation; ///< settings of generation_config.json, indented JSON; empty if there are none
   std::vector<std::string> ignored; ///< unsupported settings of generation: "num_beams 4"

@@ -24,16 +24,8 @@ std::string directoryOf(const std::string &file) {
 }
 
 bool isWeightType(StorageType type) {
-  switch (type) {
-  case StorageType::f32:
-  case StorageType::f16:
-  case StorageType::bf16:
-  case StorageType::q8_0:
-  case StorageType::q4_0:
-    return true;
-  default:
-    return false;
-  }
+  return type == StorageType::f32 || type == StorageType::f16 || type == StorageType::bf16 ||
+         isQuantized(type);
 }
 
 } // namespace

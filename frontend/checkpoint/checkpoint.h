@@ -40,6 +40,9 @@ public:
   /// Names of tensors in the files that no computation reads (attention masks of old exports).
   const std::vector<std::string> &ignored() const { return dropped; }
 
+  /// What a .gguf says about its model (aboutGguf); empty for other formats.
+  const std::string &metadata() const { return file_metadata; }
+
 private:
   Result<void> readDirectory(const std::string &directory, const std::string &weights_path,
                              const ConfigSettings &overrides);
@@ -50,7 +53,7 @@ private:
   Result<void> resolveHead();
   Result<void> check();
 
-  std::string source, file_format;
+  std::string source, file_format, file_metadata;
   ModelDescription settings;
   std::vector<TensorView> list;
   std::vector<TensorSpec> expected; ///< set after all checks

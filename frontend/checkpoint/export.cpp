@@ -96,7 +96,7 @@ Result<StorageType> parseStorageType(std::string_view text) {
 
 Result<void> exportSafetensors(const Checkpoint &checkpoint, StorageType type, const std::string &directory,
                                const Progress &progress) {
-  if (type == StorageType::q8_0 || type == StorageType::q4_0)
+  if (isQuantized(type))
     return errorf("safetensors has no {}; expected f32, f16 or bf16", storageTypeName(type));
   LINNET_ASSIGN(StagingDirectory staging, StagingDirectory::create(directory));
   std::vector<TensorToWrite> tensors;
@@ -133,8 +133,7 @@ Result<std::vector<std::string>> exportGguf(const Checkpoint &checkpoint, Storag
     const bool swap = spec.transposed_in_gguf,
                matrix = tensor.shape.size() == 2 && spec.role != TensorRole::positions;
     int64_t row = swap ? tensor.shape[0] : tensor.shape.back();
-    bool blocks = type == StorageType::q8_0 || type == StorageType::q4_0;
-    StorageType stored = !matrix ? StorageType::f32 : blocks && row % 32 ? StorageType::f16 : type;
+    StorageType stored = !matrix ? StorageType::f32 : isQuantized(type) && row % 32 ? StorageType::f16 : type;
     tensors.push_back(converted(tensor, spec.gguf, stored, swap, wrote));
   }
   int file_type = type == StorageType::f16    ? 1

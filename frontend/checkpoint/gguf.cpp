@@ -1,4 +1,5 @@
 #include "frontend/checkpoint/gguf.h"
+#include "frontend/checkpoint/ggml_types.h"
 #include "support/content_fault.h"
 #include "support/error.h"
 
@@ -131,37 +132,6 @@ GgufValue value(Cursor &in, uint32_t type) {
   }
 }
 
-std::optional<StorageType> ggmlType(uint32_t type) {
-  switch (type) {
-  case 0:
-    return StorageType::f32;
-  case 1:
-    return StorageType::f16;
-  case 2:
-    return StorageType::q4_0;
-  case 8:
-    return StorageType::q8_0;
-  case 30:
-    return StorageType::bf16;
-  default:
-    return std::nullopt;
-  }
-}
-uint32_t ggmlCode(StorageType type) {
-  switch (type) {
-  case StorageType::f16:
-    return 1;
-  case StorageType::q4_0:
-    return 2;
-  case StorageType::q8_0:
-    return 8;
-  case StorageType::bf16:
-    return 30;
-  default:
-    return 0;
-  }
-}
-
 /// Checks that names are unique and that no two tensors share bytes.
 Result<void> checkDisjoint(const std::vector<TensorView> &tensors, const std::string &name) {
   std::set<std::string_view> names;
@@ -181,12 +151,6 @@ Result<void> checkDisjoint(const std::vector<TensorView> &tensors, const std::st
 }
 
 } // namespace
-
-Result<GgufFile> GgufFile::open(const std::string &path) {
-  LINNET_ASSIGN(MappedFile file, MappedFile::open(path));
-  auto bytes = file.bytes();
-  return parse(std::move(file), bytes, path);
-}
 
 Result<GgufFile> GgufFile::parse(MappedFile file, std::span<const std::byte> bytes, const std::string &name) {
   std::string_view text(reinterpret_cast<const char *>(bytes.data()), bytes.size());
@@ -231,10 +195,10 @@ Result<GgufFile> GgufFile::parse(MappedFile file, std::span<const std::byte> byt
     auto code = in.get<uint32_t>("tensor type");
     offsets.push_back(in.get<uint64_t>("tensor offset"));
     if (in.failed()) break;
-    auto type = ggmlType(code);
+    auto type = storageTypeOf(code);
     if (!type)
-      return errorf("{}: tensor \"{}\" has GGML type {}; supported are f32, f16, bf16, q8_0 and q4_0", name,
-                    tensor.name.substr(0, 80), code);
+      return errorf("{}: tensor \"{}\" has GGML type {}; supported are {}", name, tensor.name.substr(0, 80),
+                    ggmlTypeName(code), readableGgmlTypes());
     tensor.type = *type;
     tensor.file = file;
     result.list.push_back(std::move(tensor));
@@ -374,7 +338,7 @@ Result<void> writeGguf(const std::string &path, const GgufMetadata &metadata,
     put<uint32_t>(header, static_cast<uint32_t>(tensor.shape.size()));
     for (auto size = tensor.shape.rbegin(); size != tensor.shape.rend(); ++size)
       put<uint64_t>(header, static_cast<uint64_t>(*size));
-    put<uint32_t>(header, ggmlCode(tensor.type));
+    put<uint32_t>(header, ggmlTypeOf(tensor.type));
     put<uint64_t>(header, offset);
     sizes.push_back(bytes);
     offset = aligned(offset + bytes);

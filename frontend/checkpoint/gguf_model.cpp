@@ -233,8 +233,9 @@ GgufMetadata ggufMetadata(const ModelDescription &config, const std::optional<To
 /// Reads a .gguf as a checkpoint: translates names and layouts, and leaves the bytes in place.
 Result<void> Checkpoint::readGguf(const std::string &path) {
   file_format = "gguf";
-  read_files.push_back(path);
   LINNET_ASSIGN(GgufFile file, GgufFile::open(path));
+  read_files = file.paths();
+  file_metadata = aboutGguf(file);
   LINNET_ASSIGN(settings, configFromGguf(file, path));
   LINNET_ASSIGN(gguf_tokenizer, tokenizerFromGguf(file, path));
   std::map<std::string, TensorSpec> specs;

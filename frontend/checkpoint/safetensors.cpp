@@ -127,7 +127,7 @@ Result<void> writeSafetensors(const std::string &path, const std::vector<TensorT
   uint64_t offset = 0;
   for (const TensorToWrite &tensor : tensors) {
     std::string where = path + ": " + tensor.name;
-    if (tensor.type == StorageType::q8_0 || tensor.type == StorageType::q4_0)
+    if (isQuantized(tensor.type))
       return errorf("{}: safetensors has no {}", where, storageTypeName(tensor.type));
     LINNET_ASSIGN(uint64_t elements, elementCount(tensor.shape, where));
     LINNET_ASSIGN(uint64_t bytes, storageBytes(tensor.type, elements, where));

@@ -1,4 +1,5 @@
 #include "frontend/checkpoint/tensor.h"
+#include "frontend/checkpoint/ggml_blocks.h"
 #include "support/error.h"
 #include "support/half.h"
 
@@ -13,11 +14,14 @@ struct TypeInfo {
   const char *name;
   uint32_t block, bytes; ///< elements and bytes of the smallest unit
 };
-constexpr TypeInfo kTypes[] = {{"F64", 1, 8}, {"F32", 1, 4},  {"F16", 1, 2},    {"BF16", 1, 2},
-                               {"I64", 1, 8}, {"I32", 1, 4},  {"I16", 1, 2},    {"I8", 1, 1},
-                               {"U8", 1, 1},  {"BOOL", 1, 1}, {"Q8_0", 32, 34}, {"Q4_0", 32, 18}};
+constexpr TypeInfo kTypes[] = {{"F64", 1, 8},      {"F32", 1, 4},      {"F16", 1, 2},     {"BF16", 1, 2},
+                               {"I64", 1, 8},      {"I32", 1, 4},      {"I16", 1, 2},     {"I8", 1, 1},
+                               {"U8", 1, 1},       {"BOOL", 1, 1},     {"Q8_0", 32, 34},  {"Q4_0", 32, 18},
+                               {"Q4_1", 32, 20},   {"Q5_0", 32, 22},   {"Q5_1", 32, 24},  {"Q4_K", 256, 144},
+                               {"Q5_K", 256, 176}, {"Q6_K", 256, 210}, {"IQ4_NL", 32, 18}};
+static_assert(std::size(kTypes) == static_cast<size_t>(StorageType::iq4_nl) + 1);
 const TypeInfo &infoOf(StorageType type) { return kTypes[static_cast<size_t>(type)]; }
-constexpr uint32_t kBlock = 32;
+constexpr uint32_t kBlock = 32; ///< elements of a block of the types that encode() writes
 
 template <class T> T at(const std::byte *bytes) {
   T value;
@@ -25,30 +29,19 @@ template <class T> T at(const std::byte *bytes) {
   return value;
 }
 
-// Block formats of GGML: q8_0 is a scale and 32 signed bytes; q4_0 a scale and 16 bytes whose low nibbles are
-// elements 0-15 and high nibbles elements 16-31, each offset by 8.
-void decodeBlock(StorageType type, const std::byte *block, float *out) {
-  float scale = fromHalf(at<uint16_t>(block));
-  const std::byte *data = block + 2;
-  if (type == StorageType::q8_0) {
-    for (uint32_t i = 0; i < kBlock; ++i) out[i] = scale * static_cast<float>(static_cast<int8_t>(data[i]));
-    return;
-  }
-  for (uint32_t i = 0; i < kBlock / 2; ++i) {
-    auto pair = std::to_integer<int>(data[i]);
-    out[i] = scale * static_cast<float>((pair & 15) - 8);
-    out[i + kBlock / 2] = scale * static_cast<float>((pair >> 4) - 8);
-  }
-}
-
 void readBlocks(const TensorView &tensor, uint64_t first, std::span<float> out) {
   const TypeInfo &info = infoOf(tensor.type);
-  float block[kBlock];
+  float part[kMaxBlock];
   for (size_t done = 0; done < out.size();) {
-    uint64_t index = first + done, inside = index % kBlock;
-    decodeBlock(tensor.type, tensor.bytes.data() + index / kBlock * info.bytes, block);
-    size_t n = std::min<size_t>(kBlock - inside, out.size() - done);
-    std::copy_n(block + inside, n, out.data() + done);
+    const uint64_t index = first + done, inside = index % info.block;
+    const size_t n = std::min<size_t>(info.block - inside, out.size() - done);
+    const std::byte *block = tensor.bytes.data() + index / info.block * info.bytes;
+    if (n == info.block) {
+      decodeBlock(tensor.type, block, out.data() + done);
+    } else {
+      decodeBlock(tensor.type, block, part);
+      std::copy_n(part + inside, n, out.data() + done);
+    }
     done += n;
   }
 }
@@ -118,6 +111,7 @@ namespace {
 /// Reads elements in the order of the file.
 Result<void> readStored(const TensorView &tensor, uint64_t first, std::span<float> out) {
   if (out.empty()) return {}; // data() may be null
+  if (isQuantized(tensor.type)) return readBlocks(tensor, first, out), Result<void>();
   const std::byte *data = tensor.bytes.data();
   switch (tensor.type) {
   case StorageType::f32:
@@ -131,10 +125,6 @@ Result<void> readStored(const TensorView &tensor, uint64_t first, std::span<floa
     return {};
   case StorageType::bf16:
     for (size_t i = 0; i < out.size(); ++i) out[i] = fromBfloat(at<uint16_t>(data + 2 * (first + i)));
-    return {};
-  case StorageType::q8_0:
-  case StorageType::q4_0:
-    readBlocks(tensor, first, out);
     return {};
   default:
     return errorf("{}: {}: expected a floating-point tensor, found {}", tensor.file.path(), tensor.name,

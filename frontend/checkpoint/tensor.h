@@ -15,10 +15,34 @@ namespace linnet {
 inline constexpr size_t kMaxTensors = 1 << 14; ///< most tensors of a checkpoint; more are an error
 inline constexpr size_t kShownName = 100;      ///< most characters of a file's name for a tensor in an error
 
-/// Element types of checkpoints. q8_0 and q4_0 are GGUF's blocks of 32 elements with one f16 scale.
-enum class StorageType : uint8_t { f64, f32, f16, bf16, i64, i32, i16, i8, u8, boolean, q8_0, q4_0 };
+/// Element types of checkpoints. The types from q8_0 on are quantized: GGUF stores them in blocks
+/// (ggml_blocks.h).
+enum class StorageType : uint8_t {
+  f64,
+  f32,
+  f16,
+  bf16,
+  i64,
+  i32,
+  i16,
+  i8,
+  u8,
+  boolean,
+  q8_0,
+  q4_0,
+  q4_1,
+  q5_0,
+  q5_1,
+  q4_k,
+  q5_k,
+  q6_k,
+  iq4_nl
+};
 
+/// "F32", "Q4_K".
 const char *storageTypeName(StorageType type);
+/// Whether elements are stored in blocks that share a scale.
+inline bool isQuantized(StorageType type) { return type >= StorageType::q8_0; }
 /// Bytes of `elements` elements of `type`. An error that begins with `where` if they do not fill whole blocks
 /// or if the size overflows.
 Result<uint64_t> storageBytes(StorageType type, uint64_t elements, std::string_view where);

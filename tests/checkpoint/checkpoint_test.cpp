@@ -327,7 +327,7 @@ TEST_CASE("hostile GGUF files are refused with the reason", "[gguf]") {
   CHECK_THAT(patched(kSize, uint64_t(1) << 62, 8), Contains("overflow"));
   CHECK_THAT(patched(kSize, UINT64_MAX, 8), Contains("is too large"));
   CHECK_THAT(patched(kRank, 5, 4), Contains("has 5 dimensions, expected at most 4"));
-  CHECK_THAT(patched(kType, 14, 4), Contains("GGML type 14; supported are f32, f16, bf16, q8_0 and q4_0"));
+  CHECK_THAT(patched(kType, 10, 4), Contains("GGML type Q2_K; supported are F32, F16, BF16, Q8_0"));
   CHECK_THAT(patched(kType, 2, 4), Contains("8 elements do not fill Q4_0 blocks of 32"));
   auto with = [&](const char *key, GgufValue value) { return parse(twoTensors({{key, std::move(value)}})); };
   CHECK_THAT(with("general.alignment", int64_t(3)), Contains("alignment 3 is not a power of two"));

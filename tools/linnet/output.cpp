@@ -27,9 +27,12 @@ bool writeAll(int fd, std::string_view text, int &error) {
   return true;
 }
 
+/// Writes one line to standard error. Messages quote names of untrusted files, which could hold a terminal's
+/// escape sequences: control characters become spaces.
 void writeLine(std::string_view prefix, std::string_view message) {
+  constexpr char kDelete = 0x7F;
   std::string line(prefix);
-  for (char c : message) line += c == '\n' || c == '\r' ? ' ' : c;
+  for (char c : message) line += (c >= 0 && c < ' ' && c != '\t') || c == kDelete ? ' ' : c;
   line += '\n';
   int ignored = 0;
   writeAll(STDERR_FILENO, line, ignored);

@@ -14,6 +14,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     tensor.transposed = true;
     fuzz::readAll(tensor);
   }
+  linnet::aboutGguf(*file);
   auto config = linnet::configFromGguf(*file, "f");
   auto parts = linnet::tokenizerFromGguf(*file, "f");
   if (!parts || !*parts) return 0;

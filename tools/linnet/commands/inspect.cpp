@@ -24,6 +24,7 @@ Json toJson(const CheckpointSummary &checkpoint) {
               {"tokenizer", checkpoint.has_tokenizer},
               {"ignored_keys", checkpoint.ignored_keys},
               {"config", Json::parse(checkpoint.config, nullptr, false)}};
+  if (!checkpoint.metadata.empty()) out["metadata"] = Json::parse(checkpoint.metadata, nullptr, false);
   if (!checkpoint.generation.empty()) out["generation"] = Json::parse(checkpoint.generation, nullptr, false);
   if (!checkpoint.ignored.empty()) out["ignored"] = checkpoint.ignored;
   out["tensors"] = Json::array();
@@ -31,6 +32,20 @@ Json toJson(const CheckpointSummary &checkpoint) {
     out["tensors"].push_back(
         {{"name", tensor.name}, {"dtype", tensor.dtype}, {"shape", tensor.shape}, {"bytes", tensor.bytes}});
   return out;
+}
+
+/// A value of a .gguf's metadata on one line. Chat templates have thousands of characters.
+std::string metadataText(const Json &value) {
+  constexpr size_t kShown = 80;
+  std::string text = value.is_string() ? value.get<std::string>() : value.dump();
+  const size_t size = text.size();
+  if (size > kShown) {
+    size_t end = kShown;
+    while (end > 0 && (text[end] & 0xC0) == 0x80) --end; // not inside of a UTF-8 character
+    text.resize(end);
+  }
+  const std::string shown = value.is_string() ? cli::quoted(text) : text;
+  return size > kShown ? fmt::format("{}... ({} bytes)", shown, size) : shown;
 }
 
 Result<void> inspectCheckpoint(const InspectOptions &options) {
@@ -44,6 +59,11 @@ Result<void> inspectCheckpoint(const InspectOptions &options) {
   if (!checkpoint.ignored_keys.empty())
     put("\nignored in config.json, because they change no numbers: {}\n",
         fmt::join(checkpoint.ignored_keys, ", "));
+  if (!checkpoint.metadata.empty()) {
+    const Json metadata = Json::parse(checkpoint.metadata, nullptr, false);
+    put("\nmetadata:\n");
+    for (auto &[key, value] : metadata.items()) put("  {}: {}\n", key, metadataText(value));
+  }
   if (!checkpoint.generation.empty()) put("\ngeneration: {}\n", checkpoint.generation);
   if (!checkpoint.ignored.empty())
     put("\nsettings of generation that Linnet does not have: {}\n", fmt::join(checkpoint.ignored, ", "));
