@@ -111,8 +111,9 @@ struct CompileReport {
   std::vector<std::pair<std::string, double>> differences;
   std::vector<std::string> ignored_keys; ///< unknown keys of config.json that have no effect on the numbers
   std::vector<std::string> overridden; ///< a line for each of CompileOptions::settings that changed something
-  std::vector<std::string> notes;      ///< a line for each setting of the input that is not supported
-  std::vector<PhaseTime> phases;       ///< in execution order; passes of the pipelines by name
+  std::vector<std::string>
+      notes; ///< a line for each setting of the input that is not supported, or that a default changes
+  std::vector<PhaseTime> phases; ///< in execution order; passes of the pipelines by name
   double seconds = 0;
   bool from_cache = false; ///< compileCached found it: only output and artifact_bytes are set
 };

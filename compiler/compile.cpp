@@ -147,6 +147,10 @@ private:
     if (!input.checkpoint) return {};
     const ModelDescription &config = input.checkpoint->config();
     metadata.config = config.forRuntime().dump();
+    if (!training && !options.max_context && config.defaultContext() < config.n_positions)
+      report.notes.push_back(
+          fmt::format("{}: the cache holds {} positions of the model's {}: --max-context N changes it",
+                      options.input, config.defaultContext(), config.n_positions));
     if (!config.generation.ignored.empty())
       report.notes.push_back(fmt::format("{}: settings of generation that Linnet does not have: {}",
                                          options.input, fmt::join(config.generation.ignored, ", ")));

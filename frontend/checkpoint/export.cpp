@@ -19,10 +19,12 @@ uint64_t totalBytes(const Checkpoint &checkpoint) {
   return total;
 }
 
-/// The tensor converted to `type` in pieces; `swap` writes the transpose.
+/// The tensor converted to `type` in pieces; `swap` writes the transpose. `paired_heads`: in the order of rows that
+/// TensorView::paired_heads describes.
 TensorToWrite converted(const TensorView &tensor, const std::string &name, StorageType type, bool swap,
-                        const std::function<void(uint64_t)> &wrote) {
+                        const std::function<void(uint64_t)> &wrote, int64_t paired_heads = 0) {
   TensorView view = tensor;
+  if (paired_heads) view.paired_heads = view.paired_heads ? 0 : -paired_heads;
   if (swap) {
     // The transpose of a stored transpose is the storage itself.
     std::swap(view.shape[0], view.shape[1]);
@@ -134,7 +136,7 @@ Result<std::vector<std::string>> exportGguf(const Checkpoint &checkpoint, Storag
                matrix = tensor.shape.size() == 2 && spec.role != TensorRole::positions;
     int64_t row = swap ? tensor.shape[0] : tensor.shape.back();
     StorageType stored = !matrix ? StorageType::f32 : isQuantized(type) && row % 32 ? StorageType::f16 : type;
-    tensors.push_back(converted(tensor, spec.gguf, stored, swap, wrote));
+    tensors.push_back(converted(tensor, spec.gguf, stored, swap, wrote, spec.paired_heads));
   }
   int file_type = type == StorageType::f16    ? 1
                   : type == StorageType::q4_0 ? 2

@@ -11,7 +11,8 @@
 namespace linnet {
 namespace {
 
-constexpr const char *kTable = "token_embd.weight"; ///< the same in every architecture
+constexpr const char *kTable = "token_embd.weight",
+                     *kHead = "output.weight"; ///< the same in every architecture
 /// llama.cpp's name of the byte-pair tokenizer, also in other architectures than GPT-2.
 constexpr const char *kBytePairs = "gpt2";
 
@@ -45,18 +46,28 @@ Result<ModelDescription> configFromGguf(const GgufFile &file, const std::string 
   json["model_type"] = family->names().model_type;
   for (const GgufKey &key : family->ggufKeys()) {
     const std::string name = architecture + "." + key.gguf;
+    if (key.optional && !file.has(name)) continue;
+    Json &to = json[Json::json_pointer(key.pointer())];
     if (key.is_number) {
       LINNET_ASSIGN(double value, file.number(name));
       if (!std::isfinite(value)) return errorf("{}: {} is {}", path, name, value);
       // Stored as f32. The shortest decimal of that f32 is probably the number in the original config.json.
-      json[key.config] = std::stod(fmt::format("{}", static_cast<float>(value)));
+      to = std::stod(fmt::format("{}", static_cast<float>(value)));
     } else {
       LINNET_ASSIGN(int64_t value, file.integer(name));
-      json[key.config] = value;
+      to = value;
     }
   }
-  for (const TensorView &tensor : file.tensors())
+  if (const std::string scaling = architecture + ".rope.scaling.type"; file.has(scaling)) {
+    LINNET_ASSIGN(const std::string type, file.text(scaling));
+    if (type != "none")
+      return errorf("{}: {} \"{}\" is not supported (none)", path, scaling, type.substr(0, 40));
+  }
+  json["tie_word_embeddings"] = true;
+  for (const TensorView &tensor : file.tensors()) {
     if (tensor.name == kTable && tensor.shape.size() == 2) json["vocab_size"] = tensor.shape[0];
+    if (tensor.name == kHead) json["tie_word_embeddings"] = false;
+  }
   if (!json.contains("vocab_size")) return errorf("{}: tensor \"{}\" is missing", path, kTable);
   for (auto [gguf, config] : {std::pair{"tokenizer.ggml.bos_token_id", "bos_token_id"},
                               std::pair{"tokenizer.ggml.eos_token_id", "eos_token_id"},
@@ -186,7 +197,7 @@ GgufMetadata ggufMetadata(const ModelDescription &config, const std::optional<To
       {architecture + ".vocab_size", config.vocab_size}}; // the only source of this size without a tokenizer
   const Json json = config.toJson();
   for (const GgufKey &key : config.family->ggufKeys()) {
-    const Json &value = json.at(key.config);
+    const Json &value = json.at(Json::json_pointer(key.pointer()));
     if (key.is_number)
       metadata.emplace_back(architecture + "." + key.gguf, value.get<double>());
     else
@@ -249,6 +260,12 @@ Result<void> Checkpoint::readGguf(const std::string &path) {
     if (found->second.transposed_in_gguf && tensor.shape.size() == 2) {
       std::swap(tensor.shape[0], tensor.shape[1]);
       tensor.transposed = true;
+    }
+    if (const int64_t heads = found->second.paired_heads; heads && !tensor.shape.empty()) {
+      if (tensor.shape[0] % (2 * heads))
+        return errorf("{}: tensor \"{}\" {} has no pairs of rows for {} heads", path, found->second.gguf,
+                      shapeText(tensor.shape), heads);
+      tensor.paired_heads = heads;
     }
     LINNET_TRY(add(std::move(tensor), found->second.name));
   }

@@ -150,12 +150,30 @@ Result<void> readTransposed(const TensorView &tensor, uint64_t first, std::span<
   return {};
 }
 
+/// Reads row by row; a vector has rows of one element.
+Result<void> readPaired(const TensorView &tensor, uint64_t first, std::span<float> out) {
+  const auto rows = static_cast<uint64_t>(tensor.shape[0]), size = tensor.elements() / rows;
+  const uint64_t of_head = rows / static_cast<uint64_t>(std::abs(tensor.paired_heads)), half = of_head / 2;
+  auto place = [&](uint64_t i) {
+    return tensor.paired_heads > 0 ? i % half * 2 + i / half : i % 2 * half + i / 2;
+  };
+  for (size_t done = 0; done < out.size();) {
+    const uint64_t row = (first + done) / size, column = (first + done) % size, in_head = row % of_head;
+    const uint64_t stored = row - in_head + place(in_head);
+    const size_t n = std::min<size_t>(size - column, out.size() - done);
+    LINNET_TRY(readStored(tensor, stored * size + column, out.subspan(done, n)));
+    done += n;
+  }
+  return {};
+}
+
 } // namespace
 
 Result<void> readF32(const TensorView &tensor, uint64_t first, std::span<float> out) {
   uint64_t count = tensor.elements();
   if (first > count || out.size() > count - first)
     return errorf("{}: elements [{}, {}) of {}", tensor.name, first, first + out.size(), count);
+  if (tensor.paired_heads) return readPaired(tensor, first, out);
   return tensor.transposed ? readTransposed(tensor, first, out) : readStored(tensor, first, out);
 }
 

@@ -54,11 +54,15 @@ std::string shapeText(const std::vector<int64_t> &shape);
 /// Little-endian bytes in row-major order. `bytes` points into a mapping that `file` keeps alive. A
 /// `transposed` matrix is stored as its transpose: `shape` is the logical [rows, columns], the file has
 /// [columns, rows].
+/// If `paired_heads` is not 0, the rows belong to so many heads of D rows, and row n + j D / 2 of a head (j 0 or 1) is
+/// stored as row 2 n + j of it: GGML's order for rotary positions. If it is negative, stored and logical rows change
+/// roles: reading gives GGML's order.
 struct TensorView {
   std::string name;
   StorageType type = StorageType::f32;
   std::vector<int64_t> shape;
   bool transposed = false;
+  int64_t paired_heads = 0; ///< not of a transposed matrix
   std::span<const std::byte> bytes;
   MappedFile file;
 

@@ -24,7 +24,7 @@ public:
   const FamilyNames &names() const override {
     static constexpr FamilyNames all = {.title = "Gemma 3",
                                         .model_type = "gemma3_text",
-                                        .gguf = "gemma3",
+                                        .gguf = nullptr,
                                         .language_model = "Gemma3ForCausalLM",
                                         .body = "Gemma3TextModel",
                                         .classifier = "Gemma3TextForSequenceClassification",
@@ -35,9 +35,10 @@ public:
   const ConfigKeys &keys() const override {
     static const ConfigKeys all = {
         .title = "Gemma 3",
-        .read = with(kDecoderKeys, {"hidden_activation", "sliding_window", "sliding_window_pattern",
-                                    "_sliding_window_pattern", "layer_types", "rope_local_base_freq",
-                                    "query_pre_attn_scalar", "attn_logit_softcapping", "final_logit_softcapping"}),
+        .read = with(kDecoderKeys,
+                     {"hidden_activation", "sliding_window", "sliding_window_pattern",
+                      "_sliding_window_pattern", "layer_types", "rope_local_base_freq",
+                      "query_pre_attn_scalar", "attn_logit_softcapping", "final_logit_softcapping"}),
         .harmless = {"attention_dropout", "cache_implementation"},
         .only_value = {{"attention_bias", false}, {"use_bidirectional_attention", false}}};
     return all;
@@ -45,7 +46,8 @@ public:
 
   Result<void> read(JsonReader &reader, ModelDescription &model) const override {
     auto settings = std::make_shared<DecoderSettings>();
-    model.n_layer = 26, model.n_head = 8, model.n_key_head = 4, model.head_size = 256; // transformers' defaults
+    model.n_layer = 26, model.n_head = 8, model.n_key_head = 4,
+    model.head_size = 256; // transformers' defaults
     model.n_embd = 2304, model.n_positions = 131072, model.vocab_size = 262208;
     settings->intermediate = 9216, settings->hidden_act = "gelu_pytorch_tanh";
     settings->rotary.theta = 1e6;
@@ -64,7 +66,8 @@ public:
     reader.number("attn_logit_softcapping", settings->attention_cap, "a positive number", positive);
     reader.number("final_logit_softcapping", settings->logit_cap, "a positive number", positive);
     if (!reader.error())
-      readWindows(reader, model, *settings, window, [&](int64_t layer) { return (layer + 1) % pattern != 0; });
+      readWindows(reader, model, *settings, window,
+                  [&](int64_t layer) { return (layer + 1) % pattern != 0; });
     if (reader.error()) return *reader.error();
     finish(model, *settings, query_scalar);
     model.settings = std::move(settings);
@@ -83,14 +86,16 @@ public:
     json["final_logit_softcapping"] = settings.logit_cap > 0 ? Json(settings.logit_cap) : Json();
   }
 
-  std::vector<TensorSpec> tensors(const ModelDescription &model) const override { return decoderTensors(model); }
+  std::vector<TensorSpec> tensors(const ModelDescription &model) const override {
+    return decoderTensors(model);
+  }
   bool isUnused(std::string_view name) const override { return isRotaryBuffer(name); }
 
   const std::vector<GgufKey> &ggufKeys() const override {
-    static const std::vector<GgufKey> all = decoderGgufKeys();
-    return all;
+    static const std::vector<GgufKey> none;
+    return none;
   }
-  Json impliedByGguf() const override { return {{"hidden_activation", "gelu_pytorch_tanh"}}; }
+  Json impliedByGguf() const override { return Json::object(); }
   std::string notInGguf(const ModelDescription &) const override {
     return "export of Gemma 3 as GGUF is not supported yet";
   }

@@ -22,13 +22,14 @@ public:
   }
 
   const ConfigKeys &keys() const override {
-    static const ConfigKeys all = {
-        .title = "GPT-NeoX",
-        .read = {"hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size",
-                 "max_position_embeddings", "vocab_size", "hidden_act", "layer_norm_eps", "use_parallel_residual",
-                 "attention_bias", "rotary_pct", "rotary_emb_base", "rope_theta", "rope_scaling", "rope_parameters"},
-        .harmless = {"attention_dropout", "hidden_dropout", "classifier_dropout", "attention_probs_dropout_prob",
-                     "hidden_dropout_prob"}};
+    static const ConfigKeys all = {.title = "GPT-NeoX",
+                                   .read = {"hidden_size", "num_hidden_layers", "num_attention_heads",
+                                            "intermediate_size", "max_position_embeddings", "vocab_size",
+                                            "hidden_act", "layer_norm_eps", "use_parallel_residual",
+                                            "attention_bias", "rotary_pct", "rotary_emb_base", "rope_theta",
+                                            "rope_scaling", "rope_parameters"},
+                                   .harmless = {"attention_dropout", "hidden_dropout", "classifier_dropout",
+                                                "attention_probs_dropout_prob", "hidden_dropout_prob"}};
     return all;
   }
 
@@ -44,17 +45,21 @@ public:
     reader.integer("max_position_embeddings", model.n_positions, 1, 16 * kLarge);
     reader.integer("vocab_size", model.vocab_size, 1, 64 * kLarge);
     reader.text("hidden_act", settings->hidden_act);
-    reader.number("layer_norm_eps", settings->epsilon, "between 0 and 1", [](double x) { return x > 0 && x < 1; });
+    reader.number("layer_norm_eps", settings->epsilon, "between 0 and 1",
+                  [](double x) { return x > 0 && x < 1; });
     reader.boolean("use_parallel_residual", settings->parallel);
     reader.boolean("attention_bias", settings->attention_bias);
     settings->rotary.partial = 0.25;
     reader.number("rotary_pct", settings->rotary.partial, "above 0 and at most 1",
                   [](double x) { return x > 0 && x <= 1; });
-    reader.number("rotary_emb_base", settings->rotary.theta, "a positive number", [](double x) { return x > 0; });
+    reader.number("rotary_emb_base", settings->rotary.theta, "a positive number",
+                  [](double x) { return x > 0; });
     settings->rotary.read(reader);
     if (reader.error()) return *reader.error();
-    if (model.n_embd % model.n_head) reader.fail("hidden_size", "a multiple of num_attention_heads");
-    else if (settings->rotary.pairs(model.headSize()) < 1) reader.fail("rotary_pct", "at least one element of a head");
+    if (model.n_embd % model.n_head)
+      reader.fail("hidden_size", "a multiple of num_attention_heads");
+    else if (settings->rotary.pairs(model.headSize()) < 1)
+      reader.fail("rotary_pct", "at least one element of a head");
     if (auto activation = activationNamed(settings->hidden_act))
       settings->activation = *activation;
     else

@@ -21,7 +21,9 @@ Value selfAttention(GraphBuilder &g, Value x, int64_t i, const std::string &name
   Value qkv = g.project(x, name + ".query_key_value", c, 3 * c, settings.attention_bias); // (B, T, 3C)
   g.at(name);
   qkv = g.heads(qkv, 0, model.n_head, 3 * size); // (B, T, n_head, 3D)
-  auto part = [&](int64_t number) { return g.b.create<ir::SliceOp>(qkv, 3, number * size, size).getResult(); };
+  auto part = [&](int64_t number) {
+    return g.b.create<ir::SliceOp>(qkv, 3, number * size, size).getResult();
+  };
   Value q = g.rotary(part(0), table, positions), k = g.rotary(part(1), table, positions);
   Value a = g.attention(q, k, part(2), i, {.scale = 1 / std::sqrt(static_cast<double>(size))}, name);
   return g.project(a, name + ".dense", c, c, settings.attention_bias);
@@ -33,7 +35,8 @@ Value block(GraphBuilder &g, Value x, int64_t i, Value positions) {
   const std::string layer = fmt::format("layers.{}", i);
   auto norm = [&](Value y, const char *name) { return g.layerNorm(y, layer + name, settings.epsilon); };
   auto added = [&](Value part, Value to) { return g.b.create<ir::AddOp>(g.dropped(part), to).getResult(); };
-  Value attended = added(selfAttention(g, norm(x, ".input_layernorm"), i, layer + ".attention", positions), x);
+  Value attended =
+      added(selfAttention(g, norm(x, ".input_layernorm"), i, layer + ".attention", positions), x);
   Value u = norm(settings.parallel ? x : attended, ".post_attention_layernorm");
   u = g.project(u, layer + ".mlp.dense_h_to_4h", c, inner, true);
   u = g.activate(u, layer + ".mlp.act", settings.activation);
@@ -48,7 +51,8 @@ GraphParts graph(GraphBuilder &g) {
   Value positions = g.positions(g.mostPositions());
   GraphParts parts;
   parts.hidden = {x};
-  for (int64_t i = 0; i < model.n_layer; ++i) parts.hidden.push_back(block(g, parts.hidden.back(), i, positions));
+  for (int64_t i = 0; i < model.n_layer; ++i)
+    parts.hidden.push_back(block(g, parts.hidden.back(), i, positions));
   parts.norm_name = "final_layer_norm";
   parts.norm = [&g](Value x) { return g.layerNorm(x, "final_layer_norm", Settings::of(g.model).epsilon); };
   parts.logits = [&g](Value x) {

@@ -16,7 +16,9 @@ struct Settings : FamilySettings {
   bool parallel = true; ///< attention and MLP read the same x, each through its own norm
   bool attention_bias = true;
 
-  static const Settings &of(const ModelDescription &model) { return static_cast<const Settings &>(*model.settings); }
+  static const Settings &of(const ModelDescription &model) {
+    return static_cast<const Settings &>(*model.settings);
+  }
 };
 
 } // namespace linnet::gpt_neox

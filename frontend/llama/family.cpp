@@ -33,7 +33,7 @@ public:
     model.n_layer = model.n_head = 32; // transformers' defaults
     model.n_embd = 4096, model.n_positions = 2048, model.vocab_size = 32000;
     model.tie_word_embeddings = false;
-    settings->intermediate = 11008;
+    settings->intermediate = 11008, settings->paired_in_gguf = true;
     readDecoder(reader, model, *settings);
     reader.boolean("attention_bias", settings->qkv_bias);
     reader.boolean("mlp_bias", settings->mlp_bias);
@@ -49,7 +49,9 @@ public:
     json["mlp_bias"] = DecoderSettings::of(model).mlp_bias;
   }
 
-  std::vector<TensorSpec> tensors(const ModelDescription &model) const override { return decoderTensors(model); }
+  std::vector<TensorSpec> tensors(const ModelDescription &model) const override {
+    return decoderTensors(model);
+  }
   bool isUnused(std::string_view name) const override { return isRotaryBuffer(name); }
 
   const std::vector<GgufKey> &ggufKeys() const override {
@@ -62,9 +64,10 @@ public:
   /// Published shapes: huggingface.co/HuggingFaceTB/SmolLM2-135M and TinyLlama/TinyLlama-1.1B-Chat-v1.0.
   std::vector<Preset> presets() const override {
     auto smollm = std::make_shared<DecoderSettings>();
-    smollm->intermediate = 1536, smollm->epsilon = 1e-5, smollm->rotary.theta = 100000;
+    smollm->intermediate = 1536, smollm->epsilon = 1e-5, smollm->rotary.theta = 100000,
+    smollm->paired_in_gguf = true;
     auto tiny_llama = std::make_shared<DecoderSettings>();
-    tiny_llama->intermediate = 5632, tiny_llama->epsilon = 1e-5;
+    tiny_llama->intermediate = 5632, tiny_llama->epsilon = 1e-5, tiny_llama->paired_in_gguf = true;
     return {{"smollm2-135m", "HuggingFaceTB/SmolLM2-135M",
              decoderShape(family(), smollm, {30, 9, 3, 576, 8192, 49152, true, 0, 0})},
             {"tinyllama-1.1b", "TinyLlama/TinyLlama-1.1B-Chat-v1.0",

@@ -22,7 +22,8 @@ public:
 
   const ConfigKeys &keys() const override {
     static const ConfigKeys all = {.title = "Mistral",
-                                   .read = with(kDecoderKeys, {"hidden_act", "sliding_window", "layer_types"}),
+                                   .read =
+                                       with(kDecoderKeys, {"hidden_act", "sliding_window", "layer_types"}),
                                    .harmless = {"attention_dropout"},
                                    .only_value = {{"attention_bias", false}, {"mlp_bias", false}}};
     return all;
@@ -51,7 +52,9 @@ public:
     json["sliding_window"] = widest(settings) ? Json(widest(settings)) : Json();
   }
 
-  std::vector<TensorSpec> tensors(const ModelDescription &model) const override { return decoderTensors(model); }
+  std::vector<TensorSpec> tensors(const ModelDescription &model) const override {
+    return decoderTensors(model);
+  }
   bool isUnused(std::string_view name) const override { return isRotaryBuffer(name); }
 
   const std::vector<GgufKey> &ggufKeys() const override {

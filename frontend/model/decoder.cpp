@@ -4,9 +4,18 @@ namespace linnet {
 
 constexpr int64_t kLarge = 1 << 20;
 
-const std::set<std::string, std::less<>> kDecoderKeys = {
-    "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim", "intermediate_size",
-    "max_position_embeddings", "vocab_size", "rms_norm_eps", "rope_theta", "rope_scaling", "rope_parameters"};
+const std::set<std::string, std::less<>> kDecoderKeys = {"hidden_size",
+                                                         "num_hidden_layers",
+                                                         "num_attention_heads",
+                                                         "num_key_value_heads",
+                                                         "head_dim",
+                                                         "intermediate_size",
+                                                         "max_position_embeddings",
+                                                         "vocab_size",
+                                                         "rms_norm_eps",
+                                                         "rope_theta",
+                                                         "rope_scaling",
+                                                         "rope_parameters"};
 
 void readDecoder(JsonReader &reader, ModelDescription &model, DecoderSettings &settings, const char *act) {
   reader.integer("num_hidden_layers", model.n_layer, 1, 1024);
@@ -21,11 +30,11 @@ void readDecoder(JsonReader &reader, ModelDescription &model, DecoderSettings &s
   reader.text(act, settings.hidden_act);
   settings.rotary.read(reader);
   if (reader.error()) return;
-  if (model.n_head % model.keyHeads())
-    reader.fail("num_key_value_heads", "a divisor of num_attention_heads");
+  if (model.n_head % model.keyHeads()) reader.fail("num_key_value_heads", "a divisor of num_attention_heads");
   if (!model.head_size && model.n_embd % model.n_head)
     reader.fail("hidden_size", "a multiple of num_attention_heads, as there is no head_dim");
-  if (settings.rotary.pairs(model.headSize()) * 2 > model.headSize() || settings.rotary.pairs(model.headSize()) < 1)
+  if (settings.rotary.pairs(model.headSize()) * 2 > model.headSize() ||
+      settings.rotary.pairs(model.headSize()) < 1)
     reader.fail("head_dim", "an even number, of which rotary positions rotate a part");
   if (auto activation = activationNamed(settings.hidden_act))
     settings.activation = *activation;
@@ -80,7 +89,8 @@ std::string decoderNotInGguf(const ModelDescription &model) {
   if (settings.activation != ActivationFunction::silu)
     return "llama.cpp has silu here; hidden_act is " + settings.hidden_act;
   if (widest(settings)) return "llama.cpp has no window of attention here";
-  if (settings.rotary.type == "llama3") return "export of rope_type llama3 as GGUF is not supported yet";
+  if (settings.rotary.type != "default")
+    return "export of rope_type " + settings.rotary.type + " as GGUF is not supported yet";
   return {};
 }
 
@@ -90,13 +100,22 @@ std::vector<TensorSpec> decoderTensors(const ModelDescription &model) {
                 kv = model.keyHeads() * model.headSize();
   std::vector<TensorSpec> all;
   auto add = [&](TensorRole role, int64_t block, const std::string &name, const std::string &gguf,
-                 std::vector<int64_t> shape) { all.push_back({name, std::move(shape), role, block, gguf}); };
+                 std::vector<int64_t> shape) {
+    all.push_back({name, std::move(shape), role, block, gguf});
+  };
   add(TensorRole::embedding, -1, "embed_tokens.weight", "token_embd.weight", {model.vocab_size, c});
   for (int64_t i = 0; i < model.n_layer; ++i) {
     const std::string layer = fmt::format("layers.{}.", i), blk = fmt::format("blk.{}.", i);
-    auto linear = [&](TensorRole role, const char *name, const char *gguf, int64_t out, int64_t in, bool bias) {
+    auto linear = [&](TensorRole role, const char *name, const char *gguf, int64_t out, int64_t in,
+                      bool bias) {
       add(role, i, layer + name + ".weight", blk + gguf + ".weight", {out, in});
       if (bias) add(TensorRole::weight, i, layer + name + ".bias", blk + gguf + ".bias", {out});
+    };
+    // llama.cpp's Llama rotates neighbours, so its converter moves the rows.
+    auto paired = [&](int64_t heads) {
+      if (!settings.paired_in_gguf) return;
+      all.back().paired_heads = heads;
+      if (settings.qkv_bias) all[all.size() - 2].paired_heads = heads;
     };
     auto norm = [&](const char *name, const char *gguf, int64_t width) {
       add(TensorRole::norm, i, layer + name + ".weight", blk + gguf + ".weight", {width});
@@ -104,7 +123,9 @@ std::vector<TensorSpec> decoderTensors(const ModelDescription &model) {
     const bool sandwich = settings.sandwich_norms;
     norm("input_layernorm", "attn_norm", c);
     linear(TensorRole::weight, "self_attn.q_proj", "attn_q", q, c, settings.qkv_bias);
+    paired(model.n_head);
     linear(TensorRole::weight, "self_attn.k_proj", "attn_k", kv, c, settings.qkv_bias);
+    paired(model.keyHeads());
     linear(TensorRole::weight, "self_attn.v_proj", "attn_v", kv, c, settings.qkv_bias);
     if (settings.head_norms) {
       norm("self_attn.q_norm", "attn_q_norm", model.headSize());
@@ -132,7 +153,11 @@ std::vector<GgufKey> decoderGgufKeys() {
           {"feed_forward_length", "intermediate_size"},
           {"attention.head_count", "num_attention_heads"},
           {"attention.head_count_kv", "num_key_value_heads"},
-          {"attention.layer_norm_rms_epsilon", "rms_norm_eps", true}};
+          {"attention.layer_norm_rms_epsilon", "rms_norm_eps", true},
+          {"rope.freq_base", "/rope_parameters/rope_theta", true, true},
+          {"rope.dimension_count", "head_dim", false, true},
+          {"attention.key_length", "head_dim", false, true},
+          {"attention.value_length", "head_dim", false, true}};
 }
 
 } // namespace linnet

@@ -12,14 +12,15 @@ struct DecoderSettings : FamilySettings {
   double epsilon = 1e-6;    ///< of all norms
   std::string hidden_act = "silu";
   ActivationFunction activation = ActivationFunction::silu;
-  Rotary rotary, window_rotary;     ///< of layers without and with a window
-  std::vector<int64_t> windows;     ///< of each layer: the keys that a query sees; 0: all before it
+  Rotary rotary, window_rotary; ///< of layers without and with a window
+  std::vector<int64_t> windows; ///< of each layer: the keys that a query sees; 0: all before it
   bool qkv_bias = false, output_bias = false, mlp_bias = false;
-  bool head_norms = false;          ///< queries and keys are normalized per head: q_norm, k_norm
-  bool sandwich_norms = false;      ///< norms also behind attention and MLP (Gemma)
-  bool gain_from_one = false;       ///< norms multiply by 1 + weight (Gemma)
+  bool head_norms = false;     ///< queries and keys are normalized per head: q_norm, k_norm
+  bool sandwich_norms = false; ///< norms also behind attention and MLP (Gemma)
+  bool gain_from_one = false;  ///< norms multiply by 1 + weight (Gemma)
   double embedding_scale = 1;
-  double attention_scale = 0;       ///< of q k; 0: 1 / sqrt(head size)
+  double attention_scale = 0;  ///< of q k; 0: 1 / sqrt(head size)
+  bool paired_in_gguf = false; ///< GGUF has rows of queries and keys in pairs: TensorSpec::paired_heads
   double attention_cap = 0, logit_cap = 0; ///< x becomes cap tanh(x / cap); 0: it stays
 
   static const DecoderSettings &of(const ModelDescription &model) {
@@ -31,13 +32,15 @@ struct DecoderSettings : FamilySettings {
 extern const std::set<std::string, std::less<>> kDecoderKeys;
 /// Reads the sizes, the norms' epsilon, the activation (under the key `act`), and rotary positions. Requires n_head to be
 /// a multiple of num_key_value_heads. The values in `model` and `settings` are the defaults.
-void readDecoder(JsonReader &reader, ModelDescription &model, DecoderSettings &settings, const char *act = "hidden_act");
+void readDecoder(JsonReader &reader, ModelDescription &model, DecoderSettings &settings,
+                 const char *act = "hidden_act");
 /// The keys of readDecoder().
 void writeDecoder(const ModelDescription &model, Json &json, const char *act = "hidden_act");
 /// Sets `windows` from layer_types. If the file has none, layer i has the window if `usual(i)`. `window` 0: no layer
 /// has one.
-template <class Usual> void readWindows(JsonReader &reader, const ModelDescription &model, DecoderSettings &settings,
-                                        int64_t window, Usual usual) {
+template <class Usual>
+void readWindows(JsonReader &reader, const ModelDescription &model, DecoderSettings &settings, int64_t window,
+                 Usual usual) {
   const std::vector<std::string> types = reader.texts("layer_types");
   if (!types.empty() && static_cast<int64_t>(types.size()) != model.n_layer)
     return reader.fail("layer_types", "a list with one entry for each layer");
@@ -48,7 +51,8 @@ template <class Usual> void readWindows(JsonReader &reader, const ModelDescripti
       if (type != "full_attention" && type != "sliding_attention")
         return reader.fail("layer_types", "full_attention or sliding_attention for each layer");
       has = type == "sliding_attention";
-      if (has && !window) return reader.fail("layer_types", "full_attention for each layer, as sliding_window is null");
+      if (has && !window)
+        return reader.fail("layer_types", "full_attention for each layer, as sliding_window is null");
     }
     settings.windows.push_back(has ? window : 0);
   }

@@ -59,7 +59,8 @@ private:
       return g.rotary(y, rotation, positions);
     };
     Value q = placed("q", model.n_head), k = placed("k", model.keyHeads()), v = heads("v", model.keyHeads());
-    AttentionForm form{.scale = settings.attention_scale ? settings.attention_scale : 1 / std::sqrt(double(size)),
+    AttentionForm form{.scale =
+                           settings.attention_scale ? settings.attention_scale : 1 / std::sqrt(double(size)),
                        .window = window,
                        .cap = settings.attention_cap};
     Value a = g.attention(q, k, v, i, form, name);

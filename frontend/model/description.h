@@ -5,6 +5,7 @@
 #include "support/json_fwd.h"
 #include "support/result.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -46,6 +47,9 @@ struct FamilySettings {
   virtual ~FamilySettings() = default;
 };
 
+/// Models of many positions would have caches of gigabytes.
+inline constexpr int64_t kMostDefaultContext = 4096;
+
 struct ModelDescription {
   const Family *family = nullptr; ///< not null after parse() and in presets
   std::shared_ptr<const FamilySettings> settings;
@@ -75,6 +79,8 @@ struct ModelDescription {
   }
   bool classifies() const { return task == ModelTask::classifier; }
   int64_t headSize() const { return head_size ? head_size : n_embd / n_head; }
+  /// The capacity of the KV cache unless the user asks for another one.
+  int64_t defaultContext() const { return std::min<int64_t>(n_positions, kMostDefaultContext); }
   int64_t keyHeads() const { return n_key_head ? n_key_head : n_head; }
   /// All tensors, in the order of the layers: the body's, the head's if it is not tied, the classifier's.
   std::vector<TensorSpec> tensors() const;

@@ -26,8 +26,13 @@ struct FamilyNames {
 
 /// A key of GGUF's metadata, without the architecture's name and dot, and the equivalent key of config.json.
 struct GgufKey {
-  const char *gguf, *config;
+  const char *gguf;
+  const char *config;     ///< a key, or a JSON pointer ("/rope_parameters/rope_theta")
   bool is_number = false; ///< f32 instead of integer
+  bool optional = false;  ///< the file may lack it
+
+  /// The place of the value in config.json.
+  std::string pointer() const { return (config[0] == '/' ? "" : "/") + std::string(config); }
 };
 
 /// A shape that `linnet init` makes.

@@ -215,7 +215,7 @@ private:
   static int64_t mostPositions(const ModelDescription &model, const GraphOptions &options,
                                const EntrySpec &spec) {
     if (options.max_context) return options.max_context;
-    return llvm::is_contained(spec.outputs, "loss") && spec.max_seq ? spec.max_seq : model.n_positions;
+    return llvm::is_contained(spec.outputs, "loss") && spec.max_seq ? spec.max_seq : model.defaultContext();
   }
 
   RankedTensorType type(ArrayRef<int64_t> shape, ArrayRef<StringRef> names, Type element) {
@@ -231,7 +231,7 @@ private:
     Type cache = type({kAny, model.keyHeads(), kAny, model.headSize()}, {"batch", "context"}, g.f32);
     types.append(2 * model.n_layer, cache);
     function = b.create<func::FuncOp>(spec.name, b.getFunctionType(types, {}));
-    int64_t context = options.max_context ? options.max_context : model.n_positions;
+    int64_t context = options.max_context ? options.max_context : model.defaultContext();
     function->setAttr("linnet.bounds",
                       b.getDictionaryAttr({b.getNamedAttr("batch", b.getI64IntegerAttr(options.max_batch)),
                                            b.getNamedAttr("seq", b.getI64IntegerAttr(spec.max_seq)),
@@ -365,7 +365,7 @@ private:
 };
 
 std::vector<EntrySpec> defaultEntries(const ModelDescription &model, int64_t max_context) {
-  int64_t context = max_context ? max_context : model.n_positions;
+  int64_t context = max_context ? max_context : model.defaultContext();
   int64_t chunk = std::min<int64_t>(context, 256), score_chunk = std::min<int64_t>(context, 64);
   if (model.classifies()) // pooling needs the whole text in one call
     return {{"classify", {"scores"}, context},

@@ -43,7 +43,7 @@ struct EntrySpec {
 
 struct GraphOptions {
   int64_t max_batch = 1;
-  int64_t max_context = 0;        ///< capacity of the cache; 0: n_positions
+  int64_t max_context = 0;        ///< capacity of the cache; 0: defaultContext()
   std::vector<EntrySpec> entries; ///< empty: defaultEntries
 };
 

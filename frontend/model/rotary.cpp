@@ -57,7 +57,8 @@ void Rotary::readScaling(JsonReader &reader) {
   if (type != "default" && type != "linear" && type != "llama3")
     return reader.fail("rope_type", "default, linear or llama3");
   reader.number("rope_theta", theta, kPositive, positive);
-  reader.number("partial_rotary_factor", partial, "above 0 and at most 1", [](double x) { return x > 0 && x <= 1; });
+  reader.number("partial_rotary_factor", partial, "above 0 and at most 1",
+                [](double x) { return x > 0 && x <= 1; });
   reader.number("factor", factor, kPositive, positive);
   reader.number("low_freq_factor", low_freq_factor, kPositive, positive);
   reader.number("high_freq_factor", high_freq_factor, "above low_freq_factor",

@@ -24,6 +24,7 @@ struct TensorSpec {
   int64_t block = -1;              ///< number of its block, or -1
   std::string gguf = {};           ///< name in GGUF
   bool transposed_in_gguf = false; ///< GGUF stores this matrix as [columns, rows] of `shape`
+  int64_t paired_heads = 0; ///< GGUF stores the rows of so many heads in pairs: TensorView::paired_heads
 
   uint64_t elements() const {
     uint64_t count = 1;

@@ -21,10 +21,11 @@ public:
   }
 
   const ConfigKeys &keys() const override {
-    static const ConfigKeys all = {.title = "Qwen 3",
-                                   .read = with(kDecoderKeys, {"hidden_act", "sliding_window", "use_sliding_window",
-                                                               "max_window_layers", "layer_types", "attention_bias"}),
-                                   .harmless = {"attention_dropout", "use_mrope"}};
+    static const ConfigKeys all = {
+        .title = "Qwen 3",
+        .read = with(kDecoderKeys, {"hidden_act", "sliding_window", "use_sliding_window", "max_window_layers",
+                                    "layer_types", "attention_bias"}),
+        .harmless = {"attention_dropout", "use_mrope"}};
     return all;
   }
 
@@ -46,7 +47,8 @@ public:
     reader.integer("max_window_layers", full_layers, 0, 1 << 20);
     if (!use_window) window = 0;
     if (!reader.error())
-      readWindows(reader, model, *settings, window, [&](int64_t layer) { return use_window && layer >= full_layers; });
+      readWindows(reader, model, *settings, window,
+                  [&](int64_t layer) { return use_window && layer >= full_layers; });
     if (reader.error()) return *reader.error();
     settings->window_rotary = settings->rotary;
     model.settings = std::move(settings);
@@ -62,7 +64,9 @@ public:
     json["attention_bias"] = settings.qkv_bias;
   }
 
-  std::vector<TensorSpec> tensors(const ModelDescription &model) const override { return decoderTensors(model); }
+  std::vector<TensorSpec> tensors(const ModelDescription &model) const override {
+    return decoderTensors(model);
+  }
   bool isUnused(std::string_view name) const override { return isRotaryBuffer(name); }
 
   const std::vector<GgufKey> &ggufKeys() const override {

@@ -27,7 +27,8 @@ void addOwnPassOptions(CLI::App &command, CompileOptions &options) {
 
 void addPassOptions(CLI::App &command, CompileOptions &options, bool may_choose) {
   command
-      .add_option("--max-context", options.max_context, "most positions of a sequence (default: n_positions)")
+      .add_option("--max-context", options.max_context,
+                  "most positions of a sequence (default: the model's, at most 4096)")
       ->check(CLI::Range(int64_t(1), int64_t(1) << 24))
       ->type_name("N");
   command.add_option("--max-batch", options.max_batch, "most sequences at a time (default: 1)")
