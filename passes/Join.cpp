@@ -83,9 +83,14 @@ size_t cachedAttention(Ops ops) {
   if (!k || !v || !attention || attention.getLength() || !attention.getCausal()) return 0;
   const bool same = attention.getK() == k.getResult() && attention.getV() == v.getResult() &&
                     attention.getPast() == k.getPast() && k.getPast() == v.getPast();
-  auto dims = [](Value value) { return shapeOf(tensor(value)); };
-  return same && dims(attention.getQ()) == dims(k.getEntries()) &&
-                 dims(k.getEntries()) == dims(v.getEntries())
+  // Heads may share key heads.
+  auto dimsWithoutHeads = [](Value value) {
+    SmallVector<Dim> shape = shapeOf(tensor(value));
+    shape.erase(shape.begin() + 2);
+    return shape;
+  };
+  return same && dimsWithoutHeads(attention.getQ()) == dimsWithoutHeads(k.getEntries()) &&
+                 shapeOf(tensor(k.getEntries())) == shapeOf(tensor(v.getEntries()))
              ? 3
              : 0;
 }

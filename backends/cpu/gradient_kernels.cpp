@@ -232,7 +232,7 @@ void emitAdamW(Emitter &e, const AdamWSpec &spec) {
 
 //===- attention ---------------------------------------------------------------------------------------===//
 
-/// One head after the other; for each query its scores s and d = gradient . v, one key a lane, then what they
+/// One key head after the other, and its heads; for each query its scores s and d = gradient . v, one key a lane, then what they
 /// give to the rows of q, k and v.
 struct AttentionGrad {
   Emitter &e;
@@ -245,7 +245,7 @@ struct AttentionGrad {
   Value *gradient = e.arg(spec, Operand::gradient), *length = e.arg(spec, Operand::length);
   Value *dq = e.arg(spec, Operand::dq), *dk = e.arg(spec, Operand::dk), *dv = e.arg(spec, Operand::dv);
   Value *queries = e.extent(spec.queries), *heads = e.extent(spec.heads), *capacity = e.extent(spec.capacity);
-  Value *size = e.i64(spec.head_size);
+  Value *key_heads = e.extent(spec.keyHeads()), *size = e.i64(spec.head_size);
   Value *weights = e.scratch(padded()), *slopes = e.scratch(padded()); ///< of each key, whole vectors
   /// The cap's derivative for each key; null without a cap.
   Value *cap_slopes = spec.cap != 0 ? e.scratch(padded()) : nullptr;
@@ -268,21 +268,21 @@ struct AttentionGrad {
 
   void emit() {
     e.loop(e.begin, e.end, 1, [&](Value *item) {
+      Value *batch = e.b.CreateSDiv(item, key_heads), *key_head = e.b.CreateSRem(item, key_heads);
       Value *keys = e.b.CreateMul(e.b.CreateMul(item, capacity), size);
       Values zeros(pieces, e.f32(0, lanes));
       e.loop(e.i64(0), capacity, 1, [&](Value *j) {
         setRow(dk, e.muladd(j, size, keys), zeros);
         setRow(dv, e.muladd(j, size, keys), zeros);
       });
-      if (spec.key_group == 1) return head(item, keys);
-      Value *first = e.b.CreateMul(item, e.i64(spec.key_group));
-      e.loop(first, e.b.CreateAdd(first, e.i64(spec.key_group)), 1, [&](Value *each) { head(each, keys); });
+      if (spec.key_group == 1) return head(batch, key_head, keys);
+      Value *group = e.i64(spec.key_group);
+      e.loop(e.i64(0), group, 1, [&](Value *i) { head(batch, e.muladd(key_head, group, i), keys); });
     });
   }
 
-  /// Head number `item` of all sequences; `keys` is the first element of its keys.
-  void head(Value *item, Value *keys) {
-    Value *batch = e.b.CreateSDiv(item, heads), *head = e.b.CreateSRem(item, heads);
+  /// `keys`: the first element of the head's keys.
+  void head(Value *batch, Value *head, Value *keys) {
     e.loop(e.i64(0), queries, 1, [&](Value *t) {
       Value *position = e.muladd(batch, queries, t);
       Value *at_query = e.b.CreateMul(e.muladd(position, heads, head), size);

@@ -23,6 +23,26 @@ inline Value endOfKeys(Emitter &e, const AttentionSpec &spec, Value sequence, Va
   return b.min(end, e.extent(spec.capacity));
 }
 
+/// The first key that query t of the sequence sees, at most `end`. Null without a window: then it is 0.
+inline Value beginOfKeys(Emitter &e, const AttentionSpec &spec, Value sequence, Value t, Value end) {
+  if (!spec.window) return {};
+  Builder &b = e.b;
+  Value past = spec.past ? ofSequence(e, spec, AttentionSpec::Operand::past, sequence) : e.u(0);
+  Value position = b.add(b.add(past, t), e.u(1));
+  return b.min(b.sub(position, b.min(position, e.u(uint64_t(spec.window)))), end);
+}
+
+/// The key head of head `head`; both are numbers among the heads of all sequences.
+template <class Spec> Value keyHeadOf(Emitter &e, const Spec &spec, Value head) {
+  return spec.key_group == 1 ? head : e.b.div(head, e.u(uint64_t(spec.key_group)));
+}
+
+/// cap tanh(score / cap), or the score if there is no cap.
+template <class Spec> Value capped(Emitter &e, const Spec &spec, Value score) {
+  if (spec.cap == 0) return score;
+  return e.b.mul(e.tanh(e.b.mul(score, e.f(1 / double(spec.cap)))), e.f(spec.cap));
+}
+
 inline Value sumOfFour(Builder &b, Value four) {
   return b.add(b.add(b.extract(four, 0), b.extract(four, 1)), b.add(b.extract(four, 2), b.extract(four, 3)));
 }

@@ -26,16 +26,34 @@ struct AttentionGrad {
   Value lane = b.localId(0), size = e.u(head_size);
   Value heads = e.extent(spec.heads), queries = e.extent(spec.queries), capacity = e.extent(spec.capacity);
   Value sequence = {}, head = {}, both = {}; ///< both: sequence * heads + head
+  Value key_both = {};                       ///< the same of the key head
 
-  void of(Value number, Value to_a_head) {
-    both = b.div(number, to_a_head);
+  /// `number`: of the head among those of all sequences.
+  void ofHead(Value number) {
+    both = number;
     sequence = b.div(both, heads), head = b.mod(both, heads);
+    key_both = keyHeadOf(e, spec, both);
+  }
+  /// A product of a query and a key as softmax's score, and the cap's derivative there, if there is a cap.
+  struct Score {
+    Value value, slope;
+  };
+  Score scoreOf(Value product) {
+    Value scaled = b.mul(product, e.f(spec.scale));
+    if (spec.cap == 0) return {scaled, {}};
+    Value ratio = e.tanh(b.mul(scaled, e.f(1 / double(spec.cap))));
+    return {b.mul(ratio, e.f(spec.cap)), b.sub(e.f(1), b.mul(ratio, ratio))};
+  }
+  /// The gradient by the product of a key with weight p. `d`: its gradient . value less their weighted mean.
+  Value slopeOf(const Score &score, Value p, Value d) {
+    Value slope = b.mul(b.mul(p, d), e.f(spec.scale));
+    return spec.cap == 0 ? slope : b.mul(slope, score.slope);
   }
   /// Where query t's row begins in q, key j's in k.
   Value queryRow(Value t) {
     return b.mul(b.add(b.mul(b.add(b.mul(sequence, queries), t), heads), head), size);
   }
-  Value keyRow(Value j) { return b.mul(b.add(b.mul(both, capacity), j), size); }
+  Value keyRow(Value j) { return b.mul(b.add(b.mul(key_both, capacity), j), size); }
   Value statistic(Value t, uint32_t which) {
     return b.add(b.mul(b.add(b.mul(both, queries), t), e.u(kQueryStatistics)), e.u(which));
   }
@@ -116,12 +134,17 @@ struct QueryGrad : AttentionGrad {
   };
 
   void one(Value number) {
-    of(number, queries);
+    ofHead(b.div(number, queries));
     Value t = b.mod(number, queries), seen = spec.causal ? b.add(t, e.u(1)) : queries;
     if (spec.length) seen = b.min(seen, length(lengths));
     seen = b.min(seen, capacity);
+    Value begin = {}; // null without a window: then it is 0
+    if (spec.window) {
+      Value position = b.add(t, e.u(1));
+      begin = b.min(b.sub(position, b.min(position, e.u(uint64_t(spec.window)))), seen);
+    }
     load(q, gradient, queryRow(t));
-    const Softmax softmax = softmaxOf(seen);
+    const Softmax softmax = softmaxOf(begin, seen);
     b.ifThen(b.eq(lane, e.u(0)), [&] {
       const Value values[] = {softmax.largest, softmax.inverse, softmax.mean};
       for (uint32_t i = 0; i < 3; ++i) e.store(statistics, statistic(t, i), kFloat, values[i]);
@@ -132,8 +155,9 @@ struct QueryGrad : AttentionGrad {
       Variable slope = b.variable(e.f(0));
       b.ifThen(b.lt(j, seen), [&] {
         auto [s, d] = dots(k, v, keyRow(j));
-        Value p = b.mul(e.exp(b.sub(b.mul(s, e.f(spec.scale)), softmax.largest)), softmax.inverse);
-        b.set(slope, b.mul(b.mul(p, b.sub(d, softmax.mean)), e.f(spec.scale)));
+        const Score score = scoreOf(s);
+        Value p = b.mul(e.exp(b.sub(score.value, softmax.largest)), softmax.inverse);
+        b.set(slope, slopeOf(score, p, b.sub(d, softmax.mean)));
       });
       b.barrier(); // the block before is read
       b.store(slopes, lane, b.get(slope));
@@ -141,22 +165,22 @@ struct QueryGrad : AttentionGrad {
       accumulate(sums, slopes, b.min(e.u(kLanes), b.sub(seen, first)), k,
                  [&](Value i) { return keyRow(b.add(first, i)); });
     };
-    b.forRange(e.u(0), seen, e.u(kLanes), block, e.atMost(spec.capacity));
+    b.forRange(begin ? begin : e.u(0), seen, e.u(kLanes), block, e.atMost(spec.capacity));
     store(dq, queryRow(t), sums);
   }
 
   /// Each invocation over the keys that are its, then all of them together.
-  Softmax softmaxOf(Value seen) {
+  Softmax softmaxOf(Value begin, Value seen) {
     Variable top = b.variable(e.f(-1e30)), total = b.variable(e.f(0)), mean = b.variable(e.f(0));
     auto one = [&](Value j) {
       auto [s, d] = dots(k, v, keyRow(j));
-      Value score = b.mul(s, e.f(spec.scale)), before = b.get(top), now = b.max(before, score);
+      Value score = scoreOf(s).value, before = b.get(top), now = b.max(before, score);
       Value shrink = e.exp(b.sub(before, now)), p = e.exp(b.sub(score, now));
       b.set(top, now);
       b.set(total, b.fma(b.get(total), shrink, p));
       b.set(mean, b.fma(b.get(mean), shrink, b.mul(p, d)));
     };
-    b.forRange(lane, seen, e.u(kLanes), one, e.atMost(spec.capacity));
+    b.forRange(begin ? b.add(begin, lane) : lane, seen, e.u(kLanes), one, e.atMost(spec.capacity));
     auto sum = [&](Value x) { return e.reduce(scratch, x, [&](Value a, Value c) { return b.add(a, c); }); };
     Value largest = e.reduce(scratch, b.get(top), [&](Value x, Value y) { return b.max(x, y); });
     Value shrink = e.exp(b.sub(b.get(top), largest));
@@ -171,9 +195,13 @@ struct KeyGrad : AttentionGrad {
   Shared slopes = e.shared(Builder::f32(), kLanes, "slopes");
 
   void one(Value number) {
-    of(number, capacity);
+    Value key_head = b.div(number, capacity);
+    Value first_head = spec.key_group == 1 ? key_head : b.mul(key_head, e.u(uint64_t(spec.key_group)));
+    ofHead(first_head);
+    key_both = key_head;
     Value j = b.mod(number, capacity), end = queries;
     if (spec.length) end = b.select(b.lt(j, length(lengths)), queries, e.u(0));
+    if (spec.window) end = b.min(end, b.add(j, e.u(uint64_t(spec.window))));
     load(k, v, keyRow(j));
     std::vector<Variable> key_sums = zeros(), value_sums = zeros();
     auto block = [&](Value first) {
@@ -182,9 +210,11 @@ struct KeyGrad : AttentionGrad {
       b.ifThen(b.lt(t, end), [&] {
         auto [s, d] = dots(q, gradient, queryRow(t));
         auto known = [&](uint32_t which) { return e.load(statistics, statistic(t, which), kFloat); };
-        Value p = b.mul(e.exp(b.sub(b.mul(s, e.f(spec.scale)), known(0))), known(1));
+        Value inverse = known(1), largest = known(0);
+        const Score score = scoreOf(s);
+        Value p = b.mul(e.exp(b.sub(score.value, largest)), inverse);
         b.set(weight, p);
-        b.set(slope, b.mul(b.mul(p, b.sub(d, known(2))), e.f(spec.scale)));
+        b.set(slope, slopeOf(score, p, b.sub(d, known(2))));
       });
       b.barrier(); // the block before is read
       b.store(weights, lane, b.get(weight));
@@ -195,7 +225,17 @@ struct KeyGrad : AttentionGrad {
       accumulate(key_sums, slopes, count, q, row);
       accumulate(value_sums, weights, count, gradient, row);
     };
-    b.forRange(spec.causal ? j : e.u(0), end, e.u(kLanes), block, e.atMost(spec.queries));
+    auto queriesOfHead = [&] {
+      b.forRange(spec.causal ? j : e.u(0), end, e.u(kLanes), block, e.atMost(spec.queries));
+    };
+    if (spec.key_group == 1) {
+      queriesOfHead();
+    } else {
+      b.forRange(e.u(0), e.u(uint64_t(spec.key_group)), e.u(1), [&](Value i) {
+        both = b.add(first_head, i), head = b.mod(both, heads);
+        queriesOfHead();
+      });
+    }
     store(dk, keyRow(j), key_sums);
     store(dv, keyRow(j), value_sums);
   }
@@ -215,7 +255,7 @@ Kernel attentionKeyGradKernel(const AttentionGradSpec &spec, const Operands &whe
   Emitter e(spec.key("attention_key_grad", Walk::all), 7u + spec.length, kLanes, where);
   if (e.texelWords(0)) e.require("cpu");
   KeyGrad body{{e, spec}};
-  e.forGroups(e.extent(spec.batch * spec.heads * spec.capacity), [&](Value item) { body.one(item); });
+  e.forGroups(e.extent(spec.batch * spec.keyHeads() * spec.capacity), [&](Value item) { body.one(item); });
   return e.finish();
 }
 

@@ -11,6 +11,7 @@ using Operand = AttentionSpec::Operand;
 /// The softmax so far: the largest score and the sum of exp(score - top).
 struct Softmax {
   Emitter &e;
+  const VulkanAttentionSpec &spec;
   Variable top = e.b.variable(e.f(-HUGE_VAL)), total = e.b.variable(e.f(0));
 
   /// One key more: its weight, and what the sums so far shrink by.
@@ -18,6 +19,10 @@ struct Softmax {
     Builder &b = e.b;
     Value before = b.get(top), now = b.max(before, score);
     Value weight = e.exp(b.sub(score, now)), shrink = e.exp(b.sub(before, now));
+    if (spec.window) { // the window may begin after the cache's last key: then there is neither a key nor room
+      Value nothing = b.eq(now, e.f(-HUGE_VAL));
+      weight = b.select(nothing, e.f(0), weight), shrink = b.select(nothing, e.f(0), shrink);
+    }
     b.set(top, now), b.set(total, b.fma(b.get(total), shrink, weight));
     return {weight, shrink};
   }
@@ -28,8 +33,9 @@ struct Query {
   Emitter &e;
   const VulkanAttentionSpec &spec;
   Builder &b = e.b;
-  Value t, head, sequence, row, last; ///< row: number among all rows (b, t); last: one past the last key
-  Value cache_row;                    ///< of key 0 in k and v
+  Value t, head, sequence, row; ///< row: number among all rows (b, t)
+  Value first, last;            ///< first: the first key, null if it is 0; last: one past the last key
+  Value cache_row;              ///< of key 0 in k and v
   /// Of append: where the new key goes, and whether there is room for it. It is none of the keys before last.
   Value place, fits;
 
@@ -38,18 +44,32 @@ struct Query {
     t = b.mod(item, queries), head = b.mod(b.div(item, queries), heads);
     sequence = b.div(item, b.mul(queries, heads));
     row = b.add(b.mul(sequence, queries), t);
-    cache_row = b.mul(b.add(b.mul(sequence, heads), head), e.extent(spec.capacity));
+    cache_row = b.mul(keyHeadOf(e, spec, b.add(b.mul(sequence, heads), head)), e.extent(spec.capacity));
     if (!spec.append) {
       last = endOfKeys(e, spec, sequence, t);
+      first = beginOfKeys(e, spec, sequence, t, last);
       return;
     }
     Value past = ofSequence(e, spec, Operand::past, sequence), capacity = e.extent(spec.capacity);
     fits = b.lt(past, capacity), last = b.min(past, capacity), place = b.add(cache_row, past);
+    first = beginOfKeys(e, spec, sequence, t, last);
   }
 
-  /// Where the head's columns begin in this query's row of q, new k and new v.
+  Value firstKey() const { return first ? first : e.u(0); }
+  /// Where the head's columns begin in this query's row of q.
   Value columns() const {
     return b.add(b.mul(row, e.extent(spec.q_stride)), b.mul(head, e.u(uint64_t(spec.head_size))));
+  }
+  /// Of append: where the key head's columns begin in the row of the new k or v. `q` is columns().
+  Value newColumns(const Extent &stride, Value q) const {
+    if (spec.key_group == 1 && stride == spec.q_stride) return q;
+    return b.add(b.mul(row, e.extent(stride)),
+                 b.mul(keyHeadOf(e, spec, head), e.u(uint64_t(spec.head_size))));
+  }
+  /// Of append: whether this query writes the new rows. The first head of a group writes for all of them.
+  Value writes() const {
+    if (spec.key_group == 1) return fits;
+    return b.logicalAnd(fits, b.eq(b.mod(head, e.u(uint64_t(spec.key_group))), e.u(0)));
   }
 };
 
@@ -73,14 +93,14 @@ struct Attention {
     b.forRange(e.u(0), size, e.u(1), [&](Value d) {
       b.set(sum, b.fma(b.load(query, d), e.load(Operand::k, b.add(row, d), spec.cache), b.get(sum)));
     });
-    return b.mul(b.get(sum), e.f(spec.scale));
+    return capped(e, spec, b.mul(b.get(sum), e.f(spec.scale)));
   }
 
   void one(Value item) {
     const Query at(e, spec, item);
     head_base = at.cache_row;
-    if (!parts) return some(item, at, e.u(0), at.last);
-    parts->ifNeeded(at.last, [&](Value first, Value end) { some(item, at, first, end); });
+    if (!parts) return some(item, at, at.firstKey(), at.last);
+    parts->ifNeeded(at.first, at.last, [&](Value first, Value end) { some(item, at, first, end); });
   }
 
   /// Keys [begin, end) of those that the query sees, and the result where it is known then.
@@ -90,7 +110,7 @@ struct Attention {
     b.forRange(lane, size, e.u(kKeys),
                [&](Value d) { b.store(query, d, e.load(Operand::q, b.add(q, d), spec.type)); });
     b.barrier();
-    Softmax softmax{e};
+    Softmax softmax{e, spec};
     Variable top = softmax.top, total = softmax.total;
     std::vector<Variable> sums;
     for (uint32_t i = 0; i < columnsEach(); ++i) sums.push_back(b.variable(e.f(0)));
@@ -118,20 +138,23 @@ struct Attention {
   /// The new key's share, and both rows into the caches. What is attended to is what the caches hold.
   void append(const Query &at, Softmax &softmax, std::vector<Variable> &sums) {
     Value from = at.columns(), to = b.mul(at.place, size);
-    auto entry = [&](uint32_t operand, Value d) {
+    Value from_key = at.newColumns(spec.key_stride, from),
+          from_value = at.newColumns(spec.value_stride, from);
+    auto entry = [&](uint32_t operand, Value from, Value d) {
       return e.roundTo(e.load(operand, b.add(from, d), spec.type), spec.cache);
     };
     Variable mine = b.variable(e.f(0));
     forColumns([&](uint32_t, Value d) {
-      b.set(mine, b.fma(b.load(query, d), entry(spec.newKey(), d), b.get(mine)));
+      b.set(mine, b.fma(b.load(query, d), entry(spec.newKey(), from_key, d), b.get(mine)));
     });
     Value dot = e.reduce(scratch, b.get(mine), [&](Value x, Value y) { return b.add(x, y); });
-    Value score = b.select(at.fits, b.mul(dot, e.f(spec.scale)), e.f(-HUGE_VAL));
+    Value score = b.select(at.fits, capped(e, spec, b.mul(dot, e.f(spec.scale))), e.f(-HUGE_VAL));
     auto [weight, shrink] = softmax.add(score);
+    Value writes = at.writes();
     forColumns([&](uint32_t i, Value d) {
-      Value k = entry(spec.newKey(), d), v = entry(spec.newValue(), d);
+      Value k = entry(spec.newKey(), from_key, d), v = entry(spec.newValue(), from_value, d);
       b.set(sums[i], b.fma(weight, v, b.mul(b.get(sums[i]), shrink)));
-      b.ifThen(at.fits, [&] {
+      b.ifThen(writes, [&] {
         e.store(spec.keyCache(), b.add(to, d), spec.cache, k);
         e.store(spec.valueCache(), b.add(to, d), spec.cache, v);
       });
@@ -201,10 +224,10 @@ struct SubgroupAttention {
     Value q = b.shiftRight(at.columns(), e.u(2));
     for (uint32_t four = 0; four < fours; ++four) query.push_back(e.load4(Operand::q, b.add(q, e.u(four))));
     for (uint32_t i = 0; i < each; ++i) sums.push_back(b.variable(b.splat(e.f(0), 4)));
-    Softmax softmax{e};
+    Softmax softmax{e, spec};
     Variable top = softmax.top, total = softmax.total;
     b.forRange(
-        e.u(0), at.last, e.u(kLanes), [&](Value first) { block(at, first, query, top, total, sums); },
+        at.firstKey(), at.last, e.u(kLanes), [&](Value first) { block(at, first, query, top, total, sums); },
         e.atMost(spec.capacity));
     if (spec.append) append(at, query, softmax, sums);
     Value out = b.mul(b.add(b.mul(at.row, e.extent(spec.heads)), at.head), e.u(uint64_t(spec.head_size)));
@@ -226,21 +249,28 @@ struct SubgroupAttention {
   /// See Attention::append.
   void append(const Query &at, const std::vector<Value> &query, Softmax &softmax,
               std::vector<Variable> &sums) {
-    Value from = b.shiftRight(at.columns(), e.u(2)), to = b.mul(at.place, e.u(uint64_t(spec.head_size)));
+    Value columns = at.columns(), from = b.shiftRight(columns, e.u(2));
+    Value to = b.mul(at.place, e.u(uint64_t(spec.head_size)));
+    auto fourOfNew = [&](const Extent &stride) {
+      Value start = at.newColumns(stride, columns);
+      return start.id == columns.id ? from : b.shiftRight(start, e.u(2));
+    };
+    Value from_key = fourOfNew(spec.key_stride), from_value = fourOfNew(spec.value_stride);
     std::vector<Value> keys, values;
     for (uint32_t i = 0; i < each; ++i) {
-      keys.push_back(entry(spec.newKey(), b.add(from, mine(i))));
-      values.push_back(entry(spec.newValue(), b.add(from, mine(i))));
+      keys.push_back(entry(spec.newKey(), b.add(from_key, mine(i))));
+      values.push_back(entry(spec.newValue(), b.add(from_value, mine(i))));
     }
     Value dot = b.splat(e.f(0), 4);
     for (uint32_t four = 0; four < fours; ++four)
-      dot = b.fma(entry(spec.newKey(), b.add(from, e.u(four))), query[four], dot);
+      dot = b.fma(entry(spec.newKey(), b.add(from_key, e.u(four))), query[four], dot);
     Value score = sumOfFour(b, dot);
-    score = b.select(at.fits, b.mul(score, e.f(spec.scale)), e.f(-HUGE_VAL));
+    score = b.select(at.fits, capped(e, spec, b.mul(score, e.f(spec.scale))), e.f(-HUGE_VAL));
+    Value writes = at.writes();
     auto [weight, shrink] = softmax.add(score);
     for (uint32_t i = 0; i < each; ++i) {
       b.set(sums[i], b.fma(b.splat(weight, 4), values[i], b.mul(b.get(sums[i]), b.splat(shrink, 4))));
-      b.ifThen(owns(i) ? b.logicalAnd(at.fits, owns(i)) : at.fits, [&] {
+      b.ifThen(owns(i) ? b.logicalAnd(writes, owns(i)) : writes, [&] {
         for (int c = 0; c < 4; ++c) {
           Value column = b.add(to, b.add(b.mul(mine(i), e.u(4)), e.u(uint64_t(c))));
           e.store(spec.keyCache(), column, spec.cache, b.extract(keys[i], c));
@@ -268,7 +298,7 @@ struct SubgroupAttention {
     for (uint32_t four = 0; four < fours; ++four)
       dot = b.fma(e.loadFour(Operand::k, b.add(row, e.u(four)), spec.cache), query[four], dot);
     Value score = sumOfFour(b, dot);
-    score = b.select(b.lt(key, at.last), b.mul(score, e.f(spec.scale)), e.f(-HUGE_VAL));
+    score = b.select(b.lt(key, at.last), capped(e, spec, b.mul(score, e.f(spec.scale))), e.f(-HUGE_VAL));
     Value before = b.get(top), now = b.max(before, b.subgroupReduce(spirv::SubgroupOp::max, score));
     Value weight = e.exp(b.sub(score, now)), shrink = e.exp(b.sub(before, now));
     const std::array<Value, kLanes> weights = ofAll(weight);
@@ -289,8 +319,10 @@ struct SubgroupAttention {
 } // namespace
 
 std::string attentionName(const VulkanAttentionSpec &spec) {
-  return spec.key(Walk::all) + (spec.append ? "_append" : "") +
-         (spec.parts > 1 ? fmt::format("_parts{}", spec.parts) : "");
+  std::string append = spec.append ? "_append" : "";
+  if (spec.append && (spec.key_stride != spec.q_stride || spec.value_stride != spec.q_stride))
+    append += fmt::format("_ldk{}_ldv{}", spec.key_stride.text(), spec.value_stride.text());
+  return spec.key(Walk::all) + append + (spec.parts > 1 ? fmt::format("_parts{}", spec.parts) : "");
 }
 
 Kernel attentionKernel(const VulkanAttentionSpec &spec) {

@@ -15,9 +15,10 @@ public:
   AttentionParts(Emitter &e, const VulkanAttentionSpec &spec, uint32_t block, uint32_t first_operand)
       : e(e), spec(spec), block(block), parts(first_operand), last_done(e, parts, parts + 1) {}
 
-  /// `body` where the workgroup has some of the keys [0, last) to do, or is the first.
-  void ifNeeded(Value last, const std::function<void(Value first, Value end)> &body) {
+  /// `body` if the workgroup has some of the keys [begin, end) to do, or is the first. begin is null without a window.
+  void ifNeeded(Value begin, Value end, const std::function<void(Value first, Value end)> &body) {
     Builder &b = e.b;
+    Value last = spec.window ? b.sub(end, begin) : end; // number of keys
     // No more workgroups than fill the device, nor a part for so few keys that it is not worth another one.
     Value room = b.div(e.u(kFillingGroups), e.extent(spec.rows()));
     Value most = b.max(b.min(b.groupCount(1), room), e.u(1));
@@ -26,7 +27,10 @@ public:
     Value keys = b.mul(b.max(each, e.u(kLeastKeysOfPart / block)), e.u(block));
     used = b.max(b.div(b.add(last, b.sub(keys, e.u(1))), keys), e.u(1));
     Value part = b.groupId(1), first = b.mul(part, keys);
-    b.ifThen(b.lt(part, used), [&] { body(first, b.min(b.add(first, keys), last)); });
+    b.ifThen(b.lt(part, used), [&] {
+      Value past_last = b.min(b.add(first, keys), last);
+      spec.window ? body(b.add(begin, first), b.add(begin, past_last)) : body(first, past_last);
+    });
   }
 
   /// What an invocation has: all have the same top and total, each the sums of its columns.

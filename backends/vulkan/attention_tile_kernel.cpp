@@ -21,7 +21,7 @@ struct AttentionTile {
   Shared block = e.shared(Builder::f32(4), keys *stride, "block");
   Shared weights = e.shared(Builder::f32(), kQueries *keys, "weights");
   Value lane = b.localId(0), y = b.localId(1), me = b.add(b.mul(y, e.u(kLanes)), lane);
-  Value cache_row = {}, end = {}; ///< end: behind the last key that this invocation's query sees
+  Value cache_row = {}, begin = {}, end = {}; ///< [begin, end): the keys that this invocation's query sees
 
   void emit() {
     Value heads = e.extent(spec.heads), queries = e.extent(spec.queries);
@@ -35,9 +35,13 @@ struct AttentionTile {
   void one(Value sequence, Value head, Value tile) {
     Value queries = e.extent(spec.queries), first = b.mul(tile, e.u(kQueries)), t = b.add(first, y);
     Value last_query = b.sub(queries, e.u(1));
-    cache_row = b.mul(b.add(b.mul(sequence, e.extent(spec.heads)), head), e.extent(spec.capacity));
-    end = endOfKeys(e, spec, sequence, b.min(t, last_query));
+    cache_row = b.mul(keyHeadOf(e, spec, b.add(b.mul(sequence, e.extent(spec.heads)), head)),
+                      e.extent(spec.capacity));
+    Value mine = b.min(t, last_query);
+    end = endOfKeys(e, spec, sequence, mine);
+    begin = beginOfKeys(e, spec, sequence, mine, end);
     Value all = endOfKeys(e, spec, sequence, b.min(b.add(first, e.u(kQueries - 1)), last_query));
+    Value any = beginOfKeys(e, spec, sequence, first, all); // the first query's window begins first
     auto rowOf = [&](Value at) { return b.add(b.mul(sequence, queries), b.min(at, last_query)); };
     b.barrier(); // the tile before is done with the queries
     b.forRange(me, e.u(kQueries * fours), e.u(e.invocations()), [&](Value i) {
@@ -49,7 +53,7 @@ struct AttentionTile {
     std::vector<Variable> sums;
     for (uint32_t i = 0; i < each; ++i) sums.push_back(b.variable(b.splat(e.f(0), 4)));
     b.forRange(
-        e.u(0), all, e.u(keys), [&](Value key) { step(key, all, top, total, sums); },
+        any ? any : e.u(0), all, e.u(keys), [&](Value key) { step(key, all, top, total, sums); },
         e.atMost(spec.capacity));
     b.ifThen(b.lt(t, queries), [&] { store(rowOf(t), head, b.get(total), sums); });
   }
@@ -71,7 +75,7 @@ struct AttentionTile {
     Value mine = b.mul(y, e.u(keys));
     for (uint32_t i = 0; i < keys / kLanes; ++i) {
       Value j = b.add(lane, e.u(i * kLanes));
-      b.store(weights, b.add(mine, j), b.select(b.lt(b.add(first, j), end), score(j), e.f(-HUGE_VAL)));
+      b.store(weights, b.add(mine, j), b.select(sees(b.add(first, j)), score(j), e.f(-HUGE_VAL)));
     }
     b.barrier(); // scores are there, keys are used
     fill(Operand::v, first, all);
@@ -100,13 +104,18 @@ struct AttentionTile {
     b.set(top, now), b.set(total, b.get(added));
   }
 
+  Value sees(Value key) {
+    Value before_end = b.lt(key, end);
+    return spec.window ? b.logicalAnd(b.le(begin, key), before_end) : before_end;
+  }
+
   Value score(Value j) {
     Variable dot = b.variable(b.splat(e.f(0), 4));
     b.forRange(e.u(0), e.u(fours), e.u(1), [&](Value four) {
       Value q = b.load(query, b.add(b.mul(y, e.u(fours)), four));
       b.set(dot, b.fma(q, b.load(block, b.add(b.mul(j, e.u(stride)), four)), b.get(dot)));
     });
-    return b.mul(sumOfFour(b, b.get(dot)), e.f(spec.scale));
+    return capped(e, spec, b.mul(sumOfFour(b, b.get(dot)), e.f(spec.scale)));
   }
 
   /// Which four of the head's columns is this invocation's i-th: the last again where there are no more.

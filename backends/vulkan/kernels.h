@@ -67,8 +67,10 @@ Kernel sampleKernel(const SampleSpec &spec);
 struct VulkanAttentionSpec : AttentionSpec {
   Operands where = {};
   /// The kernel also appends one key and one value per sequence to the caches, at `past`. Operands {..., new key,
-  /// new value, k, v}: it writes the last two. Rows of the new key and value are q_stride apart, too.
+  /// new value, k, v}: it writes the last two.
   bool append = false;
+  Extent key_stride = {},
+         value_stride = {}; ///< of append: elements from a new key or value to the next sequence's
   /// Workgroups that share a query's keys, for GPUs; 1: one has them all. Operands {..., parts, counters},
   /// wordsOfPart() of working memory for each part of a query, a counter for each query.
   uint32_t parts = 1;
@@ -86,7 +88,7 @@ constexpr uint32_t kFillingGroups = 128;
 constexpr uint32_t kLeastKeysOfPart = 128;
 Kernel attentionKernel(const VulkanAttentionSpec &spec);
 /// The same for drivers that run on a CPU: q, k and v are texels of four, the head size and q_stride
-/// multiples of four.
+/// multiples of four. So are key_stride and value_stride of append.
 Kernel subgroupAttentionKernel(const VulkanAttentionSpec &spec);
 /// The same for prompts: a workgroup does kAttentionTile queries of a head. Workgroups: x counts tiles of
 /// queries, y heads of all sequences. f32, the head size a multiple of four up to 128, and so is q_stride; q,

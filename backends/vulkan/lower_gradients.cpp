@@ -61,8 +61,6 @@ Result<void> Lowering::lowerAttentionGrad(AttentionGradOp op) {
   using Operand = AttentionGradSpec::Operand;
   LINNET_ASSIGN(const auto made, specOf(op));
   const AttentionGradSpec &spec = made.spec;
-  if (spec.key_group > 1 || spec.window || spec.cap != 0)
-    return errorAt(op, "target vulkan has no gradient of attention with shared key heads, a window or a cap");
   LINNET_TRY(checkHead(op, spec.head_size));
   const RankedTensorType q = tensorOf(op.getQ());
   const auto bytes = maxBytes(q, entry);
@@ -84,16 +82,14 @@ Result<void> Lowering::lowerAttentionGrad(AttentionGradOp op) {
   constexpr uint32_t kReadInFours = 4; // q, k, v, gradient
   auto choiceOf = [&](bool alone, bool texels) {
     auto side = [&](Kernel (*make)(const AttentionGradSpec &, const Operands &),
-                    const std::vector<uint32_t> &args, const Extent &each) {
+                    const std::vector<uint32_t> &args, const Extent &groups) {
       Operands where = Lowering::where(call, args, alone);
       if (texels) where.texels.assign(kReadInFours, 4);
-      return Choice{.kernel = make(spec, where),
-                    .groups = {{spec.batch * spec.heads * each, 1}},
-                    .where = where,
-                    .args = args};
+      return Choice{.kernel = make(spec, where), .groups = {{groups, 1}}, .where = where, .args = args};
     };
-    Choice choice = side(attentionQueryGradKernel, of_queries, spec.queries);
-    choice.then.push_back(side(attentionKeyGradKernel, of_keys, spec.capacity));
+    Choice choice = side(attentionQueryGradKernel, of_queries, spec.batch * spec.heads * spec.queries);
+    choice.then.push_back(
+        side(attentionKeyGradKernel, of_keys, spec.batch * spec.keyHeads() * spec.capacity));
     return choice;
   };
   // Rows in fours, for drivers that run on a CPU.

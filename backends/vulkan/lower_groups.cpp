@@ -152,9 +152,10 @@ Result<std::vector<Choice>> Lowering::appendAndAttend(Group &group, const std::v
   Call call{op};
   LINNET_ASSIGN(VulkanAttentionSpec spec, attentionOf(op, call));
   const size_t own = call.args.size();
-  for (CacheAppendOp append : {k, v}) {
+  for (auto [append, stride] : {std::pair(k, &spec.key_stride), std::pair(v, &spec.value_stride)}) {
     LINNET_ASSIGN(const auto made, specOf(append));
-    if (made.spec.stride != spec.q_stride || made.spec.type != spec.type) return std::vector<Choice>();
+    if (made.spec.type != spec.type) return std::vector<Choice>();
+    *stride = made.spec.stride;
   }
   spec.append = true;
   std::vector<uint32_t> args = group.places[2];

@@ -27,8 +27,6 @@ Result<void> Lowering::lowerAttention(AttentionOp op) {
 
 Result<VulkanAttentionSpec> Lowering::attentionOf(AttentionOp op, Call &call) {
   LINNET_ASSIGN(const auto made, specOf(op));
-  if (made.spec.key_group > 1 || made.spec.window || made.spec.cap != 0)
-    return errorAt(op, "target vulkan has no attention with shared key heads, a window or a cap");
   if (made.spec.bf16_rows) return errorAt(op, "target vulkan does not round attention's factors (bf16_rows)");
   LINNET_TRY(checkHead(op, made.spec.head_size));
   LINNET_TRY(bind(call, made.operands));
@@ -47,10 +45,13 @@ std::vector<Choice> Lowering::attentionChoices(const Call &call, VulkanAttention
   std::vector<std::pair<uint32_t, uint8_t>> read_in_fours = {{positionOf(spec, Operand::q), 4},
                                                              {positionOf(spec, Operand::k), words},
                                                              {positionOf(spec, Operand::v), words}};
-  if (spec.append) read_in_fours.insert(read_in_fours.end(), {{spec.newKey(), 4}, {spec.newValue(), 4}});
   const auto fours = [](const Extent &extent) { return extent.isStatic() && extent.factor % 4 == 0; };
   bool in_fours =
       fours(spec.head_size) && fours(spec.q_stride) && spec.head_size <= 128 && spec.type == Type::f32;
+  if (spec.append) {
+    read_in_fours.insert(read_in_fours.end(), {{spec.newKey(), 4}, {spec.newValue(), 4}});
+    in_fours &= fours(spec.key_stride) && fours(spec.value_stride);
+  }
   std::vector<uint8_t> texels;
   for (const auto &[operand, words] : read_in_fours) {
     in_fours &= !(plain.inside >> operand & 1);
@@ -84,7 +85,7 @@ std::vector<Choice> Lowering::attentionChoices(const Call &call, VulkanAttention
 void Lowering::addInParts(Call &call, AttentionOp op, VulkanAttentionSpec spec, std::vector<uint32_t> args,
                           std::vector<Choice> &choices) {
   const auto cache = tensorOf(op.getK());
-  const int64_t heads = cache.getDimSize(1), queries = spec.append ? 1 : kAttentionTile / 2 - 1;
+  const int64_t heads = tensorOf(op.getQ()).getDimSize(2), queries = spec.append ? 1 : kAttentionTile / 2 - 1;
   const auto room = cache.isDynamicDim(2) ? boundOf(entry, dimName(cache, 2)) : cache.getDimSize(2);
   if (!spec.past || !room || cache.isDynamicDim(1)) return;
   const auto parts = std::min((kFillingGroups + heads - 1) / heads, (*room - 1) / kLeastKeysOfPart + 1);

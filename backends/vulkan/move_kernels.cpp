@@ -21,8 +21,12 @@ Kernel maskKernel(const MaskSpec &spec, const Operands &where) {
     Value past = spec.past ? ofSequence(Operand::past) : e.u(0);
     Value end = b.add(past, spec.causal ? b.add(t, e.u(1)) : queries);
     if (spec.length) end = b.min(end, b.add(past, ofSequence(Operand::length)));
-    e.store(Operand::out, i, spec.type,
-            b.select(b.lt(j, end), e.load(Operand::x, i, spec.type), e.f(-HUGE_VAL)));
+    auto sees = [&] {
+      Value before_end = b.lt(j, end);
+      if (!spec.window) return before_end; // else also j > past + t - window
+      return b.logicalAnd(before_end, b.lt(b.add(past, t), b.add(j, e.u(uint64_t(spec.window)))));
+    };
+    e.store(Operand::out, i, spec.type, b.select(sees(), e.load(Operand::x, i, spec.type), e.f(-HUGE_VAL)));
   });
   return e.finish();
 }

@@ -117,6 +117,11 @@ func.func @attention(%q: !heads {linnet.name = "q"}, %k: !cache {linnet.name = "
   %r = linnet.attention %q, %k, %v past %past {scale = 0.5 : f32} : !heads, !cache, !cache past !row
   return %r : !heads
 }
+func.func @attention_with_shared_keys(%q: !heads {linnet.name = "q"}, %k: tensor<?x1x6x4xf32, #linnet.dims<batch>> {linnet.name = "k"},
+    %past: !row {linnet.name = "past"}) -> !heads {
+  %r = linnet.attention %q, %k, %k past %past {scale = 0.5 : f32, cap = 0.3 : f32, window = 2 : i64} : !heads, tensor<?x1x6x4xf32, #linnet.dims<batch>>, tensor<?x1x6x4xf32, #linnet.dims<batch>> past !row
+  return %r : !heads
+}
 func.func @mask(%x: !scores {linnet.name = "x"}, %past: !row {linnet.name = "past"}) -> !scores {
   %r = linnet.mask %x past %past : !scores past !row
   return %r : !scores
@@ -213,6 +218,11 @@ func.func @attention_grad(%q: !heads {linnet.name = "q"}, %k: !cache {linnet.nam
     %dy: !heads {linnet.name = "dy"}) -> (!heads, !cache, !cache) {
   %0, %1, %2 = linnet.attention_grad %q, %k, %v, %dy {scale = 0.5 : f32} : !heads, !cache
   return %0, %1, %2 : !heads, !cache, !cache
+}
+func.func @attention_grad_with_shared_keys(%q: !heads {linnet.name = "q"}, %k: tensor<?x1x6x4xf32, #linnet.dims<batch>> {linnet.name = "k"},
+    %dy: !heads {linnet.name = "dy"}) -> (!heads, tensor<?x1x6x4xf32, #linnet.dims<batch>>, tensor<?x1x6x4xf32, #linnet.dims<batch>>) {
+  %0, %1, %2 = linnet.attention_grad %q, %k, %k, %dy {scale = 0.5 : f32, cap = 0.3 : f32, window = 2 : i64} : !heads, tensor<?x1x6x4xf32, #linnet.dims<batch>>
+  return %0, %1, %2 : !heads, tensor<?x1x6x4xf32, #linnet.dims<batch>>, tensor<?x1x6x4xf32, #linnet.dims<batch>>
 }
 func.func @pool_grad(%dy: !x {linnet.name = "dy"}, %length: !row {linnet.name = "length"},
     %like: tensor<?x3x5xf32, #linnet.dims<batch>> {linnet.name = "like"}) -> tensor<?x3x5xf32, #linnet.dims<batch>> {

@@ -170,6 +170,27 @@ TEST_CASE("gradients of attention: causal or not, lengths, head sizes that no ve
   checkAgreement({.text = entry(inputs, body, {q, k, k}), .dims = dims, .integers = {{"n", 19}}});
 }
 
+TEST_CASE("gradients of attention: heads that share keys, windows, caps") {
+  const auto [size, key_heads, more, length] = GENERATE(table<int, int, std::string, bool>({
+      {20, 2, "", false},
+      {5, 1, ", causal = false", true},
+      {20, 6, ", window = 1 : i64", false},
+      {5, 6, ", window = 3 : i64", true},
+      {8, 2, ", window = 1000 : i64", false},
+      {20, 6, ", cap = 0.3 : f32", false},
+      {20, 3, ", cap = 0.3 : f32, window = 7 : i64", true},
+  }));
+  CAPTURE(size, key_heads, more, length);
+  const std::string q = fmt::format("tensor<?x?x6x{}xf32, #linnet.dims<b, t>>", size),
+                    k = fmt::format("tensor<?x{}x?x{}xf32, #linnet.dims<b, t>>", key_heads, size);
+  const std::string body = fmt::format(
+      "%r0, %r1, %r2 = linnet.attention_grad %q, %k, %v, %g {} {{scale = 0.4 : f32{}}} : {}, {}{}",
+      length ? "length %n" : "", more, q, k, length ? " length " + kLengths : "");
+  std::vector<Port> inputs = {{"q", q}, {"k", k}, {"v", k}, {"g", q}};
+  if (length) inputs.push_back({"n", kLengths});
+  checkAgreement({.text = entry(inputs, body, {q, k, k}), .dims = kDims, .integers = {{"n", 19}}});
+}
+
 TEST_CASE("gradients of pools") {
   std::string mode = GENERATE(std::string("last"), std::string("first"), std::string("mean"));
   std::string row = "tensor<?x37xf32, #linnet.dims<b>>";

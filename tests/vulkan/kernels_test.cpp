@@ -180,7 +180,7 @@ TEST_CASE("attention that appends to the caches is valid", "[vulkan]") {
     if (!where.bind.empty()) where.bind = {0, 1, 1, 0, 2, 0, 0, 1, 1}, where.inside = 0x61;
     VulkanAttentionSpec spec{
         {kBatch, kSeq, 3, 40, head, Extent(3 * head), Type::f32, cache, 0.3f, true, true, false}, where};
-    spec.append = true;
+    spec.append = true, spec.key_stride = spec.value_stride = spec.q_stride;
     check(attentionKernel(spec));
     VulkanAttentionSpec split = spec;
     split.parts = 11;
@@ -193,6 +193,27 @@ TEST_CASE("attention that appends to the caches is valid", "[vulkan]") {
     spec.where.texels = {4, words, words, 0, 0, 4, 4};
     check(subgroupAttentionKernel(spec));
   }
+}
+
+TEST_CASE("attention of heads that share keys, with a window and a cap, is valid", "[vulkan]") {
+  const Type cache = GENERATE(Type::f32, Type::bf16);
+  const uint8_t words = cache == Type::f32 ? 4 : 2;
+  VulkanAttentionSpec spec{
+      {kBatch, kSeq, 6, 40, 40, Extent(240), Type::f32, cache, 0.3f, true, true, true, 0, 3, 7, 1.5f}};
+  check(attentionKernel(spec));
+  check(tiledAttentionKernel(spec));
+  VulkanAttentionSpec split = spec;
+  split.parts = 5;
+  check(attentionKernel(split));
+  spec.where.texels = {4, words, words};
+  check(subgroupAttentionKernel(spec));
+  spec.length = false, spec.append = true, spec.key_stride = 80, spec.value_stride = 400;
+  spec.where.texels = {4, words, words, 0, 0, 4, 4};
+  check(subgroupAttentionKernel(spec));
+  spec.where.texels = {};
+  const Kernel kernel = attentionKernel(spec);
+  check(kernel);
+  CHECK(kernel.name.find("_append_ldk80_ldv400") != std::string::npos);
 }
 
 TEST_CASE("the embedding of tokens and places is valid", "[vulkan]") {

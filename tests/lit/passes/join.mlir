@@ -6,7 +6,7 @@
 // RUN: not linnet-opt %s --linnet-join=target=abacus 2>&1 | FileCheck %s --check-prefix=TARGET
 
 // TARGET: unknown target 'abacus', expected cpu, vulkan, reference
-// COUNT: linnet-join groups 3{{$}}
+// COUNT: linnet-join groups 4{{$}}
 // NONE: linnet.layer_norm
 // NONE-NOT: linnet.joined
 
@@ -55,6 +55,20 @@ func.func @embedding(%ids: tensor<2x3xi32> {linnet.name = "ids"}, %past: tensor<
   %2 = linnet.embed %u, %1 : tensor<17x20xf32>, tensor<2x3xi32>
   %y = linnet.add %0, %2 : tensor<2x3x20xf32>, tensor<2x3x20xf32>
   return %y : tensor<2x3x20xf32>
+}
+
+// Heads that share keys join, too.
+// CHECK-LABEL: func.func @shared_keys
+// CHECK: linnet.cache_append
+// CHECK-NEXT: linnet.cache_append {{.*}}linnet.joined
+// CHECK-NEXT: linnet.attention {{.*}}linnet.joined
+func.func @shared_keys(%q: tensor<2x1x6x8xf32> {linnet.name = "q"}, %new: tensor<2x1x2x8xf32> {linnet.name = "new"}, %past: tensor<2xi32> {linnet.name = "past"},
+    %k: tensor<2x2x9x8xf32> {linnet.state = "k"}, %v: tensor<2x2x9x8xf32> {linnet.state = "v"})
+    -> (tensor<2x1x6x8xf32> {linnet.name = "y"}, tensor<2x2x9x8xf32> {linnet.state = "k"}, tensor<2x2x9x8xf32> {linnet.state = "v"}) {
+  %k1 = linnet.cache_append %k, %new, %past : tensor<2x2x9x8xf32>, tensor<2x1x2x8xf32>, tensor<2xi32>
+  %v1 = linnet.cache_append %v, %new, %past : tensor<2x2x9x8xf32>, tensor<2x1x2x8xf32>, tensor<2xi32>
+  %y = linnet.attention %q, %k1, %v1 past %past {scale = 0.5 : f32} : tensor<2x1x6x8xf32>, tensor<2x2x9x8xf32>, tensor<2x2x9x8xf32> past tensor<2xi32>
+  return %y, %k1, %v1 : tensor<2x1x6x8xf32>, tensor<2x2x9x8xf32>, tensor<2x2x9x8xf32>
 }
 
 // The argmax of the product's rows joins, though the product is a result, too; not that of other numbers.
