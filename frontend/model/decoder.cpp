@@ -111,7 +111,7 @@ std::vector<TensorSpec> decoderTensors(const ModelDescription &model) {
       add(role, i, layer + name + ".weight", blk + gguf + ".weight", {out, in});
       if (bias) add(TensorRole::weight, i, layer + name + ".bias", blk + gguf + ".bias", {out});
     };
-    // llama.cpp's Llama rotates neighbours, so its converter moves the rows.
+    // Where llama.cpp rotates neighbours, its converter has moved the rows.
     auto paired = [&](int64_t heads) {
       if (!settings.paired_in_gguf) return;
       all.back().paired_heads = heads;

@@ -1,4 +1,4 @@
-// What families of decoders with RMS norms, rotary positions and gated MLPs have in common: Llama and its descendants.
+// What families of decoders with RMS norms, rotary positions and gated MLPs have in common.
 // A family says which of these parts it has, and reads the settings that only it has.
 #pragma once
 #include "frontend/model/config_keys.h"
@@ -16,8 +16,8 @@ struct DecoderSettings : FamilySettings {
   std::vector<int64_t> windows; ///< of each layer: the keys that a query sees; 0: all before it
   bool qkv_bias = false, output_bias = false, mlp_bias = false;
   bool head_norms = false;     ///< queries and keys are normalized per head: q_norm, k_norm
-  bool sandwich_norms = false; ///< norms also behind attention and MLP (Gemma)
-  bool gain_from_one = false;  ///< norms multiply by 1 + weight (Gemma)
+  bool sandwich_norms = false; ///< norms also behind attention and MLP
+  bool gain_from_one = false;  ///< norms multiply by 1 + weight
   double embedding_scale = 1;
   double attention_scale = 0;  ///< of q k; 0: 1 / sqrt(head size)
   bool paired_in_gguf = false; ///< GGUF has rows of queries and keys in pairs: TensorSpec::paired_heads

@@ -2,6 +2,7 @@
 // fewer bits, on the device as it is and as poor as each profile of docs/devices. The validation layers say
 // nothing.
 #include "runtime/vulkan/device/context.h"
+#include "tests/compiler/families.h"
 #include "tests/compiler/golden.h"
 #include "tests/folders.h"
 
@@ -96,6 +97,19 @@ TEST_CASE("golden checkpoints give PyTorch's numbers on each kind of device") {
   CHECK(use.states == report.programs[0].state_bytes);
   CHECK(use.arena == report.programs[0].arena_bytes);
   CHECK(use.io == report.programs[0].io_bytes);
+  one.checkQuiet();
+}
+
+TEST_CASE(
+    "checkpoints of all families give the numbers of transformers, on a CPU's driver and as if on a GPU") {
+  const std::string name = GENERATE(from_range(kFamilyCheckpoints));
+  Case one(name, {"vulkan"});
+  compiled(one.options);
+  for (const std::string &profile : {std::string(), sourceFolder() + "/tests/vulkan/devices/as-a-gpu.json"}) {
+    CAPTURE(name, profile);
+    vulkan::emulateLimits(profile);
+    checkArtifact(one.options.output, "vulkan", one.expected);
+  }
   one.checkQuiet();
 }
 
