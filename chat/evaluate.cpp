@@ -4,6 +4,7 @@
 #include "chat/text.h"
 
 #include <fmt/format.h>
+#include <optional>
 
 namespace linnet::chat {
 namespace {

@@ -178,11 +178,12 @@ Value Evaluator::callMacro(const Callable &callable, const Arguments &arguments)
   if (arguments.values.size() > macro.parameters.size())
     throw Fault{fmt::format("macro '{}': expected at most {} arguments, found {}", callable.name,
                             macro.parameters.size(), arguments.values.size())};
-  for (const auto &[name, value] : arguments.named) {
-    const bool known = std::any_of(macro.parameters.begin(), macro.parameters.end(),
-                                   [&](const Parameter &parameter) { return parameter.name == name; });
-    if (!known && name != "caller")
-      throw Fault{fmt::format("macro '{}' has no parameter '{}'", callable.name, name)};
+  for (const auto &argument : arguments.named) {
+    const bool known =
+        std::any_of(macro.parameters.begin(), macro.parameters.end(),
+                    [&](const Parameter &parameter) { return parameter.name == argument.first; });
+    if (!known && argument.first != "caller")
+      throw Fault{fmt::format("macro '{}' has no parameter '{}'", callable.name, argument.first)};
   }
   std::string text;
   std::string *outer = std::exchange(out, &text);
