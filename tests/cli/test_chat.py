@@ -107,6 +107,25 @@ class Conversation(TestCase):
         self.assertEqual(done.code, 0, done.err)
         self.assertRegex(done.err, r"ended by (eos|context)")
 
+    def test_the_token_that_the_template_writes_after_an_answer_ends_it(self):
+        # The configuration names another end token here.
+        model = storyteller("ends", ROLES)
+        config = json.loads((model / "config.json").read_text())
+        (model / "config.json").write_text(json.dumps({**config, "eos_token_id": config["vocab_size"] - 1}))
+        artifact = model / "m.linnet"
+        self.succeeds("compile", model, "--target", "cpu", "-o", artifact)
+        (FOLDER / "plain.jinja").write_text(ROLES)
+        (FOLDER / "ending.jinja").write_text(ROLES.replace("{{ m.content }}", "{{ m.content }}<|endoftext|>"))
+        ended = re.compile(r"(\d+) generated in .*, ended by (\w+)")
+        plain = self.chat("Bye", model=artifact, options=("--chat-template", "plain.jinja", "-n", 200))
+        ending = self.chat("Bye", "Hello", model=artifact, options=("--chat-template", "ending.jinja", "-n", 200))
+        self.assertNotIn("eos", [reason for _, reason in ended.findall(plain.err)])
+        generated, reason = ended.findall(ending.err)[0]
+        self.assertEqual(reason, "eos")
+        self.assertNotIn("<|endoftext|>", ending.out)
+        first, second = self.fed(ending)[:2]
+        self.assertEqual(second[1], first[0] + int(generated))  # the end token stays in the cache
+
     def test_lines_that_are_no_turns(self):
         for line, says in (("/nope", "no command '/nope'"), ("/retry", "/retry: expected a turn before it, found none"),
                            ("/edit", "/edit: expected a text after it"), ("/save", "/save: expected a file after it"),
