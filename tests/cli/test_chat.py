@@ -180,6 +180,9 @@ class Templates(TestCase):
         self.assertEqual((folder / "directory" / "chat_template.jinja").read_text(), ROLES)
         self.succeeds("compile", folder / "m.gguf", "--target", "cpu", "-o", folder / "m.linnet")
         self.assertEqual(self.template_of(folder / "m.linnet"), ROLES)
+        shown = self.succeeds("inspect", folder / "m.linnet").out
+        self.assertIn(f"chat template: {len(ROLES)} bytes\n", shown)
+        self.assertNotIn("messages", shown)
 
     def test_a_finetuned_model_keeps_it(self):
         folder = fresh("tuned")
