@@ -1,5 +1,6 @@
 #include "compiler/compile.h"
 
+#include "chat/template.h"
 #include "compiler/cache.h"
 #include "compiler/choose_dtype.h"
 #include "compiler/clock.h"
@@ -154,6 +155,8 @@ private:
     if (!config.generation.ignored.empty())
       report.notes.push_back(fmt::format("{}: settings of generation that Linnet does not have: {}",
                                          options.input, fmt::join(config.generation.ignored, ", ")));
+    if (auto parsed = chat::Template::parse(config.chat_template, options.input + ": chat template"); !parsed)
+      report.notes.push_back(parsed.error().message + "; 'linnet chat' needs --chat-template");
     LINNET_ASSIGN(auto tokenizer, timed("read tokenizer", [&] { return input.checkpoint->tokenizer(); }));
     if (!tokenizer) return {};
     LINNET_ASSIGN(fb::BlobT blob, writer.add(tokenizer->serialize()));

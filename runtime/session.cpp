@@ -181,6 +181,11 @@ void Session::reset() {
   state->forget();
   state->cancelled.store(false);
 }
+void Session::rewind(int64_t tokens) {
+  const size_t kept = std::min(static_cast<size_t>(std::max<int64_t>(tokens, 0)), state->history.size());
+  state->history.resize(kept);
+  state->cached = std::min(state->cached, static_cast<int64_t>(kept));
+}
 int64_t Session::position() const { return static_cast<int64_t>(state->history.size()); }
 MemoryUse Session::memory() const { return state->runner->memory(); }
 void Session::setProfiler(std::shared_ptr<Profiler> profiler) {

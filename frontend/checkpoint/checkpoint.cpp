@@ -1,6 +1,7 @@
 #include "frontend/checkpoint/checkpoint.h"
 #include "frontend/checkpoint/names.h"
 #include "frontend/checkpoint/weight_files.h"
+#include "frontend/model/chat_template.h"
 #include "frontend/model/family.h"
 #include "support/content_fault.h"
 #include "support/error.h"
@@ -82,7 +83,12 @@ Result<void> Checkpoint::readDirectory(const std::string &directory, const std::
                 weights_path.empty() ? readWeightDirectory(directory) : readWeightFile(weights_path));
   file_format = files.format;
   read_files = {config_path};
-  if (!settings.classifies()) LINNET_TRY(readGeneration(joined(directory, kGenerationConfig)));
+  if (!settings.classifies()) {
+    LINNET_TRY(readGeneration(joined(directory, kGenerationConfig)));
+    LINNET_ASSIGN(ChatTemplateFile file, readChatTemplate(directory));
+    settings.chat_template = std::move(file.text);
+    if (!file.path.empty()) read_files.push_back(file.path);
+  }
   read_files.insert(read_files.end(), files.paths.begin(), files.paths.end());
   for (const TensorView &tensor : files.tensors) LINNET_TRY(add(tensor, tensor.name));
   for (auto &[absent, present] : files.shared)

@@ -1,6 +1,7 @@
 #include "frontend/checkpoint/derive.h"
 #include "frontend/checkpoint/export.h"
 #include "frontend/checkpoint/init.h"
+#include "frontend/model/chat_template.h"
 #include "support/error.h"
 #include "support/file.h"
 #include "support/json.h"
@@ -57,7 +58,10 @@ Result<void> deriveCheckpoint(const Checkpoint &base, const Derivation &derivati
   LINNET_TRY(writeSafetensors(directory + "/model.safetensors", tensors, {{"format", "pt"}}));
   LINNET_ASSIGN(std::optional<Tokenizer> tokenizer, base.tokenizer());
   if (tokenizer) LINNET_TRY(saveTokenizer(*tokenizer, config, directory));
-  if (!config.classifies()) LINNET_TRY(writeGenerationConfig(config.generation, directory));
+  if (!config.classifies()) {
+    LINNET_TRY(writeGenerationConfig(config.generation, directory));
+    LINNET_TRY(writeChatTemplate(config.chat_template, directory));
+  }
   Json json = config.toJson();
   json["torch_dtype"] = torchName(derivation.type);
   return writeTextFile(directory + "/config.json", json.dump(2) + "\n");

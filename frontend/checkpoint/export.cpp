@@ -1,5 +1,6 @@
 #include "frontend/checkpoint/export.h"
 #include "frontend/checkpoint/gguf_model.h"
+#include "frontend/model/chat_template.h"
 #include "frontend/model/family.h"
 #include "support/error.h"
 #include "support/file.h"
@@ -115,6 +116,7 @@ Result<void> exportSafetensors(const Checkpoint &checkpoint, StorageType type, c
   if (tokenizer) LINNET_TRY(saveTokenizer(*tokenizer, checkpoint.config(), staging.path()));
   if (!checkpoint.config().classifies())
     LINNET_TRY(writeGenerationConfig(checkpoint.config().generation, staging.path()));
+  LINNET_TRY(writeChatTemplate(checkpoint.config().chat_template, staging.path()));
   return staging.commit();
 }
 

@@ -16,6 +16,8 @@ constexpr const char *kTable = "token_embd.weight",
 /// llama.cpp's name of the byte-pair tokenizer, also in other architectures than GPT-2.
 constexpr const char *kBytePairs = "gpt2";
 
+constexpr const char *kGgufChatTemplate = "tokenizer.chat_template";
+
 // tokenizer.ggml.token_type
 constexpr int64_t kNormal = 1, kControl = 3, kUserDefined = 4, kUnused = 5, kByte = 6;
 
@@ -238,6 +240,7 @@ GgufMetadata ggufMetadata(const ModelDescription &config, const std::optional<To
   metadata.emplace_back("tokenizer.ggml.add_bos_token", around(parts.prefix, parts.bos));
   metadata.emplace_back("tokenizer.ggml.add_eos_token", around(parts.suffix, parts.eos));
   metadata.emplace_back("tokenizer.ggml.add_space_prefix", parts.add_prefix_space);
+  if (!config.chat_template.empty()) metadata.emplace_back(kGgufChatTemplate, config.chat_template);
   return metadata;
 }
 
@@ -249,6 +252,9 @@ Result<void> Checkpoint::readGguf(const std::string &path) {
   file_metadata = aboutGguf(file);
   LINNET_ASSIGN(settings, configFromGguf(file, path));
   LINNET_ASSIGN(gguf_tokenizer, tokenizerFromGguf(file, path));
+  if (file.has(kGgufChatTemplate)) {
+    LINNET_ASSIGN(settings.chat_template, file.text(kGgufChatTemplate));
+  }
   std::map<std::string, TensorSpec> specs;
   for (TensorSpec &spec : settings.family->tensors(settings)) specs.emplace(spec.gguf, std::move(spec));
   for (TensorView tensor : file.tensors()) {

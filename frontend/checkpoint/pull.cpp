@@ -1,4 +1,5 @@
 #include "frontend/checkpoint/pull.h"
+#include "frontend/model/chat_template.h"
 #include "frontend/model/generation_settings.h"
 #include "support/error.h"
 #include "support/file.h"
@@ -422,7 +423,7 @@ Result<std::string> pullCheckpoint(const std::string &model, const std::string &
   if (!found)
     return errorf("{} has none of {}, nor an index of their shards", hub.url(model, ""),
                   fmt::join(kWeights, ", "));
-  for (const char *name : {kGenerationConfig, "tokenizer.json", "vocab.json", "merges.txt",
+  for (const char *name : {kGenerationConfig, kChatTemplate, "tokenizer.json", "vocab.json", "merges.txt",
                            "added_tokens.json", "special_tokens_map.json", "tokenizer_config.json"}) {
     LINNET_TRY(download.file(name)); // optional files
   }

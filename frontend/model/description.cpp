@@ -210,6 +210,7 @@ Json ModelDescription::forRuntime() const {
   json["n_positions"] = n_positions;
   json["vocab_size"] = vocab_size;
   if (Json named = generation.toJson(); !named.empty()) json["generation_config"] = std::move(named);
+  if (!chat_template.empty()) json["chat_template"] = chat_template;
   return json;
 }
 

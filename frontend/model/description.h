@@ -72,6 +72,7 @@ struct ModelDescription {
       ignored_keys; ///< keys of the file that the family does not have and that have no effect
   std::vector<std::string> overridden; ///< a line for each setting that replaced a value of the file
   GenerationSettings generation;       ///< for a language model
+  std::string chat_template;           ///< for a language model; not parsed, empty if there is none
 
   /// The tokens that end a text: those of generation_config.json, else those of config.json.
   const std::vector<int64_t> &endTokens() const {

@@ -69,7 +69,7 @@ class ProjectFiles(TestCase):
 
 class Page(TestCase):
     """docs/cli.md and the pages that its tables link to, against the help."""
-    PAGES = {name: (ROOT / "docs" / name).read_text() for name in ("cli.md", "cli-compile.md", "cli-train.md")}
+    PAGES = {name: (ROOT / "docs" / name).read_text() for name in ("cli.md", "cli-compile.md", "cli-train.md", "chat.md")}
 
     def test_every_command_is_in_the_table_and_has_a_section(self):
         rows = re.findall(r"(?m)^\| \[([a-z, ]+)\]\(([a-z.-]*)#([a-z-]+)\) \|", self.PAGES["cli.md"])

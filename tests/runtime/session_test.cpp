@@ -111,6 +111,13 @@ TEST_CASE("a session continues where it stopped") {
   auto third = session.generate({}, {.max_new_tokens = 2, .ignore_eos = true}); // no new words: just go on
   REQUIRE(third.ok());
   CHECK(third->ids == t.greedy(all, 2));
+  session.rewind(1000);
+  CHECK(session.position() == static_cast<int64_t>(all.size()) + 2);
+  session.rewind(7); // the first prompt, with other words after it
+  CHECK(session.position() == 7);
+  std::vector<TokenId> other = prompt(7);
+  for (TokenId id : prompt(4, 5)) other.push_back(id);
+  CHECK(session.generate(prompt(4, 5), {.max_new_tokens = 6, .ignore_eos = true})->ids == t.greedy(other, 6));
   session.reset();
   CHECK(session.position() == 0);
   CHECK(session.generate(prompt(7), {.max_new_tokens = 5, .ignore_eos = true})->ids ==

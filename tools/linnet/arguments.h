@@ -19,6 +19,7 @@ using Action = std::function<Result<void>()>;
 // named.
 void addCompile(CLI::App &app, Action &action);
 void addRun(CLI::App &app, Action &action);
+void addChat(CLI::App &app, Action &action);
 void addLogits(CLI::App &app, Action &action);
 void addEmbed(CLI::App &app, Action &action);
 void addEval(CLI::App &app, Action &action);

@@ -39,11 +39,11 @@ void GenerationOption::add(CLI::App &command) {
     overrides.emplace_back(option, [this, member](GenerateOptions &into) { into.*member = given.*member; });
     return option;
   };
-  field(command.add_option("-n,--max-new-tokens", given.max_new_tokens, "most tokens to generate")
-            ->check(CLI::Range(int64_t(0), int64_t(1) << 30).description(""))
-            ->type_name("N")
-            ->default_str("128"),
-        &GenerateOptions::max_new_tokens);
+  most = field(command.add_option("-n,--max-new-tokens", given.max_new_tokens, "most tokens to generate")
+                   ->check(CLI::Range(int64_t(0), int64_t(1) << 30).description(""))
+                   ->type_name("N")
+                   ->default_str("128"),
+               &GenerateOptions::max_new_tokens);
   command.add_flag("--do-sample", sample, "draw tokens at random; else the likeliest each time");
   command.add_flag("--greedy", greedy, "the likeliest token each time, whatever the model's settings say")
       ->excludes("--do-sample");

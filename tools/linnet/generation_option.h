@@ -17,12 +17,14 @@ public:
   /// The model's settings, overridden by the given options. An option of sampling without sampling is a usage
   /// error.
   GenerateOptions over(const Model &model) const;
+  /// Whether --max-new-tokens was given.
+  bool limits() const { return most->count() > 0; }
 
 private:
   GenerateOptions given;
   bool sample = false, greedy = false;
   std::string end_ids;
-  CLI::Option *ends = nullptr;
+  CLI::Option *ends = nullptr, *most = nullptr;
   std::vector<CLI::Option *> of_drawing;
   /// Each function copies one option's value if it was given.
   std::vector<std::pair<CLI::Option *, std::function<void(GenerateOptions &)>>> overrides;

@@ -19,6 +19,7 @@ void declare(CLI::App &app, cli::Action &action) {
   app.set_help_flag("-h,--help", "print this help and leave");
   app.formatter(cli::helpFormatter());
   cli::addRun(app, action);
+  cli::addChat(app, action);
   cli::addLogits(app, action);
   cli::addEmbed(app, action);
   cli::addEval(app, action);

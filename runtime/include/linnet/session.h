@@ -129,6 +129,9 @@ public:
   void cancel() noexcept;
   /// Removes all tokens, and a cancel() that has not ended a call yet.
   void reset();
+  /// Keeps the first `tokens` tokens and removes the others; nothing if there are not more. The next
+  /// generate() continues after them, with what the cache has of them.
+  void rewind(int64_t tokens);
   /// Number of tokens in the session.
   int64_t position() const;
   MemoryUse memory() const;

@@ -255,7 +255,14 @@ Result<void> inspectArtifact(const InspectOptions &options) {
       artifact.fileBytes(), model.empty() ? "a graph" : model, json["producer"].get<std::string>());
   put("source: {}\n", json["source"].get<std::string>());
   put("tokenizer: {}\n", json["tokenizer_bytes"] == 0 ? "none" : bytesText(json["tokenizer_bytes"]));
-  if (json["config"].is_object()) put("config: {}\n", json["config"].dump());
+  if (Json config = json["config"]; config.is_object()) {
+    if (auto found = config.find("chat_template"); found != config.end() && found->is_string()) {
+      // It may have thousands of characters: --json has it.
+      put("chat template: {} bytes\n", found->get_ref<const std::string &>().size());
+      config.erase(found);
+    }
+    put("config: {}\n", config.dump());
+  }
   if (options.verify) put("every checksum agrees\n");
   for (const Json &program : json["programs"]) printProgram(program);
   return {};

@@ -1,6 +1,7 @@
 // linnet run: continues a prompt, streaming; or runs any other graph once.
 #include "commands/run.h"
 #include "arguments.h"
+#include "chat_option.h"
 #include "generation_option.h"
 #include "linnet/linnet.h"
 #include "model.h"
@@ -25,7 +26,8 @@ struct Options {
   DeviceOption device;
   GraphOptions graph;
   TraceOption trace;
-  bool stats = false, json = false;
+  ChatOption chat;
+  bool stats = false, json = false, converse = false;
 };
 
 double rate(int64_t tokens, double seconds) {
@@ -102,6 +104,13 @@ Result<void> continuePrompt(const Options &options, OpenModel &open, const Gener
   return {};
 }
 
+Result<void> chatByLines(const Options &options) {
+  if (options.prompt.given() || options.json || !options.trace.path.empty())
+    usageError("--chat reads turns from standard input: it excludes --prompt, --ids, --json and --profile");
+  LINNET_ASSIGN(OpenModel open, openModel(options.file, options.device, "linnet run --chat"));
+  return chatWith(open, options.chat, options.generation, options.stats);
+}
+
 Result<void> generate(const Options &options) {
   const bool converses = !options.prompt.given();
   if (converses && !isatty(STDIN_FILENO))
@@ -129,6 +138,7 @@ Result<bool> isPlainGraph(const std::string &path) {
 }
 
 Result<void> execute(const Options &options) {
+  if (options.converse) return chatByLines(options);
   bool graph = options.graph.asked();
   if (!graph && !options.prompt.given()) {
     LINNET_ASSIGN(graph, isPlainGraph(options.file));
@@ -152,6 +162,8 @@ void addRun(CLI::App &app, Action &action) {
   options->device.add(*command);
   options->graph.add(*command);
   options->trace.add(*command);
+  command->add_flag("--chat", options->converse, "a conversation, as linnet chat has it");
+  options->chat.add(*command);
   command->add_flag("--stats", options->stats, "times and memory, on standard error");
   command->add_flag("--json", options->json,
                     "one object: ids (prompt and continuation), text, finish_reason, timings");
@@ -161,6 +173,8 @@ void addRun(CLI::App &app, Action &action) {
     options->generation.check();
     if (options->graph.asked() && options->prompt.given())
       usageError("--input and --output are for graphs, --prompt and --ids for language models");
+    if (options->chat.given() && !options->converse)
+      usageError("--system and --chat-template require --chat");
     options->graph.parse();
     action = [options] { return execute(*options); };
   });

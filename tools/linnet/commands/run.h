@@ -5,6 +5,7 @@
 #include "support/result.h"
 #include "trace_option.h"
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,6 +25,9 @@ private:
 
 /// What is said of a text that ended because the context is full.
 std::string contextText(const ModelConfig &config);
+
+/// A line of standard input without its line feed, after a prompt if `prompt`; nothing at the end of the input.
+std::optional<std::string> readLine(bool prompt);
 
 /// Lines from the terminal on standard input, until it ends: each continues the session's text.
 Result<void> converse(OpenModel &open, const GenerateOptions &options);

@@ -15,19 +15,6 @@ struct Freed {
   void operator()(char *line) const { std::free(line); }
 };
 
-/// Reads a line without its line feed; nothing at the end of the input.
-std::optional<std::string> readLine() {
-  writeError("> ");
-  char *line = nullptr;
-  size_t capacity = 0;
-  const ssize_t length = getline(&line, &capacity, stdin);
-  std::unique_ptr<char, Freed> owner(line);
-  if (length < 0) return std::nullopt;
-  std::string text(line, static_cast<size_t>(length));
-  while (text.ends_with('\n') || text.ends_with('\r')) text.pop_back();
-  return text;
-}
-
 /// Continues the text after a line. Returns false if the program was asked to end.
 bool answer(OpenModel &open, const GenerateOptions &options, const std::string &line) {
   const bool first = open.session.position() == 0;
@@ -52,6 +39,18 @@ bool answer(OpenModel &open, const GenerateOptions &options, const std::string &
 
 } // namespace
 
+std::optional<std::string> readLine(bool prompt) {
+  if (prompt) writeError("> ");
+  char *line = nullptr;
+  size_t capacity = 0;
+  const ssize_t length = getline(&line, &capacity, stdin);
+  std::unique_ptr<char, Freed> owner(line);
+  if (length < 0) return std::nullopt;
+  std::string text(line, static_cast<size_t>(length));
+  while (text.ends_with('\n') || text.ends_with('\r')) text.pop_back();
+  return text;
+}
+
 bool TokenStream::operator()(TokenId id, std::string_view piece) {
   if (text)
     put(piece);
@@ -73,7 +72,7 @@ Result<void> converse(OpenModel &open, const GenerateOptions &options) {
   note(
       "each line continues the text, an empty one lets the model go on; ctrl-C stops it, /reset begins a new "
       "text, ctrl-D leaves");
-  while (auto line = readLine()) {
+  while (auto line = readLine(true)) {
     if (*line == "/reset")
       open.session.reset();
     else if (!answer(open, options, *line))
