@@ -40,39 +40,53 @@ private:
     return settings.logit_cap ? g.capped(scores, settings.logit_cap) : scores;
   }
 
-  Value project(Value x, const std::string &name, int64_t in, int64_t out, bool bias) {
-    return g.project(x, name, in, out, bias);
-  }
-
   Value selfAttention(Value x, int64_t i, const std::string &name) {
     const int64_t c = model.n_embd, size = model.headSize();
     const int64_t window = settings.windows.empty() ? 0 : settings.windows[static_cast<size_t>(i)];
     Value rotation = g.rotaryTable(window ? settings.window_rotary : settings.rotary, size);
-    auto heads = [&](const char *part, int64_t count) {
-      Value y = project(x, name + "." + part + "_proj", c, count * size, settings.qkv_bias);
-      return g.heads(y, 0, count, size);
-    };
-    auto placed = [&](const char *part, int64_t count) {
-      Value y = heads(part, count);
-      if (settings.head_norms) y = norm(y, name + "." + part + "_norm", size);
+    auto rotated = [&](Value y) {
       g.at(name + ".rotary");
       return g.rotary(y, rotation, positions);
     };
-    Value q = placed("q", model.n_head), k = placed("k", model.keyHeads()), v = heads("v", model.keyHeads());
+    auto normed = [&](Value y, const char *part) {
+      return settings.head_norms ? norm(y, name + "." + part + "_norm", size) : y;
+    };
+    const int64_t n = model.n_head, n_key = model.keyHeads();
+    Value q, k, v;
+    if (g.training()) {
+      auto heads = [&](const char *part, int64_t count) {
+        return g.heads(g.project(x, name + "." + part + "_proj", c, count * size, settings.qkv_bias), 0,
+                       count, size);
+      };
+      q = rotated(normed(heads("q", n), "q")), k = rotated(normed(heads("k", n_key), "k")),
+      v = heads("v", n_key);
+    } else {
+      Value qkv = g.projectTogether(
+          x, name, c, {{"q_proj", n * size}, {"k_proj", n_key * size}, {"v_proj", n_key * size}},
+          settings.qkv_bias);
+      if (settings.head_norms) {
+        q = rotated(normed(g.heads(qkv, 0, n, size), "q"));
+        k = rotated(normed(g.heads(qkv, n * size, n_key, size), "k"));
+      } else { // one op for the heads of both
+        Value both = rotated(g.heads(qkv, 0, n + n_key, size));
+        q = g.b.create<ir::SliceOp>(both, 2, 0, n), k = g.b.create<ir::SliceOp>(both, 2, n, n_key);
+      }
+      v = g.heads(qkv, (n + n_key) * size, n_key, size);
+    }
     AttentionForm form{.scale =
                            settings.attention_scale ? settings.attention_scale : 1 / std::sqrt(double(size)),
                        .window = window,
                        .cap = settings.attention_cap};
     Value a = g.attention(q, k, v, i, form, name);
-    return project(a, name + ".o_proj", model.n_head * size, c, settings.output_bias);
+    return g.project(a, name + ".o_proj", model.n_head * size, c, settings.output_bias);
   }
 
   Value mlp(Value x, const std::string &name) {
     const int64_t c = model.n_embd, inner = settings.intermediate;
-    Value gate = project(x, name + ".gate_proj", c, inner, settings.mlp_bias);
-    Value up = project(x, name + ".up_proj", c, inner, settings.mlp_bias);
+    Value gate = g.project(x, name + ".gate_proj", c, inner, settings.mlp_bias);
+    Value up = g.project(x, name + ".up_proj", c, inner, settings.mlp_bias);
     gate = g.activate(gate, name + ".act_fn", settings.activation);
-    return project(g.b.create<ir::MulOp>(gate, up), name + ".down_proj", inner, c, settings.mlp_bias);
+    return g.project(g.b.create<ir::MulOp>(gate, up), name + ".down_proj", inner, c, settings.mlp_bias);
   }
 
   Value block(Value x, int64_t i) {

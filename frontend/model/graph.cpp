@@ -121,29 +121,57 @@ Value GraphBuilder::capped(Value x, double cap) {
   return scaled(b.create<ir::TanhOp>(scaled(x, 1 / cap)), cap);
 }
 
+Value GraphBuilder::computed(const std::string &name, RankedTensorType type,
+                             llvm::function_ref<Value()> build) {
+  if (!module.lookupSymbol(name)) {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(module.getBody());
+    auto function = b.create<func::FuncOp>(name, b.getFunctionType({}, type));
+    function.setPrivate();
+    function->setAttr("linnet.weight", b.getUnitAttr());
+    b.setInsertionPointToEnd(function.addEntryBlock());
+    b.create<func::ReturnOp>(build());
+  }
+  return b.create<ir::ParamOp>(type, name);
+}
+
 Value GraphBuilder::rotaryTable(const Rotary &rotary, int64_t head_size) {
   const std::vector<float> frequencies = rotary.frequencies(head_size);
   auto attribute = b.getDenseF32ArrayAttr(frequencies);
   auto type = RankedTensorType::get({most_positions, 2 * static_cast<int64_t>(frequencies.size())}, f32);
-  // A weight function: the compiler computes the table, also without optimization.
-  func::FuncOp found;
-  int64_t number = 0;
-  for (auto function : module.getOps<func::FuncOp>()) {
-    if (!function->hasAttr("linnet.weight")) continue;
-    ++number;
+  // The name of the equal table, or the next free one.
+  std::string name;
+  for (int64_t number = 0;; ++number) {
+    name = fmt::format("rotary.{}", number);
+    auto function = module.lookupSymbol<func::FuncOp>(name);
+    if (!function) break;
     auto table = llvm::dyn_cast<ir::RotaryTableOp>(function.getBody().front().front());
-    if (table && table.getFrequenciesAttr() == attribute && table.getType() == type) found = function;
+    if (table && table.getFrequenciesAttr() == attribute && table.getType() == type) break;
   }
-  if (!found) {
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToStart(module.getBody());
-    found = b.create<func::FuncOp>(fmt::format("rotary.{}", number), b.getFunctionType({}, type));
-    found.setPrivate();
-    found->setAttr("linnet.weight", b.getUnitAttr());
-    b.setInsertionPointToEnd(found.addEntryBlock());
-    b.create<func::ReturnOp>(b.create<ir::RotaryTableOp>(type, attribute, b.getF32FloatAttr(1)).getResult());
-  }
-  return b.create<ir::ParamOp>(type, found.getName());
+  return computed(name, type, [&] {
+    return b.create<ir::RotaryTableOp>(type, attribute, b.getF32FloatAttr(1)).getResult();
+  });
+}
+
+Value GraphBuilder::projectTogether(Value x, const std::string &name, int64_t in,
+                                    ArrayRef<std::pair<const char *, int64_t>> parts, bool bias) {
+  std::string all;
+  int64_t columns = 0;
+  for (auto [part, out] : parts) all += (all.empty() ? "" : "+") + std::string(part), columns += out;
+  auto joined = [&](const char *kind, ArrayRef<int64_t> shape) {
+    return computed(name + "." + all + kind, RankedTensorType::get(shape, f32), [&] {
+      SmallVector<Value> pieces;
+      for (auto [part, out] : parts) {
+        SmallVector<int64_t> own(shape);
+        own[0] = out;
+        pieces.push_back(param(name + "." + part + kind, own));
+      }
+      return b.create<ir::ConcatOp>(pieces, 0).getResult();
+    });
+  };
+  at(name + "." + all);
+  Value product = b.create<ir::MatmulOp>(x, joined(".weight", {columns, in}), /*transpose_rhs=*/true);
+  return bias ? b.create<ir::AddOp>(product, joined(".bias", {columns})).getResult() : product;
 }
 
 Value GraphBuilder::rotary(Value x, Value table, Value positions) {

@@ -79,6 +79,11 @@ public:
   mlir::Value linear(mlir::Value x, const std::string &name, int64_t in, int64_t out);
   /// x times the transpose of `name`.weight [out, in], plus `name`.bias if `bias`.
   mlir::Value project(mlir::Value x, const std::string &name, int64_t in, int64_t out, bool bias);
+  /// project() of all `parts` (name and columns) as one matmul, side by side. Its matrix is a weight function, which
+  /// the compiler computes. Not in training, where each part is a parameter of its own.
+  mlir::Value projectTogether(mlir::Value x, const std::string &name, int64_t in,
+                              mlir::ArrayRef<std::pair<const char *, int64_t>> parts, bool bias);
+  bool training() const { return trains; }
   /// RMS norm with the gain `name`.weight (width); 1 + `name`.weight if `gain_from_one`.
   mlir::Value rmsNorm(mlir::Value x, const std::string &name, double epsilon, int64_t width,
                       bool gain_from_one);
@@ -105,6 +110,9 @@ public:
 
 private:
   friend class EntryBuilder;
+  /// A param that the weight function `name` computes. `build` makes the body if there is no such function yet.
+  mlir::Value computed(const std::string &name, mlir::RankedTensorType type,
+                       llvm::function_ref<mlir::Value()> build);
   const EntrySpec &spec;
   mlir::Type f32;
   bool trains;
