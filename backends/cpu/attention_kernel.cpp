@@ -94,30 +94,45 @@ struct OneQuery {
     });
   }
 
-  void run() {
-    Value *of_head = e.b.CreateMul(in.capacity, e.i64(spec.head_size * sizeOf(spec.cache)));
-    ahead = of_head;
-    if (spec.key_group > 1) { // only the last head of a group is followed by other keys
-      Value *place = e.b.CreateSRem(group, e.i64(spec.key_group));
-      Value *is_last = e.b.CreateICmpEQ(place, e.i64(spec.key_group - 1));
-      ahead = e.b.CreateSelect(is_last, of_head, e.i64(0));
-    }
-    Value *limit = in.limit(group, e.i64(0)), *q0 = in.queryAt(group, e.i64(0));
-    for (int c = 0; c < pieces; ++c) query.push_back(piece(spec.type, in.q, q0, c));
+  /// Elements of a state: m as a vector's first, l, acc.
+  int64_t stateSize() const { return int64_t(2 + pieces) * lanes; }
+  Values initialState() {
     Values state = {e.f32(-kInfinity)};
     state.append(size_t(1 + pieces), e.f32(0, lanes));
-    Value *first = e.i64(0), *keys_seen = limit;
+    return state;
+  }
+  void storeState(Value *to, Value *at, const Values &state) {
+    for (size_t i = 0; i < state.size(); ++i)
+      e.store(Type::f32, to, e.b.CreateAdd(at, e.i64(int64_t(i) * lanes)), state[i]);
+  }
+  Values loadState(Value *from, Value *at) {
+    Values state;
+    for (int i = 0; i < 2 + pieces; ++i)
+      state.push_back(e.load(Type::f32, from, e.b.CreateAdd(at, e.i64(int64_t(i) * lanes)), i ? lanes : 1));
+    return state;
+  }
+
+  void loadQuery() {
+    Value *q0 = in.queryAt(group, e.i64(0));
+    for (int c = 0; c < pieces; ++c) query.push_back(piece(spec.type, in.q, q0, c));
+  }
+
+  /// The keys that the query sees: [first, whole) in whole blocks, [whole, limit) in the last one.
+  struct Keys {
+    Value *first, *whole, *limit;
+  };
+  Keys seenKeys(Value *limit) {
+    Value *first = e.i64(0), *count = limit;
     if (spec.window) {
       first = e.min(e.max(in.windowBegin(group, e.i64(0)), e.i64(0)), limit);
-      keys_seen = e.b.CreateSub(limit, first);
+      count = e.b.CreateSub(limit, first);
     }
-    Value *end_of_whole = e.b.CreateAnd(keys_seen, e.i64(-int64_t(lanes)));
-    if (spec.window) end_of_whole = e.b.CreateAdd(first, end_of_whole);
-    state = e.loop(first, end_of_whole, lanes, state,
-                   [&](Value *key0, const Values &now) { return wholeBlock(key0, now); });
-    state = e.loop(end_of_whole, limit, lanes, state,
-                   [&](Value *key0, const Values &now) { return lastBlock(key0, limit, now); });
-    Value *some = e.b.CreateICmpSGT(limit, first); // an empty range gives zeros
+    Value *whole = e.b.CreateAnd(count, e.i64(-int64_t(lanes)));
+    return {first, spec.window ? e.b.CreateAdd(first, whole) : whole, limit};
+  }
+
+  void finish(const Values &state, const Keys &seen) {
+    Value *some = e.b.CreateICmpSGT(seen.limit, seen.first); // an empty range gives zeros
     Value *inverse =
         e.splat(e.b.CreateSelect(some, e.b.CreateFDiv(e.f32(1), e.sumLanes(state[1])), e.f32(0)), lanes);
     Value *row = in.resultAt(group, e.i64(0));
@@ -125,7 +140,77 @@ struct OneQuery {
       e.storePart(spec.type, in.out, e.b.CreateAdd(row, e.i64(int64_t(c) * lanes)),
                   e.b.CreateFMul(state[size_t(2 + c)], inverse), pieceSize(c));
   }
+
+  Value *bytesOfHead() { return e.b.CreateMul(in.capacity, e.i64(spec.head_size * sizeOf(spec.cache))); }
+
+  void run() {
+    ahead = bytesOfHead();
+    Value *limit = in.limit(group, e.i64(0));
+    loadQuery();
+    Values state = initialState();
+    const Keys seen = seenKeys(limit);
+    state = e.loop(seen.first, seen.whole, lanes, state,
+                   [&](Value *key0, const Values &now) { return wholeBlock(key0, now); });
+    state = e.loop(seen.whole, limit, lanes, state,
+                   [&](Value *key0, const Values &now) { return lastBlock(key0, limit, now); });
+    finish(state, seen);
+  }
 };
+
+/// One query of each head [first, first + count), which share a key head. All heads read a block of keys and values
+/// before the next block, so that it comes from memory once. Their states are on the stack.
+struct OneQueryOfHeads {
+  const AttentionOperands &in;
+  Emitter &e = in.e;
+  Value *states = nullptr;
+
+  void forHeads(Value *first, Value *count, llvm::function_ref<void(OneQuery &, Value *, Value *)> body) {
+    e.loop(e.i64(0), count, 1, [&](Value *i) {
+      OneQuery one{in, e.b.CreateAdd(first, i)};
+      body(one, i, e.b.CreateMul(i, e.i64(one.stateSize())));
+    });
+  }
+
+  void run(Value *first, Value *count) {
+    OneQuery any{in, first};
+    states = e.scratch(any.stateSize() * in.spec.key_group);
+    const OneQuery::Keys seen = any.seenKeys(in.limit(first, e.i64(0)));
+    forHeads(first, count,
+             [&](OneQuery &one, Value *, Value *at) { one.storeState(states, at, one.initialState()); });
+    Value *last = e.b.CreateSub(count, e.i64(1)), *of_head = any.bytesOfHead();
+    auto block = [&](llvm::function_ref<Values(OneQuery &, const Values &)> body) {
+      forHeads(first, count, [&](OneQuery &one, Value *i, Value *at) {
+        // The last head is followed by other keys.
+        one.ahead = e.b.CreateSelect(e.b.CreateICmpEQ(i, last), of_head, e.i64(0));
+        one.loadQuery();
+        one.storeState(states, at, body(one, one.loadState(states, at)));
+      });
+    };
+    e.loop(seen.first, seen.whole, e.lanes(), [&](Value *key0) {
+      block([&](OneQuery &one, const Values &now) { return one.wholeBlock(key0, now); });
+    });
+    e.loop(seen.whole, seen.limit, e.lanes(), [&](Value *key0) {
+      block([&](OneQuery &one, const Values &now) { return one.lastBlock(key0, seen.limit, now); });
+    });
+    forHeads(first, count,
+             [&](OneQuery &one, Value *, Value *at) { one.finish(one.loadState(states, at), seen); });
+  }
+};
+
+/// One query of each head of the kernel's range.
+void emitOneQueries(const AttentionOperands &in) {
+  Emitter &e = in.e;
+  const int64_t group = in.spec.key_group;
+  if (group == 1) return e.loop(e.begin, e.end, 1, [&](Value *head) { OneQuery{in, head}.run(); });
+  // The range may begin or end inside a group of heads.
+  Value *first_group = e.b.CreateSDiv(e.begin, e.i64(group));
+  Value *end_group = e.b.CreateSDiv(e.b.CreateAdd(e.end, e.i64(group - 1)), e.i64(group));
+  e.loop(first_group, end_group, 1, [&](Value *number) {
+    Value *whole = e.b.CreateMul(number, e.i64(group));
+    Value *first = e.max(whole, e.begin), *end = e.min(e.b.CreateAdd(whole, e.i64(group)), e.end);
+    OneQueryOfHeads{in}.run(first, e.b.CreateSub(end, first));
+  });
+}
 
 /// Whoever holds a block's first query computes the block, so that no split makes blocks smaller.
 void emitBlocks(const AttentionOperands &in, bool rounds) {
@@ -153,10 +238,7 @@ KernelSource attentionKernel(const AttentionSpec &spec) {
             const AttentionOperands operands(e, spec);
             if (spec.bf16_rows == 1) return emitBlocks(operands, true);
             e.ifElse(
-                e.b.CreateICmpEQ(operands.queries, e.i64(1)),
-                [&] { e.loop(e.begin, e.end, 1, [&](Value *group) {
-                        OneQuery{operands, group}.run();
-                      }); },
+                e.b.CreateICmpEQ(operands.queries, e.i64(1)), [&] { emitOneQueries(operands); },
                 [&] { emitAllBlocks(operands); });
           }};
 }
