@@ -31,6 +31,11 @@ bool isTrue(Heap &heap, Comparison op, Value a, Value b) {
   return false;
 }
 
+/// Adds the elements of f(*list).
+void addListed(Heap &heap, Arguments &arguments, Value list) {
+  for (Value value : elements(heap, list)) arguments.values.push_back(value);
+}
+
 /// Adds the entries of f(**entries).
 void addNamed(Arguments &arguments, Value entries) {
   requireDefined(entries);
@@ -181,6 +186,8 @@ Arguments Evaluator::arguments(const Expr &expr) {
     Value value = evaluate(*expr.children[i]);
     if (i < positional)
       out.values.push_back(value);
+    else if (expr.names[i - positional] == kListedArguments)
+      addListed(heap, out, value);
     else if (expr.names[i - positional] == kNamedArguments)
       addNamed(out, value);
     else

@@ -368,9 +368,11 @@ ExprPtr Parser::withArguments(ExprKind kind, Position at, ExprPtr subject, std::
     while (!current().isOp(")")) {
       if (children.size() > 1) expectOp(",");
       if (current().isOp(")")) break;
-      if (current().isOp("*")) fail(current().at, "arguments by '*' are not supported");
-      if (takeOp("**")) {
-        names.push_back(kNamedArguments);
+      if (current().isOp(kListedArguments) || current().isOp(kNamedArguments)) {
+        const std::string op = take().text;
+        if (std::find(names.begin(), names.end(), op) != names.end())
+          fail(at, "'" + op + "' twice in a call");
+        names.push_back(op);
       } else if (current().kind == TokenKind::name && ahead().isOp("=")) {
         names.push_back(take().text);
         take();

@@ -48,7 +48,7 @@ enum class ExprKind : uint8_t {
   conditional ///< child 1 if child 0 else child 2
 };
 
-inline constexpr const char *kNamedArguments = "**";
+inline constexpr const char *kListedArguments = "*", *kNamedArguments = "**";
 
 enum class Comparison : uint8_t { eq, ne, lt, le, gt, ge, in, not_in };
 
@@ -63,7 +63,7 @@ struct Expr {
   std::vector<ExprPtr> children = {};
   std::vector<Comparison> operators = {};
   /// Arguments of call, filter and test are the children from 1 on. The last ones have these names. The name
-  /// kNamedArguments marks a dict of further ones.
+  /// kListedArguments marks a list of further ones without a name, and kNamedArguments a dict of named ones.
   std::vector<std::string> names = {};
 };
 
