@@ -71,6 +71,7 @@ def main():
     parser.add_argument("--program", required=True)
     parser.add_argument("--strings", type=int, default=100000, help="hostile strings (default: %(default)s)")
     parser.add_argument("--write-sample", action="store_true", help="write the fixture of the test tokenizer_unit")
+    parser.add_argument("--real", type=Path, help="folder where npm installed tokenizers of known models")
     options = parser.parse_args()
     print(f"tokenizers {tokenizers.__version__}, Python {sys.version.split()[0]}")
     comparison = Comparison(options.program)
@@ -93,6 +94,10 @@ def main():
         theirs = comparison.run(name, data, strings)
         if name in tokenizer_stages.SAMPLED or name not in stages:
             hostile_rows[name] = theirs[:len(few)]
+        print(f"{len(strings)} hostile strings, {name}: {comparison.differ - before} differ")
+    for folder in sorted(options.real.glob("node_modules/@lenml/*/models")) if options.real else []:
+        name, before = folder.parent.name, comparison.differ
+        comparison.run(name, json.loads((folder / "tokenizer.json").read_text()), strings)
         print(f"{len(strings)} hostile strings, {name}: {comparison.differ - before} differ")
     if options.write_sample:
         write_sample(bases, rows, few, hostile_rows)

@@ -1,9 +1,12 @@
 // SentencePiece's tokenizer.model: the ids that the library gives (tests/clients/sentencepiece_models.py), and damage.
-#include "tests/catch.h"
-#include "tests/tokenizer/common.h"
 #include "support/file.h"
 #include "support/json.h"
+#include "tests/catch.h"
+#include "tests/tokenizer/common.h"
 #include "tokenizer/sentencepiece.h"
+#include "tokenizer/tables.h"
+
+#include <cstring>
 
 using namespace linnet;
 
@@ -69,5 +72,33 @@ TEST_CASE("SentencePiece: damaged files are refused, or do no harm") {
     for (size_t n = 1 + random.below(3); n > 0; --n)
       changed[random.below(changed.size())] = static_cast<char>(random.below(256));
     CHECK_FALSE(problemOf(changed).empty());
+  }
+}
+
+TEST_CASE("SentencePiece: damaged binary tables are refused, or do no harm") {
+  for (const char *kind : {"bpe", "unigram"}) {
+    Tokenizer tokenizer = test::take(test::take(Tokenizer::fromDirectory(folder() + "/" + kind)));
+    const std::vector<std::byte> bytes = tokenizer.serialize();
+    test::Random random;
+    for (int i = 0; i < 3000; ++i) {
+      std::vector<std::byte> changed = bytes;
+      for (size_t n = 1 + random.below(3); n > 0; --n) {
+        constexpr size_t kAfterChecksum = 32;
+        size_t at = kAfterChecksum + random.below(changed.size() - kAfterChecksum);
+        changed[at] = std::byte(random.below(3) ? random.below(256) : 255);
+      }
+      const uint64_t checksum = TokenizerTables::checksumOf(changed);
+      std::memcpy(changed.data() + offsetof(TokenizerTables::Header, checksum), &checksum, sizeof checksum);
+      auto damaged = Tokenizer::fromBytes(changed);
+      if (!damaged) continue;
+      auto encoded = damaged->encode("the quick brown dog doesn't\xff \u4e2d<s> 2024");
+      if (!encoded) continue;
+      auto whole = damaged->decode(encoded->ids);
+      if (!whole) continue;
+      StreamDecoder stream(*damaged);
+      std::string streamed;
+      for (TokenId id : encoded->ids) streamed += stream.push(id);
+      CHECK(streamed + stream.flush() == *whole);
+    }
   }
 }
