@@ -8,8 +8,7 @@ namespace {
 
 // The character that ends at offset `end` (> 0) of well-formed text. Sets `begin` to its offset.
 uint32_t previous(std::string_view text, size_t end, size_t &begin) {
-  begin = end - 1;
-  while (begin > 0 && (static_cast<unsigned char>(text[begin]) & 0xC0) == 0x80) --begin;
+  begin = unicode::previous(text, end);
   size_t at = begin;
   return unicode::next(text.data(), at);
 }
@@ -54,14 +53,14 @@ void AddedTokenMatcher::Trie::insert(std::string_view content, TokenId id) {
   if (ids[node] < 0) ids[node] = id;
 }
 
-TokenId AddedTokenMatcher::Trie::longest(std::string_view text) const {
+TokenId AddedTokenMatcher::Trie::longest(std::string_view text, size_t &length) const {
   TokenId found = -1;
   uint32_t node = 0;
-  for (char c : text) {
-    auto edge = edges.find(uint64_t(node) << 8 | static_cast<unsigned char>(c));
+  for (size_t i = 0; i < text.size(); ++i) {
+    auto edge = edges.find(uint64_t(node) << 8 | static_cast<unsigned char>(text[i]));
     if (edge == edges.end()) break;
     node = edge->second;
-    if (ids[node] >= 0) found = ids[node];
+    if (ids[node] >= 0) found = ids[node], length = i + 1;
   }
   return found;
 }
@@ -79,36 +78,41 @@ size_t AddedTokenMatcher::Trie::nextCandidate(std::string_view text, size_t from
 AddedTokenMatcher::AddedTokenMatcher(std::shared_ptr<const TokenizerTables> t) : tables(std::move(t)) {
   for (uint32_t id : tables->added) {
     auto token = static_cast<TokenId>(id);
-    Trie &trie = tables->flags[id] & TokenizerTables::kNormalized ? normalized : verbatim;
-    trie.insert(tables->bytesOf(token), token);
+    std::string_view content = tables->bytesOf(token);
+    if (!(tables->flags[id] & TokenizerTables::kNormalized)) {
+      verbatim.insert(content, token);
+    } else if (!tables->stages) {
+      normalized.insert(content, token);
+    } else if (auto its = tables->stages->normalized(content); its && !its->empty()) {
+      normalized.insert(*its, token);
+    }
   }
 }
 
 std::vector<Piece> AddedTokenMatcher::split(std::string_view text, bool parse_special) const {
   std::vector<Piece> pieces;
   splitBy(verbatim, text, parse_special, pieces);
-  if (normalized.empty()) return pieces;
-  std::vector<Piece> finer;
-  for (const Piece &piece : pieces) {
-    if (piece.id >= 0)
-      finer.push_back(piece);
-    else
-      splitBy(normalized, piece.text, parse_special, finer);
-  }
-  return finer;
+  return pieces;
+}
+
+std::vector<Piece> AddedTokenMatcher::splitNormalized(std::string_view text, bool parse_special) const {
+  std::vector<Piece> pieces;
+  splitBy(normalized, text, parse_special, pieces);
+  return pieces;
 }
 
 void AddedTokenMatcher::splitBy(const Trie &trie, std::string_view text, bool parse_special,
                                 std::vector<Piece> &out) const {
   size_t plain = 0; // begin of the plain text that is not yet a piece
   for (size_t at = trie.empty() ? text.size() : trie.nextCandidate(text, 0); at < text.size();) {
-    TokenId id = trie.longest(text.substr(at));
+    size_t length = 0;
+    TokenId id = trie.longest(text.substr(at), length);
     if (id < 0) {
       at = trie.nextCandidate(text, at + 1);
       continue;
     }
     uint16_t flags = tables->flags[static_cast<size_t>(id)];
-    size_t begin = at, end = at + tables->bytesOf(id).size();
+    size_t begin = at, end = at + length;
     at = trie.nextCandidate(text, end);
     if ((flags & TokenizerTables::kSpecial) && !parse_special) continue;
     if ((flags & TokenizerTables::kSingleWord) && (wordBefore(text, begin) || wordAfter(text, end))) continue;

@@ -17,17 +17,19 @@ struct Piece {
 class AddedTokenMatcher {
 public:
   explicit AddedTokenMatcher(std::shared_ptr<const TokenizerTables> tables);
-  /// Splits `text` into pieces. They cover it, except for white space that a token's lstrip or rstrip
-  /// absorbed.
+  /// Splits `text` into pieces at the tokens that are not `normalized`. The pieces cover it, except for white
+  /// space that a token's lstrip or rstrip absorbed.
   std::vector<Piece> split(std::string_view text, bool parse_special) const;
+  /// Splits normalized text at the other tokens.
+  std::vector<Piece> splitNormalized(std::string_view text, bool parse_special) const;
 
 private:
-  // Tokens with `normalized` are searched only in the plain text between the others.
+  // Tokens with `normalized` are searched only in the plain text between the others, by their normalized content.
   class Trie {
   public:
     void insert(std::string_view content, TokenId id);
-    /// The longest token at the start of `text`, or -1.
-    TokenId longest(std::string_view text) const;
+    /// The longest token at the start of `text`, or -1. Sets its length in the text.
+    TokenId longest(std::string_view text, size_t &length) const;
     size_t nextCandidate(std::string_view text, size_t from) const;
     bool empty() const { return ids.empty(); }
 

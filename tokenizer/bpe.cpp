@@ -1,5 +1,6 @@
 #include "tokenizer/bpe.h"
 #include "support/error.h"
+#include "tokenizer/unicode.h"
 
 #include <algorithm>
 #include <functional>
@@ -10,6 +11,7 @@ constexpr uint32_t kNone = TokenizerTables::kNone;
 }
 
 template <class Put> Result<void> WordEncoder::symbolsOf(std::string_view word, Put put) const {
+  if (!tables.byte_level) return charactersOf(word, put);
   bool in_unknown = false;
   for (char c : word) {
     auto byte = static_cast<unsigned char>(c);
@@ -34,6 +36,49 @@ template <class Put> Result<void> WordEncoder::symbolsOf(std::string_view word, 
       break;
     }
   }
+  return {};
+}
+
+template <class Put> Result<void> WordEncoder::charactersOf(std::string_view word, Put put) const {
+  // An unknown token waits until a character with a token comes. Bytes that a character falls back to do not end
+  // its waiting: so does Hugging Face tokenizers.
+  bool unknown = false;
+  for (size_t at = 0; at < word.size();) {
+    size_t begin = at;
+    uint32_t c = unicode::next(word.data(), at);
+    std::string_view character = word.substr(begin, at - begin);
+    TokenId id =
+        c < tables.ascii_ids.size() ? tables.ascii_ids[c] : tables.find(character, true).value_or(-1);
+    if (id >= 0 && !(tables.flags[static_cast<size_t>(id)] & TokenizerTables::kInVocab)) id = -1;
+    if (id >= 0) {
+      if (unknown) put(static_cast<uint32_t>(tables.header->unknown_byte));
+      unknown = false;
+      put(static_cast<uint32_t>(id));
+      continue;
+    }
+    auto fallsBack = [&](char byte) { return tables.byte_ids[static_cast<unsigned char>(byte)] >= 0; };
+    if (tables.has(TokenizerTables::kByteFallback) &&
+        std::all_of(character.begin(), character.end(), fallsBack)) {
+      for (char byte : character)
+        put(static_cast<uint32_t>(tables.byte_ids[static_cast<unsigned char>(byte)]));
+      continue;
+    }
+    switch (tables.missingByte()) {
+    case MissingByte::Refused:
+      return errorf("cannot encode: the vocabulary has no token for U+{:04X} and no unknown token", c);
+    case MissingByte::Dropped:
+      break;
+    case MissingByte::Skipped:
+      put(kNone);
+      break;
+    case MissingByte::Unknown:
+      if (unknown && !tables.has(TokenizerTables::kFuseUnknown))
+        put(static_cast<uint32_t>(tables.header->unknown_byte));
+      unknown = true;
+      break;
+    }
+  }
+  if (unknown) put(static_cast<uint32_t>(tables.header->unknown_byte));
   return {};
 }
 

@@ -8,14 +8,16 @@ namespace linnet {
 class WordEncoder {
 public:
   explicit WordEncoder(const TokenizerTables &t) : tables(t) {}
-  /// Appends the tokens of `word` (any bytes, below 4 GiB) to `out`. Uses only merges.
+  /// Appends the tokens of `word` (below 4 GiB; any bytes, or UTF-8 if the vocabulary does not spell bytes) to
+  /// `out`. Uses only merges.
   Result<void> merge(std::string_view word, std::vector<TokenId> &out);
 
 private:
   static constexpr size_t kShort = 48;
-  /// Calls `put` with the symbol of each byte: its token, or TokenizerTables::kNone for a skipped byte, which
-  /// has no merges. Dropped bytes have no symbol.
+  /// Calls `put` with the symbol of each byte or character: its token, or TokenizerTables::kNone for a skipped one,
+  /// which has no merges. Dropped ones have no symbol. There are at most as many symbols as bytes.
   template <class Put> Result<void> symbolsOf(std::string_view word, Put put) const;
+  template <class Put> Result<void> charactersOf(std::string_view word, Put put) const;
   Result<void> mergeShort(std::string_view word, std::vector<TokenId> &out);
   Result<void> mergeLong(std::string_view word, std::vector<TokenId> &out);
   void mergeAt(uint32_t at);

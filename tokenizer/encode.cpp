@@ -1,10 +1,11 @@
-// Encodes text to ids: replaces ill-formed UTF-8, finds added tokens, pre-splits, merges, then truncates and
-// pads.
+// Encodes text to ids: replaces ill-formed UTF-8, finds added tokens, normalizes, pre-splits, applies the model,
+// then truncates and pads.
 #include "support/error.h"
 #include "tokenizer/added.h"
 #include "tokenizer/bpe.h"
 #include "tokenizer/split.h"
 #include "tokenizer/unicode.h"
+#include "tokenizer/unigram.h"
 
 #include <algorithm>
 #include <bit>
@@ -17,22 +18,36 @@ namespace {
 // Encodes words into one list of ids. Repeated words of a text come from a bounded cache, which stores
 // offsets in the text and in the list instead of copies. Most other words are one token, found by one lookup.
 // The rest is merged.
-class TextEncoder {
+class TextEncoder : public WordSink {
 public:
-  TextEncoder(const TokenizerTables &t, size_t text_size) : tables(t), merger(t) {
+  TextEncoder(const TokenizerTables &t, size_t text_size) : tables(t), merger(t), unigram(t) {
     cache.resize(std::clamp<size_t>(std::bit_ceil(text_size / 32 + 1), 1, 1 << 13));
     ids.reserve(text_size / 3 + 8);
   }
 
-  Result<void> addText(std::string_view text) {
+  Result<void> addGpt2Text(std::string_view text) override {
     for (size_t at = 0; at < text.size();) {
       size_t end = wordEnd(text, at);
-      std::string_view word = text.substr(at, end - at);
-      uint64_t hash = TokenizerTables::hashBytes(word);
-      if (!addKnown(word, hash)) LINNET_TRY(addNew(word, hash));
+      LINNET_TRY(addWhole(text.substr(at, end - at)));
       at = end;
     }
     return {};
+  }
+
+  Result<void> addWord(std::string_view word) override {
+    if (!tables.splits_at_mark) return addWhole(word);
+    // Parts that no merge joins are encoded by themselves, because short words are faster than long ones.
+    size_t begin = 0;
+    for (size_t at = 1; (at = word.find(kSpaceMark, at)) < word.size(); ++at) {
+      size_t before = unicode::previous(word, at);
+      uint32_t c = unicode::next(word.data(), before);
+      if (c == kSpaceMarkPoint || std::find(tables.joined_to_mark.begin(), tables.joined_to_mark.end(), c) !=
+                                      tables.joined_to_mark.end())
+        continue;
+      LINNET_TRY(addWhole(word.substr(begin, at - begin)));
+      begin = at;
+    }
+    return addWhole(word.substr(begin));
   }
 
   std::vector<TokenId> ids;
@@ -45,6 +60,11 @@ private:
     size_t first = 0; // index of its first id in `ids`; if it has one id, that id
   };
   static constexpr size_t kLongestCached = 512;
+
+  Result<void> addWhole(std::string_view word) {
+    uint64_t hash = TokenizerTables::hashBytes(word);
+    return addKnown(word, hash) ? Result<void>() : addNew(word, hash);
+  }
 
   bool addKnown(std::string_view word, uint64_t hash) {
     const Known &known = cache[hash & (cache.size() - 1)];
@@ -61,7 +81,7 @@ private:
     if (TokenId id = tables.findWord(word, hash); id >= 0)
       ids.push_back(id);
     else
-      LINNET_TRY(merger.merge(word, ids));
+      LINNET_TRY(tables.pieces ? unigram.encode(word, ids) : merger.merge(word, ids));
     if (word.size() > kLongestCached) return {};
     size_t n = ids.size() - first;
     cache[hash & (cache.size() - 1)] = {hash, word.data(), static_cast<uint32_t>(word.size()),
@@ -72,6 +92,7 @@ private:
 
   const TokenizerTables &tables;
   WordEncoder merger;
+  UnigramEncoder unigram;
   std::vector<Known> cache;
 };
 
@@ -100,15 +121,32 @@ Result<std::vector<TokenId>> Tokenizer::encodeText(std::string_view text,
     text = well_formed;
   }
   TextEncoder encoder(*tables, text.size());
-  std::deque<std::string> prefixed; // the encoder keeps offsets in it
+  std::deque<std::string> arena; // texts that were made; the encoder keeps views of them
+  std::optional<PreTokenizer> words;
+  if (tables->stages) words.emplace(*tables->stages, arena);
+  auto addPlain = [&](std::string_view plain, bool at_start) -> Result<void> {
+    if (words) return words->split(plain, at_start, encoder);
+    if (!tables->has(TokenizerTables::kAddPrefixSpace) || plain.front() == ' ')
+      return encoder.addGpt2Text(plain);
+    arena.emplace_back(1, ' ').append(plain);
+    return encoder.addGpt2Text(arena.back());
+  };
   for (const Piece &piece : added->split(text, options.parse_special)) {
     if (piece.id >= 0) {
       encoder.ids.push_back(piece.id);
-    } else if (tables->has(TokenizerTables::kAddPrefixSpace) && piece.text.front() != ' ') {
-      prefixed.emplace_back(1, ' ').append(piece.text);
-      LINNET_TRY(encoder.addText(prefixed.back()));
-    } else {
-      LINNET_TRY(encoder.addText(piece.text));
+      continue;
+    }
+    std::string_view plain = piece.text;
+    const bool at_start = plain.data() == text.data();
+    if (tables->stages && !tables->stages->normalizer.empty()) {
+      LINNET_ASSIGN(std::string normalized, tables->stages->normalized(plain));
+      plain = arena.emplace_back(std::move(normalized));
+    }
+    for (const Piece &finer : added->splitNormalized(plain, options.parse_special)) {
+      if (finer.id >= 0)
+        encoder.ids.push_back(finer.id);
+      else
+        LINNET_TRY(addPlain(finer.text, at_start && finer.text.data() == plain.data()));
     }
   }
   return std::move(encoder.ids);

@@ -3,7 +3,9 @@
 #include "support/error.h"
 #include "support/file.h"
 #include "support/hub_name.h"
+#include "support/json.h"
 #include "tokenizer/hf_json.h"
+#include "tokenizer/sentencepiece.h"
 
 #include <algorithm>
 #include <unordered_map>
@@ -76,6 +78,18 @@ TokenId *idOfRole(const std::string &role, TokenizerParts &parts) {
   return nullptr;
 }
 
+// transformers changes a pre_tokenizer ByteLevel as the configuration says, and no other.
+Result<void> setPrefixSpace(bool value, TokenizerParts &parts) {
+  parts.add_prefix_space = value;
+  if (parts.stages.empty()) return {};
+  LINNET_ASSIGN(Json stages, parseJson(parts.stages, "stages"));
+  if (!stages.contains("pre_tokenizer") || stages["pre_tokenizer"].value("type", "") != "ByteLevel")
+    return {};
+  stages["pre_tokenizer"]["add_prefix_space"] = value;
+  parts.stages = stages.dump();
+  return {};
+}
+
 // GPT2Tokenizer's default special tokens.
 std::vector<std::pair<std::string, AddedToken>> withDefaults(const Settings &settings,
                                                              const SpecialTokens &specials) {
@@ -113,7 +127,7 @@ Result<void> applySettings(const Settings &settings, TokenizerParts &parts) {
     auto added = specials.add(token);
     if (!added) return added.error();
   }
-  if (settings.add_prefix_space) parts.add_prefix_space = *settings.add_prefix_space;
+  if (settings.add_prefix_space) LINNET_TRY(setPrefixSpace(*settings.add_prefix_space, parts));
   if (settings.add_bos_token.value_or(false) && parts.prefix.empty() && parts.bos >= 0)
     parts.prefix = {parts.bos};
   if (settings.add_eos_token.value_or(false) && parts.suffix.empty() && parts.eos >= 0)
@@ -153,6 +167,12 @@ bool readsBytePairs(const std::string &name) {
        {"", "GPT2Tokenizer", "GPT2TokenizerFast", "PreTrainedTokenizerFast", "TokenizersBackend"})
     if (name == known) return true;
   return false;
+}
+
+// The classes that read tokenizer.model in Python put the token in front of each text unless they are told otherwise.
+void setBosOfPieces(const hf::Settings &settings, TokenizerParts &parts) {
+  if (settings.add_bos_token.value_or(true) && parts.prefix.empty() && parts.bos >= 0)
+    parts.prefix = {parts.bos};
 }
 
 template <class Target>
@@ -203,7 +223,15 @@ Result<std::optional<Tokenizer>> Tokenizer::fromDirectory(const std::string &dir
     LINNET_TRY(readFile<TokenizerParts>(directory + "/tokenizer.json", hf::readTokenizerJson, parts));
   } else {
     LINNET_ASSIGN(bool found, readPair(directory, settings, parts));
-    if (!found) return std::optional<Tokenizer>();
+    if (!found) {
+      const std::string pieces = directory + "/tokenizer.model";
+      if (!fileExists(pieces)) return std::optional<Tokenizer>();
+      LINNET_TRY(readFile<TokenizerParts>(pieces, readSentencePiece, parts));
+      LINNET_TRY(hf::applySettings(settings, parts));
+      setBosOfPieces(settings, parts);
+      LINNET_ASSIGN(Tokenizer tokenizer, build(parts, directory));
+      return std::optional<Tokenizer>(std::move(tokenizer));
+    }
   }
   LINNET_TRY(hf::applySettings(settings, parts));
   if (!json) setMissingByteOfPair(parts);

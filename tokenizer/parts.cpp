@@ -3,6 +3,7 @@
 #include "tokenizer/bpe.h"
 #include "tokenizer/byte_level.h"
 #include "tokenizer/unicode.h"
+#include "tokenizer/unigram.h"
 
 #include <algorithm>
 #include <bit>
@@ -19,7 +20,9 @@ public:
   Result<std::vector<std::byte>> build();
 
 private:
+  Result<void> takeStages();
   Result<void> takeVocabulary();
+  Result<void> takeScores();
   Result<void> takeAdded();
   Result<void> takeAdded(const AddedToken &token);
   Result<void> takeMerges();
@@ -35,8 +38,33 @@ private:
   std::vector<uint16_t> flags;
   std::vector<T::Merge> merges;
   std::vector<uint32_t> added;
+  std::vector<double> scores;
+  bool byte_level = true;
   int32_t byte_ids[256];
 };
+
+Result<void> Builder::takeStages() {
+  if (!parts.stages.empty()) {
+    auto stages = Stages::parse(parts.stages);
+    if (!stages) return errorf("tokenizer: {}", stages.error().message);
+    byte_level = (*stages)->byteLevel();
+  }
+  if (byte_level && parts.byte_fallback)
+    return Error{"tokenizer: byte_fallback with ByteLevel is not supported"};
+  if (byte_level && parts.model == ModelKind::Unigram)
+    return Error{"tokenizer: Unigram with ByteLevel is not supported"};
+  return {};
+}
+
+Result<void> Builder::takeScores() {
+  if (parts.model != ModelKind::Unigram) return {};
+  if (!parts.merges.empty() || parts.scores.size() != parts.tokens.size())
+    return errorf("tokenizer: expected {} scores and no merges, found {} and {}", parts.tokens.size(),
+                  parts.scores.size(), parts.merges.size());
+  scores = parts.scores;
+  scores.resize(texts.size());
+  return {};
+}
 
 void Builder::grow(TokenId id) {
   auto size = static_cast<size_t>(id) + 1;
@@ -56,10 +84,12 @@ Result<void> Builder::takeVocabulary() {
     if (!unicode::isValid(spelling)) return errorf("tokenizer: token {} is not UTF-8", id);
     auto [other, is_new] = by_spelling.emplace(spelling, static_cast<TokenId>(id));
     if (!is_new) return errorf("tokenizer: token \"{}\" has two ids, {} and {}", spelling, other->second, id);
-    auto bytes = byte_level::unspell(spelling);
+    auto bytes = byte_level ? byte_level::unspell(spelling) : std::nullopt;
     flags[id] = T::kPresent | T::kInVocab | (bytes ? 0 : T::kLiteral);
     if (bytes && bytes->size() == 1)
       byte_ids[static_cast<unsigned char>((*bytes)[0])] = static_cast<int32_t>(id);
+    if (int byte = byte_level || !parts.byte_fallback ? -1 : fallbackByte(spelling); byte >= 0)
+      byte_ids[byte] = static_cast<int32_t>(id);
     texts[id] = bytes ? std::move(*bytes) : spelling;
   }
   return {};
@@ -93,7 +123,7 @@ Result<void> Builder::takeAdded(const AddedToken &token) {
     return errorf("tokenizer: added token \"{}\" has id {}, but {} in the vocabulary", token.content, id,
                   known->second);
   // An added token is its literal text, which may differ from the bytes of its spelling in the vocabulary.
-  bool literal = byte_level::unspell(token.content) != token.content;
+  bool literal = !byte_level || byte_level::unspell(token.content) != token.content;
   texts[id] = token.content;
   flags[id] = T::kPresent | T::kAdded | (in_vocab ? T::kInVocab : 0) | (literal ? T::kLiteral : 0) |
               (token.special ? T::kSpecial : 0) | (token.lstrip ? T::kLstrip : 0) |
@@ -175,12 +205,17 @@ T::Header Builder::makeHeader() const {
   h.n_suffix = static_cast<uint32_t>(parts.suffix.size());
   h.bos = parts.bos, h.eos = parts.eos, h.pad = parts.pad, h.unk = parts.unk;
   h.unknown_byte = -1;
-  if (std::find(std::begin(byte_ids), std::end(byte_ids), -1) != std::end(byte_ids)) {
+  bool missing = std::find(std::begin(byte_ids), std::end(byte_ids), -1) != std::end(byte_ids);
+  if (missing || !byte_level) {
     h.missing_byte = static_cast<uint32_t>(parts.missing_byte);
     h.unknown_byte = parts.unknown_byte;
     if (parts.fuse_unknown && parts.missing_byte == MissingByte::Unknown) h.settings |= T::kFuseUnknown;
   }
-  if (parts.add_prefix_space) h.settings |= T::kAddPrefixSpace;
+  if (parts.stages.empty() && parts.add_prefix_space) h.settings |= T::kAddPrefixSpace;
+  if (parts.byte_fallback) h.settings |= T::kByteFallback;
+  if (parts.model == ModelKind::Unigram) h.settings |= T::kUnigram;
+  h.n_scores = static_cast<uint32_t>(scores.size());
+  h.stages_size = static_cast<uint32_t>(parts.stages.size());
   if (parts.ignore_merges) h.settings |= T::kIgnoreMerges;
   if (parts.padding_side == Side::Left) h.settings |= T::kPadLeft;
   if (parts.truncation_side == Side::Left) h.settings |= T::kTruncateLeft;
@@ -225,6 +260,8 @@ void Builder::writeSections(std::vector<std::byte> &out, const T::Header &h) con
   put(out, l.added, added.data(), added.size());
   put(out, l.prefix, parts.prefix.data(), parts.prefix.size());
   put(out, l.suffix, parts.suffix.data(), parts.suffix.size());
+  put(out, l.scores, scores.data(), scores.size());
+  put(out, l.stages, parts.stages.data(), parts.stages.size());
   put(out, l.text, text.data(), text.size());
 }
 
@@ -234,19 +271,22 @@ void seal(std::vector<std::byte> &out, T::Header h) {
   put(out, 0, &h, 1);
 }
 
-// Marks a token if merging its bytes gives just this token. Most words of a text are such tokens, and one
+// Marks a token if the model encodes its bytes to just this token. Most words of a text are such tokens, and one
 // lookup finds them.
 Result<void> Builder::markWholeWords(std::vector<std::byte> &out) const {
   LINNET_ASSIGN(auto tables, T::open(out, nullptr));
   T::Header h = *tables->header;
-  WordEncoder encoder(*tables);
+  WordEncoder merger(*tables);
+  UnigramEncoder unigram(*tables);
+  auto encode = [&](std::string_view word, std::vector<TokenId> &into) {
+    return tables->pieces ? unigram.encode(word, into) : merger.merge(word, into);
+  };
   std::vector<uint16_t> marked = flags;
   std::vector<TokenId> ids;
   for (size_t id = 0; id < texts.size(); ++id) {
-    if (!(flags[id] & T::kInVocab) || flags[id] & T::kLiteral) continue;
+    if (!(flags[id] & T::kInVocab) || (byte_level && flags[id] & T::kLiteral)) continue;
     ids.clear();
-    if (!parts.ignore_merges &&
-        (!encoder.merge(texts[id], ids) || ids != std::vector{static_cast<TokenId>(id)}))
+    if (!parts.ignore_merges && (!encode(texts[id], ids) || ids != std::vector{static_cast<TokenId>(id)}))
       continue;
     marked[id] |= T::kWhole;
     h.longest_word = std::max(h.longest_word, static_cast<uint32_t>(texts[id].size()));
@@ -257,9 +297,11 @@ Result<void> Builder::markWholeWords(std::vector<std::byte> &out) const {
 }
 
 Result<std::vector<std::byte>> Builder::build() {
+  LINNET_TRY(takeStages());
   LINNET_TRY(takeVocabulary());
   LINNET_TRY(takeMerges());
   LINNET_TRY(takeAdded());
+  LINNET_TRY(takeScores());
   LINNET_TRY(checkIds());
   T::Header header = makeHeader();
   std::vector<std::byte> out(header.total_size);
@@ -279,6 +321,10 @@ TokenizerParts Tokenizer::parts() const {
   parts.tokens.resize(t.header->n_ids);
   for (size_t id = 0; id < t.flags.size(); ++id)
     if (t.flags[id] & T::kInVocab) parts.tokens[id] = t.spellingOf(static_cast<TokenId>(id));
+  parts.model = t.has(T::kUnigram) ? ModelKind::Unigram : ModelKind::Bpe;
+  parts.scores.assign(t.scores.begin(), t.scores.end());
+  parts.stages = std::string(t.stages_text);
+  parts.byte_fallback = t.has(T::kByteFallback);
   for (const T::Merge &m : t.merges)
     parts.merges.push_back(t.spellingOf(static_cast<TokenId>(m.left)) + ' ' +
                            t.spellingOf(static_cast<TokenId>(m.right)));

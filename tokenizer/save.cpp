@@ -25,11 +25,30 @@ std::string mergesText(const TokenizerParts &parts) {
   return out;
 }
 
+// A Unigram vocabulary is an array whose index is the id.
+Result<std::string> piecesArray(const TokenizerParts &parts) {
+  size_t n = parts.tokens.size();
+  while (n > 0 && parts.tokens[n - 1].empty()) --n; // added tokens follow
+  std::string out = "[";
+  for (size_t id = 0; id < n; ++id) {
+    if (parts.tokens[id].empty())
+      return errorf(
+          "cannot save the tokenizer: tokenizer.json cannot express a Unigram vocabulary without id {}", id);
+    if (id) out += ", ";
+    out += '[' + quoted(parts.tokens[id]) + ", " + Json(parts.scores[id]).dump() + ']';
+  }
+  return out + "]";
+}
+
 std::string mergesArray(const TokenizerParts &parts) {
   std::string out = "[";
   for (const std::string &merge : parts.merges) {
     if (out.size() > 1) out += ", ";
-    out += quoted(merge);
+    size_t space = merge.find(' ');
+    // tokenizers before 0.20 read only the form of GPT-2's files.
+    out += parts.stages.empty()
+               ? quoted(merge)
+               : '[' + quoted(merge.substr(0, space)) + ", " + quoted(merge.substr(space + 1)) + ']';
   }
   return out + "]";
 }
@@ -46,8 +65,10 @@ void appendSpecials(Json &list, const std::vector<TokenId> &ids, const Tokenizer
 }
 
 Json postProcessor(const TokenizerParts &parts, const Tokenizer &tokenizer) {
-  if (parts.prefix.empty() && parts.suffix.empty())
+  if (parts.prefix.empty() && parts.suffix.empty()) {
+    if (!parts.stages.empty()) return nullptr;
     return {{"type", "ByteLevel"}, {"add_prefix_space", true}, {"trim_offsets", false}, {"use_regex", true}};
+  }
   Json single = Json::array(), pair = Json::array(), specials = Json::object();
   appendSpecials(single, parts.prefix, tokenizer, 0);
   single.push_back({{"Sequence", {{"id", "A"}, {"type_id", 0}}}});
@@ -69,39 +90,65 @@ Json postProcessor(const TokenizerParts &parts, const Tokenizer &tokenizer) {
 /// the vocabulary, tokenizers reports an error for missing bytes.
 std::string unknownToken(const TokenizerParts &parts, const Tokenizer &tokenizer) {
   if (parts.missing_byte == MissingByte::Unknown) return quoted(tokenizer.tokenSpelling(parts.unknown_byte));
-  if (parts.missing_byte == MissingByte::Refused && !tokenizer.hasAllBytes())
+  if (parts.missing_byte == MissingByte::Refused && !(parts.stages.empty() && tokenizer.hasAllBytes()))
     return quoted("<no unknown token>");
   return "null";
 }
 
-std::string tokenizerJson(const TokenizerParts &parts, const Tokenizer &tokenizer) {
+Result<std::string> modelJson(const TokenizerParts &parts, const Tokenizer &tokenizer) {
+  auto flag = [](bool value) { return value ? "true" : "false"; };
+  std::string out = "{\"type\": ";
+  if (parts.model == ModelKind::Unigram) {
+    LINNET_ASSIGN(std::string pieces, piecesArray(parts));
+    std::string unknown = parts.unknown_byte < 0 ? "null" : std::to_string(parts.unknown_byte);
+    return out + "\"Unigram\", \"unk_id\": " + unknown + ", \"byte_fallback\": " + flag(parts.byte_fallback) +
+           ", \"vocab\": " + pieces + "}";
+  }
+  out += "\"BPE\", \"dropout\": null, \"unk_token\": " + unknownToken(parts, tokenizer);
+  // Strings in old files, null in others.
+  out += parts.stages.empty() ? ", \"continuing_subword_prefix\": \"\", \"end_of_word_suffix\": \"\""
+                              : ", \"continuing_subword_prefix\": null, \"end_of_word_suffix\": null";
+  out += std::string(", \"fuse_unk\": ") + flag(parts.fuse_unknown) +
+         ", \"byte_fallback\": " + flag(parts.byte_fallback) +
+         ", \"ignore_merges\": " + flag(parts.ignore_merges);
+  return out + ", \"vocab\": " + vocabObject(parts) + ", \"merges\": " + mergesArray(parts) + "}";
+}
+
+// Normalizer, pre_tokenizer and decoder, as members of tokenizer.json.
+std::string stagesJson(const TokenizerParts &parts) {
+  Json kept;
+  if (parts.stages.empty()) {
+    Json byte_level = {{"type", "ByteLevel"},
+                       {"add_prefix_space", parts.add_prefix_space},
+                       {"trim_offsets", true},
+                       {"use_regex", true}};
+    kept = {{"pre_tokenizer", byte_level}, {"decoder", byte_level}};
+  } else if (auto stages = parseJson(parts.stages, "stages")) {
+    kept = *stages;
+  }
+  std::string out;
+  for (const char *key : {"normalizer", "pre_tokenizer", "decoder"})
+    out += ", " + quoted(key) + ": " + (kept.contains(key) ? kept[key].dump() : "null");
+  return out;
+}
+
+Result<std::string> tokenizerJson(const TokenizerParts &parts, const Tokenizer &tokenizer) {
   Json added = Json::array();
   for (const AddedToken &token : parts.added) {
     Json entry = {{"id", token.id}};
     entry.update(addedJson(token));
     added.push_back(entry);
   }
-  Json byte_level = {{"type", "ByteLevel"},
-                     {"add_prefix_space", parts.add_prefix_space},
-                     {"trim_offsets", true},
-                     {"use_regex", true}};
+  LINNET_ASSIGN(std::string model, modelJson(parts, tokenizer));
   std::string out = "{\"version\": \"1.0\", \"truncation\": null, \"padding\": null";
-  out += ", \"added_tokens\": " + added.dump() + ", \"normalizer\": null";
-  out += ", \"pre_tokenizer\": " + byte_level.dump();
+  out += ", \"added_tokens\": " + added.dump() + stagesJson(parts);
   out += ", \"post_processor\": " + postProcessor(parts, tokenizer).dump();
-  out += ", \"decoder\": " + byte_level.dump();
-  out += ", \"model\": {\"type\": \"BPE\", \"dropout\": null, \"unk_token\": ";
-  out += unknownToken(parts, tokenizer);
-  out += ", \"continuing_subword_prefix\": \"\", \"end_of_word_suffix\": \"\"";
-  out += std::string(", \"fuse_unk\": ") + (parts.fuse_unknown ? "true" : "false") +
-         ", \"byte_fallback\": false";
-  out += std::string(", \"ignore_merges\": ") + (parts.ignore_merges ? "true" : "false");
-  out += ", \"vocab\": " + vocabObject(parts) + ", \"merges\": " + mergesArray(parts) + "}}\n";
-  return out;
+  return out + ", \"model\": " + model + "}\n";
 }
 
 std::string configJson(const TokenizerParts &parts, const Tokenizer &tokenizer) {
-  Json config = {{"add_prefix_space", parts.add_prefix_space}};
+  Json config = Json::object();
+  if (parts.stages.empty()) config["add_prefix_space"] = parts.add_prefix_space;
   Json decoder = Json::object();
   for (const AddedToken &token : parts.added) decoder[std::to_string(token.id)] = addedJson(token);
   config["added_tokens_decoder"] = decoder;
@@ -111,7 +158,7 @@ std::string configJson(const TokenizerParts &parts, const Tokenizer &tokenizer) 
   if (parts.model_max_length) config["model_max_length"] = parts.model_max_length;
   config["pad_token"] = parts.pad < 0 ? Json() : Json(tokenizer.tokenSpelling(parts.pad));
   config["padding_side"] = parts.padding_side == Side::Left ? "left" : "right";
-  config["tokenizer_class"] = "GPT2Tokenizer";
+  config["tokenizer_class"] = parts.stages.empty() ? "GPT2Tokenizer" : "PreTrainedTokenizerFast";
   config["truncation_side"] = parts.truncation_side == Side::Left ? "left" : "right";
   config["unk_token"] = parts.unk < 0 ? Json() : Json(tokenizer.tokenSpelling(parts.unk));
   return config.dump(2) + '\n';
@@ -134,12 +181,16 @@ Result<void> Tokenizer::save(const std::string &directory) const {
   for (const AddedToken &token : p.added)
     if (static_cast<size_t>(token.id) >= p.tokens.size() || p.tokens[static_cast<size_t>(token.id)].empty())
       outside[token.content] = token.id;
-  LINNET_TRY(writeTextFile(directory + "/vocab.json", vocabObject(p) + '\n'));
-  LINNET_TRY(writeTextFile(directory + "/merges.txt", mergesText(p)));
-  if (!outside.empty()) LINNET_TRY(writeTextFile(directory + "/added_tokens.json", outside.dump(2) + '\n'));
+  LINNET_ASSIGN(std::string json, tokenizerJson(p, *this));
+  if (p.stages.empty()) {
+    LINNET_TRY(writeTextFile(directory + "/vocab.json", vocabObject(p) + '\n'));
+    LINNET_TRY(writeTextFile(directory + "/merges.txt", mergesText(p)));
+  }
+  if (p.stages.empty() && !outside.empty())
+    LINNET_TRY(writeTextFile(directory + "/added_tokens.json", outside.dump(2) + '\n'));
   LINNET_TRY(writeTextFile(directory + "/special_tokens_map.json", specialTokensMap(p, *this)));
   LINNET_TRY(writeTextFile(directory + "/tokenizer_config.json", configJson(p, *this)));
-  return writeTextFile(directory + "/tokenizer.json", tokenizerJson(p, *this));
+  return writeTextFile(directory + "/tokenizer.json", json);
 }
 
 } // namespace linnet

@@ -5,16 +5,19 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstring>
 
 namespace linnet {
 namespace {
 
 static_assert(std::endian::native == std::endian::little, "the tables are used where they lie");
-static_assert(sizeof(TokenizerTables::Header) == 112 && sizeof(TokenizerTables::Merge) == 12);
+static_assert(sizeof(TokenizerTables::Header) == 120 && sizeof(TokenizerTables::Merge) == 12);
 
 // The checksum covers the bytes after its field.
 constexpr size_t kChecked = offsetof(TokenizerTables::Header, checksum) + sizeof(uint64_t);
+
+constexpr uint32_t kMaxStagesBytes = 1 << 16;
 
 constexpr uint64_t align8(uint64_t n) { return (n + 7) & ~uint64_t(7); }
 
@@ -57,6 +60,8 @@ Result<void> checkCounts(const TokenizerTables::Header &h) {
   if (!slotsFit(h.vocab_slots, h.n_tokens) || !slotsFit(h.merge_slots, h.n_merges))
     return damaged("a hash table of the wrong size");
   if (h.text_size > 0xFFFFFFFFu) return damaged("more text than there may be");
+  if (h.n_scores && h.n_scores != h.n_ids) return damaged("another number of scores than of tokens");
+  if (h.stages_size > kMaxStagesBytes) return damaged("longer stages than there may be");
   return {};
 }
 
@@ -78,6 +83,8 @@ TokenizerTables::Layout TokenizerTables::layoutOf(const Header &h) {
   place(l.added, uint64_t(h.n_added) * 4);
   place(l.prefix, uint64_t(h.n_prefix) * 4);
   place(l.suffix, uint64_t(h.n_suffix) * 4);
+  place(l.scores, uint64_t(h.n_scores) * sizeof(double));
+  place(l.stages, h.stages_size);
   place(l.text, h.text_size);
   l.total = at;
   return l;
@@ -163,16 +170,19 @@ Result<std::shared_ptr<const TokenizerTables>> TokenizerTables::open(std::span<c
   tables->added = section<uint32_t>(base, l.added, h.n_added);
   tables->prefix = section<int32_t>(base, l.prefix, h.n_prefix);
   tables->suffix = section<int32_t>(base, l.suffix, h.n_suffix);
+  tables->scores = section<double>(base, l.scores, h.n_scores);
   tables->text = {reinterpret_cast<const char *>(base + l.text), h.text_size};
   tables->vocab_shift = 64 - std::countr_zero(h.vocab_slots);
   tables->merge_shift = 64 - std::countr_zero(h.merge_slots);
   LINNET_TRY(tables->check());
+  LINNET_TRY(tables->derive({reinterpret_cast<const char *>(base + l.stages), h.stages_size}));
   return std::shared_ptr<const TokenizerTables>(std::move(tables));
 }
 
 Result<void> TokenizerTables::check() const {
   LINNET_TRY(checkTokens());
   LINNET_TRY(checkSlots());
+  LINNET_TRY(checkScores());
   auto tokenOrNone = [&](int32_t id) { return id == -1 || present(id); };
   if (!tokenOrNone(header->bos) || !tokenOrNone(header->eos) || !tokenOrNone(header->pad) ||
       !tokenOrNone(header->unk))
@@ -194,9 +204,6 @@ Result<void> TokenizerTables::checkMissingByte() const {
   bool unknown = missingByte() == MissingByte::Unknown;
   if (unknown ? !present(header->unknown_byte) : header->unknown_byte != -1 || has(kFuseUnknown))
     return damaged("a token for missing bytes that contradicts their rule");
-  if (missingByte() != MissingByte::Refused &&
-      std::find(byte_ids.begin(), byte_ids.end(), -1) == byte_ids.end())
-    return damaged("a rule for missing bytes where none is missing");
   return {};
 }
 
@@ -223,6 +230,87 @@ Result<void> TokenizerTables::checkTokens() const {
         !present(static_cast<TokenId>(m.result)))
       return damaged("a merge of an id that is not a token");
   return {};
+}
+
+int fallbackByte(std::string_view spelling) {
+  if (spelling.size() != 6 || !spelling.starts_with("<0x") || spelling.back() != '>') return -1;
+  int value = 0;
+  for (char c : spelling.substr(3, 2)) {
+    bool digit = c >= '0' && c <= '9';
+    if (!digit && (c < 'A' || c > 'F')) return -1;
+    value = value * 16 + (digit ? c - '0' : c - 'A' + 10);
+  }
+  return value;
+}
+
+Result<void> TokenizerTables::checkScores() const {
+  if (has(kUnigram) != (header->n_scores > 0 && header->n_scores == header->n_ids))
+    return damaged("scores that contradict the model");
+  for (double score : scores)
+    if (!std::isfinite(score)) return damaged("a score that is not finite");
+  return {};
+}
+
+// Computes what the tables imply, after check().
+Result<void> TokenizerTables::derive(std::string_view its_stages) {
+  if (!its_stages.empty()) {
+    auto read = Stages::parse(its_stages);
+    if (!read) return errorf("tokenizer tables: {}", read.error().message);
+    stages = *read;
+    byte_level = stages->byteLevel();
+    const auto &steps = stages->decoder;
+    bool to_bytes = steps.empty() || (steps.size() == 1 && steps[0].kind == DecoderStep::Kind::ByteLevel);
+    decodes_bytes = byte_level && to_bytes;
+    stages_text = its_stages;
+  }
+  if (byte_level && missingByte() != MissingByte::Refused &&
+      std::find(byte_ids.begin(), byte_ids.end(), -1) == byte_ids.end())
+    return damaged("a rule for missing bytes where none is missing");
+  if (byte_level && (has(kUnigram) || has(kByteFallback)))
+    return damaged("a model that contradicts its stages");
+  if (!stages) return {};
+  for (size_t id = 0; id < flags.size(); ++id) {
+    if (!(flags[id] & kPresent)) continue;
+    bool literal = flags[id] & kLiteral;
+    if ((!byte_level && !literal) || (literal && !unicode::isValid(bytesOf(static_cast<TokenId>(id)))))
+      return damaged("a token's spelling contradicts the stages");
+  }
+  if (byte_level) return {};
+  for (uint32_t c = 0; c < ascii_ids.size(); ++c) {
+    char character = static_cast<char>(c);
+    ascii_ids[c] = find({&character, 1}, true).value_or(-1);
+  }
+  if (!has(kUnigram)) return findMarks(), Result<void>();
+  auto trie = std::make_shared<PieceTrie>();
+  least_score = 0;
+  bool is_first = true;
+  for (size_t id = 0; id < flags.size(); ++id) {
+    if (!(flags[id] & kInVocab)) continue;
+    trie->insert(bytesOf(static_cast<TokenId>(id)), static_cast<TokenId>(id));
+    least_score = is_first ? scores[id] : std::min(least_score, scores[id]);
+    is_first = false;
+  }
+  pieces = std::move(trie);
+  return {};
+}
+
+void TokenizerTables::findMarks() {
+  constexpr size_t kMany = 64;
+  splits_at_mark = !has(kIgnoreMerges) && find(kSpaceMark, true).has_value();
+  for (const Merge &m : merges) {
+    if (!splits_at_mark) return;
+    std::string_view token = bytesOf(static_cast<TokenId>(m.result));
+    for (size_t at = token.find(kSpaceMark, 1); at != std::string_view::npos;
+         at = token.find(kSpaceMark, at + 1)) {
+      size_t before = unicode::previous(token, at);
+      uint32_t c = unicode::next(token.data(), before);
+      if (c == kSpaceMarkPoint ||
+          std::find(joined_to_mark.begin(), joined_to_mark.end(), c) != joined_to_mark.end())
+        continue;
+      joined_to_mark.push_back(c);
+      splits_at_mark = joined_to_mark.size() <= kMany;
+    }
+  }
 }
 
 // Checks that slots are in range, and that at least half of them are empty, so every search ends.

@@ -3,12 +3,15 @@
 //
 //   Header | byte_ids i32[256] | offsets u32[n_ids+1] | flags u16[n_ids] | merges Merge[n_merges] |
 //   vocab_slots u32[] | merge_slots u32[] | added u32[n_added] | prefix i32[n_prefix] | suffix i32[n_suffix]
-//   | text u8[text_size]
+//   | scores f64[n_scores] | stages u8[stages_size] | text u8[text_size]
 //
-// Token `id` has the bytes text[offsets[id], offsets[id+1]). The two hash tables use open addressing with
+// Token `id` has the bytes text[offsets[id], offsets[id+1]). If the vocabulary does not spell bytes, byte_ids are the
+// tokens that characters fall back to. `stages` is TokenizerParts::stages, parsed when the tables are opened. The two hash tables use open addressing with
 // linear probing. Their number of slots is a power of two, at most half of them are used, and an empty slot
 // is kNone.
 #pragma once
+#include "tokenizer/piece_trie.h"
+#include "tokenizer/stages.h"
 #include "tokenizer/tokenizer.h"
 
 namespace linnet {
@@ -16,10 +19,14 @@ namespace linnet {
 /// The longest content of an added token. It limits the work at each position of a text.
 inline constexpr size_t kMaxAddedBytes = 512;
 
+/// U+2581, SentencePiece's spelling of a space.
+inline constexpr std::string_view kSpaceMark = "\xE2\x96\x81";
+inline constexpr uint32_t kSpaceMarkPoint = 0x2581;
+
 class TokenizerTables {
 public:
   static constexpr uint32_t kNone = 0xFFFFFFFF;
-  static constexpr uint32_t kVersion = 2;
+  static constexpr uint32_t kVersion = 3;
   static constexpr char kMagic[9] = "LNTTOKEN";
 
   enum Flag : uint16_t {
@@ -41,7 +48,9 @@ public:
     kPadLeft = 4,
     kTruncateLeft = 8,
     kFuseUnknown = 16,
-    kAllSettings = 31
+    kByteFallback = 32,
+    kUnigram = 64,
+    kAllSettings = 127
   };
 
   struct Header {
@@ -56,6 +65,7 @@ public:
     uint32_t settings, longest_word;
     int64_t model_max_length;
     uint64_t text_size;
+    uint32_t n_scores, stages_size;
   };
   struct Merge {
     uint32_t left, right, result;
@@ -63,7 +73,8 @@ public:
 
   /// Offsets of the sections, from the counts of a checked header.
   struct Layout {
-    uint64_t byte_ids, offsets, flags, merges, vocab_slots, merge_slots, added, prefix, suffix, text, total;
+    uint64_t byte_ids, offsets, flags, merges, vocab_slots, merge_slots, added, prefix, suffix, scores,
+        stages, text, total;
   };
   static Layout layoutOf(const Header &header);
   static uint64_t checksumOf(std::span<const std::byte> bytes);
@@ -109,7 +120,20 @@ public:
   std::span<const Merge> merges;
   std::span<const uint32_t> vocab_slots, merge_slots, added;
   std::span<const int32_t> prefix, suffix;
+  std::span<const double> scores;
   std::string_view text;
+  std::string_view stages_text;
+  /// Null: GPT-2's.
+  std::shared_ptr<const Stages> stages;
+  bool byte_level = true;    // the vocabulary spells bytes
+  bool decodes_bytes = true; // a text is the bytes of its tokens
+  /// For other vocabularies: the tokens of ASCII characters, or -1.
+  std::array<int32_t, 128> ascii_ids{};
+  /// Whether no merge crosses the place before kSpaceMark, unless `joined_to_mark` has the character before it.
+  bool splits_at_mark = false;
+  std::vector<uint32_t> joined_to_mark;
+  std::shared_ptr<const PieceTrie> pieces; // of Unigram
+  double least_score = 0;                  // of Unigram
   int vocab_shift = 63, merge_shift = 63;
 
 private:
@@ -118,7 +142,16 @@ private:
   Result<void> checkMissingByte() const;
   Result<void> checkTokens() const;
   Result<void> checkSlots() const;
+  Result<void> checkScores() const;
+  Result<void> derive(std::string_view its_stages);
+  void findMarks();
 };
+
+/// "<0x0A>": the byte of a token that characters fall back to, or -1.
+int fallbackByte(std::string_view spelling);
+
+/// The number of bytes before an incomplete character at the end.
+size_t completeLength(std::string_view bytes);
 
 /// The binary form of `parts`. Inconsistent parts are errors.
 Result<std::vector<std::byte>> buildTables(const TokenizerParts &parts);

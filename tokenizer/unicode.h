@@ -40,6 +40,13 @@ void appendReplacing(std::string &out, std::string_view text);
 /// Appends a code point (not a surrogate, at most U+10FFFF).
 void append(std::string &out, uint32_t code_point);
 
+/// The offset of the character that ends at offset `end` (> 0) of well-formed text.
+inline size_t previous(std::string_view text, size_t end) {
+  do --end;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80);
+  return end;
+}
+
 /// Reads one character of well-formed text and moves `at` past it.
 inline uint32_t next(const char *text, size_t &at) {
   auto byte = [&](size_t i) { return static_cast<uint32_t>(static_cast<unsigned char>(text[i])); };

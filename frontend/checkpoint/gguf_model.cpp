@@ -1,8 +1,11 @@
 #include "frontend/checkpoint/gguf_model.h"
 #include "frontend/checkpoint/checkpoint.h"
+#include "frontend/checkpoint/gguf_tokenizer.h"
 #include "frontend/model/family.h"
 #include "support/error.h"
 #include "support/json.h"
+#include "tokenizer/sentencepiece.h"
+#include "tokenizer/stages.h"
 
 #include <array>
 #include <cmath>
@@ -15,11 +18,53 @@ constexpr const char *kTable = "token_embd.weight",
                      *kHead = "output.weight"; ///< the same in every architecture
 /// llama.cpp's name of the byte-pair tokenizer, also in other architectures than GPT-2.
 constexpr const char *kBytePairs = "gpt2";
+/// llama.cpp's name of SentencePiece's byte-pair tokenizer.
+constexpr const char *kPieces = "llama";
+constexpr const char *kAddSpacePrefix = "tokenizer.ggml.add_space_prefix";
 
 constexpr const char *kGgufChatTemplate = "tokenizer.chat_template";
 
 // tokenizer.ggml.token_type
 constexpr int64_t kNormal = 1, kControl = 3, kUserDefined = 4, kUnused = 5, kByte = 6;
+
+/// Reads merges, and the pre-tokenizer by its name, of a byte-pair tokenizer.
+Result<void> readBytePairs(const GgufFile &file, const std::string &path, TokenizerParts &parts) {
+  const auto *merges = file.texts("tokenizer.ggml.merges");
+  if (!merges) return errorf("{}: tokenizer.ggml.merges is expected to be an array of strings", path);
+  parts.merges = *merges;
+  std::string pre = "gpt-2";
+  if (file.has("tokenizer.ggml.pre")) {
+    LINNET_ASSIGN(pre, file.text("tokenizer.ggml.pre"));
+  }
+  auto known = preTokenizerOfGguf(pre);
+  if (!known)
+    return errorf("{}: tokenizer.ggml.pre \"{}\" is not supported ({})", path, pre.substr(0, 40),
+                  fmt::join(knownPreTokenizersOfGguf(), ", "));
+  parts.stages = known->stages;
+  parts.ignore_merges = known->ignore_merges;
+  LINNET_ASSIGN(parts.add_prefix_space, file.flag(kAddSpacePrefix, false));
+  if (parts.add_prefix_space && !parts.stages.empty())
+    return errorf("{}: {} with tokenizer.ggml.pre \"{}\" is not supported", path, kAddSpacePrefix, pre);
+  return {};
+}
+
+/// Reads the scores of SentencePiece's tokenizer. Its merges follow from them.
+Result<void> readPieces(const GgufFile &file, const std::string &path, TokenizerParts &parts) {
+  auto found = file.metadata().find("tokenizer.ggml.scores");
+  const auto *scores =
+      found == file.metadata().end() ? nullptr : std::get_if<std::vector<double>>(&found->second);
+  if (!scores || scores->size() != parts.tokens.size())
+    return errorf("{}: tokenizer.ggml.scores is expected to have a number for each of {} tokens", path,
+                  parts.tokens.size());
+  for (size_t i = 0; i < scores->size(); ++i)
+    if (!std::isfinite((*scores)[i]))
+      return errorf("{}: tokenizer.ggml.scores: {} of token {}", path, (*scores)[i], i);
+  parts.merges = mergesOfPieces(parts.tokens, *scores);
+  parts.byte_fallback = true;
+  LINNET_ASSIGN(bool prefix, file.flag(kAddSpacePrefix, true));
+  parts.stages = sentencePieceStages(prefix);
+  return {};
+}
 
 /// The parts to write. If the tokenizer names no token that ends a text, the model's first one is used.
 TokenizerParts partsToWrite(const ModelDescription &config, const Tokenizer &tokenizer) {
@@ -82,20 +127,14 @@ Result<std::optional<TokenizerParts>> tokenizerFromGguf(const GgufFile &file, co
   if (!file.has("tokenizer.ggml.model")) return std::optional<TokenizerParts>();
   LINNET_ASSIGN(std::string model, file.text("tokenizer.ggml.model"));
   if (model == "none" || model == "no_vocab") return std::optional<TokenizerParts>();
-  if (model != kBytePairs)
-    return errorf("{}: tokenizer.ggml.model \"{}\" is not supported ({})", path, model.substr(0, 40),
-                  kBytePairs);
-  if (file.has("tokenizer.ggml.pre")) {
-    LINNET_ASSIGN(std::string pre, file.text("tokenizer.ggml.pre"));
-    if (pre != "gpt-2" && pre != "default")
-      return errorf("{}: tokenizer.ggml.pre \"{}\" is not supported (gpt-2)", path, pre.substr(0, 40));
-  }
-  const auto *tokens = file.texts("tokenizer.ggml.tokens"), *merges = file.texts("tokenizer.ggml.merges");
-  if (!tokens || !merges)
-    return errorf("{}: tokenizer.ggml.tokens and .merges are expected to be arrays of strings", path);
+  if (model != kBytePairs && model != kPieces)
+    return errorf("{}: tokenizer.ggml.model \"{}\" is not supported ({}, {})", path, model.substr(0, 40),
+                  kBytePairs, kPieces);
+  const bool pieces = model == kPieces;
+  const auto *tokens = file.texts("tokenizer.ggml.tokens");
+  if (!tokens) return errorf("{}: tokenizer.ggml.tokens is expected to be an array of strings", path);
   TokenizerParts parts;
   parts.tokens = *tokens;
-  parts.merges = *merges;
   std::vector<int64_t> types = file.integers("tokenizer.ggml.token_type");
   if (!types.empty() && types.size() != tokens->size())
     return errorf("{}: {} tokens and {} token types", path, tokens->size(), types.size());
@@ -109,6 +148,7 @@ Result<std::optional<TokenizerParts>> tokenizerFromGguf(const GgufFile &file, co
     token.special = types[i] != kUserDefined; // llama.cpp matches the unknown token in texts
     parts.added.push_back(std::move(token));
   }
+  LINNET_TRY(pieces ? readPieces(file, path, parts) : readBytePairs(file, path, parts));
   auto id = [&](const char *key) -> TokenId {
     auto value = file.integer(key);
     return file.has(key) && value && *value >= 0 && *value <= kMaxTokenId ? static_cast<TokenId>(*value) : -1;
@@ -118,12 +158,13 @@ Result<std::optional<TokenizerParts>> tokenizerFromGguf(const GgufFile &file, co
   parts.pad = id("tokenizer.ggml.padding_token_id");
   parts.unk = id("tokenizer.ggml.unknown_token_id");
   parts.missing_byte = MissingByte::Skipped; // as llama.cpp
-  LINNET_ASSIGN(parts.add_prefix_space, file.flag("tokenizer.ggml.add_space_prefix", false));
+  if (pieces && parts.unk >= 0) parts.missing_byte = MissingByte::Unknown, parts.unknown_byte = parts.unk;
   for (auto [key, role, token, around] :
        {std::tuple("tokenizer.ggml.add_bos_token", "tokenizer.ggml.bos_token_id", parts.bos, &parts.prefix),
         std::tuple("tokenizer.ggml.add_eos_token", "tokenizer.ggml.eos_token_id", parts.eos,
                    &parts.suffix)}) {
-    LINNET_ASSIGN(bool add, file.flag(key, false));
+    const bool otherwise = pieces && around == &parts.prefix && token >= 0; // llama.cpp's default
+    LINNET_ASSIGN(bool add, file.flag(key, otherwise));
     if (!add) continue;
     if (token < 0) return errorf("{}: {} is true, but {} names no token", path, key, role);
     *around = {token};
@@ -142,6 +183,13 @@ std::vector<std::string> lostInGguf(const TokenizerParts &parts) {
   if (!holds(parts.suffix, parts.eos))
     lost.push_back(fmt::format("the {} tokens after each text: GGUF can only name the eos token there",
                                parts.suffix.size()));
+  auto stages = parts.stages.empty() ? nullptr : *Stages::parse(parts.stages);
+  if (stages && !stages->byteLevel())
+    return {"the tokenizer: Linnet writes only byte-level tokenizers to GGUF"};
+  const bool has_name = nameInGguf(parts.stages, parts.ignore_merges).has_value();
+  if (stages && !stages->normalizer.empty()) lost.push_back("the normalizer: llama.cpp changes no text");
+  if (stages && !has_name)
+    lost.push_back("the pre_tokenizer: GGUF has only names for them, and gpt-2 is written");
   if (parts.add_prefix_space)
     lost.push_back("the space in front of each text (add_prefix_space): llama.cpp adds none");
   std::vector<std::string> stripped, single;
@@ -155,7 +203,7 @@ std::vector<std::string> lostInGguf(const TokenizerParts &parts) {
   if (!single.empty())
     lost.push_back(
         fmt::format("single_word of {}: llama.cpp finds a token inside of words", fmt::join(single, ", ")));
-  if (parts.ignore_merges) lost.push_back("ignore_merges: llama.cpp merges every word");
+  if (parts.ignore_merges && !has_name) lost.push_back("ignore_merges: llama.cpp merges every word");
   if (parts.missing_byte == MissingByte::Unknown || parts.missing_byte == MissingByte::Dropped)
     lost.push_back("what becomes of bytes without a token: llama.cpp leaves them out after it merged");
   if (parts.padding_side == Side::Left) lost.push_back("padding_side left");
@@ -205,11 +253,12 @@ GgufMetadata ggufMetadata(const ModelDescription &config, const std::optional<To
     else
       metadata.emplace_back(architecture + "." + key.gguf, value.get<int64_t>());
   }
-  if (!tokenizer) {
+  TokenizerParts parts;
+  if (tokenizer) parts = partsToWrite(config, *tokenizer);
+  if (!tokenizer || (!parts.stages.empty() && !(*Stages::parse(parts.stages))->byteLevel())) {
     metadata.emplace_back("tokenizer.ggml.model", std::string("none"));
     return metadata;
   }
-  TokenizerParts parts = partsToWrite(config, *tokenizer);
   parts.tokens.resize(static_cast<size_t>(config.vocab_size));
   std::vector<int64_t> types(parts.tokens.size(), kNormal);
   std::vector<bool> added(parts.tokens.size(), false);
@@ -226,7 +275,8 @@ GgufMetadata ggufMetadata(const ModelDescription &config, const std::optional<To
       types[i] = kUnused;
     }
   metadata.emplace_back("tokenizer.ggml.model", std::string(kBytePairs));
-  metadata.emplace_back("tokenizer.ggml.pre", std::string("gpt-2"));
+  metadata.emplace_back("tokenizer.ggml.pre",
+                        nameInGguf(parts.stages, parts.ignore_merges).value_or("gpt-2"));
   metadata.emplace_back("tokenizer.ggml.tokens", parts.tokens);
   metadata.emplace_back("tokenizer.ggml.token_type", types);
   metadata.emplace_back("tokenizer.ggml.merges", parts.merges);

@@ -106,6 +106,91 @@ TEST_CASE("tokens by their type, and bytes without one, as llama.cpp", "[gguf]")
   CHECK(tokenizer->encode("a<unk><c><u>", literal)->ids == std::vector<TokenId>{0, 5});
 }
 
+TEST_CASE("pre-tokenizers by their names", "[gguf]") {
+  Scratch scratch;
+  GgufMetadata plain = metadataOf(bytes());
+  auto words = [&](const std::string &pre, std::string_view text) {
+    // Merges of all that the pre-tokenizer leaves together: one token for each word of digits or letters.
+    GgufMetadata metadata = {
+        {"tokenizer.ggml.model", std::string("gpt2")},
+        {"tokenizer.ggml.pre", pre},
+        {"tokenizer.ggml.tokens", std::vector<std::string>{"1", "11", "1111", "\u0120", "\u01201", "!", "!1",
+                                                           "'", "S", "'S", "\u010A", "!\u010A", "\u0120!"}},
+        {"tokenizer.ggml.merges",
+         std::vector<std::string>{"1 1", "11 11", "\u0120 1", "! 1", "' S", "! \u010A", "\u0120 !"}}};
+    auto parts = read(scratch, metadata);
+    REQUIRE(message(parts) == "(no error)");
+    return encoded(**parts, text);
+  };
+  using Ids = std::vector<TokenId>;
+  CHECK(words("gpt-2", "1111 1!\n'S") == Ids{2, 4, 5, 10, 7, 8});
+  CHECK(words("olmo", "1111") == Ids{2});
+  CHECK(words("smollm", "1111 1") == Ids{0, 0, 0, 0, 3, 0});
+  CHECK(words("llama-bpe", "1111 1!\n'S") == Ids{1, 0, 0, 3, 0, 11, 9});
+  CHECK(words("qwen2", "1111!\n'S") == Ids{0, 0, 0, 0, 11, 9});
+  CHECK(words("deepseek-v3", "1111 !\n") == Ids{1, 0, 0, 3, 11});
+  CHECK(words("default", "1111 !") == Ids{1, 0, 0, 3, 5});
+  CHECK(words("falcon", "1111 1") == Ids{1, 0, 0, 4});
+  CHECK_THAT(message(read(scratch, with(plain, "tokenizer.ggml.pre", std::string("viking")))),
+             Contains("tokenizer.ggml.pre \"viking\" is not supported (gpt-2, phi-2, olmo,"));
+  CHECK_THAT(message(read(scratch, with(with(plain, "tokenizer.ggml.pre", std::string("qwen2")),
+                                        "tokenizer.ggml.add_space_prefix", true))),
+             Contains("add_space_prefix with tokenizer.ggml.pre \"qwen2\" is not supported"));
+  // What is read from a name is written with a name of the same meaning.
+  for (const char *name :
+       {"gpt-2", "smollm", "llama-bpe", "qwen2", "deepseek-v3", "default", "falcon", "dbrx"}) {
+    CAPTURE(name);
+    auto parts = read(scratch, with(plain, "tokenizer.ggml.pre", std::string(name)));
+    REQUIRE(message(parts) == "(no error)");
+    CHECK(lostInGguf(**parts).empty());
+    auto again = read(scratch, metadataOf(**parts));
+    REQUIRE(message(again) == "(no error)");
+    CHECK((*again)->stages == (*parts)->stages);
+    CHECK((*again)->ignore_merges == (*parts)->ignore_merges);
+  }
+  TokenizerParts other = bytes();
+  other.stages =
+      R"({"normalizer":{"type":"NFC"},"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false}})";
+  CHECK(lostInGguf(other) == std::vector<std::string>{"the normalizer: llama.cpp changes no text"});
+  other.stages = R"({"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"use_regex":false}})";
+  REQUIRE(lostInGguf(other).size() == 1);
+  CHECK_THAT(lostInGguf(other).front(), Contains("the pre_tokenizer: GGUF has only names for them"));
+  other.stages = R"({"normalizer":{"type":"NFC"}})";
+  REQUIRE(lostInGguf(other).size() == 1);
+  CHECK_THAT(lostInGguf(other).front(), Contains("only byte-level tokenizers"));
+}
+
+TEST_CASE("SentencePiece's tokens and scores", "[gguf]") {
+  Scratch scratch;
+  std::vector<std::string> tokens = {"<unk>", "<s>", "</s>"};
+  std::vector<int64_t> types = {2, 3, 3};
+  for (int byte = 0; byte < 256; ++byte)
+    tokens.push_back(fmt::format("<0x{:02X}>", byte)), types.push_back(6);
+  for (const char *piece : {"\u2581", "a", "b", "ab", "\u2581a", "\u2581ab", "ba"})
+    tokens.push_back(piece), types.push_back(1);
+  std::vector<double> scores(tokens.size(), 0);
+  for (size_t i = 262; i < scores.size(); ++i) scores[i] = 262 - static_cast<double>(i); // "ab" is the best
+  GgufMetadata metadata = {
+      {"tokenizer.ggml.model", std::string("llama")}, {"tokenizer.ggml.tokens", tokens},
+      {"tokenizer.ggml.token_type", types},           {"tokenizer.ggml.bos_token_id", int64_t(1)},
+      {"tokenizer.ggml.eos_token_id", int64_t(2)},    {"tokenizer.ggml.unknown_token_id", int64_t(0)}};
+  CHECK_THAT(message(read(scratch, metadata)),
+             Contains("tokenizer.ggml.scores is expected to have a number for each"));
+  metadata.emplace_back("tokenizer.ggml.scores", scores);
+  auto parts = read(scratch, metadata);
+  REQUIRE(message(parts) == "(no error)");
+  using Ids = std::vector<TokenId>;
+  CHECK(encoded(**parts, "ab") == Ids{1, 264});
+  CHECK(encoded(**parts, "bab a") == Ids{1, 259, 261, 262, 263});
+  CHECK(encoded(**parts, "\u00E9</s>b") == Ids{1, 259, 3 + 0xC3, 3 + 0xA9, 2, 259, 261});
+  auto tokenizer = Tokenizer::fromParts(**parts);
+  CHECK(*tokenizer->decode(Ids{264, 3 + 0xC3, 3 + 0xA9, 263}) == "ab\u00E9 a");
+  auto bare = read(scratch, with(with(metadata, "tokenizer.ggml.add_space_prefix", false),
+                                 "tokenizer.ggml.add_bos_token", false));
+  REQUIRE(message(bare) == "(no error)");
+  CHECK(encoded(**bare, "ab") == Ids{262});
+}
+
 TEST_CASE("end tokens and settings of generation that GGUF cannot hold are told", "[gguf]") {
   TokenizerParts parts = bytes();
   const std::optional<Tokenizer> tokenizer = *Tokenizer::fromParts(parts);

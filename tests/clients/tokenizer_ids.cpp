@@ -1,5 +1,6 @@
 // tokenizer_ids TOKENIZER.json: reads texts from stdin, each as a u32 of little endian and that many bytes,
-// and prints a line for each: its ids with commas, or "error" and why it cannot be encoded.
+// and prints a line for each: its ids with commas, a tab, and the bytes of the text that they decode to in hexadecimal;
+// or "error" and why it cannot be encoded.
 // compare_tokenizers.py drives it.
 #include "support/file.h"
 #include "tokenizer/tokenizer.h"
@@ -27,6 +28,11 @@ int main(int argc, char **argv) {
     }
     const char *comma = "";
     for (TokenId id : encoding->ids) std::cout << comma << id, comma = ",";
+    auto decoded = tokenizer->decode(encoding->ids);
+    if (!decoded) return std::cerr << decoded.error().message << '\n', 1;
+    std::cout << '\t';
+    for (unsigned char byte : *decoded)
+      std::cout << "0123456789abcdef"[byte >> 4] << "0123456789abcdef"[byte & 15];
     std::cout << '\n';
   }
 }

@@ -69,8 +69,17 @@ TEST_CASE("Bad tokenizer.json") {
   says(jsonError("null"), "expected a model object");
   says(jsonError("[]"), "expected a model object");
   says(jsonError("{}"), "expected vocab and merges");
-  says(jsonError(R"({"type": "Unigram", "vocab": {}, "merges": []})"),
-       "expected type BPE, found \"Unigram\"");
+  says(jsonError(R"({"type": "WordPiece", "vocab": {}})"),
+       "expected type BPE or Unigram, found \"WordPiece\"");
+  says(jsonError(R"({"type": "Unigram"})"), "expected vocab");
+  says(jsonError(R"({"type": "Unigram", "vocab": {}})"),
+       "expected the pieces of Unigram as an array, found object");
+  says(jsonError(R"({"type": "Unigram", "vocab": [["a", 0], ["b"]]})"),
+       "piece 1: expected a text and a score");
+  says(jsonError(R"({"type": "Unigram", "vocab": [["", 0]]})"), "piece 0 is empty");
+  says(jsonError(R"({"type": "Unigram", "vocab": [["a", 0]], "unk_id": 1})"),
+       "unk_id is 1, but there are 1 pieces");
+  says(jsonError(R"({"type": "Unigram", "vocab": [["a", 0]]})"), "Unigram with ByteLevel is not supported");
   says(jsonError(R"({"vocab": {"a": 0}, "merges": "a b"})"), "expected the merges as an array, found string");
   says(jsonError(R"({"vocab": {"a": 0}, "merges": [["a"]]})"), "merge 1: expected two pieces");
   says(jsonError(R"({"vocab": {"a": 0}, "merges": [["a", 1]]})"), "merge 1: expected two pieces");
@@ -82,15 +91,27 @@ TEST_CASE("Bad tokenizer.json") {
     return jsonError(R"({"vocab": {"a": 0}, "merges": [], )" + member + "}");
   };
   says(setting(R"("dropout": 0.1)"), "dropout 0.1 is not supported");
-  says(setting(R"("byte_fallback": true)"), "byte_fallback true is not supported");
+  says(setting(R"("byte_fallback": true)"), "byte_fallback with ByteLevel is not supported");
   says(setting(R"("end_of_word_suffix": "</w>")"), "end_of_word_suffix \"</w>\" is not supported");
   says(setting(R"("continuing_subword_prefix": "##")"), "continuing_subword_prefix");
   says(setting(R"("ignore_merges": 1)"), "ignore_merges: expected true or false");
 }
 
 TEST_CASE("Stages of tokenizer.json that change ids are refused by name") {
-  says(jsonError(kModel, R"("normalizer": {"type": "NFC"})"), "NFC");
-  says(jsonError(kModel, R"("decoder": {"type": "WordPiece"})"), "decoder of type WordPiece");
+  says(jsonError(kModel, R"("normalizer": {"type": "BertNormalizer"})"), "normalizer: type BertNormalizer");
+  says(jsonError(kModel, R"("normalizer": {"type": "Sequence", "normalizers": [{"type": "Nmt"}]})"),
+       "normalizer: type Nmt is not supported");
+  says(jsonError(kModel, R"("normalizer": {"type": "Prepend"})"), "Prepend without the text \"prepend\"");
+  says(jsonError(kModel, R"("normalizer": {"type": "Replace", "content": ""})"), "expected a pattern");
+  says(jsonError(kModel, R"("decoder": {"type": "WordPiece"})"), "decoder: type WordPiece");
+  says(jsonError(kModel, R"("decoder": {"type": "Strip", "content": "ab"})"), "expected one character");
+  says(jsonError(
+           kModel,
+           R"("decoder": {"type": "Sequence", "decoders": [{"type": "Fuse"}, {"type": "ByteFallback"}]})"),
+       "ByteFallback after Fuse");
+  std::string deep = R"({"type": "NFC"})";
+  for (int i = 0; i < 20; ++i) deep = R"({"type": "Sequence", "normalizers": [)" + deep + "]}";
+  says(jsonError(kModel, R"("normalizer": )" + deep), "nested deeper than");
   says(jsonError(kModel, R"("post_processor": {"type": "BertProcessing"})"), "BertProcessing");
   says(jsonError(kModel, R"("post_processor": {"type": "TemplateProcessing", "single": [7]})"),
        "template item");
@@ -109,9 +130,17 @@ TEST_CASE("Stages of tokenizer.json that change ids are refused by name") {
         Tokenizer::fromTokenizerJson(R"({"model": )" + kModel + R"(, "pre_tokenizer": )" + stage + "}");
     return result.ok() ? std::string("accepted") : result.error().message;
   };
-  says(pre("null"), "found none");
-  says(pre(R"({"type": "Whitespace"})"), "Whitespace");
-  says(pre(R"({"type": "ByteLevel", "use_regex": false})"), "use_regex");
+  CHECK(pre("null") == "accepted"); // a vocabulary of characters
+  says(pre(R"({"type": "BertPreTokenizer"})"), "pre_tokenizer: type BertPreTokenizer");
+  says(pre(R"({"type": "ByteLevel", "use_regex": 1})"), "use_regex: expected true or false");
+  says(pre(R"({"type": "Split", "pattern": {"String": "x"}, "behavior": "Glued"})"), "behavior \"Glued\"");
+  says(pre(R"x({"type": "Split", "pattern": {"Regex": "a(?<=b)"}})x"),
+       "lookbehind (?<=..) at byte 1 is not supported");
+  says(pre(R"({"type": "Sequence", "pretokenizers": [{"type": "ByteLevel"}, {"type": "Digits"}]})"),
+       "Digits after ByteLevel");
+  says(pre(R"({"type": "Metaspace", "replacement": ""})"), "expected one character");
+  says(pre(R"({"type": "Metaspace", "replacement": "_", "prepend_scheme": "often"})"),
+       "prepend_scheme \"often\"");
   says(pre(R"({"type": "ByteLevel", "add_prefix_space": 3})"), "add_prefix_space: expected true or false");
   CHECK(pre(R"({"type": "Sequence", "pretokenizers": [{"type": "ByteLevel"}]})") == "accepted");
 }

@@ -115,7 +115,7 @@ TEST_CASE("Binary: each check by name") {
   };
   says(errorAfter([](H &h, B &) { h.magic[0] = 'X'; }), "not a tokenizer");
   says(errorAfter([](H &h, B &) { h.version = 1; }),
-       "expected version 2, found version 1: compile the model again");
+       "expected version 3, found version 1: compile the model again");
   says(errorAfter([](H &h, B &) { h.header_size = 8; }), "the header has another size");
   says(errorAfter([](H &h, B &) { h.n_ids = 0xFFFFFFFF; }), "more tokens than");
   says(errorAfter([](H &h, B &) { h.n_tokens = h.n_ids + 1; }), "more tokens than");
@@ -129,7 +129,13 @@ TEST_CASE("Binary: each check by name") {
   says(errorAfter([](H &h, B &) { h.text_size += 64; }), "do not add up");
   says(errorAfter([](H &h, B &) { h.bos = 400; }), "a special token that is none");
   says(errorAfter([](H &h, B &) { h.unk = -2; }), "a special token that is none");
-  says(errorAfter([](H &h, B &) { h.settings = 32; }), "an unknown setting");
+  says(errorAfter([](H &h, B &) { h.settings = 128; }), "an unknown setting");
+  says(errorAfter([](H &h, B &) { h.settings = Tables::kByteFallback; }),
+       "a model that contradicts its stages");
+  says(errorAfter([](H &h, B &) { h.settings = Tables::kUnigram; }), "scores that contradict the model");
+  says(errorAfter([](H &h, B &) { h.n_scores = 1; }), "another number of scores");
+  says(errorAfter([](H &h, B &) { h.n_scores = h.n_ids; }), "do not add up");
+  says(errorAfter([](H &h, B &) { h.stages_size = 0xFFFFFFFF; }), "longer stages than");
   says(errorAfter([](H &h, B &) { h.missing_byte = 4; }), "an unknown rule for bytes");
   says(errorAfter([](H &h, B &) { h.missing_byte = 3; }), "contradicts their rule");
   says(errorAfter([](H &h, B &) { h.unknown_byte = 0; }), "contradicts their rule");
