@@ -1,10 +1,13 @@
 """Conversations: linnet chat and run --chat, templates of checkpoints, and what the cache keeps between turns."""
+
 import pty, re, shutil, signal, subprocess
 from harness import *
 
 STORIES = ROOT / "models" / "linnet-stories"
-ROLES = ("{% for m in messages %}{{ m.role }}:{{ m.content }}\n{% endfor %}"
-         "{% if add_generation_prompt %}assistant:{% endif %}")
+ROLES = (
+    "{% for m in messages %}{{ m.role }}:{{ m.content }}\n{% endfor %}"
+    "{% if add_generation_prompt %}assistant:{% endif %}"
+)
 # Earlier answers are left out, so that each turn changes what was said.
 FORGETFUL = ROLES.replace("{{ m.role }}", "{% if m.role == 'assistant' %}{% continue %}{% endif %}{{ m.role }}")
 FED = re.compile(r"(\d+) tokens: (\d+) from the cache, (\d+) fed")
@@ -93,8 +96,10 @@ class Conversation(TestCase):
         first, second = done.out.splitlines()
         self.assertEqual(first, second)
         self.assertEqual(self.fed(done)[0], self.fed(done)[1])
-        self.assertEqual(json.loads((FOLDER / "said.json").read_text()),
-                         [{"role": "user", "content": "A dog ran."}, {"role": "assistant", "content": first}])
+        self.assertEqual(
+            json.loads((FOLDER / "said.json").read_text()),
+            [{"role": "user", "content": "A dog ran."}, {"role": "assistant", "content": first}],
+        )
 
     def test_the_system_prompt_is_the_first_message(self):
         _, text = self.continued(self.ids("system:Speak of cats.\nuser:Hello\nassistant:"))
@@ -127,23 +132,38 @@ class Conversation(TestCase):
         self.assertEqual(second[1], first[0] + int(generated))  # the end token stays in the cache
 
     def test_lines_that_are_no_turns(self):
-        for line, says in (("/nope", "no command '/nope'"), ("/retry", "/retry: expected a turn before it, found none"),
-                           ("/edit", "/edit: expected a text after it"), ("/save", "/save: expected a file after it"),
-                           ("/save no/such/folder", "no/such/folder")):
+        for line, says in (
+            ("/nope", "no command '/nope'"),
+            ("/retry", "/retry: expected a turn before it, found none"),
+            ("/edit", "/edit: expected a text after it"),
+            ("/save", "/save: expected a file after it"),
+            ("/save no/such/folder", "no/such/folder"),
+        ):
             self.fails("chat", talking(), stdin=line + "\n", says=says)
         done = self.chat("", "/help")
         self.assertIn("/edit TEXT", done.err)
         self.assertEqual(done.out, "")
 
     def test_a_conversation_that_outgrows_the_context(self):
-        self.fails("chat", talking(), stdin="a dog " * 600 + "\n", says="tokens with this turn, and the context 256: expected fewer")
+        self.fails(
+            "chat",
+            talking(),
+            stdin="a dog " * 600 + "\n",
+            says="tokens with this turn, and the context 256: expected fewer",
+        )
 
 
 class Terminal(TestCase):
     def test_control_c_ends_an_answer_and_not_the_program(self):
         keyboard, terminal = pty.openpty()
-        process = subprocess.Popen([LINNET, "chat", talking(), "-n", "400", "--ignore-eos"], stdin=terminal, cwd=FOLDER,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
+        process = subprocess.Popen(
+            [LINNET, "chat", talking(), "-n", "400", "--ignore-eos"],
+            stdin=terminal,
+            cwd=FOLDER,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment(),
+        )
         os.close(terminal)
         os.write(keyboard, b"Once\n")
         self.assertTrue(process.stdout.read(1))
@@ -171,7 +191,13 @@ class Templates(TestCase):
         named = [{"name": "tools", "template": "x"}, {"name": "default", "template": ROLES}]
         self.assertEqual(self.answer(storyteller("named", config=named)), expected)
         self.assertEqual(self.answer(storyteller("both", ROLES, "{{ raise_exception('unused') }}")), expected)
-        self.fails("compile", storyteller("number", config=3), "-o", FOLDER / "number.linnet", says="tokenizer_config.json: chat_template: expected a text, or a list")
+        self.fails(
+            "compile",
+            storyteller("number", config=3),
+            "-o",
+            FOLDER / "number.linnet",
+            says="tokenizer_config.json: chat_template: expected a text, or a list",
+        )
 
     def test_gguf_and_exported_directories_keep_it(self):
         folder = fresh("kept")
@@ -187,8 +213,24 @@ class Templates(TestCase):
     def test_a_finetuned_model_keeps_it(self):
         folder = fresh("tuned")
         (folder / "text.txt").write_text("A dog ran. " * 400)
-        self.succeeds("finetune", storyteller("base", ROLES), "--data", folder / "text.txt", "--task", "lm", "--method", "full", "-o", folder / "out", "--steps", 1, "--seq", 16,
-                      "--batch", 1)
+        self.succeeds(
+            "finetune",
+            storyteller("base", ROLES),
+            "--data",
+            folder / "text.txt",
+            "--task",
+            "lm",
+            "--method",
+            "full",
+            "-o",
+            folder / "out",
+            "--steps",
+            1,
+            "--seq",
+            16,
+            "--batch",
+            1,
+        )
         found = list((folder / "out").rglob("chat_template.jinja"))
         self.assertTrue(found)
         self.assertEqual({path.read_text() for path in found}, {ROLES})
@@ -200,16 +242,31 @@ class Templates(TestCase):
         self.assertNotEqual(self.answer(model), first)
 
     def test_a_model_without_one_needs_the_option(self):
-        self.fails("chat", silent(), stdin="hi\n", says="the model has no chat template: name one with --chat-template (alpaca, chatml")
+        self.fails(
+            "chat",
+            silent(),
+            stdin="hi\n",
+            says="the model has no chat template: name one with --chat-template (alpaca, chatml",
+        )
         (FOLDER / "roles.jinja").write_text("\ufeff" + ROLES)
         self.assertEqual(self.answer(silent(), "--chat-template", "roles.jinja"), self.answer(talking()))
         for name in ("alpaca", "chatml", "gemma", "llama2", "llama3", "mistral", "phi3", "zephyr"):
             self.assertTrue(self.answer(silent(), "--chat-template", name, "--system", "Be brief."))
-        self.fails("chat", silent(), "--chat-template", "chatlm", stdin="hi\n",
-                   says="--chat-template: expected a file or one of alpaca, chatml, gemma, llama2, llama3, mistral, phi3, zephyr, found 'chatlm'")
+        self.fails(
+            "chat",
+            silent(),
+            "--chat-template",
+            "chatlm",
+            stdin="hi\n",
+            says="--chat-template: expected a file or one of alpaca, chatml, gemma, llama2, llama3, mistral, phi3, "
+            "zephyr, found 'chatlm'",
+        )
 
     def test_one_that_is_not_supported_is_reported_when_it_is_compiled(self):
-        model, fault = storyteller("broken", "{{ x }}\n{% include 'y' %}"), "chat template: line 2, column 4: statement 'include' is not supported here"
+        model, fault = (
+            storyteller("broken", "{{ x }}\n{% include 'y' %}"),
+            "chat template: line 2, column 4: statement 'include' is not supported here",
+        )
         done = self.succeeds("compile", model, "--target", "cpu", "-o", FOLDER / "broken.linnet")
         self.assertIn(fault + "; 'linnet chat' needs --chat-template", done.err)
         self.fails("chat", FOLDER / "broken.linnet", stdin="hi\n", says=fault + "; --chat-template names another one")
@@ -217,13 +274,30 @@ class Templates(TestCase):
     def test_a_conversation_that_the_template_rejects(self):
         strict = ROLES + "{% if messages[0].role == 'system' %}{{ raise_exception('no system prompt') }}{% endif %}"
         (FOLDER / "strict.jinja").write_text(strict)
-        self.fails("chat", talking(), "--chat-template", "strict.jinja", "--system", "s", stdin="hi\n",
-                   says="the template rejects the conversation: no system prompt")
+        self.fails(
+            "chat",
+            talking(),
+            "--chat-template",
+            "strict.jinja",
+            "--system",
+            "s",
+            stdin="hi\n",
+            says="the template rejects the conversation: no system prompt",
+        )
 
     def test_options_that_do_not_go_together(self):
         for option in (("--prompt", "a"), ("--json",)):
             self.fails("run", talking(), "--chat", *option, code=2, says="--chat reads turns from standard input")
-        self.fails("run", talking(), "--prompt", "a", "--system", "b", code=2, says="--system and --chat-template require --chat")
+        self.fails(
+            "run",
+            talking(),
+            "--prompt",
+            "a",
+            "--system",
+            "b",
+            code=2,
+            says="--system and --chat-template require --chat",
+        )
 
 
 class Page(TestCase):
@@ -236,9 +310,13 @@ class Page(TestCase):
         for command, quoted in blocks:
             with self.subTest(command=command):
                 script = re.sub(r"^linnet", lambda _: LINNET, command) + " 2>&1"
-                done = subprocess.run(["bash", "-c", script], cwd=folder, env=environment(), capture_output=True, timeout=LIMIT)
+                done = subprocess.run(
+                    ["bash", "-c", script], cwd=folder, env=environment(), capture_output=True, timeout=LIMIT
+                )
                 shape = lambda line: re.sub(r"[\d.]+ [mu]?s\b", "TIME", line.strip())
-                found = [shape(line) for line in done.stdout.decode().splitlines() if line and " compiled " not in line]
+                found = [
+                    shape(line) for line in done.stdout.decode().splitlines() if line and " compiled " not in line
+                ]
                 self.assertEqual(found, [shape(line) for line in quoted.splitlines() if line])
 
 

@@ -10,13 +10,13 @@ TEXTS = [
 ]
 ANSWERS = [
     "Paris.",
-    "<think>\nHm, let me think.\n</think>\n\nIt is \"Paris\".",
+    '<think>\nHm, let me think.\n</think>\n\nIt is "Paris".',
     "Line one\nline two \u2014 d\u2019accord",
     "  42  ",
     "</think> odd",
     "It's 'fine'.",
 ]
-SYSTEMS = [None, "You are a helpful assistant.", "R\u00e9ponds en \"fran\u00e7ais\".\n  Sois bref. "]
+SYSTEMS = [None, "You are a helpful assistant.", 'R\u00e9ponds en "fran\u00e7ais".\n  Sois bref. ']
 TOKENS = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
 
 
@@ -54,9 +54,18 @@ def cases():
                     yield variables(messages, prompt)
     # What chat programs never send, and templates check for.
     user, assistant = {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}
-    for messages in ([], [assistant], [user, user], [{"role": "tool", "content": "x"}], [user, {"role": "system", "content": "s"}],
-                     [{"role": "developer", "content": "d"}, user], [{"content": "no role"}], [{"role": "user"}],
-                     [{"role": "user", "content": None}], [{"role": "user", "content": [{"type": "text", "text": "part"}]}]):
+    for messages in (
+        [],
+        [assistant],
+        [user, user],
+        [{"role": "tool", "content": "x"}],
+        [user, {"role": "system", "content": "s"}],
+        [{"role": "developer", "content": "d"}, user],
+        [{"content": "no role"}],
+        [{"role": "user"}],
+        [{"role": "user", "content": None}],
+        [{"role": "user", "content": [{"type": "text", "text": "part"}]}],
+    ):
         yield variables(messages, True)
     yield {"messages": [user], "add_generation_prompt": True, "enable_thinking": False, **TOKENS}
     yield {"messages": [user], "add_generation_prompt": True}

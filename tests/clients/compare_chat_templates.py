@@ -1,4 +1,5 @@
 """Linnet's chat templates against PyPI's Jinja2. See scripts/compare-chat-templates, which makes the environment."""
+
 import argparse, json, subprocess, sys
 from pathlib import Path
 
@@ -30,7 +31,9 @@ def compare(program, name, template, variables):
             continue
         differ += 1
         if differ <= 1:
-            print(f"{name}: {json.dumps(v.get('messages'))[:600]}\n  Linnet {error or repr(text)}\n  Jinja2 {expected!r}")
+            print(
+                f"{name}: {json.dumps(v.get('messages'))[:600]}\n  Linnet {error or repr(text)}\n  Jinja2 {expected!r}"
+            )
     return rendered, differ
 
 
@@ -41,9 +44,21 @@ def compact(value):
 def write_fixtures():
     """What the test chat_templates reads."""
     conversations, names = list(sample()), sorted(path.stem for path in (FIXTURES / "templates").glob("*.jinja"))
-    rows = [f"{compact(name)}: [\n" + ",\n".join(compact(render((FIXTURES / "templates" / f"{name}.jinja").read_text(), v)) for v in conversations) + "]"
-            for name in names]
-    text = '{"conversations": [\n' + ",\n".join(map(compact, conversations)) + '],\n"templates": {\n' + ",\n".join(rows) + "}}\n"
+    rows = [
+        f"{compact(name)}: [\n"
+        + ",\n".join(
+            compact(render((FIXTURES / "templates" / f"{name}.jinja").read_text(), v)) for v in conversations
+        )
+        + "]"
+        for name in names
+    ]
+    text = (
+        '{"conversations": [\n'
+        + ",\n".join(map(compact, conversations))
+        + '],\n"templates": {\n'
+        + ",\n".join(rows)
+        + "}}\n"
+    )
     (FIXTURES / "conversations.json").write_text(text)
     rows = [f"[{compact(template)}, {compact(render(template, VARIABLES))}]" for template in TEMPLATES]
     text = f'{{"variables": {compact(VARIABLES)},\n"templates": [\n' + ",\n".join(rows) + "]}\n"
@@ -54,7 +69,9 @@ def write_fixtures():
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--program", required=True)
-    parser.add_argument("--write-fixtures", action="store_true", help="write the fixtures of the test chat_templates, compare nothing")
+    parser.add_argument(
+        "--write-fixtures", action="store_true", help="write the fixtures of the test chat_templates, compare nothing"
+    )
     parser.add_argument("templates", nargs="*", type=Path, help=".jinja files")
     args = parser.parse_args()
     if args.write_fixtures:
@@ -62,7 +79,10 @@ def main():
     variables, total, wrong = list(cases()), 0, 0
     for path in args.templates:
         rendered, differ = compare(args.program, path.stem, path.read_text(), variables)
-        print(f"{'DIFFERS' if differ else 'ok     '} {path.stem}: {len(variables)} conversations, {rendered} rendered, {differ} differ")
+        print(
+            f"{'DIFFERS' if differ else 'ok     '} {path.stem}: {len(variables)} conversations, "
+            f"{rendered} rendered, {differ} differ"
+        )
         total += len(variables)
         wrong += differ
     print(f"{len(args.templates)} templates, {total} conversations, {wrong} differ")

@@ -1,4 +1,5 @@
 """Renders templates with PyPI's Jinja2 as transformers does (utils/chat_template_utils.py)."""
+
 import functools, json
 from datetime import datetime
 
@@ -11,6 +12,7 @@ NOW = datetime(2024, 7, 26, 12, 34, 56)
 
 class Generation(Extension):
     """{% generation %} marks the assistant's text for training; rendered, it is its body."""
+
     tags = {"generation"}
 
     def parse(self, parser):
