@@ -56,7 +56,7 @@ func.func @main(%x: $row {linnet.name = "x"}, %past: $past {linnet.name = "past"
 
 } // namespace
 
-TEST_CASE("attention over caches that are states, q k and v cut from one matrix") {
+TEST_CASE("attention over caches that are states, q k and v cut from one matrix", "[attention]") {
   const std::string type = GENERATE(std::string("f32"), std::string("f16"), std::string("bf16"));
   checkAgreement({.text = cachedAttention(type, type, {7}, "batch = 3, seq = 16, context = 37"),
                   .dims = {{"batch", 3}, {"seq", 13}},
@@ -67,7 +67,7 @@ TEST_CASE("attention over caches that are states, q k and v cut from one matrix"
                   .repeats = 3});
 }
 
-TEST_CASE("tokens appended to the caches that their attention reads") {
+TEST_CASE("tokens appended to the caches that their attention reads", "[attention]") {
   const auto [type, cache, head, seq] =
       GENERATE(table<std::string, std::string, int64_t, int64_t>({{"f32", "f32", 7, 1},
                                                                   {"f32", "f32", 20, 1},
@@ -87,7 +87,7 @@ TEST_CASE("tokens appended to the caches that their attention reads") {
                   .repeats = 6});
 }
 
-TEST_CASE("tokens appended to long caches, whose keys several workgroups share") {
+TEST_CASE("tokens appended to long caches, whose keys several workgroups share", "[attention]") {
   // Pasts from `least` on, three of them: nothing, the edges of parts of 128 keys, a full cache and beyond
   // it.
   const auto [cache, head, batch, context, least, seq] = GENERATE(
@@ -111,17 +111,14 @@ TEST_CASE("tokens appended to long caches, whose keys several workgroups share")
        .filling = {{"batch", batch}, {"seq", context}}});
 }
 
-TEST_CASE("heads that share keys, windows and caps, over caches that are states") {
+TEST_CASE("heads that share keys, windows and caps, over caches that are states", "[attention]") {
   const auto [cache, heads, seq, more] = GENERATE(table<std::string, Heads, int64_t, std::string>({
       {"f32", {40, 6, 2}, 1, ""},
       {"bf16", {40, 6, 2}, 1, ""},
-      {"f32", {7, 6, 2}, 1, ""},
       {"f16", {40, 6, 2}, 37, ""},
-      {"f32", {40, 6, 1}, 9, ""},
       {"f32", {20, 3, 3}, 1, ", window = 1 : i64"},
       {"f32", {7, 3, 3}, 1, ", window = 3 : i64"},
       {"bf16", {40, 6, 2}, 1, ", window = 3 : i64"},
-      {"f32", {40, 6, 2}, 1, ", window = 1000 : i64"},
       {"f32", {20, 3, 3}, 37, ", window = 1 : i64"},
       {"f16", {40, 6, 2}, 37, ", window = 3 : i64"},
       {"f32", {40, 6, 2}, 9, ", window = 21 : i64"},
@@ -139,7 +136,8 @@ TEST_CASE("heads that share keys, windows and caps, over caches that are states"
                   .repeats = 4});
 }
 
-TEST_CASE("long caches whose keys several workgroups share, for heads that share keys and for windows") {
+TEST_CASE("long caches whose keys several workgroups share, for heads that share keys and for windows",
+          "[attention]") {
   const auto [heads, context, least, seq, more] =
       GENERATE(table<Heads, int64_t, int64_t, int64_t, std::string>({
           {{20, 6, 2}, 300, 290, 1, ""},
@@ -160,7 +158,7 @@ TEST_CASE("long caches whose keys several workgroups share, for heads that share
        .filling = {{"batch", 1}, {"seq", context}}});
 }
 
-TEST_CASE("a token appended from rows that are not the query's") {
+TEST_CASE("a token appended from rows that are not the query's", "[attention]") {
   const int64_t size = GENERATE(7, 40), key_heads = GENERATE(1, 2, 6), seq = GENERATE(1, 3);
   const std::string q = fmt::format("tensor<?x?x6x{}xf32, #linnet.dims<batch, seq>>", size);
   const std::string text = replaced(
@@ -184,7 +182,7 @@ func.func @main(%q: $q {linnet.name = "q"}, %n: $n {linnet.name = "n"}, %m: $n {
                   .repeats = 4});
 }
 
-TEST_CASE("attention without a past or a mask") {
+TEST_CASE("attention without a past or a mask", "[attention]") {
   const std::string causal = GENERATE(std::string("true"), std::string("false"));
   const std::string text = replaced(
       function(
@@ -196,7 +194,7 @@ TEST_CASE("attention without a past or a mask") {
   checkAgreement({.text = text});
 }
 
-TEST_CASE("a mask, and attention that stops at a row's length") {
+TEST_CASE("a mask, and attention that stops at a row's length", "[attention]") {
   const std::string causal =
       GENERATE(std::string("true"), std::string("false"), std::string("true, window = 1 : i64"),
                std::string("true, window = 4 : i64"), std::string("true, window = 100 : i64"));

@@ -13,7 +13,7 @@
 using namespace linnet;
 using namespace linnet::testing;
 
-TEST_CASE("each op of the dialect, as in each_op.mlir") {
+TEST_CASE("each op of the dialect, as in each_op.mlir", "[each_op]") {
   mlir::MLIRContext context;
   for (OpCase &one : opCases(context)) {
     if (one.name == "sample" && runnersUnderTest().front().target == "cpu") continue; // op_parts_test.cpp
