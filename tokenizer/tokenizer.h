@@ -109,7 +109,9 @@ inline constexpr TokenId kMaxTokenId = (1 << 20) - 1;
 class TokenizerTables;
 class AddedTokenMatcher;
 
-/// Immutable and thread-safe. Copies share their tables.
+/// Immutable and thread-safe. Copies share their tables. The functions that read and write tokenizer files
+/// (fromDirectory, fromTokenizerJson, fromVocabAndMerges, save) are not in the runtime library: an artifact holds its
+/// tokenizer in the form of serialize().
 class Tokenizer {
 public:
   /// Reads tokenizer.json, or vocab.json + merges.txt + added_tokens.json (also OpenAI's names encoder.json +
