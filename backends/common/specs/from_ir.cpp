@@ -4,6 +4,9 @@
 #include "ir/Shapes.h"
 #include "passes/Plan.h"
 
+#include <algorithm>
+#include <limits>
+
 using namespace mlir;
 
 namespace linnet::backend {
@@ -258,12 +261,17 @@ Result<Described<TransposeSpec>> OpSpecs::specOf(TransposeOp op) {
 
 namespace {
 
+/// The window as kernels compute with it, in 32 bits. No position is beyond them: larger windows see the same keys.
+template <class Op> int64_t windowOf(Op op) {
+  return std::min<int64_t>(int64_t(op.getWindow()), std::numeric_limits<int32_t>::max());
+}
+
 /// The fields that attention and its gradient share with their specifications.
 template <class Op, class Spec> void setVariants(Op op, Spec &spec) {
   const int64_t heads = tensorOf(op.getQ()).getDimSize(2), key_heads = tensorOf(op.getK()).getDimSize(1);
   // Equal heads may be dynamic, or 0.
   spec.key_group = heads == key_heads ? 1 : heads / key_heads;
-  spec.window = int64_t(op.getWindow());
+  spec.window = windowOf(op);
   spec.cap = op.getCap().convertToFloat();
 }
 
@@ -300,7 +308,7 @@ Result<Described<MaskSpec>> OpSpecs::specOf(MaskOp op) {
                 .causal = op.getCausal(),
                 .past = bool(op.getPast()),
                 .length = bool(op.getLength()),
-                .window = int64_t(op.getWindow())};
+                .window = windowOf(op)};
   LINNET_ASSIGN(spec.type, typeOf(op, x));
   Described<MaskSpec> made{spec, {{x}, {op.getResult(), write}}};
   if (spec.past) made.operands.push_back({op.getPast()});
