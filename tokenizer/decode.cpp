@@ -50,7 +50,6 @@ std::string StreamDecoder::push(TokenId id) {
   const TokenizerTables &tables = *tokenizer.tables;
   const bool counts = tables.present(id) && (!skip_special || !tokenizer.isSpecial(id));
   if (!tables.decodes_bytes) {
-    // A decoder fails only if a regular expression needs too many steps: the token then has no text.
     auto text = counts ? decodeNext(*tables.stages, tables.spellingOf(id), states) : Result<std::string>("");
     return text ? std::move(*text) : std::string();
   }

@@ -5,10 +5,10 @@
 //   vocab_slots u32[] | merge_slots u32[] | added u32[n_added] | prefix i32[n_prefix] | suffix i32[n_suffix]
 //   | scores f64[n_scores] | stages u8[stages_size] | text u8[text_size]
 //
-// Token `id` has the bytes text[offsets[id], offsets[id+1]). If the vocabulary does not spell bytes, byte_ids are the
-// tokens that characters fall back to. `stages` is TokenizerParts::stages, parsed when the tables are opened. The two hash tables use open addressing with
-// linear probing. Their number of slots is a power of two, at most half of them are used, and an empty slot
-// is kNone.
+// Token `id` has the bytes text[offsets[id], offsets[id+1]). If the vocabulary does not spell bytes, byte_ids
+// are the tokens that characters fall back to. `stages` is TokenizerParts::stages, parsed when the tables are
+// opened. The two hash tables use open addressing with linear probing. Their number of slots is a power of
+// two, at most half of them are used, and an empty slot is kNone.
 #pragma once
 #include "tokenizer/piece_trie.h"
 #include "tokenizer/stages.h"

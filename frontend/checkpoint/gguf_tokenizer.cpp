@@ -6,7 +6,7 @@
 namespace linnet {
 namespace {
 
-// The published patterns of the families. llama.cpp spells the letters' cases out, so that (?i:..) is plain ASCII there.
+// The published patterns of the families. llama.cpp spells out both cases of the letters instead of (?i:..).
 const std::string kContraction = R"((?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD]))";
 const std::string kEnd = R"(|\s*[\r\n]+|\s+(?!\S)|\s+)";
 const std::string kWordsThenDigits = R"(|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N})";
@@ -36,7 +36,8 @@ const std::vector<Named> &named() {
       {{"qwen2", "stablelm2", "deepseek-r1-qwen"}, {kQwen2}, false, false},
       {{"deepseek-v3"},
        {R"(\p{N}{1,3})", "[\u4E00-\u9FA5\u3040-\u309F\u30A0-\u30FF]+",
-        R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*)" +
+        R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+)"
+        R"(| ?[\p{P}\p{S}]+[\r\n]*)" +
             kEnd},
        false,
        false},
@@ -60,7 +61,7 @@ std::string stagesOf(const Named &its) {
   return stages.dump();
 }
 
-// The steps of a pre_tokenizer as expressions: "" is GPT-2's pre-split. Nothing if there is another step or a normalizer.
+// The steps of a pre_tokenizer as expressions: "" is GPT-2's pre-split. Nothing if there is another step.
 std::optional<std::vector<std::string>> expressionsOf(const std::string &stages) {
   if (stages.empty()) return std::vector<std::string>{kGpt2};
   auto json = parseJson(stages, "stages");

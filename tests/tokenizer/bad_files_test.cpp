@@ -109,6 +109,8 @@ TEST_CASE("Stages of tokenizer.json that change ids are refused by name") {
            kModel,
            R"("decoder": {"type": "Sequence", "decoders": [{"type": "Fuse"}, {"type": "ByteFallback"}]})"),
        "ByteFallback after Fuse");
+  says(jsonError(kModel, R"("decoder": {"type": "Replace", "pattern": {"Regex": "a"}, "content": ""})"),
+       "a regular expression in a decoder is not supported");
   std::string deep = R"({"type": "NFC"})";
   for (int i = 0; i < 20; ++i) deep = R"({"type": "Sequence", "normalizers": [)" + deep + "]}";
   says(jsonError(kModel, R"("normalizer": )" + deep), "nested deeper than");
