@@ -62,9 +62,9 @@ struct TensorView {
   StorageType type = StorageType::f32;
   std::vector<int64_t> shape;
   bool transposed = false;
-  int64_t paired_heads = 0; ///< not of a transposed matrix
   std::span<const std::byte> bytes;
-  MappedFile file;
+  MappedFile file = {};
+  int64_t paired_heads = 0; ///< not of a transposed matrix
 
   uint64_t elements() const;
 };
