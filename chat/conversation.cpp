@@ -19,7 +19,11 @@ Result<Template> templateOf(const Model &model) {
 }
 
 Conversation::Conversation(const Model &model, Session &session, Template chat)
-    : model(model), session(&session), chat(std::move(chat)) {}
+    : model(model), session(&session), chat(std::move(chat)) {
+  if (!model.tokenizer()) return;
+  const std::string stages = model.tokenizer()->parts().stages;
+  byte_level = stages.empty() || stages.find("\"ByteLevel\"") != stages.npos;
+}
 
 Result<Conversation> Conversation::open(const Model &model, Session &session, Template chat,
                                         const std::string &system) {
@@ -77,8 +81,15 @@ Result<Answer> Conversation::answer(std::vector<Message> messages, const Generat
   size_t kept = 0, size = 0;
   while (kept < segments.size() && std::string_view(text).substr(size).starts_with(segments[kept].text))
     size += segments[kept++].text.size();
-  const int64_t cached = kept ? segments[kept - 1].end : 0;
+  int64_t cached = kept ? segments[kept - 1].end : 0;
   LINNET_ASSIGN(Encoding rest, encoded(std::string_view(text).substr(size)));
+  std::vector<TokenId> whole;
+  if (!byte_level) { // no segments, so this is the whole text
+    const auto same = std::ranges::mismatch(fed, rest.ids).in1 - fed.begin();
+    cached = static_cast<int64_t>(same);
+    whole = rest.ids;
+    rest.ids.erase(rest.ids.begin(), rest.ids.begin() + same);
+  }
   const int64_t total = cached + static_cast<int64_t>(rest.ids.size()), context = model.config().context;
   if (total >= context)
     return errorf("the conversation has {} tokens with this turn, and the context {}: expected fewer", total,
@@ -92,15 +103,21 @@ Result<Answer> Conversation::answer(std::vector<Message> messages, const Generat
   }
   segments.resize(kept);
   session->rewind(cached);
+  fed = std::move(whole);
   auto result = session->generate(rest.ids, all, callback);
   if (!result) {
     session->rewind(cached);
+    fed.resize(std::min(fed.size(), static_cast<size_t>(cached)));
     return result.error();
   }
+  if (!byte_level) {
+    fed.insert(fed.end(), result->ids.begin(), result->ids.end());
+    fed.resize(std::min(fed.size(), static_cast<size_t>(session->position())));
+  }
   // An empty segment would end where the next one begins.
-  if (!rest.ids.empty()) segments.push_back({text.substr(size), total});
+  if (byte_level && !rest.ids.empty()) segments.push_back({text.substr(size), total});
   // After a stop text, the session has tokens that the answer has not: the next turn feeds the answer again.
-  if (result->finish_reason != FinishReason::Stop && !result->ids.empty()) {
+  if (byte_level && result->finish_reason != FinishReason::Stop && !result->ids.empty()) {
     std::string generated = result->text;
     if (result->finish_reason == FinishReason::Eos)
       generated += model.tokenizer()->tokenSpelling(result->ids.back());
@@ -128,6 +145,7 @@ Result<Answer> Conversation::edit(const std::string &text, const GenerateOptions
 void Conversation::reset() {
   said.resize(first);
   segments.clear();
+  fed.clear();
   session->reset();
 }
 

@@ -65,7 +65,10 @@ private:
   Template chat;
   std::vector<Message> said;
   size_t first = 0; ///< index of the first turn
-  std::vector<Segment> segments;
+  std::vector<Segment>
+      segments; ///< with a byte-level tokenizer, whose tokens of two texts side by side are those of both
+  std::vector<TokenId> fed; ///< with another tokenizer: the session's tokens
+  bool byte_level = true;
   std::vector<TokenId> turn_ends; ///< special tokens that the template writes after an answer
 };
 

@@ -159,6 +159,7 @@ Value Evaluator::operation(const Expr &expr) {
 }
 
 Value Evaluator::name(const Expr &expr) {
+  for (const Scope *each = scope; each; each = each->parent) heap.spend(each->names.size());
   if (const Value *found = scope->find(expr.text)) return *found;
   if (isFunction(expr.text)) {
     Callable *function = heap.callable();
@@ -255,6 +256,7 @@ Value Evaluator::item(Value object, Value key) {
                                   object.list->flavor != Flavor::iterator);
   if (sequence && (key.is(Kind::integer) || key.is(Kind::boolean))) {
     int64_t index = toInteger(key, "an index");
+    if (object.is(Kind::string)) heap.spend(object.string().size());
     const int64_t size =
         static_cast<int64_t>(object.is(Kind::string) ? length(object.string()) : object.list->items.size());
     if (index < 0) index += size;

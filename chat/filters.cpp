@@ -195,7 +195,10 @@ Value last(Evaluator &e, Value input, const Arguments &arguments) {
 Value count(Evaluator &e, Value input, const Arguments &arguments) {
   Bound(arguments, "length", {});
   requireNoIterator(input, "length");
-  if (input.is(Kind::string)) return integer(static_cast<int64_t>(length(input.string())));
+  if (input.is(Kind::string)) {
+    e.heap.spend(input.string().size());
+    return integer(static_cast<int64_t>(length(input.string())));
+  }
   return integer(static_cast<int64_t>(elements(e.heap, input).size()));
 }
 
@@ -304,6 +307,7 @@ double parsedReal(std::string_view text, bool &ok) {
 Value toInt(Evaluator &e, Value input, const Arguments &arguments) {
   Bound bound(arguments, "int", {"default"});
   requireDefined(input);
+  if (input.is(Kind::string)) e.heap.spend(input.string().size());
   if (input.is(Kind::integer) || input.is(Kind::boolean)) return integer(toInteger(input, "int"));
   bool ok = isNumber(input);
   double value = ok ? toReal(input, "int") : input.is(Kind::string) ? parsedReal(input.string(), ok) : 0;
@@ -323,6 +327,7 @@ Value toInt(Evaluator &e, Value input, const Arguments &arguments) {
 Value toFloat(Evaluator &e, Value input, const Arguments &arguments) {
   Bound bound(arguments, "float", {"default"});
   requireDefined(input);
+  if (input.is(Kind::string)) e.heap.spend(input.string().size());
   bool ok = isNumber(input);
   double value = ok ? toReal(input, "float") : input.is(Kind::string) ? parsedReal(input.string(), ok) : 0;
   return ok ? real(value) : bound.get(0, real(0));

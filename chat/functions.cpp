@@ -64,8 +64,9 @@ Value now(Evaluator &evaluator, const Arguments &arguments) {
 
 bool isEven(Value value) { return toInteger(value, "even") % 2 == 0; }
 
-bool isCased(Value value, bool upper_case) {
+bool isCased(Heap &heap, Value value, bool upper_case) {
   std::string_view text = toText(value, upper_case ? "upper" : "lower");
+  heap.spend(4 * text.size());
   return text == (upper_case ? upper(text) : lower(text)) && upper(text) != lower(text);
 }
 
@@ -97,8 +98,8 @@ constexpr Test kTests[] = {
     {"callable", 0, LINNET_TEST(v.is(Kind::callable) || v.is(Kind::undefined) || v.is(Kind::loop))},
     {"even", 0, LINNET_TEST(isEven(v))},
     {"odd", 0, LINNET_TEST(!isEven(v))},
-    {"upper", 0, LINNET_TEST(isCased(v, true))},
-    {"lower", 0, LINNET_TEST(isCased(v, false))},
+    {"upper", 0, LINNET_TEST(isCased(e.heap, v, true))},
+    {"lower", 0, LINNET_TEST(isCased(e.heap, v, false))},
     {"divisibleby", 1, LINNET_TEST(!truth(arithmetic(e.heap, ExprKind::modulo, v, a)))},
     {"in", 1, LINNET_TEST(contains(e.heap, a, v))},
     {"sameas", 1,

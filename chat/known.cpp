@@ -10,7 +10,7 @@ constexpr std::pair<std::string_view, const char *> kTemplates[] = {
     {"alpaca", R"({%- for message in messages -%}
 {%- if message.role == 'system' -%}{{ message.content + '\n\n' }}
 {%- elif message.role == 'user' -%}{{ '### Instruction:\n' + message.content + '\n\n' }}
-{%- else -%}{{ '### Response:\n' + message.content + eos_token + '\n\n' }}
+{%- else -%}{{ '### Response:\n' + message.content ~ eos_token + '\n\n' }}
 {%- endif -%}
 {%- endfor -%}
 {%- if add_generation_prompt -%}{{ '### Response:\n' }}{%- endif -%})"},
@@ -28,8 +28,8 @@ constexpr std::pair<std::string_view, const char *> kTemplates[] = {
 {%- for message in messages -%}
 {%- if message.role == 'system' -%}{%- set ns.system = '<<SYS>>\n' + message.content + '\n<</SYS>>\n\n' -%}
 {%- elif message.role == 'user' -%}
-{{- bos_token + '[INST] ' + ns.system + message.content | trim + ' [/INST]' -}}{%- set ns.system = '' -%}
-{%- else -%}{{ ' ' + message.content | trim + ' ' + eos_token }}
+{{- bos_token ~ '[INST] ' + ns.system + message.content | trim + ' [/INST]' -}}{%- set ns.system = '' -%}
+{%- else -%}{{ ' ' + message.content | trim + ' ' ~ eos_token }}
 {%- endif -%}
 {%- endfor -%})"},
     {"llama3", R"({{- bos_token -}}
@@ -43,7 +43,7 @@ constexpr std::pair<std::string_view, const char *> kTemplates[] = {
 {%- if message.role == 'system' -%}{%- set ns.system = message.content + '\n\n' -%}
 {%- elif message.role == 'user' -%}
 {{- '[INST] ' + ns.system + message.content + ' [/INST]' -}}{%- set ns.system = '' -%}
-{%- else -%}{{ ' ' + message.content | trim + eos_token }}
+{%- else -%}{{ ' ' + message.content | trim ~ eos_token }}
 {%- endif -%}
 {%- endfor -%})"},
     {"phi3", R"({%- for message in messages -%}
@@ -51,7 +51,7 @@ constexpr std::pair<std::string_view, const char *> kTemplates[] = {
 {%- endfor -%}
 {%- if add_generation_prompt -%}{{ '<|assistant|>\n' }}{%- endif -%})"},
     {"zephyr", R"({%- for message in messages -%}
-{{- '<|' + message.role + '|>\n' + message.content + eos_token + '\n' -}}
+{{- '<|' + message.role + '|>\n' + message.content ~ eos_token + '\n' -}}
 {%- endfor -%}
 {%- if add_generation_prompt -%}{{ '<|assistant|>\n' }}{%- endif -%})"},
 };

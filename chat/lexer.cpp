@@ -177,6 +177,7 @@ private:
       if (!follows("endraw")) continue;
       at += 6;
       skipSpace();
+      if (!follows("%}") && !follows("-%}") && !follows("+%}")) continue;
       std::string_view text = std::string_view(source).substr(text_begin, tag - text_begin);
       std::string kept(keptBefore(text, tag));
       if (!endTag("%}")) continue;

@@ -86,7 +86,7 @@ private:
     if (list.items.empty()) return void(out += "[]");
     out += '[';
     for (size_t i = 0; i < list.items.size(); ++i) {
-      if (i) out += options.item_separator;
+      if (i) heap.spend(options.item_separator.size()), out += options.item_separator;
       line(level + 1);
       value(list.items[i], level + 1);
     }
@@ -120,9 +120,10 @@ private:
       });
     out += '{';
     for (size_t i = 0; i < items.size(); ++i) {
-      if (i) out += options.item_separator;
+      if (i) heap.spend(options.item_separator.size()), out += options.item_separator;
       line(level + 1);
       text(keyText(items[i].first));
+      heap.spend(options.key_separator.size());
       out += options.key_separator;
       value(items[i].second, level + 1);
     }

@@ -128,6 +128,13 @@ Result<void> applySettings(const Settings &settings, TokenizerParts &parts) {
     if (!added) return added.error();
   }
   if (settings.add_prefix_space) LINNET_TRY(setPrefixSpace(*settings.add_prefix_space, parts));
+  // These classes of transformers make the template from the two settings.
+  const std::string &name = settings.tokenizer_class;
+  if (name.starts_with("LlamaTokenizer") || name.starts_with("CodeLlamaTokenizer") ||
+      name.starts_with("GemmaTokenizer")) {
+    if (settings.add_bos_token == false && parts.prefix == std::vector{parts.bos}) parts.prefix.clear();
+    if (settings.add_eos_token == false && parts.suffix == std::vector{parts.eos}) parts.suffix.clear();
+  }
   if (settings.add_bos_token.value_or(false) && parts.prefix.empty() && parts.bos >= 0)
     parts.prefix = {parts.bos};
   if (settings.add_eos_token.value_or(false) && parts.suffix.empty() && parts.eos >= 0)

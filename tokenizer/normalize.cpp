@@ -23,6 +23,11 @@ std::string_view stripped(std::string_view text, bool left, bool right) {
 } // namespace
 
 Result<std::string> Stages::normalized(std::string_view text) const {
+  static constexpr size_t kMostGrowth = 256, kAlways = 1 << 16; // real normalizers make a few bytes of one
+  auto isTooLong = [&](size_t size) { return size > kAlways + kMostGrowth * text.size(); };
+  auto tooLong = [] {
+    return errorf("the normalizer makes more than {} bytes of each byte of the text", kMostGrowth);
+  };
   std::string out(text);
   for (const NormalizerStep &step : normalizer) {
     switch (step.kind) {
@@ -43,6 +48,7 @@ Result<std::string> Stages::normalized(std::string_view text) const {
           replaced += step.content;
         else
           replaced.append(out, begin, end - begin);
+        if (isTooLong(replaced.size())) return tooLong();
         return {};
       }));
       out = std::move(replaced);
@@ -52,6 +58,7 @@ Result<std::string> Stages::normalized(std::string_view text) const {
       out = std::string(stripped(out, step.left, step.right));
       break;
     }
+    if (isTooLong(out.size())) return tooLong();
   }
   return out;
 }

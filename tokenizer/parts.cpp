@@ -82,6 +82,9 @@ Result<void> Builder::takeVocabulary() {
     const std::string &spelling = parts.tokens[id];
     if (spelling.empty()) continue;
     if (!unicode::isValid(spelling)) return errorf("tokenizer: token {} is not UTF-8", id);
+    if (!parts.scores.empty() && spelling.size() > kMaxPieceBytes)
+      return errorf("tokenizer: token {} has {} bytes, and at most {} are supported beside scores", id,
+                    spelling.size(), kMaxPieceBytes);
     auto [other, is_new] = by_spelling.emplace(spelling, static_cast<TokenId>(id));
     if (!is_new) return errorf("tokenizer: token \"{}\" has two ids, {} and {}", spelling, other->second, id);
     auto bytes = byte_level ? byte_level::unspell(spelling) : std::nullopt;

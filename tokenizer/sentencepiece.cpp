@@ -85,6 +85,7 @@ enum PieceType : uint64_t {
 };
 enum TrainerField : uint64_t {
   kModelType = 3,
+  kSpaceAsSuffix = 24,
   kByteFallbackField = 35,
   kUnkId = 40,
   kBosId = 41,
@@ -141,6 +142,9 @@ Result<void> readTrainer(std::string_view message, const std::string &where, Sen
     case kModelType:
       model.type = reader.value;
       break;
+    case kSpaceAsSuffix:
+      if (reader.value) return errorf("{}: a model that marks spaces after words is not supported", where);
+      break;
     case kByteFallbackField:
       model.byte_fallback = reader.value;
       break;
@@ -177,8 +181,10 @@ Result<void> readNormalizer(std::string_view message, const std::string &where, 
 
 } // namespace
 
-std::vector<std::string> mergesOfPieces(const std::vector<std::string> &tokens,
-                                        const std::vector<double> &scores) {
+Result<std::vector<std::string>> mergesOfPieces(const std::vector<std::string> &tokens,
+                                                const std::vector<double> &scores) {
+  // SentencePiece's own limit, and several times what real vocabularies have: a file must not cost more memory.
+  constexpr size_t kMaxPairsPerPiece = 16;
   std::unordered_map<std::string_view, size_t> ids;
   ids.reserve(tokens.size());
   for (size_t id = 0; id < tokens.size(); ++id)
@@ -191,12 +197,16 @@ std::vector<std::string> mergesOfPieces(const std::vector<std::string> &tokens,
   for (size_t id = 0; id < tokens.size(); ++id) {
     std::string_view token = tokens[id];
     if (!ids.contains(token) || !unicode::isValid(token)) continue;
+    if (token.size() > kMaxPieceBytes)
+      return errorf("token {} has {} bytes, and at most {} are supported", id, token.size(), kMaxPieceBytes);
     for (size_t at = 0; at < token.size();) {
       unicode::next(token.data(), at);
       auto left = ids.find(token.substr(0, at)), right = ids.find(token.substr(at));
       if (at < token.size() && left != ids.end() && right != ids.end())
         pairs.push_back({scores[id], left->second, right->second});
     }
+    if (pairs.size() > kMaxPairsPerPiece * tokens.size() + kMaxPieceBytes)
+      return errorf("the tokens imply more than {} merges a token", kMaxPairsPerPiece);
   }
   std::stable_sort(pairs.begin(), pairs.end(),
                    [](const Pair &a, const Pair &b) { return a.score > b.score; });
@@ -246,7 +256,9 @@ Result<void> readSentencePiece(std::string_view bytes, const std::string &where,
   parts.byte_fallback = model.byte_fallback;
   parts.stages = sentencePieceStages(model.adds_prefix);
   if (model.type == kBpeType) {
-    parts.merges = mergesOfPieces(parts.tokens, parts.scores);
+    auto merges = mergesOfPieces(parts.tokens, parts.scores);
+    if (!merges) return errorf("{}: {}", where, merges.error().message);
+    parts.merges = std::move(*merges);
     parts.scores.clear();
   } else {
     parts.model = ModelKind::Unigram;

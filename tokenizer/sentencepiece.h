@@ -6,8 +6,8 @@ namespace linnet {
 
 /// The merges of a SentencePiece BPE, as TokenizerParts::merges. It joins any two neighbours whose text is a piece, the
 /// one with the largest score first. `tokens` is indexed by id; empty ones are not pieces.
-std::vector<std::string> mergesOfPieces(const std::vector<std::string> &tokens,
-                                        const std::vector<double> &scores);
+Result<std::vector<std::string>> mergesOfPieces(const std::vector<std::string> &tokens,
+                                                const std::vector<double> &scores);
 
 /// TokenizerParts::stages of SentencePiece without a normalizer: spaces become U+2581. `adds_prefix`: each text begins
 /// with a space, which the decoder drops. So does each text after an added token, as in llama.cpp and transformers.

@@ -225,9 +225,12 @@ Result<DecoderStep> decoderStep(const Json &step, const std::string &type, bool 
 
 Result<Stages> Stages::read(const Json &object) {
   Stages out;
+  auto isFull = [&] { return out.normalizer.size() + out.pre.size() + out.decoder.size() >= kMaxSteps; };
+  auto tooMany = [] { return errorf("more than {} normalizers, pre_tokenizers and decoders", kMaxSteps); };
   if (const Json *stage = member(object, "normalizer"))
     LINNET_TRY(eachStep(*stage, "normalizer", "normalizers", 0,
                         [&](const Json &step, const std::string &type) -> Result<void> {
+                          if (isFull()) return tooMany();
                           LINNET_ASSIGN(NormalizerStep its, normalizerStep(step, type));
                           out.normalizer.push_back(std::move(its));
                           return {};
@@ -235,6 +238,7 @@ Result<Stages> Stages::read(const Json &object) {
   if (const Json *stage = member(object, "pre_tokenizer"))
     LINNET_TRY(eachStep(*stage, "pre_tokenizer", "pretokenizers", 0,
                         [&](const Json &step, const std::string &type) -> Result<void> {
+                          if (isFull()) return tooMany();
                           if (out.byteLevel())
                             return errorf("type {} after ByteLevel is not supported", type);
                           const bool words = type == "Whitespace";
@@ -245,16 +249,22 @@ Result<Stages> Stages::read(const Json &object) {
                           return {};
                         }));
   bool fused = false;
+  constexpr size_t kMostGrowth = 4096;
+  size_t growth = 1; // of a text, at most
   if (const Json *stage = member(object, "decoder"))
     LINNET_TRY(eachStep(
         *stage, "decoder", "decoders", 0, [&](const Json &step, const std::string &type) -> Result<void> {
+          if (isFull()) return tooMany();
           LINNET_ASSIGN(DecoderStep its, decoderStep(step, type, fused));
+          if (its.kind == DecoderStep::Kind::Replace)
+            growth *=
+                std::max<size_t>(1, its.content.size() / std::max<size_t>(1, its.pattern.text.size()) + 1);
+          if (growth > kMostGrowth) return errorf("decoders make more than {} bytes of one", kMostGrowth);
           fused |= its.kind == DecoderStep::Kind::Fuse || its.kind == DecoderStep::Kind::ByteLevel;
           out.decoder.push_back(std::move(its));
           return {};
         }));
-  if (out.normalizer.size() + out.pre.size() + out.decoder.size() > kMaxSteps)
-    return errorf("more than {} normalizers, pre_tokenizers and decoders", kMaxSteps);
+  if (out.normalizer.size() + out.pre.size() + out.decoder.size() > kMaxSteps) return tooMany();
   return out;
 }
 

@@ -286,6 +286,7 @@ Result<void> TokenizerTables::derive(std::string_view its_stages) {
   bool is_first = true;
   for (size_t id = 0; id < flags.size(); ++id) {
     if (!(flags[id] & kInVocab)) continue;
+    if (bytesOf(static_cast<TokenId>(id)).size() > kMaxPieceBytes) return damaged("a piece that is too long");
     trie->insert(bytesOf(static_cast<TokenId>(id)), static_cast<TokenId>(id));
     least_score = is_first ? scores[id] : std::min(least_score, scores[id]);
     is_first = false;

@@ -18,6 +18,8 @@ namespace linnet {
 
 /// The longest content of an added token. It limits the work at each position of a text.
 inline constexpr size_t kMaxAddedBytes = 512;
+inline constexpr size_t kMaxPieceBytes =
+    512; ///< of a Unigram model, whose search looks so far ahead; SentencePiece's limit
 
 /// U+2581, SentencePiece's spelling of a space.
 inline constexpr std::string_view kSpaceMark = "\xE2\x96\x81";

@@ -1,6 +1,7 @@
 #include "frontend/checkpoint/gguf_model.h"
 #include "frontend/checkpoint/checkpoint.h"
 #include "frontend/checkpoint/gguf_tokenizer.h"
+#include "frontend/model/config_keys.h"
 #include "frontend/model/family.h"
 #include "support/error.h"
 #include "support/json.h"
@@ -59,7 +60,9 @@ Result<void> readPieces(const GgufFile &file, const std::string &path, Tokenizer
   for (size_t i = 0; i < scores->size(); ++i)
     if (!std::isfinite((*scores)[i]))
       return errorf("{}: tokenizer.ggml.scores: {} of token {}", path, (*scores)[i], i);
-  parts.merges = mergesOfPieces(parts.tokens, *scores);
+  auto merges = mergesOfPieces(parts.tokens, *scores);
+  if (!merges) return errorf("{}: {}", path, merges.error().message);
+  parts.merges = std::move(*merges);
   parts.byte_fallback = true;
   LINNET_ASSIGN(bool prefix, file.flag(kAddSpacePrefix, true));
   parts.stages = sentencePieceStages(prefix);
@@ -76,6 +79,31 @@ TokenizerParts partsToWrite(const ModelDescription &config, const Tokenizer &tok
 }
 
 } // namespace
+
+/// Refuses scaled rotary positions, and heads of two sizes.
+static Result<void> checkRotaryKeys(const GgufFile &file, const std::string &architecture,
+                                    const std::string &path) {
+  std::string type;
+  if (const std::string key = architecture + ".rope.scaling.type"; file.has(key)) {
+    LINNET_ASSIGN(type, file.text(key));
+    if (type != "none") return errorf("{}: {} \"{}\" is not supported (none)", path, key, type.substr(0, 40));
+  }
+  for (const char *name :
+       {".rope.scaling.factor", ".rope.scale_linear"}) // llama.cpp scales without a type, too
+    if (const std::string key = architecture + name; type.empty() && file.has(key)) {
+      LINNET_ASSIGN(const double factor, file.number(key));
+      if (factor != 0 && factor != 1) return errorf("{}: {} {} is not supported (1)", path, key, factor);
+    }
+  std::optional<int64_t> first;
+  for (const char *name : {".rope.dimension_count", ".attention.key_length", ".attention.value_length"})
+    if (const std::string key = architecture + name; file.has(key)) {
+      LINNET_ASSIGN(const int64_t size, file.integer(key));
+      if (first && *first != size)
+        return errorf("{}: {} is {}, expected {}, as the other sizes of a head", path, key, size, *first);
+      first = size;
+    }
+  return {};
+}
 
 Result<ModelDescription> configFromGguf(const GgufFile &file, const std::string &path) {
   LINNET_ASSIGN(std::string architecture, file.text("general.architecture"));
@@ -105,15 +133,14 @@ Result<ModelDescription> configFromGguf(const GgufFile &file, const std::string 
       to = value;
     }
   }
-  if (const std::string scaling = architecture + ".rope.scaling.type"; file.has(scaling)) {
-    LINNET_ASSIGN(const std::string type, file.text(scaling));
-    if (type != "none")
-      return errorf("{}: {} \"{}\" is not supported (none)", path, scaling, type.substr(0, 40));
-  }
+  LINNET_TRY(checkRotaryKeys(file, architecture, path));
   json["tie_word_embeddings"] = true;
   for (const TensorView &tensor : file.tensors()) {
     if (tensor.name == kTable && tensor.shape.size() == 2) json["vocab_size"] = tensor.shape[0];
     if (tensor.name == kHead) json["tie_word_embeddings"] = false;
+    for (auto [bias, key] :
+         {std::pair{"blk.0.attn_q.bias", "attention_bias"}, std::pair{"blk.0.ffn_gate.bias", "mlp_bias"}})
+      if (tensor.name == bias && family->keys().read.contains(key)) json[key] = true;
   }
   if (!json.contains("vocab_size")) return errorf("{}: tensor \"{}\" is missing", path, kTable);
   for (auto [gguf, config] : {std::pair{"tokenizer.ggml.bos_token_id", "bos_token_id"},

@@ -161,7 +161,8 @@ Result<void> readPaired(const TensorView &tensor, uint64_t first, std::span<floa
     const uint64_t row = (first + done) / size, column = (first + done) % size, in_head = row % of_head;
     const uint64_t stored = row - in_head + place(in_head);
     const size_t n = std::min<size_t>(size - column, out.size() - done);
-    LINNET_TRY(readStored(tensor, stored * size + column, out.subspan(done, n)));
+    const auto read = tensor.transposed ? readTransposed : readStored;
+    LINNET_TRY(read(tensor, stored * size + column, out.subspan(done, n)));
     done += n;
   }
   return {};

@@ -64,7 +64,7 @@ struct TensorView {
   bool transposed = false;
   std::span<const std::byte> bytes;
   MappedFile file = {};
-  int64_t paired_heads = 0; ///< not of a transposed matrix
+  int64_t paired_heads = 0;
 
   uint64_t elements() const;
 };

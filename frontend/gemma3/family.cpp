@@ -10,9 +10,9 @@ const Family &family();
 
 namespace {
 
-constexpr int64_t kPattern = 6; ///< of so many layers the last one has no window
+constexpr int64_t kPattern = 6; ///< every sixth layer has no window
 
-/// What read() and presets() derive from the sizes.
+/// Sets the fields that follow from the sizes.
 void finish(const ModelDescription &model, DecoderSettings &settings, double query_scalar) {
   settings.head_norms = settings.sandwich_norms = settings.gain_from_one = true;
   settings.embedding_scale = static_cast<float>(std::sqrt(static_cast<double>(model.n_embd)));
@@ -35,12 +35,13 @@ public:
   const ConfigKeys &keys() const override {
     static const ConfigKeys all = {
         .title = "Gemma 3",
-        .read = with(kDecoderKeys,
-                     {"hidden_activation", "sliding_window", "sliding_window_pattern",
-                      "_sliding_window_pattern", "layer_types", "rope_local_base_freq",
-                      "query_pre_attn_scalar", "attn_logit_softcapping", "final_logit_softcapping"}),
+        .read = with(kDecoderKeys, {"hidden_activation", "sliding_window", "sliding_window_pattern",
+                                    "_sliding_window_pattern", "layer_types", "rope_local_base_freq",
+                                    "query_pre_attn_scalar", "final_logit_softcapping"}),
         .harmless = {"attention_dropout", "cache_implementation"},
-        .only_value = {{"attention_bias", false}, {"use_bidirectional_attention", false}}};
+        .only_value = {{"attention_bias", false},
+                       {"use_bidirectional_attention", false},
+                       {"attn_logit_softcapping", nullptr}}};
     return all;
   }
 
@@ -52,10 +53,13 @@ public:
     settings->intermediate = 9216, settings->hidden_act = "gelu_pytorch_tanh";
     settings->rotary.theta = 1e6;
     readDecoder(reader, model, *settings, "hidden_activation");
-    settings->rotary.read(reader, "full_attention");
+    settings->rotary.read(reader, model.n_positions, "full_attention");
     reader.number("rope_local_base_freq", settings->window_rotary.theta, "a positive number",
                   [](double x) { return x > 0; });
-    if (reader.object("rope_parameters")) settings->window_rotary.read(reader, "sliding_attention");
+    if (reader.object("rope_parameters"))
+      settings->window_rotary.read(reader, model.n_positions, "sliding_attention");
+    if (settings->rotary.partial != 1 || settings->window_rotary.partial != 1)
+      reader.fail("rope_parameters", "without partial_rotary_factor");
     int64_t window = 4096, pattern = kPattern;
     double query_scalar = 256;
     auto positive = [](double x) { return x > 0; };
@@ -63,7 +67,6 @@ public:
     reader.integer("_sliding_window_pattern", pattern, 1, 1 << 20);
     reader.integer("sliding_window_pattern", pattern, 1, 1 << 20);
     reader.number("query_pre_attn_scalar", query_scalar, "a positive number", positive);
-    reader.number("attn_logit_softcapping", settings->attention_cap, "a positive number", positive);
     reader.number("final_logit_softcapping", settings->logit_cap, "a positive number", positive);
     if (!reader.error())
       readWindows(reader, model, *settings, window,
@@ -81,8 +84,10 @@ public:
                                {"sliding_attention", settings.window_rotary.toJson()}};
     if (widest(settings)) json["sliding_window"] = widest(settings);
     json["layer_types"] = layerTypes(settings);
-    json["query_pre_attn_scalar"] = 1 / (settings.attention_scale * settings.attention_scale);
-    json["attn_logit_softcapping"] = settings.attention_cap > 0 ? Json(settings.attention_cap) : Json();
+    const double scalar = 1 / (settings.attention_scale * settings.attention_scale);
+    const auto whole = static_cast<int64_t>(std::llround(scalar)); // transformers takes no 256.0
+    json["query_pre_attn_scalar"] =
+        std::fabs(scalar - static_cast<double>(whole)) < 1e-9 * scalar ? Json(whole) : Json(scalar);
     json["final_logit_softcapping"] = settings.logit_cap > 0 ? Json(settings.logit_cap) : Json();
   }
 

@@ -54,12 +54,13 @@ public:
                   [](double x) { return x > 0 && x <= 1; });
     reader.number("rotary_emb_base", settings->rotary.theta, "a positive number",
                   [](double x) { return x > 0; });
-    settings->rotary.read(reader);
+    settings->rotary.read(reader, model.n_positions);
     if (reader.error()) return *reader.error();
     if (model.n_embd % model.n_head)
       reader.fail("hidden_size", "a multiple of num_attention_heads");
-    else if (settings->rotary.pairs(model.headSize()) < 1)
-      reader.fail("rotary_pct", "at least one element of a head");
+    else if (settings->rotary.pairs(model.headSize()) < 1 ||
+             2 * settings->rotary.pairs(model.headSize()) > model.headSize())
+      reader.fail("rotary_pct", "a part of a head in pairs");
     if (auto activation = activationNamed(settings->hidden_act))
       settings->activation = *activation;
     else

@@ -21,10 +21,11 @@ public:
   }
 
   const ConfigKeys &keys() const override {
-    static const ConfigKeys all = {.title = "Llama",
-                                   .read = with(kDecoderKeys, {"hidden_act", "attention_bias", "mlp_bias"}),
-                                   .harmless = {"attention_dropout", "pretraining_tp", "rope_interleaved"},
-                                   .only_value = {{"sliding_window", nullptr}}};
+    static const ConfigKeys all = {
+        .title = "Llama",
+        .read = with(kDecoderKeys, {"hidden_act", "attention_bias", "mlp_bias"}),
+        .harmless = {"attention_dropout", "pretraining_tp", "rope_interleaved", "is_llama_config"},
+        .only_value = {{"sliding_window", nullptr}}};
     return all;
   }
 

@@ -22,8 +22,7 @@ public:
 
   const ConfigKeys &keys() const override {
     static const ConfigKeys all = {.title = "Mistral",
-                                   .read =
-                                       with(kDecoderKeys, {"hidden_act", "sliding_window", "layer_types"}),
+                                   .read = with(kDecoderKeys, {"hidden_act", "sliding_window"}),
                                    .harmless = {"attention_dropout"},
                                    .only_value = {{"attention_bias", false}, {"mlp_bias", false}}};
     return all;
@@ -37,10 +36,10 @@ public:
     model.tie_word_embeddings = false;
     settings->intermediate = 14336;
     readDecoder(reader, model, *settings);
-    int64_t window = 0;
+    int64_t window = reader.isNull("sliding_window") ? 0 : 4096;
     reader.integer("sliding_window", window, 1, 1 << 30);
-    if (!reader.error()) readWindows(reader, model, *settings, window, [](int64_t) { return true; });
     if (reader.error()) return *reader.error();
+    settings->windows.assign(static_cast<size_t>(model.n_layer), window);
     settings->window_rotary = settings->rotary;
     model.settings = std::move(settings);
     return {};

@@ -30,12 +30,35 @@ const Names kHarmless = {
 
 // Notes about the model that users and tools add, with values of any type. They change no numbers and are
 // listed as ignored.
-const Names kNotes = {
-    "auto_map",      "author",           "authors",      "base_model", "citation",     "contact",
-    "created",       "custom_pipelines", "date",         "datasets",   "description",  "homepage",
-    "language",      "languages",        "library_name", "license",    "license_link", "license_name",
-    "metrics",       "model_name",       "pipeline_tag", "seed",       "tags",         "trust_remote_code",
-    "unsloth_fixed", "unsloth_version",  "url",          "version"};
+const Names kNotes = {"auto_map",
+                      "author",
+                      "authors",
+                      "base_model",
+                      "citation",
+                      "contact",
+                      "created",
+                      "custom_pipelines",
+                      "date",
+                      "datasets",
+                      "description",
+                      "homepage",
+                      "language",
+                      "languages",
+                      "library_name",
+                      "license",
+                      "license_link",
+                      "license_name",
+                      "metrics",
+                      "model_name",
+                      "pipeline_tag",
+                      "seed",
+                      "tags",
+                      "transformers.js_config",
+                      "trust_remote_code",
+                      "unsloth_fixed",
+                      "unsloth_version",
+                      "url",
+                      "version"};
 
 // Keys that change the numbers in every family unless they have this value.
 const std::map<std::string, Json, std::less<>> kOnlyValue = {

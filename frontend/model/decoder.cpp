@@ -28,11 +28,13 @@ void readDecoder(JsonReader &reader, ModelDescription &model, DecoderSettings &s
   reader.integer("head_dim", model.head_size, 2, kLarge);
   reader.number("rms_norm_eps", settings.epsilon, "between 0 and 1", [](double x) { return x > 0 && x < 1; });
   reader.text(act, settings.hidden_act);
-  settings.rotary.read(reader);
+  if (reader.isNull("num_key_value_heads")) model.n_key_head = 0;
+  if (!reader.error()) settings.rotary.read(reader, model.n_positions);
   if (reader.error()) return;
   if (model.n_head % model.keyHeads()) reader.fail("num_key_value_heads", "a divisor of num_attention_heads");
   if (!model.head_size && model.n_embd % model.n_head)
     reader.fail("hidden_size", "a multiple of num_attention_heads, as there is no head_dim");
+  if (settings.rotary.partial != 1) reader.fail("rope_parameters", "without partial_rotary_factor");
   if (settings.rotary.pairs(model.headSize()) * 2 > model.headSize() ||
       settings.rotary.pairs(model.headSize()) < 1)
     reader.fail("head_dim", "an even number, of which rotary positions rotate a part");
@@ -61,6 +63,26 @@ Json layerTypes(const DecoderSettings &settings) {
   Json types = Json::array();
   for (int64_t window : settings.windows) types.push_back(window ? "sliding_attention" : "full_attention");
   return types;
+}
+
+void readUpperWindows(JsonReader &reader, const ModelDescription &model, DecoderSettings &settings) {
+  int64_t window = reader.isNull("sliding_window") ? 0 : 4096, full_layers = 28;
+  bool use_window = false;
+  reader.boolean("use_sliding_window", use_window);
+  reader.integer("sliding_window", window, 1, 1 << 30);
+  reader.integer("max_window_layers", full_layers, 0, 1 << 20);
+  if (!use_window) window = 0;
+  if (!reader.error())
+    readWindows(reader, model, settings, window,
+                [&](int64_t layer) { return window && layer >= full_layers; });
+  settings.window_rotary = settings.rotary;
+}
+
+void writeUpperWindows(const DecoderSettings &settings, Json &json) {
+  const int64_t window = widest(settings);
+  json["use_sliding_window"] = window > 0;
+  json["sliding_window"] = window ? Json(window) : Json();
+  json["layer_types"] = layerTypes(settings);
 }
 
 int64_t widest(const DecoderSettings &settings) {
@@ -111,7 +133,7 @@ std::vector<TensorSpec> decoderTensors(const ModelDescription &model) {
       add(role, i, layer + name + ".weight", blk + gguf + ".weight", {out, in});
       if (bias) add(TensorRole::weight, i, layer + name + ".bias", blk + gguf + ".bias", {out});
     };
-    // Where llama.cpp rotates neighbours, its converter has moved the rows.
+    // llama.cpp rotates neighbours here, so its converter reorders the rows.
     auto paired = [&](int64_t heads) {
       if (!settings.paired_in_gguf) return;
       all.back().paired_heads = heads;

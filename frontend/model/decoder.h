@@ -16,7 +16,7 @@ struct DecoderSettings : FamilySettings {
   std::vector<int64_t> windows; ///< of each layer: the keys that a query sees; 0: all before it
   bool qkv_bias = false, output_bias = false, mlp_bias = false;
   bool head_norms = false;     ///< queries and keys are normalized per head: q_norm, k_norm
-  bool sandwich_norms = false; ///< norms also behind attention and MLP
+  bool sandwich_norms = false; ///< norms also after attention and MLP
   bool gain_from_one = false;  ///< norms multiply by 1 + weight
   double embedding_scale = 1;
   double attention_scale = 0;  ///< of q k; 0: 1 / sqrt(head size)
@@ -52,12 +52,16 @@ void readWindows(JsonReader &reader, const ModelDescription &model, DecoderSetti
         return reader.fail("layer_types", "full_attention or sliding_attention for each layer");
       has = type == "sliding_attention";
       if (has && !window)
-        return reader.fail("layer_types", "full_attention for each layer, as sliding_window is null");
+        return reader.fail("layer_types", "full_attention for each layer, as no window is set");
     }
     settings.windows.push_back(has ? window : 0);
   }
 }
 Json layerTypes(const DecoderSettings &settings);
+/// Windows that layers from max_window_layers on have if use_sliding_window is set: keys sliding_window (default 4096),
+/// max_window_layers (28), layer_types.
+void readUpperWindows(JsonReader &reader, const ModelDescription &model, DecoderSettings &settings);
+void writeUpperWindows(const DecoderSettings &settings, Json &json);
 
 /// The window that layers have; 0: none has one.
 int64_t widest(const DecoderSettings &settings);

@@ -52,6 +52,11 @@ public:
     if (const Json *value = get(key))
       value->is_string() ? void(out = value->get<std::string>()) : fail(key, "a string");
   }
+  bool isNull(const char *key) const {
+    auto found = json.find(key);
+    return found != json.end() && found->is_null();
+  }
+  bool has(const char *key) const { return json.contains(key); }
   /// The object of that key; null if it is missing or null.
   const Json *object(const char *key) {
     const Json *value = get(key);
@@ -74,8 +79,9 @@ public:
   }
   void fail(const char *key, const char *expected) {
     if (failure) return;
-    failure =
-        errorf("{}: {} is expected to be {}, found {}", where, key, expected, json[key].dump().substr(0, 60));
+    auto found = json.find(key);
+    failure = errorf("{}: {} is expected to be {}, found {}", where, key, expected,
+                     found == json.end() ? "nothing" : found->dump().substr(0, 60));
   }
   const std::optional<Error> &error() const { return failure; }
   /// The name of the file in errors.

@@ -51,7 +51,8 @@ Json Rotary::toJson() const {
   return json;
 }
 
-void Rotary::readScaling(JsonReader &reader) {
+void Rotary::readScaling(JsonReader &reader, int64_t positions) {
+  type = "default";
   reader.text("type", type); // of old files
   reader.text("rope_type", type);
   if (type != "default" && type != "linear" && type != "llama3")
@@ -59,15 +60,22 @@ void Rotary::readScaling(JsonReader &reader) {
   reader.number("rope_theta", theta, kPositive, positive);
   reader.number("partial_rotary_factor", partial, "above 0 and at most 1",
                 [](double x) { return x > 0 && x <= 1; });
+  if (type == "default") return;
+  if (!reader.has("factor")) reader.fail("factor", kPositive);
   reader.number("factor", factor, kPositive, positive);
+  if (type == "linear") return;
+  for (const char *key : {"low_freq_factor", "high_freq_factor"})
+    if (!reader.has(key)) reader.fail(key, kPositive);
+  original_positions = positions;
   reader.number("low_freq_factor", low_freq_factor, kPositive, positive);
   reader.number("high_freq_factor", high_freq_factor, "above low_freq_factor",
                 [&](double x) { return x > low_freq_factor; });
   reader.integer("original_max_position_embeddings", original_positions, 1, 1 << 30);
 }
 
-void Rotary::read(JsonReader &reader, const char *part) {
+void Rotary::read(JsonReader &reader, int64_t positions, const char *part) {
   reader.number("rope_theta", theta, kPositive, positive);
+  const double outer_theta = theta;
   auto inside = [&](JsonReader &outer, const char *key, auto read) {
     if (const Json *object = outer.object(key)) {
       const std::string where = outer.file() + ": " + key;
@@ -76,13 +84,22 @@ void Rotary::read(JsonReader &reader, const char *part) {
       outer.take(inner);
     }
   };
-  inside(reader, "rope_scaling", [&](JsonReader &scaling) { readScaling(scaling); });
+  auto filled = [&](const char *key) {
+    const Json *object = reader.object(key);
+    return object && !object->empty();
+  };
+  if (filled("rope_scaling") && filled("rope_parameters"))
+    return reader.fail("rope_scaling", "null, as rope_parameters is there");
+  inside(reader, "rope_scaling", [&](JsonReader &scaling) { readScaling(scaling, positions); });
   inside(reader, "rope_parameters", [&](JsonReader &all) {
     if (part)
-      inside(all, part, [&](JsonReader &own) { readScaling(own); });
+      inside(all, part, [&](JsonReader &own) { readScaling(own, positions); });
     else
-      readScaling(all);
+      readScaling(all, positions);
   });
+  if (!part && filled("rope_parameters") && reader.has("rope_theta") && !reader.isNull("rope_theta") &&
+      theta != outer_theta)
+    reader.fail("rope_theta", "the same as in rope_parameters");
 }
 
 } // namespace linnet

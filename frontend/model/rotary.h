@@ -26,12 +26,12 @@ struct Rotary {
   Json toJson() const;
 
   /// Reads rope_parameters (transformers 5), or rope_theta and rope_scaling (transformers 4). `part` names an object
-  /// inside rope_parameters; null: there is none.
-  void read(JsonReader &reader, const char *part = nullptr);
+  /// inside rope_parameters; null: there is none. `positions`: of the model, before a scaling unless the file says so.
+  void read(JsonReader &reader, int64_t positions, const char *part = nullptr);
 
 private:
   int64_t part(int64_t head_size) const; ///< elements
-  void readScaling(JsonReader &reader);
+  void readScaling(JsonReader &reader, int64_t positions);
 };
 
 } // namespace linnet

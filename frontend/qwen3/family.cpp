@@ -40,17 +40,8 @@ public:
     readDecoder(reader, model, *settings);
     reader.boolean("attention_bias", settings->qkv_bias);
     settings->output_bias = settings->qkv_bias;
-    int64_t window = 4096, full_layers = 28;
-    bool use_window = false;
-    reader.boolean("use_sliding_window", use_window);
-    reader.integer("sliding_window", window, 1, 1 << 30);
-    reader.integer("max_window_layers", full_layers, 0, 1 << 20);
-    if (!use_window) window = 0;
-    if (!reader.error())
-      readWindows(reader, model, *settings, window,
-                  [&](int64_t layer) { return use_window && layer >= full_layers; });
+    readUpperWindows(reader, model, *settings);
     if (reader.error()) return *reader.error();
-    settings->window_rotary = settings->rotary;
     model.settings = std::move(settings);
     return {};
   }
@@ -58,9 +49,7 @@ public:
   void write(const ModelDescription &model, Json &json) const override {
     const DecoderSettings &settings = DecoderSettings::of(model);
     writeDecoder(model, json);
-    json["use_sliding_window"] = widest(settings) > 0;
-    json["sliding_window"] = widest(settings) ? Json(widest(settings)) : Json();
-    json["layer_types"] = layerTypes(settings);
+    writeUpperWindows(settings, json);
     json["attention_bias"] = settings.qkv_bias;
   }
 

@@ -85,10 +85,18 @@ TEST_CASE("Chat templates: depth, steps and text are bounded") {
   CHECK_THAT(parseError("{{ x" + times(5000, ".y") + " }}"), Catch::Contains("more than 100 levels"));
   CHECK_THAT(parseError("{{ 1" + times(5000, " + 1") + " }}"), Catch::Contains("more than 100 levels"));
   CHECK_THAT(parseError(times(5000, "{% if x %}")), Catch::Contains("too deeply"));
-  CHECK_THAT(parseError("{% set " + times(5000, "(a, (") + "%}"), Catch::Contains(""));
+  CHECK_THAT(parseError("{% set " + times(5000, "(") + "a" + times(5000, ")") + " = x %}"),
+             Catch::Contains("too deeply"));
   CHECK_THAT(parseError(std::string(chat::Template::kMaxSource + 1, 'x')),
              Catch::Contains("at most 1048576 bytes"));
   const std::string range = "range(100000)";
+  for (const char *text :
+       {"{{ range(20000)|list|tojson(separators=('x'*100000, ':')) }}",
+        "{% set s = 'a' * 1000000 %}{% for i in range(100000) %}{% if s is upper %}{% endif %}{% endfor %}",
+        "{% set s = 'a' * 1000000 %}{% for i in range(100000) %}{{ s|length }}{% endfor %}",
+        "{% set s = '1' * 1000000 %}{% for i in range(100000) %}{{ s|int }}{% endfor %}",
+        "{% set s = 'a' * 1000000 %}{% for i in range(100000) %}{{ s[9999999] }}{% endfor %}"})
+    CHECK_THAT(renderError(text), Catch::Contains("too "));
   CHECK_THAT(renderError("{% for a in " + range + " %}{% for b in " + range + " %}{% endfor %}{% endfor %}"),
              Catch::Contains("too many steps"));
   CHECK_THAT(

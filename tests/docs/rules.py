@@ -70,6 +70,8 @@ SHORTER = [
 RULES = [
     (r"docs/writing-a-pass.md:(cmake|export|linnet)",
      Elsewhere("tests/cli/test_writing_a_pass.py", "test_every_block_runs_and_says_what_is_quoted")),
+    (r"README.md:(scripts/fetch-smollm2|linnet (compile smollm2|chat))",
+     Elsewhere("tests/clients/real_model.py", "test_the_conversation_is_as_readme_shows")),
     (r"docs/chat.md:linnet chat", Elsewhere("tests/cli/test_chat.py", "test_the_page_shows_what_linnet_chat_says")),
     (r"README.md:linnet (finetune|compile spam|classify)",
      Elsewhere("tests/cli/test_classify.py", "test_the_example_answers_as_readme_shows")),

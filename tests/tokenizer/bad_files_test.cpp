@@ -1,6 +1,7 @@
 // Bad files: one clear line each.
 #include "tests/catch.h"
 #include "tests/tokenizer/common.h"
+#include "tokenizer/sentencepiece.h"
 
 using namespace linnet;
 
@@ -145,6 +146,39 @@ TEST_CASE("Stages of tokenizer.json that change ids are refused by name") {
        "prepend_scheme \"often\"");
   says(pre(R"({"type": "ByteLevel", "add_prefix_space": 3})"), "add_prefix_space: expected true or false");
   CHECK(pre(R"({"type": "Sequence", "pretokenizers": [{"type": "ByteLevel"}]})") == "accepted");
+}
+
+TEST_CASE("Files that would cost memory or time without bound are refused") {
+  auto whole = [](const std::string &model, const std::string &stages) {
+    auto made = Tokenizer::fromTokenizerJson(R"({"model": )" + model + ", " + stages + "}");
+    if (!made) return made.error().message;
+    auto encoded = made->encode("a");
+    return encoded ? std::string("accepted") : encoded.error().message;
+  };
+  auto repeated = [](const std::string &step, int count) {
+    std::string all;
+    for (int i = 0; i < count; ++i) all += (i ? ", " : "") + step;
+    return all;
+  };
+  const std::string grow =
+      R"({"type": "Replace", "pattern": {"String": "a"}, "content": "aaaaaaaaaaaaaaaa"})";
+  says(whole(kModel, R"("normalizer": {"type": "Sequence", "normalizers": [)" + repeated(grow, 20) + "]}"),
+       "the normalizer makes more than 256 bytes of each byte of the text");
+  says(whole(kModel, R"("decoder": {"type": "Sequence", "decoders": [)" + repeated(grow, 20) + "]}"),
+       "decoders make more than 4096 bytes of one");
+  says(whole(kModel, R"("pre_tokenizer": {"type": "Sequence", "pretokenizers": [)" +
+                         repeated(R"({"type": "Whitespace"})", 1000) + "]}"),
+       "more than 64 normalizers, pre_tokenizers and decoders");
+  says(whole(R"({"type": "Unigram", "unk_id": 0, "vocab": [["a", -1], [")" + std::string(600, 'a') +
+                 R"(", -1]]})",
+             R"("normalizer": null)"),
+       "token 1 has 600 bytes, and at most 512 are supported");
+  std::vector<std::string> tokens;
+  std::vector<double> scores;
+  for (int i = 1; i <= 300; ++i) tokens.push_back(std::string(size_t(i), 'a')), scores.push_back(-i);
+  auto merges = mergesOfPieces(tokens, scores);
+  REQUIRE_FALSE(merges);
+  says(merges.error().message, "the tokens imply more than 16 merges a token");
 }
 
 TEST_CASE("Bad added tokens") {

@@ -23,7 +23,9 @@ bool answer(OpenModel &open, const GenerateOptions &options, const std::string &
     return true;
   }
   const std::string addition = first || line.empty() ? line : "\n" + line;
-  auto encoding = open.model.tokenizer()->encode(addition);
+  EncodeOptions encode;
+  encode.add_special_tokens = first;
+  auto encoding = open.model.tokenizer()->encode(addition, encode);
   if (!encoding) return printError(encoding.error().message), true;
   CancelOnSignal cancel(open.session);
   TokenStream stream(true);
