@@ -30,7 +30,7 @@ struct CompileOptions {
   /// level), "vulkan", "vulkan:native" (for the device that --device vulkan takes here), "reference".
   std::vector<std::string> targets = {"cpu"};
   /// Largest number of positions (prompt and continuation) and of sequences at a time. 0: the model's
-  /// n_positions, and 1. For .mlir, the file's linnet.bounds define both, and these must be 0.
+  /// positions, at most 4096, and 1. For .mlir, the file's linnet.bounds define both, and these must be 0.
   int64_t max_context = 0, max_batch = 0;
   /// For .mlir: the safetensors file with its params.
   std::string weights;

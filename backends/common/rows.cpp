@@ -20,6 +20,7 @@ int64_t sizesFrom(RankedTensorType type, int64_t dim) {
 bool acceptsStridedRows(Operation *op, unsigned operand, int64_t row) {
   auto type = llvm::cast<RankedTensorType>(op->getOperand(operand).getType());
   if (llvm::isa<AttentionOp>(op)) return operand == 0 && row == sizesFrom(type, 2);
+  if (llvm::isa<RotaryOp>(op)) return operand == 0 && row == sizesFrom(type, 2);
   if (llvm::isa<CacheAppendOp>(op)) return operand == 1 && row == sizesFrom(type, 2);
   auto matmul = llvm::dyn_cast<MatmulOp>(op);
   if (!matmul || operand != 0 || matmul.getTransposeLhs()) return false;

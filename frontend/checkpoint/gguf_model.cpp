@@ -329,9 +329,8 @@ Result<void> Checkpoint::readGguf(const std::string &path) {
   file_metadata = aboutGguf(file);
   LINNET_ASSIGN(settings, configFromGguf(file, path));
   LINNET_ASSIGN(gguf_tokenizer, tokenizerFromGguf(file, path));
-  if (file.has(kGgufChatTemplate)) {
-    LINNET_ASSIGN(settings.chat_template, file.text(kGgufChatTemplate));
-  }
+  if (auto text = file.text(kGgufChatTemplate))
+    settings.chat_template = *text; // else a conversation has no template
   std::map<std::string, TensorSpec> specs;
   for (TensorSpec &spec : settings.family->tensors(settings)) specs.emplace(spec.gguf, std::move(spec));
   for (TensorView tensor : file.tensors()) {

@@ -188,7 +188,7 @@ class Config(BadInput):
                               ({"n_embd": 1e18}, "n_embd"), ({"n_inner": 100}, "c_fc"),
                               ({"activation_function": "mish"}, "mish"), ({"layer_norm_epsilon": "small"}, "layer_norm"),
                               ({"layer_norm_epsilon": -1}, "layer_norm"), ({"n_embd": None}, "wte.weight"),
-                              ({"model_type": "llama"}, "llama"), ({"vocab_size": 2 ** 40}, "vocab_size"),
+                              ({"model_type": "mamba"}, "mamba"), ({"vocab_size": 2 ** 40}, "vocab_size"),
                               ({"eos_token_id": 101}, "eos_token_id is expected to be from -1 to 100, found 101"),
                               ({"eos_token_id": -2}, "eos_token_id"), ({"bos_token_id": 50257}, "bos_token_id"),
                               ({"pad_token_id": 103}, "pad_token_id")):

@@ -125,7 +125,9 @@ class Settings(TestCase):
 class Page(TestCase):
     def test_it_names_what_there_is(self):
         page = (ROOT / "docs" / "models.md").read_text()
-        presets = re.search(r"Presets: (.*)", succeeds("init", "--help").out)[1].split(", ")
+        presets = re.search(r"Presets: (.*?)\n\n", succeeds("init", "--help").out, re.S)[1].replace("\n", " ").split(",")
+        presets = [preset.strip() for preset in presets]
+        self.assertIn("pythia-160m", presets)
         for preset in presets:
             if preset not in ("tiny", "stories"):
                 self.assertIn(f"`{preset}`", page)

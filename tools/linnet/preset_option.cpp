@@ -23,8 +23,18 @@ std::string check(const std::string &name) {
 
 CLI::Option *addPreset(CLI::App &command, std::string &preset) {
   command.footer([] {
-    const std::vector<std::string> names = presets();
-    return names.empty() ? std::string() : fmt::format("\nPresets: {}", fmt::join(names, ", "));
+    constexpr size_t kColumns = 100;
+    std::string text;
+    size_t column = 0;
+    for (const std::string &name : presets()) {
+      if (text.empty()) text = "\nPresets:", column = 8;
+      const bool wraps = column + name.size() + 2 > kColumns;
+      if (wraps) text += "\n        ", column = 8;
+      text += " " + name + ",";
+      column += name.size() + 2;
+    }
+    if (!text.empty()) text.pop_back();
+    return text;
   });
   return command.add_option("--preset", preset, "shape of the model: one of the presets below")
       ->check(CLI::Validator(check, ""))

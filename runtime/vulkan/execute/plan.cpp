@@ -139,7 +139,21 @@ private:
                   shader.name()->string_view(), all, limits.loop_steps);
   }
 
-  Result<void> bind(Part &part, const std::vector<Range> &ranges) const {
+  /// A driver, and the validation layers, may take a step to use all of what it binds, also the memory between two
+  /// operands in one binding.
+  void addSharedTouches(const Part &part) {
+    std::vector<uint32_t> sharing(part.bindings.size(), 0);
+    std::vector<bool> written(part.bindings.size(), false);
+    for (uint32_t i = 0; i < step.bind()->size(); ++i) {
+      const uint32_t b = step.bind()->Get(i);
+      ++sharing[b];
+      if (step.access()->Get(i) != fb::Access::read) written[b] = true;
+    }
+    for (size_t b = 0; b < part.bindings.size(); ++b)
+      if (sharing[b] > 1) planned.touches.push_back({part.bindings[b], written[b]});
+  }
+
+  Result<void> bind(Part &part, const std::vector<Range> &ranges) {
     if (!step.bind()) {
       part.bindings = ranges;
       return {};
@@ -157,6 +171,7 @@ private:
       }
       part.bindings[b] = {*buffer, begin, end - begin};
     }
+    addSharedTouches(part);
     for (uint32_t i = 0; i < ranges.size(); ++i) {
       uint64_t distance = ranges[i].offset - part.bindings[step.bind()->Get(i)].offset;
       part.push[step.offsets() + i] = static_cast<uint32_t>(distance / 4);
