@@ -40,13 +40,6 @@ bool isSpace(uint32_t code) {
          unicode::classOf(code) == unicode::Class::Space;
 }
 
-/// Start of the character that ends before `end`.
-size_t characterBefore(std::string_view text, size_t end) {
-  do --end;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80);
-  return end;
-}
-
 template <class Drop> std::string_view strippedIf(std::string_view text, bool left, bool right, Drop drop) {
   size_t begin = 0, end = text.size();
   while (left && begin < end) {
@@ -55,7 +48,7 @@ template <class Drop> std::string_view strippedIf(std::string_view text, bool le
     begin = next;
   }
   while (right && end > begin) {
-    size_t last = characterBefore(text, end), at = last;
+    size_t last = unicode::previous(text, end), at = last;
     if (!drop(unicode::next(text.data(), at))) break;
     end = last;
   }
@@ -210,7 +203,7 @@ std::vector<std::string_view> splitAtSpace(std::string_view text, int64_t most, 
     bool found = false;
     if (reverse) {
       for (end = text.size(); end > 0 && !found;) {
-        size_t last = characterBefore(text, end), at = last;
+        size_t last = unicode::previous(text, end), at = last;
         if (isSpace(unicode::next(text.data(), at)))
           found = true;
         else

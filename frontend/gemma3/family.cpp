@@ -19,7 +19,7 @@ void finish(const ModelDescription &model, DecoderSettings &settings, double que
   settings.attention_scale = 1 / std::sqrt(query_scalar);
 }
 
-class Gemma3 final : public Family {
+class Gemma3 final : public DecoderFamily {
 public:
   const FamilyNames &names() const override {
     static constexpr FamilyNames all = {.title = "Gemma 3",
@@ -91,16 +91,6 @@ public:
     json["final_logit_softcapping"] = settings.logit_cap > 0 ? Json(settings.logit_cap) : Json();
   }
 
-  std::vector<TensorSpec> tensors(const ModelDescription &model) const override {
-    return decoderTensors(model);
-  }
-  bool isUnused(std::string_view name) const override { return isRotaryBuffer(name); }
-
-  const std::vector<GgufKey> &ggufKeys() const override {
-    static const std::vector<GgufKey> none;
-    return none;
-  }
-  Json impliedByGguf() const override { return Json::object(); }
   std::string notInGguf(const ModelDescription &) const override {
     return "export of Gemma 3 as GGUF is not supported yet";
   }

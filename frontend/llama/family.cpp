@@ -7,7 +7,7 @@ const Family &family();
 
 namespace {
 
-class Llama final : public Family {
+class Llama final : public DecoderFamily {
 public:
   const FamilyNames &names() const override {
     static constexpr FamilyNames all = {.title = "Llama",
@@ -49,18 +49,6 @@ public:
     json["attention_bias"] = DecoderSettings::of(model).qkv_bias;
     json["mlp_bias"] = DecoderSettings::of(model).mlp_bias;
   }
-
-  std::vector<TensorSpec> tensors(const ModelDescription &model) const override {
-    return decoderTensors(model);
-  }
-  bool isUnused(std::string_view name) const override { return isRotaryBuffer(name); }
-
-  const std::vector<GgufKey> &ggufKeys() const override {
-    static const std::vector<GgufKey> all = decoderGgufKeys();
-    return all;
-  }
-  Json impliedByGguf() const override { return {{"hidden_act", "silu"}}; }
-  std::string notInGguf(const ModelDescription &model) const override { return decoderNotInGguf(model); }
 
   /// Published shapes: huggingface.co/HuggingFaceTB/SmolLM2-135M and TinyLlama/TinyLlama-1.1B-Chat-v1.0.
   std::vector<Preset> presets() const override {

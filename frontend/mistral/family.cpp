@@ -7,7 +7,7 @@ const Family &family();
 
 namespace {
 
-class Mistral final : public Family {
+class Mistral final : public DecoderFamily {
 public:
   const FamilyNames &names() const override {
     static constexpr FamilyNames all = {.title = "Mistral",
@@ -51,16 +51,6 @@ public:
     json["sliding_window"] = widest(settings) ? Json(widest(settings)) : Json();
   }
 
-  std::vector<TensorSpec> tensors(const ModelDescription &model) const override {
-    return decoderTensors(model);
-  }
-  bool isUnused(std::string_view name) const override { return isRotaryBuffer(name); }
-
-  const std::vector<GgufKey> &ggufKeys() const override {
-    static const std::vector<GgufKey> none;
-    return none;
-  }
-  Json impliedByGguf() const override { return Json::object(); }
   std::string notInGguf(const ModelDescription &) const override {
     return "GGUF has no architecture for Mistral; llama.cpp's is Llama's";
   }

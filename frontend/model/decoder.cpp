@@ -168,18 +168,19 @@ std::vector<TensorSpec> decoderTensors(const ModelDescription &model) {
   return all;
 }
 
-std::vector<GgufKey> decoderGgufKeys() {
-  return {{"context_length", "max_position_embeddings"},
-          {"embedding_length", "hidden_size"},
-          {"block_count", "num_hidden_layers"},
-          {"feed_forward_length", "intermediate_size"},
-          {"attention.head_count", "num_attention_heads"},
-          {"attention.head_count_kv", "num_key_value_heads"},
-          {"attention.layer_norm_rms_epsilon", "rms_norm_eps", true},
-          {"rope.freq_base", "/rope_parameters/rope_theta", true, true},
-          {"rope.dimension_count", "head_dim", false, true},
-          {"attention.key_length", "head_dim", false, true},
-          {"attention.value_length", "head_dim", false, true}};
+const std::vector<GgufKey> &DecoderFamily::ggufKeys() const {
+  static const std::vector<GgufKey> all = {{"context_length", "max_position_embeddings"},
+                                           {"embedding_length", "hidden_size"},
+                                           {"block_count", "num_hidden_layers"},
+                                           {"feed_forward_length", "intermediate_size"},
+                                           {"attention.head_count", "num_attention_heads"},
+                                           {"attention.head_count_kv", "num_key_value_heads"},
+                                           {"attention.layer_norm_rms_epsilon", "rms_norm_eps", true},
+                                           {"rope.freq_base", "/rope_parameters/rope_theta", true, true},
+                                           {"rope.dimension_count", "head_dim", false, true},
+                                           {"attention.key_length", "head_dim", false, true},
+                                           {"attention.value_length", "head_dim", false, true}};
+  return all;
 }
 
 } // namespace linnet

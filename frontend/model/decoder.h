@@ -88,9 +88,19 @@ inline std::set<std::string, std::less<>> with(std::set<std::string, std::less<>
 
 /// All tensors. Matrices are [out, in], as transformers' Linear stores them.
 std::vector<TensorSpec> decoderTensors(const ModelDescription &model);
-/// Keys of GGUF that all decoders have.
-std::vector<GgufKey> decoderGgufKeys();
 /// Why llama.cpp would compute the model differently; empty if it would not.
 std::string decoderNotInGguf(const ModelDescription &model);
+
+/// What the families of decoders answer alike about tensors and GGUF.
+class DecoderFamily : public Family {
+public:
+  std::vector<TensorSpec> tensors(const ModelDescription &model) const override {
+    return decoderTensors(model);
+  }
+  bool isUnused(std::string_view name) const override { return isRotaryBuffer(name); }
+  const std::vector<GgufKey> &ggufKeys() const override;
+  Json impliedByGguf() const override { return {{"hidden_act", "silu"}}; }
+  std::string notInGguf(const ModelDescription &model) const override { return decoderNotInGguf(model); }
+};
 
 } // namespace linnet

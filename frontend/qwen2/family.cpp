@@ -7,7 +7,7 @@ const Family &family();
 
 namespace {
 
-class Qwen2 final : public Family {
+class Qwen2 final : public DecoderFamily {
 public:
   const FamilyNames &names() const override {
     static constexpr FamilyNames all = {.title = "Qwen 2",
@@ -49,18 +49,6 @@ public:
     writeDecoder(model, json);
     writeUpperWindows(settings, json);
   }
-
-  std::vector<TensorSpec> tensors(const ModelDescription &model) const override {
-    return decoderTensors(model);
-  }
-  bool isUnused(std::string_view name) const override { return isRotaryBuffer(name); }
-
-  const std::vector<GgufKey> &ggufKeys() const override {
-    static const std::vector<GgufKey> all = decoderGgufKeys();
-    return all;
-  }
-  Json impliedByGguf() const override { return {{"hidden_act", "silu"}}; }
-  std::string notInGguf(const ModelDescription &model) const override { return decoderNotInGguf(model); }
 
   /// The published shape: huggingface.co/Qwen/Qwen2.5-0.5B.
   std::vector<Preset> presets() const override {

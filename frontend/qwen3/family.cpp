@@ -7,7 +7,7 @@ const Family &family();
 
 namespace {
 
-class Qwen3 final : public Family {
+class Qwen3 final : public DecoderFamily {
 public:
   const FamilyNames &names() const override {
     static constexpr FamilyNames all = {.title = "Qwen 3",
@@ -52,18 +52,6 @@ public:
     writeUpperWindows(settings, json);
     json["attention_bias"] = settings.qkv_bias;
   }
-
-  std::vector<TensorSpec> tensors(const ModelDescription &model) const override {
-    return decoderTensors(model);
-  }
-  bool isUnused(std::string_view name) const override { return isRotaryBuffer(name); }
-
-  const std::vector<GgufKey> &ggufKeys() const override {
-    static const std::vector<GgufKey> all = decoderGgufKeys();
-    return all;
-  }
-  Json impliedByGguf() const override { return {{"hidden_act", "silu"}}; }
-  std::string notInGguf(const ModelDescription &model) const override { return decoderNotInGguf(model); }
 
   std::vector<Preset> presets() const override { return {}; }
 };
