@@ -7,9 +7,9 @@ ALL_DTYPES = (*DTYPES, "f16")
 WEIGHT_BYTES = {"f32": 4, "bf16": 2, "f16": 2, "int8": 1, "int4": 4.5 / 8}
 # Bytes per cache element, by the type of weights.
 CACHE_BYTES = {"f32": 4, "bf16": 2, "f16": 2, "int8": 2, "int4": 2}
-# The type whose multiply-add rate is the limit. On a CPU int4 weights are multiplied as int8 and f16 weights as f32. On
-# Vulkan all types narrower than f32 become f16, which matrix units multiply.
-PEAK = {"f32": "f32", "bf16": "bf16", "f16": "f32", "int8": "int8", "int4": "int8"}
+# The type whose multiply-add rate is the limit. On a CPU f16 weights are multiplied as f32. On Vulkan all types narrower
+# than f32 become f16, which matrix units multiply.
+PEAK = {"f32": "f32", "bf16": "bf16", "f16": "f32", "int8": "int8", "int4": "int4"}
 PEAK_VULKAN = {"f32": "f32", "bf16": "f16", "f16": "f16", "int8": "f16", "int4": "f16"}
 
 
