@@ -87,6 +87,44 @@ class TrainingStep(unittest.TestCase):
         self.assertIn("--rounds 0: expected 1 to 4096", call(TRAINING_STEP, "--rounds", 0).stderr)
 
 
+class Limits(unittest.TestCase):
+    """The program `limits` at each level of instructions."""
+
+    def at(self, level):
+        return subprocess.run([f"{BUILD}/bin/limits", "--threads", "1", "--mib", "1", "--seconds", "0.01", "--json"],
+                              capture_output=True, text=True, timeout=60, env=os.environ | {"LINNET_CPU_ISA": level})
+
+    def test_every_level_has_a_rate_for_every_type(self):
+        for level in ("x86-64", "x86-64-v3", "x86-64-v4", "x86-64-v4-dot"):
+            done = self.at(level)
+            if done.returncode:
+                self.assertRegex(done.stderr, rf"^limits: LINNET_CPU_ISA={level}: this processor lacks \w+\n$")
+                self.assertNotEqual(level, "x86-64")
+                continue
+            rates = json.loads(done.stdout)
+            for dtype in ("f32", "bf16", "int8", "int4"):
+                self.assertGreater(rates[f"{dtype}_ops_per_s"], 1e8, f"{level}: {done.stdout}")
+
+    def test_an_unknown_level_is_an_error(self):
+        done = self.at("x86-64-v9")
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertIn("limits: LINNET_CPU_ISA: expected one of x86-64-v4-dot, x86-64-v4", done.stderr)
+
+
+class OneDnn(unittest.TestCase):
+    def test_a_processor_without_bf16_has_dashes(self):
+        """oneDNN has no bf16 matmul for AVX2."""
+        done = subprocess.run([f"{BUILD}/bin/bench_onednn", "1", "64", "257", "1", "32"], capture_output=True, text=True, timeout=120,
+                              env=os.environ | {"ONEDNN_MAX_CPU_ISA": "AVX2", "DNNL_MAX_CPU_ISA": "AVX2"})
+        self.assertEqual(done.returncode, 0, done.stderr)
+        rates = {}
+        for matmul in json.loads(done.stdout)["matmuls"]:
+            rates.setdefault(matmul["dtype"], []).append(matmul["ops_per_s"])
+        self.assertEqual({dtype: len(found) for dtype, found in rates.items()}, {"f32": 10, "bf16": 10, "int8": 10})
+        self.assertEqual(set(rates["bf16"]), {None})
+        self.assertGreater(min(rates["f32"] + rates["int8"]), 0)
+
+
 class TypeErrors(unittest.TestCase):
     def test_bad_arguments(self):
         with tempfile.TemporaryDirectory() as folder:
