@@ -62,7 +62,7 @@ SHORTER = [
     (r"^(linnet (?:train|finetune) .*)", r"\1 --steps 2 --seq 16 --batch 2"),
     (r"bench/compare", "bench/compare --quick --rounds 1 --probe-seconds 0.01"),
     (r"(--quick.*)--rounds [2-9]", r"\1"),
-    (r"^(bench/training-step.*)", r"\1 --preset tiny --rounds 1 --steps 1 --seq 16 --batch 1"),
+    (r"^(bench/training-step.*)", r"\1 --preset tiny --rounds 1 --steps 1 --seq 16 --batch 1 --no-install"),
     (r"^(bench/type-errors.*)", r"\1 --positions 16 --generate 4"),
     (r"(-n|--seed) N\b", r"\1 4"),
 ]
@@ -100,7 +100,6 @@ RULES = [
     (r":ninja ", Targets()),
     (r"scripts/train-bundled DATA_DIR",
      Run([(r"$", " 0.2")], expect=["models/linnet-stories: [0-9]+ bytes of weights"])),
-    (r":pip install torch numpy", Named()),
 
     # Benchmarks: Linnet alone where the peers would be installed first.
     (r"compare --target vulkan", Run(vulkan=True)),
