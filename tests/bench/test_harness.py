@@ -8,7 +8,10 @@ sys.path.insert(0, str(ROOT / "bench"))
 from harness import accuracy, cases, logits, measure, process, report, stats  # noqa: E402
 from harness.stats import Run  # noqa: E402
 
-GPT2 = cases.Shape(layers=12, heads=12, width=768, vocabulary=50257, positions=1024)
+GPT2 = cases.Shape.of({"n_layer": 12, "n_head": 12, "n_embd": 768, "vocab_size": 50257, "n_positions": 1024})
+SMOLLM2 = cases.Shape.of({"num_hidden_layers": 30, "num_attention_heads": 9, "num_key_value_heads": 3, "head_dim": 64,
+                          "hidden_size": 576, "intermediate_size": 1536, "vocab_size": 49152, "max_position_embeddings": 8192},
+                         kept_bytes=95e6)
 
 
 class Statistics(unittest.TestCase):
@@ -108,6 +111,12 @@ class Ceilings(unittest.TestCase):
     def test_types_shrink_weights(self):
         sizes = [GPT2.weight_bytes(d) for d in cases.DTYPES]
         self.assertEqual(sizes, [494_128_128, 247_064_064, 123_532_032, 69_486_768])
+
+    def test_few_key_heads_make_a_small_cache(self):
+        self.assertEqual(SMOLLM2.weight_bytes("f32"), 4 * 134_479_872)  # and norms: 134.5 M parameters
+        self.assertEqual(SMOLLM2.weight_bytes("keep"), 95e6)
+        rate = cases.ceiling(cases.CASES["past1000"], SMOLLM2, "bf16", 31e9, 1e15)
+        self.assertAlmostEqual(rate, 31e9 / (2 * 134_479_872 + 2 * 30 * 192 * 2 * 1008), places=6)
 
 
 class Choosing(unittest.TestCase):
