@@ -1,11 +1,11 @@
 """The computations of the harness on recorded runs: medians, discarded rounds, ceilings, turns, tables."""
-import array, math, struct, sys, tempfile, unittest
+import array, json, math, struct, sys, tempfile, unittest
 from pathlib import Path
 from types import SimpleNamespace
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "bench"))
-from harness import accuracy, cases, logits, measure, process, report, stats  # noqa: E402
+from harness import accuracy, cases, logits, measure, peers, process, report, stats  # noqa: E402
 from harness.stats import Run  # noqa: E402
 
 GPT2 = cases.Shape.of({"n_layer": 12, "n_head": 12, "n_embd": 768, "vocab_size": 50257, "n_positions": 1024})
@@ -167,6 +167,55 @@ class Reports(unittest.TestCase):
         row = report.case_row(cases.CASES["decode"], "f32", 1, {"linnet": [self.turn(9, 1, 2)]}, 0.15)
         self.assertIsNone(row["peers"]["linnet"]["tokens_per_s"])
         self.assertIn("| decode, f32 | - | - | - | - |", report.rates_table([row], ["linnet"], 1))
+
+
+class Peers(unittest.TestCase):
+    def peer(self, folder):
+        options = SimpleNamespace(peers_folder=Path(folder), work=Path(folder), no_install=True, say=lambda text: None)
+        return peers.Peer(options)
+
+    def test_packages_that_are_there_are_not_installed_again(self):
+        with tempfile.TemporaryDirectory() as folder:
+            with self.assertRaisesRegex(peers.Missing, "a==1 b==2 is not installed, and --no-install is given"):
+                self.peer(folder).python("a==1", "b==2")
+            (Path(folder) / "python").mkdir()
+            (Path(folder) / "python" / "installed").write_text("a==1\nb==2\n")
+            self.assertEqual(self.peer(folder).python("b==2", "a==1"), Path(folder) / "python" / "bin" / "python")
+            with self.assertRaisesRegex(peers.Missing, "^b==3 is not"):  # another version
+                self.peer(folder).python("a==1", "b==3")
+
+    def test_what_pip_refuses_is_missing(self):
+        with tempfile.TemporaryDirectory() as folder:
+            python = Path(folder) / "python" / "bin" / "python"
+            python.parent.mkdir(parents=True)
+            python.write_text("#!/bin/sh\necho no such package >&2; exit 1\n")
+            python.chmod(0o755)
+            peer = self.peer(folder)
+            peer.options.no_install = False
+            with self.assertRaisesRegex(peers.Missing, "^pip does not install a==1: .*no such package$"):
+                peer.python("a==1")
+
+    def test_a_small_vocabulary_is_cut(self):
+        """Its tokens: the bytes, the first merges, the end of a text."""
+        with tempfile.TemporaryDirectory() as folder:
+            files, model = Path(folder) / "npm", Path(folder) / "model"
+            files.mkdir()
+            model.mkdir()
+            words = [f"b{i}" for i in range(peers.BYTES)] + ["xy", "xyz", "<|endoftext|>"]
+            (files / "encoder.json").write_text(json.dumps({word: at for at, word in enumerate(words)}))
+            (files / "vocab.bpe").write_text("#version\nx y\nxy z\n")
+            (model / "model.safetensors").touch()
+            peer = self.peer(folder)
+            peer.npm = lambda package: files
+            for size, merges in ((peers.BYTES + 3, ["x y", "xy z"]), (peers.BYTES + 2, ["x y"])):
+                (model / "config.json").write_text(json.dumps({"vocab_size": size}))
+                made = peers.with_tokenizer(peer, model)
+                vocabulary = json.loads((made / "vocab.json").read_text())
+                self.assertEqual((len(vocabulary), vocabulary["<|endoftext|>"]), (size, size - 1))
+                self.assertEqual((made / "merges.txt").read_text().splitlines(), ["#version", *merges])
+            (model / "config.json").write_text(json.dumps({"vocab_size": 60000}))
+            with self.assertRaisesRegex(peers.Missing, "expected 257 to 259 tokens, found 60000"):
+                peers.with_tokenizer(peer, model)
 
 
 class Answers(unittest.TestCase):
