@@ -60,124 +60,79 @@ TARGET("avx512f") float readAvx512(const float *data, size_t n) {
   return _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(a, b), _mm512_add_ps(c, d)));
 }
 
-// Twelve independent chains hide the latency of a multiply-add (4-5 cycles on two ports).
+// Twelve independent chains hide the latency of a multiply-add (4-5 cycles on two ports). With two factors and a
+// product they fit into 16 registers.
 constexpr int kChains = 12;
 
-TARGET("avx2,fma") float fmaAvx2(long rounds) {
-  __m256 acc[kChains], x = _mm256_set1_ps(0.999f), y = _mm256_set1_ps(0.001f);
-#pragma GCC unroll 12
-  for (auto &a : acc) a = _mm256_set1_ps(1.0f);
-  for (long r = 0; r < rounds; ++r)
-#pragma GCC unroll 12
-    for (int i = 0; i < kChains; ++i) {
-      acc[i] = _mm256_fmadd_ps(acc[i], x, y);
-      asm volatile("" : "+x"(acc[i]));
-    }
-  float sum = 0;
-#pragma GCC unroll 12
-  for (auto &a : acc) sum += _mm256_cvtss_f32(a);
-  return sum;
-}
-TARGET("avx512f") float fmaAvx512(long rounds) {
-  __m512 acc[kChains], x = _mm512_set1_ps(0.999f), y = _mm512_set1_ps(0.001f);
-#pragma GCC unroll 12
-  for (auto &a : acc) a = _mm512_set1_ps(1.0f);
-  for (long r = 0; r < rounds; ++r)
-#pragma GCC unroll 12
-    for (int i = 0; i < kChains; ++i) {
-      acc[i] = _mm512_fmadd_ps(acc[i], x, y);
-      asm volatile("" : "+v"(acc[i]));
-    }
-  float sum = 0;
-#pragma GCC unroll 12
-  for (auto &a : acc) sum += _mm512_reduce_add_ps(a);
-  return sum;
-}
-TARGET("avx512f,avx512bf16") float dotBf16(long rounds) {
-  __m512 acc[kChains];
-  __m512bh x = (__m512bh)_mm512_set1_epi16(0x3f00), y = x;
-#pragma GCC unroll 12
-  for (auto &a : acc) a = _mm512_setzero_ps();
-  for (long r = 0; r < rounds; ++r)
-#pragma GCC unroll 12
-    for (int i = 0; i < kChains; ++i) {
-      acc[i] = _mm512_dpbf16_ps(acc[i], x, y);
-      asm volatile("" : "+v"(acc[i]));
-    }
-  float sum = 0;
-#pragma GCC unroll 12
-  for (auto &a : acc) sum += _mm512_reduce_add_ps(a);
-  return sum;
-}
-TARGET("avx512f,avx512vnni") float dotInt8(long rounds) {
-  __m512i acc[kChains], x = _mm512_set1_epi8(1), y = x;
-#pragma GCC unroll 12
-  for (auto &a : acc) a = _mm512_setzero_si512();
-  for (long r = 0; r < rounds; ++r)
-#pragma GCC unroll 12
-    for (int i = 0; i < kChains; ++i) {
-      acc[i] = _mm512_dpbusd_epi32(acc[i], x, y);
-      asm volatile("" : "+v"(acc[i]));
-    }
-  long sum = 0;
-#pragma GCC unroll 12
-  for (auto &a : acc) sum += _mm512_reduce_add_epi32(a);
-  return static_cast<float>(sum);
+/// Defines `float name(long rounds)`. A round executes `step`, an expression of the sum `a` and the factors `x` and
+/// `y`, once in each chain. The barriers prevent the compiler from merging steps and from moving x * y out of the
+/// loop.
+#define LINNET_CHAINS(name, features, Vector, factor, step)                                                  \
+  TARGET(features) float name(long rounds) {                                                                 \
+    Vector chains[kChains], x = factor, y = x;                                                               \
+    _Pragma("GCC unroll 12") for (int i = 0; i < kChains; ++i) chains[i] = x;                                \
+    for (long r = 0; r < rounds; ++r) {                                                                      \
+      _Pragma("GCC unroll 12") for (int i = 0; i < kChains; ++i) {                                           \
+        Vector a = chains[i];                                                                                \
+        asm volatile("" : "+v"(y));                                                                          \
+        a = step;                                                                                            \
+        asm volatile("" : "+v"(a));                                                                          \
+        chains[i] = a;                                                                                       \
+      }                                                                                                      \
+    }                                                                                                        \
+    float sum = 0;                                                                                           \
+    _Pragma("GCC unroll 12") for (int i = 0; i < kChains; ++i) sum += static_cast<float>(chains[i][0]);      \
+    return sum;                                                                                              \
+  }
+
+LINNET_CHAINS(fmaAvx512, "avx512f", __m512, _mm512_set1_ps(0.5f), _mm512_fmadd_ps(a, x, y))
+LINNET_CHAINS(fmaAvx2, "avx2,fma", __m256, _mm256_set1_ps(0.5f), _mm256_fmadd_ps(a, x, y))
+LINNET_CHAINS(mulAddSse2, "sse2", __m128, _mm_set1_ps(0.5f), _mm_add_ps(a, _mm_mul_ps(x, y)))
+
+constexpr short kBf16Half = 0x3f00;
+LINNET_CHAINS(dotBf16, "avx512f,avx512bf16", __m512, _mm512_castsi512_ps(_mm512_set1_epi16(kBf16Half)),
+              _mm512_dpbf16_ps(a, (__m512bh)x, (__m512bh)y))
+
+// int8 without VNNI: products of bytes are summed in pairs to 16 bits, then in pairs to 32 bits, then added. SSE2
+// multiplies only 16-bit integers.
+LINNET_CHAINS(dotInt8, "avx512f,avx512vnni", __m512i, _mm512_set1_epi8(1), _mm512_dpbusd_epi32(a, x, y))
+LINNET_CHAINS(pairsInt8Avx512, "avx512f,avx512bw", __m512i, _mm512_set1_epi8(1),
+              _mm512_add_epi32(a, _mm512_madd_epi16(_mm512_maddubs_epi16(x, y), _mm512_set1_epi16(1))))
+LINNET_CHAINS(pairsInt8Avx2, "avx2", __m256i, _mm256_set1_epi8(1),
+              _mm256_add_epi32(a, _mm256_madd_epi16(_mm256_maddubs_epi16(x, y), _mm256_set1_epi16(1))))
+LINNET_CHAINS(pairsInt16Sse2, "sse2", __m128i, _mm_set1_epi8(1), _mm_add_epi32(a, _mm_madd_epi16(x, y)))
+
+// int4 without VNNI: the sums of a group fit into 16 bits. Widening them once per group is left out.
+LINNET_CHAINS(sumsInt4Avx512, "avx512f,avx512bw", __m512i, _mm512_set1_epi8(1),
+              _mm512_add_epi16(a, _mm512_maddubs_epi16(x, y)))
+LINNET_CHAINS(sumsInt4Avx2, "avx2", __m256i, _mm256_set1_epi8(1),
+              _mm256_add_epi16(a, _mm256_maddubs_epi16(x, y)))
+#undef LINNET_CHAINS
+
+/// A kernel whose step multiplies and adds `products` numbers.
+Peak peak(const char *name, int products, float (*kernel)(long)) {
+  return {name, 2.0 * products * kChains, kernel};
 }
 
-// int8 without VNNI: products of bytes are summed in pairs to 16 bits, then in pairs to 32 bits, then added.
-TARGET("avx2") float pairsInt8(long rounds) {
-  __m256i acc[kChains], x = _mm256_set1_epi8(1), y = x, ones = _mm256_set1_epi16(1);
-#pragma GCC unroll 12
-  for (auto &a : acc) a = _mm256_setzero_si256();
-  for (long r = 0; r < rounds; ++r)
-#pragma GCC unroll 12
-    for (int i = 0; i < kChains; ++i) {
-      asm volatile("" : "+x"(y)); // prevents computing the products only once
-      acc[i] = _mm256_add_epi32(acc[i], _mm256_madd_epi16(_mm256_maddubs_epi16(x, y), ones));
-      asm volatile("" : "+x"(acc[i]));
-    }
-  int sum = 0;
-#pragma GCC unroll 12
-  for (auto &a : acc) sum += _mm256_extract_epi32(a, 0);
-  return static_cast<float>(sum);
-}
-TARGET("avx512f,avx512bw") float pairsInt8Avx512(long rounds) {
-  __m512i acc[kChains], x = _mm512_set1_epi8(1), y = x, ones = _mm512_set1_epi16(1);
-#pragma GCC unroll 12
-  for (auto &a : acc) a = _mm512_setzero_si512();
-  for (long r = 0; r < rounds; ++r)
-#pragma GCC unroll 12
-    for (int i = 0; i < kChains; ++i) {
-      asm volatile("" : "+v"(y));
-      acc[i] = _mm512_add_epi32(acc[i], _mm512_madd_epi16(_mm512_maddubs_epi16(x, y), ones));
-      asm volatile("" : "+v"(acc[i]));
-    }
-  long sum = 0;
-#pragma GCC unroll 12
-  for (auto &a : acc) sum += _mm512_reduce_add_epi32(a);
-  return static_cast<float>(sum);
-}
-
-/// The peaks within the limit of LINNET_CPU_ISA. A type without special instructions has the rate of the
+/// The fastest kernels within the limit of LINNET_CPU_ISA. A type without special instructions has the rate of the
 /// instructions that emulate it: bf16 is widened to f32, bytes are multiplied in pairs.
 std::vector<Peak> peaksHere() {
-  std::vector<Peak> found;
-  const bool wide = hostHasFeature("avx512f");
-  if (!wide && !(hostHasFeature("avx2") && hostHasFeature("fma"))) return found;
-  const Peak f32 =
-      wide ? Peak{"f32", 2.0 * 16 * kChains, fmaAvx512} : Peak{"f32", 2.0 * 8 * kChains, fmaAvx2};
-  found.push_back(f32);
-  if (wide && hostHasFeature("avx512bf16"))
-    found.push_back({"bf16", 2.0 * 32 * kChains, dotBf16});
-  else
-    found.push_back({"bf16", f32.operations_per_round, f32.kernel});
-  if (wide && hostHasFeature("avx512vnni"))
-    found.push_back({"int8", 2.0 * 64 * kChains, dotInt8});
-  else if (wide && hostHasFeature("avx512bw"))
-    found.push_back({"int8", 2.0 * 64 * kChains, pairsInt8Avx512});
-  else
-    found.push_back({"int8", 2.0 * 32 * kChains, pairsInt8});
+  const bool wide = hostHasFeature("avx512f") && hostHasFeature("avx512bw");
+  if (!wide && !(hostHasFeature("avx2") && hostHasFeature("fma")))
+    return {peak("f32", 4, mulAddSse2), peak("bf16", 4, mulAddSse2), peak("int8", 8, pairsInt16Sse2),
+            peak("int4", 8, pairsInt16Sse2)};
+  if (!wide)
+    return {peak("f32", 8, fmaAvx2), peak("bf16", 8, fmaAvx2), peak("int8", 32, pairsInt8Avx2),
+            peak("int4", 32, sumsInt4Avx2)};
+  std::vector<Peak> found{peak("f32", 16, fmaAvx512)};
+  found.push_back(hostHasFeature("avx512bf16") ? peak("bf16", 32, dotBf16) : peak("bf16", 16, fmaAvx512));
+  if (hostHasFeature("avx512vnni")) {
+    found.push_back(peak("int8", 64, dotInt8));
+    found.push_back(peak("int4", 64, dotInt8));
+  } else {
+    found.push_back(peak("int8", 64, pairsInt8Avx512));
+    found.push_back(peak("int4", 64, sumsInt4Avx512));
+  }
   return found;
 }
 float readAll(const float *data, size_t n) {

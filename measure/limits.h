@@ -15,11 +15,12 @@ namespace linnet::measure {
 
 /// A kernel that multiplies and adds in registers.
 struct Peak {
-  const char *name;            ///< element type: "f32", "bf16", "int8"
+  const char *name;            ///< element type: "f32", "bf16", "int8", "int4"
   double operations_per_round; ///< by one thread
   float (*kernel)(long rounds);
 };
-/// The kernels that this processor can run; empty if it has no known vector multiply-add.
+/// The fastest kernels that this processor can run within the level of LINNET_CPU_ISA; empty on other processors
+/// than x86-64.
 std::vector<Peak> peaks();
 /// Operations per second of all threads together.
 double peakRate(const Peak &which, int threads, double seconds);

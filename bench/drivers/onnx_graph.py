@@ -1,4 +1,4 @@
-"""A GPT-2 checkpoint as an ONNX graph that ONNX Runtime runs at its best, for drivers/onnxruntime.cpp.
+"""A GPT-2 checkpoint as an ONNX graph that ONNX Runtime runs at its best, for ort.py.
 
   onnx_graph.py CHECKPOINT f32|int8|int4 OUT.onnx
 
@@ -13,7 +13,7 @@ import sys
 
 import numpy
 
-import safetensors
+import f32_checkpoint
 
 FLOAT, UINT8, INT8, INT32, INT64 = 1, 2, 3, 6, 7
 MICROSOFT = "com.microsoft"
@@ -100,7 +100,7 @@ def quantized4(matrix, group=32):
 
 def build(checkpoint, dtype, out):
     config = json.load(open(os.path.join(checkpoint, "config.json")))
-    tensors = safetensors.read(os.path.join(checkpoint, "model.safetensors"))
+    tensors = f32_checkpoint.read(os.path.join(checkpoint, "model.safetensors"))
     layers, heads, width = config["n_layer"], config["n_head"], config["n_embd"]
     epsilon = float(config.get("layer_norm_epsilon", 1e-5))
     g = Graph()

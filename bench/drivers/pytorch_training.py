@@ -12,7 +12,7 @@ import time
 import torch
 from torch.nn import functional as F
 
-import safetensors
+import f32_checkpoint
 
 
 class Step:
@@ -21,7 +21,7 @@ class Step:
         self.heads, self.layers, self.width = config["n_head"], config["n_layer"], config["n_embd"]
         self.vocabulary, self.epsilon = config["vocab_size"], config.get("layer_norm_epsilon", 1e-5)
         self.bf16, self.shape = dtype == "bf16", (batch, seq)
-        tensors = safetensors.read(os.path.join(checkpoint, "model.safetensors"))
+        tensors = f32_checkpoint.read(os.path.join(checkpoint, "model.safetensors"))
         self.w = {name.removeprefix("transformer."): torch.nn.Parameter(torch.from_numpy(values.copy()))
                   for name, values in tensors.items()}
         decayed = [p for p in self.w.values() if p.dim() > 1]

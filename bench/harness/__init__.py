@@ -1,1 +1,1 @@
-"""Modules of bench/compare and bench/type-errors."""
+"""Modules of bench/compare, bench/real-models, bench/type-errors and bench/training-step."""

@@ -3,13 +3,15 @@ from dataclasses import dataclass
 
 DTYPES = ("f32", "bf16", "int8", "int4")  # compared by default
 ALL_DTYPES = (*DTYPES, "f16")
-# Bytes per weight read from memory: int8 with a scale per column, int4 with a 16-bit scale for 32 weights.
-WEIGHT_BYTES = {"f32": 4, "bf16": 2, "f16": 2, "int8": 1, "int4": 4.5 / 8}
+FILE_DTYPES = ("int4a", "keep")  # compared on models of files: asymmetric int4, and the types of the file itself
+# Bytes per weight read from memory: int8 with a scale per column, int4 with a 16-bit scale for 32 weights, int4a with a
+# minimum as well.
+WEIGHT_BYTES = {"f32": 4, "bf16": 2, "f16": 2, "int8": 1, "int4": 4.5 / 8, "int4a": 5 / 8}
 # Bytes per cache element, by the type of weights.
-CACHE_BYTES = {"f32": 4, "bf16": 2, "f16": 2, "int8": 2, "int4": 2}
-# The type whose multiply-add rate is the limit. On a CPU int4 weights are multiplied as int8 and f16 weights as f32. On
-# Vulkan all types narrower than f32 become f16, which matrix units multiply.
-PEAK = {"f32": "f32", "bf16": "bf16", "f16": "f32", "int8": "int8", "int4": "int8"}
+CACHE_BYTES = {"f32": 4, "bf16": 2, "f16": 2, "int8": 2, "int4": 2, "int4a": 2, "keep": 2}
+# The type whose multiply-add rate is the limit. On a CPU f16 weights are multiplied as f32. On Vulkan all types narrower
+# than f32 become f16, which matrix units multiply.
+PEAK = {"f32": "f32", "bf16": "bf16", "f16": "f32", "int8": "int8", "int4": "int4", "int4a": "int4", "keep": "int4"}
 PEAK_VULKAN = {"f32": "f32", "bf16": "f16", "f16": "f16", "int8": "f16", "int4": "f16"}
 
 
@@ -36,15 +38,16 @@ class Case:
         return self.past + self.count
 
 
+# Turns are short, because a turn during which the machine's speed changes is discarded.
 CASES = {case.name: case for case in (
-    Case("decode", "decode", 128, 32),
+    Case("decode", "decode", 128, 16),
     Case("prefill128", "prefill", 128),
     Case("prefill512", "prefill", 512),
     Case("prefill1024", "prefill", 1024),
-    Case("batch8", "decode", 32, 16, 8),
-    Case("batch32", "decode", 32, 8, 32),
-    Case("past16", "decode", 16, 20),
-    Case("past1000", "decode", 1000, 20),
+    Case("batch8", "decode", 32, 6, 8),
+    Case("batch32", "decode", 32, 4, 32),
+    Case("past16", "decode", 16, 16),
+    Case("past1000", "decode", 1000, 16),
 )}
 # Measured by other means than a rate in turns: see harness/process.py.
 WHOLE = ("first-token", "stolen", "memory")
@@ -53,25 +56,40 @@ WHOLE = ("first-token", "stolen", "memory")
 @dataclass(frozen=True)
 class Shape:
     layers: int
-    heads: int
     width: int
     vocabulary: int
     positions: int
+    layer_weights: int  # of the matrices of one layer
+    attention_width: int  # of the queries of all heads
+    cache_width: int  # of the keys of all heads
+    kept_bytes: float = 0  # of a file's matrices
 
     @classmethod
-    def of(cls, config):
-        return cls(config["n_layer"], config["n_head"], config["n_embd"], config["vocab_size"], config["n_positions"])
+    def of(cls, config, kept_bytes=0):
+        """From a config.json of a family in the style of GPT-2 or of Llama."""
+        if "n_embd" in config:
+            width = config["n_embd"]
+            return cls(config["n_layer"], width, config["vocab_size"], config["n_positions"], 12 * width * width, width,
+                       width, kept_bytes)
+        width, heads = config["hidden_size"], config["num_attention_heads"]
+        head = config.get("head_dim") or width // heads
+        queries, keys = heads * head, config.get("num_key_value_heads", heads) * head
+        weights = 2 * width * (queries + keys) + 3 * width * config["intermediate_size"]
+        return cls(config["num_hidden_layers"], width, config["vocab_size"], config["max_position_embeddings"], weights,
+                   queries, keys, kept_bytes)
 
     @property
     def block_weights(self):
-        return 12 * self.width * self.width * self.layers
+        return self.layer_weights * self.layers
 
     @property
     def head_weights(self):
         return self.vocabulary * self.width
 
     def weight_bytes(self, dtype):
-        """Number of weights that every token reads: all matrices, including the head (the embedding)."""
+        """Bytes of the weights that every token reads: all matrices, including the head (the embedding)."""
+        if dtype == "keep":
+            return self.kept_bytes
         return (self.block_weights + self.head_weights) * WEIGHT_BYTES[dtype]
 
 
@@ -82,10 +100,10 @@ def ceiling(case, shape, dtype, read_bytes_per_s, ops_per_s):
     if case.kind == "prefill":
         rows = case.past * case.batch
         operations = 2 * (shape.block_weights * rows + shape.head_weights * case.batch)
-        operations += 2 * shape.layers * shape.width * rows * (case.past + 1)  # q.k and p.v over half the square
+        operations += 2 * shape.layers * shape.attention_width * rows * (case.past + 1)  # q.k and p.v over half the square
         seconds = max(weights / read_bytes_per_s, operations / ops_per_s if ops_per_s else 0)
         return rows / seconds
-    cache = 2 * shape.layers * shape.width * CACHE_BYTES[dtype] * (case.past + case.count / 2) * case.batch
+    cache = 2 * shape.layers * shape.cache_width * CACHE_BYTES[dtype] * (case.past + case.count / 2) * case.batch
     operations = 2 * (shape.block_weights + shape.head_weights) * case.batch
     seconds = max((weights + cache) / read_bytes_per_s, operations / ops_per_s if ops_per_s else 0)
     return case.batch / seconds

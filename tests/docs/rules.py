@@ -62,7 +62,10 @@ SHORTER = [
     (r"^(linnet (?:train|finetune) .*)", r"\1 --steps 2 --seq 16 --batch 2"),
     (r"bench/compare", "bench/compare --quick --rounds 1 --probe-seconds 0.01"),
     (r"(--quick.*)--rounds [2-9]", r"\1"),
-    (r"^(bench/training-step.*)", r"\1 --preset tiny --rounds 1 --steps 1 --seq 16 --batch 1"),
+    (r"^(bench/training-step.*)", r"\1 --preset tiny --rounds 1 --steps 1 --seq 16 --batch 1 --no-install"),
+    (r"^(bench/real-models.*)", r"linnet export MODEL --format gguf -o tiny.gguf && \1 --file tiny.gguf --text text.txt "
+     r"--no-install --rounds 1 --drift 1000 --threads 1"),
+    (r"--preset tinyllama-1.1b", "--preset tiny"),
     (r"^(bench/type-errors.*)", r"\1 --positions 16 --generate 4"),
     (r"(-n|--seed) N\b", r"\1 4"),
 ]
@@ -100,12 +103,13 @@ RULES = [
     (r":ninja ", Targets()),
     (r"scripts/train-bundled DATA_DIR",
      Run([(r"$", " 0.2")], expect=["models/linnet-stories: [0-9]+ bytes of weights"])),
-    (r":pip install torch numpy", Named()),
 
     # Benchmarks: Linnet alone where the peers would be installed first.
     (r"compare --target vulkan", Run(vulkan=True)),
     (r"bench/compare --json > today.json", Run()),
     (r":bench/compare", Run(expect=[r"\| (decode|batch|prefill|memory|first|start)"])),
+    (r"bench/real-models --parts accuracy", Run(expect=["not installed"])),
+    (r"bench/real-models", Run(expect=[r"\| tiny decode"])),
     (r"bench/training-step( --dtype bf16 --peers \"\")?$", Run(expect=[r"linnet +\d+\.\d{3} s a step"])),
     (r"bench/training-step --stolen", Run(expect=["one core stolen"])),
     (r"bench/type-errors ", Run(expect=[r"\| int4 \|"])),

@@ -141,6 +141,6 @@ TEST_CASE("the machine's limits are found") {
   // No ceiling is 0 on a processor whose f32 has one, with instructions for bf16 and bytes or without.
   std::vector<std::string> names;
   for (const Peak &peak : peaks()) names.emplace_back(peak.name);
-  CHECK((names.empty() || names == std::vector<std::string>{"f32", "bf16", "int8"}));
+  CHECK((names.empty() || names == std::vector<std::string>{"f32", "bf16", "int8", "int4"}));
   CHECK(probeLimits(0).threads == omp_get_max_threads());
 }
