@@ -174,12 +174,14 @@ def QuantizeRows : Linnet_Pass<"linnet-quantize-rows"> {
     Reason to exist: a processor multiplies bytes by bytes twice as fast as wider types. With few rows a
     matmul is bound by reading its weights, and rounding would lose accuracy without a gain.
 
+    `from` 0 is 1 if the bound of `batch` is above 1, else 2. With one sequence generated tokens are not rounded: their
+    matmuls are bound by reading the weights. With several, a sequence's numbers must not depend on how many others are
+    in the call, so every row is rounded.
+
     Does not preserve values if a matmul has at least `from` rows: each element of lhs moves by at most its row's
-    largest / 254. docs/performance.md has the error of whole models. A matmul's result then depends on the number of
-    rows in the call: a prompt in chunks of less than `from` gives other numbers than in one call.
-    Locations: kept.
+    largest / 254. docs/performance.md has the error of whole models. Locations: kept.
   }];
-  let options = [Option<"from", "from", "int64_t", "8", "least number of rows for which lhs is rounded">];
+  let options = [Option<"from", "from", "int64_t", "0", "least number of rows for which lhs is rounded; 0: by the bound of batch">];
   let statistics = [Statistic<"num_matmuls", "matmuls", "matmuls that round their lhs">];
 }
 

@@ -24,17 +24,27 @@ using namespace ir;
 struct QuantizeRows : impl::QuantizeRowsBase<QuantizeRows> {
   using QuantizeRowsBase::QuantizeRowsBase;
 
+  /// With one sequence, prompts have several rows and generated tokens one. With several sequences a row's
+  /// numbers would depend on the other sequences, so all rows are rounded.
+  int64_t leastRows() {
+    bool batches = false;
+    getOperation().walk(
+        [&](FunctionOpInterface function) { batches |= boundOf(function, "batch").value_or(1) > 1; });
+    return batches ? 1 : 2;
+  }
+
   void runOnOperation() override {
-    if (from < 1) {
-      getOperation().emitError("from is expected to be at least 1 row");
+    if (from < 0) {
+      getOperation().emitError("from is expected to be at least 0 rows");
       return signalPassFailure();
     }
+    const int64_t least = from ? from : leastRows();
     auto &counters = getAnalysis<Counters>();
     getOperation().walk([&](MatmulOp matmul) {
       const bool packed = panelOf(llvm::cast<RankedTensorType>(matmul.getRhs().getType())) != PanelAttr();
       if (!packed || !matmul.getScale() || matmul.getTransposeLhs() || matmul.getInt8Rows()) return;
       rewrite(matmul, "round rows", [&] {
-        matmul.setInt8Rows(from);
+        matmul.setInt8Rows(least);
         counters.add("linnet-quantize-rows", "matmuls");
       });
     });

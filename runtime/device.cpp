@@ -36,6 +36,14 @@ Result<void> Executable::writeState(std::string_view name, std::span<const std::
   return errorf("state \"{}\": this device does not take states in", name);
 }
 
+Result<void> Executable::selectRows(int64_t first) {
+  if (first == 0) return {};
+  return Error{"this device cannot begin at another row than the first"};
+}
+Result<void> Executable::copyRow(int64_t, int64_t, int64_t) {
+  return Error{"this device does not copy rows of its states"};
+}
+
 Result<uint32_t> findState(const fb::Program &program, std::string_view name, uint64_t bytes) {
   for (uint32_t i = 0; i < program.states()->size(); ++i) {
     const fb::State &state = *program.states()->Get(i);

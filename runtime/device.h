@@ -83,6 +83,12 @@ public:
   /// size, or a device that does not support it.
   virtual Result<void> readState(std::string_view name, std::span<std::byte> to);
   virtual Result<void> writeState(std::string_view name, std::span<const std::byte> from);
+  /// Later runs use the rows from `first` on of all states: row i of a run's batch is row first + i of each state. The
+  /// rows of a language model's states are the texts of its batch. Errors: the run's rows do not exist, or the
+  /// device cannot begin there.
+  virtual Result<void> selectRows(int64_t first);
+  /// Copies the first `tokens` keys and values of row `from` of all states to row `to`.
+  virtual Result<void> copyRow(int64_t from, int64_t to, int64_t tokens);
   virtual MemoryUse memory() const = 0;
   /// Allocates the loop's memory. Null if this device has no loops; its steps then run one at a time by
   /// run().

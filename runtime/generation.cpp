@@ -22,8 +22,8 @@ Result<void> Generation::run(std::vector<GenerationRow> &rows) {
   read_token = entry->output("token") >= 0 && rows.front().sampler.isPlainArgmax();
   logits = entry->output("logits");
   sees_logits = read_token && logits >= 0 && !runner.hasLoop();
-  const bool plain = options.repetition_penalty == 1.0f; // the device does not know earlier tokens
-  draws = options.draws() && plain && runner.canDraw();
+  // The device changes no logits.
+  draws = options.draws() && !options.changesLogits() && runner.canDraw();
   on_device = draws || (read_token && runner.canDecode());
   start = now();
   chunks.reserve(rows.size());
@@ -43,6 +43,11 @@ Result<void> Generation::run(std::vector<GenerationRow> &rows) {
                                                                                 : Result<void>();
 }
 
+size_t promptChunk(size_t left, size_t most) {
+  constexpr size_t kLeast = 2;
+  return left == most + 1 && most > kLeast ? most - 1 : std::min(left, most);
+}
+
 // Feeds chunks of at most the entry's bound. Rows are full until their last chunk, so only that one is
 // padded. Rows are sorted by length, so finished rows are at the end of the batch and are dropped.
 Result<void> Generation::feedPrompts(std::vector<GenerationRow> &rows) {
@@ -56,13 +61,13 @@ Result<void> Generation::feedPrompts(std::vector<GenerationRow> &rows) {
       if (row.done || row.result.timings.generated_tokens > 0) break;
       auto left = std::span<const TokenId>(row.ids).subspan(static_cast<size_t>(row.cached));
       chunks.push_back(
-          {left.first(std::min<size_t>(left.size(), static_cast<size_t>(entry->max_seq))), row.cached});
+          {left.first(promptChunk(left.size(), static_cast<size_t>(entry->max_seq))), row.cached});
     }
     if (chunks.empty()) return {};
     bool last = false;
     for (size_t i = 0; i < chunks.size(); ++i)
       last |= rows[i].remaining() == static_cast<int64_t>(chunks[i].ids.size());
-    LINNET_TRY(runner.run(*entry, chunks, last ? logits : -1));
+    LINNET_TRY(runner.run(*entry, chunks, !rows.front().continues, last ? logits : -1));
     for (size_t i = 0; i < chunks.size(); ++i) {
       rows[i].cached += static_cast<int64_t>(chunks[i].ids.size());
       if (rows[i].remaining() > 0) continue;
@@ -106,8 +111,8 @@ void Generation::bindLast(const std::vector<GenerationRow> &rows) {
 Result<void> Generation::step(std::vector<GenerationRow> &rows) {
   bindLast(rows);
   const double begin = now();
-  LINNET_TRY(
-      runner.run(*entry, chunks, read_token ? entry->output("token") : logits, sees_logits ? logits : -1));
+  LINNET_TRY(runner.run(*entry, chunks, false, read_token ? entry->output("token") : logits,
+                        sees_logits ? logits : -1));
   pace.note(1, now() - begin);
   for (size_t i = 0; i < chunks.size(); ++i) {
     if (rows[i].done) continue;
@@ -182,7 +187,7 @@ Result<void> Generation::checkLast(const std::vector<GenerationRow> &rows) {
     chunks.push_back({last, row.cached - 1});
   }
   if (!chosen) return {};
-  LINNET_TRY(runner.run(*entry, chunks, logits));
+  LINNET_TRY(runner.run(*entry, chunks, false, logits));
   LINNET_ASSIGN(auto all, runner.floats(logits));
   const size_t vocab = static_cast<size_t>(config.vocab_size);
   for (size_t i = 0; i < rows.size(); ++i) LINNET_TRY(checkLogits(rows[i], all.subspan(i * vocab, vocab)));
@@ -199,7 +204,7 @@ Result<void> Generation::take(GenerationRow &row, TokenId id) {
 void Generation::accept(GenerationRow &row, TokenId id) {
   Timings &timings = row.result.timings;
   row.ids.push_back(id);
-  row.sampler.see(id);
+  row.sampler.seeGenerated(id);
   double elapsed = now() - start;
   if (++timings.generated_tokens == 1)
     timings.prompt_seconds = elapsed;

@@ -80,8 +80,18 @@ Result<const LanguageEntry *> LanguageRunner::entry(std::string_view name) {
   return &bound.emplace(name, std::move(made)).first->second;
 }
 
-void LanguageRunner::bindRows(const LanguageEntry &entry, std::span<const RowChunk> rows) {
-  size_t seq = 0;
+// A sequence of one token is computed as a generated token, a longer one as a prompt. A prompt of one token is
+// padded to two where there is room.
+static size_t leastSequence(const LanguageEntry &entry, std::span<const RowChunk> rows, bool prompt) {
+  constexpr size_t kPrompt = 2;
+  const bool room = std::all_of(rows.begin(), rows.end(), [&](const RowChunk &row) {
+    return row.past + static_cast<int64_t>(kPrompt) <= entry.context;
+  });
+  return prompt && room && entry.length >= 0 && entry.max_seq >= static_cast<int64_t>(kPrompt) ? kPrompt : 1;
+}
+
+void LanguageRunner::bindRows(const LanguageEntry &entry, std::span<const RowChunk> rows, size_t least_seq) {
+  size_t seq = least_seq;
   for (const RowChunk &row : rows) seq = std::max(seq, row.ids.size());
   ids.assign(rows.size() * seq, 0);
   past.clear();
@@ -101,9 +111,9 @@ void LanguageRunner::bindRows(const LanguageEntry &entry, std::span<const RowChu
   if (entry.length >= 0) inputs[static_cast<size_t>(entry.length)] = std::as_bytes(std::span(length));
 }
 
-Result<void> LanguageRunner::run(const LanguageEntry &entry, std::span<const RowChunk> rows, int output,
-                                 int also) {
-  bindRows(entry, rows);
+Result<void> LanguageRunner::run(const LanguageEntry &entry, std::span<const RowChunk> rows, bool prompt,
+                                 int output, int also) {
+  bindRows(entry, rows, leastSequence(entry, rows, prompt));
   wanted.assign(program.entries()->Get(static_cast<uint32_t>(entry.index))->outputs()->size(), false);
   for (int number : {output, also})
     if (number >= 0) wanted[static_cast<size_t>(number)] = true;
@@ -141,6 +151,13 @@ Result<std::vector<uint16_t>> LanguageRunner::halvesOfState(std::string_view nam
 Result<std::span<const float>> LanguageRunner::floats(int output) {
   LINNET_ASSIGN(auto bytes, executable->output(output));
   return std::span(reinterpret_cast<const float *>(bytes.data()), bytes.size() / sizeof(float));
+}
+
+Result<std::span<const float>> LanguageRunner::floats(int output, size_t count) {
+  LINNET_ASSIGN(auto all, floats(output));
+  if (all.size() < count)
+    return errorf("output {}: expected {} numbers, found {}", output, count, all.size());
+  return all.first(count);
 }
 
 Result<std::span<const int32_t>> LanguageRunner::ints(int output) {

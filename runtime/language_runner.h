@@ -47,7 +47,11 @@ public:
   Result<const LanguageEntry *> entry(std::string_view name);
   /// Runs the entry. Row i of the batch is rows[i]; shorter rows are padded. The outputs `output` and `also`
   /// may be read afterwards (-1: none).
-  Result<void> run(const LanguageEntry &entry, std::span<const RowChunk> rows, int output, int also = -1);
+  ///
+  /// A call with `prompt` computes as for prompts, one without it as for generated tokens: the arithmetic differs
+  /// in the last bits (and in its rounding with narrow weights). Without `prompt` each row must have one token.
+  Result<void> run(const LanguageEntry &entry, std::span<const RowChunk> rows, bool prompt, int output,
+                   int also = -1);
   /// Allocates the memory of decode() if the device and `entry` can decode many tokens at once.
   Result<void> prepareDecoding(const LanguageEntry &entry) { return decoder.prepare(entry); }
   /// Whether decode() can choose the likeliest tokens. With a profiler, tokens are decoded one at a time.
@@ -61,17 +65,24 @@ public:
                                           int64_t steps, const Draw *draw = nullptr);
   /// Output of the last run.
   Result<std::span<const float>> floats(int output);
+  /// The first `count` floats: a prompt of one token is padded, so that outputs by position are longer.
+  Result<std::span<const float>> floats(int output, size_t count);
   Result<std::span<const int32_t>> ints(int output);
   /// The bit patterns of an f16 state. Errors: no state of that name, or the device cannot read it.
   Result<std::vector<uint16_t>> halvesOfState(std::string_view name);
   void resetStates() { executable->resetStates(); }
+  /// See Executable.
+  Result<void> selectRows(int64_t first) { return executable->selectRows(first); }
+  Result<void> copyRow(int64_t from, int64_t to, int64_t tokens) {
+    return executable->copyRow(from, to, tokens);
+  }
   /// Whether decode() works without a profiler. The host then does not see the logits of every token.
   bool hasLoop() const { return decoder.canTakeLikeliest() || decoder.canDraw(); }
   MemoryUse memory() const { return executable->memory(); }
   void setProfiler(std::shared_ptr<Profiler> p);
 
 private:
-  void bindRows(const LanguageEntry &entry, std::span<const RowChunk> rows);
+  void bindRows(const LanguageEntry &entry, std::span<const RowChunk> rows, size_t least_seq = 1);
 
   std::unique_ptr<Executable> executable;
   const Artifact &artifact;

@@ -49,7 +49,7 @@ private:
   Result<std::optional<Place>> look(const RowChunk &chunk, const std::string &name) {
     const int output = entry.output(name);
     if (output < 0) return errorf("entry 'hidden' has no output '{}'", name);
-    LINNET_TRY(runner.run(entry, std::span(&chunk, 1), output));
+    LINNET_TRY(runner.run(entry, std::span(&chunk, 1), chunk.ids.size() > 1, output));
     LINNET_ASSIGN(std::span<const float> values, runner.floats(output));
     const size_t at = firstNotFinite(values);
     if (at == values.size()) return std::optional<Place>();

@@ -17,6 +17,11 @@ Result<void> checkOptions(const GenerateOptions &o) {
     return errorf("top_p: expected a number from 0 to 1, found {}", o.top_p);
   if (!(o.repetition_penalty > 0) || !std::isfinite(o.repetition_penalty))
     return errorf("repetition_penalty: expected a number above 0, found {}", o.repetition_penalty);
+  for (auto [name, penalty] :
+       {std::pair("frequency_penalty", o.frequency_penalty), {"presence_penalty", o.presence_penalty}})
+    if (!std::isfinite(penalty)) return errorf("{}: expected a number, found {}", name, penalty);
+  for (auto [id, bias] : o.logit_bias)
+    if (!std::isfinite(bias)) return errorf("logit_bias: token {}: expected a number, found {}", id, bias);
   for (const std::string &stop : o.stop)
     if (stop.empty()) return Error{"stop: an empty text would end generation at once"};
   return {};
@@ -41,6 +46,10 @@ Sampler::Sampler(int64_t vocab_size, const GenerateOptions &o) : options(o) {
     seen.resize(n);
     seen_ids.reserve(n);
   }
+  if (o.frequency_penalty != 0 || o.presence_penalty != 0) {
+    counts.resize(n);
+    counted.reserve(n);
+  }
   if (!o.draws()) return;
   candidates.reserve(n);
   order.reserve(n);
@@ -52,8 +61,19 @@ void Sampler::see(TokenId id) {
   seen_ids.push_back(id);
 }
 
+void Sampler::seeGenerated(TokenId id) {
+  see(id);
+  if (counts.empty()) return;
+  if (counts[static_cast<size_t>(id)]++ == 0) counted.push_back(id);
+}
+
 void Sampler::score(std::span<const float> logits) {
   std::copy(logits.begin(), logits.end(), scores.begin());
+  for (auto [id, bias] : options.logit_bias) scores[static_cast<size_t>(id)] += bias;
+  for (TokenId id : counted)
+    scores[static_cast<size_t>(id)] -=
+        options.presence_penalty +
+        options.frequency_penalty * static_cast<float>(counts[static_cast<size_t>(id)]);
   for (TokenId id : seen_ids) {
     float &s = scores[static_cast<size_t>(id)];
     s = s < 0 ? s * options.repetition_penalty : s / options.repetition_penalty;

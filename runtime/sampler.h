@@ -18,9 +18,11 @@ class Sampler {
 public:
   Sampler(int64_t vocab_size, const GenerateOptions &options);
   /// Whether the result is the argmax of the unmodified logits.
-  bool isPlainArgmax() const { return !options.draws() && options.repetition_penalty == 1.0f; }
-  /// Records a token of the prompt or continuation, for the repetition penalty.
+  bool isPlainArgmax() const { return !options.draws() && !options.changesLogits(); }
+  /// Records a token of the prompt for the repetition penalty.
   void see(TokenId id);
+  /// Records a generated token for all penalties.
+  void seeGenerated(TokenId id);
   /// `position`: number of tokens before the new one. `copy`: see GenerateOptions::seed.
   TokenId sample(std::span<const float> logits, uint32_t position, uint32_t copy);
 
@@ -42,6 +44,8 @@ private:
   std::vector<float> scores;
   std::vector<uint8_t> seen;
   std::vector<TokenId> seen_ids;
+  std::vector<uint32_t> counts; // of generated tokens, by id
+  std::vector<TokenId> counted; // ids whose count is not 0
   std::vector<Candidate> candidates;
   std::vector<float> order; // for the k-th largest
 };

@@ -9,11 +9,6 @@
 namespace linnet {
 namespace {
 
-Result<void> checkStops(const GenerateOptions &options, bool has_tokenizer) {
-  if (options.stop.empty() || has_tokenizer) return {};
-  return Error{"stop: the model has no tokenizer, so its text is not known"};
-}
-
 GenerationRow makeRow(const LoadedModel &model, const GenerateOptions &options, std::vector<TokenId> ids,
                       int64_t cached) {
   GenerationRow row{.ids = std::move(ids),
@@ -87,12 +82,26 @@ Result<std::vector<TokenId>> Session::State::encode(std::string_view text) const
   return std::move(encoding.ids);
 }
 
-Result<void> Session::State::checkIds(std::span<const TokenId> ids, const char *what) const {
+Result<void> checkTokens(const ModelConfig &config, std::span<const TokenId> ids, const char *what) {
   for (size_t i = 0; i < ids.size(); ++i)
-    if (ids[i] < 0 || ids[i] >= model->config.vocab_size)
+    if (ids[i] < 0 || ids[i] >= config.vocab_size)
       return errorf("{}: id {} at position {} is outside the vocabulary [0, {})", what, ids[i], i,
-                    model->config.vocab_size);
+                    config.vocab_size);
   return {};
+}
+
+Result<void> checkFor(const LoadedModel &model, const GenerateOptions &options) {
+  LINNET_TRY(checkOptions(options));
+  if (!options.stop.empty() && !model.tokenizer)
+    return Error{"stop: the model has no tokenizer, so its text is not known"};
+  LINNET_TRY(checkTokens(model.config, options.eos_ids, "eos_ids"));
+  for (auto [id, bias] : options.logit_bias)
+    LINNET_TRY(checkTokens(model.config, std::span(&id, 1), "logit_bias"));
+  return {};
+}
+
+Result<void> Session::State::checkIds(std::span<const TokenId> ids, const char *what) const {
+  return checkTokens(model->config, ids, what);
 }
 
 Result<void> Session::State::checkCancelled() {
@@ -109,9 +118,7 @@ Result<GenerateResult> Session::generate(std::span<const TokenId> prompt, const 
                                          const TokenCallback &callback) {
   CancelScope scope(state->cancelled);
   LINNET_TRY(state->requireLanguageModel());
-  LINNET_TRY(checkOptions(options));
-  LINNET_TRY(checkStops(options, state->model->tokenizer.has_value()));
-  LINNET_TRY(state->checkIds(options.eos_ids, "eos_ids"));
+  LINNET_TRY(checkFor(*state->model, options));
   LINNET_TRY(state->checkIds(prompt, "prompt"));
   std::vector<TokenId> ids = state->history;
   ids.insert(ids.end(), prompt.begin(), prompt.end());
@@ -126,6 +133,7 @@ Result<GenerateResult> Session::generate(std::span<const TokenId> prompt, const 
   int64_t cached = std::min(state->cached, size - 1);
   std::vector<GenerationRow> rows;
   rows.push_back(makeRow(*state->model, options, std::move(ids), cached));
+  rows.back().continues = prompt.empty();
   BatchCallback forward;
   if (callback) forward = [&](int64_t, TokenId id, std::string_view text) { return callback(id, text); };
   LINNET_TRY(Generation(*state->runner, state->model->config, options, forward, state->cancelled).run(rows));
@@ -139,9 +147,7 @@ Result<std::vector<GenerateResult>> Session::generateBatch(std::span<const std::
                                                            const BatchCallback &callback) {
   CancelScope scope(state->cancelled);
   LINNET_TRY(state->requireLanguageModel());
-  LINNET_TRY(checkOptions(options));
-  LINNET_TRY(checkStops(options, state->model->tokenizer.has_value()));
-  LINNET_TRY(state->checkIds(options.eos_ids, "eos_ids"));
+  LINNET_TRY(checkFor(*state->model, options));
   int64_t context = state->model->config.context;
   for (size_t i = 0; i < prompts.size(); ++i) {
     std::string what = fmt::format("prompt {}", i);

@@ -78,7 +78,7 @@ Result<std::vector<Classification>> Session::classify(std::span<const std::vecto
     const auto batch = std::span(order).subspan(first, std::min(group, order.size() - first));
     std::vector<RowChunk> rows;
     for (size_t i : batch) rows.push_back(parts[i]);
-    LINNET_TRY(state->runner->run(*entry, rows, output));
+    LINNET_TRY(state->runner->run(*entry, rows, true, output));
     LINNET_ASSIGN(std::span<const float> scores, state->runner->floats(output));
     const size_t labels = config.labels.size();
     if (scores.size() != rows.size() * labels)

@@ -25,7 +25,7 @@ Result<void> Session::State::feed(const LanguageEntry &entry, std::span<const To
     LINNET_TRY(checkCancelled());
     int64_t count = std::min(entry.max_seq, size - first);
     RowChunk chunk{ids.subspan(static_cast<size_t>(first), static_cast<size_t>(count)), past + first};
-    LINNET_TRY(runner->run(entry, std::span(&chunk, 1), output));
+    LINNET_TRY(runner->run(entry, std::span(&chunk, 1), true, output));
     if (visit) LINNET_TRY(visit(first, count));
     first += count;
   }
@@ -57,9 +57,8 @@ Result<Matrix> Session::logits(std::span<const TokenId> ids, bool all) {
   matrix.values.reserve(static_cast<size_t>(matrix.rows * matrix.columns));
   auto keep = [&, output = output](int64_t first, int64_t count) -> Result<void> {
     if (!all && first + count < size) return {};
-    LINNET_ASSIGN(auto values, state->runner->floats(output));
-    size_t expected = static_cast<size_t>((all ? count : 1) * matrix.columns);
-    if (values.size() != expected) return errorf("expected {} logits, found {}", expected, values.size());
+    const size_t expected = static_cast<size_t>((all ? count : 1) * matrix.columns);
+    LINNET_ASSIGN(auto values, state->runner->floats(output, expected));
     if (const size_t at = firstNotFinite(values); at < values.size()) {
       const auto row = static_cast<int64_t>(at) / matrix.columns;
       return notFinite(fmt::format("the logit of token {} after {} tokens",
@@ -95,9 +94,7 @@ Result<Matrix> Session::embed(std::span<const TokenId> ids, Pooling pooling, int
   auto [entry, output] = source;
   std::vector<double> sum(static_cast<size_t>(width), 0.0);
   auto pool = [&, output = output](int64_t first, int64_t count) -> Result<void> {
-    LINNET_ASSIGN(auto values, state->runner->floats(output));
-    if (values.size() != static_cast<size_t>(count * width))
-      return errorf("expected {} hidden values, found {}", count * width, values.size());
+    LINNET_ASSIGN(auto values, state->runner->floats(output, static_cast<size_t>(count * width)));
     for (int64_t t = 0; t < count; ++t) {
       int64_t position = first + t;
       if (pooling == Pooling::Last && position != size - 1) continue;
@@ -147,9 +144,7 @@ Result<Perplexity> Session::perplexity(std::span<const TokenId> ids, int64_t str
     LINNET_TRY(state->feed(*skip, known, 0, -1, {}));
     auto rest = ids.subspan(static_cast<size_t>(first_target - 1), static_cast<size_t>(end - first_target));
     auto add = [&, output = output](int64_t first, int64_t count) -> Result<void> {
-      LINNET_ASSIGN(auto logits, state->runner->floats(output));
-      if (logits.size() != static_cast<size_t>(count) * vocab)
-        return errorf("expected {} logits, found {}", static_cast<size_t>(count) * vocab, logits.size());
+      LINNET_ASSIGN(auto logits, state->runner->floats(output, static_cast<size_t>(count) * vocab));
       for (int64_t t = 0; t < count; ++t) {
         const int64_t target = first_target + first + t;
         const double loss = negativeLogLikelihood(logits.subspan(static_cast<size_t>(t) * vocab, vocab),

@@ -21,6 +21,11 @@ private:
   std::atomic<bool> &flag;
 };
 
+/// An error if an id is outside the vocabulary; `what` names the list.
+Result<void> checkTokens(const ModelConfig &config, std::span<const TokenId> ids, const char *what);
+/// An error if an option is out of range, needs a tokenizer that the model lacks, or names a token outside the vocabulary.
+Result<void> checkFor(const LoadedModel &model, const GenerateOptions &options);
+
 struct Session::State {
   std::shared_ptr<LoadedModel> model; // outlives the runner, which points into its artifact
   std::unique_ptr<LanguageRunner> runner;

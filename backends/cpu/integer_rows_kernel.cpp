@@ -144,6 +144,7 @@ KernelSource integerRowsKernel(const IntegerRows &to, const Extent &m, int64_t a
               });
             };
             if (to.int8_rows == 0) return write(2);
+            if (to.int8_rows == 1) return write(1);
             Value *many = e.b.CreateICmpSGE(e.extent(m), e.i64(to.int8_rows));
             e.ifElse(
                 many, [&] { write(1); }, [&] { write(2); });

@@ -194,6 +194,7 @@ void emitPackedMatmul(Emitter &e, const PackedMatmulSpec &spec) {
   of_bytes.bytes = 1;
   const bool swaps = e.isa.vnni && spec.integerRows().unsignedBytes();
   if (swaps) of_bytes.start = e.scratch(spec.n_block);
+  if (spec.int8_rows == 1) return allPanels(of_bytes);
   Value *many = e.b.CreateICmpSGE(m, e.i64(spec.int8_rows));
   e.ifElse(
       many, [&] { allPanels(of_bytes); }, [&] { allPanels(item); });

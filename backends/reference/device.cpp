@@ -7,6 +7,7 @@
 #include "runtime/expr.h"
 #include "runtime/profiling.h"
 #include "runtime/run_check.h"
+#include "runtime/state_rows.h"
 #include "support/error.h"
 
 #include "mlir/IR/MLIRContext.h"
@@ -106,6 +107,7 @@ public:
                   inputs[i].size());
       named[port.name()->str()] = std::move(tensor);
     }
+    if (first_row) LINNET_TRY(checkRows(program, first_row, symbols));
     Named current = slicedStates(symbols);
     RunOptions options;
     std::vector<OpTime> times;
@@ -127,9 +129,10 @@ public:
                   reference::run(*module, e.name()->string_view(), named, current, provider, options));
     if (!not_finite.empty()) return Error{not_finite};
     if (profiler) report(e, symbols, times, begin);
-    for (State &state : states)
-      if (auto found = current.find(state.name); found != current.end())
-        std::copy(found->second.floats->begin(), found->second.floats->end(), state.storage.data());
+    for (size_t i = 0; i < states.size(); ++i)
+      if (auto found = current.find(states[i].name); found != current.end())
+        std::copy(found->second.floats->begin(), found->second.floats->end(),
+                  states[i].storage.data() + firstElement(i));
     outputs.clear();
     for (const fb::Port *port : *e.outputs()) outputs.push_back(results[port->name()->str()]);
     return {};
@@ -163,8 +166,37 @@ public:
     return use;
   }
   void setProfiler(std::shared_ptr<Profiler> p) override { profiler = std::move(p); }
+  Result<void> selectRows(int64_t first) override {
+    if (first && state_rows.empty()) {
+      LINNET_ASSIGN(state_rows, stateRows(artifact, program));
+    }
+    if (first < 0 || (first && first >= mostRows(program)))
+      return errorf("expected a row from 0 to {}, found {}", mostRows(program) - 1, first);
+    first_row = first;
+    return {};
+  }
+  Result<void> copyRow(int64_t from, int64_t to, int64_t tokens) override {
+    LINNET_TRY(checkCopy(program, from, to, tokens));
+    if (state_rows.empty()) {
+      LINNET_ASSIGN(state_rows, stateRows(artifact, program));
+    }
+    for (size_t i = 0; i < states.size(); ++i) {
+      const uint64_t element = elementBytes(program.states()->Get(static_cast<unsigned>(i))->dtype());
+      float *data = states[i].storage.data();
+      forEachRun(state_rows[i], from, to, tokens, [&](uint64_t source, uint64_t target, uint64_t bytes) {
+        std::copy_n(data + source / element, bytes / element, data + target / element);
+      });
+    }
+    return {};
+  }
 
 private:
+  /// Where the selected rows of state i begin in its storage.
+  size_t firstElement(size_t i) const {
+    if (first_row == 0) return 0;
+    return static_cast<size_t>(first_row) * state_rows[i].row_bytes /
+           elementBytes(program.states()->Get(static_cast<unsigned>(i))->dtype());
+  }
   Result<void> isCopied(uint32_t i) const {
     if (states[i].storage.kind == Kind::f32) return {};
     return errorf("state \"{}\": the interpreter copies states of f32 only", states[i].name);
@@ -209,7 +241,7 @@ private:
       for (const fb::Expr *dim : *program.states()->Get(i)->shape())
         shape.push_back(linnet::evaluate(dim, symbols));
       Tensor tensor = Tensor::zeros(states[i].storage.kind, shape);
-      std::copy_n(states[i].storage.data(), tensor.size(), tensor.data());
+      std::copy_n(states[i].storage.data() + firstElement(i), tensor.size(), tensor.data());
       current[states[i].name] = std::move(tensor);
     }
     return current;
@@ -222,6 +254,8 @@ private:
   mlir::OwningOpRef<mlir::ModuleOp> module;
   std::map<std::string, Tensor, std::less<>> weights;
   std::vector<State> states;
+  std::vector<StateRows> state_rows; ///< made when another row than the first is selected or copied
+  int64_t first_row = 0;
   std::vector<Tensor> outputs;
   std::shared_ptr<Profiler> profiler;
 };

@@ -39,6 +39,35 @@ Result<void> CpuExecutable::writeState(std::string_view name, std::span<const st
   return {};
 }
 
+Result<void> CpuExecutable::selectRows(int64_t first) {
+  if (first == first_row) return {};
+  if (first < 0 || first >= mostRows(program))
+    return errorf("expected a row from 0 to {}, found {}", mostRows(program) - 1, first);
+  if (state_rows.empty()) {
+    LINNET_ASSIGN(state_rows, stateRows(artifact, program));
+  }
+  for (CompiledEntry &compiled : entries)
+    for (const StateOperand &operand : compiled.state_operands)
+      compiled.steps[operand.step].args[operand.arg] =
+          operand.first + static_cast<uint64_t>(first) * state_rows[operand.state].row_bytes;
+  first_row = first;
+  return {};
+}
+
+Result<void> CpuExecutable::copyRow(int64_t from, int64_t to, int64_t tokens) {
+  LINNET_TRY(checkCopy(program, from, to, tokens));
+  if (state_rows.empty()) {
+    LINNET_ASSIGN(state_rows, stateRows(artifact, program));
+  }
+  for (size_t i = 0; i < state_rows.size(); ++i) {
+    std::byte *state = states.data() + state_offsets[i];
+    forEachRun(state_rows[i], from, to, tokens, [&](uint64_t source, uint64_t target, uint64_t bytes) {
+      std::memcpy(state + target, state + source, bytes);
+    });
+  }
+  return {};
+}
+
 MemoryUse CpuExecutable::memory() const {
   MemoryUse use;
   for (const fb::Weight *weight : *program.weights()) use.weights += weight->blob()->size();
@@ -62,6 +91,7 @@ Result<void> CpuExecutable::run(int entry, std::span<const int64_t> values,
                                 const std::vector<bool> &wanted) {
   last_entry = -1;
   LINNET_TRY(checkRun(artifact, program, entry, values, inputs, wanted));
+  if (first_row) LINNET_TRY(checkRows(program, first_row, values));
   const fb::Entry &e = *entries[static_cast<size_t>(entry)].entry;
   for (uint32_t i = 0; i < e.inputs()->size(); ++i)
     if (!inputs[i].empty())

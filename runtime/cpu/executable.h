@@ -8,6 +8,7 @@
 #include "runtime/cpu/thread_pool.h"
 #include "runtime/device.h"
 #include "runtime/memory.h"
+#include "runtime/state_rows.h"
 
 #include <memory>
 #include <mutex>
@@ -31,6 +32,8 @@ public:
   void resetStates() override { states.zero(); }
   Result<void> readState(std::string_view name, std::span<std::byte> to) override;
   Result<void> writeState(std::string_view name, std::span<const std::byte> from) override;
+  Result<void> selectRows(int64_t first) override;
+  Result<void> copyRow(int64_t from, int64_t to, int64_t tokens) override;
   MemoryUse memory() const override;
   void setProfiler(std::shared_ptr<Profiler> p) override;
 
@@ -55,9 +58,16 @@ private:
     bool library = false;        // oneDNN runs it: items are rows or columns of the result, grain is a slice
     Along along = Along::Rows;
   };
+  // An operand that is a state.
+  struct StateOperand {
+    size_t step, arg;
+    uint32_t state;
+    std::byte *first; // its address if the run begins at row 0
+  };
   struct CompiledEntry {
     const fb::Entry *entry = nullptr;
     std::vector<Step> steps;
+    std::vector<StateOperand> state_operands;
   };
 
   CpuExecutable(const Artifact &artifact, const fb::Program &program)
@@ -87,6 +97,8 @@ private:
   Reservation states, arena, io, scratch;
   uint64_t thread_scratch = 0; // bytes of scratch for each thread
   std::vector<uint64_t> state_offsets;
+  std::vector<StateRows> state_rows; // made when another row than the first is selected or copied
+  int64_t first_row = 0;
   std::vector<CompiledEntry> entries;
   std::vector<Task> tasks;      // as long as the longest entry
   std::vector<int64_t> symbols; // of the current run

@@ -105,11 +105,17 @@ void CpuExecutable::compile(CompiledEntry &compiled) {
     if (ref->space() == fb::Space::output) p += compiled.entry->outputs()->Get(ref->index())->offset();
     return p;
   };
+  auto add = [&](Step &step, const fb::Ref *ref) {
+    if (ref && ref->space() == fb::Space::state)
+      compiled.state_operands.push_back(
+          {compiled.steps.size(), step.args.size(), ref->index(), static_cast<std::byte *>(place(ref))});
+    step.args.push_back(place(ref));
+  };
   for (const fb::Command *command : *compiled.entry->commands()) {
     if (auto *call = command->body_as_KernelCall()) {
       Step step = compileCall(*call);
       step.only_for = command->only_for();
-      for (const fb::Ref *ref : *call->args()) step.args.push_back(place(ref));
+      for (const fb::Ref *ref : *call->args()) add(step, ref);
       compiled.steps.push_back(std::move(step));
     } else {
       auto *matmul = command->body_as_PackedMatmul();
@@ -117,7 +123,7 @@ void CpuExecutable::compile(CompiledEntry &compiled) {
       step.only_for = command->only_for();
       for (const fb::Ref *ref :
            {matmul->a(), matmul->w(), matmul->bias(), matmul->residual(), matmul->out(), matmul->scale()})
-        step.args.push_back(place(ref));
+        add(step, ref);
       compiled.steps.push_back(std::move(step));
     }
   }

@@ -68,7 +68,8 @@ struct FakeSwitches {
   std::vector<TokenId> script;
   std::function<void()> on_run; ///< called in each run
   bool scores_nan = false;      ///< a classifier's scores are NaN
-  std::atomic<int64_t> runs{0}, largest_batch{0}, largest_seq{0};
+  TokenId nan_after = -1;       ///< logits after a text that ends with this token are NaN; -1: never
+  std::atomic<int64_t> runs{0}, largest_batch{0}, largest_seq{0}, copies{0};
   int64_t loop_steps = 0; ///< the most steps of a loop; 0: the device has none
   std::atomic<int64_t> largest_loop{0};
 };

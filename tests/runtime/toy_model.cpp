@@ -2,6 +2,7 @@
 #include "runtime/artifact/format.h"
 #include "runtime/run_check.h"
 #include "runtime/sampler.h"
+#include "runtime/state_rows.h"
 #include "support/error.h"
 #include "support/json.h"
 #include "tests/catch.h"
@@ -201,7 +202,7 @@ public:
     for (int64_t b = 0; b < batch; ++b)
       for (int64_t t = 0; t < seq; ++t)
         if (int64_t at = past[static_cast<size_t>(b)] + t; at < context)
-          cache[static_cast<size_t>(b * context + at)] = ids[static_cast<size_t>(b * seq + t)];
+          cache[static_cast<size_t>((first_row + b) * context + at)] = ids[static_cast<size_t>(b * seq + t)];
     results.clear();
     for (uint32_t i = 0; i < entry->outputs()->size(); ++i)
       results.push_back(compute(*entry->outputs()->Get(i), symbols, wanted.empty() || wanted[i]));
@@ -212,6 +213,17 @@ public:
     return std::span<const std::byte>(results[static_cast<size_t>(i)]);
   }
   void resetStates() override { std::fill(cache.begin(), cache.end(), -1); }
+  Result<void> selectRows(int64_t first) override {
+    if (first < 0 || first >= bounds[kBatch]) return errorf("no row {}", first);
+    first_row = first;
+    return {};
+  }
+  Result<void> copyRow(int64_t from, int64_t to, int64_t tokens) override {
+    LINNET_TRY(checkCopy(program, from, to, tokens));
+    std::copy_n(cache.begin() + from * bounds[kContext], tokens, cache.begin() + to * bounds[kContext]);
+    ++fake().copies;
+    return {};
+  }
   MemoryUse memory() const override {
     MemoryUse use;
     use.states = cache.size() * 4;
@@ -245,7 +257,7 @@ private:
   // Tokens of a row up to and including its t-th new one, as the cache has them.
   std::span<const int32_t> prefix(int64_t b, int64_t t) const {
     int64_t n = std::min(pasts[static_cast<size_t>(b)] + t + 1, context);
-    return std::span(cache).subspan(static_cast<size_t>(b * context), static_cast<size_t>(n));
+    return std::span(cache).subspan(static_cast<size_t>((first_row + b) * context), static_cast<size_t>(n));
   }
   std::vector<std::byte> compute(const fb::Port &port, std::span<const int64_t> symbols, bool is_wanted) {
     std::vector<std::byte> bytes(portBytes(port, symbols), std::byte(0xEE));
@@ -267,6 +279,7 @@ private:
               static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
         } else if (name == "logits" || name == "scores") {
           toyLogitsInto(row, columns, prefixHash(tokens), tokens.size());
+          if (tokens.back() == fake().nan_after) row[0] = std::numeric_limits<float>::quiet_NaN();
           if (name == "scores" && fake().scores_nan) row[0] = std::numeric_limits<float>::quiet_NaN();
         } else {
           int64_t layer = name == "ln_f" ? -1 : std::stoll(std::string(name.substr(7)));
@@ -285,7 +298,7 @@ private:
   const fb::Program &program;
   const fb::Entry *entry = nullptr;
   std::vector<int64_t> bounds;
-  int64_t batch = 0, seq = 0, context = 0;
+  int64_t batch = 0, seq = 0, context = 0, first_row = 0;
   std::vector<int32_t> cache, pasts, lengths;
   std::vector<std::vector<std::byte>> results;
 };
@@ -373,8 +386,9 @@ void useFakeDevice() {
   fake().script.clear();
   fake().on_run = {};
   fake().scores_nan = false;
+  fake().nan_after = -1;
   fake().loop_steps = 0;
-  fake().largest_loop = fake().runs = fake().largest_batch = fake().largest_seq = 0;
+  fake().largest_loop = fake().copies = fake().runs = fake().largest_batch = fake().largest_seq = 0;
   registerDevice("fake", [](std::string_view) -> Result<std::unique_ptr<Device>> {
     return std::unique_ptr<Device>(std::make_unique<FakeDevice>());
   });

@@ -18,22 +18,23 @@
 namespace linnet {
 
 struct BatchOptions {
-  int64_t rows = 0;         ///< most texts at once, in [1, config().max_batch]; 0: max_batch
-  int64_t prompt_chunk = 0; ///< most tokens of a prompt in a step, at least 2; 0: as many as the artifact allows
+  int64_t rows = 0; ///< most texts at once, in [1, config().max_batch]; 0: max_batch
+  int64_t prompt_chunk =
+      0; ///< most tokens of a prompt in a step, at least 2; 0: as many as the artifact allows
 };
 
 struct BatchRequest {
   std::vector<TokenId> prompt; ///< at least one token, at most config().context
   GenerateOptions options = {};
-  uint32_t copy = 0;           ///< see GenerateOptions::seed
-  int64_t top_logprobs = -1;   ///< how many of the likeliest tokens each event lists; -1: no log probabilities
+  uint32_t copy = 0;         ///< see GenerateOptions::seed
+  int64_t top_logprobs = -1; ///< how many of the likeliest tokens each event lists; -1: no log probabilities
 };
 
 /// What one step did for one text.
 struct BatchEvent {
-  int64_t number = 0;   ///< the text, as add() returned it
-  TokenId id = -1;      ///< the new token; -1: there is none, the event ends the text
-  std::string text;     ///< the text that the token completes; see TokenCallback
+  int64_t number = 0; ///< the text, as add() returned it
+  TokenId id = -1;    ///< the new token; -1: there is none, the event ends the text
+  std::string text;   ///< the text that the token completes; see TokenCallback
   /// Natural logarithms of softmax(logits), before penalties, bias, temperature, top_k and top_p. With top_logprobs.
   float logprob = 0;
   std::vector<std::pair<TokenId, float>> top = {}; ///< likeliest first
@@ -45,13 +46,13 @@ struct BatchEvent {
 
 /// How full the batch is, and what it did since it was opened.
 struct BatchCounts {
-  int64_t rows = 0, running = 0;   ///< rows, and those of them that have a text
-  int64_t steps = 0;               ///< step() calls that ran the model
-  int64_t prompt_tokens = 0;       ///< tokens of prompts, without the shared ones
-  int64_t shared_tokens = 0;       ///< tokens of prompts that were in the cache already
+  int64_t rows = 0, running = 0; ///< rows, and those of them that have a text
+  int64_t steps = 0;             ///< step() calls that ran the model
+  int64_t prompt_tokens = 0;     ///< tokens of prompts, without the shared ones
+  int64_t shared_tokens = 0;     ///< tokens of prompts that were in the cache already
   int64_t generated_tokens = 0;
-  int64_t cached_tokens = 0;       ///< tokens in the cache now, those of ended texts included
-  int64_t evicted_tokens = 0;      ///< tokens of ended texts that were removed from the cache to make room
+  int64_t cached_tokens = 0;  ///< tokens in the cache now, those of ended texts included
+  int64_t evicted_tokens = 0; ///< tokens of ended texts that were removed from the cache to make room
 };
 
 /// Not thread-safe. Batches and Sessions of one model are independent.

@@ -4,12 +4,13 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace linnet {
 
 /// The options have the meaning and the order of transformers' generate(): repetition penalty, temperature,
-/// top_k, top_p.
+/// top_k, top_p. The bias and the two penalties of OpenAI's API come first.
 struct GenerateOptions {
   int64_t max_new_tokens = 128;
   /// False: every token is the likeliest one; temperature, top_k, top_p and seed have no effect.
@@ -20,6 +21,11 @@ struct GenerateOptions {
   /// Logits of earlier tokens, including the prompt's, are divided by it if positive, else multiplied. 1:
   /// off.
   float repetition_penalty = 1.0f;
+  /// Added to the logits of these tokens: OpenAI's logit_bias.
+  std::vector<std::pair<TokenId, float>> logit_bias = {};
+  /// Subtracted from a token's logit: the first once for each time that the token was generated, the second once if it
+  /// was. Tokens of the prompt do not count. OpenAI's frequency_penalty and presence_penalty.
+  float frequency_penalty = 0.0f, presence_penalty = 0.0f;
   /// The random number of a token depends only on the seed, the token's position in the text, and `copy`, the
   /// number of equal prompts before this one in a batch, so every device can compute it. It is floor(x / 256)
   /// / 2^24 with x the first word of Philox4x32-10(key = seed, counter = (position, 0, copy, 0)). The chosen
@@ -32,6 +38,11 @@ struct GenerateOptions {
   /// True: generation continues past the tokens that end a text.
   bool ignore_eos = false;
 
+  /// Whether the logits are changed before a token is chosen.
+  bool changesLogits() const {
+    return repetition_penalty != 1.0f || frequency_penalty != 0 || presence_penalty != 0 ||
+           !logit_bias.empty();
+  }
   /// Whether tokens are sampled at random.
   bool draws() const { return do_sample && temperature > 0 && top_p > 0; }
 };

@@ -1,5 +1,6 @@
 // Includes all public headers.
 #pragma once
+#include "linnet/batch.h"
 #include "linnet/device_kind.h"
 #include "linnet/graph.h"
 #include "linnet/model.h"

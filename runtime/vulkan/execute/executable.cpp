@@ -155,8 +155,12 @@ Range VulkanExecutable::place(int entry, const fb::Ref &ref) const {
   switch (ref.space()) {
   case fb::Space::weight:
     return at(weights[ref.index()]);
-  case fb::Space::state:
-    return at(states[ref.index()]);
+  case fb::Space::state: {
+    Range area = at(states[ref.index()]);
+    if (first_row == 0) return area;
+    const uint64_t skipped = static_cast<uint64_t>(first_row) * state_rows[ref.index()].row_bytes;
+    return {area.buffer, area.offset + skipped, area.size - std::min(area.size, skipped)};
+  }
   case fb::Space::input:
     return at(inputs[e][ref.index()]);
   case fb::Space::output:
@@ -175,8 +179,8 @@ Result<Recording *> VulkanExecutable::recordingOf(int entry, std::span<const int
                                                   const std::vector<bool> &wanted) {
   bool timed = profiler && context->inventory.timestamp_ns > 0;
   for (auto kept = recordings.begin(); kept != recordings.end(); ++kept) {
-    if (kept->entry != entry || kept->timed != timed || !std::ranges::equal(kept->symbols, values) ||
-        kept->wanted != wanted)
+    if (kept->entry != entry || kept->first_row != first_row || kept->timed != timed ||
+        !std::ranges::equal(kept->symbols, values) || kept->wanted != wanted)
       continue;
     recordings.splice(recordings.begin(), recordings, kept);
     return recordings.front().recording.get();
@@ -200,7 +204,8 @@ Result<Recording *> VulkanExecutable::recordingOf(int entry, std::span<const int
     planned.push_back(std::move(*plan));
   }
   LINNET_TRY(pipelines.make(keys));
-  Kept fresh{entry, timed, wanted, {values.begin(), values.end()}, std::make_unique<Recording>(context)};
+  Kept fresh{
+      entry, first_row, timed, wanted, {values.begin(), values.end()}, std::make_unique<Recording>(context)};
   LINNET_TRY(fresh.recording->record(planned, pipelines, program, buffers, timed, made));
   if (recordings.size() == kKeptRecordings) recordings.pop_back();
   recordings.push_front(std::move(fresh));
@@ -213,6 +218,7 @@ Result<Recording *> VulkanExecutable::ready(int entry, std::span<const int64_t> 
                                             const std::vector<bool> &filled) {
   last_entry = -1;
   LINNET_TRY(checkRun(artifact, program, entry, values, given, wanted, filled));
+  if (first_row) LINNET_TRY(checkRows(program, first_row, values));
   if (!failure.empty()) return Error{failure};
   for (size_t i = 0; i < given.size(); ++i)
     if (!given[i].empty()) LINNET_TRY(buffers.write(inputs[static_cast<size_t>(entry)][i], given[i]));
@@ -255,6 +261,41 @@ Result<void> VulkanExecutable::readState(std::string_view name, std::span<std::b
 Result<void> VulkanExecutable::writeState(std::string_view name, std::span<const std::byte> from) {
   LINNET_ASSIGN(uint32_t i, findState(program, name, from.size()));
   return buffers.write(states[i], from);
+}
+
+Result<void> VulkanExecutable::selectRows(int64_t first) {
+  if (first == first_row) return {};
+  if (first < 0 || first >= mostRows(program))
+    return errorf("expected a row from 0 to {}, found {}", mostRows(program) - 1, first);
+  if (state_rows.empty()) {
+    LINNET_ASSIGN(state_rows, stateRows(artifact, program));
+  }
+  const Limits &limits = context->inventory.limits;
+  const uint64_t unit = std::max<uint64_t>({limits.storage_alignment, limits.texel_alignment, 4});
+  for (const StateRows &rows : state_rows)
+    if (rows.row_bytes % unit)
+      return errorf(
+          "{} binds memory at multiples of {} bytes, a sequence's keys have {}: compile with another "
+          "--max-context, or serve one sequence at a time",
+          context->inventory.name, unit, rows.row_bytes);
+  first_row = first;
+  return {};
+}
+
+Result<void> VulkanExecutable::copyRow(int64_t from, int64_t to, int64_t tokens) {
+  LINNET_TRY(checkCopy(program, from, to, tokens));
+  if (!failure.empty()) return Error{failure};
+  if (state_rows.empty()) {
+    LINNET_ASSIGN(state_rows, stateRows(artifact, program));
+  }
+  std::vector<std::pair<Range, Range>> copies;
+  for (size_t i = 0; i < state_rows.size(); ++i)
+    forEachRun(state_rows[i], from, to, tokens, [&](uint64_t source, uint64_t target, uint64_t bytes) {
+      const Range &state = states[i];
+      copies.push_back(
+          {{state.buffer, state.offset + source, bytes}, {state.buffer, state.offset + target, bytes}});
+    });
+  return buffers.copy(copies);
 }
 
 Result<std::unique_ptr<Loop>> VulkanExecutable::makeLoop(const LoopSpec &spec) {

@@ -1,6 +1,7 @@
 // A program on a Vulkan device.
 #pragma once
 #include "runtime/device.h"
+#include "runtime/state_rows.h"
 #include "runtime/vulkan/execute/workbench.h"
 
 #include <list>
@@ -29,6 +30,8 @@ public:
   void resetStates() override;
   Result<void> readState(std::string_view name, std::span<std::byte> to) override;
   Result<void> writeState(std::string_view name, std::span<const std::byte> from) override;
+  Result<void> selectRows(int64_t first) override;
+  Result<void> copyRow(int64_t from, int64_t to, int64_t tokens) override;
   MemoryUse memory() const override;
   /// Whether the device reads weights from the mapped artifact.
   bool sharesWeights() const { return shared; }
@@ -65,6 +68,7 @@ private:
   // A shape that has run. The list has the most recent one first.
   struct Kept {
     int entry = 0;
+    int64_t first_row = 0;
     bool timed = false;
     std::vector<bool> wanted; // outputs; commands that none of them needs are left out
     std::vector<int64_t> symbols;
@@ -89,6 +93,8 @@ private:
   Pipelines &pipelines = touched->pipelines;
   std::list<Kept> &recordings = touched->recordings;
   std::vector<Range> weights, states;
+  std::vector<StateRows> state_rows; // made when another row than the first is selected or copied
+  int64_t first_row = 0;
   Range arena, io;
   std::vector<std::vector<Range>> inputs, outputs; // by entry
   std::set<int> apart;                             // entries whose ports have separate memory

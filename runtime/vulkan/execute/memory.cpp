@@ -8,7 +8,7 @@
 namespace linnet::vulkan {
 namespace {
 constexpr uint64_t kStagingBytes = uint64_t(16) << 20;
-uint64_t aligned(uint64_t bytes) {
+uint64_t bufferAligned(uint64_t bytes) {
   return (bytes + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment;
 }
 VkBufferCreateInfo bufferInfo(uint64_t bytes) {
@@ -132,7 +132,7 @@ Result<std::vector<Range>> Buffers::allocate(const std::vector<uint64_t> &sizes,
     uint64_t bytes = 0;
     size_t last = first;
     for (; last < sizes.size(); ++last) {
-      uint64_t size = std::max(aligned(sizes[last]), kBufferAlignment);
+      uint64_t size = std::max(bufferAligned(sizes[last]), kBufferAlignment);
       if (size > limit)
         return errorf("{}: one of {} bytes, the device allocates at most {} at once", what, size, limit);
       if (bytes + size > limit) break;
@@ -217,6 +217,16 @@ Result<void> Buffers::read(const Range &range, std::span<std::byte> bytes) {
     std::memcpy(bytes.data() + at, staging.mapped, count);
   }
   return {};
+}
+
+Result<void> Buffers::copy(std::span<const std::pair<Range, Range>> ranges) {
+  if (ranges.empty()) return {};
+  return once([&](VkCommandBuffer commands) {
+    for (const auto &[from, to] : ranges) {
+      const VkBufferCopy region = {from.offset, to.offset, from.size};
+      context->api.CmdCopyBuffer(commands, list[from.buffer].handle, list[to.buffer].handle, 1, &region);
+    }
+  });
 }
 
 Result<void> Buffers::zero(std::span<const Range> ranges) {

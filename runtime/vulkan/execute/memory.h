@@ -35,6 +35,8 @@ public:
   Result<void> write(const Range &range, std::span<const std::byte> bytes);
   Result<void> read(const Range &range, std::span<std::byte> bytes);
   Result<void> zero(std::span<const Range> ranges);
+  /// Copies each pair's first range to its second one, of the same size. They do not overlap.
+  Result<void> copy(std::span<const std::pair<Range, Range>> ranges);
   uint64_t bytes() const { return sum; }
 
 private:

@@ -1,0 +1,93 @@
+#include "runtime/state_rows.h"
+#include "runtime/expr.h"
+#include "support/error.h"
+
+#include <algorithm>
+
+namespace linnet {
+namespace {
+
+constexpr size_t kNoSymbol = SIZE_MAX;
+
+size_t symbolNamed(const fb::Program &program, std::string_view name) {
+  for (uint32_t i = 0; i < program.symbols()->size(); ++i)
+    if (program.symbols()->Get(i)->string_view() == name) return i;
+  return kNoSymbol;
+}
+
+/// The largest value of each symbol in any entry.
+std::vector<int64_t> largestBounds(const fb::Program &program) {
+  std::vector<int64_t> most(program.symbols()->size(), 1);
+  for (const fb::Entry *entry : *program.entries())
+    for (uint32_t i = 0; i < most.size(); ++i) most[i] = std::max(most[i], entry->bounds()->Get(i));
+  return most;
+}
+
+/// Whether `dim` is the symbol itself.
+bool isSymbol(const fb::Expr *dim, size_t symbol) {
+  if (!dim || dim->terms()->size() != 1) return false;
+  const fb::Term &term = *dim->terms()->Get(0);
+  return term.coefficient() == 1 && term.symbols()->size() == 1 && term.symbols()->Get(0) == symbol;
+}
+
+} // namespace
+
+int64_t mostRows(const fb::Program &program) {
+  const size_t batch = symbolNamed(program, "batch");
+  return batch == kNoSymbol ? 0 : largestBounds(program)[batch];
+}
+
+Result<std::vector<StateRows>> stateRows(const Artifact &artifact, const fb::Program &program) {
+  const size_t batch = symbolNamed(program, "batch"), context = symbolNamed(program, "context");
+  const std::vector<int64_t> bounds = largestBounds(program);
+  std::vector<StateRows> all;
+  for (const fb::State *state : *program.states()) {
+    const auto &shape = *state->shape();
+    uint32_t at = 1;
+    while (at < shape.size() && !isSymbol(shape.Get(at), context)) ++at;
+    if (at >= shape.size() || !isSymbol(shape.Get(0), batch))
+      return errorf("{}: state '{}': expected the dimensions batch and context", artifact.path(),
+                    state->name()->string_view());
+    StateRows rows;
+    rows.token_bytes = elementBytes(state->dtype());
+    for (uint32_t i = at + 1; i < shape.size(); ++i)
+      rows.token_bytes *= static_cast<uint64_t>(evaluate(shape.Get(i), bounds));
+    rows.piece_bytes = rows.token_bytes * static_cast<uint64_t>(bounds[context]);
+    for (uint32_t i = 1; i < at; ++i) rows.pieces *= static_cast<uint64_t>(evaluate(shape.Get(i), bounds));
+    rows.row_bytes = rows.pieces * rows.piece_bytes;
+    if (rows.row_bytes * static_cast<uint64_t>(bounds[batch]) > state->bytes())
+      return errorf("{}: state '{}': {} rows of {} bytes do not fit its {} bytes", artifact.path(),
+                    state->name()->string_view(), bounds[batch], rows.row_bytes, state->bytes());
+    all.push_back(rows);
+  }
+  return all;
+}
+
+Result<void> checkRows(const fb::Program &program, int64_t first, std::span<const int64_t> symbols) {
+  const size_t batch = symbolNamed(program, "batch");
+  const int64_t most = mostRows(program), count = batch == kNoSymbol ? 0 : symbols[batch];
+  if (first >= 0 && first + count <= most) return {};
+  return errorf("expected rows from 0 to {}, found {} to {}", most - 1, first, first + count - 1);
+}
+
+Result<void> checkCopy(const fb::Program &program, int64_t from, int64_t to, int64_t tokens) {
+  const int64_t most = mostRows(program);
+  const size_t symbol = symbolNamed(program, "context");
+  const int64_t context = symbol == kNoSymbol ? 0 : largestBounds(program)[symbol];
+  if (from < 0 || to < 0 || from >= most || to >= most || from == to)
+    return errorf("expected two rows from 0 to {}, found {} and {}", most - 1, from, to);
+  if (tokens < 0 || tokens > context) return errorf("expected from 0 to {} tokens, found {}", context, tokens);
+  return {};
+}
+
+void forEachRun(const StateRows &rows, int64_t from, int64_t to, int64_t tokens,
+                const std::function<void(uint64_t, uint64_t, uint64_t)> &copy) {
+  const uint64_t source = static_cast<uint64_t>(from) * rows.row_bytes;
+  const uint64_t target = static_cast<uint64_t>(to) * rows.row_bytes;
+  const uint64_t bytes = static_cast<uint64_t>(tokens) * rows.token_bytes;
+  if (bytes == 0) return;
+  for (uint64_t i = 0; i < rows.pieces; ++i)
+    copy(source + i * rows.piece_bytes, target + i * rows.piece_bytes, bytes);
+}
+
+} // namespace linnet
