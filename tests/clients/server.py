@@ -19,27 +19,20 @@ KEY = "the-key-of-this-check"
 checks = Checks()
 
 
-def start():
+def start(device):
     """A server of the bundled model, and its port."""
-    (WORK / "keys").write_text(KEY + "\n")
-    (WORK / "roles.jinja").write_text(TEMPLATE)
-    linnet("compile", ROOT / "models" / "linnet-stories", "--max-batch", "4", "-o", WORK / "linnet-stories.linnet")
-    process = subprocess.Popen(
-        [
-            LINNET,
-            "serve",
-            WORK / "linnet-stories.linnet",
-            "--port",
-            "0",
-            "--api-key-file",
-            WORK / "keys",
-            "--chat-template",
-            WORK / "roles.jinja",
-            "--metrics",
-        ],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    command = [
+        LINNET,
+        "serve",
+        WORK / "linnet-stories.linnet",
+        "--port",
+        "0",
+        "--api-key-file",
+        WORK / "keys",
+        "--device",
+    ]
+    command += [device, "--chat-template", WORK / "roles.jinja", "--metrics"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     return process, int(re.search(r":(\d+)$", process.stdout.readline())[1])
 
 
@@ -158,9 +151,11 @@ def check_curl(port):
     )
 
 
-def check_browser(port):
+def check_browser(port, slow_port):
     done = subprocess.run(
-        ["node", NPM / "server_page.mjs", str(port), KEY, WORK / "page.png"], capture_output=True, text=True
+        ["node", NPM / "server_page.mjs", str(port), str(slow_port), KEY, WORK / "page.png"],
+        capture_output=True,
+        text=True,
     )
     if done.returncode:
         checks.equal("chromium", done.stderr, "")
@@ -175,19 +170,34 @@ def check_browser(port):
         bool(re.fullmatch(r"24 tokens, \d+\.\d tokens/s, first after \d+\.\d\d s", found["status"])),
         True,
     )
+    checks.equal("chromium: messages after New", found["left"], 0)
     checks.equal("chromium: an answer that was stopped", found["stopped"], "stopped")
     checks.equal("chromium: errors of the page", found["errors"], [])
 
 
-process, port = start()
+(WORK / "keys").write_text(KEY + "\n")
+(WORK / "roles.jinja").write_text(TEMPLATE)
+linnet(
+    "compile",
+    ROOT / "models" / "linnet-stories",
+    "--target",
+    "cpu,reference",
+    "--max-batch",
+    "4",
+    "-o",
+    WORK / "linnet-stories.linnet",
+)
+process, port = start("cpu")
+slow, slow_port = start("reference")
 try:
     check_python(port)
     check_node(port)
     check_examples(port)
     check_curl(port)
-    check_browser(port)
+    check_browser(port, slow_port)
 finally:
-    process.terminate()
-    code = process.wait()
-checks.equal("linnet serve: exit code", code, 0)
+    for server in (process, slow):
+        server.terminate()
+    codes = [server.wait() for server in (process, slow)]
+checks.equal("linnet serve: exit codes", codes, [0, 0])
 sys.exit(checks.end())
