@@ -167,7 +167,7 @@ def check_browser(port, slow_port):
     checks.equal("chromium: chat", found["chat"], text_of_run(CHAT, 24))
     checks.equal(
         "chromium: status",
-        bool(re.fullmatch(r"24 tokens, \d+\.\d tokens/s, first after \d+\.\d\d s", found["status"])),
+        bool(re.fullmatch(r"24 tokens in \d+\.\d\d s, \d+\.\d tokens/s, the first after \d+\.\d\d s", found["status"])),
         True,
     )
     checks.equal("chromium: messages after New", found["left"], 0)
