@@ -1,5 +1,5 @@
 // Continuous batching. Each text has a row of the KV cache. Texts that generate share one call of the model, in which
-// the rows between them are fed tokens whose results are not read. Prompts are fed one row at a time.
+// the rows between them are fed tokens whose results are not read. Prompts are fed one row at a time and take turns.
 #include "linnet/batch.h"
 #include "runtime/generation.h"
 #include "runtime/not_finite.h"
@@ -28,17 +28,18 @@ struct Batch::State {
     BatchRequest request;
     Sampler sampler;
     TextStream stream;
+    int64_t turn = 0;   ///< prompts of lower turns are fed first
     bool begun = false; ///< a chunk of its prompt was fed
     int64_t generated = 0;
   };
 
   /// A row of the cache. After its text has ended it keeps the text's keys and values for later prompts.
   struct Row {
-    std::vector<TokenId> ids;      ///< the text: prompt and generated tokens
-    int64_t cached = 0;            ///< number of ids in the cache
-    int64_t prompt = 0;            ///< number of ids in the prompt
-    int64_t used = 0;              ///< the step that used the row last
-    std::optional<Running> text;   ///< none: the row is free
+    std::vector<TokenId> ids;    ///< the text: prompt and generated tokens
+    int64_t cached = 0;          ///< number of ids in the cache
+    int64_t prompt = 0;          ///< number of ids in the prompt
+    int64_t used = 0;            ///< the step that used the row last
+    std::optional<Running> text; ///< none: the row is free
 
     bool reads() const { return text && text->generated == 0; }
     bool generates() const { return text && text->generated > 0; }
@@ -54,8 +55,11 @@ struct Batch::State {
   std::vector<BatchEvent> events;
   std::vector<RowChunk> chunks;
   BatchCounts counts;
-  int64_t next_number = 0;
+  int64_t next_number = 0, next_turn = 0;
+  std::vector<TokenId> tokens;  // of the last call
+  std::optional<Error> failure; // of an earlier step
 
+  static constexpr int64_t kWorthwhile = 8; ///< a copy of fewer tokens saves nothing
   static int64_t sharedTokens(const Row &row, std::span<const TokenId> prompt);
   int64_t context() const { return model->config.context; }
   bool isEnd(const Running &text, TokenId id) const;
@@ -87,15 +91,20 @@ bool Batch::State::isEnd(const Running &text, TokenId id) const {
   return !options.ignore_eos && std::find(ends.begin(), ends.end(), id) != ends.end();
 }
 
-/// The free row that has the most of the prompt; else an empty one, else the one that was used least recently.
+/// A free row whose text the prompt continues; else an empty one, else the one that was used least recently. share()
+/// then copies what other rows have of the prompt.
 size_t Batch::State::rowFor(std::span<const TokenId> prompt) const {
   size_t best = rows.size();
-  int64_t best_shared = 0;
+  std::pair<int64_t, int64_t> best_rank;
   for (size_t i = 0; i < rows.size(); ++i) {
-    if (rows[i].text) continue;
-    const int64_t shared = sharedTokens(rows[i], prompt);
-    const bool older = best < rows.size() && rows[i].used < rows[best].used;
-    if (best == rows.size() || shared > best_shared || (shared == best_shared && older)) best = i, best_shared = shared;
+    const Row &row = rows[i];
+    if (row.text) continue;
+    const int64_t shared = sharedTokens(row, prompt);
+    const int64_t kept = std::min(row.cached, row.prompt); // tokens that later prompts could share
+    std::pair<int64_t, int64_t> rank = {2, row.used};
+    if (row.cached == 0) rank = {1, 0};
+    if (shared > 0 && kept - shared < kWorthwhile) rank = {0, -shared};
+    if (best == rows.size() || rank < best_rank) best = i, best_rank = rank;
   }
   return best;
 }
@@ -111,16 +120,19 @@ void Batch::State::end(Row &row) {
   row.cached = std::min(row.cached, context() - 1);
 }
 
-/// Moves the last texts that generate into free rows between the others, while a third of the rows would be fed for
-/// nothing.
+/// Moves the last text that generates into a free row between the others, while a third of the rows of a call would be
+/// fed for nothing.
 Result<void> Batch::State::makeCompact() {
   while (true) {
-    size_t count = 0, last = 0, hole = rows.size();
+    size_t count = 0, first = rows.size(), last = 0;
     for (size_t i = 0; i < rows.size(); ++i) {
-      if (rows[i].generates()) ++count, last = i;
-      if (!rows[i].text && hole == rows.size()) hole = i;
+      if (!rows[i].generates()) continue;
+      ++count, first = std::min(first, i), last = i;
     }
-    if (count == 0 || hole >= last || 2 * (last + 1) <= 3 * count) return {};
+    if (count == 0 || 2 * (last - first + 1) <= 3 * count) return {};
+    size_t hole = first + 1;
+    while (hole < last && rows[hole].text) ++hole;
+    if (hole == last) return {};
     LINNET_TRY(runner->copyRow(static_cast<int64_t>(last), static_cast<int64_t>(hole), rows[last].cached));
     counts.evicted_tokens += rows[hole].cached;
     rows[hole] = std::move(rows[last]);
@@ -149,9 +161,11 @@ Result<void> Batch::State::generate() {
   }
   LINNET_TRY(runner->selectRows(static_cast<int64_t>(first)));
   LINNET_TRY(runner->run(*entry, chunks, false, logits, plain ? token : -1));
-  std::span<const int32_t> tokens;
-  if (plain) {
-    LINNET_ASSIGN(tokens, runner->ints(token));
+  if (plain) { // copied: reading another output may end their life
+    LINNET_ASSIGN(auto read, runner->ints(token));
+    if (read.size() < chunks.size())
+      return errorf("expected {} tokens, found {}", chunks.size(), read.size());
+    tokens.assign(read.begin(), read.end());
   }
   for (size_t i = first; i <= last; ++i) {
     Row &row = rows[i];
@@ -165,7 +179,6 @@ Result<void> Batch::State::generate() {
 
 /// Copies what another row has of the prompt, if that is more than what this row has.
 Result<void> Batch::State::share(size_t to) {
-  constexpr int64_t kWorthwhile = 8; // a copy of fewer tokens saves nothing
   Row &row = rows[to];
   row.text->begun = true;
   size_t from = to;
@@ -175,26 +188,31 @@ Result<void> Batch::State::share(size_t to) {
     const int64_t same = sharedTokens(rows[i], row.ids);
     if (same >= shared + kWorthwhile) from = i, shared = same;
   }
-  if (from != to) LINNET_TRY(runner->copyRow(static_cast<int64_t>(from), static_cast<int64_t>(to), shared));
+  if (from != to) {
+    LINNET_TRY(runner->copyRow(static_cast<int64_t>(from), static_cast<int64_t>(to), shared));
+    rows[from].used = counts.steps;
+  }
   row.cached = shared;
   counts.shared_tokens += shared;
   counts.prompt_tokens += row.remaining();
   return {};
 }
 
-/// Feeds the oldest prompts, together at most a chunk.
+/// Feeds prompts that take turns, together at most a chunk.
 Result<void> Batch::State::feedPrompts() {
   for (int64_t left = chunk; left > 0;) {
-    size_t oldest = rows.size();
+    size_t next = rows.size();
     for (size_t i = 0; i < rows.size(); ++i)
-      if (rows[i].reads() && (oldest == rows.size() || rows[i].text->number < rows[oldest].text->number)) oldest = i;
-    if (oldest == rows.size()) return {};
-    Row &row = rows[oldest];
-    if (!row.text->begun) LINNET_TRY(share(oldest));
-    // A prompt that began in this step may end in it, but a step feeds at least one chunk.
+      if (rows[i].reads() && (next == rows.size() || rows[i].text->turn < rows[next].text->turn)) next = i;
+    if (next == rows.size()) return {};
+    Row &row = rows[next];
+    if (!row.text->begun) LINNET_TRY(share(next));
+    // A step feeds at least one chunk, and further prompts only if they end in it.
     if (left < chunk && row.remaining() > left) return {};
-    const auto count = static_cast<int64_t>(promptChunk(static_cast<size_t>(row.remaining()), static_cast<size_t>(chunk)));
-    LINNET_TRY(feed(oldest, count));
+    row.text->turn = next_turn++;
+    const auto count =
+        static_cast<int64_t>(promptChunk(static_cast<size_t>(row.remaining()), static_cast<size_t>(chunk)));
+    LINNET_TRY(feed(next, count));
     left -= count;
   }
   return {};
@@ -202,7 +220,8 @@ Result<void> Batch::State::feedPrompts() {
 
 Result<void> Batch::State::feed(size_t number, int64_t count) {
   Row &row = rows[number];
-  const auto ids = std::span<const TokenId>(row.ids).subspan(static_cast<size_t>(row.cached), static_cast<size_t>(count));
+  const auto ids =
+      std::span<const TokenId>(row.ids).subspan(static_cast<size_t>(row.cached), static_cast<size_t>(count));
   const bool last = count == row.remaining();
   const RowChunk part{ids, row.cached};
   LINNET_TRY(runner->selectRows(static_cast<int64_t>(number)));
@@ -221,25 +240,34 @@ Result<void> Batch::State::pick(Row &row, size_t number, std::optional<TokenId> 
   Running &text = *row.text;
   const auto vocab = static_cast<size_t>(model->config.vocab_size);
   LINNET_ASSIGN(auto all, runner->floats(logits));
-  if (all.size() < (number + 1) * vocab) return errorf("expected {} rows of logits, found {}", number + 1, all.size() / vocab);
+  if (all.size() < (number + 1) * vocab)
+    return errorf("expected {} rows of logits, found {}", number + 1, all.size() / vocab);
   const auto mine = all.subspan(number * vocab, vocab);
-  // The largest logit is finite unless all are NaN or one is infinite.
+  // A generated token needs no check of all logits: the largest is finite unless all are NaN or one is infinite.
+  if (!chosen && text.generated > 0 && text.sampler.isPlainArgmax()) chosen = argmax(mine);
   const bool valid = chosen && *chosen >= 0 && static_cast<size_t>(*chosen) < vocab;
-  const size_t bad = valid && std::isfinite(mine[static_cast<size_t>(*chosen)]) ? vocab : firstNotFinite(mine);
+  const size_t bad =
+      valid && std::isfinite(mine[static_cast<size_t>(*chosen)]) ? vocab : firstNotFinite(mine);
   BatchEvent event{.number = text.number, .text = {}};
   if (bad < vocab) {
-    event.error = Error{fmt::format("the model's logit after {} tokens is {}, expected a finite number", row.cached,
-                                    std::isnan(mine[bad]) ? "nan" : "inf")};
+    event.error =
+        Error{fmt::format("the model's logit after {} tokens is {}, expected a finite number", row.cached,
+                          std::isnan(mine[bad]) ? "nan"
+                          : mine[bad] < 0       ? "-inf"
+                                                : "inf")};
     events.push_back(std::move(event));
     evict(row); // the cache may hold such numbers, too
     return {};
   }
-  event.id = valid ? *chosen : text.sampler.sample(mine, static_cast<uint32_t>(row.ids.size()), text.request.copy);
+  event.id =
+      valid ? *chosen : text.sampler.sample(mine, static_cast<uint32_t>(row.ids.size()), text.request.copy);
   if (event.id < 0 || static_cast<size_t>(event.id) >= vocab)
     return errorf("the model chose token {}, its vocabulary has {}", event.id, vocab);
   if (const int64_t wanted = text.request.top_logprobs; wanted >= 0) {
     const double sum = logSumExp(mine);
-    auto of = [&](TokenId id) { return static_cast<float>(static_cast<double>(mine[static_cast<size_t>(id)]) - sum); };
+    auto of = [&](TokenId id) {
+      return static_cast<float>(static_cast<double>(mine[static_cast<size_t>(id)]) - sum);
+    };
     event.logprob = of(event.id);
     std::vector<TokenId> order(vocab);
     for (size_t i = 0; i < vocab; ++i) order[i] = static_cast<TokenId>(i);
@@ -289,16 +317,20 @@ Result<Batch> Batch::open(const Model &model, const BatchOptions &options) {
   if (config.classifies()) return errorf("{}: expected a language model, found a classifier", path);
   const int64_t rows = options.rows ? options.rows : config.max_batch;
   if (rows < 1 || rows > config.max_batch)
-    return errorf("rows: expected from 1 to {}, which {} was compiled for, found {}", config.max_batch, path, rows);
-  LINNET_ASSIGN(auto executable, state->model->takeExecutable());
-  state->runner = std::make_unique<LanguageRunner>(std::move(executable), state->model->file.artifact,
-                                                   *state->model->file.program);
-  LINNET_ASSIGN(state->entry, state->runner->entry("generate"));
-  state->logits = state->entry->output("logits"), state->token = state->entry->output("token");
-  if (state->logits < 0) return errorf("{}: entry 'generate' has no output 'logits'", path);
-  const int64_t most = state->entry->max_seq, least = std::min<int64_t>(most, 2);
+    return errorf("rows: expected from 1 to {}, which {} was compiled for, found {}", config.max_batch, path,
+                  rows);
+  const Artifact &artifact = state->model->file.artifact;
+  const fb::Program &program = *state->model->file.program;
+  LINNET_ASSIGN(const LanguageEntry entry, bindLanguageEntry(artifact, program, "generate"));
+  if (entry.output("logits") < 0) return errorf("{}: entry 'generate' has no output 'logits'", path);
+  const int64_t most = entry.max_seq, least = std::min<int64_t>(most, 2);
   state->chunk = options.prompt_chunk ? std::min(options.prompt_chunk, most) : most;
-  if (state->chunk < least) return errorf("prompt_chunk: expected {} or more, found {}", least, options.prompt_chunk);
+  if (state->chunk < least)
+    return errorf("prompt_chunk: expected {} or more, found {}", least, options.prompt_chunk);
+  LINNET_ASSIGN(auto executable, state->model->takeExecutable());
+  state->runner = std::make_unique<LanguageRunner>(std::move(executable), artifact, program);
+  LINNET_ASSIGN(state->entry, state->runner->entry("generate"));
+  state->logits = entry.output("logits"), state->token = entry.output("token");
   // Whether the device can begin at each row is known before the first text.
   LINNET_TRY(state->runner->selectRows(rows - 1));
   state->rows.resize(static_cast<size_t>(rows));
@@ -311,7 +343,8 @@ Result<int64_t> Batch::add(BatchRequest request) {
   if (request.prompt.empty()) return Error{"empty prompt: expected at least one token"};
   LINNET_TRY(checkTokens(config, request.prompt, "prompt"));
   if (static_cast<int64_t>(request.prompt.size()) > config.context)
-    return errorf("prompt of {} tokens is longer than the context of {}", request.prompt.size(), config.context);
+    return errorf("prompt of {} tokens is longer than the context of {}", request.prompt.size(),
+                  config.context);
   const size_t number = state->rowFor(request.prompt);
   if (number == state->rows.size()) return errorf("no free row: all {} have a text", state->rows.size());
   State::Row &row = state->rows[number];
@@ -323,12 +356,14 @@ Result<int64_t> Batch::add(BatchRequest request) {
   Sampler sampler(config.vocab_size, request.options);
   for (TokenId id : row.ids) sampler.see(id);
   TextStream stream(state->model->tokenizer, request.options.stop);
-  row.text.emplace(state->next_number, std::move(request), std::move(sampler), std::move(stream));
+  row.text.emplace(state->next_number, std::move(request), std::move(sampler), std::move(stream),
+                   state->next_turn++);
   return state->next_number++;
 }
 
 int64_t Batch::free() const {
-  return std::count_if(state->rows.begin(), state->rows.end(), [](const State::Row &row) { return !row.text; });
+  return std::count_if(state->rows.begin(), state->rows.end(),
+                       [](const State::Row &row) { return !row.text; });
 }
 bool Batch::idle() const { return free() == static_cast<int64_t>(state->rows.size()); }
 
@@ -339,10 +374,14 @@ void Batch::remove(int64_t number) {
 
 Result<std::span<const BatchEvent>> Batch::step() {
   state->events.clear();
+  if (state->failure) return *state->failure;
   if (idle()) return std::span<const BatchEvent>();
   ++state->counts.steps;
-  LINNET_TRY(state->generate());
-  LINNET_TRY(state->feedPrompts());
+  for (auto part : {&State::generate, &State::feedPrompts})
+    if (auto done = (*state.*part)(); !done) {
+      state->failure = done.error();
+      return done.error();
+    }
   return std::span<const BatchEvent>(state->events);
 }
 

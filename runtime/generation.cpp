@@ -44,8 +44,7 @@ Result<void> Generation::run(std::vector<GenerationRow> &rows) {
 }
 
 size_t promptChunk(size_t left, size_t most) {
-  constexpr size_t kLeast = 2;
-  return left == most + 1 && most > kLeast ? most - 1 : std::min(left, most);
+  return left == most + 1 && most > 1 ? most - 1 : std::min(left, most);
 }
 
 // Feeds chunks of at most the entry's bound. Rows are full until their last chunk, so only that one is

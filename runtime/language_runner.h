@@ -63,6 +63,10 @@ public:
   /// must have one token. The result is [steps, rows]. See Decoder.
   Result<std::span<const int32_t>> decode(const LanguageEntry &entry, std::span<const RowChunk> rows,
                                           int64_t steps, const Draw *draw = nullptr);
+  /// Positions of the last run, including padding.
+  int64_t sequence(const LanguageEntry &entry) const {
+    return symbols[static_cast<size_t>(entry.seq_symbol)];
+  }
   /// Output of the last run.
   Result<std::span<const float>> floats(int output);
   /// The first `count` floats: a prompt of one token is padded, so that outputs by position are longer.

@@ -49,11 +49,12 @@ private:
   Result<std::optional<Place>> look(const RowChunk &chunk, const std::string &name) {
     const int output = entry.output(name);
     if (output < 0) return errorf("entry 'hidden' has no output '{}'", name);
-    LINNET_TRY(runner.run(entry, std::span(&chunk, 1), chunk.ids.size() > 1, output));
+    LINNET_TRY(runner.run(entry, std::span(&chunk, 1), true, output));
     LINNET_ASSIGN(std::span<const float> values, runner.floats(output));
+    const size_t width = values.size() / static_cast<size_t>(runner.sequence(entry));
+    values = values.first(width * chunk.ids.size());
     const size_t at = firstNotFinite(values);
     if (at == values.size()) return std::optional<Place>();
-    const size_t width = values.size() / chunk.ids.size();
     return std::optional(Place{{}, -1, chunk.past + static_cast<int64_t>(at / width), values[at]});
   }
 

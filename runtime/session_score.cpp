@@ -1,5 +1,6 @@
 // Session's logits, embeddings and perplexity of a text.
 #include "linnet/session.h"
+#include "runtime/generation.h"
 #include "runtime/not_finite.h"
 #include "runtime/session_state.h"
 #include "support/error.h"
@@ -23,7 +24,8 @@ Result<void> Session::State::feed(const LanguageEntry &entry, std::span<const To
                                   int output, const Visit &visit) {
   for (int64_t first = 0, size = static_cast<int64_t>(ids.size()); first < size;) {
     LINNET_TRY(checkCancelled());
-    int64_t count = std::min(entry.max_seq, size - first);
+    const auto count = static_cast<int64_t>(
+        promptChunk(static_cast<size_t>(size - first), static_cast<size_t>(entry.max_seq)));
     RowChunk chunk{ids.subspan(static_cast<size_t>(first), static_cast<size_t>(count)), past + first};
     LINNET_TRY(runner->run(entry, std::span(&chunk, 1), true, output));
     if (visit) LINNET_TRY(visit(first, count));

@@ -48,16 +48,28 @@ Result<std::vector<StateRows>> stateRows(const Artifact &artifact, const fb::Pro
     if (at >= shape.size() || !isSymbol(shape.Get(0), batch))
       return errorf("{}: state '{}': expected the dimensions batch and context", artifact.path(),
                     state->name()->string_view());
+    // The file was checked at the bounds of each entry, not at the largest of all entries.
+    auto product = [&](uint32_t begin, uint32_t end) {
+      std::optional<uint64_t> count = 1;
+      for (uint32_t i = begin; i < end && count; ++i) {
+        const auto dim = evaluateChecked(shape.Get(i), bounds);
+        const bool fits =
+            dim && static_cast<uint64_t>(*dim) <= state->bytes() / std::max<uint64_t>(*count, 1);
+        count = fits ? std::optional(*count * static_cast<uint64_t>(*dim)) : std::nullopt;
+      }
+      return count;
+    };
+    const auto whole = product(0, shape.size()), token = product(at + 1, shape.size()),
+               pieces = product(1, at);
+    const uint64_t element = elementBytes(state->dtype());
+    if (!whole || !token || !pieces || *whole > state->bytes() / element)
+      return errorf("{}: state '{}': {} rows do not fit its {} bytes", artifact.path(),
+                    state->name()->string_view(), bounds[batch], state->bytes());
     StateRows rows;
-    rows.token_bytes = elementBytes(state->dtype());
-    for (uint32_t i = at + 1; i < shape.size(); ++i)
-      rows.token_bytes *= static_cast<uint64_t>(evaluate(shape.Get(i), bounds));
+    rows.pieces = *pieces;
+    rows.token_bytes = *token * element;
     rows.piece_bytes = rows.token_bytes * static_cast<uint64_t>(bounds[context]);
-    for (uint32_t i = 1; i < at; ++i) rows.pieces *= static_cast<uint64_t>(evaluate(shape.Get(i), bounds));
     rows.row_bytes = rows.pieces * rows.piece_bytes;
-    if (rows.row_bytes * static_cast<uint64_t>(bounds[batch]) > state->bytes())
-      return errorf("{}: state '{}': {} rows of {} bytes do not fit its {} bytes", artifact.path(),
-                    state->name()->string_view(), bounds[batch], rows.row_bytes, state->bytes());
     all.push_back(rows);
   }
   return all;
@@ -76,7 +88,8 @@ Result<void> checkCopy(const fb::Program &program, int64_t from, int64_t to, int
   const int64_t context = symbol == kNoSymbol ? 0 : largestBounds(program)[symbol];
   if (from < 0 || to < 0 || from >= most || to >= most || from == to)
     return errorf("expected two rows from 0 to {}, found {} and {}", most - 1, from, to);
-  if (tokens < 0 || tokens > context) return errorf("expected from 0 to {} tokens, found {}", context, tokens);
+  if (tokens < 0 || tokens > context)
+    return errorf("expected from 0 to {} tokens, found {}", context, tokens);
   return {};
 }
 

@@ -12,8 +12,10 @@
 // keys that all queries see, not only after them.
 //
 // Factors that are rounded to bf16 lie in pairs, a word each, where the processor multiplies pairs: q and k
-// of two d, p and v of two keys. Elsewhere, and where a key of two may be one that a query does not see, they
-// are f32 with the same values.
+// of two d, p and v of two keys. Elsewhere they are f32 with the same values.
+//
+// A query's result depends on its position and its keys alone, not on where the block or the call begins: blocks of keys
+// begin at multiples of kKeys, and a masked block computes in the same order as another one.
 #include "backends/cpu/attention.h"
 
 #include <limits>
@@ -141,17 +143,22 @@ struct Blocks {
     });
     return {wide, e.i64(0)};
   }
-  /// kKeys rows of v, two keys to a word: the columns of a pair of rows lie together.
-  Rows keyPairsOf(Value *cache, Value *key0) {
+  /// n rows of v, two keys to a word: the columns of a pair of rows lie together. An odd last row is beside zeros.
+  Rows keyPairsOf(Value *cache, Value *key0, Value *n) {
     Value *first = e.muladd(key0, e.i64(size), keys);
-    e.loop(e.i64(0), e.i64(kKeys), 2, [&](Value *j) {
+    auto pair = [&](Value *j, bool alone) {
       Value *row = e.muladd(j, e.i64(size), first), *to = e.b.CreateMul(e.b.CreateLShr(j, 1), e.i64(size));
       forPieces([&](Value *c, int count) {
         Value *x = e.loadPart(spec.cache, cache, e.b.CreateAdd(row, c), count);
-        Value *y = e.loadPart(spec.cache, cache, e.b.CreateAdd(row, e.b.CreateAdd(c, e.i64(size))), count);
+        Value *y =
+            alone ? e.f32(0, lanes)
+                  : e.loadPart(spec.cache, cache, e.b.CreateAdd(row, e.b.CreateAdd(c, e.i64(size))), count);
         e.storePart(Type::i32, wide, e.b.CreateAdd(to, c), e.bfloatPair(x, y), count);
       });
-    });
+    };
+    Value *even = e.b.CreateAnd(n, e.i64(-2));
+    e.loop(e.i64(0), even, 2, [&](Value *j) { pair(j, false); });
+    e.ifThen(e.b.CreateICmpNE(even, n), [&] { pair(even, true); });
     return {wide, e.i64(0)};
   }
 
@@ -224,27 +231,41 @@ struct Blocks {
     });
   }
 
-  /// acc[d, :] for `count` dimensions from d0 on. key0: only where masked, and then v is not in pairs.
+  /// The halves of a pair of keys that each query sees, as a mask of its word.
+  Value *seenHalves(int w, Value *key) {
+    auto half = [&](Value *number, uint64_t bits) {
+      return e.b.CreateSelect(sees(w, number), e.splat(e.b.getInt32(uint32_t(bits)), lanes),
+                              e.splat(e.b.getInt32(0), lanes));
+    };
+    constexpr uint64_t kLow = 0xFFFF, kHigh = 0xFFFF0000;
+    return e.b.CreateOr(half(key, kLow), half(e.b.CreateAdd(key, e.i64(1)), kHigh));
+  }
+
+  /// acc[d, :] for `count` dimensions from d0 on. key0: only where masked. Keys that a query does not see add nothing to
+  /// its sums, whatever they are.
   void accumulateTile(const Rows &v, Value *d0, int count, Value *n, const Values &shrink, Value *key0) {
-    const bool of_pairs = pairs && !key0;
+    const bool of_pairs = pairs;
     Values sums;
     for (int d = 0; d < count; ++d)
       for (int w = 0; w < vectors; ++w)
         sums.push_back(e.b.CreateFMul(load(acc, e.b.CreateAdd(d0, e.i64(d)), w), shrink[size_t(w)]));
-    Value *rows_of_v = of_pairs ? e.b.CreateLShr(n, 1) : n;
+    Value *rows_of_v = of_pairs ? e.b.CreateLShr(e.b.CreateAdd(n, e.i64(1)), 1) : n;
     sums = e.loop(e.i64(0), rows_of_v, 1, sums, [&](Value *j, const Values &now) {
       Values weight, seen, next;
       for (int w = 0; w < vectors; ++w) {
         weight.push_back(of_pairs ? loadPair(p, j, w) : load(p, j, w));
-        seen.push_back(key0 ? sees(w, e.b.CreateAdd(key0, j)) : nullptr);
+        if (!key0) continue;
+        seen.push_back(of_pairs ? seenHalves(w, e.muladd(j, e.i64(2), key0))
+                                : sees(w, e.b.CreateAdd(key0, j)));
       }
       for (int d = 0; d < count; ++d) {
         Value *at = e.b.CreateAdd(e.muladd(j, e.i64(size), d0), e.i64(d));
         Value *value = broadcast(v, at, of_pairs ? Type::i32 : Type::f32);
         for (int w = 0; w < vectors; ++w) {
           Value *old = now[size_t(d * vectors + w)];
-          Value *sum = multiplyAdd(weight[size_t(w)], value, old, of_pairs);
-          next.push_back(key0 ? e.b.CreateSelect(seen[size_t(w)], sum, old) : sum);
+          Value *seen_value = key0 && of_pairs ? e.b.CreateAnd(value, seen[size_t(w)]) : value;
+          Value *sum = multiplyAdd(weight[size_t(w)], seen_value, old, of_pairs);
+          next.push_back(key0 && !of_pairs ? e.b.CreateSelect(seen[size_t(w)], sum, old) : sum);
         }
       }
       return next;
@@ -302,9 +323,12 @@ struct Blocks {
       shrink.push_back(e.exp(e.b.CreateFSub(state[size_t(w)], base.back())));
       sums.push_back(e.b.CreateFMul(state[size_t(vectors + w)], shrink.back()));
     }
-    const bool of_pairs = pairs && !masked; // n is kKeys then
-    sums = of_pairs ? weighPairs(n, base, sums) : weigh(n, base, sums);
-    const Rows v = of_pairs ? keyPairsOf(in.v, key0) : rowsOf(in.v, key0, n);
+    if (pairs && masked) // the second key of an odd last pair: no query sees it
+      e.ifThen(e.b.CreateICmpNE(e.b.CreateAnd(n, e.i64(1)), e.i64(0)), [&] {
+        for (int w = 0; w < vectors; ++w) store(p, n, w, e.f32(-kInfinity, lanes));
+      });
+    sums = pairs ? weighPairs(n, base, sums) : weigh(n, base, sums);
+    const Rows v = pairs ? keyPairsOf(in.v, key0, n) : rowsOf(in.v, key0, n);
     const int64_t tiled = size / tile * tile;
     e.loop(e.i64(0), e.i64(tiled), tile, [&](Value *d0) { accumulateTile(v, d0, tile, n, shrink, mask); });
     if (tiled < size) accumulateTile(v, e.i64(tiled), int(size - tiled), n, shrink, mask);
@@ -346,9 +370,10 @@ struct Blocks {
     };
     Value *whole = e.b.CreateAnd(first, e.i64(-kKeys));
     if (spec.window) {
-      maskedBlocks(some_begin, all_begin);
-      Value *seen_by_all = e.max(e.b.CreateSub(first, all_begin), e.i64(0));
-      whole = e.b.CreateAdd(all_begin, e.b.CreateAnd(seen_by_all, e.i64(-kKeys)));
+      Value *aligned = e.b.CreateAnd(e.b.CreateAdd(all_begin, e.i64(kKeys - 1)), e.i64(-kKeys));
+      all_begin = e.min(aligned, last);
+      maskedBlocks(e.b.CreateAnd(some_begin, e.i64(-kKeys)), all_begin);
+      whole = e.max(all_begin, whole);
     }
     state = e.loop(all_begin, whole, kKeys, state,
                    [&](Value *key0, const Values &now) { return keyBlock(key0, e.i64(kKeys), now, false); });

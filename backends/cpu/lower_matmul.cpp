@@ -104,7 +104,10 @@ Result<void> Lowering::lowerPackedMatmul(MatmulOp op) {
   body.a_bf16 = spec.a == Type::bf16;
   body.activation = fb::Activation(uint8_t(spec.activation));
   body.kernel = kernel(packedMatmulKernel(spec));
-  body.crossover = spec.w == Type::bf16 ? options.bf16_crossover : options.crossover;
+  // With several sequences a row's numbers must not depend on how many rows a call has.
+  const auto function = op->getParentOfType<mlir::FunctionOpInterface>();
+  const bool batches = ir::boundOf(function, "batch").value_or(1) > 1;
+  body.crossover = spec.w == Type::bf16 && !batches ? options.bf16_crossover : options.crossover;
   auto made = command(op);
   settle();
   made->body.Set(std::move(body));

@@ -53,8 +53,12 @@ TEST_CASE("a text gives the same tokens with 32 neighbours as alone, in each typ
   if (!report) FAIL(report.error().message);
   auto model = Model::load(options.output, {.threads = 2});
   if (!model) FAIL(model.error().message);
-  auto prompt = model->tokenizer()->encode("Once upon a time, a small dog and a big cat went to the park. The dog said");
+  std::string story = "Once upon a time, a small dog and a big cat went to the park. The dog said: ";
+  for (int i = 0; i < 9; ++i) story += "I see a red ball and a tree, but I do not see my friend. ";
+  auto prompt = model->tokenizer()->encode(story);
   REQUIRE(prompt.ok());
+  REQUIRE(prompt->ids.size() > 130); // more than two blocks of keys
+  int64_t most_running = 0;
   BatchRequest request{.prompt = prompt->ids, .options = {.max_new_tokens = 24, .ignore_eos = true}};
   std::mt19937 random(11);
   for (bool sampled : {false, true}) {
@@ -63,21 +67,23 @@ TEST_CASE("a text gives the same tokens with 32 neighbours as alone, in each typ
     auto session = Session::open(*model);
     auto alone = session->generate(request.prompt, request.options);
     if (!alone) FAIL(alone.error().message);
-    for (int64_t chunk : {0, 7}) {
+    for (int64_t chunk : {0, 37}) {
       CAPTURE(chunk);
       auto batch = Batch::open(*model, {.prompt_chunk = chunk});
       if (!batch) FAIL(batch.error().message);
       auto neighbour = [&] {
-        BatchRequest other{.prompt = {}, .options = {.max_new_tokens = 1 + int64_t(random() % 30), .ignore_eos = true}};
+        BatchRequest other{.prompt = {},
+                           .options = {.max_new_tokens = 1 + int64_t(random() % 30), .ignore_eos = true}};
         for (size_t n = 1 + random() % 40; n; --n) other.prompt.push_back(TokenId(random() % 500));
         REQUIRE(batch->add(other).ok());
       };
-      for (int i = 0; i < kNeighbours / 2; ++i) neighbour();
+      for (int i = 0; i < kNeighbours; ++i) neighbour();
       REQUIRE(batch->step().ok());
       const auto number = batch->add(request);
       REQUIRE(number.ok());
       const Text among = finish(*batch, *number, [&] {
-        if (batch->free() > 0) neighbour(); // they join and leave all the time
+        while (batch->free() > 0) neighbour(); // they join and leave all the time
+        most_running = std::max(most_running, batch->counts().running);
       });
       CHECK(among.ids == alone->ids);
       CHECK(among.text == alone->text);
@@ -88,6 +94,18 @@ TEST_CASE("a text gives the same tokens with 32 neighbours as alone, in each typ
       REQUIRE(again.ok());
       CHECK(finish(*batch, *again, [] {}).ids == alone->ids);
       CHECK(batch->counts().shared_tokens >= shared + int64_t(request.prompt.size()) - 2);
+      // Behind a part of the prompt: its chunk begins at another position.
+      BatchRequest part = request;
+      part.prompt.resize(71);
+      auto fresh = Batch::open(*model, {.prompt_chunk = chunk});
+      if (!fresh) FAIL(fresh.error().message);
+      REQUIRE(fresh->add(part).ok());
+      while (!fresh->idle()) REQUIRE(fresh->step().ok());
+      const auto behind = fresh->add(request);
+      REQUIRE(behind.ok());
+      CHECK(finish(*fresh, *behind, [] {}).ids == alone->ids);
+      CHECK(fresh->counts().shared_tokens == 71);
     }
   }
+  CHECK(most_running == kNeighbours + 1);
 }

@@ -209,6 +209,43 @@ TEST_CASE("a query's result does not depend on the queries behind it") {
             });
 }
 
+TEST_CASE("a query's result does not depend on where its call begins") {
+  const int64_t capacity = 300, size = 24, all_queries = 290;
+  const Type cache = GENERATE(Type::f32, Type::f16, Type::bf16);
+  const int64_t bf16_rows = GENERATE(0, 2);
+  const int64_t window = GENERATE(0, 5, 64, 100);
+  CAPTURE(nameOf(cache), bf16_rows, window);
+  const Sizes s{1, all_queries, 1, size, capacity, 0, {0}, {}, true, cache, bf16_rows, 1, window};
+  const Tensors t{numbers(all_queries * size, 1), numbers(capacity * size, 2), numbers(capacity * size, 3)};
+  Stored given = stored(cache, t, std::vector<bool>(t.k.size(), true));
+  onEachIsa(attentionKernel(specOf(s, cache)), [&](const Isa &isa, Kernel kernel) {
+    INFO(isa.name);
+    auto run = [&](int64_t first, int64_t queries) {
+      std::vector<float> out(queries * size);
+      std::vector<int32_t> past = {int32_t(first)};
+      void *args[] = {given.rounded.q.data() + first * size, given.k.data(), given.v.data(), out.data(),
+                      past.data()};
+      const int64_t dims[] = {queries, capacity};
+      kernel(dims, args, 0, queries);
+      return out;
+    };
+    const std::vector<float> all = run(0, all_queries);
+    for (auto [first, queries] : {std::pair<int64_t, int64_t>{1, 289},
+                                  {7, 2},
+                                  {63, 40},
+                                  {64, 33},
+                                  {70, 131},
+                                  {129, 3},
+                                  {130, 160},
+                                  {191, 70},
+                                  {288, 2}}) {
+      CAPTURE(first, queries);
+      const std::vector<float> some = run(first, queries);
+      CHECK(std::equal(some.begin(), some.end(), all.begin() + first * size));
+    }
+  });
+}
+
 TEST_CASE("a later query's NaN stays out of an earlier query's result") {
   AttentionSpec spec;
   spec.queries = 4, spec.heads = 1, spec.capacity = 20, spec.head_size = 8, spec.q_stride = 8,

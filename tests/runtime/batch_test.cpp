@@ -85,7 +85,8 @@ TEST_CASE("texts that join and leave at any time give what they give alone") {
     std::vector<int64_t> removed;
     for (int i = 0; i < 60; ++i) {
       if (batch.free() > 0) {
-        BatchRequest request{.prompt = prompt(1 + draw(24), draw(3)), .options = {.max_new_tokens = int64_t(draw(20))}};
+        BatchRequest request{.prompt = prompt(1 + draw(24), draw(3)),
+                             .options = {.max_new_tokens = int64_t(draw(20))}};
         request.options.do_sample = draw(2), request.options.seed = draw(5);
         request.options.repetition_penalty = draw(2) ? 1.3f : 1.0f;
         request.options.frequency_penalty = draw(2) ? 0.5f : 0.0f;
@@ -101,8 +102,8 @@ TEST_CASE("texts that join and leave at any time give what they give alone") {
         if (event.id >= 0) to.ids.push_back(event.id);
         to.text += event.text, to.finished = event.finished;
       }
-      if (draw(10) == 0) {
-        const auto number = static_cast<int64_t>(draw(requests.size()));
+      if (draw(5) == 0) {
+        const auto number = static_cast<int64_t>(requests.size()) - 1;
         if (received[number].finished) continue;
         batch.remove(number);
         removed.push_back(number);
@@ -140,14 +141,23 @@ TEST_CASE("a prompt takes what it shares with earlier prompts from the cache") {
   REQUIRE(fake().copies == 0);
   requireSame(received[1], toy.alone(longer));
 
+  // Another prompt that begins like these takes an empty row, and what they share by a copy: both stay.
+  BatchRequest other = first;
+  other.prompt.resize(13), other.prompt.push_back(9);
+  REQUIRE(batch.add(other).ok());
+  drain(batch, received);
+  REQUIRE(batch.counts().shared_tokens == 20 + 12);
+  REQUIRE(fake().copies == 1);
+  requireSame(received[2], toy.alone(other));
+
   // Two at once with a common prompt: one row has it, the other copies it. The last two tokens are fed.
   REQUIRE(batch.add(longer).ok());
   REQUIRE(batch.add(longer).ok());
   drain(batch, received);
-  REQUIRE(batch.counts().shared_tokens == 20 + 24 + 24);
-  REQUIRE(fake().copies == 1);
-  requireSame(received[2], toy.alone(longer));
+  REQUIRE(batch.counts().shared_tokens == 20 + 12 + 24 + 24);
+  REQUIRE(fake().copies == 2);
   requireSame(received[3], toy.alone(longer));
+  requireSame(received[4], toy.alone(longer));
 }
 
 TEST_CASE("a long prompt is fed between the tokens of others") {
@@ -169,7 +179,11 @@ TEST_CASE("log probabilities are those of the model's logits") {
   Toy toy(model);
   Batch batch = toy.open();
   const std::vector<TokenId> ids = prompt(5);
-  REQUIRE(batch.add({.prompt = ids, .options = {.max_new_tokens = 1, .logit_bias = {{7, 100.0f}}}, .top_logprobs = 3}).ok());
+  REQUIRE(batch
+              .add({.prompt = ids,
+                    .options = {.max_new_tokens = 1, .logit_bias = {{7, 100.0f}}},
+                    .top_logprobs = 3})
+              .ok());
   auto events = batch.step();
   REQUIRE(events->size() == 1);
   const BatchEvent &event = (*events)[0];

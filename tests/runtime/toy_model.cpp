@@ -189,6 +189,7 @@ public:
     if (fake().on_run) fake().on_run();
     entry = program.entries()->Get(static_cast<uint32_t>(number));
     if (entry->name()->string_view() == "sample") return sample(inputs);
+    LINNET_TRY(checkRows(program, first_row, symbols));
     batch = symbols[kBatch], seq = symbols[kSeq], context = symbols[kContext];
     if (context != bounds[kContext])
       return Error{"the context must be its bound: rows of the cache lie that far apart"};

@@ -1,10 +1,13 @@
 // Golden checkpoints on a Vulkan device: PyTorch's logits and tokens, the interpreter's where weights have
 // fewer bits, on the device as it is and as poor as each profile of docs/devices. The validation layers say
 // nothing.
+#include "linnet/batch.h"
 #include "runtime/vulkan/device/context.h"
 #include "tests/compiler/families.h"
 #include "tests/compiler/golden.h"
 #include "tests/folders.h"
+
+#include <map>
 
 using namespace linnet;
 using namespace linnet::testing;
@@ -154,4 +157,44 @@ TEST_CASE("weights in fewer bits give the interpreter's numbers on each kind of 
     CHECK(found.continued == reference.continued);
   }
   one.checkQuiet();
+}
+
+TEST_CASE("texts in a batch give what they give alone, from any row of the cache") {
+  const std::string profile = GENERATE(std::string(), sourceFolder() + "/tests/vulkan/devices/as-a-gpu.json");
+  CAPTURE(profile);
+  Case of("tiny", {"vulkan", "cpu"});
+  of.options.max_batch = 4;
+  compiled(of.options);
+  vulkan::emulateLimits(profile);
+  auto model = Model::load(of.options.output, {.device = "vulkan"});
+  if (!model) FAIL(model.error().message);
+  auto batch = Batch::open(*model, {.prompt_chunk = 4});
+  if (!batch) FAIL(batch.error().message);
+  std::map<int64_t, std::vector<TokenId>> told;
+  std::vector<BatchRequest> requests;
+  for (TokenId i = 0; i < 9; ++i) {
+    BatchRequest request{.prompt = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, TokenId(11 + i % 3)},
+                         .options = {.max_new_tokens = 3 + i, .ignore_eos = true}};
+    if (i % 2) request.prompt = {TokenId(20 + i)};
+    requests.push_back(request);
+  }
+  for (size_t next = 0; next < requests.size() || !batch->idle();) {
+    if (next < requests.size() && batch->free() > 0) REQUIRE(batch->add(requests[next++]).ok());
+    auto events = batch->step();
+    if (!events) FAIL(events.error().message);
+    for (const BatchEvent &event : *events) told[event.number].push_back(event.id);
+  }
+  CHECK(batch->counts().shared_tokens > 0);
+  for (const char *device : {"vulkan", "cpu"}) {
+    auto other = Model::load(of.options.output, {.device = device});
+    if (!other) FAIL(other.error().message);
+    for (size_t i = 0; i < requests.size(); ++i) {
+      CAPTURE(device, i);
+      auto session = Session::open(*other);
+      auto alone = session->generate(requests[i].prompt, requests[i].options);
+      if (!alone) FAIL(alone.error().message);
+      CHECK(told[int64_t(i)] == alone->ids);
+    }
+  }
+  of.checkQuiet();
 }

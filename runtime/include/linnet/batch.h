@@ -2,8 +2,11 @@
 //
 //   auto batch = linnet::Batch::open(model);
 //   auto number = batch->add({.prompt = ids, .options = {.max_new_tokens = 64}});
-//   while (!batch->idle())
-//     for (const linnet::BatchEvent &event : *batch->step()) std::cout << event.text;
+//   while (!batch->idle()) {
+//     auto events = batch->step();
+//     if (!events) return fail(events.error().message);
+//     for (const linnet::BatchEvent &event : *events) std::cout << event.text;
+//   }
 #pragma once
 #include "linnet/session.h"
 
@@ -38,9 +41,8 @@ struct BatchEvent {
   /// Natural logarithms of softmax(logits), before penalties, bias, temperature, top_k and top_p. With top_logprobs.
   float logprob = 0;
   std::vector<std::pair<TokenId, float>> top = {}; ///< likeliest first
-  /// With the last event of a text.
+  /// One of the two is set with the last event of a text. A text fails if its logits are not finite.
   std::optional<FinishReason> finished = {};
-  /// With the last event of a text that failed: its logits are not finite.
   std::optional<Error> error = {};
 };
 
@@ -52,14 +54,17 @@ struct BatchCounts {
   int64_t shared_tokens = 0;     ///< tokens of prompts that were in the cache already
   int64_t generated_tokens = 0;
   int64_t cached_tokens = 0;  ///< tokens in the cache now, those of ended texts included
-  int64_t evicted_tokens = 0; ///< tokens of ended texts that were removed from the cache to make room
+  int64_t evicted_tokens = 0; ///< tokens of ended and failed texts that were removed from the cache
 };
 
 /// Not thread-safe. Batches and Sessions of one model are independent.
 ///
-/// A text's tokens depend on its prompt and options only: the same as Session::generate gives on the same artifact and
-/// device, whatever else is in the batch. Long prompts are fed in chunks, each between two tokens of the others. A
-/// prompt that begins like an earlier text (running or ended) takes the keys and values of the common tokens from it.
+/// On a processor a text's tokens depend on its prompt and options only: they are those of Session::generate on the same
+/// artifact, whatever else is in the batch. A Vulkan device chooses kernels by the number of rows, so that they may
+/// differ in the last bits and flip near-ties. It also draws tokens itself in a Session, but not in a Batch.
+///
+/// Long prompts are fed in chunks, each between two tokens of the others, and take turns. A prompt that begins like an
+/// earlier text (running or ended) takes the keys and values of the common tokens from it.
 class LINNET_API Batch {
 public:
   /// Errors: the model is a classifier; options out of range; memory is insufficient.
@@ -75,10 +80,12 @@ public:
   int64_t free() const;
   /// Whether no text is running.
   bool idle() const;
-  /// Ends a text without an event; nothing if it has ended. Its row is free afterwards.
+  /// Ends a text without an event; nothing if it has ended. Its row is free afterwards. The last step's events may
+  /// still contain some of the text.
   void remove(int64_t number);
-  /// Feeds a chunk of one prompt, generates one token for each text whose prompt was fed, or both. Returns what happened,
-  /// empty if nothing did; valid until the next call. After an error (a lost device) the batch cannot be used.
+  /// Generates one token for each text whose prompt was fed, and feeds at most a chunk of prompts. Returns what
+  /// happened, empty if nothing did; valid until the next call. After an error (a lost device) all later steps
+  /// return it.
   Result<std::span<const BatchEvent>> step();
   BatchCounts counts() const;
   MemoryUse memory() const;

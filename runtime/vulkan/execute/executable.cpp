@@ -207,7 +207,9 @@ Result<Recording *> VulkanExecutable::recordingOf(int entry, std::span<const int
   Kept fresh{
       entry, first_row, timed, wanted, {values.begin(), values.end()}, std::make_unique<Recording>(context)};
   LINNET_TRY(fresh.recording->record(planned, pipelines, program, buffers, timed, made));
-  if (recordings.size() == kKeptRecordings) recordings.pop_back();
+  // Texts that join and leave give shapes for each row.
+  if (recordings.size() >= kKeptRecordings + 2 * static_cast<size_t>(mostRows(program)))
+    recordings.pop_back();
   recordings.push_front(std::move(fresh));
   return recordings.front().recording.get();
 }
