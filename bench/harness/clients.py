@@ -31,6 +31,7 @@ class Job:
     """A request. `leave_after` closes the connection after this many seconds, `malformed` asks for an error."""
 
     data: bytes
+    tokens: int = 0  # of its answer
     expected: list | None = None  # token ids
     leave_after: float | None = None
     malformed: bool = False
@@ -80,7 +81,7 @@ class Client:
             self.socket = socket.create_connection(("127.0.0.1", self.port))
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.selector.register(self.socket, selectors.EVENT_READ, self)
-        self.received, self.events, self.last = bytearray(), 0, None
+        self.received, self.chunked, self.events, self.last = bytearray(), False, 0, None
         self.begin = time.perf_counter()
         self.deadline = self.begin + self.job.leave_after if self.job.leave_after is not None else None
         self.socket.sendall(self.job.data)
@@ -124,7 +125,7 @@ class Client:
             self.results.between += [0.0] * (new - 1)
             self.last = now
             self.events += new
-        if self.received.endswith(b"0\r\n\r\n") or not self.events:
+        if not self.chunked or self.received.endswith(b"0\r\n\r\n"):
             self.finish()
 
     def finish(self):
@@ -133,7 +134,8 @@ class Client:
         if not separator:
             return
         status = int(head.split(b" ", 2)[1])
-        if b"chunked" in head.lower():
+        self.chunked = b"chunked" in head.lower()
+        if self.chunked:
             body = unchunked(body)
             if body is None:
                 return
@@ -157,12 +159,11 @@ class Client:
             self.results.lost.append("a stream without [DONE]")
             return
         self.results.done += 1
+        self.results.tokens += self.job.tokens
         if self.job.expected is None:
-            self.results.tokens += self.events
             return
         choices = [choice for event in events[:-1] for choice in json.loads(event).get("choices", [])]
         ids = [token for choice in choices for token in choice.get("token_ids", [])]
-        self.results.tokens += len(ids)
         if ids != self.job.expected:
             self.results.wrong.append((ids, self.job.expected))
 

@@ -33,6 +33,8 @@ class Server:
         self.line = self.process.stdout.readline().decode()
         found = re.search(r" at http://127\.0\.0\.1:(\d+)\n", self.line)
         if not found:
+            self.process.wait(timeout=LIMIT)
+            self.process.stdout.close()
             raise RuntimeError(f"{command}: {self.line}{self.log()}")
         self.port = int(found[1])
 
