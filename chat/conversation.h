@@ -1,22 +1,13 @@
 // A conversation with a model: renders the messages with a chat template and generates the answers. The
 // session keeps what was said in its cache: a turn feeds only the text that is new.
 #pragma once
-#include "chat/template.h"
+#include "chat/format.h"
 #include "linnet/session.h"
 
 #include <string>
 #include <vector>
 
 namespace linnet::chat {
-
-struct Message {
-  std::string role; ///< "system", "user" or "assistant"
-  std::string content;
-};
-
-/// The model's chat template: that of its configuration.
-/// Errors: there is none, or it does not parse; they name --chat-template.
-Result<Template> templateOf(const Model &model);
 
 struct Answer {
   GenerateResult result;     ///< its `prompt` has the tokens that were fed
@@ -53,23 +44,19 @@ private:
     int64_t end; ///< number of the session's tokens up to here
   };
 
-  Conversation(const Model &model, Session &session, Template chat);
-  Result<std::string> render(const std::vector<Message> &messages, bool add_generation_prompt) const;
+  Conversation(const Model &model, Session &session, Format format);
   Result<Answer> answer(std::vector<Message> messages, const GenerateOptions &options,
                         const TokenCallback &callback);
-  Result<Encoding> encoded(std::string_view text) const;
-  void findEndTokens();
 
   Model model;
   Session *session;
-  Template chat;
+  Format format;
   std::vector<Message> said;
   size_t first = 0; ///< index of the first turn
   std::vector<Segment>
       segments; ///< with a byte-level tokenizer, whose tokens of two texts side by side are those of both
   std::vector<TokenId> fed; ///< with another tokenizer: the session's tokens
   bool byte_level = true;
-  std::vector<TokenId> turn_ends; ///< special tokens that the template writes after an answer
 };
 
 } // namespace linnet::chat

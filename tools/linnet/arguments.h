@@ -38,6 +38,7 @@ void addDevices(CLI::App &app, Action &action);
 void addInspect(CLI::App &app, Action &action);
 void addInit(CLI::App &app, Action &action);
 void addExport(CLI::App &app, Action &action);
+void addServe(CLI::App &app, Action &action);
 void addPull(CLI::App &app, Action &action);
 
 /// Reports wrong use of a command after its options were parsed: prints a hint and exits with code 2.

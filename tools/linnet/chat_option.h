@@ -12,6 +12,8 @@ namespace linnet::cli {
 struct ChatOption {
   std::string system, chat_template;
   void add(CLI::App &command);
+  /// --chat-template alone.
+  void addTemplate(CLI::App &command);
   bool given() const { return !system.empty() || !chat_template.empty(); }
   /// The template of --chat-template, a name or a file; else the model's.
   Result<chat::Template> templateFor(const Model &model) const;

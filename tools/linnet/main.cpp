@@ -20,6 +20,7 @@ void declare(CLI::App &app, cli::Action &action) {
   app.formatter(cli::helpFormatter());
   cli::addRun(app, action);
   cli::addChat(app, action);
+  cli::addServe(app, action);
   cli::addLogits(app, action);
   cli::addEmbed(app, action);
   cli::addEval(app, action);

@@ -50,13 +50,14 @@ Result<FileKind> kindOf(const std::string &path) {
 }
 
 Result<std::string> artifactOf(const std::string &path, const DeviceOption &device,
-                               const std::string &command) {
+                               const std::string &command, int64_t max_batch) {
   LINNET_ASSIGN(FileKind kind, kindOf(path));
   if (kind == FileKind::Artifact) return path;
   LINNET_ASSIGN(const CompilerApi *api, compiler(command + " on a checkpoint"));
   Progress progress;
   CompileOptions options;
   options.input = path;
+  options.max_batch = max_batch;
   // The cache is local, so one instruction-set level is enough.
   options.targets = {targetFor(device.device.empty() ? "cpu" : device.device)};
   options.progress = [&](const std::string &what, double fraction) { progress.show(what, fraction); };

@@ -16,10 +16,10 @@ enum class FileKind { Artifact, Checkpoint, Graph };
 /// (.mlir, .safetensors). Errors: no such file, or none of these.
 Result<FileKind> kindOf(const std::string &path);
 
-/// `path` if it is an artifact. Else compiles it for `device` into the cache and reports that on standard
-/// error.
+/// `path` if it is an artifact. Else compiles it for `device` and `max_batch` texts at a time (0: one) into the cache
+/// and reports that on standard error.
 Result<std::string> artifactOf(const std::string &path, const DeviceOption &device,
-                               const std::string &command);
+                               const std::string &command, int64_t max_batch = 0);
 
 /// Prints the ignored and overridden keys of config.json on standard error, if there are any.
 void noteConfig(const CompileReport &report, const std::string &input);

@@ -71,6 +71,8 @@ bool answerInterrupt() {
   return asked.compare_exchange_strong(expected, 0);
 }
 
+void answerSignal() { asked.store(0); }
+
 CancelOnSignal::CancelOnSignal(Session &session) { armed.store(&session); }
 CancelOnSignal::~CancelOnSignal() { armed.store(nullptr); }
 

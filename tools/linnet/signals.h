@@ -19,6 +19,9 @@ int interrupted();
 /// If that signal was ctrl-C, resets it and returns true; the program then continues.
 bool answerInterrupt();
 
+/// Resets any signal that asked to stop: the program has done so in order, and exits with 0.
+void answerSignal();
+
 /// During its lifetime, a signal cancels the session.
 class CancelOnSignal {
 public:

@@ -118,6 +118,10 @@ Result<void> execute(const Options &options) {
 void ChatOption::add(CLI::App &command) {
   command.add_option("--system", system, "the system prompt: what the model is told first")
       ->type_name("TEXT");
+  addTemplate(command);
+}
+
+void ChatOption::addTemplate(CLI::App &command) {
   command.add_option("--chat-template", chat_template, "a file, or " + chat::knownTemplateNames())
       ->type_name("NAME|FILE");
 }

@@ -3,6 +3,7 @@
 #include "model.h"
 #include "npy.h"
 #include "output.h"
+#include "pooling_option.h"
 #include "records_option.h"
 #include "signals.h"
 #include "support/error.h"
@@ -22,10 +23,6 @@ struct Options {
   int64_t layer = -1;
   bool json = false;
 };
-
-Pooling poolingOf(const std::string &name) {
-  return name == "mean" ? Pooling::Mean : name == "first" ? Pooling::First : Pooling::Last;
-}
 
 /// The ids of each text, and the empty texts.
 struct Prompts {
@@ -133,10 +130,7 @@ void addEmbed(CLI::App &app, Action &action) {
       ->type_name("");
   options->prompt.add(*command);
   options->texts.add(*command);
-  command->add_option("--pooling", options->pooling, "last or first position, or mean of all")
-      ->check(CLI::IsMember({"last", "mean", "first"}).description(""))
-      ->type_name("HOW")
-      ->capture_default_str();
+  addPooling(*command, options->pooling, "last or first position, or mean of all");
   command->add_option("--layer", options->layer, "0: embeddings, i: after block i, -1: after the last norm")
       ->check(CLI::Range(int64_t(-1), int64_t(1) << 20).description(""))
       ->type_name("N")

@@ -1,0 +1,24 @@
+// Requests while Api answers them; for api.cpp and api_work.cpp.
+#pragma once
+#include "server/api.h"
+
+namespace linnet::server {
+
+struct Api::Call {
+  HttpRequest request;
+  std::shared_ptr<Exchange> exchange;
+  Clock::time_point begin;
+  std::string endpoint = "other"; ///< for metrics: the path of a route
+};
+
+struct Api::Active {
+  std::shared_ptr<Exchange> exchange;
+  std::string endpoint;
+  Clock::time_point begin;
+  std::optional<GenerationAnswer> answer = {}; ///< of a generation
+  std::vector<Clock::time_point> last = {};    ///< by text: its last token
+  std::function<std::string()> task_body = {}; ///< of a task
+  bool streaming = false;                      ///< the answer has begun
+};
+
+} // namespace linnet::server

@@ -1,0 +1,226 @@
+#include "server/api.h"
+#include "server/active_request.h"
+#include "server/page.h"
+#include "support/error.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace linnet::server {
+
+struct Api::Route {
+  std::string path;
+  std::vector<std::string> methods; ///< HEAD goes with GET
+  void (Api::*handler)(Call &call);
+  bool open = false; ///< needs no key
+};
+
+const std::vector<Api::Route> &Api::routes() {
+  static const std::vector<Route> all = {{"/", {"GET"}, &Api::page, true},
+                                         {"/health", {"GET"}, &Api::health, true},
+                                         {"/metrics", {"GET"}, &Api::metricsText},
+                                         {"/v1/models", {"GET"}, &Api::models},
+                                         {"/v1/completions", {"POST"}, &Api::completions},
+                                         {"/v1/chat/completions", {"POST"}, &Api::chat},
+                                         {"/v1/embeddings", {"POST"}, &Api::embeddings},
+                                         {"/v1/classify", {"POST"}, &Api::classify},
+                                         {"/tokenize", {"POST"}, &Api::tokenize},
+                                         {"/detokenize", {"POST"}, &Api::detokenize}};
+  return all;
+}
+
+Api::Api(Served s, ApiOptions o, ApiKeys k, Engine &e, std::function<HttpCounts()> counts)
+    : served(std::make_shared<const Served>(std::move(s))), options(o), keys(std::move(k)), engine(e),
+      http_counts(std::move(counts)) {
+  metrics.engine.counts.rows = engine.rows();
+}
+
+Api::~Api() = default;
+
+void Api::answer(Call &call, HttpResponse response) {
+  ++metrics.requests[{call.endpoint, response.status}];
+  call.exchange->respond(std::move(response));
+}
+
+void Api::fail(Call &call, const ApiError &error) {
+  HttpResponse response{.status = error.status, .body = errorText(error)};
+  if (error.status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
+  if (error.status == 429) {
+    // About the time until a row is free.
+    const double seconds = usual_seconds * static_cast<double>(metrics.engine.waiting + 1) /
+                           static_cast<double>(std::max<int64_t>(metrics.engine.counts.rows, 1));
+    constexpr double kLongest = 60;
+    response.headers.emplace_back(
+        "Retry-After", std::to_string(static_cast<int>(std::ceil(std::clamp(seconds, 1.0, kLongest)))));
+  }
+  if (error.status == 503) response.headers.emplace_back("Retry-After", "1");
+  answer(call, std::move(response));
+}
+
+void Api::handle(HttpRequest request, std::shared_ptr<Exchange> exchange) {
+  Call call{std::move(request), std::move(exchange), Clock::now()};
+  try {
+    dispatch(call);
+  } catch (const ApiError &error) {
+    fail(call, error);
+  } catch (const std::exception &error) {
+    fail(call, {.status = 500, .message = std::string("internal error: ") + error.what()});
+  }
+}
+
+/// "%2F" in a path is a slash in a name.
+static std::string percentDecoded(std::string_view text) {
+  auto digit = [](char c) {
+    return c >= '0' && c <= '9' ? c - '0' : (c | ' ') >= 'a' && (c | ' ') <= 'f' ? (c | ' ') - 'a' + 10 : -1;
+  };
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const bool code =
+        text[i] == '%' && i + 2 < text.size() && digit(text[i + 1]) >= 0 && digit(text[i + 2]) >= 0;
+    out += code ? static_cast<char>(digit(text[i + 1]) * 16 + digit(text[i + 2])) : text[i];
+    i += code ? 2 : 0;
+  }
+  return out;
+}
+
+void Api::dispatch(Call &call) {
+  const HttpRequest &request = call.request;
+  const std::string path = percentDecoded(request.path());
+  const std::string models_prefix = "/v1/models/";
+  const Route *route = nullptr;
+  for (const Route &one : routes())
+    if (one.path == path || (one.path == "/v1/models" && path.starts_with(models_prefix))) route = &one;
+  if (route && route->path == "/metrics" && !options.metrics) route = nullptr;
+  if (route) call.endpoint = route->path;
+  if (keys.required() && !(route && route->open) && !keys.accept(request.header("authorization")))
+    throw ApiError{
+        .status = 401,
+        .message =
+            "expected 'Authorization: Bearer KEY' with a key of this server, found another key or none",
+        .code = "invalid_api_key"};
+  if (!route) {
+    const char *hint = path == "/metrics" ? " (the server was started without --metrics)" : "";
+    throw ApiError{
+        .status = 404, .message = fmt::format("no such path: {}{}", path, hint), .code = "not_found"};
+  }
+  const std::string allowed = fmt::format("{}{}, OPTIONS", fmt::join(route->methods, ", "),
+                                          route->methods.front() == "GET" ? ", HEAD" : "");
+  if (request.method == "OPTIONS") return answer(call, {.status = 204, .headers = {{"Allow", allowed}}});
+  const std::string method = request.method == "HEAD" ? "GET" : request.method;
+  if (std::ranges::find(route->methods, method) == route->methods.end())
+    return answer(call, {.status = 405,
+                         .body = errorText({.status = 405,
+                                            .message = fmt::format("{}: expected {}, found {}", path, allowed,
+                                                                   request.method),
+                                            .code = "method_not_allowed"}),
+                         .headers = {{"Allow", allowed}}});
+  if (draining && method == "POST")
+    throw ApiError{
+        .status = 503, .message = "the server is ending: no new requests", .code = "shutting_down"};
+  if (path.starts_with(models_prefix) && path.substr(models_prefix.size()) != served->name)
+    throw ApiError{.status = 404,
+                   .message = fmt::format("expected the model \"{}\", found \"{}\"", served->name,
+                                          path.substr(models_prefix.size())),
+                   .code = "model_not_found"};
+  (this->*route->handler)(call);
+}
+
+Json Api::body(const Call &call) const {
+  // A page of another origin can send a form to a local server without asking, but not JSON.
+  const std::string *type = call.request.header("content-type");
+  if (type && !type->starts_with("application/json"))
+    throw ApiError{.status = 415,
+                   .message =
+                       "expected 'Content-Type: application/json', found '" + type->substr(0, 80) + "'",
+                   .code = "unsupported_media_type"};
+  auto json = parseJson(call.request.body, "the request's body");
+  if (!json) throw ApiError{.message = json.error().message, .code = "malformed_json"};
+  return std::move(*json);
+}
+
+void Api::requireTokenizer() const {
+  if (!served->model.tokenizer())
+    throw ApiError{.message = "the model has no tokenizer: it reads and writes token ids",
+                   .code = "no_tokenizer"};
+}
+
+void Api::page(Call &call) {
+  answer(call,
+         {.type = "text/html; charset=utf-8",
+          .body = std::string(kPage),
+          .headers = {{"Content-Security-Policy", kPagePolicy}, {"X-Content-Type-Options", "nosniff"}}});
+}
+
+void Api::health(Call &call) {
+  if (draining)
+    answer(call, {.status = 503, .body = "{\"status\":\"ending\"}"});
+  else
+    answer(call, {.body = "{\"status\":\"ok\"}"});
+}
+
+void Api::metricsText(Call &call) {
+  answer(call, {.type = "text/plain; version=0.0.4; charset=utf-8", .body = metrics.text(http_counts())});
+}
+
+void Api::models(Call &call) {
+  const ModelConfig &config = served->model.config();
+  const Json one = {{"id", served->name},
+                    {"object", "model"},
+                    {"created", served->created},
+                    {"owned_by", "linnet"},
+                    {"max_model_len", config.context},
+                    {"chat", served->format.has_value()},
+                    {"labels", config.labels}};
+  const bool all = call.request.path() == "/v1/models";
+  answer(call, {.body = dumped(all ? Json{{"object", "list"}, {"data", Json::array({one})}} : one)});
+}
+
+void Api::tokenize(Call &call) {
+  requireTokenizer();
+  const Json json = body(call);
+  Fields fields(json);
+  checkModel(fields, *served);
+  const auto prompt = fields.text("prompt");
+  if (!prompt) throw wrong("prompt", "a text", "nothing");
+  EncodeOptions encode;
+  encode.add_special_tokens = fields.boolean("add_special_tokens").value_or(true);
+  fields.finish();
+  auto encoding = served->model.tokenizer()->encode(*prompt, encode);
+  if (!encoding) throw ApiError{.message = "prompt: " + encoding.error().message, .param = "prompt"};
+  answer(call, {.body = dumped({{"count", encoding->ids.size()},
+                                {"max_model_len", served->model.config().context},
+                                {"tokens", encoding->ids}})});
+}
+
+void Api::detokenize(Call &call) {
+  requireTokenizer();
+  const Json json = body(call);
+  Fields fields(json);
+  checkModel(fields, *served);
+  const Json *tokens = fields.find("tokens");
+  fields.finish();
+  if (!tokens || !tokens->is_array())
+    throw wrong("tokens", "a list of token ids", tokens ? *tokens : Json(nullptr));
+  std::vector<TokenId> ids;
+  for (size_t i = 0; i < tokens->size(); ++i) {
+    const Json &id = (*tokens)[i];
+    if (!id.is_number_unsigned() || id.get<uint64_t>() > static_cast<uint64_t>(kMaxTokenId))
+      throw wrong(fmt::format("tokens[{}]", i), "a token id", id);
+    ids.push_back(id.get<TokenId>());
+  }
+  auto text = served->model.tokenizer()->decode(ids);
+  if (!text) throw ApiError{.message = "tokens: " + text.error().message, .param = "tokens"};
+  answer(call, {.body = dumped({{"prompt", *text}})});
+}
+
+void Api::completions(Call &call) {
+  const Json json = body(call);
+  generate(call, readCompletion(json, *served));
+}
+
+void Api::chat(Call &call) {
+  const Json json = body(call);
+  generate(call, readChat(json, *served));
+}
+
+} // namespace linnet::server

@@ -1,0 +1,73 @@
+// One client's connection; for http.cpp.
+#pragma once
+#include "server/http.h"
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <array>
+#include <unordered_set>
+
+namespace linnet::server {
+
+class Connection;
+
+/// What connections share. All members belong to the server's thread.
+struct ConnectionContext {
+  HttpOptions options;
+  HttpServer::Handler handler;
+  HttpServer::ErrorBody error_body;
+  std::unordered_set<Connection *> connections;
+  HttpCounts counts;
+  bool draining = false;
+  std::function<void()> on_close;                  ///< called after a connection was closed
+  std::array<char, size_t(64) << 10> scratch = {}; ///< idle connections have no buffers
+};
+
+/// Reads requests and writes answers in order. A read is outstanding while an answer is computed, so that a client that
+/// leaves is noticed.
+class Connection : public std::enable_shared_from_this<Connection> {
+public:
+  Connection(boost::asio::ip::tcp::socket socket, ConnectionContext &context);
+  ~Connection();
+  void start();
+  /// Closes now if the connection is idle. ConnectionContext::draining closes the others after their answers.
+  void drain();
+  /// Closes now.
+  void abort();
+
+private:
+  class Answer;
+  friend class Answer;
+  enum class Phase : uint8_t { idle, request, answer, linger };
+
+  void watch();
+  void onReadable();
+  void parse();
+  bool parseOne();
+  void refuse(int status, const std::string &message);
+  void dispatch();
+  void finished();
+  void leave(bool slow);
+  void send(std::string_view bytes);
+  void flush();
+  void onWritten(size_t bytes);
+  void closeGracefully();
+  void setTimer(double seconds);
+  void onTimer();
+
+  boost::asio::ip::tcp::socket socket;
+  boost::asio::steady_timer timer;
+  ConnectionContext &context;
+  std::unique_ptr<RequestParser> parser; ///< while a request arrives
+  std::shared_ptr<Answer> current;       ///< while an answer is computed
+  std::string input;                     ///< bytes that were not parsed yet
+  std::string output, writing;           ///< bytes to write, and those that are being written
+  size_t written = 0;                    ///< of `writing`
+  size_t lingered = 0;                   ///< bytes that were discarded after the last answer
+  Phase phase = Phase::idle;
+  bool watching = false, parsing = false, closing = false, closed = false, body_timer = false;
+  uint64_t timer_number = 0;
+};
+
+} // namespace linnet::server

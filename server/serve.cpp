@@ -1,0 +1,82 @@
+#include "server/serve.h"
+#include "server/api.h"
+#include "support/error.h"
+
+#include <ctime>
+
+namespace linnet::server {
+
+/// How often signals are noticed.
+constexpr double kSignalSeconds = 0.05;
+/// The longest time that the last answers have to reach their clients.
+constexpr double kFlushSeconds = 5;
+
+static std::string fileName(const std::string &path) {
+  std::string name = path.substr(path.rfind('/') + 1);
+  constexpr std::string_view kEnding = ".linnet";
+  if (name.ends_with(kEnding)) name.resize(name.size() - kEnding.size());
+  return name;
+}
+
+Result<void> serve(const Model &model, const ServeOptions &options, Result<chat::Template> chat,
+                   const std::function<void(uint16_t port)> &ready, const std::function<bool()> &stopping) {
+  ApiKeys keys;
+  if (!options.key_file.empty()) {
+    LINNET_ASSIGN(keys, ApiKeys::read(options.key_file));
+  }
+  if (options.max_batch > model.config().max_batch)
+    return errorf(
+        "--max-batch: expected at most {}, for which the artifact was compiled (linnet compile --max-batch), "
+        "found {}",
+        model.config().max_batch, options.max_batch);
+
+  Served served{.model = model,
+                .name = options.name.empty() ? fileName(model.path()) : options.name,
+                .created = static_cast<int64_t>(std::time(nullptr)),
+                .format = {},
+                .no_format = {},
+                .pooling = options.pooling};
+  Result<chat::Format> format =
+      chat ? chat::Format::make(model, std::move(*chat)) : Result<chat::Format>(chat.error());
+  if (format)
+    served.format = std::move(*format);
+  else
+    served.no_format = format.error().message;
+
+  // The engine's thread may deliver until it is destroyed, and connections refer to the API: this order of
+  // declarations ends the engine first, then the connections.
+  std::unique_ptr<Api> api;
+  LINNET_ASSIGN(auto http, HttpServer::listen(
+                               options.http,
+                               [&api](HttpRequest request, std::shared_ptr<Exchange> exchange) {
+                                 api->handle(std::move(request), std::move(exchange));
+                               },
+                               [](int status, std::string_view message) {
+                                 return errorText({.status = status, .message = std::string(message)});
+                               }));
+  LINNET_ASSIGN(
+      auto engine,
+      Engine::start(model, {.load = options.load, .rows = options.max_batch, .max_queue = options.max_queue},
+                    [&http, &api](Delivery delivery) {
+                      auto shared = std::make_shared<Delivery>(std::move(delivery));
+                      http->post([&api, shared] { api->deliver(std::move(*shared)); });
+                    }));
+  served.max_texts = engine->capacity();
+  api = std::make_unique<Api>(
+      std::move(served), ApiOptions{.timeout_seconds = options.timeout_seconds, .metrics = options.metrics},
+      std::move(keys), *engine, [&http] { return http->counts(); });
+  bool draining = false;
+  http->every(kSignalSeconds, [&] {
+    if (!draining && stopping()) {
+      draining = true;
+      api->drain();
+      http->drain();
+    }
+    if (draining && api->idle()) http->shutdown(kFlushSeconds);
+  });
+  ready(http->port());
+  http->run();
+  return {};
+}
+
+} // namespace linnet::server

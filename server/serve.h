@@ -1,0 +1,30 @@
+// linnet serve: the HTTP server, the API and the engine together.
+#pragma once
+#include "chat/template.h"
+#include "linnet/session.h"
+#include "server/http.h"
+
+#include <functional>
+#include <optional>
+#include <string>
+
+namespace linnet::server {
+
+struct ServeOptions {
+  HttpOptions http;
+  LoadOptions load;             ///< as `model` was loaded
+  std::string name;             ///< of the model; empty: the artifact's file name without its ending
+  std::string key_file;         ///< empty: clients need no key
+  int64_t max_batch = 0;        ///< most texts at once; 0: as many as the artifact allows
+  int64_t max_queue = 64;       ///< most texts that wait
+  double timeout_seconds = 600; ///< from a request to the end of its answer
+  bool metrics = false;
+  Pooling pooling = Pooling::Last; ///< of /v1/embeddings
+};
+
+/// Serves until `stopping` returns true; then answers running requests and returns. `ready` receives the port once
+/// clients can connect. `chat` is the template of /v1/chat/completions, or the reason why there is none.
+Result<void> serve(const Model &model, const ServeOptions &options, Result<chat::Template> chat,
+                   const std::function<void(uint16_t port)> &ready, const std::function<bool()> &stopping);
+
+} // namespace linnet::server
