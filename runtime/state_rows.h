@@ -1,5 +1,6 @@
 // The rows of a language model's states. Row i of all states holds the keys and values of one text.
 #pragma once
+#include "linnet/api.h"
 #include "runtime/artifact/artifact.h"
 
 #include <cstdint>
@@ -17,20 +18,21 @@ struct StateRows {
 };
 
 /// One for each state. Errors: a state does not begin with the symbol "batch", or has no dimension "context".
-Result<std::vector<StateRows>> stateRows(const Artifact &artifact, const fb::Program &program);
+LINNET_API Result<std::vector<StateRows>> stateRows(const Artifact &artifact, const fb::Program &program);
 
 /// The largest value of the program's symbol "batch" in any entry; 0 if it has none.
-int64_t mostRows(const fb::Program &program);
+LINNET_API int64_t mostRows(const fb::Program &program);
 
 /// An error unless rows [first, first + the batch of `symbols`) exist.
-Result<void> checkRows(const fb::Program &program, int64_t first, std::span<const int64_t> symbols);
+LINNET_API Result<void> checkRows(const fb::Program &program, int64_t first,
+                                  std::span<const int64_t> symbols);
 
 /// An error unless both rows exist and are different, and 0 <= tokens <= the context.
-Result<void> checkCopy(const fb::Program &program, int64_t from, int64_t to, int64_t tokens);
+LINNET_API Result<void> checkCopy(const fb::Program &program, int64_t from, int64_t to, int64_t tokens);
 
 /// Calls copy(from, to, bytes) for each run of bytes that holds the first `tokens` tokens of a row, with offsets from
 /// the state's begin.
-void forEachRun(const StateRows &rows, int64_t from, int64_t to, int64_t tokens,
-                const std::function<void(uint64_t from, uint64_t to, uint64_t bytes)> &copy);
+LINNET_API void forEachRun(const StateRows &rows, int64_t from, int64_t to, int64_t tokens,
+                           const std::function<void(uint64_t from, uint64_t to, uint64_t bytes)> &copy);
 
 } // namespace linnet
