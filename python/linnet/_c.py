@@ -21,6 +21,8 @@ ProgressCallback = c.CFUNCTYPE(None, c.c_void_p, c.c_double)
 class Error(Exception):
     """A failure. Its text is one line: what was expected, what was found, and where."""
 
+    __module__ = "linnet"  # as users import it
+
 
 class Sized(c.Structure):
     """A struct whose first field is its size."""

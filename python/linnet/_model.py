@@ -11,7 +11,7 @@ import numpy as np
 from . import _arrays, _c
 from ._batch import Batch
 from ._session import Session, Stream
-from ._types import Device, Generation, MemoryUse, ModelConfig, Perplexity
+from ._types import Classification, Device, Generation, MemoryUse, ModelConfig, Perplexity
 
 Prompt = Union[str, Sequence[int], np.ndarray]  #: a text, or token ids
 
@@ -143,7 +143,7 @@ class Model:
             return self._empty().hidden_states(prompt, layer=layer)
 
     def classify(self, texts: Prompt | Sequence[Prompt],
-                 progress: Callable[[float], None] | None = None) -> Any:
+                 progress: Callable[[float], None] | None = None) -> Classification | list[Classification]:
         """A classifier's answer to a text, or the list of its answers to several: Session.classify."""
         with self._lock:
             return self._empty().classify(texts, progress=progress)

@@ -106,7 +106,7 @@ class Session:
         return _arrays.matrix(self._run("session_hidden_states", _arrays.pointer(ids), len(ids), layer))
 
     def classify(self, texts: Prompt | Sequence[Prompt], *,
-                 progress: Callable[[float], None] | None = None) -> Any:
+                 progress: Callable[[float], None] | None = None) -> Classification | list[Classification]:
         """A classifier's answer to a text, a Classification, or the list of its answers to several.
 
         progress: called with the finished fraction, in another thread.

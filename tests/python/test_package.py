@@ -151,7 +151,7 @@ class Wheel(TestCase):
         site, _ = self.unpacked()
         (site / "linnet" / "lib" / _c.SONAME).unlink()
         done = self.imported(site)
-        self.assertRegex(done.stderr.splitlines()[-1], "linnet._c.Error: expected the runtime library liblinnet_runtime"
+        self.assertRegex(done.stderr.splitlines()[-1], "linnet.Error: expected the runtime library liblinnet_runtime"
                                                        ".so.0.1, found none: .*; set LINNET_RUNTIME to its path")
         self.assertEqual(self.imported(site, LINNET_RUNTIME=_c.candidates()[0]).returncode, 0)
 
