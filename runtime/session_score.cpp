@@ -79,41 +79,59 @@ Result<Matrix> Session::logits(std::string_view text, bool all) {
   return logits(ids, all);
 }
 
-Result<Matrix> Session::embed(std::span<const TokenId> ids, Pooling pooling, int64_t layer) {
-  CancelScope scope(state->cancelled);
-  state->forget();
-  LINNET_TRY(state->checkIds(ids, "ids"));
-  const ModelConfig &config = state->model->config;
-  int64_t size = static_cast<int64_t>(ids.size()), width = config.n_embd;
+Result<void> Session::State::feedHidden(std::span<const TokenId> ids, size_t fed, int64_t layer,
+                                        const HiddenVisit &visit) {
+  forget();
+  LINNET_TRY(checkIds(ids, "ids"));
+  const ModelConfig &config = model->config;
   if (ids.empty()) return Error{"empty prompt: expected at least one token"};
-  if (size > config.context)
-    return errorf("{} tokens are longer than the context of {}", size, config.context);
+  if (static_cast<int64_t>(ids.size()) > config.context)
+    return errorf("{} tokens are longer than the context of {}", ids.size(), config.context);
   if (layer < -1 || layer > config.n_layer)
     return errorf("layer: expected from -1 (after the last norm) to {}, found {}", config.n_layer, layer);
-  LINNET_ASSIGN(const LanguageEntry *hidden, state->runner->entry("hidden"));
+  LINNET_ASSIGN(const LanguageEntry *hidden, runner->entry("hidden"));
   LINNET_ASSIGN(auto source,
-                state->output("hidden", layer < 0 ? hidden->last_output : fmt::format("hidden.{}", layer)));
-  auto [entry, output] = source;
-  std::vector<double> sum(static_cast<size_t>(width), 0.0);
-  auto pool = [&, output = output](int64_t first, int64_t count) -> Result<void> {
-    LINNET_ASSIGN(auto values, state->runner->floats(output, static_cast<size_t>(count * width)));
-    for (int64_t t = 0; t < count; ++t) {
-      int64_t position = first + t;
-      if (pooling == Pooling::Last && position != size - 1) continue;
-      if (pooling == Pooling::First && position != 0) continue;
-      for (int64_t c = 0; c < width; ++c)
-        sum[static_cast<size_t>(c)] += values[static_cast<size_t>(t * width + c)];
-    }
+                output("hidden", layer < 0 ? hidden->last_output : fmt::format("hidden.{}", layer)));
+  auto [entry, number] = source;
+  auto read = [&, number = number](int64_t first, int64_t count) -> Result<void> {
+    LINNET_ASSIGN(auto values, runner->floats(number, static_cast<size_t>(count * config.n_embd)));
+    visit(first, values);
     return {};
   };
-  const auto fed = pooling == Pooling::First ? ids.first(1) : ids;
-  LINNET_TRY(state->feed(*entry, fed, 0, output, pool));
-  Matrix matrix{1, width, {}};
+  return feed(*entry, ids.first(fed), 0, number, read);
+}
+
+Result<Matrix> Session::embed(std::span<const TokenId> ids, Pooling pooling, int64_t layer) {
+  CancelScope scope(state->cancelled);
+  const size_t width = static_cast<size_t>(state->model->config.n_embd), size = ids.size();
+  const size_t fed = pooling == Pooling::First ? std::min<size_t>(size, 1) : size;
+  std::vector<double> sum(width, 0.0);
+  auto pool = [&](int64_t first, std::span<const float> values) {
+    for (size_t t = 0; t < values.size() / width; ++t) {
+      if (pooling == Pooling::Last && static_cast<size_t>(first) + t != size - 1) continue;
+      for (size_t c = 0; c < width; ++c) sum[c] += values[t * width + c];
+    }
+  };
+  LINNET_TRY(state->feedHidden(ids, fed, layer, pool));
+  Matrix matrix{1, static_cast<int64_t>(width), {}};
   double scale = pooling == Pooling::Mean ? 1.0 / static_cast<double>(size) : 1.0;
   for (double value : sum) matrix.values.push_back(static_cast<float>(value * scale));
   if (const size_t at = firstNotFinite(matrix.values); at < matrix.values.size())
     return notFinite(fmt::format("element {} of the embedding", at), static_cast<double>(matrix.values[at]),
-                     *state->runner, fed);
+                     *state->runner, ids.first(fed));
+  return matrix;
+}
+
+Result<Matrix> Session::hiddenStates(std::span<const TokenId> ids, int64_t layer) {
+  CancelScope scope(state->cancelled);
+  Matrix matrix{static_cast<int64_t>(ids.size()), state->model->config.n_embd, {}};
+  auto keep = [&](int64_t, std::span<const float> values) {
+    matrix.values.insert(matrix.values.end(), values.begin(), values.end());
+  };
+  LINNET_TRY(state->feedHidden(ids, ids.size(), layer, keep));
+  if (const size_t at = firstNotFinite(matrix.values); at < matrix.values.size())
+    return notFinite(fmt::format("element {} of the hidden states", at),
+                     static_cast<double>(matrix.values[at]), *state->runner, ids);
   return matrix;
 }
 

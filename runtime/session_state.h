@@ -45,6 +45,10 @@ struct Session::State {
   using Visit = std::function<Result<void>(int64_t first, int64_t count)>;
   Result<void> feed(const LanguageEntry &entry, std::span<const TokenId> ids, int64_t past, int output,
                     const Visit &visit);
+  /// Feeds the first `fed` of `ids`. `visit` receives the layer's states of each chunk, [tokens, n_embd], and the index
+  /// of its first token. Starts from an empty session; see Session::embed for errors.
+  using HiddenVisit = std::function<void(int64_t first, std::span<const float> values)>;
+  Result<void> feedHidden(std::span<const TokenId> ids, size_t fed, int64_t layer, const HiddenVisit &visit);
   /// The entry `entry`, and the index of its output `name`.
   Result<std::pair<const LanguageEntry *, int>> output(std::string_view entry, std::string_view name);
   void forget();

@@ -1,5 +1,7 @@
-// Includes all public headers.
+// Includes all public headers. In C, the C interface alone.
 #pragma once
+#include "linnet/c.h"
+#ifdef __cplusplus
 #include "linnet/batch.h"
 #include "linnet/device_kind.h"
 #include "linnet/graph.h"
@@ -8,3 +10,4 @@
 #include "linnet/session.h"
 #include "linnet/tokenizer.h"
 #include "linnet/version.h"
+#endif

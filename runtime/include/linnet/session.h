@@ -110,6 +110,8 @@ public:
   /// norm.
   Result<Matrix> embed(std::span<const TokenId> ids, Pooling pooling = Pooling::Last, int64_t layer = -1);
   Result<Matrix> embed(std::string_view text, Pooling pooling = Pooling::Last, int64_t layer = -1);
+  /// The state of every position [ids, n_embd], of a layer as in embed().
+  Result<Matrix> hiddenStates(std::span<const TokenId> ids, int64_t layer = -1);
   /// One answer for each text, in order. Batches have up to config().max_batch texts of similar length.
   /// Errors: an empty text, an id outside [0, vocab_size), a score that is NaN. `progress` receives the
   /// finished fraction.

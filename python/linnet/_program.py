@@ -1,0 +1,123 @@
+"""Compiling and finetuning, by the `linnet` program."""
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Sequence
+
+from ._c import Error
+
+_PROGRESS = re.compile(r"linnet: (\d+)% (.*)")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a command wrote."""
+
+    output: str  #: the path of the artifact or of the checkpoint
+    details: dict[str, Any]  #: what `--json` prints
+
+
+def program() -> str:
+    """The path of `linnet`: LINNET_PROGRAM, a build next to this package's sources, or on PATH."""
+    if os.environ.get("LINNET_PROGRAM"):
+        return os.environ["LINNET_PROGRAM"]
+    built = Path(__file__).resolve().parents[2] / "build" / "release" / "bin" / "linnet"
+    found = str(built) if built.exists() else shutil.which("linnet")
+    if not found:
+        raise Error("expected the program linnet on PATH or in LINNET_PROGRAM, found none")
+    return found
+
+
+def compile(path: str | os.PathLike, *, output: str | os.PathLike | None = None, target: str | Sequence[str] = "cpu",
+            dtype: str = "f32", max_context: int | None = None, max_batch: int | None = None,
+            kv_cache: str | None = None, **options: Any) -> Report:
+    """Compiles a checkpoint, a .gguf file or an .mlir file to an artifact: `linnet compile`.
+
+    output: the artifact; None: the input's name with .linnet in the current directory.
+    target: "cpu", "cpu:native", "vulkan", "vulkan:native", "reference", or several of them.
+    dtype: type of weights: "f32", "bf16", "f16", "int8", "int4" or "auto".
+    options: others of the command, spelled with underscores: calibration="text.txt", verify_passes=True.
+    """
+    if output is None:
+        output = Path(Path(path).name).with_suffix(".linnet") if Path(path).is_file() else f"{Path(path).name}.linnet"
+    given = {"target": target if isinstance(target, str) else ",".join(target), "dtype": dtype,
+             "max_context": max_context, "max_batch": max_batch, "kv_cache": kv_cache, **options}
+    details = _run(["compile", os.fspath(path), "-o", os.fspath(output), *_words(given)], None)
+    return Report(os.fspath(output), details)
+
+
+def finetune(path: str | os.PathLike, *, data: str | os.PathLike, task: str, method: str, output: str | os.PathLike,
+             progress: Callable[[float | None, str], Any] | None = None, progress_every: float = 1.0,
+             **options: Any) -> Report:
+    """Trains a checkpoint on texts: `linnet finetune`. The result is a checkpoint, for compile().
+
+    task: "classify" or "lm". method: "head", "layers", "partial" or "full". output: a directory.
+    progress: called with the finished fraction and a text (step, loss, time left) every `progress_every` seconds, and
+    with None and a text for each evaluation and note. If it raises, training ends with a checkpoint, as with ctrl-C.
+    options: others of the command, spelled with underscores: lr=1e-3, steps=200, last_layers=2.
+    """
+    given = {"data": os.fspath(data), "task": task, "method": method, "progress_every": progress_every, **options}
+    details = _run(["finetune", os.fspath(path), "-o", os.fspath(output), *_words(given)], progress)
+    return Report(os.fspath(output), details)
+
+
+def _words(options: dict[str, Any]) -> list[str]:
+    """Options as words of a command. True is a flag, None and False are left out, a list repeats the option."""
+    words = []
+    for name, value in options.items():
+        flag = "--" + name.replace("_", "-")
+        if value is True:
+            words.append(flag)
+        elif value is not None and value is not False:
+            for one in value if isinstance(value, (list, tuple)) else [value]:
+                words += [flag, str(one)]
+    return words
+
+
+def _run(arguments: list[str], progress: Callable[[float | None, str], Any] | None) -> dict[str, Any]:
+    """Runs the program with --json. Standard output goes to a file, so that the program never waits for a reader."""
+    command = [program(), *arguments, "--json"]
+    with tempfile.TemporaryFile() as out:
+        try:
+            # A session of its own: the terminal's ctrl-C reaches this process alone, which forwards it once.
+            process = subprocess.Popen(command, stdout=out, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
+                                       start_new_session=True)
+        except OSError as error:
+            raise Error(f"{command[0]}: cannot run: {error.strerror}") from None
+        lines = []
+        try:
+            for raw in process.stderr:
+                line = raw.decode("utf-8", "replace").rstrip("\n")
+                lines.append(line)
+                _report(line, progress)
+            code = process.wait()
+        except BaseException:
+            process.send_signal(signal.SIGINT)
+            process.stderr.read()
+            process.wait()
+            raise
+        finally:
+            process.stderr.close()
+        if code != 0:
+            errors = [line for line in lines if line.startswith("linnet: error: ")]
+            raise Error(errors[-1].removeprefix("linnet: error: ") if errors else
+                        f"{' '.join(command)}: ended with {code}: {lines[-1] if lines else 'no message'}")
+        out.seek(0)
+        return json.loads(out.read())
+
+
+def _report(line: str, progress: Callable[[float | None, str], Any] | None) -> None:
+    if progress is None or line.startswith("linnet: error: "):
+        return
+    if found := _PROGRESS.fullmatch(line):
+        progress(int(found[1]) / 100, found[2])
+    elif line.startswith("linnet: "):
+        progress(None, line.removeprefix("linnet: "))
