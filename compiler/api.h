@@ -34,7 +34,8 @@ struct CompileOptions {
   int64_t max_context = 0, max_batch = 0;
   /// For .mlir: the safetensors file with its params.
   std::string weights;
-  /// Type of weights: f32 (unchanged), bf16, f16, int8 (one scale per column), int4 (groups of 32), or auto.
+  /// Type of weights: f32 (unchanged), bf16, f16, int8 (one scale per column), int4 (groups of 32), int4a (the
+  /// same with a minimum for each group), or auto.
   /// For auto, the types are tried from the fastest on, in the target's order. The first one is taken whose
   /// mean divergence from f32 is at most max_divergence, in nats per token, on the text `calibration` (empty:
   /// a built-in text). auto is for language models only.

@@ -148,18 +148,20 @@ def Quantize : Linnet_Pass<"linnet-quantize"> {
   let summary = "weights of matmuls as integers with scales";
   let description = [{
     Each float matrix that is a matmul's rhs becomes i8 or i4 with a `scale` (see `linnet.quantize`): one scale
-    per column, or one for each `group` rows. If `embed` reads the same matrix (a tied embedding), it reads the same
+    per column, or one for each `group` rows, or a scale and a minimum for each group (`asymmetric`). If `embed` reads the same matrix (a tied embedding), it reads the same
     integers. Integers and scales are weight functions, computed at compile time.
 
     Reason to exist: at one token at a time, a matmul is bound by reading its weights. These have a quarter or an
     eighth of f32's bytes.
 
     Does not preserve values: each weight moves by at most half a scale (its column's largest weight / 254, or its
-    group's / 16). docs/performance.md has the error of whole models. Locations: kept.
+    group's / 16). `asymmetric`: by at most a 30th of its group's range. docs/performance.md has the error of whole
+    models. Locations: kept.
   }];
   let options = [
     Option<"bits", "bits", "int64_t", "8", "8, or 4">,
-    Option<"group", "group", "int64_t", "0", "rows that share a scale; 0: the whole column">];
+    Option<"group", "group", "int64_t", "0", "rows that share a scale; 0: the whole column">,
+    Option<"asymmetric", "asymmetric", "bool", "false", "a minimum for each group next to its scale">];
   let statistics = [
     Statistic<"num_matmuls", "matmuls", "matmuls with integer weights">,
     Statistic<"num_tables", "tables", "embeds that read the same integers">];

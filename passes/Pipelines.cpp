@@ -51,7 +51,8 @@ struct DtypePass {
 constexpr DtypePass kDtypes[] = {{"bf16", "linnet-mixed-precision", "{weights=bf16}"},
                                  {"f16", "linnet-mixed-precision", "{weights=f16}"},
                                  {"int8", "linnet-quantize", "{bits=8}"},
-                                 {"int4", "linnet-quantize", "{bits=4 group=32}"}};
+                                 {"int4", "linnet-quantize", "{bits=4 group=32}"},
+                                 {"int4a", "linnet-quantize", "{bits=4 group=32 asymmetric=true}"}};
 
 /// The options of linnet-mixed-precision for a --kv-cache.
 struct CachePass {
@@ -75,7 +76,7 @@ std::vector<Step> optimizing(const TargetDescription &target, const PipelineSpec
     if (target.matmul_epilogue) steps.push_back({"linnet-fuse-epilogue"});
     if (target.fused_elementwise) steps.push_back({"linnet-fuse-elementwise"});
     if (target.panel) steps.push_back({"linnet-assign-layout", true});
-    const bool integers = spec.dtype == "int8" || spec.dtype == "int4";
+    const bool integers = llvm::StringRef(spec.dtype).starts_with("int");
     if (integers && target.int8_rows) steps.push_back({"linnet-quantize-rows"});
     if ((integers || spec.dtype == "bf16") && target.bf16_attention)
       steps.push_back({"linnet-round-attention"});
@@ -127,7 +128,7 @@ Result<void> append(OpPassManager &manager, llvm::StringRef pipeline,
 struct DefaultPipelineOptions : PassPipelineOptions<DefaultPipelineOptions> {
   Option<std::string> target{*this, "target", llvm::cl::desc("the target to plan for"),
                              llvm::cl::init("cpu")};
-  Option<std::string> dtype{*this, "dtype", llvm::cl::desc("f32, bf16, f16, int8 or int4"),
+  Option<std::string> dtype{*this, "dtype", llvm::cl::desc("f32, bf16, f16, int8, int4 or int4a"),
                             llvm::cl::init("f32")};
   Option<std::string> kv_cache{*this, "kv-cache", llvm::cl::desc("f32, bf16 or f16"), llvm::cl::init("f32")};
   Option<int> opt_level{*this, "opt-level", llvm::cl::desc("0, 1 or 2"), llvm::cl::init(2)};
@@ -197,7 +198,7 @@ Result<void> buildPipeline(OpPassManager &manager, const PipelineSpec &spec) {
     return errorf("optimization level {}: expected 0, 1 or 2", spec.opt_level);
   if (spec.dtype != "f32" &&
       llvm::none_of(kDtypes, [&](const DtypePass &pass) { return spec.dtype == pass.dtype; }))
-    return errorf("unknown dtype '{}', expected f32, bf16, f16, int8 or int4", spec.dtype);
+    return errorf("unknown dtype '{}', expected f32, bf16, f16, int8, int4 or int4a", spec.dtype);
   if (spec.kv_cache != "f32" &&
       llvm::none_of(kCaches, [&](const CachePass &pass) { return spec.kv_cache == pass.type; }))
     return errorf("unknown type of KV caches '{}', expected f32, bf16 or f16", spec.kv_cache);

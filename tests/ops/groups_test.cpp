@@ -14,12 +14,13 @@ namespace {
 struct Stored {
   std::string type;
   int64_t group;
+  bool asymmetric = false;
 
-  int64_t scales(int64_t size) const { return (size + group - 1) / group; }
+  int64_t scales(int64_t size) const { return (size + group - 1) / group * (asymmetric ? 2 : 1); }
   int32_t least() const { return type == "i4" ? -8 : -127; }
   int32_t count() const { return type == "i4" ? 16 : 255; }
   std::string attributes(const std::string &more = "") const {
-    return fmt::format("{{group = {} : i64{}}}", group, more);
+    return fmt::format("{{group = {} : i64{}{}}}", group, asymmetric ? ", asymmetric" : "", more);
   }
 };
 
@@ -62,7 +63,13 @@ TEST_CASE("a matmul of integers in groups, at each number of rows") {
                                                                            {{"i8", 16}, 2, 41},
                                                                            {{"i4", 32}, 1, 70},
                                                                            {{"i4", 32}, 5, 96},
-                                                                           {{"i4", 32}, 70, 100}}));
+                                                                           {{"i4", 32}, 70, 100},
+                                                                           {{"i4", 32, true}, 1, 70},
+                                                                           {{"i4", 32, true}, 2, 33},
+                                                                           {{"i4", 32, true}, 4, 100},
+                                                                           {{"i4", 32, true}, 9, 20},
+                                                                           {{"i4", 32, true}, 70, 96},
+                                                                           {{"i4", 16, true}, 3, 41}}));
   const bool transposed = rows % 2;
   checkAgreement({.text = product(stored, k, transposed),
                   .dims = {{"seq", rows}},
@@ -73,7 +80,7 @@ TEST_CASE("a matmul of integers in groups, at each number of rows") {
 }
 
 TEST_CASE("a tied table of integers in groups serves embed and matmul") {
-  const Stored stored = GENERATE(Stored{"i8", 32}, Stored{"i4", 32});
+  const Stored stored = GENERATE(Stored{"i8", 32}, Stored{"i4", 32}, Stored{"i4", 32, true});
   const std::string text = replaced(function({{"ids", "$i"}},
                                              R"(  %t = linnet.param "w" : $w
   %s = linnet.param "s" : $s

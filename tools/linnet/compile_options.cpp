@@ -34,7 +34,7 @@ void addPassOptions(CLI::App &command, CompileOptions &options, bool may_choose)
   command.add_option("--max-batch", options.max_batch, "most sequences at a time (default: 1)")
       ->check(CLI::Range(int64_t(1), int64_t(1) << 16))
       ->type_name("N");
-  std::vector<std::string> dtypes = {"f32", "bf16", "f16", "int8", "int4"};
+  std::vector<std::string> dtypes = {"f32", "bf16", "f16", "int8", "int4", "int4a"};
   if (may_choose) dtypes.push_back("auto");
   command.add_option("--dtype", options.dtype, "how weights are stored")
       ->check(CLI::IsMember(dtypes))
