@@ -34,11 +34,13 @@ struct CompileOptions {
   int64_t max_context = 0, max_batch = 0;
   /// For .mlir: the safetensors file with its params.
   std::string weights;
-  /// Type of weights: f32 (unchanged), bf16, f16, int8 (one scale per column), int4 (groups of 32), or auto.
+  /// Type of weights: f32 (unchanged), bf16, f16, int8 (one scale per column), int4 (groups of 32), int4a (the
+  /// same with a minimum for each group), keep (as a GGUF file with quantized weights stores them), or auto. Empty:
+  /// keep for such a file, otherwise f32.
   /// For auto, the types are tried from the fastest on, in the target's order. The first one is taken whose
   /// mean divergence from f32 is at most max_divergence, in nats per token, on the text `calibration` (empty:
   /// a built-in text). auto is for language models only.
-  std::string dtype = "f32";
+  std::string dtype;
   double max_divergence = 1e-3;
   std::string calibration;
   /// Type of the KV cache: f32, bf16, f16, or auto (f32 if the weights are f32, else f16).

@@ -3,6 +3,7 @@
 #include "compiler/clock.h"
 #include "compiler/graph_file.h"
 #include "compiler/input.h"
+#include "compiler/keep.h"
 #include "compiler/pipeline.h"
 #include "compiler/reproducer.h"
 #include "compiler/target.h"
@@ -11,6 +12,7 @@
 #include "ir/Linnet.h"
 #include "lab/bisect.h"
 #include "lab/loaded_program.h"
+#include "passes/Kept.h"
 #include "support/error.h"
 #include "support/file.h"
 
@@ -32,6 +34,7 @@ public:
     double begin = now();
     LINNET_TRY(chooseTarget());
     LINNET_ASSIGN(input, ModelInput::open(options));
+    LINNET_ASSIGN(options, withDtype(options, input));
     context.disableMultithreading();
     context.loadDialect<ir::LinnetDialect, func::FuncDialect>();
     LINNET_ASSIGN(OwningOpRef<ModuleOp> graph, input.build(context, options));
@@ -113,7 +116,11 @@ private:
     std::set<std::string> names;
     graph.walk([&](ir::ParamOp param) {
       auto computed = graph.lookupSymbol<func::FuncOp>(param.getName());
-      if (!computed) names.insert(param.getName().str());
+      if (computed) return;
+      names.insert(param.getName().str());
+      if (const auto form = keptForm(graph, param.getName()); form && form->isInteger() && !form->rounded)
+        for (llvm::StringRef suffix : {kIntegersSuffix, kScalesSuffix})
+          names.insert((param.getName() + suffix).str());
     });
     if (names.empty()) return {};
     std::vector<TensorToWrite> tensors;
@@ -150,7 +157,7 @@ private:
     return line + " -o again.mlir";
   }
 
-  const CompileOptions &options;
+  CompileOptions options;
   TargetSpec target;
   MLIRContext context;
   ModelInput input;

@@ -154,7 +154,7 @@ Result<std::string> chooseDtype(ModelInput &input, const CompileOptions &options
   if (!input.generates())
     return errorf(
         "{}: --dtype auto compares what a model predicts next, which this one does not: expected f32, "
-        "bf16, f16, int8 or int4",
+        "bf16, f16, int8, int4 or int4a",
         options.input);
   if (!(options.max_divergence >= 0))
     return errorf("--max-divergence is {}, expected 0 or more", options.max_divergence);

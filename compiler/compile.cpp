@@ -8,6 +8,7 @@
 #include "compiler/emit.h"
 #include "compiler/graph_file.h"
 #include "compiler/input.h"
+#include "compiler/keep.h"
 #include "compiler/known_answers.h"
 #include "compiler/pipeline.h"
 #include "compiler/provenance.h"
@@ -138,6 +139,7 @@ private:
     });
     if (!built) return built.error();
     graph = std::move(*built);
+    if (!input.kept.empty()) report.notes.push_back(input.kept);
     return timed("check graph", [&] { return checkGraph(*graph, *input.weights); });
   }
 
@@ -273,7 +275,7 @@ private:
 
 } // namespace
 
-/// Resolves dtype `auto`, then compiles.
+/// Resolves dtype `auto`, then compiles. options.dtype is not empty.
 static Result<CompileReport> compileFrom(ModelInput &input, const CompileOptions &options) {
   if (options.dtype != "auto") return Compilation(input, options).run();
   const double begin = now();
@@ -291,7 +293,8 @@ static Result<CompileReport> compileFrom(ModelInput &input, const CompileOptions
 Result<CompileReport> compileModel(const CompileOptions &options) {
   LINNET_TRY(targetsOf(options));
   LINNET_ASSIGN(ModelInput input, ModelInput::open(options));
-  return compileFrom(input, options);
+  LINNET_ASSIGN(const CompileOptions chosen, withDtype(options, input));
+  return compileFrom(input, chosen);
 }
 
 Result<CompileReport> compileOpened(ModelInput &input, const CompileOptions &options) {
@@ -303,6 +306,7 @@ Result<CompileReport> compileTraining(const TrainingOptions &training) {
   options.input = training.input;
   options.weights = training.weights;
   options.output = training.output;
+  options.dtype = "f32";
   options.targets = {training.target};
   options.progress = training.progress;
   LINNET_ASSIGN(ModelInput input, ModelInput::open(options));
@@ -314,8 +318,8 @@ Result<CompileReport> compileCached(const CompileOptions &options) {
   LINNET_TRY(targetsOf(options));
   LINNET_ASSIGN(CompileCache cache, CompileCache::open());
   LINNET_ASSIGN(ModelInput input, ModelInput::open(options));
-  LINNET_ASSIGN(std::string key, cache.keyOf(input.files, options));
-  CompileOptions cached = options;
+  LINNET_ASSIGN(CompileOptions cached, withDtype(options, input));
+  LINNET_ASSIGN(std::string key, cache.keyOf(input.files, cached));
   cached.output = cache.artifactPath(options.input, key);
   if (cache.holds(cached.output)) {
     CompileReport report;

@@ -9,7 +9,7 @@ namespace linnet {
 /// atomically. Weights are streamed from the mapped checkpoint.
 Result<CompileReport> compileModel(const CompileOptions &options);
 
-/// The same for an opened input. options.dtype must not be "auto".
+/// The same for an opened input. options.dtype must be neither empty nor "auto".
 Result<CompileReport> compileOpened(ModelInput &input, const CompileOptions &options);
 
 /// The same for an artifact that trains.

@@ -1,6 +1,7 @@
 #include "compiler/input.h"
 
 #include "compiler/graph_file.h"
+#include "compiler/keep.h"
 #include "compiler/provenance.h"
 #include "compiler/weights.h"
 #include "frontend/model/graph.h"
@@ -72,12 +73,16 @@ Result<std::string> ModelInput::contentKey() {
 }
 
 Result<mlir::OwningOpRef<mlir::ModuleOp>> ModelInput::build(mlir::MLIRContext &context,
-                                                            const CompileOptions &options) const {
+                                                            const CompileOptions &options) {
   if (!checkpoint) return parseGraph(context, graph_text, graph_path);
   GraphOptions graph;
   graph.max_batch = options.max_batch ? options.max_batch : 1;
   graph.max_context = options.max_context;
-  return buildGraph(context, checkpoint->config(), graph);
+  auto module = buildGraph(context, checkpoint->config(), graph);
+  if (options.dtype == "keep") {
+    LINNET_ASSIGN(kept, keepWeights(*checkpoint, *module));
+  }
+  return module;
 }
 
 } // namespace linnet

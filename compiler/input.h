@@ -28,8 +28,8 @@ struct ModelInput {
   /// for any number of compilations.
   static Result<ModelInput> open(const CompileOptions &options);
   /// The graph for these options.
-  Result<mlir::OwningOpRef<mlir::ModuleOp>> build(mlir::MLIRContext &context,
-                                                  const CompileOptions &options) const;
+  Result<mlir::OwningOpRef<mlir::ModuleOp>> build(mlir::MLIRContext &context, const CompileOptions &options);
+  std::string kept; ///< what keepWeights() says about the built graph; empty without --dtype keep
   /// Whether the input is a language model.
   bool generates() const { return checkpoint && !checkpoint->config().classifies(); }
   /// The artifact's kind, see runtime/artifact/format.h.

@@ -1,6 +1,7 @@
 #include "compiler/weights.h"
 
 #include "backends/reference/weights.h"
+#include "compiler/keep.h"
 #include "support/error.h"
 
 #include <bit>
@@ -57,8 +58,10 @@ class CheckpointWeights : public WeightSource {
 public:
   explicit CheckpointWeights(const Checkpoint &from) : checkpoint(from) {}
   Result<WeightTensor> open(std::string_view name) override {
-    if (const TensorView *view = checkpoint.find(name))
-      return finiteOnly(weightOf(*view), fmt::format("{}: tensor '{}'", checkpoint.path(), name));
+    const std::string where = fmt::format("{}: tensor '{}'", checkpoint.path(), name);
+    if (const TensorView *view = checkpoint.find(name)) return finiteOnly(weightOf(*view), where);
+    LINNET_ASSIGN(std::optional<WeightTensor> kept, keptWeight(checkpoint, name));
+    if (kept) return finiteOnly(std::move(*kept), where);
     return errorf("{}: no tensor '{}'", checkpoint.path(), name);
   }
 

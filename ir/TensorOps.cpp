@@ -15,19 +15,29 @@ namespace {
 /// The number of groups of `group` elements in `size`; one if `group` is 0.
 int64_t groupsOf(int64_t size, int64_t group) { return group ? (size + group - 1) / group : 1; }
 
-/// A matrix of integers has a scale, a matrix of floats has none. Groups are along dimension `dim`.
-LogicalResult verifyScale(Operation *op, Value matrix, Value scale, int64_t group, int64_t dim) {
+/// How a matrix of integers is scaled. Groups are along dimension `dim`.
+struct ScaleForm {
+  int64_t group, dim;
+  bool asymmetric;
+};
+
+/// A matrix of integers has a scale, a matrix of floats has none.
+LogicalResult verifyScale(Operation *op, Value matrix, Value scale, const ScaleForm &form) {
   auto type = tensor(matrix);
+  const auto [group, dim, asymmetric] = form;
   if (llvm::isa<FloatType>(type.getElementType())) {
-    if (!scale && !group) return success();
-    return op->emitOpError("scale and group are for a matrix of integers, found ") << type;
+    if (!scale && !group && !asymmetric) return success();
+    return op->emitOpError("scale, group and asymmetric are for a matrix of integers, found ") << type;
   }
   if (!scale) return op->emitOpError("a matrix of ") << type.getElementType() << " needs a scale";
   if (type.getRank() != 2 || !type.hasStaticShape())
     return op->emitOpError("only a static matrix has a scale, found ") << describe(type);
   if (group < 0) return op->emitOpError("group is ") << group << ", expected at least 0";
+  if (asymmetric && (!group || !type.getElementType().isInteger(4)))
+    return op->emitOpError("asymmetric needs a matrix of i4 in groups, found ")
+           << type.getElementType() << " and group " << group;
   SmallVector<Dim> shape = shapeOf(type);
-  shape[dim].size = groupsOf(shape[dim].size, group);
+  shape[dim].size = groupsOf(shape[dim].size, group) * (asymmetric ? 2 : 1);
   return expectShape(op, "scale", scale, shape);
 }
 
@@ -60,11 +70,11 @@ LogicalResult EmbedOp::inferReturnTypes(MLIRContext *, std::optional<Location> l
   return success();
 }
 void EmbedOp::build(OpBuilder &builder, OperationState &state, Value table, Value ids) {
-  build(builder, state, table, ids, /*scale=*/Value(), /*group=*/int64_t(0));
+  build(builder, state, table, ids, /*scale=*/Value(), /*group=*/int64_t(0), /*asymmetric=*/false);
 }
 LogicalResult EmbedOp::verify() {
   if (failed(expectRank(*this, "table", getTable(), 2))) return failure();
-  return verifyScale(*this, getTable(), getScale(), getGroup(), /*dim=*/1);
+  return verifyScale(*this, getTable(), getScale(), {int64_t(getGroup()), /*dim=*/1, getAsymmetric()});
 }
 
 LogicalResult PositionsOp::inferReturnTypes(MLIRContext *, std::optional<Location>, Adaptor a,
@@ -110,7 +120,7 @@ void printPastAndIdsTypes(OpAsmPrinter &printer, Operation *, Type past, Type id
 void MatmulOp::build(OpBuilder &builder, OperationState &state, Value lhs, Value rhs, bool transpose_rhs) {
   build(builder, state, lhs, rhs, /*bias=*/Value(), /*residual=*/Value(), /*scale=*/Value(),
         /*transpose_lhs=*/false, transpose_rhs, Activation::none, /*group=*/int64_t(0), /*wide=*/false,
-        /*int8_rows=*/int64_t(0));
+        /*int8_rows=*/int64_t(0), /*asymmetric=*/false);
 }
 
 LogicalResult MatmulOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc, Adaptor a,
@@ -153,7 +163,8 @@ LogicalResult MatmulOp::verify() {
   if (int8_rows < 0) return emitOpError("int8_rows is ") << int8_rows << ", expected at least 0";
   if (int8_rows && (!getScale() || getTransposeLhs()))
     return emitOpError("int8_rows needs an rhs of integers with a scale, and no transpose_lhs");
-  return verifyScale(*this, getRhs(), getScale(), getGroup(), getTransposeRhs() ? 1 : 0);
+  return verifyScale(*this, getRhs(), getScale(),
+                     {int64_t(getGroup()), getTransposeRhs() ? 1 : 0, getAsymmetric()});
 }
 
 //===- quantization ------------------------------------------------------------------------------------===//
@@ -161,8 +172,9 @@ LogicalResult MatmulOp::verify() {
 namespace {
 
 /// Type of the scales of `operand`, or an error.
-LogicalResult inferScale(std::optional<Location> loc, StringRef op, Type operand, int64_t bits, int64_t dim,
-                         int64_t group, SmallVectorImpl<Dim> &shape) {
+LogicalResult inferScale(std::optional<Location> loc, StringRef op, Type operand, int64_t bits,
+                         const ScaleForm &form, SmallVectorImpl<Dim> &shape) {
+  const auto [group, dim, asymmetric] = form;
   auto type = llvm::cast<RankedTensorType>(operand);
   if (type.getRank() != 2 || !type.hasStaticShape())
     return emitOptionalError(loc, "'linnet.", op, "' op operand is ", describe(type),
@@ -173,8 +185,11 @@ LogicalResult inferScale(std::optional<Location> loc, StringRef op, Type operand
     return emitOptionalError(loc, "'linnet.", op, "' op dim is ", dim, ", expected 0 or 1");
   if (group < 0)
     return emitOptionalError(loc, "'linnet.", op, "' op group is ", group, ", expected at least 0");
+  if (asymmetric && (bits != 4 || !group))
+    return emitOptionalError(loc, "'linnet.", op, "' op asymmetric needs 4 bits and a group, found bits ",
+                             bits, " and group ", group);
   shape = shapeOf(type);
-  shape[dim].size = groupsOf(shape[dim].size, group);
+  shape[dim].size = groupsOf(shape[dim].size, group) * (asymmetric ? 2 : 1);
   return success();
 }
 
@@ -184,6 +199,10 @@ template <class Adaptor> int64_t integer(Adaptor &a, StringRef name, IntegerAttr
   auto attribute = a.getAttributes() ? a.getAttributes().template getAs<IntegerAttr>(name) : IntegerAttr();
   return attribute ? attribute.getInt() : -1;
 }
+template <class Adaptor> ScaleForm formOf(Adaptor &a) {
+  return {integer(a, "group", a.getGroupAttr()), integer(a, "dim", a.getDimAttr()),
+          a.getAsymmetric() || (a.getAttributes() && a.getAttributes().contains("asymmetric"))};
+}
 
 } // namespace
 
@@ -191,7 +210,7 @@ LogicalResult QuantizeScaleOp::inferReturnTypes(MLIRContext *, std::optional<Loc
                                                 SmallVectorImpl<Type> &inferred) {
   SmallVector<Dim> shape;
   if (failed(inferScale(loc, "quantize_scale", a.getOperand().getType(), integer(a, "bits", a.getBitsAttr()),
-                        integer(a, "dim", a.getDimAttr()), integer(a, "group", a.getGroupAttr()), shape)))
+                        formOf(a), shape)))
     return failure();
   inferred.push_back(makeType(shape, getElementTypeOrSelf(a.getOperand().getType())));
   return success();
@@ -202,17 +221,15 @@ LogicalResult QuantizeOp::inferReturnTypes(MLIRContext *context, std::optional<L
                                            SmallVectorImpl<Type> &inferred) {
   SmallVector<Dim> shape;
   int64_t bits = integer(a, "bits", a.getBitsAttr());
-  if (failed(inferScale(loc, "quantize", a.getOperand().getType(), bits, integer(a, "dim", a.getDimAttr()),
-                        integer(a, "group", a.getGroupAttr()), shape)))
-    return failure();
+  if (failed(inferScale(loc, "quantize", a.getOperand().getType(), bits, formOf(a), shape))) return failure();
   auto type = llvm::cast<RankedTensorType>(a.getOperand().getType());
   inferred.push_back(makeType(shapeOf(type), IntegerType::get(context, static_cast<unsigned>(bits))));
   return success();
 }
 LogicalResult QuantizeOp::verify() {
   SmallVector<Dim> shape;
-  if (failed(
-          inferScale(getLoc(), "quantize", getOperand().getType(), getBits(), getDim(), getGroup(), shape)))
+  const ScaleForm form{int64_t(getGroup()), int64_t(getDim()), getAsymmetric()};
+  if (failed(inferScale(getLoc(), "quantize", getOperand().getType(), getBits(), form, shape)))
     return failure();
   return expectShape(*this, "scale", getScale(), shape);
 }

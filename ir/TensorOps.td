@@ -41,10 +41,11 @@ def Linnet_EmbedOp : Linnet_Op<"embed", [Pure, Linnet_Differentiable, InferTypeO
     An id outside [0, V) is an error that the caller must exclude; the interpreter reports it.
 
     A table of integers is multiplied by `scale` (V, ceil(C / group)): table[v, c] scale[v, c / group], in
-    scale's element type. `group` 0 means all of C.
+    scale's element type. `group` 0 means all of C. `asymmetric` is for i4, with a scale and a minimum for each group g:
+    (table[v, c] + 8) scale[v, 2 g] + scale[v, 2 g + 1].
   }];
   let arguments = (ins Linnet_WeightTensor:$table, Linnet_IntTensor:$ids, Optional<Linnet_FloatTensor>:$scale,
-    DefaultValuedAttr<I64Attr, "0">:$group);
+    DefaultValuedAttr<I64Attr, "0">:$group, UnitAttr:$asymmetric);
   let results = (outs Linnet_FloatTensor:$result);
   let assemblyFormat = [{$table `,` $ids (`scale` $scale^)? attr-dict `:` type($table) `,` type($ids)
     (`scale` type($scale)^)?}];
@@ -82,8 +83,10 @@ def Linnet_MatmulOp : Linnet_Op<"matmul", [Pure, Linnet_CountsFlops, Linnet_Diff
     have another one.
 
     A matrix rhs of integers is multiplied by `scale` (ceil(K / group), N): rhs[k, n] scale[k / group, n]. With
-    transpose_rhs, `scale` is (N, ceil(K / group)). `group` 0 means all of K. With `int8_rows` R > 0, and at least R
-    rows in lhs (the product of all its dimensions except the last), each row x of lhs is first rounded to 8 bits:
+    transpose_rhs, `scale` is (N, ceil(K / group)). `group` 0 means all of K. With `asymmetric`, which is for i4 in groups,
+    `scale` has two entries for each group g, its scale and its minimum: (rhs[k, n] + 8) scale[2 g, n] + scale[2 g + 1, n].
+    With `int8_rows` R > 0, and at least R rows in lhs (the product of all its dimensions except the last), each row x
+    of lhs is first rounded to 8 bits:
 
         s = max |x| / 127,   x = s round(x / s)   to nearest even; 0 if s is 0
   }];
@@ -91,7 +94,8 @@ def Linnet_MatmulOp : Linnet_Op<"matmul", [Pure, Linnet_CountsFlops, Linnet_Diff
     Optional<Linnet_FloatTensor>:$residual, Optional<Linnet_FloatTensor>:$scale, UnitAttr:$transpose_lhs,
     UnitAttr:$transpose_rhs,
     DefaultValuedAttr<Linnet_ActivationAttr, "::linnet::ir::Activation::none">:$activation,
-    DefaultValuedAttr<I64Attr, "0">:$group, UnitAttr:$wide, DefaultValuedAttr<I64Attr, "0">:$int8_rows);
+    DefaultValuedAttr<I64Attr, "0">:$group, UnitAttr:$wide, DefaultValuedAttr<I64Attr, "0">:$int8_rows,
+    UnitAttr:$asymmetric);
   let results = (outs Linnet_FloatTensor:$result);
   let assemblyFormat = [{$lhs `,` $rhs (`bias` $bias^)? (`residual` $residual^)? (`scale` $scale^)? attr-dict `:`
     type($lhs) `,` type($rhs) (`bias` type($bias)^)? (`residual` type($residual)^)? (`scale` type($scale)^)?}];
@@ -116,9 +120,11 @@ def Linnet_QuantizeScaleOp : Linnet_Op<"quantize_scale", [Pure, InferTypeOpAdapt
 
         scale = |m| / 127 for 8 bits, m / -8 for 4 bits (which uses all of [-8, 7])
 
-    The result has w's shape, except that dimension `dim` counts groups. For weights only, at compile time.
+    The result has w's shape, except that dimension `dim` counts groups. With `asymmetric` and 4 bits, each group has two
+    entries: scale = (largest - smallest) / 15, then minimum = smallest. For weights only, at compile time.
   }];
-  let arguments = (ins Linnet_FloatTensor:$operand, I64Attr:$bits, I64Attr:$dim, I64Attr:$group);
+  let arguments = (ins Linnet_FloatTensor:$operand, I64Attr:$bits, I64Attr:$dim, I64Attr:$group,
+    UnitAttr:$asymmetric);
   let results = (outs Linnet_FloatTensor:$result);
   let assemblyFormat = "$operand attr-dict `:` type($operand)";
   let hasVerifier = 1;
@@ -128,10 +134,11 @@ def Linnet_QuantizeOp : Linnet_Op<"quantize", [Pure, InferTypeOpAdaptor]> {
   let summary = "a matrix as integers";
   let description = [{
     result = w / scale rounded to nearest even and clamped to [-127, 127] for 8 bits and [-8, 7] for 4; 0 if scale is 0.
+    With `asymmetric`, result = (w - minimum) / scale - 8, rounded and clamped alike.
     Operands and attributes are those of `quantize_scale`. The result is i8 or i4. For weights only, at compile time.
   }];
   let arguments = (ins Linnet_FloatTensor:$operand, Linnet_FloatTensor:$scale, I64Attr:$bits, I64Attr:$dim,
-    I64Attr:$group);
+    I64Attr:$group, UnitAttr:$asymmetric);
   let results = (outs Linnet_QuantizedTensor:$result);
   let assemblyFormat = "$operand `,` $scale attr-dict `:` type($operand) `,` type($scale)";
   let hasVerifier = 1;

@@ -7,6 +7,7 @@
 #include "lab/reduce.h"
 #include "lab/rounding.h"
 #include "lab/widen.h"
+#include "passes/Kept.h"
 #include "support/error.h"
 
 #include <algorithm>
@@ -31,9 +32,10 @@ bool isPlanned(ModuleOp module) {
 class Bisection {
 public:
   Bisection(PassManager &pipeline, const reference::WeightProvider &weights, const BisectOptions &options)
-      : passes(pipeline), weights(withDrawn(weights)), options(options) {}
+      : passes(pipeline), weights(weights), options(options) {}
 
   Result<std::optional<Finding>> run(ModuleOp source) {
+    weights = withDrawn(weights, keptIntegers(source));
     LINNET_ASSIGN(PassCheck check, PassCheck::begin(source, options.seed, options.tolerance, weights));
     Module module(source.clone());
     for (size_t pass = 0; pass < passes.passes(); ++pass) {
@@ -174,7 +176,7 @@ private:
   WindowedRun passes;
   Module unplanned; ///< the last module without a memory plan, before pass first_planning
   size_t first_planning = 0;
-  const reference::WeightProvider weights;
+  reference::WeightProvider weights;
   const BisectOptions &options;
 };
 

@@ -95,12 +95,13 @@ Tensor draw(const Tensor &weight, std::string_view name) {
 
 class Drawing {
 public:
-  explicit Drawing(reference::WeightProvider stored) : stored(std::move(stored)) {}
+  Drawing(reference::WeightProvider stored, std::set<std::string> fixed)
+      : stored(std::move(stored)), fixed(std::move(fixed)) {}
 
   Result<Tensor> operator()(std::string_view name) {
     if (auto found = kept.find(name); found != kept.end()) return found->second;
     LINNET_ASSIGN(Tensor tensor, stored(name));
-    if (tensor.isFloat() && tensor.size() > 0) {
+    if (tensor.isFloat() && tensor.size() > 0 && !fixed.contains(std::string(name))) {
       if (hidesFaults(tensor) || !contents.insert(contentOf(tensor)).second) tensor = draw(tensor, name);
     }
     return kept.emplace(std::string(name), std::move(tensor)).first->second;
@@ -116,6 +117,7 @@ private:
   }
 
   reference::WeightProvider stored;
+  std::set<std::string> fixed;
   std::map<std::string, Tensor, std::less<>> kept;
   std::set<size_t> contents;
 };
@@ -128,8 +130,8 @@ bool hidesFaults(const Tensor &weight) {
   return is.tiny() || is.constant() || 2 * is.zeros >= weight.size() || isSymmetric(weight);
 }
 
-reference::WeightProvider withDrawn(reference::WeightProvider stored) {
-  auto drawing = std::make_shared<Drawing>(std::move(stored));
+reference::WeightProvider withDrawn(reference::WeightProvider stored, std::set<std::string> fixed) {
+  auto drawing = std::make_shared<Drawing>(std::move(stored), std::move(fixed));
   return [drawing](std::string_view name) { return (*drawing)(name); };
 }
 

@@ -3,6 +3,8 @@
 #pragma once
 #include "backends/reference/tensor.h"
 
+#include <set>
+#include <string>
 #include <string_view>
 
 namespace linnet::lab {
@@ -14,7 +16,7 @@ bool hidesFaults(const reference::Tensor &weight);
 
 /// `stored`, except that weights which hide faults or equal an earlier one are replaced by random ones, with
 /// a seed made from their name. Each weight is read once and kept. Drawn weights hide nothing, so a
-/// reproducer that holds them gives the same numbers again.
-reference::WeightProvider withDrawn(reference::WeightProvider stored);
+/// reproducer that holds them gives the same numbers again. The weights `fixed` stay.
+reference::WeightProvider withDrawn(reference::WeightProvider stored, std::set<std::string> fixed = {});
 
 } // namespace linnet::lab

@@ -12,7 +12,7 @@ namespace linnet::lab {
 
 bool mayRound(StringRef pass) {
   return pass == "linnet-quantize" || pass == "linnet-quantize-rows" || pass == "linnet-round-attention" ||
-         pass == "linnet-mixed-precision";
+         pass == "linnet-mixed-precision" || pass == "linnet-keep";
 }
 
 std::string brokenPlan(ModuleOp module) {

@@ -27,7 +27,7 @@ struct Fault {
 };
 
 /// Passes that may store numbers in narrower types: linnet-quantize, linnet-quantize-rows,
-/// linnet-round-attention, linnet-mixed-precision.
+/// linnet-round-attention, linnet-mixed-precision, linnet-keep.
 bool mayRound(llvm::StringRef pass);
 
 /// Follows a module through passes.

@@ -2,6 +2,7 @@
 
 #include "lab/drawn_weights.h"
 #include "lab/fault.h"
+#include "passes/Kept.h"
 #include "support/error.h"
 
 #include "mlir/Pass/Pass.h"
@@ -14,12 +15,13 @@ namespace {
 class Verify : public PassInstrumentation {
 public:
   Verify(const reference::WeightProvider &weights, VerifyOptions options, Verdict &verdict)
-      : weights(withDrawn(weights)), options(std::move(options)), verdict(verdict) {}
+      : weights(weights), options(std::move(options)), verdict(verdict) {}
 
   void runBeforePass(Pass *pass, Operation *op) override {
     auto module = llvm::dyn_cast<ModuleOp>(op);
     if (!module || started) return;
     started = true;
+    weights = withDrawn(weights, keptIntegers(module));
     auto begun = PassCheck::begin(module, options.seed, options.tolerance, weights);
     if (!begun) return fail("before the first pass", begun.error().message);
     check = std::move(*begun);
@@ -49,7 +51,7 @@ private:
     if (verdict.failed.empty()) verdict.failed = pass + ": " + why;
   }
 
-  const reference::WeightProvider weights;
+  reference::WeightProvider weights;
   VerifyOptions options;
   Verdict &verdict;
   bool started = false;

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <set>
 
@@ -57,8 +58,11 @@ private:
     if (function.isExternal()) return;
     auto returned = function.getBody().front().getTerminator()->getOperand(0).getDefiningOp<QuantizeOp>();
     if (!returned) return;
-    quantized[function.getName().str()] = {
-        int64_t(returned.getBits()), int64_t(returned.getDim()), int64_t(returned.getGroup()), {}};
+    quantized[function.getName().str()] = {int64_t(returned.getBits()),
+                                           int64_t(returned.getDim()),
+                                           int64_t(returned.getGroup()),
+                                           returned.getAsymmetric(),
+                                           {}};
     returned.getResult().replaceAllUsesWith(returned.getOperand());
     returned.erase();
   }
@@ -103,11 +107,13 @@ private:
       if (floats.contains(matmul.getRhs())) {
         dropScale(matmul.getRhs(), matmul.getScale(), matmul.getScaleMutable());
         matmul.setGroup(0);
+        matmul.setAsymmetric(false);
       }
     } else if (auto embed = llvm::dyn_cast<EmbedOp>(op)) {
       if (floats.contains(embed.getTable())) {
         dropScale(embed.getTable(), embed.getScale(), embed.getScaleMutable());
         embed.setGroup(0);
+        embed.setAsymmetric(false);
       }
     } else if (auto attention = llvm::dyn_cast<AttentionOp>(op)) {
       rounding.bf16_rows = static_cast<int64_t>(attention.getBf16Rows());
@@ -138,24 +144,28 @@ private:
   llvm::DenseSet<Value> floats;               ///< values that were integers
 };
 
-/// The groups of a matrix in linnet.quantize_scale. Their table has one entry per group.
+/// The groups of a matrix in linnet.quantize_scale. Their table has one entry per group, or two if `asymmetric`.
 struct Groups {
   Groups(const std::vector<int64_t> &shape, const Quantized &of)
       : rows(shape[0]), columns(shape[1]), by_rows(of.dim == 0),
         size(std::max<int64_t>(of.group ? of.group : shape[of.dim], 1)),
-        along((shape[of.dim] + size - 1) / size), entries(along * shape[1 - of.dim]) {}
+        along((shape[of.dim] + size - 1) / size), each(of.asymmetric ? 2 : 1),
+        entries(each * along * shape[1 - of.dim]), minimum(by_rows ? columns : 1) {}
 
-  /// Calls f(element, entry of its group) in row-major order.
+  /// Calls f(element, first entry of its group) in row-major order.
   template <class F> void forEach(F f) const {
     for (int64_t row = 0; row < rows; ++row)
       for (int64_t column = 0, group = 0, left = size; column < columns; ++column) {
-        f(row * columns + column, by_rows ? row / size * columns + column : row * along + group);
+        f(row * columns + column,
+          by_rows ? row / size * each * columns + column : (row * along + group) * each);
         if (!by_rows && --left == 0) ++group, left = size;
       }
   }
   int64_t rows, columns;
   bool by_rows;
-  int64_t size, along, entries; ///< of a group; groups along the dimension; entries of the table
+  int64_t size, along;   ///< of a group; groups along the dimension
+  int64_t each, entries; ///< of a group; of the table
+  int64_t minimum;       ///< the number of entries from a group's scale to its minimum
 };
 
 } // namespace
@@ -166,10 +176,24 @@ Tensor quantizationErrors(const Tensor &matrix, const Quantized &quantized) {
   const Groups groups(matrix.shape, quantized);
   std::vector<float> largest(static_cast<size_t>(groups.entries)); // of a group, with its sign
   const float *values = matrix.data();
+  Tensor errors = Tensor::zeros(reference::Kind::f32, matrix.shape);
+  if (quantized.asymmetric) {
+    constexpr float kNone = std::numeric_limits<float>::infinity();
+    constexpr double kStepsOf4 = 15;
+    std::vector<float> smallest(largest.size(), kNone);
+    std::fill(largest.begin(), largest.end(), -kNone);
+    groups.forEach([&](int64_t i, int64_t group) {
+      largest[group] = std::max(largest[group], values[i]);
+      smallest[group] = std::min(smallest[group], values[i]);
+    });
+    groups.forEach([&](int64_t i, int64_t group) {
+      errors.data()[i] = static_cast<float>((double(largest[group]) - smallest[group]) / kStepsOf4 / 2);
+    });
+    return errors;
+  }
   groups.forEach([&](int64_t i, int64_t group) {
     if (std::fabs(values[i]) > std::fabs(largest[group])) largest[group] = values[i];
   });
-  Tensor errors = Tensor::zeros(reference::Kind::f32, matrix.shape);
   constexpr double kStepsOf8 = 127, kStepsOf4 = 8, kOtherEndOf4 = 7;
   const bool four = quantized.bits == 4;
   groups.forEach([&](int64_t i, int64_t group) {
@@ -195,8 +219,11 @@ std::string wrongElement(const Tensor &integers, const Tensor &scale, const Tens
   constexpr double kSlack = 0x1p-20; // the scale is rounded to f32, and so is the product
   std::string wrong;
   groups.forEach([&](int64_t i, int64_t group) {
-    const double x = matrix.data()[i], stored = double(integers.ints()[i]) * scale.data()[group];
-    if (wrong.empty() && !(std::fabs(stored - x) <= errors.data()[i] + kSlack * std::fabs(x)))
+    const double x = matrix.data()[i], integer = integers.ints()[i], by = scale.data()[group];
+    const double least = quantized.asymmetric ? scale.data()[group + groups.minimum] : 0;
+    const double stored = quantized.asymmetric ? (integer + 8) * by + least : integer * by;
+    const double size = std::max(std::fabs(x), std::fabs(least));
+    if (wrong.empty() && !(std::fabs(stored - x) <= errors.data()[i] + kSlack * size))
       wrong = fmt::format(
           "element {} is stored as {:.9g}, expected {:.9g} within {:.2g}, the rounding of {} bits", i, stored,
           x, errors.data()[i], quantized.bits);

@@ -20,6 +20,7 @@ inline constexpr double kUnitF32 = 0x1p-24, kUnitF16 = 0x1p-11, kUnitBF16 = 0x1p
 /// Parameters of linnet.quantize for a matrix.
 struct Quantized {
   int64_t bits = 8, dim = 0, group = 0;
+  bool asymmetric = false;
   std::set<std::string> scales; ///< params of its scales
 };
 
@@ -48,7 +49,7 @@ struct Widened {
 Widened widen(mlir::ModuleOp module);
 
 /// The largest error of each element of `matrix` if it is stored as integers: half a step, or with 4 bits a
-/// whole step at the end of the range, because it has no 8.
+/// whole step at the end of the range, because it has no 8. Asymmetric integers reach both ends.
 reference::Tensor quantizationErrors(const reference::Tensor &matrix, const Quantized &quantized);
 
 /// One line about the first integer matrix that differs from its source by more than its rounding; "" if

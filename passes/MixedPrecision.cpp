@@ -12,6 +12,7 @@
 //===---------------------------------------------------------------------------------------------------===//
 #include "ir/Shapes.h"
 #include "passes/Counters.h"
+#include "passes/Kept.h"
 #include "passes/Passes.h"
 #include "passes/RewriteAction.h"
 
@@ -19,7 +20,7 @@
 #include "mlir/IR/PatternMatch.h"
 #include "llvm/ADT/SetVector.h"
 
-#include <set>
+#include <map>
 
 using namespace mlir;
 
@@ -51,44 +52,64 @@ struct MixedPrecision : impl::MixedPrecisionBase<MixedPrecision> {
   using MixedPrecisionBase::MixedPrecisionBase;
 
   void runOnOperation() override {
-    FloatType stored = floatTypeOf(&getContext(), weights), cached = floatTypeOf(&getContext(), cache),
-              computed = floatTypeOf(&getContext(), compute);
+    const bool kept = weights == "kept";
+    FloatType stored = floatTypeOf(&getContext(), kept ? "f32" : StringRef(weights)),
+              cached = floatTypeOf(&getContext(), cache), computed = floatTypeOf(&getContext(), compute);
     if (!stored || !cached || !computed) {
-      getOperation().emitError("weights, cache and compute are expected to be f32, f16 or bf16");
+      getOperation().emitError(
+          "weights, cache and compute are expected to be f32, f16 or bf16, or weights=kept");
       return signalPassFailure();
     }
     if (lhs != "f32" && lhs != "bf16") {
       getOperation().emitError("lhs is expected to be f32 or bf16");
       return signalPassFailure();
     }
-    std::set<std::string> narrowed = multiplied();
+    const Types narrowed = kept ? keptTypes() : multiplied(stored);
     for (auto function : getOperation().getOps<func::FuncOp>()) {
       if (!isEntry(function)) continue;
-      if (!stored.isF32()) narrowWeights(function, stored, narrowed);
+      if (kept || !stored.isF32()) narrowWeights(function, narrowed);
       if (!cached.isF32()) narrowCaches(function, cached);
       if (!computed.isF32()) narrowProducts(function, computed);
     }
   }
 
-  /// Names of the f32 matrices that are some matmul's rhs. A table that is only looked up does not change.
-  std::set<std::string> multiplied() {
-    std::set<std::string> names;
-    getOperation().walk([&](ParamOp param) {
-      if (param.getType().getElementType().isF32() && !panelOf(param.getType()) &&
-          llvm::any_of(param->getUses(), isMatmulRhs))
-        names.insert(param.getName().str());
-    });
-    return names;
+  /// New types of f32 matrices by name.
+  using Types = std::map<std::string, FloatType, std::less<>>;
+
+  static bool isF32Matrix(ParamOp param) {
+    return param.getType().getElementType().isF32() && !panelOf(param.getType());
   }
 
-  void narrowWeights(func::FuncOp function, FloatType stored, const std::set<std::string> &names) {
+  /// The f32 matrices that are some matmul's rhs. A table that is only looked up does not change.
+  Types multiplied(FloatType stored) {
+    Types types;
+    getOperation().walk([&](ParamOp param) {
+      if (isF32Matrix(param) && llvm::any_of(param->getUses(), isMatmulRhs))
+        types.emplace(param.getName().str(), stored);
+    });
+    return types;
+  }
+
+  /// The f32 matrices that the checkpoint stores in 16 bits.
+  Types keptTypes() {
+    Types types;
+    getOperation().walk([&](ParamOp param) {
+      const auto form = keptForm(getOperation(), param.getName());
+      if (form && !form->isInteger() && isF32Matrix(param))
+        types.emplace(param.getName().str(), llvm::cast<FloatType>(form->type));
+    });
+    return types;
+  }
+
+  void narrowWeights(func::FuncOp function, const Types &types) {
     auto &counters = getAnalysis<Counters>();
     IRRewriter rewriter(&getContext());
     for (auto param : llvm::make_early_inc_range(function.getOps<ParamOp>())) {
-      if (!names.count(param.getName().str())) continue;
+      const auto found = types.find(param.getName().str());
+      if (found == types.end()) continue;
       rewriter.setInsertionPointAfter(param);
-      auto narrow =
-          rewriter.create<ParamOp>(param.getLoc(), withElement(param.getType(), stored), param.getNameAttr());
+      auto narrow = rewriter.create<ParamOp>(param.getLoc(), withElement(param.getType(), found->second),
+                                             param.getNameAttr());
       for (OpOperand &use : llvm::make_early_inc_range(param->getUses()))
         if (isMatmulRhs(use) || isTable(use))
           rewrite(use.getOwner(), "narrow", [&] {

@@ -28,7 +28,8 @@ struct PipelineSpec {
   /// Passes that replace the optimizing part, in mlir-opt's syntax ("canonicalize,linnet-fuse-epilogue"). The
   /// planning passes follow them.
   std::string custom;
-  /// Type of weights: f32 (unchanged), bf16, f16, int8 (one scale per column), int4 (groups of 32).
+  /// Type of weights: f32 (unchanged), bf16, f16, int8 (one scale per column), int4 (groups of 32), int4a (a
+  /// minimum for each group, too).
   std::string dtype = "f32";
   /// Type of KV caches: f32, bf16 or f16.
   std::string kv_cache = "f32";

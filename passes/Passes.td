@@ -148,21 +148,44 @@ def Quantize : Linnet_Pass<"linnet-quantize"> {
   let summary = "weights of matmuls as integers with scales";
   let description = [{
     Each float matrix that is a matmul's rhs becomes i8 or i4 with a `scale` (see `linnet.quantize`): one scale
-    per column, or one for each `group` rows. If `embed` reads the same matrix (a tied embedding), it reads the same
-    integers. Integers and scales are weight functions, computed at compile time.
+    per column, or one for each `group` rows, or a scale and a minimum for each group (`asymmetric`). If `embed` reads
+    the same matrix (a tied embedding), it reads the same integers. Integers and scales are weight functions, computed
+    at compile time.
 
     Reason to exist: at one token at a time, a matmul is bound by reading its weights. These have a quarter or an
     eighth of f32's bytes.
 
     Does not preserve values: each weight moves by at most half a scale (its column's largest weight / 254, or its
-    group's / 16). docs/performance.md has the error of whole models. Locations: kept.
+    group's / 16). `asymmetric`: by at most a 30th of its group's range. docs/performance.md has the error of whole
+    models. Locations: kept.
   }];
   let options = [
     Option<"bits", "bits", "int64_t", "8", "8, or 4">,
-    Option<"group", "group", "int64_t", "0", "rows that share a scale; 0: the whole column">];
+    Option<"group", "group", "int64_t", "0", "rows that share a scale; 0: the whole column">,
+    Option<"asymmetric", "asymmetric", "bool", "false", "a minimum for each group next to its scale">];
   let statistics = [
     Statistic<"num_matmuls", "matmuls", "matmuls with integer weights">,
     Statistic<"num_tables", "tables", "embeds that read the same integers">];
+}
+
+def Keep : Linnet_Pass<"linnet-keep"> {
+  let summary = "weights as the checkpoint stores them";
+  let description = [{
+    The module attribute `linnet.kept` says how the checkpoint stores each weight that is not f32 (passes/Kept.h).
+    A matmul or an embed that reads a weight of integers reads the params NAME.integers and NAME.scales instead. So
+    does one that reads a concatenation of such weights. If concatenated weights are stored in different ways, the
+    matmul becomes one for each run of weights that are stored alike. linnet-mixed-precision with `weights=kept`
+    converts the weights in 16 bits.
+
+    Reason to exist: a quantized checkpoint has 4 or 8 bits for each weight. As f32 they would take four to eight times
+    as long to read, and quantizing them again would move them.
+
+    Preserves every value, except those of weights that are marked `rounded`: they move as in linnet-quantize.
+    Locations: kept.
+  }];
+  let statistics = [
+    Statistic<"num_matmuls", "matmuls", "matmuls with integer weights">,
+    Statistic<"num_tables", "tables", "embeds with integer tables">];
 }
 
 def QuantizeRows : Linnet_Pass<"linnet-quantize-rows"> {
@@ -219,7 +242,8 @@ def MixedPrecision : Linnet_Pass<"linnet-mixed-precision"> {
     kept.
   }];
   let options = [
-    Option<"weights", "weights", "std::string", "\"bf16\"", "bf16, f16 or f32">,
+    Option<"weights", "weights", "std::string", "\"bf16\"",
+           "bf16, f16, f32, or kept: those that the module attribute linnet.kept lists">,
     Option<"cache", "cache", "std::string", "\"f32\"", "bf16, f16 or f32">,
     Option<"compute", "compute", "std::string", "\"f32\"", "bf16, f16 or f32">,
     Option<"lhs", "lhs", "std::string", "\"f32\"", "type of lhs if the weights are bf16: bf16 or f32">];

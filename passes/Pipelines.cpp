@@ -51,7 +51,11 @@ struct DtypePass {
 constexpr DtypePass kDtypes[] = {{"bf16", "linnet-mixed-precision", "{weights=bf16}"},
                                  {"f16", "linnet-mixed-precision", "{weights=f16}"},
                                  {"int8", "linnet-quantize", "{bits=8}"},
-                                 {"int4", "linnet-quantize", "{bits=4 group=32}"}};
+                                 {"int4", "linnet-quantize", "{bits=4 group=32}"},
+                                 {"int4a", "linnet-quantize", "{bits=4 group=32 asymmetric=true}"}};
+
+/// --dtype keep: weights as the checkpoint stores them.
+constexpr llvm::StringLiteral kKeep = "keep";
 
 /// The options of linnet-mixed-precision for a --kv-cache.
 struct CachePass {
@@ -68,6 +72,11 @@ std::vector<Step> optimizing(const TargetDescription &target, const PipelineSpec
     steps.insert(steps.end(), {{"linnet-hoist-pool"}, {"linnet-fold-weights"}});
   for (const DtypePass &pass : kDtypes)
     if (spec.dtype == pass.dtype) steps.push_back({pass.pass, false, pass.options});
+  if (spec.dtype == kKeep) {
+    steps.push_back({"linnet-keep"});
+    steps.push_back(
+        {"linnet-mixed-precision", false, target.bf16_lhs ? "{weights=kept lhs=bf16}" : "{weights=kept}"});
+  }
   if (spec.dtype == "bf16" && target.bf16_lhs) steps.back().options = "{weights=bf16 lhs=bf16}";
   for (const CachePass &pass : kCaches)
     if (spec.kv_cache == pass.type) steps.push_back({"linnet-mixed-precision", false, pass.options});
@@ -75,7 +84,7 @@ std::vector<Step> optimizing(const TargetDescription &target, const PipelineSpec
     if (target.matmul_epilogue) steps.push_back({"linnet-fuse-epilogue"});
     if (target.fused_elementwise) steps.push_back({"linnet-fuse-elementwise"});
     if (target.panel) steps.push_back({"linnet-assign-layout", true});
-    const bool integers = spec.dtype == "int8" || spec.dtype == "int4";
+    const bool integers = llvm::StringRef(spec.dtype).starts_with("int") || spec.dtype == kKeep;
     if (integers && target.int8_rows) steps.push_back({"linnet-quantize-rows"});
     if ((integers || spec.dtype == "bf16") && target.bf16_attention)
       steps.push_back({"linnet-round-attention"});
@@ -127,7 +136,7 @@ Result<void> append(OpPassManager &manager, llvm::StringRef pipeline,
 struct DefaultPipelineOptions : PassPipelineOptions<DefaultPipelineOptions> {
   Option<std::string> target{*this, "target", llvm::cl::desc("the target to plan for"),
                              llvm::cl::init("cpu")};
-  Option<std::string> dtype{*this, "dtype", llvm::cl::desc("f32, bf16, f16, int8 or int4"),
+  Option<std::string> dtype{*this, "dtype", llvm::cl::desc("f32, bf16, f16, int8, int4, int4a or keep"),
                             llvm::cl::init("f32")};
   Option<std::string> kv_cache{*this, "kv-cache", llvm::cl::desc("f32, bf16 or f16"), llvm::cl::init("f32")};
   Option<int> opt_level{*this, "opt-level", llvm::cl::desc("0, 1 or 2"), llvm::cl::init(2)};
@@ -195,9 +204,9 @@ Result<void> buildPipeline(OpPassManager &manager, const PipelineSpec &spec) {
   if (!target) return errorf("unknown target '{}', expected {}", spec.target, targetNames());
   if (spec.opt_level < 0 || spec.opt_level > 2)
     return errorf("optimization level {}: expected 0, 1 or 2", spec.opt_level);
-  if (spec.dtype != "f32" &&
+  if (spec.dtype != "f32" && spec.dtype != kKeep &&
       llvm::none_of(kDtypes, [&](const DtypePass &pass) { return spec.dtype == pass.dtype; }))
-    return errorf("unknown dtype '{}', expected f32, bf16, f16, int8 or int4", spec.dtype);
+    return errorf("unknown dtype '{}', expected f32, bf16, f16, int8, int4, int4a or keep", spec.dtype);
   if (spec.kv_cache != "f32" &&
       llvm::none_of(kCaches, [&](const CachePass &pass) { return spec.kv_cache == pass.type; }))
     return errorf("unknown type of KV caches '{}', expected f32, bf16 or f16", spec.kv_cache);

@@ -1,8 +1,8 @@
 //===- linnet-quantize ---------------------------------------------------------------------------------===//
 //
 // Stores the rhs matrices of matmuls as integers with a scale: 8 bits with one scale per column, or 4 bits
-// with one for each `group` rows of a column. The integers and the scales are weight functions, computed at
-// compile time. matmul and embed multiply by the scale.
+// with one for each `group` rows of a column, or with a scale and a minimum for each group. The integers and the
+// scales are weight functions, computed at compile time. matmul and embed multiply by the scale.
 //
 // Changes the numbers by a bounded rounding of the weights; docs/passes.md has the bound. Legal after it: rhs
 // of a matmul and the table of an embed may be i8 or i4, with a scale.
@@ -49,6 +49,7 @@ struct Quantize : impl::QuantizeBase<Quantize> {
   void runOnOperation() override {
     if (bits != 8 && bits != 4) return fail("bits is expected to be 8 or 4");
     if (group < 0 || group % 2) return fail("group is expected to be even, or 0 for one scale a column");
+    if (asymmetric && (bits != 4 || !group)) return fail("asymmetric is expected with bits=4 and a group");
     WeightFunctions made(getOperation());
     functions = &made;
     for (auto &[name, uses] : gather())
@@ -93,10 +94,10 @@ struct Quantize : impl::QuantizeBase<Quantize> {
     auto weight = use.use->get().getDefiningOp<ParamOp>();
     rewriter.setInsertionPointAfter(weight);
     Location loc = weight.getLoc();
-    auto scale = rewriter.create<QuantizeScaleOp>(loc, weight, bits, use.dim, group);
+    auto scale = rewriter.create<QuantizeScaleOp>(loc, weight, bits, use.dim, group, asymmetric);
     Value scales = functions->replace(rewriter, scale);
     rewriter.setInsertionPointAfter(scales.getDefiningOp());
-    auto quantized = rewriter.create<QuantizeOp>(loc, weight, scales, bits, use.dim, group);
+    auto quantized = rewriter.create<QuantizeOp>(loc, weight, scales, bits, use.dim, group, asymmetric);
     Value integers = functions->replace(rewriter, quantized);
     rewriter.setInsertionPoint(user);
     if (auto matmul = llvm::dyn_cast<MatmulOp>(user)) {
@@ -104,11 +105,12 @@ struct Quantize : impl::QuantizeBase<Quantize> {
                            parts.rhs = integers;
                            parts.scale = scales;
                            parts.group = group;
+                           parts.asymmetric = asymmetric;
                          }));
       counters.add("linnet-quantize", "matmuls");
     } else {
       auto embed = llvm::cast<EmbedOp>(user);
-      rewriter.replaceOpWithNewOp<EmbedOp>(embed, integers, embed.getIds(), scales, group);
+      rewriter.replaceOpWithNewOp<EmbedOp>(embed, integers, embed.getIds(), scales, group, asymmetric);
       counters.add("linnet-quantize", "tables");
     }
   }

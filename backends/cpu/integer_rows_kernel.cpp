@@ -108,7 +108,7 @@ struct QuantizedRow {
     if (words()) return;
     Value *index = e.muladd(group, e.i64(2), e.i64(to.sumsAt() / 4));
     for (int h = 0; h < bytes; ++h)
-      e.store(Type::i32, out, e.b.CreateAdd(index, e.i64(h)), e.b.CreateMul(sums[h], e.i32(-to.zero())));
+      e.store(Type::i32, out, e.b.CreateAdd(index, e.i64(h)), e.b.CreateMul(sums[h], e.i32(to.sumFactor())));
   }
 
   void write() {
@@ -133,6 +133,7 @@ KernelSource integerRowsKernel(const IntegerRows &to, const Extent &m, int64_t a
   std::string name = fmt::format("integer_rows_k{}_by{}", to.k, to.interleave);
   if (a_stride != to.k) name += fmt::format("_lda{}", a_stride);
   if (to.group) name += fmt::format("_group{}", to.group);
+  if (to.asymmetric) name += "_asymmetric";
   if (to.int8_rows) name += fmt::format("_bytes_from{}_of{}", to.int8_rows, m.text());
   return {name, [to, m, a_stride](Emitter &e) {
             e.extended |= e.isa.vnni; // how the integers lie depends on it

@@ -19,15 +19,18 @@ using namespace backend; // specifications
 
 /// Rows of activations beside weights of integers, made once for all panels of a matmul. Of each row of k
 /// numbers the largest magnitude becomes 127 * 256, an integer of two signed bytes, hi 256 + lo: a plane of
-/// hi, a plane of lo, then what an integer counts (f32), then for each group of rows of w -zero() times the
+/// hi, a plane of lo, then what an integer counts (f32), then for each group of rows of w sumFactor() times the
 /// sums of its hi and of its lo (i32). Half a step is 1.5e-5 of the row's largest number.
 /// Of at least int8_rows rows, if that is not 0, the largest magnitude becomes 127, and there is only hi;
 /// where unsignedBytes() it is stored as hi + 128, w stays signed, and the sums are those of w's columns.
+/// Next to `asymmetric` weights, the sums are those of hi and of lo themselves: w stays unsigned, and the sums
+/// multiply the minima.
 /// Beside i8 at a level without VNNI a row is one plane of 16-bit numbers without sums. Each four of them are
 /// stored in the order 0, 2, 1, 3.
 struct IntegerRows {
   int64_t k = 0, group = 0, interleave = 4; ///< of w: rows that share a scale (0: all), that lie together
   int64_t int8_rows = 0;
+  bool asymmetric = false;
 
   int64_t padded() const { return (k + 15) / 16 * 16; } ///< elements of a row, zeros included
   int64_t groups() const { return group ? (k + group - 1) / group : 1; }
@@ -36,8 +39,8 @@ struct IntegerRows {
   /// Of a row; never less than the floats it is made of.
   int64_t bytes() const { return (std::max(sumsAt() + 8 * groups(), 4 * k) + 63) / 64 * 64; }
   bool unsignedBytes() const { return interleave == 4 && groups() == 1; }
-  /// Weights of i8 and i4 are made unsigned by adding this.
-  int64_t zero() const { return interleave == 8 ? 8 : 128; }
+  /// Weights of i8 and i4 are made unsigned by adding 128 or 8.
+  int64_t sumFactor() const { return asymmetric ? 1 : interleave == 8 ? -8 : -128; }
 };
 
 /// args {a, rows}; items are the m rows of a, a_stride apart.
@@ -48,7 +51,8 @@ KernelSource integerRowsKernel(const IntegerRows &to, const Extent &m, int64_t a
 /// read. Item p computes columns [p n_block, (p + 1) n_block). w: panels, see #linnet.panel with interleave()
 /// (of w's transpose when the weight is stored transposed: the panels are the same). w of integers counts
 /// times scale (f32, panels of n_block columns with k_block 1), a row of it for each `group` rows of w, or
-/// one for all when group is 0; a is then IntegerRows. Beside w in bf16 a may be bf16. The order of each
+/// one for all when group is 0; a is then IntegerRows. `asymmetric`: each row of scales is followed by one of
+/// minima, and w + 8 counts (linnet.matmul). Beside w in bf16 a may be bf16. The order of each
 /// output's additions depends on k and group only: its bits do not depend on m, but for whether it reaches
 /// int8_rows.
 struct PackedMatmulSpec {
@@ -59,15 +63,19 @@ struct PackedMatmulSpec {
   Activation activation = Activation::none;
   int64_t group = 0;
   int64_t int8_rows = 0; ///< see IntegerRows
+  bool asymmetric = false;
 
   bool scaled() const { return w == Type::i8 || w == Type::i4; }
   int64_t groups() const { return group ? (k + group - 1) / group : 1; }
+  int64_t scaleRows() const { return groups() * (asymmetric ? 2 : 1); }
+  /// Whether a tile adds up floats, one sum for each group.
+  bool addsGroups() const { return groups() > 1 || asymmetric; }
   int64_t interleave() const { return interleaveOf(w); }
   int64_t panelBytes() const {
     const int64_t elements = (k + k_block - 1) / k_block * k_block * n_block;
     return w == Type::i4 ? elements / 2 : elements * sizeOf(w);
   }
-  IntegerRows integerRows() const { return {k, group, interleave(), int8_rows}; }
+  IntegerRows integerRows() const { return {k, group, interleave(), int8_rows, asymmetric}; }
 };
 KernelSource packedMatmulKernel(const PackedMatmulSpec &spec);
 

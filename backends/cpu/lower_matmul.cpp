@@ -55,6 +55,7 @@ Result<void> Lowering::lowerPackedMatmul(MatmulOp op) {
         nameOf(spec.a), nameOf(spec.w));
   spec.group = int64_t(op.getGroup());
   spec.int8_rows = int64_t(op.getInt8Rows());
+  spec.asymmetric = op.getAsymmetric();
   if (spec.scaled() && spec.group % interleaveOf(spec.w))
     return errorAt(op, "target cpu needs groups of a multiple of {} for {}, found {}", interleaveOf(spec.w),
                    nameOf(spec.w), spec.group);
@@ -88,6 +89,7 @@ Result<void> Lowering::lowerPackedMatmul(MatmulOp op) {
     LINNET_ASSIGN(const fb::RefT scale, packed(op, op.getScale()));
     body.scale = ref(scale);
     body.group = spec.group;
+    body.asymmetric = spec.asymmetric;
   }
   if (spec.bias) {
     LINNET_ASSIGN(const fb::RefT bias, dense(op, op.getBias()));

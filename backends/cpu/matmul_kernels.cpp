@@ -27,9 +27,13 @@ struct PlainMatmul {
                                                        e.b.CreateAnd(index, 1))
                                       : e.b.CreateSIToFP(e.load(Type::i8, w, index), e.floatType(1));
     Value *group = spec.group ? e.b.CreateUDiv(kk, e.i64(spec.group)) : e.i64(0);
-    Value *at =
-        spec.transpose_w ? e.muladd(column, e.i64(spec.scale_groups), group) : e.muladd(group, n, column);
-    return e.b.CreateFMul(value, e.load(Type::f32, scale, at));
+    auto scaleAt = [&](Value *row) {
+      Value *at = spec.transpose_w ? e.muladd(column, e.i64(spec.scale_rows), row) : e.muladd(row, n, column);
+      return e.load(Type::f32, scale, at);
+    };
+    if (!spec.asymmetric) return e.b.CreateFMul(value, scaleAt(group));
+    Value *row = e.b.CreateMul(group, e.i64(2));
+    return e.fma(e.b.CreateFAdd(value, e.f32(8)), scaleAt(row), scaleAt(e.b.CreateAdd(row, e.i64(1))));
   }
   /// Full vectors and a tail, or single elements where w is of integers.
   void forColumns(Value *from, Value *to, llvm::function_ref<void(Value *, int)> body) {

@@ -19,14 +19,22 @@ Value *tableIndex(Emitter &e, const EmbedSpec &spec, Value *row, Value *column) 
   return e.b.CreateAdd(first, e.muladd(in_panel, interleave, e.b.CreateURem(k, interleave)));
 }
 
-/// scale of element (row, column): (V, groups), or packed with k_block 1.
-Value *tableScale(Emitter &e, const EmbedSpec &spec, Value *row, Value *column) {
-  Value *group = spec.group ? e.b.CreateUDiv(column, e.i64(spec.group)) : e.i64(0);
+/// Element `number` of row `row` of the scales: (V, scales), or packed with k_block 1.
+Value *tableScale(Emitter &e, const EmbedSpec &spec, Value *row, Value *number) {
   Value *scale = e.arg(spec, EmbedSpec::Operand::scale);
-  if (!spec.panel) return e.load(Type::f32, scale, e.muladd(row, e.i64(spec.groups), group));
+  if (!spec.panel) return e.load(Type::f32, scale, e.muladd(row, e.i64(spec.scales), number));
   Value *block = e.i64(spec.panel->n_block);
-  Value *first = e.b.CreateMul(e.b.CreateUDiv(row, block), e.i64(spec.groups * spec.panel->n_block));
-  return e.load(Type::f32, scale, e.b.CreateAdd(first, e.muladd(group, block, e.b.CreateURem(row, block))));
+  Value *first = e.b.CreateMul(e.b.CreateUDiv(row, block), e.i64(spec.scales * spec.panel->n_block));
+  return e.load(Type::f32, scale, e.b.CreateAdd(first, e.muladd(number, block, e.b.CreateURem(row, block))));
+}
+
+/// Integer `value` of (row, column) times its scale.
+Value *scaledElement(Emitter &e, const EmbedSpec &spec, Value *value, Value *row, Value *column) {
+  Value *group = spec.group ? e.b.CreateUDiv(column, e.i64(spec.group)) : e.i64(0);
+  if (!spec.asymmetric) return e.b.CreateFMul(value, tableScale(e, spec, row, group));
+  Value *number = e.b.CreateMul(group, e.i64(2)), *minimum = e.b.CreateAdd(number, e.i64(1));
+  return e.fma(e.b.CreateFAdd(value, e.f32(8)), tableScale(e, spec, row, number),
+               tableScale(e, spec, row, minimum));
 }
 
 void emitEmbed(Emitter &e, const EmbedSpec &spec) {
@@ -45,7 +53,7 @@ void emitEmbed(Emitter &e, const EmbedSpec &spec) {
             spec.table == Type::i4
                 ? e.signedNibble(e.load(Type::i8, table, e.b.CreateLShr(from, 1)), e.b.CreateAnd(from, 1))
                 : e.b.CreateSIToFP(e.load(Type::i8, table, from), e.floatType(1));
-        e.store(spec.out, out, e.b.CreateAdd(to, i), e.b.CreateFMul(value, tableScale(e, spec, id, i)));
+        e.store(spec.out, out, e.b.CreateAdd(to, i), scaledElement(e, spec, value, id, i));
       });
     auto element = [&](Value *i, int lanes) {
       Value *from = tableIndex(e, spec, id, i);

@@ -1,6 +1,7 @@
 // Sums of integers with VNNI: exact products of bytes, then a factor a row of a and a scale a column (and group)
-// of w. Weights become unsigned in registers, w + zero; what that adds to a sum stands in a's rows, see
-// IntegerRows. The two bytes of a number of a have sums of their own.
+// of w. Weights become unsigned in registers, w + zero; what that adds to a sum stands in a's rows, see IntegerRows.
+// Asymmetric weights are unsigned, and a's rows have the sums that multiply their minima. The two bytes of a number
+// of a have sums of their own.
 #include "backends/cpu/packed_kernels.h"
 
 namespace linnet::cpu {
@@ -11,7 +12,6 @@ struct IntegerTile : PackedItem, PackedTile {
   Values rows_of_a{}; ///< their addresses
   FetchAhead ahead{};
 
-  bool grouped() const { return spec.groups() > 1; }
   bool unsignedRows() const { return start != nullptr; }
   /// Rows of w that one load brings.
   int depth() const { return int(spec.interleave()); }
@@ -70,9 +70,7 @@ struct IntegerTile : PackedItem, PackedTile {
         acc.push_back(e.load(Type::i32, start, e.b.CreateAdd(column, e.i64(c * e.lanes())), e.lanes()));
     for (int h = 0; !unsignedRows() && h < bytes; ++h)
       for (int r = 0; r < rows; ++r) {
-        Value *index = e.muladd(group, e.i64(2), e.i64(layout.sumsAt() / 4 + h));
-        Value *start = e.splat(e.load(Type::i32, rows_of_a[size_t(r)], index), e.lanes());
-        acc.append(vectors, start);
+        acc.append(vectors, spec.asymmetric ? constant(0) : e.splat(rowSum(r, group, h), e.lanes()));
       }
     const int64_t main = count / unroll() * unroll();
     acc = e.loop(e.i64(0), e.i64(main), unroll(), acc, [&](Value *k, const Values &current) {
@@ -86,31 +84,53 @@ struct IntegerTile : PackedItem, PackedTile {
     return acc;
   }
 
-  Value *real(Value *integer) const { return e.b.CreateSIToFP(integer, e.floatType(e.lanes())); }
+  /// What IntegerRows has of half h of row r for a group.
+  Value *rowSum(int r, Value *group, int h) const {
+    Value *index = e.muladd(group, e.i64(2), e.i64(layout.sumsAt() / 4 + h));
+    return e.load(Type::i32, rows_of_a[size_t(r)], index);
+  }
+  Value *real(Value *integer) const {
+    return e.b.CreateSIToFP(integer, e.floatType(Emitter::lanesOf(integer)));
+  }
+  /// A number from its two halves, as a float.
+  Value *joined(Value *high, Value *low) const {
+    if (spec.group && spec.group <= 256) return real(e.b.CreateAdd(e.b.CreateShl(high, 8), low)); // fits
+    return e.fma(real(high), e.f32(256, Emitter::lanesOf(high)), real(low));
+  }
   /// The sum of one row and vector as a float.
   Value *total(const Values &acc, int r, int c) const {
-    Value *high = acc[at(0, r, c)];
-    if (bytes == 1) return real(high);
-    Value *low = acc[at(1, r, c)];
-    if (spec.group && spec.group <= 256) return real(e.b.CreateAdd(e.b.CreateShl(high, 8), low)); // fits
-    return e.fma(real(high), e.f32(256, e.lanes()), real(low));
+    return bytes == 1 ? real(acc[at(0, r, c)]) : joined(acc[at(0, r, c)], acc[at(1, r, c)]);
   }
-  Value *scaleOf(Value *group, int c) const {
+  /// The sum of a row's numbers of a group, which multiplies the minima.
+  Value *rowTotal(int r, Value *group) const {
+    Value *sum = bytes == 1 ? real(rowSum(r, group, 0)) : joined(rowSum(r, group, 0), rowSum(r, group, 1));
+    return e.splat(sum, e.lanes());
+  }
+  /// Row `row` of the scales.
+  Value *scaleOf(Value *row, int c) const {
     Value *in_row = e.b.CreateAdd(column, e.i64(c * e.lanes()));
-    return e.load(Type::f32, scale, e.muladd(group, e.i64(spec.n_block), in_row), e.lanes());
+    return e.load(Type::f32, scale, e.muladd(row, e.i64(spec.n_block), in_row), e.lanes());
   }
   Values addGroup(const Values &sums, Value *group, int64_t count) const {
     const Values acc = range(group, e.b.CreateMul(group, e.i64(spec.group)), count);
     Values next = sums;
+    Value *row = spec.asymmetric ? e.b.CreateMul(group, e.i64(2)) : group;
     for (int c = 0; c < vectors; ++c) {
-      Value *factor = scaleOf(group, c);
+      Value *factor = scaleOf(row, c);
       for (int r = 0; r < rows; ++r)
         next[r * vectors + c] = e.fma(total(acc, r, c), factor, next[r * vectors + c]);
+    }
+    if (!spec.asymmetric) return next;
+    row = e.b.CreateAdd(row, e.i64(1));
+    for (int r = 0; r < rows; ++r) {
+      Value *of_row = rowTotal(r, group);
+      for (int c = 0; c < vectors; ++c)
+        next[r * vectors + c] = e.fma(of_row, scaleOf(row, c), next[r * vectors + c]);
     }
     return next;
   }
   Values sums() const {
-    if (!grouped()) {
+    if (!spec.addsGroups()) {
       const Values acc = range(e.i64(0), e.i64(0), spec.k);
       Values sums;
       for (int r = 0; r < rows; ++r)

@@ -18,7 +18,7 @@ enum Fetched : int64_t { kNone = 0, kEach = 1, kFourth = 4 };
 bool fitsRegisters(const Emitter &e, const PackedMatmulSpec &spec, int rows, int vectors, int bytes) {
   if (!spec.scaled()) return rows * vectors <= e.isa.registers - 4;
   if (!e.isa.vnni) return rows * vectors * (spec.w == Type::i4 ? bytes : 1) <= e.isa.registers - 4;
-  const int sums = rows * (bytes + (spec.groups() > 1)), quads = int(spec.interleave()) / 4;
+  const int sums = rows * (bytes + spec.addsGroups()), quads = int(spec.interleave()) / 4;
   return (sums + quads) * vectors + 3 <= e.isa.registers;
 }
 
@@ -169,7 +169,8 @@ void allPanels(const PackedItem &of) {
     PackedItem item = of;
     item.panel = e.address(Type::i8, e.arg(1), e.b.CreateMul(number, e.i64(panel_bytes)));
     if (spec.scaled())
-      item.scale = e.address(Type::f32, e.arg(5), e.b.CreateMul(number, e.i64(spec.groups() * spec.n_block)));
+      item.scale =
+          e.address(Type::f32, e.arg(5), e.b.CreateMul(number, e.i64(spec.scaleRows() * spec.n_block)));
     item.column0 = e.b.CreateMul(number, e.i64(spec.n_block));
     if (item.start) columnSums(item);
     PanelLoop{item}.run();
@@ -302,7 +303,7 @@ KernelSource packedMatmulKernel(const PackedMatmulSpec &spec) {
   name += suffixOf(spec.activation);
   name += fmt::format("{}_k{}_n{}", spec.residual ? "_residual" : "", spec.k, spec.n);
   if (!spec.scaled() && spec.a_stride != spec.k) name += fmt::format("_lda{}", spec.a_stride);
-  if (spec.group) name += fmt::format("_group{}", spec.group);
+  if (spec.group) name += fmt::format("_group{}{}", spec.group, spec.asymmetric ? "_asymmetric" : "");
   if (spec.int8_rows) name += fmt::format("_bytes_from{}", spec.int8_rows);
   return {name, [spec](Emitter &e) { emitPackedMatmul(e, spec); }};
 }

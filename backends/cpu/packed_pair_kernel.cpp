@@ -122,17 +122,10 @@ struct PairTile : PackedItem, PackedTile {
   }
   Values groupOfI4(Value *group, Value *from, int64_t count, Value *at_column) const {
     const bool joint = bytes == 1 || count <= kSmallGroup;
-    Values wide; // begin with -8 times the sums of the rows
+    Values wide; // begin with -8 times the sums of the rows, unless weights are unsigned
     for (int plane = 0; plane < (joint ? 1 : 2); ++plane)
-      for (int r = 0; r < rows; ++r) {
-        auto sumAt = [&](int of_plane) {
-          Value *index = e.muladd(group, e.i64(2), e.i64(layout.sumsAt() / 4 + of_plane));
-          return e.load(Type::i32, rows_of_a[size_t(r)], index);
-        };
-        Value *start = sumAt(plane);
-        if (joint && bytes == 2) start = e.b.CreateAdd(e.b.CreateShl(start, 8), sumAt(1));
-        wide.append(vectors, e.splat(start, e.lanes()));
-      }
+      for (int r = 0; r < rows; ++r)
+        wide.append(vectors, spec.asymmetric ? zero() : e.splat(rowSum(r, group, plane, joint), e.lanes()));
     const Values none(bytes * rows * vectors, zero(16));
     const int64_t main = count / kNarrow * kNarrow;
     auto part = [&](Value *k, int64_t size, const Values &now) {
@@ -150,6 +143,22 @@ struct PairTile : PackedItem, PackedTile {
       sums.push_back(joint ? real(wide[i])
                            : e.fma(real(wide[i]), e.f32(256, e.lanes()), real(wide[size + i])));
     return sums;
+  }
+  /// What IntegerRows has of a plane of row r for a group; `joint`: of both planes, as one number.
+  Value *rowSum(int r, Value *group, int plane, bool joint) const {
+    auto sumAt = [&](int of_plane) {
+      Value *index = e.muladd(group, e.i64(2), e.i64(layout.sumsAt() / 4 + of_plane));
+      return e.load(Type::i32, rows_of_a[size_t(r)], index);
+    };
+    if (!joint || bytes == 1) return sumAt(plane);
+    return e.b.CreateAdd(e.b.CreateShl(sumAt(0), 8), sumAt(1));
+  }
+  /// The sum of a row's numbers of a group of `count`, which multiplies the minima.
+  Value *rowTotal(int r, Value *group, int64_t count) const {
+    const bool joint = bytes == 1 || count <= kSmallGroup;
+    Value *sum = real(rowSum(r, group, 0, joint));
+    if (!joint) sum = e.fma(sum, e.f32(256), real(rowSum(r, group, 1, joint)));
+    return e.splat(sum, e.lanes());
   }
   Values groupOfI8(Value *from, int64_t count, Value *at_column) const {
     const int size = rows * vectors;
@@ -188,10 +197,13 @@ struct PairTile : PackedItem, PackedTile {
     return sums;
   }
 
-  Value *real(Value *integer) const { return e.b.CreateSIToFP(integer, e.floatType(e.lanes())); }
-  Value *scaleOf(Value *group, Value *at_column, int c) const {
+  Value *real(Value *integer) const {
+    return e.b.CreateSIToFP(integer, e.floatType(Emitter::lanesOf(integer)));
+  }
+  /// Row `row` of the scales.
+  Value *scaleOf(Value *row, Value *at_column, int c) const {
     Value *in_row = e.b.CreateAdd(at_column, e.i64(c * e.lanes()));
-    return e.load(Type::f32, scale, e.muladd(group, e.i64(spec.n_block), in_row), e.lanes());
+    return e.load(Type::f32, scale, e.muladd(row, e.i64(spec.n_block), in_row), e.lanes());
   }
   Value *factorOf(int r) const {
     return e.splat(e.load(Type::f32, rows_of_a[size_t(r)], e.i64(layout.factorAt() / 4)), e.lanes());
@@ -216,9 +228,12 @@ struct PairTile : PackedItem, PackedTile {
   void addGroup(Value *group, Value *from, int64_t count) const {
     auto add = [&](Value *at_column) {
       const Values sums = groupSums(group, from, count, at_column);
+      Value *row = spec.asymmetric ? e.b.CreateMul(group, e.i64(2)) : group;
       forSums(at_column, [&](int r, int c, Value *at) {
         Value *before = e.load(Type::f32, scratch, at, e.lanes());
-        Value *sum = e.fma(sums[r * vectors + c], scaleOf(group, at_column, c), before);
+        Value *sum = e.fma(sums[r * vectors + c], scaleOf(row, at_column, c), before);
+        if (spec.asymmetric)
+          sum = e.fma(rowTotal(r, group, count), scaleOf(e.b.CreateAdd(row, e.i64(1)), at_column, c), sum);
         e.store(Type::f32, scratch, at, sum);
       });
     };

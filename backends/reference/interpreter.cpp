@@ -96,6 +96,10 @@ template <class Op> Scores scoresOf(Op op) {
   return {op.getScale().convertToFloat(), op.getCap().convertToFloat()};
 }
 template <class Op> int64_t windowOf(Op op) { return static_cast<int64_t>(op.getWindow()); }
+/// Of linnet.quantize and linnet.quantize_scale.
+template <class Op> ScaleForm formOf(Op op) {
+  return {static_cast<int64_t>(op.getGroup()), static_cast<int64_t>(op.getDim()), op.getAsymmetric()};
+}
 
 } // namespace
 
@@ -141,7 +145,8 @@ static Results evaluateOp(Operation *op, std::span<const Tensor> x, const Weight
       .Case([&](ir::ParamOp o) { return one(param(o, weights)); })
       .Case([&](ir::ConstantOp o) { return one(constant(o)); })
       .Case([&](ir::EmbedOp o) {
-        return one(embed(x[0], x[1], o.getScale() ? &x[2] : nullptr, static_cast<int64_t>(o.getGroup())));
+        const ScaleForm form{static_cast<int64_t>(o.getGroup()), 1, o.getAsymmetric()};
+        return one(embed(x[0], x[1], o.getScale() ? &x[2] : nullptr, form));
       })
       .Case([&](ir::PositionsOp o) {
         return one(positions(o.getPast() ? &x[0] : nullptr, x.back(), static_cast<int64_t>(o.getLimit())));
@@ -163,12 +168,10 @@ static Results evaluateOp(Operation *op, std::span<const Tensor> x, const Weight
         return one(mask(x[0], {past, length, o.getCausal(), windowOf(o)}));
       })
       .Case([&](ir::QuantizeScaleOp o) {
-        return one(quantizeScale(x[0], static_cast<int64_t>(o.getBits()), static_cast<int64_t>(o.getDim()),
-                                 static_cast<int64_t>(o.getGroup())));
+        return one(quantizeScale(x[0], static_cast<int64_t>(o.getBits()), formOf(o)));
       })
       .Case([&](ir::QuantizeOp o) {
-        return one(quantize(x[0], x[1], static_cast<int64_t>(o.getBits()), static_cast<int64_t>(o.getDim()),
-                            static_cast<int64_t>(o.getGroup())));
+        return one(quantize(x[0], x[1], static_cast<int64_t>(o.getBits()), formOf(o)));
       })
       .Case([&](ir::CacheAppendOp) { return one(cacheAppend(x[0], x[1], x[2])); })
       .Case([&](ir::RotaryTableOp o) {

@@ -8,15 +8,22 @@
 
 namespace linnet::reference {
 
-Result<Tensor> embed(const Tensor &table, const Tensor &ids, const Tensor *scale, int64_t group);
+/// How a matrix of integers is scaled (linnet.quantize_scale): in groups of `group` elements along dimension `dim`. 0:
+/// one group.
+struct ScaleForm {
+  int64_t group = 0, dim = 0;
+  bool asymmetric = false;
+};
+/// form.dim is 1.
+Result<Tensor> embed(const Tensor &table, const Tensor &ids, const Tensor *scale, const ScaleForm &form);
 Tensor positions(const Tensor *past, const Tensor &ids, int64_t limit);
 struct MatmulOperands {
   const Tensor &lhs, &rhs;
   const Tensor *bias, *residual, *scale;
 };
 Result<Tensor> matmul(ir::MatmulOp op, const MatmulOperands &operands);
-Tensor quantizeScale(const Tensor &x, int64_t bits, int64_t dim, int64_t group);
-Tensor quantize(const Tensor &x, const Tensor &scale, int64_t bits, int64_t dim, int64_t group);
+Tensor quantizeScale(const Tensor &x, int64_t bits, const ScaleForm &form);
+Tensor quantize(const Tensor &x, const Tensor &scale, int64_t bits, const ScaleForm &form);
 /// Which keys a query sees.
 struct Sight {
   const Tensor *past, *length;

@@ -11,31 +11,36 @@
 namespace linnet::reference {
 namespace {
 
-/// Calls f(element, its group's number) for each element of a matrix, in the order of memory. A group is `group`
-/// elements along dimension `dim` (0: all of them).
-template <class F> void forGroups(const Tensor &x, int64_t dim, int64_t group, F f) {
+/// Calls f(element, where its group's scale lies) for each element of a matrix, in the order of memory. A group's
+/// minimum lies minimumAfter() elements after its scale.
+template <class F> void forGroups(const Tensor &x, const ScaleForm &form, F f) {
   const int64_t rows = x.shape[0], columns = x.shape[1],
-                size = std::max<int64_t>(group ? group : x.shape[dim], 1);
-  const int64_t groups = (x.shape[dim] + size - 1) / size;
+                size = std::max<int64_t>(form.group ? form.group : x.shape[form.dim], 1);
+  const int64_t groups = (x.shape[form.dim] + size - 1) / size, entries = form.asymmetric ? 2 : 1;
   for (int64_t r = 0; r < rows; ++r)
-    if (dim == 0) {
-      const int64_t group_row = r / size * columns;
+    if (form.dim == 0) {
+      const int64_t group_row = r / size * entries * columns;
       for (int64_t c = 0; c < columns; ++c) f(r * columns + c, group_row + c);
     } else {
       for (int64_t g = 0; g < groups; ++g)
         for (int64_t c = g * size; c < std::min(columns, (g + 1) * size); ++c)
-          f(r * columns + c, r * groups + g);
+          f(r * columns + c, (r * groups + g) * entries);
     }
 }
+int64_t minimumAfter(const Tensor &x, const ScaleForm &form) { return form.dim == 0 ? x.shape[1] : 1; }
 
-/// A matrix of integers times its scale, as floats; `dim` is the dimension that groups lie along.
-Tensor scaled(const Tensor &x, const Tensor &scale, int64_t dim, int64_t group) {
+/// A matrix of integers times its scale, as floats.
+Tensor scaled(const Tensor &x, const Tensor &scale, const ScaleForm &form) {
   Tensor out = Tensor::zeros(Kind::f32, x.shape);
   const int32_t *integers = x.ints();
   const float *scales = scale.data();
   float *values = out.data();
-  forGroups(x, dim, group,
-            [&](int64_t i, int64_t g) { values[i] = static_cast<float>(double(integers[i]) * scales[g]); });
+  const int64_t minimum = minimumAfter(x, form);
+  forGroups(x, form, [&](int64_t i, int64_t g) {
+    const double value = form.asymmetric ? double(integers[i] + 8) * scales[g] + scales[g + minimum]
+                                         : double(integers[i]) * scales[g];
+    values[i] = static_cast<float>(value);
+  });
   return out;
 }
 
@@ -79,9 +84,8 @@ Result<Tensor> matmul(ir::MatmulOp op, const MatmulOperands &operands) {
   const int64_t int8_rows = static_cast<int64_t>(op.getInt8Rows());
   const bool rounds = int8_rows && operands.lhs.size() >= int8_rows * operands.lhs.shape.back();
   const Tensor lhs = rounds ? roundedRows(operands.lhs) : operands.lhs;
-  const Tensor rhs = operands.scale ? scaled(operands.rhs, *operands.scale, op.getTransposeRhs() ? 1 : 0,
-                                             static_cast<int64_t>(op.getGroup()))
-                                    : operands.rhs;
+  const ScaleForm form{static_cast<int64_t>(op.getGroup()), op.getTransposeRhs() ? 1 : 0, op.getAsymmetric()};
+  const Tensor rhs = operands.scale ? scaled(operands.rhs, *operands.scale, form) : operands.rhs;
   size_t lrank = lhs.shape.size(), rrank = rhs.shape.size();
   bool tl = op.getTransposeLhs(), tr = op.getTransposeRhs();
   int64_t k = tl ? lhs.shape[lrank - 2] : lhs.shape[lrank - 1];
@@ -121,14 +125,30 @@ Result<Tensor> matmul(ir::MatmulOp op, const MatmulOperands &operands) {
   return out;
 }
 
-Tensor quantizeScale(const Tensor &x, int64_t bits, int64_t dim, int64_t group) {
+Tensor quantizeScale(const Tensor &x, int64_t bits, const ScaleForm &form) {
+  const auto [group, dim, asymmetric] = form;
   std::vector<int64_t> shape = x.shape;
-  shape[dim] = group ? (shape[dim] + group - 1) / group : 1;
+  shape[dim] = (group ? (shape[dim] + group - 1) / group : 1) * (asymmetric ? 2 : 1);
   Tensor out = Tensor::zeros(x.kind, shape);
-  // The first of equal magnitudes counts, so that the sign of a scale of 4 bits is defined.
   const float *values = x.data();
   float *scales = out.data();
-  forGroups(x, dim, group, [&](int64_t i, int64_t g) {
+  if (asymmetric) {
+    const int64_t minimum = minimumAfter(x, form);
+    constexpr float kNone = std::numeric_limits<float>::infinity();
+    std::vector<float> smallest(static_cast<size_t>(out.size()), kNone), largest(smallest.size(), -kNone);
+    forGroups(x, form, [&](int64_t i, int64_t g) {
+      largest[g] = std::max(largest[g], values[i]);
+      smallest[g] = std::min(smallest[g], values[i]);
+    });
+    for (int64_t g = 0; g < out.size(); ++g) {
+      if (largest[g] < smallest[g]) continue; // the place of a minimum
+      scales[g] = rounded(out.kind, (double(largest[g]) - smallest[g]) / 15);
+      scales[g + minimum] = smallest[g];
+    }
+    return out;
+  }
+  // The first of equal magnitudes counts, so that the sign of a scale of 4 bits is defined.
+  forGroups(x, form, [&](int64_t i, int64_t g) {
     scales[g] = std::fabs(values[i]) > std::fabs(scales[g]) ? values[i] : scales[g];
   });
   for (int64_t g = 0; g < out.size(); ++g) {
@@ -138,13 +158,15 @@ Tensor quantizeScale(const Tensor &x, int64_t bits, int64_t dim, int64_t group) 
   return out;
 }
 
-Tensor quantize(const Tensor &x, const Tensor &scale, int64_t bits, int64_t dim, int64_t group) {
+Tensor quantize(const Tensor &x, const Tensor &scale, int64_t bits, const ScaleForm &form) {
   Tensor out = Tensor::zeros(bits == 4 ? Kind::i4 : Kind::i8, x.shape);
   const double low = bits == 4 ? -8 : -127, high = bits == 4 ? 7 : 127;
   const float *values = x.data(), *scales = scale.data();
   int32_t *integers = out.ints();
-  forGroups(x, dim, group, [&](int64_t i, int64_t g) {
-    const double s = scales[g], q = s == 0 ? 0 : std::nearbyint(values[i] / s);
+  const int64_t minimum = minimumAfter(x, form);
+  forGroups(x, form, [&](int64_t i, int64_t g) {
+    const double s = scales[g], x = form.asymmetric ? double(values[i]) - scales[g + minimum] : values[i];
+    const double q = (s == 0 ? 0 : std::nearbyint(x / s)) - (form.asymmetric ? 8 : 0);
     integers[i] = static_cast<int32_t>(std::clamp(q, low, high));
   });
   return out;

@@ -14,7 +14,7 @@ int64_t rowsOf(const Tensor &x) { return lastOf(x) ? x.size() / lastOf(x) : 0; }
 
 } // namespace
 
-Result<Tensor> embed(const Tensor &table, const Tensor &ids, const Tensor *scale, int64_t group) {
+Result<Tensor> embed(const Tensor &table, const Tensor &ids, const Tensor *scale, const ScaleForm &form) {
   int64_t vocab = table.shape[0], width = table.shape[1], groups = scale ? scale->shape[1] : 0;
   std::vector<int64_t> shape = ids.shape;
   shape.push_back(width);
@@ -27,9 +27,14 @@ Result<Tensor> embed(const Tensor &table, const Tensor &ids, const Tensor *scale
       std::copy_n(table.data() + id * width, width, out.data() + i * width);
       continue;
     }
-    for (int64_t c = 0; c < width; ++c)
-      out.data()[i * width + c] = rounded(out.kind, double(table.ints()[id * width + c]) *
-                                                        scale->data()[id * groups + (group ? c / group : 0)]);
+    for (int64_t c = 0; c < width; ++c) {
+      const double integer = table.ints()[id * width + c];
+      const int64_t group = form.group ? c / form.group : 0;
+      const float *of_row = scale->data() + id * groups;
+      const double value = form.asymmetric ? (integer + 8) * of_row[2 * group] + of_row[2 * group + 1]
+                                           : integer * of_row[group];
+      out.data()[i * width + c] = rounded(out.kind, value);
+    }
   }
   return out;
 }

@@ -117,7 +117,8 @@ struct VulkanEmbedSpec : EmbedSpec {
     int64_t rows;
     Type table;
     bool scaled;
-    int64_t group, groups;
+    int64_t group, scales;
+    bool asymmetric;
     bool past;
     int64_t limit;
     Extent positions;
@@ -158,6 +159,7 @@ struct PackedMatmulSpec {
   Extent m;
   int64_t a_stride = 0, group = 0;
   bool scaled = false, bias = false, residual = false;
+  bool asymmetric = false; ///< two rows of scale a group, the second of minima (linnet.matmul)
   Activation activation = Activation::none;
   Type bias_type = Type::f32;
   Operands where = {};

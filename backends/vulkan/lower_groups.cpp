@@ -186,7 +186,8 @@ Result<std::vector<Choice>> Lowering::embedBoth(Group &group, const std::vector<
                                         place.table,
                                         place.scaled,
                                         place.group,
-                                        place.groups,
+                                        place.scales,
+                                        place.asymmetric,
                                         bool(positions.getPast()),
                                         int64_t(positions.getLimit()),
                                         dimOf(positions.getResult(), 1)};

@@ -116,6 +116,7 @@ Result<PackedMatmulSpec> Lowering::packedMatmulOf(MatmulOp op, Call &call) {
   if (spec.group % 4)
     return errorAt(op, "target vulkan needs groups of a multiple of 4, found {}", spec.group);
   spec.scaled = bool(op.getScale()), spec.bias = bool(op.getBias()), spec.residual = bool(op.getResidual());
+  spec.asymmetric = op.getAsymmetric();
   spec.activation = activationOf(op);
   llvm::SmallVector<mlir::Value> floats = {op.getLhs(), op.getResult()};
   if (spec.residual) floats.push_back(op.getResidual());

@@ -33,11 +33,29 @@ Kernel maskKernel(const MaskSpec &spec, const Operands &where) {
 
 namespace {
 
-/// The scale of column c of row `row` of a table that is not in panels, `groups` a row.
-Value rowScale(Emitter &e, OperandNumber operand, Value row, Value c, int64_t group, int64_t groups) {
+/// How integers of a table are scaled: as EmbedSpec says.
+struct TableScale {
+  OperandNumber operand;
+  int64_t group, scales;
+  bool asymmetric;
+  const PackedLayout *panel; ///< of the table; null: none
+};
+
+/// Integer x of column c of row `row`, times its scale.
+Value scaledElement(Emitter &e, const TableScale &scale, Value x, Value row, Value c) {
   Builder &b = e.b;
-  Value number = group ? b.div(c, e.u(uint64_t(group))) : e.u(0);
-  return e.load(operand, b.add(b.mul(row, e.u(uint64_t(groups))), number), Type::f32);
+  Value group = scale.group ? b.div(c, e.u(uint64_t(scale.group))) : e.u(0);
+  const auto scales = uint64_t(scale.scales);
+  auto at = [&](Value number) {
+    if (!scale.panel) return e.load(scale.operand, b.add(b.mul(row, e.u(scales)), number), Type::f32);
+    const auto wide = uint64_t(scale.panel->n_block);
+    Value line = b.add(b.mul(b.div(row, e.u(wide)), e.u(scales)), number);
+    return e.load(scale.operand, b.add(b.mul(line, e.u(wide)), b.mod(row, e.u(wide))), Type::f32);
+  };
+  x = b.convert(x, Builder::f32());
+  if (!scale.asymmetric) return b.mul(x, at(group));
+  Value number = b.mul(group, e.u(2));
+  return b.fma(b.add(x, e.f(8)), at(number), at(b.add(number, e.u(1))));
 }
 
 /// What embedKernel adds for the id in place i of (b, t).
@@ -50,16 +68,16 @@ Value placeOf(Emitter &e, const VulkanEmbedSpec &spec, Value i, Value c) {
   row = b.min(row, e.u(uint64_t(std::min(places.limit, places.rows) - 1)));
   Value x = e.load(table, b.add(b.mul(row, e.extent(spec.columns)), c), places.table);
   if (!places.scaled) return x;
-  Value scale = rowScale(e, table + 1, row, c, places.group, places.groups);
-  return b.mul(b.convert(x, Builder::f32()), scale);
+  return scaledElement(e, {table + 1, places.group, places.scales, places.asymmetric, nullptr}, x, row, c);
 }
 
 std::string nameOf(const VulkanEmbedSpec &spec) {
   if (!spec.places) return spec.key(Walk::all);
-  const auto &[rows, table, scaled, group, groups, past, limit, positions] = *spec.places;
+  const auto &[rows, table, scaled, group, scales, asymmetric, past, limit, positions] = *spec.places;
   backend::Key key(spec.key(Walk::all));
   key.word("places").type(table).size("v", rows).size("t", positions).size("limit", limit).flag("past", past);
-  return scaled ? key.word(fmt::format("scaled{}of{}", group, groups)).text : key.text;
+  if (scaled) key.word(fmt::format("scaled{}of{}", group, scales)).flag("asymmetric", asymmetric);
+  return key.text;
 }
 
 } // namespace
@@ -78,14 +96,9 @@ Kernel embedKernel(const VulkanEmbedSpec &spec) {
     b.ifThen(b.lt(b.sub(unit, first), e.unitCount()), [&] {
       Value x = spec.panel ? panelElement(e, spec.panelSpec(), Operand::table, first, c, row)
                            : e.load(Operand::table, b.add(b.mul(b.sub(row, first), columns), c), spec.table);
-      if (spec.scaled && !spec.panel) {
-        x = b.mul(b.convert(x, Builder::f32()), rowScale(e, Operand::scale, row, c, spec.group, spec.groups));
-      } else if (spec.scaled) {
-        Value group = spec.group ? b.div(c, e.u(uint64_t(spec.group))) : e.u(0);
-        const auto wide = uint64_t(spec.panel->n_block);
-        Value line = b.add(b.mul(b.div(row, e.u(wide)), e.u(uint64_t(spec.groups))), group);
-        Value scale = e.load(Operand::scale, b.add(b.mul(line, e.u(wide)), b.mod(row, e.u(wide))), Type::f32);
-        x = b.mul(b.convert(x, Builder::f32()), scale);
+      if (spec.scaled) {
+        const PackedLayout *panel = spec.panel ? &*spec.panel : nullptr;
+        x = scaledElement(e, {Operand::scale, spec.group, spec.scales, spec.asymmetric, panel}, x, row, c);
       }
       if (spec.places) x = b.add(x, placeOf(e, spec, id, c));
       e.store(Operand::out, i, spec.out, x);

@@ -63,7 +63,11 @@ struct PlainMatmul {
   Value a(Value row, Value k) { return e.load(Operand::a, aAt(row, k), spec.a); }
   Value w(Value k, Value column) {
     Value x = b.convert(e.load(Operand::w, wAt(k, column), spec.w), Builder::f32());
-    return spec.scaled ? b.mul(x, scale(k, column)) : x;
+    if (!spec.scaled) return x;
+    Value group = spec.group ? b.div(k, e.u(uint64_t(spec.group))) : e.u(0);
+    if (!spec.asymmetric) return b.mul(x, scale(group, column));
+    Value row = b.mul(group, e.u(2));
+    return b.fma(b.add(x, e.f(8)), scale(row, column), scale(b.add(row, e.u(1)), column));
   }
   /// Bias, activation, residual.
   void store(Value row, Value column, Value sum) {
@@ -108,10 +112,10 @@ private:
   Value load(Operand operand, Value index, Type type) {
     return e.load(positionOf(spec, operand), index, type);
   }
-  Value scale(Value k, Value column) {
-    Value g = spec.group ? b.div(k, e.u(uint64_t(spec.group))) : e.u(0);
-    Value at = spec.transpose_w ? b.add(b.mul(column, e.u(uint64_t(spec.scale_groups))), g)
-                                : b.add(b.mul(g, n), column);
+  /// In row `row` of the scales.
+  Value scale(Value row, Value column) {
+    Value at = spec.transpose_w ? b.add(b.mul(column, e.u(uint64_t(spec.scale_rows))), row)
+                                : b.add(b.mul(row, n), column);
     return load(Operand::scale, at, Type::f32);
   }
 };

@@ -59,9 +59,10 @@ template <bool kFive> void decodeWithMinimum(const std::byte *block, float *out)
   });
 }
 
-/// A nibble is the index of one of 16 values, which are denser around 0.
+/// The values of iq4_nl, which are denser around 0. A nibble is the index of one of them.
+constexpr int8_t kValues[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+
 void decodeIq4Nl(const std::byte *block, float *out) {
-  constexpr int8_t kValues[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
   const float scale = halfAt(block);
   halves(block + 2, out,
          [&](uint32_t nibble, uint32_t) { return scale * static_cast<float>(kValues[nibble]); });
@@ -104,22 +105,28 @@ template <bool kFive> void decodeGroups(const std::byte *block, float *out) {
   }
 }
 
+constexpr uint32_t kPerScale = 16; ///< elements of a q6_k block that share a scale
+/// Where the scales of a q6_k block begin; the scale of the block follows them.
+const std::byte *scalesOfQ6K(const std::byte *block) { return block + kSuper / 2 + kSuper / 4; }
+float scaleOfQ6K(const std::byte *block, uint32_t group) {
+  const std::byte *scales = scalesOfQ6K(block);
+  return halfAt(scales + kSuper / kPerScale) * static_cast<float>(static_cast<int8_t>(byteAt(scales, group)));
+}
+
 /// A q6_k block is 128 bytes of nibbles, 64 bytes of upper pairs of bits, 16 scales of 8 bits, and the scale of the
 /// block. Each half of the block has four runs of 32 elements. Runs 0 and 1 are the low nibbles of 64 bytes, runs 2
-/// and 3 the high ones. The upper bits of run r are pair r of 32 bytes.
-void decodeQ6K(const std::byte *block, float *out) {
-  constexpr uint32_t kRun = 32, kPerScale = 16;
+/// and 3 the high ones. The upper bits of run r are pair r of 32 bytes. convert(code, group of 16)
+template <class Convert> void elementsOfQ6K(const std::byte *block, float *out, Convert convert) {
+  constexpr uint32_t kRun = 32;
   constexpr int kBias = 32;
-  const std::byte *nibbles = block, *pairs = nibbles + kSuper / 2, *scales = pairs + kSuper / 4;
-  const float scale = halfAt(scales + kSuper / kPerScale);
+  const std::byte *nibbles = block, *pairs = nibbles + kSuper / 2;
   for (uint32_t run = 0; run < kSuper / kRun; ++run) {
     const uint32_t half = run / 4, r = run % 4;
     const std::byte *four = nibbles + (half * 2 + r % 2) * kRun, *two = pairs + half * kRun;
     for (uint32_t i = 0; i < kRun; ++i) {
       const uint32_t low = r < 2 ? lowNibble(four, i) : highNibble(four, i);
       const int code = static_cast<int>(low | (byteAt(two, i) >> 2 * r & 3) << 4) - kBias;
-      const auto group = static_cast<int8_t>(byteAt(scales, (run * kRun + i) / kPerScale));
-      out[run * kRun + i] = scale * static_cast<float>(group) * static_cast<float>(code);
+      out[run * kRun + i] = convert(static_cast<float>(code), (run * kRun + i) / kPerScale);
     }
   }
 }
@@ -141,11 +148,84 @@ void decodeBlock(StorageType type, const std::byte *block, float *out) {
   case StorageType::q5_k:
     return decodeGroups<true>(block, out);
   case StorageType::q6_k:
-    return decodeQ6K(block, out);
+    return elementsOfQ6K(block, out,
+                         [&](float code, uint32_t group) { return scaleOfQ6K(block, group) * code; });
   case StorageType::iq4_nl:
     return decodeIq4Nl(block, out);
   default:
     return decodeQ8_0(block, out);
+  }
+}
+
+std::optional<BlockIntegers> integersOf(StorageType type) {
+  switch (type) {
+  case StorageType::q4_0:
+    return BlockIntegers{4, kSmall, false};
+  case StorageType::q4_1:
+  case StorageType::q4_k:
+    return BlockIntegers{4, kSmall, true};
+  case StorageType::q8_0:
+  case StorageType::q5_0:
+  case StorageType::iq4_nl:
+    return BlockIntegers{8, kSmall, false};
+  case StorageType::q6_k:
+    return BlockIntegers{8, kPerScale, false};
+  default:
+    return std::nullopt;
+  }
+}
+
+void decodeIntegers(StorageType type, const std::byte *block, float *out) {
+  constexpr int kBias4 = 8, kBias5 = 16;
+  const auto four = [](uint32_t nibble, uint32_t) {
+    return static_cast<float>(static_cast<int>(nibble) - kBias4);
+  };
+  switch (type) {
+  case StorageType::q4_0:
+    return halves(block + 2, out, four);
+  case StorageType::q4_1:
+    return halves(block + 4, out, four);
+  case StorageType::q5_0:
+    return halves(block + 6, out, [=](uint32_t nibble, uint32_t i) {
+      return static_cast<float>(static_cast<int>(nibble | fifthBit(block + 2, i)) - kBias5);
+    });
+  case StorageType::iq4_nl:
+    return halves(block + 2, out,
+                  [](uint32_t nibble, uint32_t) { return static_cast<float>(kValues[nibble]); });
+  case StorageType::q4_k: {
+    constexpr uint32_t kGroup = kSuper / 8;
+    const std::byte *nibbles = block + 4 + kScaleBytes;
+    for (uint32_t j = 0; j < 8; j += 2, nibbles += kGroup)
+      for (uint32_t i = 0; i < kGroup; ++i) {
+        out[j * kGroup + i] = four(lowNibble(nibbles, i), i);
+        out[(j + 1) * kGroup + i] = four(highNibble(nibbles, i), i);
+      }
+    return;
+  }
+  case StorageType::q6_k:
+    return elementsOfQ6K(block, out, [](float code, uint32_t) { return code; });
+  default: // q8_0
+    for (uint32_t i = 0; i < kSmall; ++i)
+      out[i] = static_cast<float>(static_cast<int8_t>(byteAt(block + 2, i)));
+  }
+}
+
+void decodeScales(StorageType type, const std::byte *block, float *out) {
+  switch (type) {
+  case StorageType::q4_1:
+    out[0] = halfAt(block), out[1] = halfAt(block + 2);
+    return;
+  case StorageType::q4_k:
+    for (uint32_t j = 0; j < 8; ++j) {
+      const ScaleAndMinimum group = scaleOf(block + 4, j, halfAt(block), halfAt(block + 2));
+      out[2 * j] = group.scale, out[2 * j + 1] = -group.minimum;
+    }
+    return;
+  case StorageType::q6_k:
+    for (uint32_t group = 0; group < kSuper / kPerScale; ++group) out[group] = scaleOfQ6K(block, group);
+    return;
+  default:
+    out[0] = halfAt(block);
   }
 }
 

@@ -31,15 +31,16 @@ template <class T> T at(const std::byte *bytes) {
 
 void readBlocks(const TensorView &tensor, uint64_t first, std::span<float> out) {
   const TypeInfo &info = infoOf(tensor.type);
+  const auto decode = tensor.integers ? decodeIntegers : decodeBlock;
   float part[kMaxBlock];
   for (size_t done = 0; done < out.size();) {
     const uint64_t index = first + done, inside = index % info.block;
     const size_t n = std::min<size_t>(info.block - inside, out.size() - done);
     const std::byte *block = tensor.bytes.data() + index / info.block * info.bytes;
     if (n == info.block) {
-      decodeBlock(tensor.type, block, out.data() + done);
+      decode(tensor.type, block, out.data() + done);
     } else {
-      decodeBlock(tensor.type, block, part);
+      decode(tensor.type, block, part);
       std::copy_n(part + inside, n, out.data() + done);
     }
     done += n;
@@ -150,16 +151,19 @@ Result<void> readTransposed(const TensorView &tensor, uint64_t first, std::span<
   return {};
 }
 
+/// Where row `row` of a tensor with paired heads is stored.
+uint64_t pairedRow(const TensorView &tensor, uint64_t row) {
+  const auto rows = static_cast<uint64_t>(tensor.shape[0]);
+  const uint64_t of_head = rows / static_cast<uint64_t>(std::abs(tensor.paired_heads)), half = of_head / 2;
+  const uint64_t i = row % of_head;
+  return row - i + (tensor.paired_heads > 0 ? i % half * 2 + i / half : i % 2 * half + i / 2);
+}
+
 /// Reads row by row; a vector has rows of one element.
 Result<void> readPaired(const TensorView &tensor, uint64_t first, std::span<float> out) {
   const auto rows = static_cast<uint64_t>(tensor.shape[0]), size = tensor.elements() / rows;
-  const uint64_t of_head = rows / static_cast<uint64_t>(std::abs(tensor.paired_heads)), half = of_head / 2;
-  auto place = [&](uint64_t i) {
-    return tensor.paired_heads > 0 ? i % half * 2 + i / half : i % 2 * half + i / 2;
-  };
   for (size_t done = 0; done < out.size();) {
-    const uint64_t row = (first + done) / size, column = (first + done) % size, in_head = row % of_head;
-    const uint64_t stored = row - in_head + place(in_head);
+    const uint64_t column = (first + done) % size, stored = pairedRow(tensor, (first + done) / size);
     const size_t n = std::min<size_t>(size - column, out.size() - done);
     const auto read = tensor.transposed ? readTransposed : readStored;
     LINNET_TRY(read(tensor, stored * size + column, out.subspan(done, n)));
@@ -176,6 +180,27 @@ Result<void> readF32(const TensorView &tensor, uint64_t first, std::span<float> 
     return errorf("{}: elements [{}, {}) of {}", tensor.name, first, first + out.size(), count);
   if (tensor.paired_heads) return readPaired(tensor, first, out);
   return tensor.transposed ? readTransposed(tensor, first, out) : readStored(tensor, first, out);
+}
+
+int64_t scalesOfRow(const TensorView &tensor) {
+  const BlockIntegers form = *integersOf(tensor.type);
+  return tensor.shape[tensor.transposed ? 0 : 1] / form.group * (form.minima ? 2 : 1);
+}
+
+std::vector<float> readScales(const TensorView &tensor) {
+  const TypeInfo &info = infoOf(tensor.type);
+  const auto rows = static_cast<uint64_t>(tensor.shape[tensor.transposed ? 1 : 0]), // as they are stored
+      blocks = tensor.elements() / rows / info.block, of_row = static_cast<uint64_t>(scalesOfRow(tensor));
+  std::vector<float> scales(rows * of_row), row_scales(of_row);
+  for (uint64_t row = 0; row < rows; ++row) {
+    const uint64_t stored = tensor.paired_heads ? pairedRow(tensor, row) : row;
+    for (uint64_t i = 0; i < blocks; ++i)
+      decodeScales(tensor.type, tensor.bytes.data() + (stored * blocks + i) * info.bytes,
+                   row_scales.data() + i * (of_row / blocks));
+    for (uint64_t i = 0; i < of_row; ++i)
+      scales[tensor.transposed ? i * rows + row : row * of_row + i] = row_scales[i];
+  }
+  return scales;
 }
 
 void encode(StorageType type, std::span<const float> values, std::vector<std::byte> &out) {

@@ -57,6 +57,7 @@ std::string shapeText(const std::vector<int64_t> &shape);
 /// If `paired_heads` is not 0, the rows belong to so many heads of D rows, and row n + j D / 2 of a head (j 0 or 1) is
 /// stored as row 2 n + j of it: GGML's order for rotary positions. If it is negative, stored and logical rows change
 /// roles: reading gives GGML's order.
+/// With `integers`, the elements of a quantized type are its integers without their scales (integersOf).
 struct TensorView {
   std::string name;
   StorageType type = StorageType::f32;
@@ -65,12 +66,19 @@ struct TensorView {
   std::span<const std::byte> bytes;
   MappedFile file = {};
   int64_t paired_heads = 0;
+  bool integers = false;
 
   uint64_t elements() const;
 };
 
 /// Reads elements [first, first + out.size()) as f32. Integer tensors are errors. Thread-safe.
 Result<void> readF32(const TensorView &tensor, uint64_t first, std::span<float> out);
+
+/// The scales of a matrix of a type that integersOf() describes: [rows, groups] of `shape`, or [groups, columns] if it is
+/// transposed, in the order of readF32(). A minimum follows its scale in the dimension of groups.
+std::vector<float> readScales(const TensorView &tensor);
+/// Groups (twice as many with minima) of a row of such a matrix as it is stored.
+int64_t scalesOfRow(const TensorView &tensor);
 
 /// Appends `values` encoded as `type` (f32, f16, bf16, q8_0, q4_0) to `out`. They must fill whole blocks.
 void encode(StorageType type, std::span<const float> values, std::vector<std::byte> &out);

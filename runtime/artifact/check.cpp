@@ -322,7 +322,7 @@ Result<void> ProgramCheck::checkMatmul(const fb::PackedMatmul &call) {
   if (call.scale()) {
     if (call.group() < 0 || call.group() > kMaxDim) return wrong("groups of {}", call.group());
     int64_t groups = call.group() ? (k + call.group() - 1) / call.group() : 1;
-    LINNET_TRY(checkPanel(*call.scale(), groups, n, "scale"));
+    LINNET_TRY(checkPanel(*call.scale(), groups * (call.asymmetric() ? 2 : 1), n, "scale"));
   }
   auto need = [&](const fb::Ref *ref, int64_t numbers, const char *what, uint64_t bytes = 4) -> Result<void> {
     if (!ref || ref->size() / bytes >= static_cast<uint64_t>(numbers)) return {};

@@ -1,9 +1,11 @@
+#include "frontend/checkpoint/ggml_blocks.h"
 #include "frontend/checkpoint/ggml_types.h"
 #include "frontend/checkpoint/gguf.h"
 #include "tests/checkpoint/common.h"
 
 #include <bit>
 #include <random>
+#include <set>
 
 using namespace linnet;
 using namespace linnet::testing;
@@ -76,6 +78,71 @@ TEST_CASE("any range of a quantized tensor, and of its transpose", "[ggml]") {
     }
     std::vector<float> beyond(2);
     CHECK_FALSE(readF32(tensor, whole.size() - 1, beyond));
+  }
+}
+
+TEST_CASE("integers times scales are the floats of PyPI's gguf, bit by bit", "[ggml]") {
+  auto file = GgufFile::open(fixture("types"));
+  REQUIRE(file);
+  std::set<StorageType> compared;
+  for (TensorView tensor : file->tensors()) {
+    const auto form = integersOf(tensor.type);
+    if (!form) continue;
+    CAPTURE(tensor.name);
+    const int64_t width = tensor.shape.back();
+    tensor.shape = {static_cast<int64_t>(tensor.elements()) / width, width}; // some have three dimensions
+    compared.insert(tensor.type);
+    TensorView stored = tensor;
+    stored.integers = true;
+    const std::vector<float> integers = floats(stored), scales = readScales(tensor);
+    const auto columns = static_cast<size_t>(tensor.shape[1]),
+               of_row = static_cast<size_t>(scalesOfRow(tensor));
+    REQUIRE(scales.size() == static_cast<size_t>(tensor.shape[0]) * of_row);
+    std::vector<float> values;
+    for (size_t i = 0; i < integers.size(); ++i) {
+      CHECK(integers[i] >= (form->bits == 4 ? -8 : -128));
+      CHECK(integers[i] <= (form->bits == 4 ? 7 : 127));
+      const size_t group = i % columns / form->group;
+      const float *scale = scales.data() + i / columns * of_row + (form->minima ? 2 * group : group);
+      // As the interpreter does: exactly, then rounded once.
+      values.push_back(static_cast<float>(form->minima ? (double(integers[i]) + 8) * scale[0] + scale[1]
+                                                       : double(integers[i]) * scale[0]));
+    }
+    CHECK(bits(values) == bits(floats(named(*file, tensor.name + ".f32"))));
+
+    // The transpose of the file's matrix.
+    stored.transposed = true;
+    std::swap(stored.shape[0], stored.shape[1]);
+    const std::vector<float> turned = floats(stored), turned_scales = readScales(stored);
+    const size_t rows = integers.size() / columns;
+    for (size_t i = 0; i < turned.size(); ++i) REQUIRE(turned[i] == integers[i % rows * columns + i / rows]);
+    for (size_t i = 0; i < scales.size(); ++i)
+      REQUIRE(bits(std::span(&turned_scales[i], 1)) ==
+              bits(std::span(&scales[i % rows * of_row + i / rows], 1)));
+  }
+  CHECK(compared.size() == 7);
+}
+
+TEST_CASE("integers and scales of heads whose rows GGML stores in pairs", "[ggml]") {
+  auto file = GgufFile::open(fixture("types"));
+  REQUIRE(file);
+  TensorView tensor = named(*file, "Q4_K");
+  tensor.shape[0] = 2; // of 3 rows
+  const int64_t rows = tensor.shape[0], columns = tensor.shape[1];
+  const std::vector<float> plain = readScales(tensor);
+  tensor.paired_heads = 1;
+  const std::vector<float> scales = readScales(tensor);
+  const int64_t of_row = scalesOfRow(tensor);
+  TensorView integers = tensor;
+  integers.integers = true;
+  const std::vector<float> values = floats(tensor), found = floats(integers);
+  for (int64_t row = 0; row < rows; ++row) {
+    const int64_t stored = row % (rows / 2) * 2 + row / (rows / 2);
+    for (int64_t i = 0; i < of_row; ++i) REQUIRE(scales[row * of_row + i] == plain[stored * of_row + i]);
+    for (int64_t column = 0; column < columns; ++column) {
+      const float *scale = &scales[row * of_row + column / 32 * 2];
+      REQUIRE(values[row * columns + column] == (found[row * columns + column] + 8) * scale[0] + scale[1]);
+    }
   }
 }
 

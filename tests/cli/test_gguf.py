@@ -1,5 +1,5 @@
 """GGUF files of quantized types, and models in split files."""
-import random
+import math, random
 import gguf_files
 from harness import *
 
@@ -23,9 +23,9 @@ def drawn(kind, sizes):
     return bytes(out)
 
 
-def quantized(kinds):
-    """The preset's tensors, with the given types for those whose name contains a key."""
-    metadata, tensors = gguf_files.read(exported())
+def quantized(kinds, source=None):
+    """The tensors of `source` or of the preset, with the given types for those whose name contains a key."""
+    metadata, tensors = gguf_files.read(source or exported())
     changed = []
     for tensor in tensors:
         kind = next((kind for part, kind in kinds.items() if part in tensor.name), None)
@@ -95,6 +95,102 @@ class Quantized(TestCase):
             self.assertIn(done.code, (0, 1), done.err)  # a changed letter of a token goes unnoticed
             if done.code:
                 self.assertRegex(done.err, r"\Alinnet: error: .*\n\Z")
+
+
+@functools.cache
+def llama():
+    """A GGUF file in f32 of two small layers whose heads share keys."""
+    folder = fresh("llama")
+    width, inner, vocabulary, key_width, layers = 64, 96, 48, 32, 2
+    (folder / "config.json").write_text(json.dumps({
+        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": width, "vocab_size": vocabulary,
+        "intermediate_size": inner, "num_hidden_layers": layers, "num_attention_heads": 4, "num_key_value_heads": 2,
+        "max_position_embeddings": 32, "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "hidden_act": "silu",
+        "tie_word_embeddings": False, "attention_bias": False, "mlp_bias": False}))
+    shapes = {"model.embed_tokens": [vocabulary, width], "model.norm": [width], "lm_head": [vocabulary, width]}
+    for layer in range(layers):
+        shapes |= {f"model.layers.{layer}.{name}": shape for name, shape in {
+            "input_layernorm": [width], "post_attention_layernorm": [width], "self_attn.q_proj": [width, width],
+            "self_attn.k_proj": [key_width, width], "self_attn.v_proj": [key_width, width],
+            "self_attn.o_proj": [width, width], "mlp.gate_proj": [inner, width], "mlp.up_proj": [inner, width],
+            "mlp.down_proj": [width, inner]}.items()}
+    draw, header, data = random.Random(3), {}, b""
+    for name, shape in shapes.items():
+        begin = len(data)
+        data += struct.pack(f"<{math.prod(shape)}f", *[draw.uniform(-0.3, 0.3) for _ in range(math.prod(shape))])
+        header[name + ".weight"] = {"dtype": "F32", "shape": shape, "data_offsets": [begin, len(data)]}
+    text = json.dumps(header).encode()
+    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + data)
+    make("export", folder, "--format", "gguf", "--dtype", "f32", "-o", folder / "m.gguf")
+    return folder / "m.gguf"
+
+
+class Kept(TestCase):
+    # Layer 0 multiplies q and k together, and v alone; layer 1 multiplies all three together.
+    LLAMA = {"token_embd.weight": "Q4_1", "output.weight": "Q8_0", "blk.0.attn_q.": "Q4_0", "blk.0.attn_k.": "Q4_0",
+             "blk.0.attn_v.": "Q8_0", "blk.1.attn_q.": "Q4_1", "blk.1.attn_k.": "Q4_1", "blk.1.attn_v.": "Q4_1",
+             "ffn_gate": "Q5_0", "ffn_up": "IQ4_NL", "ffn_down": "Q4_1"}
+    # Rows of the second matrix of an MLP have 512 elements.
+    GPT2 = {"token_embd.weight": "Q8_0", "blk.0.attn_qkv.weight": "Q4_0", "blk.1.attn_qkv.weight": "Q4_1",
+            "blk.2.attn_qkv.weight": "Q5_0", "blk.0.ffn_up.weight": "IQ4_NL", "blk.0.ffn_down.weight": "Q4_K",
+            "blk.2.ffn_down.weight": "Q6_K", "blk.3.attn_qkv.weight": "F16"}
+
+    def file(self, name, source, kinds):
+        return gguf_files.write(fresh(name) / "m.gguf", *quantized(kinds, source))
+
+    def logits(self, path, target, *options):
+        """What the compiler reports, and the logits of every position."""
+        artifact, output = fresh("kept") / "m.linnet", fresh("kept") / "logits.npy"
+        device = target.partition(":")[0]
+        done = self.succeeds("compile", path, "--target", target, "--kv-cache", "f32", *options, "-o", artifact, "--json")
+        self.succeeds("logits", artifact, "--device", device, "--ids", "1,2,3,4,5,6,7,8,9,10", "--all", "-o", output)
+        return done.json, list(read_npy(output)[1])
+
+    def test_the_interpreter_computes_the_bits_of_f32(self):
+        for name, source, kinds in (("gpt2", exported(), self.GPT2), ("llama", llama(), self.LLAMA)):
+            with self.subTest(name):
+                path = self.file(name, source, kinds)
+                report, kept = self.logits(path, "reference")
+                self.assertEqual(report["dtype"], "keep")
+                self.assertEqual(kept, self.logits(path, "reference", "--dtype", "f32")[1])
+
+    def test_every_backend_computes_nearly_the_same(self):
+        exact = ["--disable-pass", "linnet-quantize-rows", "--disable-pass", "linnet-round-attention"]
+        for name, source, kinds in (("gpt2", exported(), self.GPT2), ("llama", llama(), self.LLAMA)):
+            path = self.file(name, source, kinds)
+            expected = self.logits(path, "reference")[1]
+            largest = max(map(abs, expected))
+            for target in ("cpu:native", "vulkan") if name == "llama" and has_vulkan() else ("cpu:native",):
+                with self.subTest(name, target=target):
+                    found = self.logits(path, target, *exact)[1]
+                    self.assertLess(max(abs(a - b) for a, b in zip(found, expected)), 1e-3 * largest)
+
+    def test_verified_passes(self):
+        path = self.file("verified", llama(), {**self.LLAMA, "blk.1.ffn_gate": "Q5_1"})
+        self.logits(path, "cpu:native", "--verify-passes")
+
+    def test_the_types_and_their_errors_are_printed(self):
+        path = self.file("types", exported(), Quantized.KINDS)
+        done = self.succeeds("compile", path, "--target", "cpu:native", "-o", path.parent / "m.linnet")
+        line = next(line for line in done.err.splitlines() if "--dtype keep" in line)
+        for part in ("Q8_0 as int8 in groups of 32 (1 tensor, exact)", "Q4_0 as int4 in groups of 32 (1 tensor, exact)",
+                     "Q4_1 as int4a in groups of 32 (1 tensor, exact)", "Q4_K as int4a in groups of 32 (1 tensor, exact)",
+                     "Q5_0 as int8 in groups of 32 (1 tensor, exact)", "IQ4_NL as int8 in groups of 32 (1 tensor, exact)",
+                     "Q6_K as int8 in groups of 16 (1 tensor, exact)"):
+            self.assertIn(part, line)
+        self.assertRegex(line, r"Q5_1 as f16 \(1 tensor, relative error [1-3]\.\de-04\)")
+        self.assertRegex(line, r"Q5_K as f16 \(1 tensor, relative error [1-3]\.\de-04\)")
+        self.assertRegex(line, r"F32 as f32 \(\d+ tensors, exact\)")
+        sizes = [self.succeeds("compile", path, "--dtype", dtype, "--target", "cpu:native", "-o", path.parent / "n.linnet",
+                               "--json").json["artifact_bytes"] for dtype in ("keep", "f32")]
+        self.assertLess(sizes[0], sizes[1])
+
+    def test_other_inputs_are_refused(self):
+        for path, says in ((tiny(), "a checkpoint in safetensors"), (exported(), "a GGUF file without any")):
+            self.fails("compile", path, "--dtype", "keep", "-o", path.parent / "no.linnet",
+                       says=f"{path.name}: --dtype keep is for a GGUF file with quantized weights, found {says}")
+        self.assertEqual(self.succeeds("compile", exported(), "--target", "reference", "-o", FOLDER / "f.linnet",
+                                       "--json").json["dtype"], "f32")
 
 
 class Metadata(TestCase):

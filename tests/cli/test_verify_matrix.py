@@ -28,7 +28,7 @@ class Matrix(TestCase):
     def test_an_unknown_word_is_refused(self):
         done = matrix("--dtypes", "f8")
         self.assertEqual(done.returncode, 2)
-        self.assertIn("expected f32, bf16, f16, int8, int4, found f8", done.stderr)
+        self.assertIn("expected f32, bf16, f16, int8, int4, int4a, found f8", done.stderr)
 
 
 if __name__ == "__main__":

@@ -189,7 +189,8 @@ TEST_CASE("weights and caches in fewer bits: cpu gives the interpreter's numbers
   };
   const auto [dtype, cache, bound, between] = GENERATE(
       Case{"bf16", "f32", 0.012, 6e-3}, Case{"f16", "f32", 0.0015, 1e-5}, Case{"int8", "f32", 0.035, 2e-4},
-      Case{"int4", "f32", 0.6, 2e-4}, Case{"f32", "bf16", 0.012, 6e-3}, Case{"int8", "f16", 0.035, 2e-3});
+      Case{"int4", "f32", 0.6, 2e-4}, Case{"int4a", "f32", 0.6, 2e-4}, Case{"f32", "bf16", 0.012, 6e-3},
+      Case{"int8", "f16", 0.035, 2e-3});
   const bool narrow_cache = std::string(cache) != "f32"; // one checkpoint and level say what there is to say
   const std::string name = narrow_cache ? "odd" : GENERATE(as<std::string>(), "tiny", "odd");
   const int level = narrow_cache ? 2 : GENERATE(0, 2);
@@ -226,7 +227,8 @@ TEST_CASE("bytes times bytes: what rounding the rows of a prompt adds stays besi
   api().registerDevices();
   const std::string name = GENERATE(as<std::string>(), "tiny", "odd");
   const auto [dtype, bound] =
-      GENERATE(std::pair<const char *, double>{"int8", 0.035}, std::pair<const char *, double>{"int4", 0.6});
+      GENERATE(std::pair<const char *, double>{"int8", 0.035}, std::pair<const char *, double>{"int4", 0.6},
+               std::pair<const char *, double>{"int4a", 0.6});
   CAPTURE(name, dtype);
   Expected expected(name);
   std::vector<TokenId> ids = expected.ids("input_ids");

@@ -131,21 +131,23 @@ struct NarrowMatmul {
     const bool t = layout.transposed;
     const double value = plain[t ? n * spec.k + k : k * spec.n + n];
     const int64_t g = spec.group ? k / spec.group : 0;
-    return spec.scaled() ? value * scale[t ? n * spec.groups() + g : g * spec.n + n] : value;
+    auto scaleAt = [&](int64_t row) { return scale[t ? n * spec.scaleRows() + row : row * spec.n + n]; };
+    if (spec.asymmetric) return (value + 8) * scaleAt(2 * g) + scaleAt(2 * g + 1);
+    return spec.scaled() ? value * scaleAt(g) : value;
   }
 
   void draw() {
     layout.interleave = spec.interleave();
     const int64_t k = spec.k, n = spec.n;
-    plain = numbers(k * n, 2), scale = numbers(spec.groups() * n, 6);
+    plain = numbers(k * n, 2), scale = numbers(spec.scaleRows() * n, 6);
     const double most = spec.w == Type::i4 ? 7 : 127;
     for (float &value : plain) {
       if (spec.scaled()) value = float(std::clamp(std::nearbyint(value * most), -most - (most < 8), most));
-      if (extreme) value = float(-most - (most < 8));
+      if (extreme) value = spec.asymmetric ? float(most) : float(-most - (most < 8));
       asStored(type, value);
     }
     w = packed(plain, layout, k, n, type);
-    s = packed(scale, PackedLayout{1, 64, 1, layout.transposed}, spec.groups(), n);
+    s = packed(scale, PackedLayout{1, 64, 1, layout.transposed}, spec.scaleRows(), n);
     CHECK(unpackPanels(layout, k, n, type, w) == plain);
     stride = spec.a_stride;
     if (spec.scaled()) spec.a_stride = spec.integerRows().bytes() / 4;
@@ -220,6 +222,7 @@ TEST_CASE("packed matmul with integer and 16-bit weights, in groups and without"
     int64_t k, n, group, gap;
     bool transposed, round = false;
     int64_t int8_rows = 0;
+    bool asymmetric = false;
   };
   const Case c = GENERATE(Case{Type::i8, PackedType::i8, 17, 65, 0, 0, false},
                           Case{Type::i8, PackedType::i8, 70, 127, 32, 3, true},
@@ -231,6 +234,10 @@ TEST_CASE("packed matmul with integer and 16-bit weights, in groups and without"
                           Case{Type::i4, PackedType::i4, 96, 64, 32, 0, true},
                           Case{Type::i4, PackedType::i4, 31, 130, 0, 0, true},
                           Case{Type::i4, PackedType::i4, 5, 3, 8, 0, false},
+                          Case{Type::i4, PackedType::i4, 97, 66, 32, 0, false, false, 5, true},
+                          Case{Type::i4, PackedType::i4, 33, 65, 32, 1, true, false, 0, true},
+                          Case{Type::i4, PackedType::i4, 24, 67, 32, 0, true, false, 3, true},
+                          Case{Type::i4, PackedType::i4, 5, 3, 8, 0, false, false, 0, true},
                           Case{Type::bf16, PackedType::bf16, 31, 67, 0, 0, false},
                           Case{Type::bf16, PackedType::bf16, 31, 67, 0, 2, false, true},
                           Case{Type::bf16, PackedType::bf16, 80, 130, 0, 0, true, true},
@@ -242,6 +249,8 @@ TEST_CASE("packed matmul with integer and 16-bit weights, in groups and without"
                           Case{Type::i4, PackedType::i4, 1107, 65, 32, 0, false, false, 8},
                           Case{Type::i4, PackedType::i4, 2100, 5, 280, 0, true, false, 8},
                           Case{Type::i4, PackedType::i4, 2100, 3, 0, 0, false, false, 8},
+                          Case{Type::i4, PackedType::i4, 1107, 65, 32, 0, true, false, 8, true},
+                          Case{Type::i4, PackedType::i4, 2100, 5, 280, 0, true, false, 8, true},
                           Case{Type::bf16, PackedType::bf16, 531, 65, 0, 1, false, true},
                           Case{Type::bf16, PackedType::bf16, 531, 66, 0, 0, true},
                           Case{Type::f16, PackedType::f16, 530, 65, 0, 3, false});
@@ -251,7 +260,7 @@ TEST_CASE("packed matmul with integer and 16-bit weights, in groups and without"
   spec.bias = spec.residual = true;
   spec.activation = Activation::gelu_tanh;
   if (c.round) spec.a = Type::bf16;
-  spec.int8_rows = c.int8_rows;
+  spec.int8_rows = c.int8_rows, spec.asymmetric = c.asymmetric;
   matmul.type = c.packed, matmul.layout.transposed = c.transposed;
   matmul.draw();
   CAPTURE(c.k, c.n, c.group, int(c.type), c.round, c.int8_rows);
@@ -260,15 +269,22 @@ TEST_CASE("packed matmul with integer and 16-bit weights, in groups and without"
 }
 
 TEST_CASE("the largest sums of integers are exact") {
-  const auto [type, packed, group] = GENERATE(
-      std::tuple{Type::i8, PackedType::i8, int64_t(0)}, std::tuple{Type::i8, PackedType::i8, int64_t(1536)},
-      std::tuple{Type::i4, PackedType::i4, int64_t(0)}, std::tuple{Type::i4, PackedType::i4, int64_t(32)},
-      std::tuple{Type::i4, PackedType::i4, int64_t(256)}, std::tuple{Type::i4, PackedType::i4, int64_t(512)});
+  const auto [type, packed, group, asymmetric] =
+      GENERATE(table<Type, PackedType, int64_t, bool>({{Type::i8, PackedType::i8, 0, false},
+                                                       {Type::i8, PackedType::i8, 1536, false},
+                                                       {Type::i4, PackedType::i4, 0, false},
+                                                       {Type::i4, PackedType::i4, 32, false},
+                                                       {Type::i4, PackedType::i4, 256, false},
+                                                       {Type::i4, PackedType::i4, 512, false},
+                                                       {Type::i4, PackedType::i4, 32, true},
+                                                       {Type::i4, PackedType::i4, 256, true},
+                                                       {Type::i4, PackedType::i4, 512, true}}));
   NarrowMatmul matmul{.type = packed, .extreme = true};
   matmul.spec = {.k = 4000, .n = 2, .a_stride = 4000, .w = type, .group = group, .int8_rows = 8};
   matmul.spec.bias = matmul.spec.residual = true;
+  matmul.spec.asymmetric = asymmetric;
   matmul.draw();
-  CAPTURE(int(type), group);
+  CAPTURE(int(type), group, asymmetric);
   matmul.checkEachIsa({1, 2, 5, 9});
 }
 

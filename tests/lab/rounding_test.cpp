@@ -41,7 +41,7 @@ std::unique_ptr<mlir::Pass> make(const Planted &planted, const std::string &name
 TEST_CASE("pipelines of every type of weights and caches are silent") {
   Bench bench;
   const std::string target = GENERATE(std::string("cpu"), std::string("vulkan"));
-  for (const char *dtype : {"f32", "bf16", "f16", "int8", "int4"})
+  for (const char *dtype : {"f32", "bf16", "f16", "int8", "int4", "int4a"})
     for (const char *cache : {"f32", "bf16", "f16"}) {
       CAPTURE(target, dtype, cache);
       lab::Verdict verdict = bench.run([&](mlir::PassManager &manager) {
@@ -55,7 +55,7 @@ TEST_CASE("pipelines of every type of weights and caches are silent") {
 TEST_CASE("rows are rounded to bytes in what is compared, whatever the batch") {
   Bench bench;
   const int64_t max_batch = GENERATE(1, 2, 5);
-  const std::string dtype = GENERATE(std::string("int8"), std::string("int4"));
+  const std::string dtype = GENERATE(std::string("int8"), std::string("int4"), std::string("int4a"));
   CAPTURE(max_batch, dtype);
   mlir::OwningOpRef<mlir::ModuleOp> module = bench.graph({}, max_batch);
   mlir::PassManager manager(&bench.context);
@@ -136,7 +136,8 @@ TEST_CASE("a pass that rounds on purpose is caught with any other fault") {
 
 TEST_CASE("integers that are not what the weights round to are caught") {
   Bench bench;
-  const std::string bits = GENERATE(std::string("bits=8"), std::string("bits=4 group=32"));
+  const std::string bits = GENERATE(std::string("bits=8"), std::string("bits=4 group=32"),
+                                    std::string("bits=4 group=32 asymmetric=true"));
   REQUIRE(linnet::testing::integerFaults().size() == 3);
   for (const Planted &planted : linnet::testing::integerFaults()) {
     // Both by a pass that may round, which is held to half a step, and by one that may not.

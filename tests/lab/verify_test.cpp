@@ -39,7 +39,8 @@ TEST_CASE("the default pipelines change no numbers") {
 
 TEST_CASE("weights rounded on purpose are no fault") {
   Bench bench;
-  const std::string dtype = GENERATE(std::string("bf16"), std::string("int8"), std::string("int4"));
+  const std::string dtype =
+      GENERATE(std::string("bf16"), std::string("int8"), std::string("int4"), std::string("int4a"));
   lab::Verdict verdict = bench.run([&](mlir::PassManager &manager) {
     REQUIRE(buildPipeline(manager, {"cpu", 2, {}, {}, dtype}));
   });

@@ -28,6 +28,7 @@ Kind kindOf(mlir::Type type) {
   if (type.isBF16()) return Kind::bf16;
   if (type.isInteger(32)) return Kind::i32;
   if (type.isInteger(8)) return Kind::i8;
+  if (type.isInteger(4)) return Kind::i4;
   return Kind::f32;
 }
 

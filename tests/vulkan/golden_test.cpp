@@ -135,8 +135,8 @@ TEST_CASE("golden checkpoints give the same tokens many at once, one by one, and
 }
 
 TEST_CASE("weights in fewer bits give the interpreter's numbers on each kind of device") {
-  const std::string dtype =
-      GENERATE(std::string("bf16"), std::string("f16"), std::string("int8"), std::string("int4"));
+  const std::string dtype = GENERATE(std::string("bf16"), std::string("f16"), std::string("int8"),
+                                     std::string("int4"), std::string("int4a"));
   Case one("odd", {"vulkan", "reference"});
   one.options.dtype = dtype;
   one.options.kv_cache = "f32"; // in f16 the last bit of a sum decides to which side an entry is rounded

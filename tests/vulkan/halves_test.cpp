@@ -20,11 +20,15 @@ namespace {
 struct Matmul {
   std::string type; ///< of w
   int64_t m, k, n, group = 0;
+  bool asymmetric = false;
 
   bool scaled() const { return type != "f16"; }
-  int64_t groups() const { return group ? (k + group - 1) / group : 1; }
+  int64_t scales() const { return group ? (k + group - 1) / group * (asymmetric ? 2 : 1) : 1; }
+  std::string attributes() const {
+    return group ? fmt::format(" {{group = {} : i64{}}}", group, asymmetric ? ", asymmetric" : "") : "";
+  }
   std::string text() const {
-    const std::string scale = fmt::format("tensor<{}x{}xf32>", groups(), n);
+    const std::string scale = fmt::format("tensor<{}x{}xf32>", scales(), n);
     return fmt::format(
         R"(module attributes {{linnet.bounds = {{seq = {}}}}} {{
 func.func @main(%x: tensor<?x{}xf32, #linnet.dims<seq>> {{linnet.name = "x"}})
@@ -35,9 +39,8 @@ func.func @main(%x: tensor<?x{}xf32, #linnet.dims<seq>> {{linnet.name = "x"}})
   return %r : tensor<?x{}xf32, #linnet.dims<seq>>
 }}
 }})",
-        m, k, n, k, n, type, scale,
-        scaled() ? " scale %s" + (group ? fmt::format(" {{group = {} : i64}}", group) : "") : "", k, k, n,
-        type, scaled() ? " scale " + scale : "", n);
+        m, k, n, k, n, type, scale, scaled() ? " scale %s" + attributes() : "", k, k, n, type,
+        scaled() ? " scale " + scale : "", n);
   }
 };
 
@@ -95,10 +98,10 @@ TEST_CASE("matmuls in 16-bit arithmetic differ by little, whatever the size of t
   if (!runner) return;
   const Matmul matmul =
       GENERATE(Matmul{"f16", 67, 100, 70}, Matmul{"i8", 67, 100, 70}, Matmul{"i4", 67, 100, 70, 32},
-               Matmul{"f16", 9, 4, 3}, Matmul{"i8", 130, 768, 65});
+               Matmul{"i4", 67, 100, 70, 32, true}, Matmul{"f16", 9, 4, 3}, Matmul{"i8", 130, 768, 65});
   CAPTURE(matmul.type, matmul.m, matmul.k, matmul.n);
   Numbers numbers;
-  const Tensor s = numbers.floats(Kind::f32, matmul.groups(), matmul.n, 0.01f);
+  const Tensor s = numbers.floats(Kind::f32, matmul.scales(), matmul.n, 0.01f);
   for (const float size_of_w : {0.05f, 10000.f, 1e-7f}) {
     if (matmul.scaled() && size_of_w != 0.05f) continue;
     const Tensor w = numbers.weights(matmul, size_of_w);

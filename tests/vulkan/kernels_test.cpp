@@ -130,6 +130,8 @@ TEST_CASE("products in 16-bit arithmetic are valid and ask for it", "[vulkan]") 
       const Kernel kernel = packedMatmulKernel(spec, {.kind = MatmulVariant::half, .rows = 64});
       check(kernel);
       CHECK(kernel.features == std::vector<std::string>{"gpu", "shader_float16"});
+      spec.asymmetric = type == Type::i4;
+      check(packedMatmulKernel(spec, {.kind = MatmulVariant::half, .rows = 64}));
     }
 }
 
@@ -223,8 +225,11 @@ TEST_CASE("the embedding of tokens and places is valid", "[vulkan]") {
     for (bool panels : {false, true}) {
       VulkanEmbedSpec spec{{kBatch * kSeq, 48, 101, {}, type, Type::f32, scaled}};
       if (panels) spec.panel = {.transposed = true};
-      spec.places = VulkanEmbedSpec::Places{17, type, scaled, type == Type::i4 ? 32 : 0, 2, past, 17, kSeq};
-      check(embedKernel(spec));
+      for (bool asymmetric : {false, type == Type::i4}) {
+        spec.places = VulkanEmbedSpec::Places{17,   type, scaled, type == Type::i4 ? 32 : 0, 4, asymmetric,
+                                              past, 17,   kSeq};
+        check(embedKernel(spec));
+      }
     }
 }
 
@@ -264,6 +269,10 @@ TEST_CASE("matmul is valid in each variant and weight type", "[vulkan]") {
     check(packedMatmulKernel(spec, variant));
     const linnet::PackedLayout layout{.transposed = true};
     check(embedKernel({{kBatch, k, 70, layout, type, Type::f32, spec.scaled, spec.group, 2}}));
+    if (type != Type::i4) continue;
+    spec.asymmetric = true;
+    check(packedMatmulKernel(spec, variant));
+    check(embedKernel({{kBatch, k, 70, layout, type, Type::f32, true, spec.group, 4, true}}));
   }
   for (const MatmulVariant &variant : variants) {
     if (variant.kind == MatmulVariant::tiled || variant.rows > 4) continue;

@@ -132,6 +132,8 @@ Named queries(int64_t count) {
 /// rows(n) times a weight of some type.
 struct Weighted {
   std::string type;
+  bool asymmetric = false; ///< of i4
+  int64_t scales() const { return group() ? (asymmetric ? 8 : 4) : 1; }
   int64_t group() const { return type == "i4" ? 32 : 0; }
   bool scaled() const { return type == "i8" || type == "i4"; }
   Kind kind() const {
@@ -145,15 +147,17 @@ struct Weighted {
     const std::string body = "  %w = linnet.param \"w\" : $w\n  %s = linnet.param \"s\" : $s\n" +
                              std::string(scaled() ? "  %r = linnet.matmul %x, %w scale %s$g : $x, $w scale $s"
                                                   : "  %r = linnet.matmul %x, %w : $x, $w");
-    return replaced(function({{"x", kRows}}, body, "r", "tensor<?x70xf32, #linnet.dims<seq>>", kBounds),
-                    {{"$x", kRows},
-                     {"$w", fmt::format("tensor<100x70x{}>", type)},
-                     {"$s", fmt::format("tensor<{}x70xf32>", group() ? 4 : 1)},
-                     {"$g", group() ? fmt::format(" {{group = {} : i64}}", group()) : ""}});
+    return replaced(
+        function({{"x", kRows}}, body, "r", "tensor<?x70xf32, #linnet.dims<seq>>", kBounds),
+        {{"$x", kRows},
+         {"$w", fmt::format("tensor<100x70x{}>", type)},
+         {"$s", fmt::format("tensor<{}x70xf32>", scales())},
+         {"$g",
+          group() ? fmt::format(" {{group = {} : i64{}}}", group(), asymmetric ? ", asymmetric" : "") : ""}});
   }
   reference::WeightProvider weights() const {
     return [*this](std::string_view name) -> Result<Tensor> {
-      return name == "w" ? drawn(kind(), {100, 70}, 3) : drawn(Kind::f32, {group() ? 4 : 1, 70}, 4);
+      return name == "w" ? drawn(kind(), {100, 70}, 3) : drawn(Kind::f32, {scales(), 70}, 4);
     };
   }
 };
@@ -195,8 +199,8 @@ TEST_CASE("a kernel that lacks one of its barriers is found out") {
 }
 
 TEST_CASE("matmuls of any number of rows with weights of each type, in all their variants") {
-  const Weighted matmul{GENERATE(std::string("f32"), std::string("f16"), std::string("bf16"),
-                                 std::string("i8"), std::string("i4"))};
+  const Weighted matmul = GENERATE(Weighted{"f32"}, Weighted{"f16"}, Weighted{"bf16"}, Weighted{"i8"},
+                                   Weighted{"i4"}, Weighted{"i4", true});
   Subject subject(matmul.text(), matmul.weights());
   for (const Runner &runner : runnersUnderTest()) {
     INFO(matmul.type << " on " << runner.name);

@@ -34,12 +34,13 @@ void addPassOptions(CLI::App &command, CompileOptions &options, bool may_choose)
   command.add_option("--max-batch", options.max_batch, "most sequences at a time (default: 1)")
       ->check(CLI::Range(int64_t(1), int64_t(1) << 16))
       ->type_name("N");
-  std::vector<std::string> dtypes = {"f32", "bf16", "f16", "int8", "int4"};
+  std::vector<std::string> dtypes = {"f32", "bf16", "f16", "int8", "int4", "int4a", "keep"};
   if (may_choose) dtypes.push_back("auto");
-  command.add_option("--dtype", options.dtype, "how weights are stored")
+  command
+      .add_option("--dtype", options.dtype,
+                  "how weights are stored (default: keep for a GGUF file with quantized weights, else f32)")
       ->check(CLI::IsMember(dtypes))
-      ->type_name(fmt::format("{}", fmt::join(dtypes, "|")))
-      ->capture_default_str();
+      ->type_name(fmt::format("{}", fmt::join(dtypes, "|")));
   if (may_choose) {
     command
         .add_option("--max-divergence", options.max_divergence,

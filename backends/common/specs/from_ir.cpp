@@ -164,7 +164,8 @@ Result<Described<EmbedSpec>> OpSpecs::specOf(EmbedOp op) {
   if (op.getScale()) {
     const RankedTensorType scale = tensorOf(op.getScale());
     const PanelAttr layout = panelOf(scale);
-    spec.scaled = true, spec.group = int64_t(op.getGroup()), spec.groups = scale.getDimSize(1);
+    spec.scaled = true, spec.group = int64_t(op.getGroup()), spec.scales = scale.getDimSize(1);
+    spec.asymmetric = op.getAsymmetric();
     const bool fits = panel ? layout && layout.getKBlock() == 1 && layout.getNBlock() == panel.getNBlock() &&
                                   layout.getTransposed() && panel.getTransposed()
                             : !layout;
@@ -343,7 +344,8 @@ Result<Described<MatmulSpec>> OpSpecs::specOf(MatmulOp op) {
   if (spec.scaled) {
     LINNET_TRY(scaleIsF32(op, op.getScale()));
     made.spec.group = int64_t(op.getGroup());
-    made.spec.scale_groups = tensorOf(op.getScale()).getDimSize(spec.transpose_w ? 1 : 0);
+    made.spec.asymmetric = op.getAsymmetric();
+    made.spec.scale_rows = tensorOf(op.getScale()).getDimSize(spec.transpose_w ? 1 : 0);
     made.operands.push_back({op.getScale()});
   }
   return made;

@@ -63,10 +63,10 @@ std::string PoolSpec::key(Walk walk) const {
 }
 
 std::string EmbedSpec::key(Walk walk) const {
-  const auto &[ids, columns, rows, panel, table, out, scaled, group, groups] = *this;
+  const auto &[ids, columns, rows, panel, table, out, scaled, group, scales, asymmetric] = *this;
   Key key("embed", walk);
   key.type(table).type("to", out, table);
-  if (scaled) key.word(fmt::format("scaled{}of{}", group, groups));
+  if (scaled) key.word(fmt::format("scaled{}of{}", group, scales)).flag("asymmetric", asymmetric);
   if (panel) {
     const auto &[k_block, n_block, interleave, transposed] = *panel;
     key.word(fmt::format("panel{}x{}x{}{}", k_block, n_block, interleave, transposed ? "t" : ""));
@@ -166,7 +166,8 @@ std::string AttentionGradSpec::key(const char *family, Walk walk) const {
 
 std::string MatmulSpec::key(bool any_size) const {
   const auto &[groups, m, k, n, transpose_a, transpose_w, shared_w, bias, residual, type, a, w, activation,
-               scaled, group, scale_groups] = *this; // groups only counts items, or the kernel is told it
+               scaled, group, scale_rows, asymmetric] =
+      *this; // groups only counts items, or the kernel is told it
   Key key("matmul");
   key.type(type).word(fmt::format("{}{}", transpose_a ? "t" : "n", transpose_w ? "t" : "n"));
   key.word(shared_w ? "shared" : "grouped").flag("bias", bias);
@@ -174,7 +175,8 @@ std::string MatmulSpec::key(bool any_size) const {
   key.flag("residual", residual);
   if (!any_size) key.size("m", m).size("k", k).size("n", n);
   key.type("a", a, type).type("w", w, type);
-  return scaled ? key.word(fmt::format("scaled{}of{}", group, scale_groups)).text : key.text;
+  if (scaled) key.word(fmt::format("scaled{}of{}", group, scale_rows)).flag("asymmetric", asymmetric);
+  return key.text;
 }
 
 bool ElementwiseSpec::isPlain() const {

@@ -15,8 +15,9 @@ struct MatmulSpec {
   Type type = Type::f32, a = Type::f32, w = Type::f32; ///< type: of bias, residual and out
   Activation activation = Activation::none;
   bool scaled =
-      false; ///< w, of integers, is multiplied by scale (scale_groups, n), or (n, scale_groups) if transposed
-  int64_t group = 0, scale_groups = 1; ///< rows of w that share a row of scale (0: all); rows of scale
+      false; ///< w, of integers, is multiplied by scale (scale_rows, n), or (n, scale_rows) if transposed
+  int64_t group = 0, scale_rows = 1; ///< rows of w that share a row of scale (0: all); rows of scale
+  bool asymmetric = false;           ///< two rows of scale a group, the second of minima (linnet.matmul)
 
   bool has(Operand operand) const {
     return operand == Operand::bias       ? bias

@@ -7,7 +7,7 @@
 
 namespace linnet::backend {
 
-/// out[i, :] = table[ids[i], :]. Ids are clamped to the table. A table of integers is multiplied by scale (V, groups),
+/// out[i, :] = table[ids[i], :]. Ids are clamped to the table. A table of integers is multiplied by scale (V, scales),
 /// packed with k_block 1 next to a packed table.
 struct EmbedSpec {
   enum class Operand : uint8_t { ids, out, table, scale, count };
@@ -16,7 +16,8 @@ struct EmbedSpec {
   std::optional<PackedLayout> panel = {}; ///< the table (V, C) is packed as an operand of a matmul
   Type table = Type::f32, out = Type::f32;
   bool scaled = false;
-  int64_t group = 0, groups = 1; ///< columns that share a scale (0: all); scales of a row
+  int64_t group = 0, scales = 1; ///< columns that share a scale (0: all); scales (and minima) of a row
+  bool asymmetric = false;       ///< each scale is followed by a minimum (linnet.embed)
 
   bool has(Operand operand) const { return operand != Operand::scale || scaled; }
   Extent elements() const { return ids * columns; }

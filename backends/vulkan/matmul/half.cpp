@@ -20,7 +20,9 @@ Value insideFourOf(PackedMatmul &m, Value row, Value k) {
 void halfMatmul(PackedMatmul &m) {
   Emitter &e = m.e;
   Builder &b = m.b;
-  HalfTile tile(e, !backend::isFloat(m.spec.w.type));
+  // Integers with minima are multiplied as the floats that they stand for: sums of integers would lack the minima.
+  const bool integers = !backend::isFloat(m.spec.w.type) && !m.spec.asymmetric;
+  HalfTile tile(e, integers);
   constexpr uint32_t kEach = 2;
   Shared own = e.shared(Builder::f32(), 4 * kEach * e.invocations(), "own");
   Value quad = b.localId(0), last = b.sub(e.extent(m.spec.m), e.u(1));
@@ -30,8 +32,14 @@ void halfMatmul(PackedMatmul &m) {
     b.forRange(e.u(0), e.u(uint64_t(m.spec.w.k)), e.u(HalfTile::kDepth), [&](Value k0) {
       tile.load(
           [&](Value row, Value k) { return insideFourOf(m, b.min(b.add(first, row), last), b.add(k0, k)); },
-          [&](Value k) { return w.rows4(b.add(k0, k)); });
-      tile.add(sums, m.scalesInside(panel, quad, k0));
+          [&](Value k) {
+            std::array<Value, 4> rows = w.rows4(b.add(k0, k));
+            if (integers || !m.spec.scaled) return rows;
+            const PackedMatmul::Scaling scaling = m.scalesInside(panel, quad, b.add(k0, k));
+            for (Value &row : rows) row = m.scaled(row, scaling);
+            return rows;
+          });
+      tile.add(sums, integers ? m.scalesInside(panel, quad, k0).factor : Value());
     });
     Value row = b.add(first, b.mul(b.localId(1), e.u(HalfTile::kPer)));
     for (uint32_t r = 0; r < HalfTile::kPer; r += kEach)

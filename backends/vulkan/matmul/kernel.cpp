@@ -26,7 +26,7 @@ std::string nameOf(const PackedMatmulSpec &spec, const MatmulVariant &variant) {
   if (variant.kind == MatmulVariant::lanes)
     name += fmt::format("_subgroup{}to{}", variant.subgroups.least, variant.subgroups.most);
   if (spec.a_stride != spec.w.k) name += fmt::format("_lda{}", spec.a_stride);
-  if (spec.scaled) name += fmt::format("_scaled{}", spec.group);
+  if (spec.scaled) name += fmt::format("_scaled{}{}", spec.group, spec.asymmetric ? "_asymmetric" : "");
   if (spec.bias) name += fmt::format("_bias_{}", nameOf(spec.bias_type));
   name += suffixOf(spec.activation);
   if (spec.residual) name += "_residual";

@@ -105,8 +105,8 @@ struct MatrixMatmul {
       b.ifThen(b.lt(at, e.u(uint64_t(spec.w.k))), [&] {
         PanelReader reader = m.weights(panel, quad);
         std::array<Value, 4> four = reader.rows4(at);
-        Value scale = m.scalesInside(panel, quad, at);
-        for (size_t r = 0; r < 4; ++r) b.set(rows[r], scale ? b.mul(four[r], scale) : four[r]);
+        const PackedMatmul::Scaling scaling = m.scalesInside(panel, quad, at);
+        for (size_t r = 0; r < 4; ++r) b.set(rows[r], m.scaled(four[r], scaling));
       });
       for (uint32_t r = 0; r < 4; ++r)
         storeHalves(w, b.add(b.mul(b.add(k, e.u(r)), e.u(kStrideW)), b.mul(quad, e.u(4))), b.get(rows[r]));

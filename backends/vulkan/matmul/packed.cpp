@@ -2,18 +2,24 @@
 
 namespace linnet::vulkan {
 
-Value PackedMatmul::scales(Value panel, Value quad, Value k) {
-  const auto groups = spec.group ? uint64_t((spec.w.k + spec.group - 1) / spec.group) : 1;
-  Value group = spec.group ? b.div(k, e.u(uint64_t(spec.group))) : e.u(0);
-  Value line = b.add(b.mul(panel, e.u(groups)), group);
-  return e.load4(scaleOperand(), b.add(b.mul(line, e.u(uint64_t(spec.w.n_block) / 4)), quad));
+PackedMatmul::Scaling PackedMatmul::scalesInside(Value panel, Value quad, Value k) {
+  if (!spec.scaled || !spec.group) return {};
+  const auto groups = uint64_t((spec.w.k + spec.group - 1) / spec.group),
+             fours = uint64_t(spec.w.n_block) / 4;
+  Value group = b.add(b.mul(panel, e.u(groups)), b.div(k, e.u(uint64_t(spec.group))));
+  Value at = b.add(b.mul(group, e.u(spec.asymmetric ? 2 * fours : fours)), quad);
+  Value factor = e.load4(scaleOperand(), at);
+  if (!spec.asymmetric) return {factor, {}};
+  // (w + 8) scale + minimum
+  Value minimum = e.load4(scaleOperand(), b.add(at, e.u(fours)));
+  return {factor, b.fma(factor, b.splat(e.f(8), 4), minimum)};
 }
 
 void PackedMatmul::multiplyAdd(std::span<const Variable> sums, std::span<const Row> rows, PanelReader &w,
                                const Place &place, uint32_t count) {
   std::array<Value, 4> lines = w.rows4(place.k);
-  if (Value scale = scalesInside(place.panel, place.quad, place.k)) // a group is a multiple of 4 rows
-    for (Value &line : lines) line = b.mul(line, scale);
+  const Scaling scaling = scalesInside(place.panel, place.quad, place.k); // a group is a multiple of 4 rows
+  for (Value &line : lines) line = scaled(line, scaling);
   for (size_t r = 0; r < sums.size(); ++r) {
     Value sum = b.get(sums[r]);
     if (count == 4) {

@@ -80,11 +80,16 @@ struct PackedMatmul {
   PanelReader weights(Value panel, Value quad) {
     return PanelReader(e, spec.w, 2, b.sub(panel, e.firstUnit()), quad);
   }
-  /// The scales of four columns for row k of w.
-  Value scales(Value panel, Value quad, Value k);
-  /// The same where they differ along k and are taken with the weight; else none.
-  Value scalesInside(Value panel, Value quad, Value k) {
-    return spec.scaled && spec.group ? scales(panel, quad, k) : Value();
+  /// What four columns of w are multiplied by, and what is added then. Null: nothing.
+  struct Scaling {
+    Value factor, offset;
+  };
+  /// Of row k of w, if scales differ along k; others multiply the sums.
+  Scaling scalesInside(Value panel, Value quad, Value k);
+  /// Four columns of a row.
+  Value scaled(Value line, const Scaling &scaling) {
+    if (!scaling.factor) return line;
+    return scaling.offset ? b.fma(line, scaling.factor, scaling.offset) : b.mul(line, scaling.factor);
   }
 
   /// Rows [k, k + 4) of the quad's columns of a panel.

@@ -56,10 +56,10 @@ struct Tiled {
       PanelReader reader = m.weights(panel, quad);
       Value k = b.add(k0, b.mul(y, e.u(4)));
       std::array<Value, 4> rows = reader.rows4(k);
-      Value scale = m.scalesInside(panel, quad, k);
+      const PackedMatmul::Scaling scaling = m.scalesInside(panel, quad, k);
       for (uint32_t i = 0; i < 4; ++i)
         b.store(w, b.add(b.mul(b.add(b.mul(y, e.u(4)), e.u(i)), e.u(kQuads)), quad),
-                scale ? b.mul(rows[i], scale) : rows[i]);
+                m.scaled(rows[i], scaling));
     });
   }
 

@@ -270,6 +270,24 @@ func.func @f(%w: tensor<4x8xf32>, %s: tensor<2x8xf32>) {
   return
 }
 // -----
+func.func @f(%w: tensor<4x8xf32>) {
+  // expected-error@+1 {{'linnet.quantize_scale' op asymmetric needs 4 bits and a group, found bits 8 and group 2}}
+  %0 = linnet.quantize_scale %w {asymmetric, bits = 8 : i64, dim = 0 : i64, group = 2 : i64} : tensor<4x8xf32>
+  return
+}
+// -----
+func.func @f(%x: tensor<2x8xf32>, %w: tensor<8x4xi8>, %s: tensor<4x4xf32>) {
+  // expected-error@+1 {{asymmetric needs a matrix of i4 in groups, found 'i8' and group 4}}
+  %0 = linnet.matmul %x, %w scale %s {asymmetric, group = 4 : i64} : tensor<2x8xf32>, tensor<8x4xi8> scale tensor<4x4xf32>
+  return
+}
+// -----
+func.func @f(%x: tensor<2x8xf32>, %w: tensor<8x4xi4>, %s: tensor<2x4xf32>) {
+  // expected-error@+1 {{scale is (2, 4), expected (4, 4)}}
+  %0 = linnet.matmul %x, %w scale %s {asymmetric, group = 4 : i64} : tensor<2x8xf32>, tensor<8x4xi4> scale tensor<2x4xf32>
+  return
+}
+// -----
 func.func @f(%x: tensor<2x3x4xf32>) {
   // expected-error@+1 {{operand is (2, 3, 4), expected 4 dimensions}}
   %0 = linnet.mask %x : tensor<2x3x4xf32>

@@ -1,9 +1,13 @@
 // RUN: linnet-opt %s --linnet-quantize | FileCheck %s
 // RUN: linnet-opt %s --linnet-quantize='bits=4 group=32' | FileCheck %s --check-prefix=FOUR
+// RUN: linnet-opt %s --linnet-quantize='bits=4 group=32 asymmetric=true' | FileCheck %s --check-prefix=MINIMUM
+// RUN: linnet-opt %s --linnet-default-pipeline='dtype=int4a' | FileCheck %s --check-prefix=PIPE4
 // RUN: linnet-opt %s --linnet-default-pipeline='dtype=int8' | FileCheck %s --check-prefix=PIPE
 // RUN: not linnet-opt %s --linnet-quantize='bits=5' 2>&1 | FileCheck %s --check-prefix=BITS
 // RUN: not linnet-opt %s --linnet-quantize='group=3' 2>&1 | FileCheck %s --check-prefix=GROUP
+// RUN: not linnet-opt %s --linnet-quantize='bits=4 asymmetric=true' 2>&1 | FileCheck %s --check-prefix=ASYMMETRIC
 
+// ASYMMETRIC: asymmetric is expected with bits=4 and a group
 // BITS: bits is expected to be 8 or 4
 // GROUP: group is expected to be even
 
@@ -18,6 +22,10 @@
 // CHECK-DAG: linnet.param "wpe" : tensor<9x48xf32>
 // CHECK: linnet.matmul %{{.*}}, %{{.*}} scale %{{.*}} {transpose_rhs} : tensor<2x3x48xf32>, tensor<70x48xi8> scale tensor<70x1xf32>
 // FOUR: linnet.matmul {{.*}} scale {{.*}} {group = 32 : i64, transpose_rhs} : tensor<2x3x48xf32>, tensor<70x48xi4> scale tensor<70x2xf32>
+// MINIMUM: linnet.quantize {{.*}} {asymmetric, bits = 4 : i64, dim = 1 : i64, group = 32 : i64}
+// MINIMUM: linnet.embed {{.*}} scale {{.*}} {asymmetric, group = 32 : i64} : tensor<70x48xi4>, tensor<2x3xi32> scale tensor<70x4xf32>
+// MINIMUM: linnet.matmul {{.*}} scale {{.*}} {asymmetric, group = 32 : i64, transpose_rhs} : tensor<2x3x48xf32>, tensor<70x48xi4> scale tensor<70x4xf32>
+// PIPE4: linnet.matmul {{.*}} {asymmetric, {{.*}}int8_rows = 8 : i64{{.*}}} : {{.*}} tensor<70x48xi4, #linnet.panel<16x64, interleave = 8, transposed>> scale tensor<70x4xf32, #linnet.panel<1x64, transposed>>
 // PIPE: linnet.matmul {{.*}} tensor<70x48xi8, #linnet.panel<16x64, interleave = 4, transposed>> scale tensor<70x1xf32, #linnet.panel<1x64, transposed>>
 func.func @main(%ids: tensor<2x3xi32> {linnet.name = "ids"}) -> (tensor<2x3x70xf32> {linnet.name = "y"}) {
   %t = linnet.param "wte" : tensor<70x48xf32>
