@@ -30,6 +30,7 @@ struct Batch::State {
     TextStream stream;
     int64_t turn = 0;   ///< prompts of lower turns are fed first
     bool begun = false; ///< a chunk of its prompt was fed
+    int64_t shared = 0; ///< tokens of its prompt that were in the cache
     int64_t generated = 0;
   };
 
@@ -193,6 +194,7 @@ Result<void> Batch::State::share(size_t to) {
     rows[from].used = counts.steps;
   }
   row.cached = shared;
+  row.text->shared = shared;
   counts.shared_tokens += shared;
   counts.prompt_tokens += row.remaining();
   return {};
@@ -230,7 +232,10 @@ Result<void> Batch::State::feed(size_t number, int64_t count) {
   row.used = counts.steps;
   if (!last) return {};
   if (row.text->request.options.max_new_tokens > 0) return pick(row, 0, std::nullopt);
-  events.push_back({.number = row.text->number, .text = {}, .finished = FinishReason::Length});
+  events.push_back({.number = row.text->number,
+                    .text = {},
+                    .shared_tokens = row.text->shared,
+                    .finished = FinishReason::Length});
   end(row);
   return {};
 }
@@ -248,7 +253,7 @@ Result<void> Batch::State::pick(Row &row, size_t number, std::optional<TokenId> 
   const bool valid = chosen && *chosen >= 0 && static_cast<size_t>(*chosen) < vocab;
   const size_t bad =
       valid && std::isfinite(mine[static_cast<size_t>(*chosen)]) ? vocab : firstNotFinite(mine);
-  BatchEvent event{.number = text.number, .text = {}};
+  BatchEvent event{.number = text.number, .text = {}, .shared_tokens = text.generated ? 0 : text.shared};
   if (bad < vocab) {
     event.error =
         Error{fmt::format("the model's logit after {} tokens is {}, expected a finite number", row.cached,

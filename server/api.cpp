@@ -92,12 +92,7 @@ void Api::dispatch(Call &call) {
     if (one.path == path || (one.path == "/v1/models" && path.starts_with(models_prefix))) route = &one;
   if (route && route->path == "/metrics" && !options.metrics) route = nullptr;
   if (route) call.endpoint = route->path;
-  if (keys.required() && !(route && route->open) && !keys.accept(request.header("authorization")))
-    throw ApiError{
-        .status = 401,
-        .message =
-            "expected 'Authorization: Bearer KEY' with a key of this server, found another key or none",
-        .code = "invalid_api_key"};
+  if (const auto refused = refusal(request)) throw *refused;
   if (!route) {
     const char *hint = path == "/metrics" ? " (the server was started without --metrics)" : "";
     throw ApiError{
@@ -125,15 +120,57 @@ void Api::dispatch(Call &call) {
   (this->*route->handler)(call);
 }
 
+/// Whether a media type, which ignores case, is JSON's.
+static bool isJson(std::string_view type) {
+  constexpr std::string_view kJson = "application/json";
+  std::string name(type.substr(0, type.find_first_of("; \t")));
+  for (char &c : name) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+  return name == kJson;
+}
+
+/// Whether a name of a host, with or without a port, is this machine's loopback.
+static bool isLoopback(std::string_view host) {
+  if (host.starts_with('[')) return host.substr(0, host.find(']') + 1) == "[::1]";
+  host = host.substr(0, host.find(':'));
+  return host == "localhost" || host.ends_with(".localhost") || host.starts_with("127.");
+}
+
+std::optional<ApiError> Api::refusal(const HttpRequest &request) const {
+  const std::string path = percentDecoded(request.path());
+  const auto route = std::ranges::find(routes(), path, &Route::path);
+  if (keys.required() && !(route != routes().end() && route->open) &&
+      !keys.accept(request.header("authorization")))
+    return ApiError{
+        .status = 401,
+        .message =
+            "expected 'Authorization: Bearer KEY' with a key of this server, found another key or none",
+        .code = "invalid_api_key"};
+  // Without keys, a page of another origin must not use a server that its visitor runs.
+  const std::string *host = request.header("host"), *origin = request.header("origin");
+  if (keys.required()) return {};
+  if (options.loopback && host && !isLoopback(*host))
+    return ApiError{.status = 403,
+                    .message = "expected a Host of this machine, found '" + host->substr(0, 80) + "'",
+                    .code = "wrong_host"};
+  if (origin && host && *origin != "http://" + *host && *origin != "https://" + *host)
+    return ApiError{.status = 403,
+                    .message = "expected a request of this server's own page, found one of '" +
+                               origin->substr(0, 80) + "'",
+                    .code = "wrong_origin"};
+  return {};
+}
+
 Json Api::body(const Call &call) const {
-  // A page of another origin can send a form to a local server without asking, but not JSON.
   const std::string *type = call.request.header("content-type");
-  if (type && !type->starts_with("application/json"))
+  if (type && !isJson(*type))
     throw ApiError{.status = 415,
                    .message =
                        "expected 'Content-Type: application/json', found '" + type->substr(0, 80) + "'",
                    .code = "unsupported_media_type"};
-  auto json = parseJson(call.request.body, "the request's body");
+  // Objects search their keys linearly: a request needs few of them.
+  constexpr int kMaxDepth = 16;
+  constexpr size_t kMaxKeys = 2048;
+  auto json = parseJson(call.request.body, "the request's body", kMaxDepth, kMaxKeys);
   if (!json) throw ApiError{.message = json.error().message, .code = "malformed_json"};
   return std::move(*json);
 }
@@ -171,7 +208,7 @@ void Api::models(Call &call) {
                     {"max_model_len", config.context},
                     {"chat", served->format.has_value()},
                     {"labels", config.labels}};
-  const bool all = call.request.path() == "/v1/models";
+  const bool all = percentDecoded(call.request.path()) == "/v1/models";
   answer(call, {.body = dumped(all ? Json{{"object", "list"}, {"data", Json::array({one})}} : one)});
 }
 

@@ -17,6 +17,7 @@ namespace linnet::server {
 struct ApiOptions {
   double timeout_seconds = 600; ///< from a request to the end of its answer
   bool metrics = false;         ///< whether /metrics exists
+  bool loopback = false;        ///< the server listens on loopback only
 };
 
 class Api {
@@ -26,6 +27,8 @@ public:
   ~Api();
 
   void handle(HttpRequest request, std::shared_ptr<Exchange> exchange);
+  /// Why a request is refused whatever its body is: its key, its host, its origin. Nothing if it is not.
+  std::optional<ApiError> refusal(const HttpRequest &request) const;
   void deliver(Delivery delivery);
   /// New requests get 503 from now on.
   void drain() { draining = true; }

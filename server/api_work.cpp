@@ -50,7 +50,23 @@ void Api::start(Call &call, std::optional<uint64_t> number, std::shared_ptr<Acti
 
 void Api::deliver(Delivery delivery) {
   metrics.engine = delivery.state;
-  for (const EngineEvent &event : delivery.events) takeEvent(event.request, event, delivery.time);
+  for (const EngineEvent &event : delivery.events) {
+    try {
+      takeEvent(event.request, event, delivery.time);
+    } catch (const std::exception &error) { // out of memory: this request ends, others go on
+      engine.cancel(event.request);
+      const auto found = active.find(event.request);
+      if (found == active.end()) continue;
+      const auto work = found->second;
+      if (work->streaming)
+        work->exchange->end();
+      else
+        work->exchange->respond(
+            {.status = 500,
+             .body = errorText({.status = 500, .message = std::string("internal error: ") + error.what()})});
+      finish(event.request, *work, 500);
+    }
+  }
 }
 
 void Api::takeEvent(uint64_t number, const EngineEvent &event, Clock::time_point time) {
@@ -64,6 +80,7 @@ void Api::takeEvent(uint64_t number, const EngineEvent &event, Clock::time_point
   }
   engine.cancel(number); // the other texts of the request
   ApiError error{.status = 500, .message = event.error, .code = "generation_failed"};
+  if (event.failure == Failure::rejected) error.status = 400, error.code = "invalid_value";
   if (event.failure == Failure::timeout)
     error = {.status = 504,
              .message =

@@ -4,7 +4,7 @@
 #include <boost/asio/write.hpp>
 #include <fmt/format.h>
 
-#include <chrono>
+#include <algorithm>
 
 namespace linnet::server {
 
@@ -17,6 +17,12 @@ constexpr size_t kMaxPipelined = size_t(64) << 10;
 /// once would reset the connection, and the client would lose the answer.
 constexpr size_t kMaxLinger = size_t(16) << 20;
 constexpr double kLingerSeconds = 2;
+/// A reader of a stream is too slow if more than max_buffered bytes wait for it during this time, or kMostBuffered times
+/// as many. A reader that is fast enough may find that many bytes after the server's thread was busy.
+constexpr std::chrono::milliseconds kFullTime(500);
+constexpr size_t kMostBuffered = 16;
+/// The least speed in bytes per second at which a client must read an answer that is sent at once.
+constexpr double kLeastSpeed = 16 << 10;
 
 /// The answer to the current request. It may outlive its connection.
 class Connection::Answer : public Exchange {
@@ -27,9 +33,11 @@ public:
 
   void respond(HttpResponse response) override {
     if (!connection) return;
-    response.headers.emplace_back("Content-Length", std::to_string(response.body.size()));
+    if (response.status != 204)
+      response.headers.emplace_back("Content-Length", std::to_string(response.body.size()));
     sendHeader(response.status, response.type, response.headers);
     if (!head) connection->send(response.body);
+    connection->allowTime(static_cast<double>(response.body.size()) / kLeastSpeed);
     finish();
   }
   void begin(std::string_view type) override {
@@ -43,9 +51,7 @@ public:
   }
   void write(std::string_view bytes) override {
     if (!connection || bytes.empty() || head) return;
-    const size_t waiting =
-        connection->output.size() + connection->writing.size() - connection->written + bytes.size();
-    if (waiting > connection->context.options.max_buffered) return connection->leave(true);
+    if (connection->isTooSlow(bytes.size())) return connection->leave(true);
     if (chunks) connection->send(fmt::format("{:x}\r\n", bytes.size()));
     connection->send(bytes);
     if (chunks) connection->send("\r\n");
@@ -118,7 +124,12 @@ void Connection::watch() {
   watching = true;
   socket.async_wait(asio::ip::tcp::socket::wait_read, [self = shared_from_this()](Code error) {
     self->watching = false;
-    if (!self->closed && !error) self->onReadable();
+    if (self->closed || error) return;
+    try {
+      self->onReadable();
+    } catch (const std::exception &) { // out of memory: this client loses its connection, others do not
+      self->leave(false);
+    }
   });
 }
 
@@ -170,6 +181,9 @@ bool Connection::parseOne() {
     return false;
   }
   if (!parser) {
+    // Clients may send an empty line after a body.
+    input.erase(0, std::min(input.find_first_not_of("\r\n"), input.size()));
+    if (input.empty()) return false;
     parser = std::make_unique<RequestParser>(context.options.max_header, context.options.max_body);
     phase = Phase::request;
     body_timer = false;
@@ -179,6 +193,11 @@ bool Connection::parseOne() {
     refuse(fault->status, fault->message);
     return false;
   }
+  if (parser->state() == RequestParser::State::body && !body_timer && context.check)
+    if (auto fault = context.check(parser->head())) {
+      refuse(fault->status, fault->message);
+      return false;
+    }
   if (parser->awaitsContinue()) send("HTTP/1.1 100 Continue\r\n\r\n");
   if (parser->state() == RequestParser::State::body && !body_timer) {
     body_timer = true;
@@ -227,6 +246,25 @@ void Connection::finished() {
   if (!closing) parse();
 }
 
+/// Whether the reader of a stream, for which `more` bytes are to wait, is too slow.
+bool Connection::isTooSlow(size_t more) {
+  const size_t waiting = output.size() + writing.size() - written + more, most = context.options.max_buffered;
+  if (waiting <= most) {
+    full_since.reset();
+    return false;
+  }
+  const auto now = std::chrono::steady_clock::now();
+  if (!full_since) full_since = now;
+  return waiting > kMostBuffered * most || now - *full_since > kFullTime;
+}
+
+/// The client has `seconds` and client_seconds to read what waits for it.
+void Connection::allowTime(double seconds) {
+  const std::chrono::duration<double> allowed(seconds + context.options.client_seconds);
+  written_by = std::chrono::steady_clock::now() +
+               std::chrono::duration_cast<std::chrono::steady_clock::duration>(allowed);
+}
+
 /// The client is gone, or too slow.
 void Connection::leave(bool slow) {
   const auto self = shared_from_this();
@@ -259,13 +297,20 @@ void Connection::onWritten(size_t bytes) {
     if (writing.capacity() > kMaxPipelined) writing = {}; // idle connections have no buffers
     writing.clear();
     written = 0;
+    full_since.reset();
+    written_by = {};
     if (current) setTimer(0);
     if (phase == Phase::idle) setTimer(context.options.idle_seconds);
     flush();
     if (!closing && !current) parse();
     return;
   }
-  setTimer(context.options.client_seconds);
+  double seconds = context.options.client_seconds;
+  if (written_by != std::chrono::steady_clock::time_point()) {
+    const std::chrono::duration<double> left = written_by - std::chrono::steady_clock::now();
+    seconds = std::clamp(left.count(), 1e-3, seconds);
+  }
+  setTimer(seconds);
   socket.async_write_some(asio::buffer(writing.data() + written, writing.size() - written),
                           [self = shared_from_this()](Code error, size_t count) {
                             if (self->closed) return;

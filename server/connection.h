@@ -6,6 +6,8 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include <array>
+#include <chrono>
+#include <optional>
 #include <unordered_set>
 
 namespace linnet::server {
@@ -17,6 +19,7 @@ struct ConnectionContext {
   HttpOptions options;
   HttpServer::Handler handler;
   HttpServer::ErrorBody error_body;
+  HttpServer::HeaderCheck check;
   std::unordered_set<Connection *> connections;
   HttpCounts counts;
   bool draining = false;
@@ -49,6 +52,8 @@ private:
   void dispatch();
   void finished();
   void leave(bool slow);
+  bool isTooSlow(size_t more);
+  void allowTime(double seconds);
   void send(std::string_view bytes);
   void flush();
   void onWritten(size_t bytes);
@@ -67,6 +72,8 @@ private:
   size_t lingered = 0;                   ///< bytes that were discarded after the last answer
   Phase phase = Phase::idle;
   bool watching = false, parsing = false, closing = false, closed = false, body_timer = false;
+  std::optional<std::chrono::steady_clock::time_point> full_since; ///< too many bytes wait for the reader
+  std::chrono::steady_clock::time_point written_by; ///< an answer that is sent at once must be read by then
   uint64_t timer_number = 0;
 };
 

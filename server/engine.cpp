@@ -80,23 +80,23 @@ void Engine::loop() {
       std::ranges::move(arrived_tasks, std::back_inserter(tasks));
       arrived_texts.clear();
       arrived_tasks.clear();
+      gone.swap(cancelled); // with the requests: a request never comes after its cancellation
     }
-    takeCancelled();
-    expire();
-    fillRows();
-    runTask();
-    runStep();
+    try {
+      takeCancelled();
+      expire();
+      fillRows();
+      runTask();
+      runStep();
+    } catch (const std::exception &error) { // out of memory
+      recover(error.what());
+    }
     deliver(false);
   }
 }
 
 /// Ends requests whose clients are gone.
 void Engine::takeCancelled() {
-  std::vector<uint64_t> gone;
-  {
-    std::scoped_lock lock(mutex);
-    gone.swap(cancelled);
-  }
   if (gone.empty()) return;
   auto isGone = [&](uint64_t request) { return std::ranges::find(gone, request) != gone.end(); };
   ended += static_cast<int64_t>(std::erase_if(queue, [&](const Text &text) { return isGone(text.request); }));
@@ -111,6 +111,7 @@ void Engine::takeCancelled() {
       ++at;
     }
   }
+  gone.clear();
 }
 
 void Engine::finish(const Text &text, Failure failure, const std::string &error) {
@@ -154,18 +155,12 @@ void Engine::fillRows() {
   while (!queue.empty() && batch->free() > 0) {
     Text text = std::move(queue.front());
     queue.pop_front();
-    const int64_t shared = batch->counts().shared_tokens;
     auto number = batch->add(std::move(text.work));
     if (!number) {
-      finish(text, Failure::failed, number.error().message);
+      finish(text, Failure::rejected, number.error().message);
       continue;
     }
     text.work = {};
-    events.push_back({.request = text.request,
-                      .text = text.index,
-                      .event = {},
-                      .first = true,
-                      .shared_tokens = batch->counts().shared_tokens - shared});
     running.emplace(*number, std::move(text));
   }
 }
@@ -228,16 +223,15 @@ static BatchCounts sum(BatchCounts a, const BatchCounts &b) {
   return a;
 }
 
-/// After a failed step (a lost device): running texts end with the error, and the model is loaded again.
+/// After a failed step (a lost device): running texts end with the error. The next one opens a batch, which loads the
+/// program on the device again.
 void Engine::recover(const std::string &error) {
   for (const auto &[number, text] : running) finish(text, Failure::failed, error);
   running.clear();
-  before = sum(before, batch->counts());
+  if (batch) before = sum(before, batch->counts());
   batch.reset();
   session.reset();
   ++reopened;
-  // If the file cannot be loaded now, the model in memory is tried again: its device may have recovered.
-  if (auto loaded = Model::load(model.path(), options.load)) model = std::move(*loaded);
 }
 
 void Engine::deliver(bool always) {

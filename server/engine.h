@@ -32,18 +32,17 @@ struct EngineOptions {
 /// Why an event ends its text, or its task, without an answer.
 enum class Failure : uint8_t {
   none,
-  failed,  ///< the device or the model failed; `error` has the reason
-  timeout, ///< the deadline of its request has passed
+  failed,   ///< the device or the model failed; `error` has the reason
+  rejected, ///< the batch does not accept the text; `error` has the reason
+  timeout,  ///< the deadline of its request has passed
 };
 
-/// What happened to one text of a request, or to its task.
+/// A token or the end of one text of a request, or the end of its task.
 struct EngineEvent {
   uint64_t request = 0;
-  size_t text = 0;           ///< index in Generation::texts
-  BatchEvent event;          ///< of a text
-  bool first = false;        ///< the text was taken from the queue just now; `event` is empty
-  int64_t shared_tokens = 0; ///< with `first`: tokens of the prompt that were in the cache
-  bool task_done = false;    ///< a task has ended
+  size_t text = 0;        ///< index in Generation::texts
+  BatchEvent event;       ///< of a text
+  bool task_done = false; ///< a task has ended
   Failure failure = Failure::none;
   std::string error = {};
 };
@@ -84,7 +83,7 @@ public:
 
   /// Most texts that a request may have.
   int64_t capacity() const { return max_texts; }
-  /// Puts a request at the end of the queue and returns its number; nothing if the queue is full. Thread-safe, as all
+  /// Puts a request at the end of the queue and returns its number; std::nullopt if the queue is full. Thread-safe, as all
   /// functions below.
   std::optional<uint64_t> generate(Generation generation);
   std::optional<uint64_t> run(Task task);
@@ -139,7 +138,8 @@ private:
   std::deque<RunningTask> tasks;
   std::map<int64_t, Text> running; // by the batch's number of the text
   std::vector<EngineEvent> events;
-  BatchCounts before; // of earlier batches
+  std::vector<uint64_t> gone; // cancelled requests
+  BatchCounts before;         // of earlier batches
   int64_t reopened = 0, ended = 0;
   Clock::time_point delivered;
 

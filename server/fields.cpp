@@ -7,15 +7,18 @@
 
 namespace linnet::server {
 
+static std::string shortened(const std::string &text, size_t most) {
+  if (text.size() <= most) return text;
+  size_t end = most;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end; // inside a character
+  return text.substr(0, end) + "...";
+}
+
 std::string foundText(const Json &value) {
   constexpr size_t kShown = 40;
   if (value.is_object()) return "an object";
   if (value.is_array()) return value.empty() ? "an empty list" : "a list";
-  std::string text = dumped(value);
-  if (text.size() <= kShown) return text;
-  size_t end = kShown;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end; // inside a character
-  return text.substr(0, end) + "...";
+  return shortened(dumped(value), kShown);
 }
 
 ApiError wrong(const std::string &place, const std::string &expected, const std::string &found) {
@@ -79,11 +82,16 @@ void Fields::unsupported(const std::string &name, const std::vector<Json> &neutr
 }
 
 void Fields::finish() const {
-  for (const auto &[name, value] : object.items())
-    if (std::ranges::find(known, name) == known.end())
-      throw ApiError{.message = fmt::format("{}: unknown field{}", place(name), suggestion(name, known)),
-                     .param = place(name),
-                     .code = "unknown_field"};
+  constexpr size_t kLongName = 64; // comparing a longer one with the known names takes long
+  for (const auto &[name, value] : object.items()) {
+    if (std::ranges::find(known, name) != known.end()) continue;
+    const bool is_long = name.size() > kLongName;
+    const std::string shown = place(is_long ? shortened(name, kLongName) : name);
+    throw ApiError{.message =
+                       fmt::format("{}: unknown field{}", shown, is_long ? "" : suggestion(name, known)),
+                   .param = shown,
+                   .code = "unknown_field"};
+  }
 }
 
 } // namespace linnet::server

@@ -12,7 +12,9 @@ namespace {
 constexpr int64_t kMaxTexts = 2048;  ///< prompts or inputs of a request, as OpenAI's API has it
 constexpr int64_t kMaxChoices = 128; ///< as OpenAI's API has it
 constexpr int64_t kMaxTop = 20;      ///< as OpenAI's API has it
-constexpr size_t kMaxStops = 16;
+constexpr size_t kMaxStops = 16, kMaxStopBytes = 1024;
+/// Log probabilities of an answer that is sent at once: they wait in memory until it is complete.
+constexpr int64_t kMaxLogprobs = 200'000;
 constexpr size_t kMaxBiases = 1024;
 constexpr int64_t kCompletionTokens = 16; ///< OpenAI's default for completions
 constexpr double kMaxBias = 100, kMaxPenalty = 2, kMaxTemperature = 2;
@@ -63,10 +65,12 @@ std::vector<std::string> readStops(Fields &fields, const Served &served) {
   const Json *value = fields.find("stop");
   if (!value) return {};
   const std::string expected =
-      fmt::format("a text or a list of up to {} texts, none of them empty", kMaxStops);
+      fmt::format("a text or a list of up to {} texts of 1 to {} bytes", kMaxStops, kMaxStopBytes);
   std::vector<std::string> stops;
   auto add = [&](const Json &text) {
-    if (!text.is_string() || text.get_ref<const std::string &>().empty()) throw wrong("stop", expected, text);
+    if (!text.is_string() || text.get_ref<const std::string &>().empty() ||
+        text.get_ref<const std::string &>().size() > kMaxStopBytes)
+      throw wrong("stop", expected, text);
     stops.push_back(text.get<std::string>());
   };
   if (value->is_array())
@@ -90,7 +94,9 @@ std::vector<std::pair<TokenId, float>> readBias(Fields &fields, const Served &se
   for (const auto &[name, bias] : value->items()) {
     TokenId id = -1;
     const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), id);
-    if (error != std::errc() || end != name.data() + name.size() || id < 0 || id >= limit)
+    const bool canonical =
+        error == std::errc() && end == name.data() + name.size() && std::to_string(id) == name;
+    if (!canonical || id < 0 || id >= limit)
       throw wrong("logit_bias", fmt::format("token ids from 0 to {} as names", limit - 1), Json(name));
     if (!bias.is_number() || std::abs(bias.get<double>()) > kMaxBias)
       throw wrong("logit_bias." + name, fmt::format("a number from -{0:g} to {0:g}", kMaxBias), bias);
@@ -144,8 +150,9 @@ void readCommon(Fields &fields, const Served &served, GenerationRequest &request
   }
   // Names of users and hints to caches, for statistics that this server does not keep.
   for (const char *name : {"user", "safety_identifier", "prompt_cache_key"}) fields.ignore(name);
-  for (const char *name : {"metadata", "service_tier", "store"})
-    fields.unsupported(name, {false, "auto", "default"});
+  fields.unsupported("metadata", {Json::object()});
+  fields.unsupported("store", {false});
+  fields.unsupported("service_tier", {"auto", "default"});
 }
 
 void checkCount(const GenerationRequest &request, const Served &served) {
@@ -157,6 +164,15 @@ void checkCount(const GenerationRequest &request, const Served &served) {
                                served.max_texts, prompts * request.choices, prompts, request.choices),
         .param = request.choices > 1 ? "n" : "prompt",
         .code = "too_many_texts"};
+  const int64_t entries =
+      prompts * request.choices * request.options.max_new_tokens * (request.top_logprobs + 1);
+  if (!request.stream && entries > kMaxLogprobs)
+    throw ApiError{.message = fmt::format(
+                       "expected at most {} log probabilities in an answer that is not streamed, found "
+                       "up to {}: set max_tokens, or stream",
+                       kMaxLogprobs, entries),
+                   .param = "logprobs",
+                   .code = "too_many_logprobs"};
 }
 
 /// The content of a message: a text, or a list of parts {"type": "text", "text": ...}.
@@ -216,7 +232,7 @@ void checkModel(Fields &fields, const Served &served) {
 }
 
 std::vector<std::vector<TokenId>> readTexts(Fields &fields, const std::string &name, const Served &served,
-                                            int64_t most) {
+                                            int64_t most, int64_t most_texts) {
   const Json *value = fields.find(name);
   const std::string expected =
       "a text, a list of texts, a list of token ids, or a list of lists of token ids";
@@ -235,6 +251,12 @@ std::vector<std::vector<TokenId>> readTexts(Fields &fields, const std::string &n
   }
   if (value->size() > static_cast<size_t>(kMaxTexts))
     throw wrong(name, fmt::format("at most {} texts", kMaxTexts), std::to_string(value->size()));
+  if (static_cast<int64_t>(value->size()) > most_texts)
+    throw ApiError{.message =
+                       fmt::format("{}: expected at most {} texts (--max-batch and --max-queue), found {}",
+                                   name, most_texts, value->size()),
+                   .param = name,
+                   .code = "too_many_texts"};
   const bool lists = value->front().is_array();
   for (size_t i = 0; i < value->size(); ++i) {
     const std::string place = fmt::format("{}[{}]", name, i);
@@ -261,7 +283,7 @@ GenerationRequest readCompletion(const Json &json, const Served &served) {
   fields.unsupported("echo", {false});
   fields.unsupported("best_of", {1});
   fields.unsupported("suffix", {""});
-  request.prompts = readTexts(fields, "prompt", served, context - 1);
+  request.prompts = readTexts(fields, "prompt", served, context - 1, served.max_texts);
   fields.finish();
   checkCount(request, served);
   return request;

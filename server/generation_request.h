@@ -10,7 +10,7 @@
 
 namespace linnet::server {
 
-/// What requests are about.
+/// The model, as the API presents it.
 struct Served {
   Model model;
   std::string name;                   ///< as clients call the model
@@ -39,7 +39,7 @@ GenerationRequest readChat(const Json &json, const Served &served);
 /// The texts of `name`: a text, a list of texts, a list of ids, or a list of lists of ids. An empty text becomes the
 /// token that begins a text. Each has at most `most` tokens. Throws ApiError.
 std::vector<std::vector<TokenId>> readTexts(Fields &fields, const std::string &name, const Served &served,
-                                            int64_t most);
+                                            int64_t most, int64_t most_texts = INT64_MAX);
 /// Throws ApiError if the field `model` names another model.
 void checkModel(Fields &fields, const Served &served);
 

@@ -16,7 +16,7 @@ using Code = boost::system::error_code;
 
 /// Bytes that the kernel buffers for a client, so that slow readers cost a bounded amount of memory.
 constexpr int kSendBuffer = 128 << 10;
-constexpr std::chrono::milliseconds kAcceptPause(100); ///< after accepting failed, for want of descriptors
+constexpr std::chrono::milliseconds kAcceptPause(100); ///< after accepting failed: there are no descriptors
 
 struct HttpServer::State {
   explicit State(const HttpOptions &options) : acceptor(io), pause(io), limit(io) {
@@ -48,11 +48,12 @@ static void raiseDescriptorLimit() {
 }
 
 Result<std::unique_ptr<HttpServer>> HttpServer::listen(const HttpOptions &options, Handler handler,
-                                                       ErrorBody error_body) {
+                                                       ErrorBody error_body, HeaderCheck check) {
   raiseDescriptorLimit();
   auto state = std::make_unique<State>(options);
   state->context.handler = std::move(handler);
   state->context.error_body = std::move(error_body);
+  state->context.check = std::move(check);
   Code error;
   tcp::resolver resolver(state->io);
   const auto found =
@@ -81,6 +82,12 @@ uint16_t HttpServer::port() const {
   return state->acceptor.local_endpoint(ignored).port();
 }
 
+bool HttpServer::isLoopback() const {
+  Code error;
+  const tcp::endpoint endpoint = state->acceptor.local_endpoint(error);
+  return !error && endpoint.address().is_loopback();
+}
+
 void HttpServer::State::accept() {
   acceptor.async_accept([this](Code error, tcp::socket socket) {
     if (!acceptor.is_open()) return;
@@ -100,6 +107,7 @@ void HttpServer::State::accept() {
       socket.write_some(asio::buffer(kFull), ignored);
     } else {
       socket.set_option(tcp::no_delay(true), ignored);
+      socket.set_option(asio::socket_base::keep_alive(true), ignored); // notices clients that vanish
       socket.set_option(asio::socket_base::send_buffer_size(kSendBuffer), ignored);
       std::make_shared<Connection>(std::move(socket), context)->start();
     }

@@ -63,11 +63,16 @@ public:
   /// Text of an error in the API's form, for requests that never reach the handler.
   using ErrorBody = std::function<std::string(int status, std::string_view message)>;
 
+  /// Whether a request is refused before its body is read.
+  using HeaderCheck = std::function<std::optional<RequestParser::Fault>(const HttpRequest &head)>;
+
   /// Binds and listens. Errors name the address.
   static Result<std::unique_ptr<HttpServer>> listen(const HttpOptions &options, Handler handler,
-                                                    ErrorBody error_body);
+                                                    ErrorBody error_body, HeaderCheck check = {});
   ~HttpServer();
   uint16_t port() const;
+  /// Whether only programs on this machine can connect.
+  bool isLoopback() const;
   /// Serves until shutdown() has closed all connections.
   void run();
   /// Runs `work` on the server's thread. May be called from any thread.

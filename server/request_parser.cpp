@@ -16,12 +16,21 @@ namespace http = boost::beast::http;
 struct RequestParser::Parts {
   http::request_parser<http::string_body> parser;
   size_t max_header, max_body;
-  bool begun = false, awaits_continue = false;
+  bool awaits_continue = false;
+  HttpRequest head; ///< without the body and without trailers
 };
 
 const std::string *HttpRequest::header(std::string_view name) const {
   const auto found = std::ranges::find(headers, name, &std::pair<std::string, std::string>::first);
   return found == headers.end() ? nullptr : &found->second;
+}
+
+std::string_view HttpRequest::path() const {
+  std::string_view text = std::string_view(target).substr(0, target.find('?'));
+  constexpr std::string_view kScheme = "http://";
+  if (!text.starts_with(kScheme)) return text;
+  const size_t slash = text.find('/', kScheme.size());
+  return slash == std::string_view::npos ? "/" : text.substr(slash);
 }
 
 RequestParser::RequestParser(size_t max_header, size_t max_body) : parts(std::make_unique<Parts>()) {
@@ -68,16 +77,20 @@ template <class Message> std::optional<RequestParser::Fault> faultOfHeader(const
   return {};
 }
 
+template <class Message> HttpRequest headOf(const Message &message) {
+  HttpRequest out;
+  out.method = std::string(message.method_string());
+  out.target = std::string(message.target());
+  for (const auto &field : message)
+    out.headers.emplace_back(lower(std::string(field.name_string())), std::string(field.value()));
+  out.chunks = message.version() == 11;
+  return out;
+}
+
 } // namespace
 
 std::optional<RequestParser::Fault> RequestParser::feed(std::string &input) {
   auto &parser = parts->parser;
-  if (!parts->begun) {
-    // Clients may send an empty line after a body.
-    const size_t begin = std::min(input.find_first_not_of("\r\n"), input.size());
-    input.erase(0, begin);
-    parts->begun = !input.empty();
-  }
   size_t used = 0;
   std::optional<Fault> fault;
   while (used < input.size() && !parser.is_done()) {
@@ -91,13 +104,20 @@ std::optional<RequestParser::Fault> RequestParser::feed(std::string &input) {
     }
     if (!header_before && parser.is_header_done()) {
       if ((fault = faultOfHeader(parser.get()))) break;
+      parts->head = headOf(parser.get());
       parts->awaits_continue = parser.get().count(http::field::expect) && parser.get().version() == 11;
     }
     if (error == http::error::need_more || (read == 0 && header_before)) break;
   }
   input.erase(0, used);
+  // Beast waits for the end of a chunk's extension, and of the trailers, however long they are.
+  if (!fault && parser.is_header_done() && !parser.is_done() && input.size() > parts->max_header)
+    fault = Fault{431, "expected at most " + std::to_string(parts->max_header) +
+                           " bytes of a chunk's extension or of trailers, found more"};
   return fault;
 }
+
+const HttpRequest &RequestParser::head() const { return parts->head; }
 
 RequestParser::State RequestParser::state() const {
   if (parts->parser.is_done()) return State::done;
@@ -110,14 +130,9 @@ bool RequestParser::awaitsContinue() {
 
 HttpRequest RequestParser::take() {
   auto message = parts->parser.release();
-  HttpRequest out;
-  out.method = std::string(message.method_string());
-  out.target = std::string(message.target());
-  for (const auto &field : message)
-    out.headers.emplace_back(lower(std::string(field.name_string())), std::string(field.value()));
+  HttpRequest out = std::move(parts->head);
   out.body = std::move(message.body());
   out.keep_alive = message.keep_alive();
-  out.chunks = message.version() == 11;
   return out;
 }
 

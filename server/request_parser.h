@@ -18,8 +18,8 @@ struct HttpRequest {
   bool keep_alive = true; ///< the client may send another request on the connection
   bool chunks = true;     ///< HTTP/1.1: the answer may be chunked
 
-  /// The target without its query.
-  std::string_view path() const { return std::string_view(target).substr(0, target.find('?')); }
+  /// The target without its query, and without scheme and host if it has them.
+  std::string_view path() const;
   /// The first header of this name, which is in lower case, or null.
   const std::string *header(std::string_view name) const;
 };
@@ -41,6 +41,8 @@ public:
   /// parser cannot be used afterwards.
   std::optional<Fault> feed(std::string &input);
   State state() const;
+  /// The request without its body and without trailers. state() must not be header.
+  const HttpRequest &head() const;
   /// Whether the client waits for "100 Continue" before it sends the body. True once, after the header.
   bool awaitsContinue();
   /// The request. state() must be done.

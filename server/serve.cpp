@@ -53,6 +53,11 @@ Result<void> serve(const Model &model, const ServeOptions &options, Result<chat:
                                },
                                [](int status, std::string_view message) {
                                  return errorText({.status = status, .message = std::string(message)});
+                               },
+                               [&api](const HttpRequest &head) -> std::optional<RequestParser::Fault> {
+                                 const auto refused = api->refusal(head);
+                                 if (!refused) return {};
+                                 return RequestParser::Fault{refused->status, refused->message};
                                }));
   LINNET_ASSIGN(
       auto engine,
@@ -62,9 +67,11 @@ Result<void> serve(const Model &model, const ServeOptions &options, Result<chat:
                       http->post([&api, shared] { api->deliver(std::move(*shared)); });
                     }));
   served.max_texts = engine->capacity();
-  api = std::make_unique<Api>(
-      std::move(served), ApiOptions{.timeout_seconds = options.timeout_seconds, .metrics = options.metrics},
-      std::move(keys), *engine, [&http] { return http->counts(); });
+  api = std::make_unique<Api>(std::move(served),
+                              ApiOptions{.timeout_seconds = options.timeout_seconds,
+                                         .metrics = options.metrics,
+                                         .loopback = http->isLoopback()},
+                              std::move(keys), *engine, [&http] { return http->counts(); });
   bool draining = false;
   http->every(kSignalSeconds, [&] {
     if (!draining && stopping()) {

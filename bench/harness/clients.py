@@ -41,7 +41,7 @@ def request(path, body, headers=()):
     body = json.dumps(body).encode()
     head = [
         f"POST {path} HTTP/1.1",
-        "Host: bench",
+        "Host: localhost",
         "Content-Type: application/json",
         f"Content-Length: {len(body)}",
         *headers,
@@ -197,7 +197,7 @@ def soak_jobs(polite, seconds, requests, draw=random.Random(1)):
         b"nonsense\r\n\r\n",
         request("/v1/completions", {"prompt": "a", "frobnicate": 1}),
         request("/v1/completions", {"prompt": 5}),
-        b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n",
+        b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n",
     ]
     while time.monotonic() < end and left != 0:
         left -= 1

@@ -26,7 +26,7 @@ class Devices(ServeCase):
         for _ in range(TRIES):  # while the process is stopped, its patience ends; unless the device was idle just then
             with server.socket() as connection:
                 body = json.dumps({**self.FIELDS, "max_tokens": 200, "ignore_eos": True, "n": 4, "stream": True}).encode()
-                connection.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                connection.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                                    b"Connection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
                 connection.recv(1)
                 server.process.send_signal(signal.SIGSTOP)

@@ -7,7 +7,7 @@ CONNECTIONS = 1000
 
 
 def raw_request(path="/health", method="GET", body=b"", headers=()):
-    lines = [f"{method} {path} HTTP/1.1", "Host: x", *headers]
+    lines = [f"{method} {path} HTTP/1.1", "Host: localhost", *headers]
     if body:
         lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
@@ -65,14 +65,14 @@ class Requests(ServeCase):
                 (b"nonsense\r\n\r\n", 400), (b"GET /\r\n\r\n", 400), (b"\x00\x01\x02\xff\r\n\r\n", 400),
                 (b"GET / HTTP/3.0\r\n\r\n", 505), (b"GET / HTTP/1.1\r\nbad header\r\n\r\n", 400),
                 (b"GET / HTTP/1.1\r\n\r\n", 400),  # no Host
-                (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", 400),
-                (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\na", 400),
-                (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+                (b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n", 400),
+                (b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\na", 400),
+                (b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
                  400),
-                (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
-                (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 400),
-                (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n", 413),
-                (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 20000 + b"\r\n\r\n", 431),
+                (b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
+                (b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 400),
+                (b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999\r\n\r\n", 413),
+                (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 20000 + b"\r\n\r\n", 431),
                 (raw_request(headers=["Expect: miracles"]), 417)):
             answer = self.send(data)
             self.assertRegex(answer, rb"^HTTP/1\.1 %d " % status, data[:80])
@@ -239,10 +239,44 @@ class Clients(ServeCase):
             server.wait_for("linnet_slow_readers_total", slow + 1)
         server.wait_for("linnet_running_texts", 0, 5)
 
+    def test_pages_of_other_origins_and_names_are_refused(self):
+        server = shared()
+        body = {"prompt": PROMPT, "max_tokens": 1}
+        own = f"http://127.0.0.1:{server.port}"
+        self.assertEqual(server.post("/v1/completions", {"Origin": own}, **body).status, 200)
+        for headers, code in (({"Origin": "https://example.com"}, "wrong_origin"), ({"Origin": "null"}, "wrong_origin"),
+                              ({"Host": "example.com"}, "wrong_host"), ({"Host": f"example.com:{server.port}"}, "wrong_host")):
+            answer = server.post("/v1/completions", headers, **body)
+            self.assertEqual((answer.status, answer.error["code"]), (403, code), headers)
+
+    def test_endless_extensions_and_trailers_are_refused(self):
+        head = raw_request("/v1/completions", "POST", headers=["Transfer-Encoding: chunked"])
+        for rest in (b"1;" + b"a" * (1 << 20), b"0\r\nA: " + b"a" * (1 << 20)):
+            with shared().socket() as connection:
+                connection.sendall(head + rest)
+                self.assertTrue(connection.recv(4096).startswith(b"HTTP/1.1 431 "))
+
+    def test_objects_with_many_keys_are_refused_at_once(self):
+        body = "{" + ",".join(f'"key{number:06}": 1' for number in range(60000)) + "}"
+        begin = time.monotonic()
+        answer = shared().request("POST", "/v1/completions", body)
+        self.assertEqual((answer.status, answer.error["code"]), (400, "malformed_json"))
+        self.assertLess(time.monotonic() - begin, 5)
+        answer = shared().post("/v1/completions", **{"n" * 100000: 1})
+        self.assertEqual(answer.status, 400)
+        self.assertLess(len(answer.error["message"]), 300)
+
+    def test_usage_tells_what_was_in_the_cache(self):
+        prompt = "A fox and a hen met at the old mill. " * 6
+        usages = [shared().post("/v1/completions", prompt=prompt, max_tokens=1, temperature=0).json["usage"] for _ in range(2)]
+        cached = [usage["prompt_tokens_details"]["cached_tokens"] for usage in usages]
+        self.assertLess(cached[0], 8)
+        self.assertEqual(cached[1], usages[0]["prompt_tokens"] - 2)
+
     def test_many_clients_at_once_get_their_own_answers(self):
         prompts = [f"{PROMPT} there was a {thing}" for thing in ("dog", "cat", "bird", "tree", "boat", "king")]
         expected = {prompt: run("--prompt", prompt, "-n", 20)["text"] for prompt in prompts}
-        wrong = []
+        wrong, right = [], []
 
         def client(number):
             for turn in range(4):
@@ -252,8 +286,7 @@ class Clients(ServeCase):
                     text = "".join(c["choices"][0]["text"] for c in shared().stream("/v1/completions", **body))
                 else:
                     text = shared().post("/v1/completions", **body).json["choices"][0]["text"]
-                if text != expected[prompt]:
-                    wrong.append((prompt, text))
+                (right if text == expected[prompt] else wrong).append((prompt, text))
 
         threads = [threading.Thread(target=client, args=(number,)) for number in range(12)]
         for thread in threads:
@@ -261,11 +294,12 @@ class Clients(ServeCase):
         for thread in threads:
             thread.join()
         self.assertEqual(wrong, [])
+        self.assertEqual(len(right), 12 * 4)
 
     def test_rude_clients_leave_memory_as_it_was(self):
         server = Server(stories(), "--metrics")
         self.addCleanup(server.stop)
-        rude = [b"\r\n" * 100, b"GET /" + b"a" * 30000, b"POST /v1/completions HTTP/1.1\r\nHost: x\r\n",
+        rude = [b"\r\n" * 100, b"GET /" + b"a" * 30000, b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\n",
                 raw_request("/v1/completions", "POST", b'{"prompt": "' + b"a" * 5000),
                 raw_request("/v1/completions", "POST", headers=["Content-Length: 4000000"]) + b"{",
                 completion(stream=True), raw_request("/nowhere")]

@@ -39,7 +39,7 @@ TEST_CASE("a request may arrive in pieces of any size") {
   const std::string plain =
       "POST /a/b?c=d HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nX-Name:  v w \r\n\r\nhello" + next;
   const std::string chunked =
-      "\r\nPOST /a/b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3;x=y\r\nllo\r\n"
+      "POST /a/b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3;x=y\r\nllo\r\n"
       "0\r\nTrailer: z\r\n\r\n" +
       next;
   for (const std::string &text : {plain, chunked})
@@ -57,6 +57,23 @@ TEST_CASE("a request may arrive in pieces of any size") {
   REQUIRE(request.header("x-name"));
   CHECK(*request.header("x-name") == "v w");
   CHECK(!request.header("x-other"));
+}
+
+TEST_CASE("chunk extensions and trailers are bounded, and trailers are no headers") {
+  const std::string head = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+  for (size_t size : {1, 100, 4096}) {
+    CHECK(feed(head + "1;" + std::string(3 * kMaxHeader, 'a'), size).status == 431);
+    CHECK(feed(head + "0\r\nA: " + std::string(3 * kMaxHeader, 'a'), size).status == 431);
+    const Outcome out = feed(head + "2\r\nhe\r\n0\r\nAuthorization: Bearer k\r\n\r\n", size);
+    REQUIRE(out.state == State::done);
+    CHECK(out.request.body == "he");
+    CHECK(!out.request.header("authorization"));
+  }
+}
+
+TEST_CASE("a target may name the host") {
+  CHECK(feed("GET http://x/health?a=b HTTP/1.1\r\nHost: x\r\n\r\n", 7).request.path() == "/health");
+  CHECK(feed("GET http://x HTTP/1.1\r\nHost: x\r\n\r\n", 7).request.path() == "/");
 }
 
 TEST_CASE("connections are kept as the version and the client ask") {

@@ -41,6 +41,7 @@ struct BatchEvent {
   /// Natural logarithms of softmax(logits), before penalties, bias, temperature, top_k and top_p. With top_logprobs.
   float logprob = 0;
   std::vector<std::pair<TokenId, float>> top = {}; ///< likeliest first
+  int64_t shared_tokens = 0; ///< with a text's first event: tokens of the prompt that were in the cache
   /// One of the two is set with the last event of a text. A text fails if its logits are not finite.
   std::optional<FinishReason> finished = {};
   std::optional<Error> error = {};
