@@ -19,7 +19,7 @@ constexpr double kMaxBias = 100, kMaxPenalty = 2, kMaxTemperature = 2;
 
 /// A seed for a request without one.
 uint64_t drawSeed() {
-  static std::mt19937_64 generator{(uint64_t(std::random_device()()) << 32) ^ std::random_device()()};
+  thread_local std::mt19937_64 generator{(uint64_t(std::random_device()()) << 32) ^ std::random_device()()};
   return generator();
 }
 
@@ -144,8 +144,9 @@ void readCommon(Fields &fields, const Served &served, GenerationRequest &request
   }
   // Names of users and hints to caches, for statistics that this server does not keep.
   for (const char *name : {"user", "safety_identifier", "prompt_cache_key"}) fields.ignore(name);
-  for (const char *name : {"metadata", "service_tier", "store"})
-    fields.unsupported(name, {false, "auto", "default"});
+  fields.unsupported("store", {false});
+  fields.unsupported("service_tier", {"auto", "default"});
+  fields.unsupported("metadata", {Json::object()});
 }
 
 void checkCount(const GenerationRequest &request, const Served &served) {

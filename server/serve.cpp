@@ -64,7 +64,10 @@ Result<void> serve(const Model &model, const ServeOptions &options, Result<chat:
   served.max_texts = engine->capacity();
   api = std::make_unique<Api>(
       std::move(served), ApiOptions{.timeout_seconds = options.timeout_seconds, .metrics = options.metrics},
-      std::move(keys), *engine, [&http] { return http->counts(); });
+      std::move(keys), *engine,
+      ApiHost{.counts = [&http] { return http->counts(); },
+              .post = [&http](auto work) { http->post(std::move(work)); },
+              .background = [&http](auto work) { http->background(std::move(work)); }});
   bool draining = false;
   http->every(kSignalSeconds, [&] {
     if (!draining && stopping()) {
