@@ -9,6 +9,7 @@ struct Api::Call {
   std::shared_ptr<Exchange> exchange;
   Clock::time_point begin;
   std::string endpoint = "other"; ///< for metrics: the path of a route
+  bool gone = false;              ///< the client left while its request was read
 };
 
 struct Api::Active {

@@ -10,28 +10,29 @@ namespace linnet::server {
 
 struct Api::Route {
   std::string path;
-  std::vector<std::string> methods; ///< HEAD goes with GET
-  void (Api::*handler)(Call &call);
-  bool open = false; ///< needs no key
+  std::string method;                        ///< HEAD goes with GET
+  void (Api::*answer)(Call &call) = nullptr; ///< of GET
+  Reader reader = nullptr;                   ///< of POST
+  bool open = false;                         ///< needs no key
 };
 
 const std::vector<Api::Route> &Api::routes() {
-  static const std::vector<Route> all = {{"/", {"GET"}, &Api::page, true},
-                                         {"/health", {"GET"}, &Api::health, true},
-                                         {"/metrics", {"GET"}, &Api::metricsText},
-                                         {"/v1/models", {"GET"}, &Api::models},
-                                         {"/v1/completions", {"POST"}, &Api::completions},
-                                         {"/v1/chat/completions", {"POST"}, &Api::chat},
-                                         {"/v1/embeddings", {"POST"}, &Api::embeddings},
-                                         {"/v1/classify", {"POST"}, &Api::classify},
-                                         {"/tokenize", {"POST"}, &Api::tokenize},
-                                         {"/detokenize", {"POST"}, &Api::detokenize}};
+  static const std::vector<Route> all = {{"/", "GET", &Api::page, nullptr, true},
+                                         {"/health", "GET", &Api::health, nullptr, true},
+                                         {"/metrics", "GET", &Api::metricsText},
+                                         {"/v1/models", "GET", &Api::models},
+                                         {"/v1/completions", "POST", nullptr, &Api::completions},
+                                         {"/v1/chat/completions", "POST", nullptr, &Api::chat},
+                                         {"/v1/embeddings", "POST", nullptr, &Api::embeddings},
+                                         {"/v1/classify", "POST", nullptr, &Api::classify},
+                                         {"/tokenize", "POST", nullptr, &Api::tokenize},
+                                         {"/detokenize", "POST", nullptr, &Api::detokenize}};
   return all;
 }
 
-Api::Api(Served s, ApiOptions o, ApiKeys k, Engine &e, std::function<HttpCounts()> counts)
+Api::Api(Served s, ApiOptions o, ApiKeys k, Engine &e, ApiHost h)
     : served(std::make_shared<const Served>(std::move(s))), options(o), keys(std::move(k)), engine(e),
-      http_counts(std::move(counts)) {
+      host(std::move(h)) {
   metrics.engine.counts.rows = engine.rows();
 }
 
@@ -57,15 +58,52 @@ void Api::fail(Call &call, const ApiError &error) {
   answer(call, std::move(response));
 }
 
-void Api::handle(HttpRequest request, std::shared_ptr<Exchange> exchange) {
-  Call call{std::move(request), std::move(exchange), Clock::now()};
+/// Runs `work` and answers with the error that it throws.
+template <class Work> void Api::guarded(Call &call, Work work) {
   try {
-    dispatch(call);
+    work();
   } catch (const ApiError &error) {
     fail(call, error);
   } catch (const std::exception &error) {
     fail(call, {.status = 500, .message = std::string("internal error: ") + error.what()});
   }
+}
+
+void Api::handle(HttpRequest request, std::shared_ptr<Exchange> exchange) {
+  auto call = std::make_shared<Call>(Call{std::move(request), std::move(exchange), Clock::now()});
+  guarded(*call, [&] { dispatch(call); });
+}
+
+/// Long prompts take long to encode: they do not keep the server's thread from other clients.
+void Api::read(const std::shared_ptr<Call> &call, Reader reader) {
+  constexpr size_t kSmall = size_t(32) << 10;
+  if (call->request.body.size() <= kSmall) return (this->*reader)(call->request)(*call);
+  ++preparing;
+  call->exchange->on_gone = [weak = std::weak_ptr(call)] {
+    if (auto gone = weak.lock()) gone->gone = true;
+  };
+  host.background([this, call, reader] {
+    Then then;
+    ApiError error;
+    try {
+      then = (this->*reader)(call->request);
+    } catch (const ApiError &found) {
+      error = found;
+    } catch (const std::exception &found) {
+      error = {.status = 500, .message = std::string("internal error: ") + found.what()};
+    }
+    host.post([this, call, then, error] {
+      --preparing;
+      if (call->gone) {
+        ++metrics.cancelled;
+        return;
+      }
+      guarded(*call, [&] {
+        if (!then) throw error;
+        then(*call);
+      });
+    });
+  });
 }
 
 /// "%2F" in a path is a slash in a name.
@@ -83,7 +121,8 @@ static std::string percentDecoded(std::string_view text) {
   return out;
 }
 
-void Api::dispatch(Call &call) {
+void Api::dispatch(const std::shared_ptr<Call> &shared) {
+  Call &call = *shared;
   const HttpRequest &request = call.request;
   const std::string path = percentDecoded(request.path());
   const std::string models_prefix = "/v1/models/";
@@ -98,11 +137,10 @@ void Api::dispatch(Call &call) {
     throw ApiError{
         .status = 404, .message = fmt::format("no such path: {}{}", path, hint), .code = "not_found"};
   }
-  const std::string allowed = fmt::format("{}{}, OPTIONS", fmt::join(route->methods, ", "),
-                                          route->methods.front() == "GET" ? ", HEAD" : "");
+  const std::string allowed = route->method == "GET" ? "GET, HEAD, OPTIONS" : route->method + ", OPTIONS";
   if (request.method == "OPTIONS") return answer(call, {.status = 204, .headers = {{"Allow", allowed}}});
   const std::string method = request.method == "HEAD" ? "GET" : request.method;
-  if (std::ranges::find(route->methods, method) == route->methods.end())
+  if (method != route->method)
     return answer(call, {.status = 405,
                          .body = errorText({.status = 405,
                                             .message = fmt::format("{}: expected {}, found {}", path, allowed,
@@ -117,7 +155,8 @@ void Api::dispatch(Call &call) {
                    .message = fmt::format("expected the model \"{}\", found \"{}\"", served->name,
                                           path.substr(models_prefix.size())),
                    .code = "model_not_found"};
-  (this->*route->handler)(call);
+  if (route->answer) return (this->*route->answer)(call);
+  read(shared, route->reader);
 }
 
 /// Whether a media type, which ignores case, is JSON's.
@@ -160,8 +199,8 @@ std::optional<ApiError> Api::refusal(const HttpRequest &request) const {
   return {};
 }
 
-Json Api::body(const Call &call) const {
-  const std::string *type = call.request.header("content-type");
+Json Api::body(const HttpRequest &request) const {
+  const std::string *type = request.header("content-type");
   if (type && !isJson(*type))
     throw ApiError{.status = 415,
                    .message =
@@ -170,7 +209,7 @@ Json Api::body(const Call &call) const {
   // Objects search their keys linearly: a request needs few of them.
   constexpr int kMaxDepth = 16;
   constexpr size_t kMaxKeys = 2048;
-  auto json = parseJson(call.request.body, "the request's body", kMaxDepth, kMaxKeys);
+  auto json = parseJson(request.body, "the request's body", kMaxDepth, kMaxKeys);
   if (!json) throw ApiError{.message = json.error().message, .code = "malformed_json"};
   return std::move(*json);
 }
@@ -196,7 +235,7 @@ void Api::health(Call &call) {
 }
 
 void Api::metricsText(Call &call) {
-  answer(call, {.type = "text/plain; version=0.0.4; charset=utf-8", .body = metrics.text(http_counts())});
+  answer(call, {.type = "text/plain; version=0.0.4; charset=utf-8", .body = metrics.text(host.counts())});
 }
 
 void Api::models(Call &call) {
@@ -212,9 +251,9 @@ void Api::models(Call &call) {
   answer(call, {.body = dumped(all ? Json{{"object", "list"}, {"data", Json::array({one})}} : one)});
 }
 
-void Api::tokenize(Call &call) {
+Api::Then Api::tokenize(const HttpRequest &request) {
   requireTokenizer();
-  const Json json = body(call);
+  const Json json = body(request);
   Fields fields(json);
   checkModel(fields, *served);
   const auto prompt = fields.text("prompt");
@@ -224,14 +263,15 @@ void Api::tokenize(Call &call) {
   fields.finish();
   auto encoding = served->model.tokenizer()->encode(*prompt, encode);
   if (!encoding) throw ApiError{.message = "prompt: " + encoding.error().message, .param = "prompt"};
-  answer(call, {.body = dumped({{"count", encoding->ids.size()},
-                                {"max_model_len", served->model.config().context},
-                                {"tokens", encoding->ids}})});
+  std::string text = dumped({{"count", encoding->ids.size()},
+                             {"max_model_len", served->model.config().context},
+                             {"tokens", encoding->ids}});
+  return [this, text = std::move(text)](Call &call) { answer(call, {.body = text}); };
 }
 
-void Api::detokenize(Call &call) {
+Api::Then Api::detokenize(const HttpRequest &request) {
   requireTokenizer();
-  const Json json = body(call);
+  const Json json = body(request);
   Fields fields(json);
   checkModel(fields, *served);
   const Json *tokens = fields.find("tokens");
@@ -247,17 +287,17 @@ void Api::detokenize(Call &call) {
   }
   auto text = served->model.tokenizer()->decode(ids);
   if (!text) throw ApiError{.message = "tokens: " + text.error().message, .param = "tokens"};
-  answer(call, {.body = dumped({{"prompt", *text}})});
+  return [this, json = dumped({{"prompt", *text}})](Call &call) { answer(call, {.body = json}); };
 }
 
-void Api::completions(Call &call) {
-  const Json json = body(call);
-  generate(call, readCompletion(json, *served));
+Api::Then Api::completions(const HttpRequest &request) {
+  const Json json = body(request);
+  return [this, read = readCompletion(json, *served)](Call &call) { generate(call, read); };
 }
 
-void Api::chat(Call &call) {
-  const Json json = body(call);
-  generate(call, readChat(json, *served));
+Api::Then Api::chat(const HttpRequest &request) {
+  const Json json = body(request);
+  return [this, read = readChat(json, *served)](Call &call) { generate(call, read); };
 }
 
 } // namespace linnet::server

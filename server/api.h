@@ -20,10 +20,15 @@ struct ApiOptions {
   bool loopback = false;        ///< the server listens on loopback only
 };
 
+/// What the API needs of the HTTP server; see HttpServer.
+struct ApiHost {
+  std::function<HttpCounts()> counts;
+  std::function<void(std::function<void()> work)> post, background;
+};
+
 class Api {
 public:
-  Api(Served served, ApiOptions options, ApiKeys keys, Engine &engine,
-      std::function<HttpCounts()> http_counts);
+  Api(Served served, ApiOptions options, ApiKeys keys, Engine &engine, ApiHost host);
   ~Api();
 
   void handle(HttpRequest request, std::shared_ptr<Exchange> exchange);
@@ -33,32 +38,41 @@ public:
   /// New requests get 503 from now on.
   void drain() { draining = true; }
   /// Whether no request waits for the engine.
-  bool idle() const { return active.empty(); }
+  bool idle() const { return active.empty() && preparing == 0; }
 
 private:
   struct Call;   // a request and its answer
   struct Active; // a request that the engine works on
   struct Route;
+  /// Continues a request that was read.
+  using Then = std::function<void(Call &call)>;
+  /// Reads a request. Large ones are read on another thread, so these functions use `served` alone.
+  using Reader = Then (Api::*)(const HttpRequest &request);
   static const std::vector<Route> &routes();
 
-  void dispatch(Call &call);
+  template <class Work> void guarded(Call &call, Work work);
+  void dispatch(const std::shared_ptr<Call> &call);
+  void read(const std::shared_ptr<Call> &call, Reader reader);
   void answer(Call &call, HttpResponse response);
   void fail(Call &call, const ApiError &error);
-  Json body(const Call &call) const;
+  Json body(const HttpRequest &request) const;
   void requireTokenizer() const;
 
   void page(Call &call);
   void health(Call &call);
   void metricsText(Call &call);
   void models(Call &call);
-  void tokenize(Call &call);
-  void detokenize(Call &call);
-  void completions(Call &call);
-  void chat(Call &call);
-  void embeddings(Call &call);
-  void classify(Call &call);
+  Then tokenize(const HttpRequest &request);
+  Then detokenize(const HttpRequest &request);
+  Then completions(const HttpRequest &request);
+  Then chat(const HttpRequest &request);
+  Then embeddings(const HttpRequest &request);
+  Then classify(const HttpRequest &request);
 
   void generate(Call &call, const GenerationRequest &request);
+  using Texts = std::shared_ptr<const std::vector<std::vector<TokenId>>>;
+  void embed(Call &call, const Texts &texts, const std::string &format);
+  void label(Call &call, const Texts &texts);
   void runTask(Call &call, Task task, std::function<std::string()> body);
   void start(Call &call, std::optional<uint64_t> number, std::shared_ptr<Active> work);
   Clock::time_point deadline() const;
@@ -70,10 +84,11 @@ private:
   ApiOptions options;
   ApiKeys keys;
   Engine &engine;
-  std::function<HttpCounts()> http_counts;
+  ApiHost host;
   Metrics metrics;
   std::unordered_map<uint64_t, std::shared_ptr<Active>> active; // by the engine's number
   double usual_seconds = 1;                                     // of a request, for Retry-After
+  int64_t preparing = 0;                                        // requests that are read on the other thread
   bool draining = false;
 };
 

@@ -148,8 +148,8 @@ Json usageOf(const std::vector<std::vector<TokenId>> &texts) {
 
 } // namespace
 
-void Api::embeddings(Call &call) {
-  const Json json = body(call);
+Api::Then Api::embeddings(const HttpRequest &request) {
+  const Json json = body(request);
   Fields fields(json);
   checkModel(fields, *served);
   const std::string format = fields.text("encoding_format").value_or("float");
@@ -160,6 +160,10 @@ void Api::embeddings(Call &call) {
   auto texts = std::make_shared<const std::vector<std::vector<TokenId>>>(
       readTexts(fields, "input", *served, served->model.config().context));
   fields.finish();
+  return [this, texts, format](Call &call) { embed(call, texts, format); };
+}
+
+void Api::embed(Call &call, const Texts &texts, const std::string &format) {
   auto vectors = std::make_shared<std::vector<std::vector<float>>>(texts->size());
   Task task{.pieces = texts->size(), .piece = {}, .deadline = deadline()};
   task.piece = [texts, vectors, pooling = served->pooling](Session &session, size_t i) -> Result<void> {
@@ -182,18 +186,23 @@ void Api::embeddings(Call &call) {
   });
 }
 
-void Api::classify(Call &call) {
+Api::Then Api::classify(const HttpRequest &request) {
   const ModelConfig &config = served->model.config();
   if (!config.classifies())
     throw ApiError{.message = "the model is a language model: it answers /v1/completions and /v1/embeddings",
                    .code = "wrong_model"};
-  const Json json = body(call);
+  const Json json = body(request);
   Fields fields(json);
   checkModel(fields, *served);
   fields.ignore("user");
   auto texts = std::make_shared<const std::vector<std::vector<TokenId>>>(
       readTexts(fields, "input", *served, config.context));
   fields.finish();
+  return [this, texts](Call &call) { label(call, texts); };
+}
+
+void Api::label(Call &call, const Texts &texts) {
+  const ModelConfig &config = served->model.config();
   auto answers = std::make_shared<std::vector<Classification>>();
   const auto at_once = static_cast<size_t>(config.max_batch);
   Task task{.pieces = (texts->size() + at_once - 1) / at_once, .piece = {}, .deadline = deadline()};

@@ -24,7 +24,6 @@ namespace linnet::server {
 using Clock = std::chrono::steady_clock;
 
 struct EngineOptions {
-  LoadOptions load;      ///< to load the model again after its device was lost
   int64_t rows = 0;      ///< most texts at once; 0: as many as the artifact allows
   int64_t max_queue = 0; ///< most texts that wait
 };
@@ -50,7 +49,7 @@ struct EngineEvent {
 struct EngineState {
   BatchCounts counts;   ///< sums over all batches since the start
   int64_t waiting = 0;  ///< texts and tasks in the queue
-  int64_t reopened = 0; ///< times that the model was loaded again
+  int64_t reopened = 0; ///< times that a failed step made the engine open a batch again
 };
 
 struct Delivery {

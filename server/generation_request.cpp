@@ -21,7 +21,7 @@ constexpr double kMaxBias = 100, kMaxPenalty = 2, kMaxTemperature = 2;
 
 /// A seed for a request without one.
 uint64_t drawSeed() {
-  static std::mt19937_64 generator{(uint64_t(std::random_device()()) << 32) ^ std::random_device()()};
+  thread_local std::mt19937_64 generator{(uint64_t(std::random_device()()) << 32) ^ std::random_device()()};
   return generator();
 }
 

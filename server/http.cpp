@@ -4,6 +4,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/thread_pool.hpp>
 
 #include <chrono>
 #include <sys/resource.h>
@@ -23,6 +24,8 @@ struct HttpServer::State {
     context.options = options;
   }
   ~State() {
+    pool.stop();
+    pool.join();
     // Closing a connection may release the last reference to an answer, which refers to the context.
     for (Connection *connection : std::vector(context.connections.begin(), context.connections.end()))
       connection->abort();
@@ -37,6 +40,7 @@ struct HttpServer::State {
   asio::steady_timer pause, limit;
   std::vector<std::unique_ptr<asio::steady_timer>> timers;
   bool ending = false;
+  asio::thread_pool pool{1};
 };
 
 /// Takes as many descriptors as the system allows: each connection needs one.
@@ -118,6 +122,8 @@ void HttpServer::State::accept() {
 void HttpServer::run() { state->io.run(); }
 
 void HttpServer::post(std::function<void()> work) { asio::post(state->io, std::move(work)); }
+
+void HttpServer::background(std::function<void()> work) { asio::post(state->pool, std::move(work)); }
 
 void HttpServer::State::repeat(asio::steady_timer &timer, std::chrono::microseconds period,
                                const std::function<void()> &work) {

@@ -77,6 +77,9 @@ public:
   void run();
   /// Runs `work` on the server's thread. May be called from any thread.
   void post(std::function<void()> work);
+  /// Runs `work` on another thread, one after the other. May be called from any thread. Work that has not begun when the
+  /// server is destroyed is dropped.
+  void background(std::function<void()> work);
   /// Calls `work` repeatedly on the server's thread.
   void every(double seconds, std::function<void()> work);
   /// Closes idle connections now, and the others after their answers.

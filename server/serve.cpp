@@ -59,19 +59,21 @@ Result<void> serve(const Model &model, const ServeOptions &options, Result<chat:
                                  if (!refused) return {};
                                  return RequestParser::Fault{refused->status, refused->message};
                                }));
-  LINNET_ASSIGN(
-      auto engine,
-      Engine::start(model, {.load = options.load, .rows = options.max_batch, .max_queue = options.max_queue},
-                    [&http, &api](Delivery delivery) {
-                      auto shared = std::make_shared<Delivery>(std::move(delivery));
-                      http->post([&api, shared] { api->deliver(std::move(*shared)); });
-                    }));
+  LINNET_ASSIGN(auto engine, Engine::start(model, {.rows = options.max_batch, .max_queue = options.max_queue},
+                                           [&http, &api](Delivery delivery) {
+                                             auto shared = std::make_shared<Delivery>(std::move(delivery));
+                                             http->post([&api, shared] { api->deliver(std::move(*shared)); });
+                                           }));
   served.max_texts = engine->capacity();
-  api = std::make_unique<Api>(std::move(served),
-                              ApiOptions{.timeout_seconds = options.timeout_seconds,
-                                         .metrics = options.metrics,
-                                         .loopback = http->isLoopback()},
-                              std::move(keys), *engine, [&http] { return http->counts(); });
+  api =
+      std::make_unique<Api>(std::move(served),
+                            ApiOptions{.timeout_seconds = options.timeout_seconds,
+                                       .metrics = options.metrics,
+                                       .loopback = http->isLoopback()},
+                            std::move(keys), *engine,
+                            ApiHost{.counts = [&http] { return http->counts(); },
+                                    .post = [&http](auto work) { http->post(std::move(work)); },
+                                    .background = [&http](auto work) { http->background(std::move(work)); }});
   bool draining = false;
   http->every(kSignalSeconds, [&] {
     if (!draining && stopping()) {

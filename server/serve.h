@@ -12,7 +12,6 @@ namespace linnet::server {
 
 struct ServeOptions {
   HttpOptions http;
-  LoadOptions load;             ///< as `model` was loaded
   std::string name;             ///< of the model; empty: the artifact's file name without its ending
   std::string key_file;         ///< empty: clients need no key
   int64_t max_batch = 0;        ///< most texts at once; 0: as many as the artifact allows

@@ -163,6 +163,25 @@ class Clients(ServeCase):
             connection.close()
         server.wait_for("linnet_connections", 1)
 
+    def test_large_requests(self):
+        """They are read on another thread."""
+        server = shared()
+        text = "A dog ran. " * 300_000  # of a body of at most 4 MiB
+        self.refused(server.post("/v1/completions", prompt=text), 400, "expected at most 255 tokens", "prompt",
+                     "context_length_exceeded")
+        self.refused(server.request("POST", "/v1/completions", "[" * 100_000), 400, "deeper")
+        tokens = server.post("/tokenize", prompt=text[:100_000]).json["tokens"]
+        self.assertEqual(server.post("/detokenize", tokens=tokens).json["prompt"], text[:100_000])
+        many = server.post("/v1/embeddings", input=["A dog ran."] * 2000).json
+        one = server.post("/tokenize", prompt="A dog ran.").json["count"]
+        self.assertEqual(many["usage"]["prompt_tokens"], 2000 * one)
+        cancelled = server.metric("linnet_requests_cancelled_total")
+        for _ in range(3):
+            with server.socket() as connection:
+                connection.sendall(raw_request("/v1/completions", "POST", json.dumps({"prompt": text}).encode()))
+        server.wait_for("linnet_requests_cancelled_total", cancelled + 3)
+        self.assertEqual(server.get("/health").status, 200)
+
     def test_more_connections_than_allowed(self):
         server = Server(stories(), "--max-connections", "3", "--metrics")
         self.addCleanup(server.stop)

@@ -39,8 +39,8 @@ Result<void> execute(Options &options) {
   server::ServeOptions &serve = options.serve;
   LINNET_ASSIGN(const std::string artifact, artifactOf(options.file, options.device, "linnet serve",
                                                        serve.max_batch ? serve.max_batch : kUsualBatch));
-  serve.load = {.device = options.device.device, .threads = options.device.threads};
-  LINNET_ASSIGN(const Model model, Model::load(artifact, serve.load));
+  LINNET_ASSIGN(const Model model,
+                Model::load(artifact, {.device = options.device.device, .threads = options.device.threads}));
   if (serve.name.empty()) serve.name = nameOf(options.file);
   serve.pooling = poolingOf(options.pooling);
   serve.http.port = static_cast<uint16_t>(options.port);
