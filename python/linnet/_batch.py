@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Iterator
 
 from . import _arrays, _c
 from ._options import Options
-from ._types import BatchCounts, BatchEvent, MemoryUse
+from ._types import BatchCounts, BatchEvent, MemoryUse, Prompt
 
 if TYPE_CHECKING:
-    from ._model import Model, Prompt
+    from ._model import Model
 
 
 class Batch:

@@ -4,16 +4,14 @@ from __future__ import annotations
 import ctypes as c
 import os
 import threading
-from typing import Any, Callable, Iterable, Sequence, Union
+from typing import Any, Iterable, Sequence, overload
 
 import numpy as np
 
 from . import _arrays, _c
 from ._batch import Batch
 from ._session import Session, Stream
-from ._types import Classification, Device, Generation, MemoryUse, ModelConfig, Perplexity
-
-Prompt = Union[str, Sequence[int], np.ndarray]  #: a text, or token ids
+from ._types import (Classification, Device, Generation, MemoryUse, ModelConfig, Perplexity, Progress, Prompt)
 
 
 class Tokenizer:
@@ -64,15 +62,15 @@ class Model:
 
     def __init__(self, owned: _c.Owned):
         self._owned = owned
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a callback may call the model, and gets an error instead of a deadlock
         self._default: Session | None = None
         info = _c.ModelInfo()
         _c.call("model_get_info", owned.handle, c.byref(info))
         labels = tuple(label.decode() for label in info.labels[:info.label_count])
         #: Sizes and tokens.
         self.config = ModelConfig(
-            *(getattr(info, name) for name in ("n_layer", "n_head", "n_embd", "vocab_size", "n_positions", "context",
-                                               "max_batch")),
+            n_layer=info.n_layer, n_head=info.n_head, n_embd=info.n_embd, vocab_size=info.vocab_size,
+            n_positions=info.n_positions, context=info.context, max_batch=info.max_batch,
             eos_ids=tuple(info.eos_ids[:info.eos_id_count]), bos_id=None if info.bos_id < 0 else info.bos_id,
             pad_id=None if info.pad_id < 0 else info.pad_id, labels=labels,
             problem_type=_c.PROBLEM_TYPES[info.problem_type] if labels else None)
@@ -142,8 +140,16 @@ class Model:
         with self._lock:
             return self._empty().hidden_states(prompt, layer=layer)
 
-    def classify(self, texts: Prompt | Sequence[Prompt],
-                 progress: Callable[[float], None] | None = None) -> Classification | list[Classification]:
+    @overload
+    def classify(  # type: ignore[overload-overlap]  # a str is a Sequence[str]
+            self, texts: Prompt, *, progress: Progress | None = None) -> Classification:
+        ...
+
+    @overload
+    def classify(self, texts: Sequence[Prompt], *, progress: Progress | None = None) -> list[Classification]:
+        ...
+
+    def classify(self, texts: Any, *, progress: Progress | None = None) -> Classification | list[Classification]:
         """A classifier's answer to a text, or the list of its answers to several: Session.classify."""
         with self._lock:
             return self._empty().classify(texts, progress=progress)

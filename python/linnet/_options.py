@@ -38,10 +38,13 @@ class Options:
             raise _c.Error(f"{name}: expected {_PLAIN[name].__name__}, found {value!r}") from None
         if name == "seed" and not 0 <= value < 2**64:
             raise _c.Error(f"seed: expected from 0 to 2^64 - 1, found {value}")
+        if name != "seed" and isinstance(value, int) and not -2**63 <= value < 2**63:
+            raise _c.Error(f"{name}: expected a number of 64 bits, found {value}")
         setattr(self.struct, name, value)
 
     def _bias(self, bias: Mapping[int, float]) -> None:
-        self.biases = (_c.TokenBias * len(bias))(*(_c.TokenBias(id, value) for id, value in bias.items()))
+        ids = _arrays.ids([*bias])
+        self.biases = (_c.TokenBias * len(bias))(*(_c.TokenBias(id, value) for id, value in zip(ids, bias.values())))
         self.struct.logit_bias, self.struct.logit_bias_count = self.biases, len(bias)
 
     def _stop(self, texts: Sequence[str]) -> None:

@@ -92,20 +92,22 @@ def _run(arguments: list[str], progress: Callable[[float | None, str], Any] | No
                                        start_new_session=True)
         except OSError as error:
             raise Error(f"{command[0]}: cannot run: {error.strerror}") from None
-        lines = []
+        lines: list[str] = []
+        messages = process.stderr
+        assert messages is not None  # a pipe
         try:
-            for raw in process.stderr:
+            for raw in messages:
                 line = raw.decode("utf-8", "replace").rstrip("\n")
                 lines.append(line)
                 _report(line, progress)
             code = process.wait()
         except BaseException:
             process.send_signal(signal.SIGINT)
-            process.stderr.read()
+            messages.read()
             process.wait()
             raise
         finally:
-            process.stderr.close()
+            messages.close()
         if code != 0:
             errors = [line for line in lines if line.startswith("linnet: error: ")]
             raise Error(errors[-1].removeprefix("linnet: error: ") if errors else

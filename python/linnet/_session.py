@@ -3,17 +3,17 @@ from __future__ import annotations
 
 import ctypes as c
 import weakref
-from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Sequence, overload
 
 import numpy as np
 
 from . import _arrays, _c
 from ._options import Options
-from ._types import Classification, Generation, MemoryUse, Perplexity, Timings, Token
+from ._types import Classification, Generation, MemoryUse, Perplexity, Progress, Prompt, Timings, Token
 from ._worker import Rendezvous, Worker, end_before_exit
 
 if TYPE_CHECKING:
-    from ._model import Model, Prompt
+    from ._model import Model
 
 
 class Session:
@@ -79,8 +79,8 @@ class Session:
         found = _arrays.matrix(self._run("session_logits", _arrays.pointer(ids), len(ids), all))
         return found if all else found[0]
 
-    def embed(self, prompt: Prompt | Sequence[Prompt], *, pooling: str = "last", layer: int = -1) -> np.ndarray:
-        """The vector of a text, float32 [n_embd], or of several, [texts, n_embd].
+    def embed(self, prompt: Any, *, pooling: str = "last", layer: int = -1) -> np.ndarray:
+        """The vector of a prompt, float32 [n_embd], or of a list of prompts, [prompts, n_embd].
 
         pooling: "last", "first" or "mean" of the positions. layer: 0 is the sum of the embeddings, i the output of
         block i, -1 that of the final norm.
@@ -105,8 +105,16 @@ class Session:
             return np.stack([self.hidden_states(ids, layer=one) for one in layers])
         return _arrays.matrix(self._run("session_hidden_states", _arrays.pointer(ids), len(ids), layer))
 
-    def classify(self, texts: Prompt | Sequence[Prompt], *,
-                 progress: Callable[[float], None] | None = None) -> Classification | list[Classification]:
+    @overload
+    def classify(  # type: ignore[overload-overlap]  # a str is a Sequence[str]
+            self, texts: Prompt, *, progress: Progress | None = None) -> Classification:
+        ...
+
+    @overload
+    def classify(self, texts: Sequence[Prompt], *, progress: Progress | None = None) -> list[Classification]:
+        ...
+
+    def classify(self, texts: Any, *, progress: Progress | None = None) -> Classification | list[Classification]:
         """A classifier's answer to a text, a Classification, or the list of its answers to several.
 
         progress: called with the finished fraction, in another thread.
@@ -119,7 +127,8 @@ class Session:
 
         def on_progress(user: Any, fraction: float) -> None:
             try:
-                progress(fraction)
+                if progress:
+                    progress(fraction)
             except BaseException as error:
                 failures.append(error)
                 self.cancel()
@@ -288,6 +297,6 @@ def _generations(result: _c.Owned) -> list[Generation]:
         out.append(Generation(
             _arrays.view(found.prompt_ids, found.prompt_id_count, result),
             _arrays.view(found.ids, found.id_count, result), _c.text_of(found.text, found.text_size),
-            _c.FINISH[found.finish_reason],
+            _c.FINISH[found.finish_reason] or "",
             Timings(found.prompt_tokens, found.generated_tokens, found.prompt_seconds, found.generate_seconds)))
     return out

@@ -2,9 +2,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Callable, NamedTuple, Sequence, Union
 
 import numpy as np
+
+Prompt = Union[str, Sequence[int], np.ndarray]  #: a text, or token ids
+Progress = Callable[[float], None]  #: receives the finished fraction
 
 
 class Token(NamedTuple):

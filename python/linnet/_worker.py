@@ -14,16 +14,18 @@ _jobs: weakref.WeakSet = weakref.WeakSet()
 
 class _Job:
     def __init__(self, function: Callable[[], Any]):
-        self.function, self.done = function, threading.Event()
+        self.function: Callable[[], Any] | None = function
+        self.done = threading.Event()
         self.value: Any = None
         self.error: BaseException | None = None
 
     def run(self) -> None:
+        assert self.function is not None  # a job runs once
         try:
             self.value = self.function()
         except BaseException as error:  # raised where the job is waited for
             self.error = error
-        self.function = None
+        self.function = None  # it refers to the session
         self.done.set()
 
     def wait(self) -> Any:

@@ -28,22 +28,24 @@ GenerateOptions readGenerateOptions(const linnet_generate_options *given) {
   linnet_generate_options all = asStruct(GenerateOptions());
   readOptions(given, all, "options");
   GenerateOptions options;
-  options.max_new_tokens = all.max_new_tokens;
-  options.do_sample = all.do_sample != 0;
-  options.temperature = all.temperature;
-  options.top_k = all.top_k;
-  options.top_p = all.top_p;
-  options.repetition_penalty = all.repetition_penalty;
-  options.frequency_penalty = all.frequency_penalty;
-  options.presence_penalty = all.presence_penalty;
-  options.seed = all.seed;
-  options.ignore_eos = all.ignore_eos != 0;
+  // Names every field, so that a new one does not compile until it is read here.
+  auto &[max_new_tokens, do_sample, temperature, top_k, top_p, repetition_penalty, logit_bias,
+         frequency_penalty, presence_penalty, seed, stop, eos_ids, ignore_eos] = options;
+  max_new_tokens = all.max_new_tokens;
+  do_sample = all.do_sample != 0;
+  temperature = all.temperature;
+  top_k = all.top_k;
+  top_p = all.top_p;
+  repetition_penalty = all.repetition_penalty;
+  frequency_penalty = all.frequency_penalty;
+  presence_penalty = all.presence_penalty;
+  seed = all.seed;
+  ignore_eos = all.ignore_eos != 0;
   for (const linnet_token_bias &one : array(all.logit_bias, all.logit_bias_count, "logit_bias"))
-    options.logit_bias.emplace_back(one.id, one.bias);
-  for (const char *text : array(all.stop, all.stop_count, "stop"))
-    options.stop.emplace_back(&required(text, "stop"));
-  const auto eos_ids = array(all.eos_ids, all.eos_id_count, "eos_ids");
-  options.eos_ids.assign(eos_ids.begin(), eos_ids.end());
+    logit_bias.emplace_back(one.id, one.bias);
+  for (const char *text : array(all.stop, all.stop_count, "stop")) stop.emplace_back(&required(text, "stop"));
+  const auto ends = array(all.eos_ids, all.eos_id_count, "eos_ids");
+  eos_ids.assign(ends.begin(), ends.end());
   return options;
 }
 

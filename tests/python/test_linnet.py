@@ -255,6 +255,10 @@ class Errors(TestCase):
                     model().logits, [1.5, 2])
         self.raises("top_p", model().generate, PROMPT, top_p=2)
         self.raises("max_new_tokens: expected int, found 'x'", model().generate, PROMPT, max_new_tokens="x")
+        self.raises("top_k: expected a number of 64 bits", model().generate, PROMPT, top_k=2**64)
+        self.raises("found a larger number", model().generate, PROMPT, logit_bias={2**32 + 5: 1.0})
+        self.raises("a stream of this session has not ended", model().generate, PROMPT,
+                    callback=lambda token: model().logits(PROMPT))
         self.raises("seed: expected from 0", model().generate, PROMPT, seed=-1)
         self.raises("stop: expected texts without NUL", model().generate, PROMPT, stop="a\0b")
         self.raises("pooling: expected one of last, mean, first, found 'max'", model().embed, PROMPT, pooling="max")
