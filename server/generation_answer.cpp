@@ -8,7 +8,7 @@ namespace linnet::server {
 namespace {
 
 std::string newId(const char *kind) {
-  static std::mt19937_64 generator{std::random_device{}()};
+  thread_local std::mt19937_64 generator{std::random_device{}()};
   return fmt::format("{}-{:016x}{:08x}", kind, generator(), static_cast<uint32_t>(generator()));
 }
 

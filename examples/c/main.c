@@ -53,6 +53,7 @@ int main(int argc, char **argv) {
           generation.prompt_seconds);
   linnet_result_free(result);
   linnet_result_free(encoded);
+  signal(SIGINT, SIG_DFL); /* the handler uses the session */
   linnet_session_free(session);
   linnet_model_free(model);
   return 0;

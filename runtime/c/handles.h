@@ -82,6 +82,9 @@ template <class T> void readOptions(const T *given, T &value, const char *name) 
   if (!given) return;
   const size_t size = callersSize(*given, name);
   std::memcpy(&value, given, std::min(size, sizeof value));
+  if constexpr (requires { value.reserved; })
+    if (value.reserved != 0)
+      throw BadArgument{fmt::format("{}: expected 0 in reserved, found {}", name, value.reserved)};
   const auto *bytes = reinterpret_cast<const unsigned char *>(given);
   for (size_t i = sizeof value; i < size; ++i)
     if (bytes[i] != 0)

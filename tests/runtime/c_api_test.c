@@ -168,6 +168,10 @@ int testStructSizes(const char *path) {
   CHECK(bytes.info.struct_size == sizeof bytes && bytes.info.n_layer == 2);
   for (size_t i = 0; i < sizeof bytes.behind; ++i) CHECK(bytes.behind[i] == 0);
 
+  LINNET_STRUCT(linnet_load_options, reserved);
+  reserved.reserved = 1;
+  linnet_model *refused = NULL;
+  BAD("options: expected 0 in reserved, found 1", linnet_model_load("x.linnet", &reserved, &refused));
   bytes.info.struct_size = 0;
   BAD("info: expected struct_size to be the struct's size, found 0",
       linnet_model_get_info(model, &bytes.info));
