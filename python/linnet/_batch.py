@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Batch:
-    """Texts that are generated together. A text's tokens do not depend on the other texts.
+    """Texts that are generated together. On a processor, a text's tokens do not depend on the other texts.
 
     Threads may share a batch: their calls take turns.
     """
@@ -46,7 +46,7 @@ class Batch:
             _c.call("batch_remove", self._owned.handle, number)
 
     def step(self) -> list[BatchEvent]:
-        """Feeds a chunk of one prompt, generates one token for each text whose prompt was fed, or both."""
+        """Generates one token for each text whose prompt was fed, and feeds at most a chunk of prompts."""
         number = c.c_size_t()
         with self._lock:
             _c.call("batch_step", self._owned.handle, c.byref(number))

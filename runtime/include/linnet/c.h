@@ -37,9 +37,8 @@ extern "C" {
 typedef int32_t linnet_status;
 enum {
   LINNET_OK = 0,
-  LINNET_ERROR = 1, /* the call could not do what was asked */
-  LINNET_BAD_ARGUMENT =
-      2 /* the call itself is wrong: NULL, a struct_size, an index, a result of another kind */
+  LINNET_ERROR = 1,       /* the call could not do what was asked */
+  LINNET_BAD_ARGUMENT = 2 /* a wrong call: NULL, a struct_size, an index, a result of another kind */
 };
 
 /* The message of this thread's last failed call, valid until the thread's next failure. Empty if none failed. */
@@ -172,9 +171,8 @@ LINNET_API linnet_status linnet_devices(linnet_result **result);
 
 typedef struct linnet_load_options {
   size_t struct_size;
-  const char *
-      device; /* TARGET or TARGET:ARGUMENT ("cpu", "vulkan:1"). NULL: cpu, else the artifact's first target */
-  int32_t threads; /* 0: OMP_NUM_THREADS, else one per core */
+  const char *device; /* TARGET or TARGET:ARGUMENT ("cpu", "vulkan:1"). NULL: cpu, else the first target */
+  int32_t threads;    /* 0: OMP_NUM_THREADS, else one per core */
   int32_t reserved;
 } linnet_load_options;
 
@@ -375,10 +373,10 @@ LINNET_API void linnet_batch_free(linnet_batch *batch);
 /* Adds a text and gives its number. Errors leave the batch unchanged. */
 LINNET_API linnet_status linnet_batch_add(linnet_batch *batch, const linnet_batch_request *request,
                                           int64_t *number);
-/* Ends a text without an event; nothing if it has ended. */
+/* Ends a text without an event; nothing if it has ended. The last step's events may still contain some of the text. */
 LINNET_API linnet_status linnet_batch_remove(linnet_batch *batch, int64_t number);
-/* Feeds a chunk of one prompt, generates one token for each text whose prompt was fed, or both. `events` is the number
- * of events, which are valid until the next step. After an error the batch cannot be used. */
+/* Generates one token for each text whose prompt was fed, and feeds at most a chunk of prompts. `events` is the number
+ * of events, which are valid until the next step. After an error (a lost device) all later steps return it. */
 LINNET_API linnet_status linnet_batch_step(linnet_batch *batch, size_t *events);
 LINNET_API linnet_status linnet_batch_get_event(const linnet_batch *batch, size_t index,
                                                 linnet_batch_event *event);
