@@ -11,7 +11,7 @@ import numpy
 
 import serve
 
-COMPUTE = {"f32": "float32", "bf16": "bfloat16", "int8": "int8"}
+COMPUTE = {"f32": "float32", "bf16": "bfloat16", "int8": "int8_float32"}  # int8 weights, all else in float32
 
 
 class CTranslate2(serve.Peer):

@@ -2,8 +2,9 @@
 
   reference.py FILE.gguf THREADS < REQUEST.json
 
-The request has ids (of a prompt), generate (a number), text (ids), context, stride and logits (a file to write). Logits are
-of all positions of the prompt, float32. Prints the greedy tokens after the prompt and the text's perplexity.
+The request has prompt (ids), generate (a number), text (ids), positions, context, stride and logits (a file to write).
+Logits are those of the first positions of the text, float32. Prints the greedy tokens after the prompt and the
+perplexity of the text.
 """
 import json
 import os
@@ -14,8 +15,13 @@ import transformers
 
 
 def greedy(model, ids, count):
-    out = model.generate(torch.tensor([ids]), max_new_tokens=count, min_new_tokens=count, do_sample=False)
-    return out[0, len(ids):].tolist()
+    """The likeliest token each time, past the end of a text: generate() would stop there, or forbid that token."""
+    found, cache, following = [], None, torch.tensor([ids])
+    for _ in range(count):
+        out = model(following, past_key_values=cache, use_cache=True)
+        cache, following = out.past_key_values, out.logits[:, -1:].argmax(dim=-1)
+        found.append(following.item())
+    return found
 
 
 def perplexity(model, ids, context, stride):
@@ -41,11 +47,10 @@ def main():
     transformers.logging.set_verbosity_error()
     model = transformers.AutoModelForCausalLM.from_pretrained(os.path.dirname(path), gguf_file=os.path.basename(path),
                                                               dtype=torch.float32)
-    model.generation_config.pad_token_id = 0  # no padding is used; without a value generate() warns
-    model(torch.tensor([request["ids"]])).logits[0].numpy().tofile(request["logits"])
+    model(torch.tensor([request["text"][:request["positions"]]])).logits[0].numpy().tofile(request["logits"])
     value, predicted = perplexity(model, request["text"], request["context"], request["stride"])
     print(json.dumps({"version": f"transformers {transformers.__version__}, torch {torch.__version__}",
-                      "greedy": greedy(model, request["ids"], request["generate"]),
+                      "greedy": greedy(model, request["prompt"], request["generate"]),
                       "perplexity": value, "predicted": predicted}))
 
 

@@ -10,12 +10,14 @@ from .process import Failed, run
 
 CONTEXT, STRIDE = 512, 256  # of the perplexity's windows
 PROMPT, GENERATED = "The capital of France is", 32
+POSITIONS = 64  # of the text, whose logits are compared
 TEXT_BYTES = 20 * 1024
 GGUF = ("gguf==0.19.0", "accelerate==1.15.0")
 # The largest difference relative to the largest logit, and relative to the perplexity.
 ALLOWED_LOGITS, ALLOWED_PERPLEXITY = 1e-4, 1e-4
 HOSTILE = (" ", "\n\n  \n", "a  b   c", "don't we'll I'M", "1234567 3.14",
-           "caf\u00e9 \u4e2d\u6587\u3000\U0001f600", "e\u0301\u200d", "<|im_start|>user\nHello<|im_end|>\n", "<|im_start|", "\t\tx\r\ny", "https://a.b/c?d=e&f")
+           "caf\u00e9 \u4e2d\u6587\u3000\U0001f600", "e\u0301\u200d", "<|im_start|>user\nHello<|im_end|>\n",
+           "<|im_start|", "\t\tx\r\ny", "https://a.b/c?d=e&f")
 
 
 class Linnet:
@@ -67,11 +69,11 @@ def differing_ids(linnet, llama, file, text, folder):
     return len(texts), [each for each, a, b in zip(texts, mine, theirs, strict=True) if a != b]
 
 
-def transformers(peer, file, ids, text, folder, threads):
-    """Logits of the prompt, greedy tokens and perplexity, by transformers in f32."""
+def transformers(peer, file, prompt, text, folder, threads):
+    """Logits of the text's first positions, greedy tokens and perplexity, by transformers in f32."""
     python = peer.python(NUMPY, TORCH, TRANSFORMERS, *GGUF)
-    request = {"ids": ids, "generate": GENERATED, "text": text, "context": CONTEXT, "stride": STRIDE,
-               "logits": str(folder / "reference")}
+    request = {"prompt": prompt, "generate": GENERATED, "text": text, "positions": POSITIONS, "context": CONTEXT,
+               "stride": STRIDE, "logits": str(folder / "reference")}
     done = subprocess.run([str(python), "-B", str(DRIVERS / "reference.py"), str(file.resolve()), str(threads)],
                           input=json.dumps(request), capture_output=True, text=True,
                           env={**os.environ, "HF_HUB_OFFLINE": "1", "OMP_WAIT_POLICY": "passive"})
@@ -90,14 +92,15 @@ def llama_perplexity(llama, file, text, folder, threads):
     return found["perplexity"], found["predicted"]
 
 
-def accuracy_row(name, model, reference, ids, text, exact):
-    """How far a compiled model is from transformers. `exact`: in f32, where the two must agree."""
-    worst, same = accuracy.logits_beside(model.logits(ids), reference["logits"], len(ids))
-    different = accuracy.differing(model.greedy(ids, GENERATED), reference["greedy"])
+def accuracy_row(name, model, reference, prompt, seen, text, exact):
+    """How far a compiled model is from transformers. `seen`: the ids whose logits are compared. `exact`: in f32, where
+    the two must agree."""
+    worst, same = accuracy.logits_beside(model.logits(seen), reference["logits"], len(seen))
+    different = accuracy.differing(model.greedy(prompt, GENERATED), reference["greedy"])
     perplexity, predicted = model.perplexity(text)
     if predicted != reference["predicted"]:
         raise Failed(f"{name}: expected {reference['predicted']} predicted tokens, found {predicted}")
     off = perplexity / reference["perplexity"] - 1
     wrong = exact and (worst > ALLOWED_LOGITS or different > 0 or abs(off) > ALLOWED_PERPLEXITY)
-    return {"name": name, "worst_logit": worst, "same_token": same, "positions": len(ids),
+    return {"name": name, "worst_logit": worst, "same_token": same, "positions": len(seen),
             "greedy_differing": different, "perplexity": perplexity, "perplexity_off": off, "wrong": wrong}

@@ -56,7 +56,7 @@ class Accuracy(unittest.TestCase):
     def row(self, exact, logits=(1, -4, 2, 0, 3, 1), greedy=(5, 6), perplexity=(20.0, 9)):
         model = SimpleNamespace(logits=lambda ids: array.array("f", logits), greedy=lambda ids, count: list(greedy),
                                 perplexity=lambda text: perplexity)
-        return real.accuracy_row("m", model, self.REFERENCE, [1, 2], None, exact)
+        return real.accuracy_row("m", model, self.REFERENCE, [1], [1, 2], None, exact)
 
     def test_rounding_is_right(self):
         row = self.row(True, logits=(1, -4.0002, 2, 0, 3, 1), perplexity=(20.001, 9))
