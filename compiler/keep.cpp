@@ -20,9 +20,9 @@ using reference::Tensor;
 constexpr int64_t kRoundedGroup = 32; ///< elements that share a scale in weights that are not kept exactly
 
 bool hasQuantizedWeights(const Checkpoint &checkpoint) {
-  return checkpoint.format() == "gguf" && std::ranges::any_of(checkpoint.tensors(), [](const TensorView &view) {
-           return isQuantized(view.type);
-         });
+  return checkpoint.format() == "gguf" &&
+         std::ranges::any_of(checkpoint.tensors(),
+                             [](const TensorView &view) { return isQuantized(view.type); });
 }
 
 /// Whether integers of a tensor can be kept: of a matrix whose groups lie along one of its dimensions.
@@ -51,7 +51,8 @@ template <class Value> double relativeError(const Tensor &x, Value value) {
 
 double errorOfInt8(const Tensor &x) {
   const reference::ScaleForm form{.group = kRoundedGroup, .dim = 1};
-  const Tensor scales = reference::quantizeScale(x, 8, form), integers = reference::quantize(x, scales, 8, form);
+  const Tensor scales = reference::quantizeScale(x, 8, form),
+               integers = reference::quantize(x, scales, 8, form);
   const int64_t columns = x.shape[1], groups = scales.shape[1];
   return relativeError(x, [&](int64_t i) {
     const float scale = scales.data()[i / columns * groups + i % columns / kRoundedGroup];
@@ -67,8 +68,8 @@ struct KeptChoice {
   std::string text() const {
     if (!form.type) return "f32";
     if (!form.isInteger()) return form.type.isBF16() ? "bf16" : "f16";
-    return fmt::format("int{}{} in groups of {}", form.type.getIntOrFloatBitWidth(), form.asymmetric ? "a" : "",
-                       form.group);
+    return fmt::format("int{}{} in groups of {}", form.type.getIntOrFloatBitWidth(),
+                       form.asymmetric ? "a" : "", form.group);
   }
 };
 
@@ -85,7 +86,8 @@ Result<KeptChoice> choose(const TensorView &view, MLIRContext *context) {
   LINNET_ASSIGN(const Tensor x, storedMatrix(view));
   if (const double error = errorOfInt8(x); error <= kMostKeptError)
     return KeptChoice{{i8, kRoundedGroup, dim, false, /*rounded=*/true}, error};
-  const double of_bf16 = relativeError(x, [&](int64_t i) { return double(fromBfloat(toBfloat(x.data()[i]))); });
+  const double of_bf16 =
+      relativeError(x, [&](int64_t i) { return double(fromBfloat(toBfloat(x.data()[i]))); });
   if (of_bf16 <= kMostKeptError) return KeptChoice{{bf16}, of_bf16};
   const double of_f16 = relativeError(x, [&](int64_t i) { return double(fromHalf(toHalf(x.data()[i]))); });
   if (of_f16 <= kMostKeptError) return KeptChoice{{Float16Type::get(context)}, of_f16};
@@ -101,9 +103,9 @@ Result<CompileOptions> withDtype(const CompileOptions &options, const ModelInput
   const bool listed = !input.checkpoint && input.graph_text.find(kKeptAttribute) != std::string::npos;
   if (chosen.dtype == "keep" && !keeps && !listed)
     return errorf("{}: --dtype keep is for a GGUF file with quantized weights, found {}", options.input,
-                  !input.checkpoint                        ? "a graph without the attribute linnet.kept"
+                  !input.checkpoint                      ? "a graph without the attribute linnet.kept"
                   : input.checkpoint->format() == "gguf" ? "a GGUF file without any"
-                                                           : "a checkpoint in " + input.checkpoint->format());
+                                                         : "a checkpoint in " + input.checkpoint->format());
   return chosen;
 }
 

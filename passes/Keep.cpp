@@ -47,7 +47,8 @@ std::optional<KeptForm> keptForm(ModuleOp module, StringRef name) {
   };
   const KeptForm form{type.getValue(), integer("group"), integer("dim"), entry.contains("asymmetric"),
                       entry.contains("rounded")};
-  const bool known = form.type.isBF16() || form.type.isF16() || form.type.isInteger(8) || form.type.isInteger(4);
+  const bool known =
+      form.type.isBF16() || form.type.isF16() || form.type.isInteger(8) || form.type.isInteger(4);
   if (!known || (form.isInteger() && form.group < 1)) return std::nullopt;
   return form;
 }
