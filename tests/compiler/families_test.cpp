@@ -31,6 +31,46 @@ TEST_CASE("checkpoints of all families give the logits and the greedy text of tr
   }
 }
 
+TEST_CASE("weights of all families in fewer bits: cpu gives the interpreter's numbers, and stays near "
+          "transformers'") {
+  api().registerDevices();
+  struct Case {
+    const char *dtype;
+    /// Of the largest logit: the worst change of one by rounding weights, and the worst difference of cpu and
+    /// interpreter. Twice what was measured, or more.
+    double change, between;
+  };
+  const auto [dtype, change, between] =
+      GENERATE(Case{"bf16", 0.05, 9e-3}, Case{"f16", 3.5e-3, 2e-6}, Case{"int8", 0.09, 3e-4},
+               Case{"int4", 1, 3e-4}, Case{"int4a", 1.1, 3.5e-4});
+  const std::string name =
+      GENERATE(as<std::string>(), "llama3-scaled", "mistral-window", "qwen2", "qwen3", "gemma3", "gpt-neox");
+  CAPTURE(name, dtype);
+  const Expected expected(name);
+  std::vector<TokenId> ids = expected.ids("input_ids");
+  ids.resize(static_cast<size_t>(expected.columns("input_ids")));
+  const std::vector<float> exact = expected.floats("logits");
+  Scratch scratch;
+  CompileOptions options;
+  options.input = golden(name);
+  options.output = scratch.file("model.linnet");
+  options.targets = {"cpu:native", "reference"};
+  options.dtype = dtype;
+  options.kv_cache = "f32";
+  options.disabled_passes = {"linnet-quantize-rows", "linnet-round-attention"}; // the interpreter has neither
+  compiled(options);
+  const Answer cpu = ask(options.output, "cpu", ids), reference = ask(options.output, "reference", ids);
+  double largest = 0, apart = 0, changed = 0;
+  for (size_t i = 0; i < reference.logits.size(); ++i) {
+    largest = std::max(largest, std::fabs(double(reference.logits[i])));
+    apart = std::max(apart, std::fabs(double(cpu.logits[i]) - reference.logits[i]));
+    changed = std::max(changed, std::fabs(double(reference.logits[i]) - exact[i]));
+  }
+  CHECK(changed > 0);
+  CHECK(changed < change * largest);
+  CHECK(apart < between * largest);
+}
+
 TEST_CASE("losses, gradients and three AdamW steps of all families are those of transformers") {
   api().registerDevices();
   const std::string name = GENERATE(from_range(kFamilyCheckpoints));
