@@ -104,13 +104,19 @@ void Engine::takeCancelled() {
       std::erase_if(tasks, [&](const RunningTask &task) { return isGone(task.request); }));
   for (auto at = running.begin(); at != running.end();) {
     if (isGone(at->second.request)) {
-      batch->remove(at->first);
+      forget(at->first);
       ++ended;
       at = running.erase(at);
     } else {
       ++at;
     }
   }
+}
+
+/// Removes a text from the batch.
+void Engine::forget(int64_t number) {
+  batch->remove(number);
+  std::erase_if(unread, [&](const auto &text) { return text.first == number; });
 }
 
 void Engine::finish(const Text &text, Failure failure, const std::string &error) {
@@ -128,7 +134,7 @@ void Engine::expire() {
   std::erase_if(queue, [&](const Text &text) { return text.deadline <= now; });
   for (auto at = running.begin(); at != running.end();) {
     if (at->second.deadline <= now) {
-      batch->remove(at->first);
+      forget(at->first);
       finish(at->second, Failure::timeout, none);
       at = running.erase(at);
     } else {
@@ -154,18 +160,14 @@ void Engine::fillRows() {
   while (!queue.empty() && batch->free() > 0) {
     Text text = std::move(queue.front());
     queue.pop_front();
-    const int64_t shared = batch->counts().shared_tokens;
+    const auto tokens = static_cast<int64_t>(text.work.prompt.size());
     auto number = batch->add(std::move(text.work));
     if (!number) {
       finish(text, Failure::failed, number.error().message);
       continue;
     }
     text.work = {};
-    events.push_back({.request = text.request,
-                      .text = text.index,
-                      .event = {},
-                      .first = true,
-                      .shared_tokens = batch->counts().shared_tokens - shared});
+    unread.emplace_back(*number, tokens);
     running.emplace(*number, std::move(text));
   }
 }
@@ -196,10 +198,31 @@ void Engine::runTask() {
   tasks.pop_front();
 }
 
+/// Tells texts what the cache had of their prompts. The batch begins prompts in the order in which they were added and
+/// counts the tokens of all prompts that a step has begun. If these are several, their sum is distributed in order.
+void Engine::takeBegun(const BatchCounts &earlier) {
+  constexpr int64_t kAlwaysRead = 2; // tokens at a prompt's end that are not shared
+  const BatchCounts now = batch->counts();
+  int64_t shared = now.shared_tokens - earlier.shared_tokens;
+  int64_t begun = shared + now.prompt_tokens - earlier.prompt_tokens;
+  while (begun > 0 && !unread.empty()) {
+    const auto [number, tokens] = unread.front();
+    unread.pop_front();
+    begun -= tokens;
+    const Text &text = running.at(number);
+    const int64_t own = std::clamp<int64_t>(tokens - kAlwaysRead, 0, shared);
+    shared -= own;
+    events.push_back(
+        {.request = text.request, .text = text.index, .event = {}, .begun = true, .shared_tokens = own});
+  }
+}
+
 void Engine::runStep() {
   if (running.empty()) return;
+  const BatchCounts earlier = batch->counts();
   auto happened = batch->step();
   if (!happened) return recover(happened.error().message);
+  takeBegun(earlier);
   for (const BatchEvent &event : *happened) {
     const auto at = running.find(event.number);
     if (at == running.end()) continue;
@@ -232,6 +255,7 @@ static BatchCounts sum(BatchCounts a, const BatchCounts &b) {
 void Engine::recover(const std::string &error) {
   for (const auto &[number, text] : running) finish(text, Failure::failed, error);
   running.clear();
+  unread.clear();
   before = sum(before, batch->counts());
   batch.reset();
   session.reset();

@@ -41,8 +41,8 @@ struct EngineEvent {
   uint64_t request = 0;
   size_t text = 0;           ///< index in Generation::texts
   BatchEvent event;          ///< of a text
-  bool first = false;        ///< the text was taken from the queue just now; `event` is empty
-  int64_t shared_tokens = 0; ///< with `first`: tokens of the prompt that were in the cache
+  bool begun = false;        ///< the batch has begun to read the prompt; `event` is empty
+  int64_t shared_tokens = 0; ///< with `begun`: tokens of the prompt that were in the cache
   bool task_done = false;    ///< a task has ended
   Failure failure = Failure::none;
   std::string error = {};
@@ -113,6 +113,8 @@ private:
   void fillRows();
   void runTask();
   void runStep();
+  void takeBegun(const BatchCounts &earlier);
+  void forget(int64_t number);
   void recover(const std::string &error);
   void deliver(bool always);
   void finish(const Text &text, Failure failure, const std::string &error);
@@ -137,7 +139,8 @@ private:
   std::optional<Session> session;
   std::deque<Text> queue;
   std::deque<RunningTask> tasks;
-  std::map<int64_t, Text> running; // by the batch's number of the text
+  std::map<int64_t, Text> running;                // by the batch's number of the text
+  std::deque<std::pair<int64_t, int64_t>> unread; // numbers and tokens of texts whose prompts were not begun
   std::vector<EngineEvent> events;
   BatchCounts before; // of earlier batches
   int64_t reopened = 0, ended = 0;

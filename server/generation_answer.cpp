@@ -97,7 +97,7 @@ void GenerationAnswer::addLogprobs(Json &into, const Choice &choice, const Batch
 
 std::string GenerationAnswer::take(const EngineEvent &engine_event) {
   Choice &choice = choices[engine_event.text];
-  if (engine_event.first) {
+  if (engine_event.begun) {
     // The copies of a prompt share it with each other: what the request found in the cache is the first one's.
     const size_t prompt = engine_event.text / static_cast<size_t>(choices_per_prompt);
     if (!shared_counted[prompt]) cached_tokens += engine_event.shared_tokens;

@@ -116,6 +116,17 @@ class Completions(ServeCase):
             text = shared().post("/v1/completions", **{name: 2}, **fields).json["choices"][0]["text"]
             self.assertNotEqual(text, plain["text"], name)
 
+    def test_a_prompt_that_was_seen_is_not_computed_again(self):
+        fields = {"prompt": [11, 7, 5, 3] * 10, "temperature": 0, "max_tokens": 4}
+        before = shared().metric("linnet_prompt_tokens_cached_total")
+        first, second = (shared().post("/v1/completions", **fields).json for _ in range(2))
+        self.assertEqual(first["usage"]["prompt_tokens_details"]["cached_tokens"], 0)
+        cached = second["usage"]["prompt_tokens_details"]["cached_tokens"]
+        self.assertGreaterEqual(cached, 32)
+        self.assertLess(cached, 40)
+        self.assertEqual(second["choices"], first["choices"])
+        self.assertEqual(shared().metric("linnet_prompt_tokens_cached_total"), before + cached)
+
     def test_the_context_ends_a_text(self):
         answer = shared().post("/v1/completions", prompt=PROMPT, temperature=0, max_tokens=10 ** 6,
                                ignore_eos=True).json
@@ -287,6 +298,15 @@ class Errors(ServeCase):
         for key in ("first-key", "second-key"):
             self.assertEqual(server.get("/v1/models", {"Authorization": "Bearer " + key}).status, 200)
         self.assertEqual((server.get("/health").status, server.get("/").status), (200, 200))
+
+    def test_an_address_that_others_reach(self):
+        for options, says in (((), "anyone who can reach this address may use the model"), (("--api-key-file", "k"), "")):
+            (FOLDER / "k").write_text("key\n")
+            server = Server(stories(), "--host", "0.0.0.0", *options)
+            self.addCleanup(server.stop)
+            self.assertEqual(server.get("/health").status, 200)
+            self.assertIn(says, server.log())
+            self.assertEqual(server.log() == "", not says)
 
     def test_key_files(self):
         for text, says in (("# none\n", "found none"), ("a b\n", "line 1: expected a key of printable")):

@@ -35,6 +35,10 @@ std::string nameOf(std::string path) {
   return name;
 }
 
+bool isLoopback(const std::string &host) {
+  return host == "localhost" || host == "::1" || host.starts_with("127.");
+}
+
 Result<void> execute(Options &options) {
   server::ServeOptions &serve = options.serve;
   LINNET_ASSIGN(const std::string artifact, artifactOf(options.file, options.device, "linnet serve",
