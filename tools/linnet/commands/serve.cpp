@@ -57,6 +57,8 @@ Result<void> execute(Options &options) {
   LINNET_TRY(server::serve(
       model, serve, std::move(chat),
       [&](uint16_t port) {
+        if (serve.key_file.empty() && !isLoopback(serve.http.host))
+          note("anyone who can reach this address may use the model: --api-key-file asks clients for a key");
         const bool v6 = serve.http.host.find(':') != std::string::npos;
         put("serving {} on {} at http://{}{}{}:{}\n", serve.name, model.device(), v6 ? "[" : "",
             serve.http.host, v6 ? "]" : "", port);
