@@ -1,6 +1,7 @@
 """linnet serve as its clients see it: OpenAI's API, its errors, and answers equal to those of linnet run."""
 import array, base64, math
 from serve_harness import *
+from test_not_finite import compiled, overflowing_at
 
 GREEDY = {"temperature": 0, "max_tokens": 24}
 
@@ -298,6 +299,20 @@ class Errors(ServeCase):
         for key in ("first-key", "second-key"):
             self.assertEqual(server.get("/v1/models", {"Authorization": "Bearer " + key}).status, 200)
         self.assertEqual((server.get("/health").status, server.get("/").status), (200, 200))
+
+    def test_numbers_that_are_not_finite(self):
+        server = Server(compiled(overflowing_at(6)))
+        self.addCleanup(server.stop)
+        fields = {"prompt": [5, 6, 7], "temperature": 0, "ignore_eos": True}
+        good = server.post("/v1/completions", max_tokens=2, **fields)
+        self.assertEqual(good.status, 200)
+        self.refused(server.post("/v1/completions", max_tokens=12, **fields), 500, "expected a finite number",
+                     code="generation_failed")
+        events = server.stream("/v1/completions", max_tokens=12, **fields)
+        self.assertIn("expected a finite number", events[-1]["error"]["message"])
+        self.assertEqual(server.post("/v1/completions", max_tokens=2, **fields).json["choices"], good.json["choices"])
+        self.refused(server.post("/v1/embeddings", input=[5] * 8), 500, "expected a finite number")
+        self.assertEqual(server.post("/v1/embeddings", input=[5, 6]).status, 200)
 
     def test_an_address_that_others_reach(self):
         for options, says in (((), "anyone who can reach this address may use the model"), (("--api-key-file", "k"), "")):
