@@ -31,7 +31,7 @@ class Server:
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.errors, cwd=FOLDER,
                                         env=env or environment())
         self.line = self.process.stdout.readline().decode()
-        found = re.search(r" at http://127\.0\.0\.1:(\d+)\n", self.line)
+        found = re.search(r" at http://[\d.]+:(\d+)\n", self.line)
         if not found:
             self.process.wait(timeout=LIMIT)
             self.process.stdout.close()

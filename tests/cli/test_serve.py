@@ -1,6 +1,7 @@
 """linnet serve as its clients see it: OpenAI's API, its errors, and answers equal to those of linnet run."""
 import array, base64, math
 from serve_harness import *
+from test_not_finite import compiled, overflowing_at
 
 GREEDY = {"temperature": 0, "max_tokens": 24}
 
@@ -115,6 +116,17 @@ class Completions(ServeCase):
         for name in ("frequency_penalty", "presence_penalty"):
             text = shared().post("/v1/completions", **{name: 2}, **fields).json["choices"][0]["text"]
             self.assertNotEqual(text, plain["text"], name)
+
+    def test_a_prompt_that_was_seen_is_not_computed_again(self):
+        fields = {"prompt": [11, 7, 5, 3] * 10, "temperature": 0, "max_tokens": 4}
+        before = shared().metric("linnet_prompt_tokens_cached_total")
+        first, second = (shared().post("/v1/completions", **fields).json for _ in range(2))
+        self.assertEqual(first["usage"]["prompt_tokens_details"]["cached_tokens"], 0)
+        cached = second["usage"]["prompt_tokens_details"]["cached_tokens"]
+        self.assertGreaterEqual(cached, 32)
+        self.assertLess(cached, 40)
+        self.assertEqual(second["choices"], first["choices"])
+        self.assertEqual(shared().metric("linnet_prompt_tokens_cached_total"), before + cached)
 
     def test_the_context_ends_a_text(self):
         answer = shared().post("/v1/completions", prompt=PROMPT, temperature=0, max_tokens=10 ** 6,
@@ -287,6 +299,29 @@ class Errors(ServeCase):
         for key in ("first-key", "second-key"):
             self.assertEqual(server.get("/v1/models", {"Authorization": "Bearer " + key}).status, 200)
         self.assertEqual((server.get("/health").status, server.get("/").status), (200, 200))
+
+    def test_numbers_that_are_not_finite(self):
+        server = Server(compiled(overflowing_at(6)))
+        self.addCleanup(server.stop)
+        fields = {"prompt": [5, 6, 7], "temperature": 0, "ignore_eos": True}
+        good = server.post("/v1/completions", max_tokens=2, **fields)
+        self.assertEqual(good.status, 200)
+        self.refused(server.post("/v1/completions", max_tokens=12, **fields), 500, "expected a finite number",
+                     code="generation_failed")
+        events = server.stream("/v1/completions", max_tokens=12, **fields)
+        self.assertIn("expected a finite number", events[-1]["error"]["message"])
+        self.assertEqual(server.post("/v1/completions", max_tokens=2, **fields).json["choices"], good.json["choices"])
+        self.refused(server.post("/v1/embeddings", input=[5] * 8), 500, "expected a finite number")
+        self.assertEqual(server.post("/v1/embeddings", input=[5, 6]).status, 200)
+
+    def test_an_address_that_others_reach(self):
+        for options, says in (((), "anyone who can reach this address may use the model"), (("--api-key-file", "k"), "")):
+            (FOLDER / "k").write_text("key\n")
+            server = Server(stories(), "--host", "0.0.0.0", *options)
+            self.addCleanup(server.stop)
+            self.assertEqual(server.get("/health").status, 200)
+            self.assertIn(says, server.log())
+            self.assertEqual(server.log() == "", not says)
 
     def test_key_files(self):
         for text, says in (("# none\n", "found none"), ("a b\n", "line 1: expected a key of printable")):

@@ -35,6 +35,10 @@ std::string nameOf(std::string path) {
   return name;
 }
 
+bool isLoopback(const std::string &host) {
+  return host == "localhost" || host == "::1" || host.starts_with("127.");
+}
+
 Result<void> execute(Options &options) {
   server::ServeOptions &serve = options.serve;
   LINNET_ASSIGN(const std::string artifact, artifactOf(options.file, options.device, "linnet serve",
@@ -53,6 +57,8 @@ Result<void> execute(Options &options) {
   LINNET_TRY(server::serve(
       model, serve, std::move(chat),
       [&](uint16_t port) {
+        if (serve.key_file.empty() && !isLoopback(serve.http.host))
+          note("anyone who can reach this address may use the model: --api-key-file asks clients for a key");
         const bool v6 = serve.http.host.find(':') != std::string::npos;
         put("serving {} on {} at http://{}{}{}:{}\n", serve.name, model.device(), v6 ? "[" : "",
             serve.http.host, v6 ? "]" : "", port);
