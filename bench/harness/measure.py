@@ -81,7 +81,10 @@ class Group:
         """Drops peers whose logits are wrong. Returns every peer's error relative to `reference`."""
         errors = {}
         for name, server in list(self.servers.items()):
-            errors[name] = logits.error(logits.of(server), reference)
+            values = self.guarded(name, lambda: logits.of(server))
+            if values is None:
+                continue
+            errors[name] = logits.error(values, reference)
             if errors[name] > logits.ALLOWED[self.dtype]:
                 if name == "linnet":
                     raise Failed(f"linnet {self.dtype}: logits are {errors[name]:.2g} off those of f32")

@@ -76,6 +76,19 @@ class Turns(unittest.TestCase):
         self.assertEqual(len(group.measure(cases.CASES["decode"], 2)["a"]), 6)
         self.assertEqual(len(self.group([30, 60] * 20, ["linnet"], 3).measure(cases.CASES["decode"], 2)["linnet"]), 6)
 
+    def test_a_peer_that_computes_no_logits_is_dropped(self):
+        group = self.group([])
+
+        def answer(request):
+            what, path, *ids = request.split()
+            Path(path).write_bytes(array.array("f", [1, 2]).tobytes())
+
+        def fail(request):
+            raise process.Failed("no compiler")
+        group.servers["linnet"].ask, group.servers["a"].ask = answer, fail
+        self.assertEqual(group.check(array.array("f", [1, 2])), {"linnet": 0})
+        self.assertEqual((list(group.servers), group.notes.absent), (["linnet"], {"a": {"f32": "no compiler"}}))
+
     def test_a_peer_that_fails_is_dropped(self):
         group = self.group([30] * 9, ["linnet", "a", "b"])
 
