@@ -29,7 +29,7 @@ struct PipelineSpec {
   /// planning passes follow them.
   std::string custom;
   /// Type of weights: f32 (unchanged), bf16, f16, int8 (one scale per column), int4 (groups of 32), int4a (a
-  /// minimum for each group, too).
+  /// minimum for each group, too), or keep (as the module attribute linnet.kept says).
   std::string dtype = "f32";
   /// Type of KV caches: f32, bf16 or f16.
   std::string kv_cache = "f32";
