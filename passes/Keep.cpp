@@ -43,13 +43,17 @@ std::optional<KeptForm> keptForm(ModuleOp module, StringRef name) {
   if (!type) return std::nullopt;
   auto integer = [&](StringRef key) {
     auto value = entry.getAs<IntegerAttr>(key);
-    return value ? value.getInt() : 0;
+    return value && value.getType().isSignlessInteger() ? value.getInt() : 0;
   };
   const KeptForm form{type.getValue(), integer("group"), integer("dim"), entry.contains("asymmetric"),
                       entry.contains("rounded")};
   const bool known =
       form.type.isBF16() || form.type.isF16() || form.type.isInteger(8) || form.type.isInteger(4);
-  if (!known || (form.isInteger() && form.group < 1)) return std::nullopt;
+  if (!known) return std::nullopt;
+  // The attribute may come from a text editor.
+  constexpr int64_t kLargestGroup = 1 << 16;
+  const bool fits = form.group >= 1 && form.group <= kLargestGroup && (form.dim == 0 || form.dim == 1);
+  if (form.isInteger() && (!fits || (form.asymmetric && !form.type.isInteger(4)))) return std::nullopt;
   return form;
 }
 
