@@ -12,14 +12,16 @@ def exported():
 
 
 def drawn(kind, sizes):
-    """Random blocks with small f16 numbers, so that the weights are about as large as a model's."""
+    """Random blocks with small f16 numbers, so that the weights are about as large as a model's. Each block has other scales,
+    so that a wrong order of scales changes the numbers."""
     draw = random.Random(kind)
     size = gguf_files.TYPES[kind][2]
     halves = {"Q6_K": [208], "Q4_1": [0, 2], "Q5_1": [0, 2], "Q4_K": [0, 2], "Q5_K": [0, 2]}.get(kind, [0])
     out = bytearray(draw.randbytes(gguf_files.bytes_of(kind, sizes)))
     for at in range(0, len(out), size):
         for half in halves:
-            struct.pack_into("<e", out, at + half, 0.0001 if kind.endswith("K") else 0.002)
+            scale = (0.0001 if kind.endswith("K") else 0.002) * draw.uniform(0.5, 2) * draw.choice((1, -1))
+            struct.pack_into("<e", out, at + half, scale)
     return bytes(out)
 
 
