@@ -112,13 +112,6 @@ func.func @quantize(%x: tensor<3x64xf32> {linnet.name = "x"}) -> tensor<3x5xf32>
   %r = linnet.matmul %x, %integers scale %scale : tensor<3x64xf32>, tensor<64x5xi8> scale tensor<1x5xf32>
   return %r : tensor<3x5xf32>
 }
-func.func @quantize.minimum(%x: tensor<3x64xf32> {linnet.name = "x"}) -> tensor<3x5xf32> {
-  %w = linnet.param "w" : tensor<64x5xf32>
-  %scale = linnet.quantize_scale %w {asymmetric, bits = 4, dim = 0, group = 32} : tensor<64x5xf32>
-  %integers = linnet.quantize %w, %scale {asymmetric, bits = 4, dim = 0, group = 32} : tensor<64x5xf32>, tensor<4x5xf32>
-  %r = linnet.matmul %x, %integers scale %scale {asymmetric, group = 32} : tensor<3x64xf32>, tensor<64x5xi4> scale tensor<4x5xf32>
-  return %r : tensor<3x5xf32>
-}
 func.func @attention(%q: !heads {linnet.name = "q"}, %k: !cache {linnet.name = "k"}, %v: !cache {linnet.name = "v"},
     %past: !row {linnet.name = "past"}) -> !heads {
   %r = linnet.attention %q, %k, %v past %past {scale = 0.5 : f32} : !heads, !cache, !cache past !row
