@@ -265,6 +265,14 @@ class Errors(TestCase):
         self.raises("found a larger number", model().generate, PROMPT, logit_bias={2**32 + 5: 1.0})
         self.raises("a stream of this session has not ended", model().generate, PROMPT,
                     callback=lambda token: model().logits(PROMPT))
+        loaded = package.Model.load(classifier())
+        session = loaded.session()
+        for function in (loaded.embed, session.embed):
+            self.raises("expected a session that is idle, found a call from its own callback",
+                        getattr(function, "__self__").classify, [PROMPT], progress=lambda fraction: function(PROMPT))
+        vectors = []
+        session.classify([PROMPT], progress=lambda fraction: vectors.append(loaded.embed(PROMPT)))  # another session
+        self.assertGreater(len(vectors), 0)
         self.raises("top_logprobs: expected 0 or more, found -1", model().batch().add, PROMPT, logprobs=-1)
         self.raises("seed: expected from 0", model().generate, PROMPT, seed=-1)
         self.raises("stop: expected texts without NUL", model().generate, PROMPT, stop="a\0b")
