@@ -1,10 +1,11 @@
 """Models, their tokenizers, and devices."""
 from __future__ import annotations
 
+import contextlib
 import ctypes as c
 import os
 import threading
-from typing import Any, Iterable, Sequence, overload
+from typing import Any, Iterable, Iterator, Sequence, overload
 
 import numpy as np
 
@@ -112,8 +113,8 @@ class Model:
 
     def generate(self, prompt: Prompt, **options: Any) -> Generation:
         """Continues a text: Session.generate in a new text."""
-        with self._lock:
-            return self._empty().generate(prompt, **options)
+        with self._turn() as session:
+            return session.generate(prompt, **options)
 
     def stream(self, prompt: Prompt, **options: Any) -> Stream:
         """Continues a text token by token: Session.stream in a session of its own."""
@@ -121,24 +122,24 @@ class Model:
 
     def generate_batch(self, prompts: Iterable[Prompt], **options: Any) -> list[Generation]:
         """Continues several texts: Session.generate_batch."""
-        with self._lock:
-            return self._empty().generate_batch(prompts, **options)
+        with self._turn() as session:
+            return session.generate_batch(prompts, **options)
 
     def logits(self, prompt: Prompt, *, all: bool = False) -> np.ndarray:
         """Logits of the last position, float32 [vocab_size], or with `all` of every position, [tokens, vocab_size]."""
-        with self._lock:
-            return self._empty().logits(prompt, all=all)
+        with self._turn() as session:
+            return session.logits(prompt, all=all)
 
     def embed(self, prompt: Prompt | Sequence[Prompt], *, pooling: str = "last", layer: int = -1) -> np.ndarray:
         """The vector of a text, float32 [n_embd], or of several, [texts, n_embd]: Session.embed."""
-        with self._lock:
-            return self._empty().embed(prompt, pooling=pooling, layer=layer)
+        with self._turn() as session:
+            return session.embed(prompt, pooling=pooling, layer=layer)
 
     def hidden_states(self, prompt: Prompt, *, layer: int | None = None) -> np.ndarray:
         """The states of a layer, float32 [tokens, n_embd], or of all, [n_layer + 1, tokens, n_embd]:
         Session.hidden_states."""
-        with self._lock:
-            return self._empty().hidden_states(prompt, layer=layer)
+        with self._turn() as session:
+            return session.hidden_states(prompt, layer=layer)
 
     @overload
     def classify(  # type: ignore[overload-overlap]  # a str is a Sequence[str]
@@ -151,19 +152,24 @@ class Model:
 
     def classify(self, texts: Any, *, progress: Progress | None = None) -> Classification | list[Classification]:
         """A classifier's answer to a text, or the list of its answers to several: Session.classify."""
-        with self._lock:
-            return self._empty().classify(texts, progress=progress)
+        with self._turn() as session:
+            return session.classify(texts, progress=progress)
 
     def perplexity(self, prompt: Prompt, *, stride: int = 0) -> Perplexity:
         """Perplexity of a text: Session.perplexity."""
-        with self._lock:
-            return self._empty().perplexity(prompt, stride=stride)
+        with self._turn() as session:
+            return session.perplexity(prompt, stride=stride)
 
-    def _empty(self) -> Session:
-        if self._default is None:
-            self._default = self.session()
-        self._default.reset()
-        return self._default
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[Session]:
+        """The model's session, empty. Other threads wait for the end of the block."""
+        if self._default is not None:
+            self._default._require_outside()  # its callback would wait for itself
+        with self._lock:
+            if self._default is None:
+                self._default = self.session()
+            self._default.reset()
+            yield self._default
 
 
 def read_memory(name: str, owned: _c.Owned) -> MemoryUse:

@@ -117,7 +117,8 @@ class Session:
     def classify(self, texts: Any, *, progress: Progress | None = None) -> Classification | list[Classification]:
         """A classifier's answer to a text, a Classification, or the list of its answers to several.
 
-        progress: called with the finished fraction, in another thread.
+        progress: called with the finished fraction, in another thread. Its exception ends the call and is raised. It
+        cannot call this session.
         """
         if _arrays.is_one(texts):
             return self.classify([texts], progress=progress)[0]
@@ -127,19 +128,23 @@ class Session:
 
         def on_progress(user: Any, fraction: float) -> None:
             try:
-                if progress:
+                if progress and not failures:
                     progress(fraction)
             except BaseException as error:
                 failures.append(error)
                 self.cancel()
 
         forward = _c.ProgressCallback(on_progress) if progress else _c.ProgressCallback()
-        try:
-            result = self._run("session_classify", *lists, forward, None)
-        finally:
-            if failures:
-                self._discard_cancel()
-                raise failures[0]
+
+        def work() -> _c.Owned:
+            try:
+                return _c.result("session_classify", self._owned.handle, *lists, forward, None)
+            finally:
+                if failures:
+                    self._discard_cancel()
+                    raise failures[0]
+
+        result = self._compute(work)
         labels = self.model.config.labels
         answers = []
         for index in range(_c.count(result)):
@@ -182,7 +187,12 @@ class Session:
         from ._model import read_memory
         return read_memory("session_memory", self._owned)
 
+    def _require_outside(self) -> None:
+        if self._worker.is_current():
+            raise _c.Error("expected a session that is idle, found a call from its own callback")
+
     def _require_idle(self) -> None:
+        self._require_outside()
         if self._stream is not None and self._stream() is not None:
             raise _c.Error("a stream of this session has not ended: read it to its end, or close it")
 
@@ -191,15 +201,11 @@ class Session:
 
     def _compute(self, function: Callable[[], Any]) -> Any:
         self._require_idle()
-        try:
-            return self._worker.run(function, self.cancel)
-        except KeyboardInterrupt:
-            self._discard_cancel()
-            raise
+        return self._worker.run(function, self)
 
     def _discard_cancel(self) -> None:
-        # The call may have ended before the cancellation came, which would then end the next call. This one fails and
-        # leaves the session unchanged.
+        # Called by the worker, between two calls. A call removes the cancellation when it ends in any way. This one
+        # fails, and leaves the session unchanged.
         options = _c.GenerateOptions(max_new_tokens=-1)
         out = c.c_void_p()
         _c.LIBRARY.linnet_session_generate(self._owned.handle, None, 0, c.byref(options), _c.TokenCallback(), None,
@@ -227,7 +233,7 @@ class Stream(Iterator[Token]):
                 meeting.end()
 
         session._stream = weakref.ref(self)
-        self._job = session._worker.start(work)
+        self._job = session._worker.start(work, session)
         end_before_exit(self)
 
     def __next__(self) -> Token:
@@ -254,7 +260,7 @@ class Stream(Iterator[Token]):
     def close(self) -> None:
         """Ends generation after the last token that was read."""
         if not self._finished:
-            self._meeting.close()
+            self._abandon()
             self._finish()
 
     def _take(self, answer: bool) -> Token | None:
@@ -263,9 +269,7 @@ class Stream(Iterator[Token]):
         try:
             found = self._meeting.take(answer)
         except BaseException:  # ctrl-C
-            self._session.cancel()
             self.close()
-            self._session._discard_cancel()
             raise
         if found is not None:
             return found[0]
@@ -273,10 +277,15 @@ class Stream(Iterator[Token]):
         self._job.wait()  # raises its error
         return None
 
+    def _abandon(self) -> None:
+        self._job.cancel()  # a long prompt, too
+        self._meeting.close()
+
     def _finish(self) -> None:
-        self._job.done.wait()
+        # If the wait is interrupted, the session's next call waits for the job.
         self._finished = True
         self._session._stream = None
+        self._job.done.wait()
 
     def __enter__(self) -> Stream:
         return self
@@ -286,8 +295,8 @@ class Stream(Iterator[Token]):
 
     def __del__(self) -> None:
         # Without waiting: this may run in the worker.
-        if not getattr(self, "_finished", True):
-            self._meeting.close()
+        if not getattr(self, "_finished", True) and hasattr(self, "_job"):
+            self._abandon()
 
 
 def _generations(result: _c.Owned) -> list[Generation]:

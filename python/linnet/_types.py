@@ -1,4 +1,4 @@
-"""What calls return."""
+"""Results of calls, and types of arguments."""
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -72,7 +72,7 @@ class Device:
     device: str  #: a value of Model.load's `device`: "cpu", "vulkan:0"
     name: str
     kind: str  #: "processor", "driver" (a Vulkan driver that uses the processor) or "gpu"
-    refusal: str  #: why it cannot be used; empty if it can
+    refusal: str  #: the reason why it cannot be used; empty if it can
     is_default: bool
 
 
@@ -96,7 +96,7 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class BatchEvent:
-    """What one step did for one text of a batch."""
+    """The result of one step for one text of a batch."""
 
     number: int  #: the text, as Batch.add returned it
     id: int  #: the new token; -1: there is none

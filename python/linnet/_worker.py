@@ -5,28 +5,61 @@ import atexit
 import queue
 import threading
 import weakref
-from typing import Any, Callable
+from typing import Any, Callable, Protocol
 
-# What must end before the interpreter does.
+# They end before the interpreter does.
 _streams: weakref.WeakSet = weakref.WeakSet()
 _jobs: weakref.WeakSet = weakref.WeakSet()
 
 
+class Cancellable(Protocol):
+    """Runs one call at a time, which another thread can cancel."""
+
+    def cancel(self) -> None:
+        """Ends the running call; if none is running, the next one."""
+
+    def _discard_cancel(self) -> None:
+        """Removes a cancellation that has not ended a call. Not while a call runs."""
+
+
 class _Job:
-    def __init__(self, function: Callable[[], Any]):
+    """One call. Only the worker's thread uses `target`, except for cancel()."""
+
+    def __init__(self, function: Callable[[], Any], target: Cancellable):
         self.function: Callable[[], Any] | None = function
+        self.target: Cancellable | None = target
         self.done = threading.Event()
         self.value: Any = None
         self.error: BaseException | None = None
+        # Reentrant: the collector may drop a stream, which cancels its job, while this thread holds the lock.
+        self._lock = threading.RLock()
+        self._started = self._ended = self._cancelled = False
 
     def run(self) -> None:
-        assert self.function is not None  # a job runs once
+        assert self.function is not None and self.target is not None  # a job runs once
+        with self._lock:
+            self._started = True
+            if self._cancelled:
+                self.target.cancel()  # ends the call at its begin
         try:
             self.value = self.function()
         except BaseException as error:  # raised where the job is waited for
             self.error = error
-        self.function = None  # it refers to the session
+        with self._lock:
+            self._ended = True
+        if self._cancelled:  # the call may have ended before the cancellation came
+            self.target._discard_cancel()
+        self.function = self.target = None  # they refer to the session
         self.done.set()
+
+    def cancel(self) -> None:
+        """Ends the call. Later calls find no cancellation. From any thread; nothing if the call has ended."""
+        with self._lock:
+            if self._ended or self.target is None:
+                return
+            self._cancelled = True
+            if self._started:  # else another job's call may be running
+                self.target.cancel()
 
     def wait(self) -> Any:
         self.done.wait()
@@ -46,22 +79,30 @@ class Worker:
 
     def __init__(self) -> None:
         self._jobs: queue.SimpleQueue = queue.SimpleQueue()
-        threading.Thread(target=_work, args=(self._jobs,), name="linnet", daemon=True).start()
+        self._thread = threading.Thread(target=_work, args=(self._jobs,), name="linnet", daemon=True)
+        self._thread.start()
         weakref.finalize(self, self._jobs.put, None)
 
-    def start(self, function: Callable[[], Any]) -> _Job:
-        job = _Job(function)
+    def is_current(self) -> bool:
+        """Whether the calling thread is this one, which cannot wait for its own jobs."""
+        return threading.current_thread() is self._thread
+
+    def start(self, function: Callable[[], Any], target: Cancellable) -> _Job:
+        job = _Job(function, target)
         _jobs.add(job)
         self._jobs.put(job)
         return job
 
-    def run(self, function: Callable[[], Any], cancel: Callable[[], None]) -> Any:
-        """The function's result. If the wait is interrupted, cancels the job and waits for its end."""
-        job = self.start(function)
+    def run(self, function: Callable[[], Any], target: Cancellable) -> Any:
+        """The function's result. If the wait is interrupted, cancels the job and waits for its end.
+
+        A second interruption ends this wait, too. The job then ends by itself, before any later job.
+        """
+        job = self.start(function, target)
         try:
             job.done.wait()
         except BaseException:
-            cancel()
+            job.cancel()
             job.done.wait()
             raise
         return job.wait()
@@ -111,4 +152,5 @@ def _end_all() -> None:
     for stream in list(_streams):
         stream.close()
     for job in list(_jobs):
+        job.cancel()
         job.done.wait()

@@ -17,6 +17,8 @@ static BatchRequest readRequest(const linnet_batch_request *given) {
   out.prompt.assign(prompt.begin(), prompt.end());
   out.options = readGenerateOptions(request.options);
   out.copy = request.copy;
+  if (request.logprobs && request.top_logprobs < 0) // the C++ interface takes it as "no log probabilities"
+    throw BadArgument{fmt::format("top_logprobs: expected 0 or more, found {}", request.top_logprobs)};
   if (request.logprobs) out.top_logprobs = request.top_logprobs;
   return out;
 }

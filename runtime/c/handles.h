@@ -1,4 +1,4 @@
-// What the functions of linnet/c.h share: handles, the error message of a thread, structs of other sizes.
+// Shared by the functions of linnet/c.h: handles, the error message of a thread, structs of other sizes.
 #pragma once
 #include "linnet/batch.h"
 #include "linnet/c.h"
@@ -107,7 +107,9 @@ GenerateOptions readGenerateOptions(const linnet_generate_options *given);
 /// Without the lists, which the struct only points to.
 linnet_generate_options asStruct(const GenerateOptions &options);
 void writeMemory(linnet_memory_use *out, const MemoryUse &memory);
-std::vector<std::vector<TokenId>> readTexts(const int32_t *const *texts, const size_t *counts, size_t count);
+/// Errors call the first argument `name`.
+std::vector<std::vector<TokenId>> readTexts(const int32_t *const *texts, const size_t *counts, size_t count,
+                                            const char *name);
 
 using Items = std::variant<std::vector<std::vector<TokenId>>, std::vector<std::string>, std::vector<Matrix>,
                            std::vector<GenerateResult>, std::vector<Classification>, std::vector<NamedTensor>,

@@ -53,7 +53,14 @@ static const Tokenizer &tokenizerOf(const linnet_model *model) {
 static std::vector<FoundDevice> findDevices() {
   std::vector<FoundDevice> devices = {{"cpu", "cpu", "", DeviceKind::Processor, true}};
   auto listed = vulkan::listDevices();
-  if (!listed) return devices; // no loader: there is no Vulkan device
+  if (!listed) {
+    devices.push_back({.device = "vulkan",
+                       .name = "vulkan",
+                       .refusal = listed.error().message,
+                       .kind = DeviceKind::Gpu,
+                       .is_default = false});
+    return devices;
+  }
   for (size_t i = 0; i < listed->size(); ++i) {
     const vulkan::ListedDevice &one = (*listed)[i];
     const bool cpu = one.inventory.kind == vulkan::Kind::cpu;

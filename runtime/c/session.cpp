@@ -49,12 +49,13 @@ GenerateOptions readGenerateOptions(const linnet_generate_options *given) {
   return options;
 }
 
-std::vector<std::vector<TokenId>> readTexts(const int32_t *const *texts, const size_t *counts, size_t count) {
-  const auto rows = array(texts, count, "texts");
+std::vector<std::vector<TokenId>> readTexts(const int32_t *const *texts, const size_t *counts, size_t count,
+                                            const char *name) {
+  const auto rows = array(texts, count, name);
   const auto sizes = array(counts, count, "counts");
   std::vector<std::vector<TokenId>> list;
   for (size_t i = 0; i < count; ++i) {
-    const auto ids = array(rows[i], sizes[i], "texts");
+    const auto ids = array(rows[i], sizes[i], name);
     list.emplace_back(ids.begin(), ids.end());
   }
   return list;
@@ -121,7 +122,7 @@ linnet_status linnet_session_generate_batch(linnet_session *session, const int32
                                             linnet_token_callback callback, void *user,
                                             linnet_result **result) {
   return producing(result, [&] {
-    return sessionOf(session).generateBatch(readTexts(prompts, counts, prompt_count),
+    return sessionOf(session).generateBatch(readTexts(prompts, counts, prompt_count, "prompts"),
                                             readGenerateOptions(options), callbackOf(callback, user));
   });
 }
@@ -148,7 +149,7 @@ linnet_status linnet_session_classify(linnet_session *session, const int32_t *co
   return producing(result, [&] {
     Session::ProgressCallback forward;
     if (progress) forward = [progress, user](double fraction) { progress(user, fraction); };
-    return sessionOf(session).classify(readTexts(texts, counts, text_count), forward);
+    return sessionOf(session).classify(readTexts(texts, counts, text_count, "texts"), forward);
   });
 }
 

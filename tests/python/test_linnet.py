@@ -2,6 +2,7 @@
 import gc
 import threading
 import time
+from unittest import mock
 
 from common import *
 
@@ -129,7 +130,12 @@ class Answers(TestCase):
                                                    loaded.memory.io, loaded.memory.scratch]))
         self.assertIn("1 thread", package.Model.load(stories(), device="cpu", threads=1).device)
         self.assertEqual(package.devices()[0].device, "cpu")
-        self.assertEqual(len(package.devices()) - 1, len(make("devices", "--json").json.get("vulkan", [])))
+        listed = make("devices", "--json").json
+        self.assertEqual(len(package.devices()) - 1, len(listed["vulkan"]) + ("vulkan_error" in listed))
+        with mock.patch.dict(os.environ, LINNET_VULKAN_LOADER="libno-such-vulkan.so.9"):
+            found = package.devices()
+        self.assertEqual([one.device for one in found], ["cpu", "vulkan"])
+        self.assertRegex(found[1].refusal, "^no Vulkan loader: libno-such-vulkan.so.9 cannot be opened")
         self.assertEqual(package.__version__, make("--version").out.split()[-1])
 
 
@@ -259,6 +265,15 @@ class Errors(TestCase):
         self.raises("found a larger number", model().generate, PROMPT, logit_bias={2**32 + 5: 1.0})
         self.raises("a stream of this session has not ended", model().generate, PROMPT,
                     callback=lambda token: model().logits(PROMPT))
+        loaded = package.Model.load(classifier())
+        session = loaded.session()
+        for function in (loaded.embed, session.embed):
+            self.raises("expected a session that is idle, found a call from its own callback",
+                        getattr(function, "__self__").classify, [PROMPT], progress=lambda fraction: function(PROMPT))
+        vectors = []
+        session.classify([PROMPT], progress=lambda fraction: vectors.append(loaded.embed(PROMPT)))  # another session
+        self.assertGreater(len(vectors), 0)
+        self.raises("top_logprobs: expected 0 or more, found -1", model().batch().add, PROMPT, logprobs=-1)
         self.raises("seed: expected from 0", model().generate, PROMPT, seed=-1)
         self.raises("stop: expected texts without NUL", model().generate, PROMPT, stop="a\0b")
         self.raises("pooling: expected one of last, mean, first, found 'max'", model().embed, PROMPT, pooling="max")

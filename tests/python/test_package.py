@@ -8,6 +8,7 @@ from common import *
 
 sys.path.insert(0, str(ROOT / "python"))
 import build_wheel
+import runpath
 from linnet import _c
 
 LIST = (ROOT / "runtime" / "c" / "abi.txt").read_text()
@@ -155,10 +156,52 @@ class Wheel(TestCase):
                                                        ".so.0.1, found none: .*; set LINNET_RUNTIME to its path")
         self.assertEqual(self.imported(site, LINNET_RUNTIME=_c.candidates()[0]).returncode, 0)
 
-    def test_a_named_library_that_does_not_exist(self):
-        with mock.patch.dict(os.environ, LINNET_RUNTIME="/nonexistent.so"):
-            with self.assertRaisesRegex(FileNotFoundError, "expected the runtime library, found no file /nonexis"):
-                build_wheel.build_wheel(fresh("none"))
+    def refuses(self, line, settings=None, **environment):
+        folder = fresh("none")
+        with mock.patch.dict(os.environ, environment), self.assertRaisesRegex(SystemExit, line):
+            build_wheel.build_wheel(folder, settings)
+        self.leaves_nothing(folder)
+
+    def test_no_library(self):
+        self.refuses("LINNET_RUNTIME: expected the runtime library, found no file /nonexistent.so; build it, set",
+                     LINNET_RUNTIME="/nonexistent.so")
+        self.refuses("pure: expected true or false, found yes", {"pure": "yes"})
+        with mock.patch.object(build_wheel, "BUILT", Path("/nonexistent/built.so")):
+            self.refuses("wheel: expected the runtime library, found no file /nonexistent/built.so; .* pure=true",
+                         LINNET_RUNTIME="")
+
+    def test_a_wheel_without_a_library(self):
+        folder = fresh("pure")
+        name = build_wheel.build_wheel(folder, {"pure": "true"})
+        self.assertEqual(name, "linnet-0.1.0-py3-none-any.whl")
+        with zipfile.ZipFile(folder / name) as archive:
+            self.assertFalse([name for name in archive.namelist() if name.startswith("linnet/lib/")])
+            self.assertIn("Root-Is-Purelib: true", archive.read("linnet-0.1.0.dist-info/WHEEL").decode())
+
+    def test_a_library_whose_runpath_depends_on_the_current_folder(self):
+        library, copy = Path(_c.candidates()[0]), fresh("runpath") / "copy.so"
+        entries = runpath.runpath(library)
+        self.assertTrue(entries)
+        self.assertFalse([entry for entry in entries if runpath.unsafe(entry)])
+        data, safe = library.read_bytes(), b"$ORIGIN/../lib"
+        self.assertIn(safe, data)
+        for replaced, found in ((b"/usr/lib::/opt", "''"), (b"lib:/usr/lib/x", "'lib'"),
+                                (b"$ORIGINAL/libs", r"'\$ORIGINAL/libs'")):
+            self.assertEqual(len(replaced), len(safe))
+            copy.write_bytes(data.replace(safe, replaced))
+            self.refuses(f"copy.so: expected a RUNPATH of folders that begin with / or .ORIGIN, found {found}",
+                         LINNET_RUNTIME=str(copy))
+        copy.write_bytes(data[:5000])
+        self.refuses("copy.so: expected an ELF file, found one that is damaged", LINNET_RUNTIME=str(copy))
+        copy.write_text("no library")
+        self.refuses("copy.so: expected an ELF file of 64 bits", LINNET_RUNTIME=str(copy))
+
+    def test_the_licence(self):
+        site, _ = self.unpacked()
+        info = site / "linnet-0.1.0.dist-info"
+        self.assertIn("License: Apache-2.0 WITH LLVM-exception\nLicense-File: LICENSE\n",
+                      (info / "METADATA").read_text())
+        self.assertEqual((info / "LICENSE").read_bytes(), (ROOT / "LICENSE").read_bytes())
 
     def test_pip_installs_it_without_a_network(self):
         folder = fresh("pip")
@@ -168,14 +211,26 @@ class Wheel(TestCase):
         done = subprocess.run([folder / "bin" / "python", "-c", "import linnet; print(linnet.__file__)"],
                               cwd=folder, capture_output=True, text=True)
         self.assertTrue(done.stdout.startswith(str(folder)), done.stderr)
+        pure = [*pip, "--force-reinstall", "--no-deps", "--config-settings", "pure=true"]
+        subprocess.run(pure, check=True, timeout=LIMIT)
+        self.assertFalse(list(folder.rglob(_c.SONAME)))
+        failed = subprocess.run(pip, capture_output=True, text=True, timeout=LIMIT,
+                                env={**os.environ, "LINNET_RUNTIME": "/nonexistent.so"})
+        self.assertNotEqual(failed.returncode, 0)
+        self.assertIn("linnet: LINNET_RUNTIME: expected the runtime library, found no file", failed.stderr)
+        self.assertNotIn("Traceback", failed.stderr)
 
     def test_a_source_distribution(self):
         import tarfile
         folder = fresh("sdist")
         with tarfile.open(folder / build_wheel.build_sdist(folder)) as archive:
-            names = archive.getnames()
-        self.assertIn("linnet-0.1.0/PKG-INFO", names)
-        self.assertIn("linnet-0.1.0/linnet/_c.py", names)
+            archive.extractall(folder)
+        source = folder / "linnet-0.1.0"
+        for name in ("PKG-INFO", "LICENSE", "linnet/_c.py"):
+            self.assertTrue((source / name).is_file(), name)
+        code = "import build_wheel; print(build_wheel.build_wheel('.'))"
+        done = subprocess.run([sys.executable, "-c", code], cwd=source, capture_output=True, text=True, timeout=LIMIT)
+        self.assertTrue((source / done.stdout.strip()).is_file(), done.stderr)
 
 
 if __name__ == "__main__":

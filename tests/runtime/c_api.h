@@ -8,6 +8,7 @@ extern "C" {
 int testVersions(void);
 int testNullArguments(void);
 int testDevices(void);
+int testNoLoader(const char *reason);
 int testModel(const char *model, const char *classifier, const char *without_tokenizer);
 int testStructSizes(const char *model);
 int testTokenizer(const char *model, const char *without_tokenizer);

@@ -3,6 +3,7 @@
 #include "tests/runtime/c_api.h"
 #include "tests/runtime/cpu_artifact.h"
 
+#include <cstdlib>
 #include <thread>
 
 using namespace fixtures;
@@ -30,6 +31,9 @@ TEST_CASE("C: versions, NULL and devices") {
   CHECK(testVersions() == 0);
   CHECK(testNullArguments() == 0);
   CHECK(testDevices() == 0);
+  setenv("LINNET_VULKAN_LOADER", "libno-such-vulkan.so.9", 1);
+  CHECK(testNoLoader("no Vulkan loader: libno-such-vulkan.so.9 cannot be opened") == 0);
+  unsetenv("LINNET_VULKAN_LOADER");
 }
 
 TEST_CASE("C: models and tokenizers") {

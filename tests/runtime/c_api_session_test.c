@@ -87,10 +87,10 @@ int testGenerate(const char *path) {
   SUCCEEDS(linnet_result_generation(again, 0, &part));
   CHECK(part.id_count == 8 && memcmp(part.ids, all.ids, 8 * sizeof(int32_t)) == 0);
   linnet_result_free(again);
-  BAD("texts: ", linnet_session_generate_batch(other, NULL, counts, 3, &options, NULL, NULL, &again));
+  BAD("prompts: ", linnet_session_generate_batch(other, NULL, counts, 3, &options, NULL, NULL, &again));
   BAD("counts: ", linnet_session_generate_batch(other, prompts, NULL, 3, &options, NULL, NULL, &again));
   prompts[1] = NULL;
-  BAD("texts: ", linnet_session_generate_batch(other, prompts, counts, 3, &options, NULL, NULL, &again));
+  BAD("prompts: ", linnet_session_generate_batch(other, prompts, counts, 3, &options, NULL, NULL, &again));
   static const size_t kNone[] = {0};
   ERROR("prompt 0: empty prompt",
         linnet_session_generate_batch(other, prompts, kNone, 1, NULL, NULL, NULL, &again));
@@ -343,8 +343,10 @@ int testBatch(const char *path, const char *classifier) {
   request.prompt_count = kPromptSize;
   request.options = &options;
   request.logprobs = 1;
-  request.top_logprobs = 2;
   int64_t first = -1, second = -1, third = -1;
+  request.top_logprobs = -1;
+  BAD("top_logprobs: expected 0 or more, found -1", linnet_batch_add(batch, &request, &first));
+  request.top_logprobs = 2;
   SUCCEEDS(linnet_batch_add(batch, &request, &first));
   request.prompt_count = 2;
   request.logprobs = 0;

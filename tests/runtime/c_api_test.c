@@ -96,12 +96,26 @@ int testDevices(void) {
   for (size_t i = 0; i < count; ++i) {
     LINNET_STRUCT(linnet_device, device);
     SUCCEEDS(linnet_result_device(result, i, &device));
-    CHECK(strncmp(device.device, i == 0 ? "cpu" : "vulkan:", i == 0 ? 4 : 7) == 0);
+    CHECK(strncmp(device.device, i == 0 ? "cpu" : "vulkan", i == 0 ? 4 : 6) == 0);
     CHECK(device.name[0] != '\0' && device.refusal != NULL);
     CHECK(i > 0 || (device.kind == LINNET_PROCESSOR && device.is_default));
   }
   LINNET_STRUCT(linnet_device, none);
   BAD("index: expected an index below", linnet_result_device(result, count, &none));
+  linnet_result_free(result);
+  return takeFailures();
+}
+
+int testNoLoader(const char *reason) {
+  linnet_result *result = NULL;
+  size_t count = 0;
+  SUCCEEDS(linnet_devices(&result));
+  SUCCEEDS(linnet_result_count(result, &count));
+  CHECK(count == 2);
+  LINNET_STRUCT(linnet_device, vulkan);
+  SUCCEEDS(linnet_result_device(result, 1, &vulkan));
+  CHECK(strcmp(vulkan.device, "vulkan") == 0 && vulkan.is_default == 0);
+  CHECK(strncmp(vulkan.refusal, reason, strlen(reason)) == 0);
   linnet_result_free(result);
   return takeFailures();
 }

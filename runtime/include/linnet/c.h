@@ -15,7 +15,10 @@
  *
  * Threads. Functions without a handle may be called from any thread. linnet_model and linnet_result may be used by
  * several threads at the same time. linnet_session, linnet_batch and linnet_graph take one thread at a time, except
- * linnet_session_cancel; different handles are independent. Nothing may use a handle while it is freed. */
+ * linnet_session_cancel; different handles are independent. Nothing may use a handle while it is freed.
+ *
+ * Versions. While the major version is 0, the SONAME contains the minor version: a program is linked again for each new
+ * minor version, and needs no change. The library and runtime/c/abi.txt have the layouts of 64-bit systems. */
 #ifndef LINNET_C_H
 #define LINNET_C_H
 
@@ -56,7 +59,7 @@ typedef struct linnet_batch linnet_batch;
 typedef struct linnet_graph linnet_graph;
 typedef struct linnet_result linnet_result;
 
-/* Results: what a call computed. A result holds `count` items of one kind. */
+/* Results. A result holds `count` items of one kind. */
 
 typedef struct linnet_ids {
   size_t struct_size;
@@ -77,7 +80,7 @@ typedef struct linnet_matrix {
   const float *values;
 } linnet_matrix;
 
-/* Why a text ended. */
+/* The reasons for which a text ends. */
 enum {
   LINNET_NOT_FINISHED = 0,
   LINNET_FINISH_LENGTH = 1,    /* max_new_tokens was reached */
@@ -99,7 +102,7 @@ typedef struct linnet_generation {
   int32_t finish_reason, reserved;
   int64_t prompt_tokens, generated_tokens;
   double prompt_seconds;   /* until the first new token is known */
-  double generate_seconds; /* of the other generated_tokens - 1 tokens */
+  double generate_seconds; /* for the generated_tokens - 1 tokens after it */
 } linnet_generation;
 
 typedef struct linnet_classification {
@@ -128,7 +131,7 @@ typedef struct linnet_device {
   size_t struct_size;
   const char *device;  /* "cpu", "vulkan:0": a value of linnet_load_options.device */
   const char *name;    /* as the driver tells it */
-  const char *refusal; /* why it cannot be used; empty if it can */
+  const char *refusal; /* the reason why it cannot be used; empty if it can */
   int32_t kind;        /* LINNET_PROCESSOR, LINNET_DRIVER or LINNET_GPU */
   int32_t is_default;  /* whether "cpu" or "vulkan" alone selects it */
 } linnet_device;
@@ -164,7 +167,8 @@ typedef struct linnet_memory_use {
   uint64_t weights, states, arena, io, scratch, total;
 } linnet_memory_use;
 
-/* Lists the devices of this machine: the CPU, then those of Vulkan, if it has a loader. Items: linnet_device. */
+/* Lists the devices of this machine: the CPU, then those of Vulkan. If Vulkan's cannot be listed, the second and last
+ * item is "vulkan" with the reason in `refusal`. Items: linnet_device. */
 LINNET_API linnet_status linnet_devices(linnet_result **result);
 
 /* Models: a language model or a classifier. */
@@ -336,7 +340,7 @@ typedef struct linnet_batch_request {
   const int32_t *prompt;
   size_t prompt_count;
   const linnet_generate_options *options; /* NULL: the defaults */
-  int64_t top_logprobs; /* with `logprobs`: how many of the likeliest tokens each event lists */
+  int64_t top_logprobs; /* with `logprobs`: each event lists that many likeliest tokens; 0 or more */
   int32_t logprobs;     /* 1: events have log probabilities */
   uint32_t copy;        /* the number of equal prompts before it, for GenerateOptions::seed */
 } linnet_batch_request;
@@ -346,7 +350,7 @@ typedef struct linnet_token_logprob {
   float logprob;
 } linnet_token_logprob;
 
-/* What one step did for one text. */
+/* The result of one step for one text. */
 typedef struct linnet_batch_event {
   size_t struct_size;
   int64_t number;        /* the text, as linnet_batch_add gave it */
