@@ -37,13 +37,14 @@ def program() -> str:
 
 
 def compile(path: str | os.PathLike, *, output: str | os.PathLike | None = None, target: str | Sequence[str] = "cpu",
-            dtype: str = "f32", max_context: int | None = None, max_batch: int | None = None,
+            dtype: str | None = None, max_context: int | None = None, max_batch: int | None = None,
             kv_cache: str | None = None, **options: Any) -> Report:
     """Compiles a checkpoint, a .gguf file or an .mlir file to an artifact: `linnet compile`.
 
     output: the artifact; None: the input's name with .linnet in the current directory.
     target: "cpu", "cpu:native", "vulkan", "vulkan:native", "reference", or several of them.
-    dtype: type of weights: "f32", "bf16", "f16", "int8", "int4" or "auto".
+    dtype: type of weights: "f32", "bf16", "f16", "int8", "int4", "int4a", "keep" or "auto". None: "keep" for a GGUF file
+      with quantized weights, "f32" otherwise.
     options: others of the command, spelled with underscores: calibration="text.txt", verify_passes=True.
     """
     if output is None:
