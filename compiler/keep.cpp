@@ -85,7 +85,8 @@ Result<KeptChoice> choose(const TensorView &view, MLIRContext *context) {
   }
   LINNET_ASSIGN(const Tensor x, storedMatrix(view));
   const auto *end = x.data() + x.size();
-  if (const auto *bad = std::find_if(x.data(), end, [](float value) { return !std::isfinite(value); }); bad != end)
+  if (const auto *bad = std::find_if(x.data(), end, [](float value) { return !std::isfinite(value); });
+      bad != end)
     return errorf("{}: element {}: expected a finite number, found {}", view.name, bad - x.data(), *bad);
   if (const double error = errorOfInt8(x); error <= kMostKeptError)
     return KeptChoice{{i8, kRoundedGroup, dim, false, /*rounded=*/true}, error};
