@@ -1,7 +1,7 @@
 // How a checkpoint stores its weights, for linnet-keep. The module attribute `linnet.kept` is a dictionary with an
 // entry for each weight that is not f32:
 //
-//   linnet.kept = {wte.weight = {type = i8, group = 32, dim = 1}, head.weight = {type = bf16}}
+//   linnet.kept = {embed.weight = {type = i8, group = 32, dim = 1}, head.weight = {type = bf16}}
 //
 // An integer weight NAME is the params NAME.integers and NAME.scales, with the meaning of linnet.matmul's rhs and
 // scale. Groups lie along dimension `dim`. With `asymmetric`, there is a minimum for each group, too. With `rounded`,

@@ -268,9 +268,9 @@ void Connection::allowTime(double seconds) {
 /// The client is gone, or too slow.
 void Connection::leave(bool slow) {
   const auto self = shared_from_this();
+  if (slow) ++context.counts.slow;
   if (auto answer = std::exchange(current, nullptr)) {
     ++context.counts.gone;
-    if (slow) ++context.counts.slow;
     answer->connection.reset();
     if (auto gone = std::exchange(answer->on_gone, nullptr)) gone();
   }

@@ -308,13 +308,13 @@ GenerationRequest readChat(const Json &json, const Served &served) {
   const auto top = fields.integer("top_logprobs", 0, kMaxTop);
   if (top && !logprobs) throw wrong("top_logprobs", "\"logprobs\": true with it", "a request without");
   request.top_logprobs = logprobs ? top.value_or(0) : -1;
-  for (const char *name : {"tools", "functions"}) fields.unsupported(name);
+  for (const char *name : {"tools", "functions"}) fields.unsupported(name, {Json::array()});
+  fields.unsupported("parallel_tool_calls", {true, false}); // there are no tools
   fields.unsupported("tool_choice", {"none"});
   fields.unsupported("function_call", {"none"});
   fields.unsupported("response_format", {Json::object({{"type", "text"}})});
   fields.unsupported("modalities", {Json::array({"text"})});
-  for (const char *name :
-       {"parallel_tool_calls", "audio", "prediction", "reasoning_effort", "verbosity", "web_search_options"})
+  for (const char *name : {"audio", "prediction", "reasoning_effort", "verbosity", "web_search_options"})
     fields.unsupported(name);
   const std::vector<chat::Message> messages = readMessages(fields);
   fields.finish();

@@ -54,7 +54,7 @@ struct HttpCounts {
   int64_t open = 0;     ///< connections
   int64_t accepted = 0; ///< since the start
   int64_t gone = 0;     ///< clients that left before their answer was complete
-  int64_t slow = 0;     ///< those of them that were disconnected because they read too slowly
+  int64_t slow = 0;     ///< clients that were disconnected because they read too slowly
 };
 
 class HttpServer {

@@ -1,4 +1,4 @@
-// Many texts at once, which join and leave between two steps: what a server needs.
+// Generates many texts at once. Texts join and leave between two steps.
 //
 //   auto batch = linnet::Batch::open(model);
 //   auto number = batch->add({.prompt = ids, .options = {.max_new_tokens = 64}});
@@ -33,7 +33,7 @@ struct BatchRequest {
   int64_t top_logprobs = -1; ///< how many of the likeliest tokens each event lists; -1: no log probabilities
 };
 
-/// What one step did for one text.
+/// The result of one step for one text.
 struct BatchEvent {
   int64_t number = 0; ///< the text, as add() returned it
   TokenId id = -1;    ///< the new token; -1: there is none, the event ends the text
@@ -64,8 +64,9 @@ struct BatchCounts {
 /// artifact, whatever else is in the batch. A Vulkan device chooses kernels by the number of rows, so that they may
 /// differ in the last bits and flip near-ties. It also draws tokens itself in a Session, but not in a Batch.
 ///
-/// Long prompts are fed in chunks, each between two tokens of the others, and take turns. A prompt that begins like an
-/// earlier text (running or ended) takes the keys and values of the common tokens from it.
+/// Long prompts are fed in chunks, each between two tokens of the others, and take turns. A prompt reuses the keys and
+/// values of an earlier text, which runs or is still in the cache, for the tokens that both prompts begin with. Its last
+/// two tokens are always computed. Generated tokens are not reused.
 class LINNET_API Batch {
 public:
   /// Errors: the model is a classifier; options out of range; memory is insufficient.

@@ -132,7 +132,7 @@ public:
   /// Removes all tokens, and a cancel() that has not ended a call yet.
   void reset();
   /// Keeps the first `tokens` tokens and removes the others; nothing if there are not more. The next
-  /// generate() continues after them, with what the cache has of them.
+  /// generate() continues after them, and reuses their cached keys and values.
   void rewind(int64_t tokens);
   /// Number of tokens in the session.
   int64_t position() const;
