@@ -25,7 +25,7 @@
 // MINIMUM: linnet.quantize {{.*}} {asymmetric, bits = 4 : i64, dim = 1 : i64, group = 32 : i64}
 // MINIMUM: linnet.embed {{.*}} scale {{.*}} {asymmetric, group = 32 : i64} : tensor<70x48xi4>, tensor<2x3xi32> scale tensor<70x4xf32>
 // MINIMUM: linnet.matmul {{.*}} scale {{.*}} {asymmetric, group = 32 : i64, transpose_rhs} : tensor<2x3x48xf32>, tensor<70x48xi4> scale tensor<70x4xf32>
-// PIPE4: linnet.matmul {{.*}} {asymmetric, {{.*}}int8_rows = 8 : i64{{.*}}} : {{.*}} tensor<70x48xi4, #linnet.panel<16x64, interleave = 8, transposed>> scale tensor<70x4xf32, #linnet.panel<1x64, transposed>>
+// PIPE4: linnet.matmul {{.*}} {asymmetric, {{.*}}int8_rows = 2 : i64{{.*}}} : {{.*}} tensor<70x48xi4, #linnet.panel<16x64, interleave = 8, transposed>> scale tensor<70x4xf32, #linnet.panel<1x64, transposed>>
 // PIPE: linnet.matmul {{.*}} tensor<70x48xi8, #linnet.panel<16x64, interleave = 4, transposed>> scale tensor<70x1xf32, #linnet.panel<1x64, transposed>>
 func.func @main(%ids: tensor<2x3xi32> {linnet.name = "ids"}) -> (tensor<2x3x70xf32> {linnet.name = "y"}) {
   %t = linnet.param "wte" : tensor<70x48xf32>
