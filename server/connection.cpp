@@ -194,8 +194,8 @@ bool Connection::parseOne() {
     return false;
   }
   if (parser->state() == RequestParser::State::body && !body_timer && context.check)
-    if (auto fault = context.check(parser->head())) {
-      refuse(fault->status, fault->message);
+    if (auto response = context.check(parser->head())) {
+      refuse(*response);
       return false;
     }
   if (parser->awaitsContinue()) send("HTTP/1.1 100 Continue\r\n\r\n");
@@ -210,13 +210,20 @@ bool Connection::parseOne() {
 
 /// Answers a request that cannot be read to its end, and closes.
 void Connection::refuse(int status, const std::string &message) {
+  refuse({.status = status, .body = context.error_body(status, message)});
+}
+
+void Connection::refuse(const HttpResponse &response) {
   parser.reset();
   input.clear();
   closing = true;
-  const std::string body = context.error_body(status, message);
-  send(fmt::format("HTTP/1.1 {} {}\r\nServer: linnet\r\nContent-Type: application/json\r\nContent-Length: "
-                   "{}\r\nConnection: close\r\n\r\n{}",
-                   status, statusText(status), body.size(), body));
+  std::string headers;
+  for (const auto &[name, value] : response.headers) headers += fmt::format("{}: {}\r\n", name, value);
+  send(fmt::format(
+      "HTTP/1.1 {} {}\r\nServer: linnet\r\nContent-Type: {}\r\nContent-Length: {}\r\n{}Connection: "
+      "close\r\n\r\n{}",
+      response.status, statusText(response.status), response.type, response.body.size(), headers,
+      response.body));
   phase = Phase::answer;
   setTimer(context.options.client_seconds);
   flush();
@@ -240,7 +247,7 @@ void Connection::finished() {
   closing = closing || context.draining;
   if (!closing) {
     phase = Phase::idle;
-    setTimer(context.options.idle_seconds);
+    if (writing.empty()) setTimer(context.options.idle_seconds); // else the timer is that of the reader
   }
   flush();
   if (!closing) parse();

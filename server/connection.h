@@ -49,6 +49,7 @@ private:
   void parse();
   bool parseOne();
   void refuse(int status, const std::string &message);
+  void refuse(const HttpResponse &response);
   void dispatch();
   void finished();
   void leave(bool slow);

@@ -63,8 +63,8 @@ public:
   /// Text of an error in the API's form, for requests that never reach the handler.
   using ErrorBody = std::function<std::string(int status, std::string_view message)>;
 
-  /// Whether a request is refused before its body is read.
-  using HeaderCheck = std::function<std::optional<RequestParser::Fault>(const HttpRequest &head)>;
+  /// The answer to a request that is refused before its body is read; std::nullopt if it is not.
+  using HeaderCheck = std::function<std::optional<HttpResponse>(const HttpRequest &head)>;
 
   /// Binds and listens. Errors name the address.
   static Result<std::unique_ptr<HttpServer>> listen(const HttpOptions &options, Handler handler,

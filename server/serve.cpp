@@ -54,10 +54,14 @@ Result<void> serve(const Model &model, const ServeOptions &options, Result<chat:
                                [](int status, std::string_view message) {
                                  return errorText({.status = status, .message = std::string(message)});
                                },
-                               [&api](const HttpRequest &head) -> std::optional<RequestParser::Fault> {
+                               [&api](const HttpRequest &head) -> std::optional<HttpResponse> {
                                  const auto refused = api->refusal(head);
                                  if (!refused) return {};
-                                 return RequestParser::Fault{refused->status, refused->message};
+                                 HttpResponse response{.status = refused->status,
+                                                       .body = errorText(*refused)};
+                                 if (refused->status == 401)
+                                   response.headers.emplace_back("WWW-Authenticate", "Bearer");
+                                 return response;
                                }));
   LINNET_ASSIGN(auto engine, Engine::start(model, {.rows = options.max_batch, .max_queue = options.max_queue},
                                            [&http, &api](Delivery delivery) {
