@@ -10,16 +10,6 @@
 #include <cmath>
 
 namespace linnet {
-namespace {
-
-double logSumExp(std::span<const float> logits) {
-  const double largest = *std::max_element(logits.begin(), logits.end());
-  double sum = 0;
-  for (float x : logits) sum += std::exp(static_cast<double>(x) - largest);
-  return std::log(sum) + largest;
-}
-
-} // namespace
 
 struct Batch::State {
   /// A text that is running.
@@ -63,7 +53,6 @@ struct Batch::State {
   static constexpr int64_t kWorthwhile = 8; ///< a copy of fewer tokens saves nothing
   static int64_t sharedTokens(const Row &row, std::span<const TokenId> prompt);
   int64_t context() const { return model->config.context; }
-  bool isEnd(const Running &text, TokenId id) const;
   size_t rowFor(std::span<const TokenId> prompt) const;
   void evict(Row &row);
   void end(Row &row);
@@ -84,12 +73,6 @@ int64_t Batch::State::sharedTokens(const Row &row, std::span<const TokenId> prom
   int64_t same = 0;
   while (same < most && row.ids[static_cast<size_t>(same)] == prompt[static_cast<size_t>(same)]) ++same;
   return same;
-}
-
-bool Batch::State::isEnd(const Running &text, TokenId id) const {
-  const GenerateOptions &options = text.request.options;
-  const auto &ends = options.eos_ids.empty() ? model->config.eos_ids : options.eos_ids;
-  return !options.ignore_eos && std::find(ends.begin(), ends.end(), id) != ends.end();
 }
 
 /// A free row whose text the prompt continues; else an empty one, else the one that was used least recently. share()
@@ -293,7 +276,7 @@ void Batch::State::accept(Row &row, BatchEvent event) {
   row.ids.push_back(event.id);
   text.sampler.seeGenerated(event.id);
   ++text.generated, ++counts.generated_tokens;
-  const bool eos = isEnd(text, event.id);
+  const bool eos = isEndToken(model->config, text.request.options, event.id);
   if (!eos) event.text = text.stream.push(event.id);
   if (eos)
     event.finished = FinishReason::Eos;

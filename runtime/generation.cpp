@@ -12,7 +12,7 @@ double Generation::now() const {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-bool Generation::isEos(TokenId id) const {
+bool isEndToken(const ModelConfig &config, const GenerateOptions &options, TokenId id) {
   const auto &ends = options.eos_ids.empty() ? config.eos_ids : options.eos_ids;
   return !options.ignore_eos && std::find(ends.begin(), ends.end(), id) != ends.end();
 }
@@ -209,7 +209,7 @@ void Generation::accept(GenerationRow &row, TokenId id) {
     timings.prompt_seconds = elapsed;
   else
     timings.generate_seconds = elapsed - timings.prompt_seconds;
-  bool eos = isEos(id);
+  bool eos = isEndToken(config, options, id);
   std::string piece = eos ? std::string() : row.text.push(id);
   row.result.text += piece;
   bool go_on = !callback || callback(row.sequence, id, piece);

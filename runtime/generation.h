@@ -29,6 +29,9 @@ struct GenerationRow {
   int64_t remaining() const { return static_cast<int64_t>(ids.size()) - cached; }
 };
 
+/// Whether the token ends a text: one of the options' end tokens, else of the model's.
+bool isEndToken(const ModelConfig &config, const GenerateOptions &options, TokenId id);
+
 /// Number of the next tokens to feed of a prompt that has `left` tokens. Leaves no single token for the last chunk: at
 /// the end of the context it could not be padded (see LanguageRunner::run).
 size_t promptChunk(size_t left, size_t most);
@@ -57,7 +60,6 @@ private:
   void accept(GenerationRow &row, TokenId id);
   void finish(GenerationRow &row, FinishReason reason);
   void cancelAll(std::vector<GenerationRow> &rows);
-  bool isEos(TokenId id) const;
   double now() const;
 
   LanguageRunner &runner;

@@ -27,6 +27,13 @@ Result<void> checkOptions(const GenerateOptions &o) {
   return {};
 }
 
+double logSumExp(std::span<const float> values) {
+  const double largest = *std::max_element(values.begin(), values.end());
+  double sum = 0;
+  for (float x : values) sum += std::exp(static_cast<double>(x) - largest);
+  return std::log(sum) + largest;
+}
+
 TokenId argmax(std::span<const float> values) {
   size_t best = 0;
   float largest = -std::numeric_limits<float>::infinity();

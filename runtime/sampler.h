@@ -10,6 +10,9 @@ namespace linnet {
 /// An error that names the option if one is out of range.
 Result<void> checkOptions(const GenerateOptions &options);
 
+/// log(sum of e^value), in f64. No value may be infinite or NaN.
+double logSumExp(std::span<const float> values);
+
 /// Index of the largest value; ties give the lowest index. NaN is ignored unless all values are NaN.
 TokenId argmax(std::span<const float> values);
 

@@ -13,9 +13,7 @@ namespace {
 
 // -log softmax(row)[target]
 double negativeLogLikelihood(std::span<const float> row, TokenId target) {
-  double largest = *std::max_element(row.begin(), row.end()), sum = 0;
-  for (float x : row) sum += std::exp(static_cast<double>(x) - largest);
-  return std::log(sum) + largest - static_cast<double>(row[static_cast<size_t>(target)]);
+  return logSumExp(row) - static_cast<double>(row[static_cast<size_t>(target)]);
 }
 
 } // namespace

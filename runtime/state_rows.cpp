@@ -75,6 +75,11 @@ Result<std::vector<StateRows>> stateRows(const Artifact &artifact, const fb::Pro
   return all;
 }
 
+Result<void> checkRow(const fb::Program &program, int64_t row) {
+  if (row == 0 || (row > 0 && row < mostRows(program))) return {};
+  return errorf("expected a row from 0 to {}, found {}", mostRows(program) - 1, row);
+}
+
 Result<void> checkRows(const fb::Program &program, int64_t first, std::span<const int64_t> symbols) {
   const size_t batch = symbolNamed(program, "batch");
   const int64_t most = mostRows(program), count = batch == kNoSymbol ? 0 : symbols[batch];

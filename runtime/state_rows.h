@@ -23,6 +23,9 @@ LINNET_API Result<std::vector<StateRows>> stateRows(const Artifact &artifact, co
 /// The largest value of the program's symbol "batch" in any entry; 0 if it has none.
 LINNET_API int64_t mostRows(const fb::Program &program);
 
+/// An error unless the row exists. Row 0 exists in every program, also in one without a batch.
+LINNET_API Result<void> checkRow(const fb::Program &program, int64_t row);
+
 /// An error unless rows [first, first + the batch of `symbols`) exist.
 LINNET_API Result<void> checkRows(const fb::Program &program, int64_t first,
                                   std::span<const int64_t> symbols);

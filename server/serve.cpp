@@ -11,15 +11,9 @@ constexpr double kSignalSeconds = 0.05;
 /// The longest time that the last answers have to reach their clients.
 constexpr double kFlushSeconds = 5;
 
-static std::string fileName(const std::string &path) {
-  std::string name = path.substr(path.rfind('/') + 1);
-  constexpr std::string_view kEnding = ".linnet";
-  if (name.ends_with(kEnding)) name.resize(name.size() - kEnding.size());
-  return name;
-}
-
 Result<void> serve(const Model &model, const ServeOptions &options, Result<chat::Template> chat,
-                   const std::function<void(uint16_t port)> &ready, const std::function<bool()> &stopping) {
+                   const std::function<void(uint16_t port, bool loopback)> &ready,
+                   const std::function<bool()> &stopping) {
   ApiKeys keys;
   if (!options.key_file.empty()) {
     LINNET_ASSIGN(keys, ApiKeys::read(options.key_file));
@@ -31,7 +25,7 @@ Result<void> serve(const Model &model, const ServeOptions &options, Result<chat:
         model.config().max_batch, options.max_batch);
 
   Served served{.model = model,
-                .name = options.name.empty() ? fileName(model.path()) : options.name,
+                .name = options.name,
                 .created = static_cast<int64_t>(std::time(nullptr)),
                 .format = {},
                 .no_format = {},
@@ -87,7 +81,7 @@ Result<void> serve(const Model &model, const ServeOptions &options, Result<chat:
     }
     if (draining && api->idle()) http->shutdown(kFlushSeconds);
   });
-  ready(http->port());
+  ready(http->port(), http->isLoopback());
   http->run();
   return {};
 }

@@ -12,7 +12,7 @@ namespace linnet::server {
 
 struct ServeOptions {
   HttpOptions http;
-  std::string name;             ///< of the model; empty: the artifact's file name without its ending
+  std::string name;             ///< of the model, as clients call it
   std::string key_file;         ///< empty: clients need no key
   int64_t max_batch = 0;        ///< most texts at once; 0: as many as the artifact allows
   int64_t max_queue = 64;       ///< most texts that wait
@@ -22,8 +22,9 @@ struct ServeOptions {
 };
 
 /// Serves until `stopping` returns true; then answers running requests and returns. `ready` receives the port once
-/// clients can connect. `chat` is the template of /v1/chat/completions, or the reason why there is none.
+/// clients can connect, and whether only this machine's programs can. `chat` is the template of /v1/chat/completions, or the reason why there is none.
 Result<void> serve(const Model &model, const ServeOptions &options, Result<chat::Template> chat,
-                   const std::function<void(uint16_t port)> &ready, const std::function<bool()> &stopping);
+                   const std::function<void(uint16_t port, bool loopback)> &ready,
+                   const std::function<bool()> &stopping);
 
 } // namespace linnet::server

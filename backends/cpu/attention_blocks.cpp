@@ -143,7 +143,7 @@ struct Blocks {
     });
     return {wide, e.i64(0)};
   }
-  /// n rows of v, two keys to a word: the columns of a pair of rows lie together. An odd last row is beside zeros.
+  /// n rows of v, two keys to a word: the columns of a pair of rows lie together. The last row of an odd number is paired with zeros.
   Rows keyPairsOf(Value *cache, Value *key0, Value *n) {
     Value *first = e.muladd(key0, e.i64(size), keys);
     auto pair = [&](Value *j, bool alone) {

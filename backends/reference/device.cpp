@@ -167,11 +167,10 @@ public:
   }
   void setProfiler(std::shared_ptr<Profiler> p) override { profiler = std::move(p); }
   Result<void> selectRows(int64_t first) override {
+    LINNET_TRY(checkRow(program, first));
     if (first && state_rows.empty()) {
       LINNET_ASSIGN(state_rows, stateRows(artifact, program));
     }
-    if (first < 0 || (first && first >= mostRows(program)))
-      return errorf("expected a row from 0 to {}, found {}", mostRows(program) - 1, first);
     first_row = first;
     return {};
   }
@@ -191,7 +190,7 @@ public:
   }
 
 private:
-  /// Where the selected rows of state i begin in its storage.
+  /// The index in the storage of state i at which the selected rows begin.
   size_t firstElement(size_t i) const {
     if (first_row == 0) return 0;
     return static_cast<size_t>(first_row) * state_rows[i].row_bytes /

@@ -96,7 +96,7 @@ template <class Op> Scores scoresOf(Op op) {
   return {op.getScale().convertToFloat(), op.getCap().convertToFloat()};
 }
 template <class Op> int64_t windowOf(Op op) { return static_cast<int64_t>(op.getWindow()); }
-/// Of linnet.quantize and linnet.quantize_scale.
+/// The form of a linnet.quantize or linnet.quantize_scale.
 template <class Op> ScaleForm formOf(Op op) {
   return {static_cast<int64_t>(op.getGroup()), static_cast<int64_t>(op.getDim()), op.getAsymmetric()};
 }

@@ -41,8 +41,7 @@ Result<void> CpuExecutable::writeState(std::string_view name, std::span<const st
 
 Result<void> CpuExecutable::selectRows(int64_t first) {
   if (first == first_row) return {};
-  if (first < 0 || first >= mostRows(program))
-    return errorf("expected a row from 0 to {}, found {}", mostRows(program) - 1, first);
+  LINNET_TRY(checkRow(program, first));
   if (state_rows.empty()) {
     LINNET_ASSIGN(state_rows, stateRows(artifact, program));
   }

@@ -80,13 +80,13 @@ struct PackedMatmul {
   PanelReader weights(Value panel, Value quad) {
     return PanelReader(e, spec.w, 2, b.sub(panel, e.firstUnit()), quad);
   }
-  /// What four columns of w are multiplied by, and what is added then. Null: nothing.
+  /// Factors of four columns of w, and offsets that are added after them. Null: none.
   struct Scaling {
     Value factor, offset;
   };
-  /// Of row k of w, if scales differ along k; others multiply the sums.
+  /// The scaling of row k of w, if scales differ along k. Other scales multiply the sums.
   Scaling scalesInside(Value panel, Value quad, Value k);
-  /// Four columns of a row.
+  /// Scales four columns of a row.
   Value scaled(Value line, const Scaling &scaling) {
     if (!scaling.factor) return line;
     return scaling.offset ? b.fma(line, scaling.factor, scaling.offset) : b.mul(line, scaling.factor);

@@ -35,10 +35,6 @@ std::string nameOf(std::string path) {
   return name;
 }
 
-bool isLoopback(const std::string &host) {
-  return host == "localhost" || host == "::1" || host.starts_with("127.");
-}
-
 Result<void> execute(Options &options) {
   server::ServeOptions &serve = options.serve;
   LINNET_ASSIGN(const std::string artifact, artifactOf(options.file, options.device, "linnet serve",
@@ -56,8 +52,8 @@ Result<void> execute(Options &options) {
   NoteSignals signals;
   LINNET_TRY(server::serve(
       model, serve, std::move(chat),
-      [&](uint16_t port) {
-        if (serve.key_file.empty() && !isLoopback(serve.http.host))
+      [&](uint16_t port, bool loopback) {
+        if (serve.key_file.empty() && !loopback)
           note("anyone who can reach this address may use the model: --api-key-file asks clients for a key");
         const bool v6 = serve.http.host.find(':') != std::string::npos;
         put("serving {} on {} at http://{}{}{}:{}\n", serve.name, model.device(), v6 ? "[" : "",
