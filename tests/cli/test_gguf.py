@@ -11,30 +11,8 @@ def exported():
     return FOLDER / "tiny.gguf"
 
 
-def drawn(kind, sizes):
-    """Random blocks with small f16 numbers, so that the weights are about as large as a model's. Each block has other scales,
-    so that a wrong order of scales changes the numbers."""
-    draw = random.Random(kind)
-    size = gguf_files.TYPES[kind][2]
-    halves = {"Q6_K": [208], "Q4_1": [0, 2], "Q5_1": [0, 2], "Q4_K": [0, 2], "Q5_K": [0, 2]}.get(kind, [0])
-    out = bytearray(draw.randbytes(gguf_files.bytes_of(kind, sizes)))
-    for at in range(0, len(out), size):
-        for half in halves:
-            scale = (0.0001 if kind.endswith("K") else 0.002) * draw.uniform(0.5, 2) * draw.choice((1, -1))
-            struct.pack_into("<e", out, at + half, scale)
-    return bytes(out)
-
-
 def quantized(kinds, source=None):
-    """The tensors of `source` or of the preset, with the given types for those whose name contains a key."""
-    metadata, tensors = gguf_files.read(source or exported())
-    changed = []
-    for tensor in tensors:
-        kind = next((kind for part, kind in kinds.items() if part in tensor.name), None)
-        if kind:
-            tensor = gguf_files.Tensor(tensor.name, tensor.sizes, kind, drawn(kind, tensor.sizes))
-        changed.append(tensor)
-    return metadata, changed
+    return gguf_files.quantized(kinds, source or exported())
 
 
 class Quantized(TestCase):

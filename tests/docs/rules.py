@@ -63,8 +63,7 @@ SHORTER = [
     (r"bench/compare", "bench/compare --quick --rounds 1 --probe-seconds 0.01"),
     (r"(--quick.*)--rounds [2-9]", r"\1"),
     (r"^(bench/training-step.*)", r"\1 --preset tiny --rounds 1 --steps 1 --seq 16 --batch 1 --no-install"),
-    (r"^(bench/real-models.*)", r"linnet export MODEL --format gguf -o tiny.gguf && \1 --file tiny.gguf --text text.txt "
-     r"--no-install --rounds 1 --drift 1000 --threads 1"),
+    (r"^(bench/real-models.*)", r"\1 --file tiny.gguf --text text.txt --no-install --rounds 1 --drift 1000 --threads 1"),
     (r"--preset tinyllama-1.1b", "--preset tiny"),
     (r"^(bench/type-errors.*)", r"\1 --positions 16 --generate 4"),
     (r"(-n|--seed) N\b", r"\1 4"),

@@ -3,7 +3,7 @@ import re, shlex, sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "cli"))
-import pages, rules
+import gguf_files, pages, rules
 from harness import *
 from rules import Elsewhere, Named, Run, Targets, Tests
 
@@ -81,6 +81,7 @@ class Folder:
             shutil.copytree(tiny_model(), self.path / name)
         for name in ("model.linnet", "m124.linnet", "m.linnet", "stories.linnet", "FILE", "MODEL.linnet"):
             shutil.copy(both_targets(), self.path / name)
+        shutil.copy(quantized(), self.path / "tiny.gguf")
         shutil.copytree(classifier(), self.path / "classifier")
         shutil.copytree(vocabulary(), self.path / "vocabulary")
 
@@ -107,6 +108,13 @@ PARTS_OF_THE_SOURCE = ("bench", "scripts", "models", "docs", "examples", "build"
 def tiny_model():
     make("init", "--preset", "tiny", FOLDER / "tiny-of-pages")  # seed 0, as pages have it
     return FOLDER / "tiny-of-pages"
+
+
+@functools.cache
+def quantized():
+    make("export", tiny_model(), "--format", "gguf", "-o", FOLDER / "whole.gguf")
+    parts = gguf_files.quantized({"token_embd": "Q8_0", "ffn": "Q4_1"}, FOLDER / "whole.gguf")
+    return gguf_files.write(FOLDER / "tiny.gguf", *parts)
 
 
 @functools.cache
