@@ -1,4 +1,4 @@
-// Element types of the IR as kernels and artifacts have them.
+// Maps element types of the IR to those of kernels and artifacts.
 #pragma once
 #include "backends/common/kernel_types.h"
 #include "runtime/artifact/artifact_generated.h"
@@ -11,7 +11,7 @@
 
 namespace linnet::backend {
 
-/// The element type that kernels compute with, or nothing if there is none.
+/// The element type that kernels compute with, or nothing if kernels support none like it.
 inline std::optional<Type> elementType(mlir::Type element) {
   if (element.isF32()) return Type::f32;
   if (element.isF16()) return Type::f16;
@@ -22,7 +22,7 @@ inline std::optional<Type> elementType(mlir::Type element) {
   return std::nullopt;
 }
 
-/// Its number in artifacts. `owner` is what the error names.
+/// The type's number in artifacts. The error names `owner`.
 inline Result<fb::DType> dtypeOf(mlir::Type element, const std::string &owner) {
   if (const auto type = elementType(element)) return fb::DType(uint8_t(*type));
   return errorf("{}: expected elements of f32, f16, bf16, i32, i8 or i4, found others", owner);

@@ -1,4 +1,4 @@
-// What the kernel generators of every backend speak of: element types, sizes that a call decides.
+// Types that the kernel generators of all backends share: element types, activations, dynamic sizes.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -7,17 +7,18 @@
 
 namespace linnet::backend {
 
-/// Element types; numbers as in fb::DType.
+/// Element types, numbered as in fb::DType.
 enum class Type : uint8_t { f32 = 0, f16 = 1, bf16 = 2, i32 = 3, i8 = 4, i4 = 5 };
 const char *nameOf(Type type);
-int64_t sizeOf(Type type); ///< in bytes; i4 has none, kernels that read it count bytes themselves
+int64_t sizeOf(Type type); ///< in bytes; 0 for i4, whose kernels count bytes themselves
 inline bool isFloat(Type type) { return type <= Type::bf16; }
 
 enum class Activation : uint8_t { none = 0, relu = 1, gelu_erf = 2, gelu_tanh = 3, gelu_quick = 4, silu = 5 };
-/// "_relu": part of a kernel's name, empty for none.
+/// The part of a kernel's name, for example "_relu"; empty for none.
 const char *suffixOf(Activation activation);
 
-/// factor * product of the dynamic dimensions of a call, which are named by their number in Program.symbols.
+/// factor * product of dynamic dimensions. Each dimension is named by its index in Program.symbols; a call gives its
+/// size.
 struct Extent {
   int64_t factor = 1;
   std::vector<uint8_t> symbols;
@@ -27,7 +28,7 @@ struct Extent {
   static Extent symbol(uint8_t number) { return Extent(1, {number}); }
   bool isStatic() const { return symbols.empty(); }
   bool operator==(const Extent &) const = default;
-  std::string text() const; ///< "768", "d0d1x768"
+  std::string text() const; ///< for example "768" or "d0d1x768"
 };
 Extent operator*(const Extent &x, const Extent &y);
 

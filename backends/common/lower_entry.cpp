@@ -1,4 +1,4 @@
-// A function of the module: its ports and states, who needs what, and its ops in order.
+// Lowers one function of the module: its ports and states, the outputs that need each op, and its ops in order.
 #include "backends/common/lowering.h"
 
 #include "llvm/ADT/DenseSet.h"
@@ -28,7 +28,7 @@ Result<fb::PortT> ModuleLowering::port(func::FuncOp function, mlir::Type type, l
   return port;
 }
 
-/// The number of the state called `name`; its buffer is as large as the largest entry wants it.
+/// Returns the index of the state called `name`. The state's buffer has the size that the largest entry needs.
 Result<uint32_t> ModuleLowering::state(func::FuncOp function, mlir::Type type, llvm::StringRef name) {
   auto tensor = llvm::cast<RankedTensorType>(type);
   const auto bytes = maxBytes(tensor, function);
@@ -77,7 +77,8 @@ Result<void> ModuleLowering::addPorts(func::FuncOp function) {
   return {};
 }
 
-/// Who needs only some outputs (none of them while a prompt is being fed) does not pay for the others.
+/// Finds the ops that only some outputs need. A call that does not ask for these outputs skips the ops: feeding a
+/// prompt, for example, asks for none.
 void ModuleLowering::findServed() {
   served.clear();
   llvm::DenseSet<Operation *> always;
@@ -112,7 +113,7 @@ Result<void> ModuleLowering::lowerEntry(func::FuncOp function) {
   LINNET_TRY(addPorts(function));
   findServed();
   findSlots();
-  auto end = [&]() -> Result<void> { // of an op, or of a group: what is joined to it
+  auto end = [&]() -> Result<void> { // ends an op, or a group: an op and the ops that are joined to it
     if (current.empty()) return {};
     LINNET_TRY(current.size() > 1 ? lowerGroup(current) : lower(current[0]));
     position_before = op_positions.lookup(current[0]);
@@ -137,12 +138,12 @@ Result<void> ModuleLowering::lowerGroup(const std::vector<Operation *> &group) {
   return {};
 }
 
-/// What is no command on any backend, then the backend's own.
+/// Handles the ops that become no command on any backend. The backend lowers all others.
 Result<void> ModuleLowering::lower(Operation *op) {
   if (op->hasAttr("linnet.view") || llvm::isa<ParamOp, ConstantOp>(op)) return {};
   if (auto relayout = llvm::dyn_cast<RelayoutOp>(op)) {
     if (llvm::isa_and_nonnull<ParamOp, ConstantOp>(relayout.getOperand().getDefiningOp()))
-      return {}; // packed as it is stored
+      return {}; // the weight is packed when it is stored
     return errorAt(op, "target {} changes the layout of weights only", target);
   }
   if (llvm::isa<QuantizeOp, QuantizeScaleOp>(op))

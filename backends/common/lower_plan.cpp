@@ -1,4 +1,4 @@
-// The plan of an entry and what the lowering adds to it: working memory of commands, and the numbers of the
+// Adds to the plan of an entry what only the lowering knows: the working memory of commands, and the numbers of the
 // commands that compute each op.
 #include "backends/common/lowering.h"
 #include "passes/Liveness.h"
@@ -23,7 +23,7 @@ void ModuleLowering::findSlots() {
 }
 
 fb::RefT ModuleLowering::workingMemory(uint64_t bytes) {
-  // The command before is left its operands, too: a backend may run both as one command.
+  // Keeps the operands of the previous command, too: a backend may run both as one command.
   const int first = position_before, last = op_positions.lookup(current.back());
   std::vector<const Slot *> in_use;
   for (const Slot &slot : slots)
@@ -32,7 +32,7 @@ fb::RefT ModuleLowering::workingMemory(uint64_t bytes) {
   fb::RefT ref;
   ref.space = fb::Space::arena, ref.size = bytes;
   for (const Slot *slot : in_use) {
-    if (ref.offset + bytes <= slot->offset) break; // fits in front of it
+    if (ref.offset + bytes <= slot->offset) break; // fits below this slot
     ref.offset = std::max(ref.offset, llvm::alignTo(slot->offset + slot->size, alignment));
   }
   out->arena_bytes = std::max(out->arena_bytes, ref.offset + bytes);
@@ -52,7 +52,7 @@ void ModuleLowering::joinCommands(const fb::CommandT &from, const fb::CommandT &
   llvm::append_range(ops_of[&into], ops);
 }
 
-/// Writes to the module what it lacked: with it, the plan holds every byte of the arena.
+/// Writes commands and working memory to the module. After this, the plan lists every byte of the arena.
 void ModuleLowering::finishPlan() {
   Builder builder(module.getContext());
   llvm::DenseMap<Operation *, std::pair<int64_t, int64_t>> commands;
@@ -69,7 +69,8 @@ void ModuleLowering::finishPlan() {
     auto working = op.getAttrOfType<ArrayAttr>(kWorking);
     if (!working) continue;
     const int at = op_positions.lookup(&op);
-    std::set<std::pair<uint64_t, uint64_t>> alive; // one that is written over another counts once
+    // a slot that is written in place of another one counts once
+    std::set<std::pair<uint64_t, uint64_t>> alive;
     for (const Slot &slot : slots)
       if (slot.first <= at && slot.last >= at) alive.insert({slot.offset, slot.size});
     int64_t bytes = 0, own = 0;

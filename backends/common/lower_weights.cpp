@@ -1,5 +1,4 @@
-// Weights and constants: converted, packed and streamed into the artifact, each once for each way it is
-// stored.
+// Converts, packs and streams weights and constants into the artifact. Each is stored once for each type and layout.
 #include "backends/common/lowering.h"
 #include "backends/common/pack.h"
 
@@ -16,7 +15,7 @@ using namespace ir;
 namespace {
 
 constexpr int64_t kChunkElements = 1 << 18;
-constexpr float kTooLargeForHalf = 65520; ///< the least that is rounded to infinity
+constexpr float kTooLargeForHalf = 65520; ///< the smallest number that f16 rounds to infinity
 
 PackedLayout layoutOf(PanelAttr panel) {
   return {panel.getKBlock(), panel.getNBlock(), panel.getInterleave(), panel.getTransposed()};
@@ -37,7 +36,7 @@ std::string shapeText(llvm::ArrayRef<int64_t> shape) {
   return "(" + text + ")";
 }
 
-/// Rounding to f16 must not make an infinity: halves end at 65,504.
+/// Checks that rounding to f16 makes no finite element infinite. The largest finite f16 is 65,504.
 ReadElements withinHalf(ReadElements read, const std::string &name) {
   return [read = std::move(read), name](int64_t first, std::span<float> out) -> Result<void> {
     LINNET_TRY(read(first, out));
@@ -48,7 +47,7 @@ ReadElements withinHalf(ReadElements read, const std::string &name) {
   };
 }
 
-/// Elements of a float matrix or tensor, stored as `stored` says, into the open blob.
+/// Appends the elements of a float matrix or tensor to the open blob, in the type and layout of `stored`.
 Result<void> streamFloats(Operation *op, RankedTensorType stored, const ReadElements &read, BlobSink &blobs) {
   LINNET_ASSIGN(const PackedType type, packedTypeOf(op, stored.getElementType()));
   if (PanelAttr panel = panelOf(stored)) {
@@ -70,7 +69,7 @@ Result<void> streamFloats(Operation *op, RankedTensorType stored, const ReadElem
   return {};
 }
 
-/// Raw little-endian elements of a constant; one element stands for all in a splat.
+/// Raw little-endian elements of a constant. A splat has one element, which stands for all.
 Result<llvm::ArrayRef<char>> rawData(Operation *op, ConstantOp constant) {
   if (auto dense = llvm::dyn_cast<DenseElementsAttr>(constant.getValue())) return dense.getRawData();
   if (auto resource = llvm::dyn_cast<DenseResourceElementsAttr>(constant.getValue()))

@@ -123,7 +123,7 @@ std::unique_ptr<fb::CommandT> ModuleLowering::command(const std::vector<Operatio
   ops_of[command.get()] = group;
   Cost cost;
   std::set<uint16_t> outputs;
-  bool always = false; // a state needs one of them
+  bool always = false; // whether a state needs one of the ops
   for (Operation *op : group) {
     addCost(op, cost);
     const std::vector<uint16_t> served = servedBy(op);
@@ -136,19 +136,19 @@ std::unique_ptr<fb::CommandT> ModuleLowering::command(const std::vector<Operatio
   return command;
 }
 
-/// Operations and memory traffic of the mathematics: every operand is read and every result written once.
+/// Adds the operations and memory traffic of the op's formula: every operand is read and every result written once.
 void ModuleLowering::addCost(Operation *op, Cost &cost) {
   std::vector<Extent> bytes, &flops = cost.flops;
   auto traffic = [&](mlir::Value value) {
     if (auto type = llvm::dyn_cast<RankedTensorType>(value.getType()))
       bytes.push_back(type.getElementType().isInteger(4)
-                          ? Extent((type.getNumElements() + 1) / 2) // weights only
+                          ? Extent((type.getNumElements() + 1) / 2) // only weights are i4
                           : extentOf(value) * Extent(elementBytes(type.getElementType())));
   };
   const mlir::Value result = op->getResult(0);
   for (mlir::Value value : op->getResults()) traffic(value);
   if (llvm::isa<EmbedOp, RotaryOp, SliceOp>(op))
-    traffic(result); // as much is read
+    traffic(result); // reads as many bytes as it writes
   else if (auto append = llvm::dyn_cast<CacheAppendOp>(op))
     bytes.clear(), traffic(append.getEntries()), traffic(append.getEntries());
   else

@@ -1,6 +1,6 @@
-// What every backend does the same way when it lowers a planned module to a Program: dimensions' numbers,
-// ports and states, where operands lie, weights, costs. A backend derives, says what each op becomes
-// (lowerOp), and adds its code. Entries: lower_entry.cpp, weights: lower_weights.cpp.
+// The lowering of a planned module to a Program, as far as all backends share it: numbers of dimensions, ports and
+// states, memory of operands, weights, costs. A backend derives, lowers each op (lowerOp), and adds its code (addCode).
+// Entries: lower_entry.cpp, weights: lower_weights.cpp.
 #pragma once
 #include "backends/common/specs/from_ir.h"
 #include "backends/common/weights.h"
@@ -20,16 +20,17 @@ namespace linnet::backend {
 
 inline Activation activationOf(ir::MatmulOp op) { return Activation(uint32_t(op.getActivation())); }
 
-/// Memory of an operand: where it begins, and the elements from row to row where rows have gaps.
+/// Memory of an operand. If its rows have gaps, `row` is a row's number of elements, and `stride` the distance from row
+/// to row.
 struct Operand {
   fb::RefT ref;
   bool dense = true;
-  int64_t row = 0, stride = 0; ///< when not dense
+  int64_t row = 0, stride = 0; ///< in elements; valid if not dense
 };
 
 class ModuleLowering : protected OpSpecs {
 public:
-  /// `alignment` of ports and states, in bytes.
+  /// Ports and states are aligned to `alignment` bytes.
   ModuleLowering(std::string target, uint64_t alignment, mlir::ModuleOp module, WeightSource &weights,
                  BlobSink &blobs)
       : OpSpecs(std::move(target)), alignment(alignment), module(module), source(weights), blobs(blobs) {}
@@ -38,42 +39,42 @@ public:
 
 protected:
   virtual Result<void> lowerOp(mlir::Operation *op) = 0;
-  /// Ops that linnet-join marked, in order: one by one, unless the backend knows better.
+  /// Lowers ops that linnet-join marked as a group, in order. By default each op becomes a command.
   virtual Result<void> lowerGroup(const std::vector<mlir::Operation *> &group);
-  /// Called when all entries are lowered.
+  /// Called after all entries are lowered.
   virtual Result<void> addCode(fb::ProgramT &program) = 0;
 
   // --- shapes
   std::unique_ptr<fb::ExprT> expression(const std::vector<Extent> &terms);
 
   // --- operands
-  /// Consecutive elements, row-major; an error where they are packed or have gaps.
+  /// The memory of consecutive elements, row-major. An error if the operand is packed or has gaps.
   Result<fb::RefT> dense(mlir::Operation *op, mlir::Value value);
-  /// Rows may have gaps.
+  /// The memory of an operand whose rows may have gaps.
   Result<Operand> rows(mlir::Operation *op, mlir::Value value);
   /// The memory of a kernel's operand, as the kernel reads it.
   Result<fb::RefT> memoryOf(mlir::Operation *op, const KernelOperand &operand);
-  /// A weight in panels.
+  /// The memory of a weight in panels.
   Result<fb::RefT> packed(mlir::Operation *op, mlir::Value value);
-  /// A weight's number, stored in the layout that its type says.
+  /// The index of a weight, stored in the layout of its type.
   Result<uint32_t> weight(mlir::Operation *op, mlir::Value value);
 
   // --- commands
-  /// A command with its op, location and cost; the caller sets the body and calls push.
+  /// Makes a command with the op's name, location and cost. The caller sets the body and calls push.
   std::unique_ptr<fb::CommandT> command(mlir::Operation *op);
-  /// Of a group: its matmul's, else the last op's, with the cost of all.
+  /// Makes the command of a group. It has the name of the group's matmul, or of its last op, and the cost of all ops.
   std::unique_ptr<fb::CommandT> command(const std::vector<mlir::Operation *> &group);
-  /// The outputs of the entry that alone need what `op` computes; none: a state needs it, too.
+  /// The outputs of the entry that need what `op` computes. Empty if a state needs it, too.
   std::vector<uint16_t> servedBy(mlir::Operation *op) const { return served.lookup(op); }
   void push(std::unique_ptr<fb::CommandT> command) { out->commands.push_back(std::move(command)); }
 
-  /// Memory of the arena for the commands of the op or group that is being lowered, and for nothing else. No
-  /// value that is alive there, or at the command before, lies in it. A second request of the same op or
-  /// group may get the same memory. Noted on the op as linnet.working (passes/Plan.h).
+  /// Allocates arena memory that only the commands of the current op or group use. It overlaps no value that is alive
+  /// there or at the previous command. A second request of the same op or group may get the same memory. The op's
+  /// attribute linnet.working lists it (passes/Plan.h).
   fb::RefT workingMemory(uint64_t bytes);
-  /// Notes which ops the command computes, for a command that command() did not make.
+  /// Records that `command` computes `op`, for a command that command() did not make.
   void computes(const fb::CommandT &command, mlir::Operation *op) { ops_of[&command].push_back(op); }
-  /// Ops of `from`, which goes away, are computed by `into`.
+  /// Records that `into` computes the ops of `from`, which the caller drops.
   void joinCommands(const fb::CommandT &from, const fb::CommandT &into);
 
   const uint64_t alignment;
@@ -81,7 +82,7 @@ protected:
   WeightSource &source;
   BlobSink &blobs;
   fb::ProgramT program;
-  mlir::func::FuncOp entry; ///< being lowered
+  mlir::func::FuncOp entry; ///< the entry that is being lowered
 
 private:
   Result<void> gatherSymbols();
@@ -107,18 +108,19 @@ private:
   llvm::DenseMap<mlir::Operation *, uint32_t> constants;
   fb::EntryT *out = nullptr;
   std::vector<std::pair<fb::Space, uint32_t>> argument_places, result_places;
-  llvm::DenseMap<mlir::Operation *, std::vector<uint16_t>> served; ///< outputs that alone need an op
+  /// the outputs that need an op, for ops that no state needs
+  llvm::DenseMap<mlir::Operation *, std::vector<uint16_t>> served;
 
   struct Slot {
-    int first, last; ///< positions of ops that it is in use for, both included
+    int first, last; ///< positions of the first and the last op that use it
     uint64_t offset, size;
   };
   void findSlots();
   void finishPlan();
-  std::vector<Slot> slots;                             ///< of the entry's plan
-  llvm::DenseMap<mlir::Operation *, int> op_positions; ///< in the entry
-  std::vector<mlir::Operation *> current;              ///< op or group that is being lowered
-  int position_before = 0;                             ///< of the first op of the command before
+  std::vector<Slot> slots;                             ///< the slots of the entry's plan
+  llvm::DenseMap<mlir::Operation *, int> op_positions; ///< positions of ops in the entry
+  std::vector<mlir::Operation *> current;              ///< the op or group that is being lowered
+  int position_before = 0; ///< the position of the first op of the previous command
   std::map<const fb::CommandT *, std::vector<mlir::Operation *>> ops_of;
 };
 

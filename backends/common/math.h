@@ -1,20 +1,20 @@
 // Elementary functions on f32 and activations, written once for every backend as templates over the builder B of
-// scalar.h. Polynomials are minimax fits (Remez exchange in 120-bit arithmetic) of the functions that the comments
-// name; tests/cpu/math_test.cpp holds the bounds in units in the last place.
+// scalar.h. Each polynomial is a minimax fit (Remez exchange in 120-bit arithmetic) of the function above it.
+// tests/cpu/math_test.cpp holds the errors in units in the last place.
 //
-// For activations, B has in addition to scalar.h's functions
+// Activations need these functions of B besides those of scalar.h:
 //
 //   Value fma(Value x, Value y, Value z);            x y + z, rounded once or twice
 //   less|equal(Value x, Value y);                    a condition, false if either is NaN
 //   Value select(condition, Value x, Value y);
 //
-// and for exp, log, tanh and erf, unless it brings its own,
+// exp, log, tanh and erf also need these, unless B has its own versions of them:
 //
 //   Value abs(Value), copySign(Value magnitude, Value sign);
-//   Integer integer(int32_t), integerBits(Value);    i32, as many as the value has elements
-//   Integer iadd|isub(Integer, Integer), shiftLeft(Integer, int), shiftRight(Integer, int);   arithmetic
+//   Integer integer(int32_t), integerBits(Value);    i32, one for each element of the value
+//   Integer iadd|isub(Integer, Integer), shiftLeft(Integer, int), shiftRight(Integer, int);   arithmetic shifts
 //   Integer iselect(condition, Integer, Integer);
-//   Value floatBits(Integer), toFloat(Integer);      by bits; by value
+//   Value floatBits(Integer), toFloat(Integer);      reinterprets the bits; converts the value
 //   std::pair<Value, Integer> wholeMultiples(Value x, double factor);   x factor, rounded to the nearest integer
 #pragma once
 #include "backends/common/kernel_types.h"
@@ -26,7 +26,7 @@
 
 namespace linnet {
 
-constexpr double kLn2High = 0.693359375; // few bits: n * kLn2High is exact
+constexpr double kLn2High = 0.693359375; // few mantissa bits, so that n * kLn2High is exact
 constexpr double kLn2Low = -2.12194440054690583e-4;
 constexpr int kMantissaBits = 23, kExponentBias = 127;
 
@@ -39,11 +39,11 @@ typename B::Value emitPolynomial(B &b, typename B::Value x, std::initializer_lis
   return sum;
 }
 
-/// e^x = 2^n e^r with n = round(x / ln 2), |r| <= ln 2 / 2; 2^n in two factors, so that the largest and the denormal
-/// results round once.
+/// e^x = 2^n e^r with n = round(x / ln 2), |r| <= ln 2 / 2. 2^n is multiplied as two factors, so that the largest and
+/// the denormal results round once.
 template <class B> typename B::Value emitExp(B &b, typename B::Value x) {
   constexpr double kLeast = -104, kMost = 89,
-                   kLog2e = 1.4426950408889634; // beyond least and most: 0, infinity
+                   kLog2e = 1.4426950408889634; // below kLeast the result is 0, above kMost infinity
   x = b.select(b.less(b.constant(kMost), x), b.constant(kMost), x);
   x = b.select(b.less(x, b.constant(kLeast)), b.constant(kLeast), x);
   auto [whole, exponent] = b.wholeMultiples(x, kLog2e);
@@ -61,7 +61,7 @@ template <class B> typename B::Value emitExp(B &b, typename B::Value x) {
 
 /// ln x = e ln 2 + ln(1 + f) with 1 + f in [sqrt 1/2, sqrt 2).
 template <class B> typename B::Value emitLog(B &b, typename B::Value x) {
-  constexpr int32_t kSqrtHalf = 0x3f3504f3; // as bits
+  constexpr int32_t kSqrtHalf = 0x3f3504f3; // the bits of sqrt(1/2) as f32
   auto denormal = b.less(x, b.constant(0x1p-126));
   auto scaled = b.select(denormal, b.mul(x, b.constant(0x1p23)), x);
   auto e = b.shiftRight(b.isub(b.integerBits(scaled), b.integer(kSqrtHalf)), kMantissaBits);
@@ -82,7 +82,7 @@ template <class B> typename B::Value emitLog(B &b, typename B::Value x) {
   return b.select(b.equal(x, b.constant(0)), b.constant(-kInfinity), result);
 }
 
-/// Odd polynomial near 0; 1 - 2 / (e^2|x| + 1) elsewhere.
+/// Odd polynomial for |x| < kNear, otherwise 1 - 2 / (e^2|x| + 1).
 template <class B> typename B::Value emitTanh(B &b, typename B::Value x) {
   constexpr double kNear = 0.625;
   auto t = b.abs(x), square = b.mul(x, x);
@@ -95,7 +95,7 @@ template <class B> typename B::Value emitTanh(B &b, typename B::Value x) {
   return b.copySign(b.select(b.less(t, b.constant(kNear)), small, large), x);
 }
 
-/// Odd polynomial near 0; 1 - e^q(|x|) with q = ln erfc elsewhere; 1 from kOne on.
+/// Odd polynomial for |x| < kNear, otherwise 1 - e^q(|x|) with q = ln erfc. From kOne on erf rounds to 1.
 template <class B> typename B::Value emitErf(B &b, typename B::Value x) {
   constexpr double kNear = 0.93, kOne = 3.95;
   auto t = b.abs(x), square = b.mul(x, x);
@@ -116,7 +116,7 @@ template <class B> typename B::Value emitSigmoidLinear(B &b, typename B::Value x
   return b.div(x, b.add(b.exp(b.mul(x, b.constant(-slope))), b.constant(1)));
 }
 
-/// One element of an activation: see linnet.gelu for the formulas.
+/// One element of an activation. linnet.gelu and linnet.silu have the formulas.
 template <class B>
 typename B::Value emitActivation(B &b, backend::Activation activation, typename B::Value x) {
   switch (activation) {
@@ -129,7 +129,7 @@ typename B::Value emitActivation(B &b, backend::Activation activation, typename 
     return b.fma(half, b.erf(b.mul(x, b.constant(std::sqrt(0.5)))), half);
   }
   case backend::Activation::gelu_tanh: {
-    // x/2 (1 + tanh u) = x / (1 + e^-2u), which loses nothing where tanh u nears -1.
+    // x/2 (1 + tanh u) = x / (1 + e^-2u). The second form does not cancel if tanh u is near -1.
     const double k = 2 * std::sqrt(2 / M_PI);
     auto u = b.mul(x, b.fma(b.mul(x, x), b.constant(-k * 0.044715), b.constant(-k)));
     return b.div(x, b.add(b.exp(u), b.constant(1)));

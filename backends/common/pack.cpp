@@ -9,8 +9,8 @@
 namespace linnet {
 namespace {
 
-/// Elements of one panel from its columns [n0, n0 + columns) of a plain block: element (k, c) at
-/// block[k * row_stride + c * column_stride].
+/// Packs columns [n0, n0 + columns) of a plain matrix into one panel. Element (k, c) is at block[k * row_stride + c *
+/// column_stride].
 void packOne(const PackedLayout &layout, int64_t k, int64_t columns, const float *block, int64_t row_stride,
              int64_t column_stride, float *panel) {
   const bool dense = layout.interleave == 1 && column_stride == 1;
@@ -25,7 +25,7 @@ void packOne(const PackedLayout &layout, int64_t k, int64_t columns, const float
   }
 }
 
-/// Several panels at once, so that a row of the plain matrix is read in long pieces.
+/// Several panels at once, so that each read of a row of the plain matrix is long.
 struct Group {
   const PackedLayout &layout;
   int64_t k, n;

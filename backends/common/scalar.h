@@ -1,17 +1,16 @@
-// What each elementwise op computes, written once for every backend: the interpreter, LLVM and SPIR-V
-// instantiate these templates with their own builder.
+// The formula of each elementwise op, written once for every backend. The interpreter, the CPU backend (LLVM) and the
+// Vulkan backend (SPIR-V) instantiate these templates with their own builders.
 //
-// A builder B has a copyable B::Value, a number of some element type that it knows how to compute with, and
+// A builder B has a copyable type B::Value, a number in a type that B computes with, and these functions:
 //
-//   Value constant(double);                      of the compute type
+//   Value constant(double);                      in the compute type
 //   Value add|sub|mul|div|max|min(Value, Value); max and min: NaN if either operand is NaN
 //   Value neg|exp|log|tanh|erf|sqrt(Value);
 //   Value cast(Value, mlir::Type from, mlir::Type to);
 //
-// and what math.h asks for.
+// math.h needs more.
 //
-// A value that a region yields or that an op of a reduced type (f16, bf16) returns is rounded by the builder
-// where it stores the element; in between, builders may compute wider.
+// A builder rounds results of f16 and bf16 when it stores them. Between ops it may compute in a wider type.
 #pragma once
 #include "backends/common/math.h"
 #include "ir/Linnet.h"
@@ -71,7 +70,7 @@ typename B::Value emitScalar(mlir::Operation *op, B &b, std::span<const typename
       });
 }
 
-/// The elements that a fused op's region yields, from one element of each input.
+/// The elements that a fused op's region yields for one element of each input.
 template <class B>
 std::vector<typename B::Value> emitRegion(ir::FusedOp fused, B &b,
                                           std::span<const typename B::Value> inputs) {

@@ -1,5 +1,5 @@
-// Where a backend takes weights from and where it puts bytes that go into an artifact: the seams between
-// lowering and the checkpoint on one side, the artifact's writer on the other.
+// Interfaces that lowering reads weights from and writes blobs to. The compiler connects them to the checkpoint and to
+// the artifact's writer.
 #pragma once
 #include "runtime/artifact/artifact_generated.h"
 #include "support/result.h"
@@ -13,24 +13,23 @@
 
 namespace linnet {
 
-/// A tensor of a checkpoint. `read` gives elements [first, first + out.size()) in row-major order as f32; it
-/// may be called from several threads at once, and checks the range.
+/// A tensor of a checkpoint. `read` returns elements [first, first + out.size()) in row-major order as f32. It checks
+/// the range and may be called from several threads at once.
 struct WeightTensor {
-  fb::DType dtype = fb::DType::f32; ///< how the checkpoint stores it
+  fb::DType dtype = fb::DType::f32; ///< the type in the checkpoint
   std::vector<int64_t> shape;
   std::function<Result<void>(int64_t first, std::span<float> out)> read;
 };
 
-/// A checkpoint's tensors by name. Lowering never holds more of one than a few panels.
+/// A checkpoint's tensors by name. Lowering holds only a few panels of a tensor at a time.
 class WeightSource {
 public:
   virtual ~WeightSource() = default;
-  /// The error names the tensor and where it was looked for.
+  /// The error names the tensor and the place where it was searched.
   virtual Result<WeightTensor> open(std::string_view name) = 0;
 };
 
-/// Takes blobs, one at a time, in pieces of any size. ArtifactWriter has the same functions; `SinkFor` adapts
-/// it.
+/// Receives blobs, one at a time, in pieces of any size. `SinkFor` adapts ArtifactWriter, which has the same functions.
 class BlobSink {
 public:
   virtual ~BlobSink() = default;

@@ -1,6 +1,5 @@
-// What the two forms of attention share: operands, and which keys a query sees. One query over a long cache
-// is bound by reading it (attention_kernel.cpp); blocks of queries are bound by arithmetic
-// (attention_blocks.cpp).
+// The operands and the visible keys of both attention kernels. One query over a long cache is memory-bound
+// (attention_kernel.cpp); blocks of queries are compute-bound (attention_blocks.cpp).
 #pragma once
 #include "backends/cpu/emitter.h"
 #include "backends/cpu/kernels.h"
@@ -17,21 +16,21 @@ struct AttentionOperands {
 
   Emitter &e;
   const AttentionSpec &spec;
-  Value *q, *k, *v, *past, *out, *length; ///< null: the call has none
+  Value *q, *k, *v, *past, *out, *length; ///< null if the call does not have the operand
   Value *queries, *heads, *capacity, *q_stride;
 
-  /// Elements from a query's result to the next query's of the same head.
+  /// Elements from a query's result to the result of the same head's next query.
   Value *outStride() const { return e.b.CreateMul(heads, e.i64(spec.head_size)); }
   /// First element of query t of `group` = b * H + h, and of its result.
   Value *queryAt(Value *group, Value *t) const { return rowAt(group, t, q_stride); }
   Value *resultAt(Value *group, Value *t) const { return rowAt(group, t, outStride()); }
   /// First element of the group's keys and of its values.
   Value *keysAt(Value *group) const {
-    // The key heads divide the heads: (b H + h) / G = b (H / G) + h / G.
+    // key_group = G divides the number of heads: (b H + h) / G = b (H / G) + h / G.
     Value *key_head = spec.key_group == 1 ? group : e.b.CreateSDiv(group, e.i64(spec.key_group));
     return e.b.CreateMul(e.b.CreateMul(key_head, capacity), e.i64(spec.head_size));
   }
-  /// Keys that query t sees.
+  /// The end of the keys that query t sees.
   Value *limit(Value *group, Value *t) const {
     Value *batch = e.b.CreateSDiv(group, heads);
     Value *seen = past ? e.loadIndex(past, batch) : e.i64(0);
@@ -39,7 +38,8 @@ struct AttentionOperands {
     if (length) limit = e.min(limit, e.b.CreateAdd(seen, e.loadIndex(length, batch)));
     return e.max(e.min(limit, capacity), e.i64(0));
   }
-  /// The first key of query t's window, negative if the window begins before the first key. Only with a window.
+  /// The first key of query t's window, negative if the window begins before the first key. The specification must have
+  /// a window.
   Value *windowBegin(Value *group, Value *t) const {
     Value *seen = past ? e.loadIndex(past, e.b.CreateSDiv(group, heads)) : e.i64(0);
     return e.b.CreateAdd(e.b.CreateAdd(seen, t), e.i64(1 - spec.window));
@@ -59,9 +59,10 @@ private:
   }
 };
 
-/// Queries of one block in attention_blocks.cpp.
+/// The number of queries in one block of attention_blocks.cpp.
 int64_t attentionBlock(const Isa &isa);
-/// Queries [t, t + attentionBlock) of `group`, as many as there are. `rounds`: factors to bf16.
+/// Computes queries [t, t + attentionBlock) of `group`, as far as they exist. If `rounds`, the factors of both products
+/// are rounded to bf16.
 void emitAttentionBlock(const AttentionOperands &operands, Value *group, Value *t, bool rounds);
 
 } // namespace linnet::cpu

@@ -1,21 +1,22 @@
-// Flash attention over a block of queries, one query a lane, so that nothing is summed across lanes and a
-// query's result does not depend on those beside it. Keys go by in blocks of kKeys:
+// Flash attention over a block of queries, one query in each lane. No sum crosses lanes, so a query's result does not
+// depend on the other queries of its block. Keys are processed in blocks of kKeys:
 //
 //     s[j, :]  = sum_d q[d, :] k[j, d]              a tile of keys at a time, sums in registers
 //     m'       = max(m, max_j s[j, :])              p[j, :] = e^(s[j, :] - m')
 //     l'       = l e^(m - m') + sum_j p[j, :]
 //     acc[d, :] = acc[d, :] e^(m - m') + sum_j p[j, :] v[j, d]     a tile of d at a time
 //
-// k[j, d] and v[j, d] are broadcast from memory; q, s, p and acc, transposed, live on the stack. Blocks of
-// keys that no query of the block sees are not visited; where only some of them see a key, the others' scores
-// are -infinity and their sums are left as they were, even beside a NaN. With a window there are such keys before the
-// keys that all queries see, not only after them.
+// k[j, d] and v[j, d] are broadcast from memory. q, s, p and acc are transposed and on the stack.
 //
-// Factors that are rounded to bf16 lie in pairs, a word each, where the processor multiplies pairs: q and k
-// of two d, p and v of two keys. Elsewhere they are f32 with the same values.
+// Masks: a block of keys that no query of the block sees is skipped. If only some queries see a key, the other queries'
+// scores are -infinity, and their sums stay unchanged even if the key holds NaN. A window masks keys before the ones
+// that all queries see, too.
 //
-// A query's result depends on its position and its keys alone, not on where the block or the call begins: blocks of keys
-// begin at multiples of kKeys, and a masked block computes in the same order as another one.
+// Rounding to bf16: if the processor multiplies pairs of bf16, a word holds two factors, q and k of two d, p and v of
+// two keys. On other processors the factors are f32 with the same values.
+//
+// Blocks of keys begin at multiples of kKeys, and masked blocks add in the same order as others. A query's result
+// therefore depends on its position and its keys only, not on where its block or call begins.
 #include "backends/cpu/attention.h"
 
 #include <limits>
@@ -24,32 +25,32 @@ namespace linnet::cpu {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr int64_t kKeys = 64; ///< 16 KiB of keys with 64 dimensions: they stay in the first-level cache
-constexpr int kVectors = 2;   ///< of queries: each broadcast serves both
+constexpr int64_t kKeys = 64; ///< 16 KiB of f32 keys with 64 dimensions, which fit the first-level cache
+constexpr int kVectors = 2;   ///< vectors of queries; each broadcast multiplies all of them
 
 struct Blocks {
   const AttentionOperands &in;
   const int vectors;
   Value *group, *t;
-  const bool rounds; ///< factors to bf16
+  const bool rounds; ///< whether factors are rounded to bf16
   Emitter &e = in.e;
   const AttentionSpec &spec = in.spec;
   const int lanes = e.lanes();
   const int64_t size = spec.head_size, rows = int64_t(vectors) * lanes;
-  /// tile * vectors sums and as many operands fit the registers.
+  /// Keys or dimensions of a tile. tile * vectors sums and as many operands fit the registers.
   const int tile = e.isa.registers >= 32 ? 8 : 4;
   Value *q = e.scratch(size * rows), *p = e.scratch(std::max(kKeys, roundUp(size)) * rows),
         *acc = e.scratch(size * rows);
   const bool pairs = rounds && e.isa.bf16 && size % 2 == 0;
-  /// A block of k or v as its factors are.
+  /// A block of k or v after conversion to factors. Null if the cache can be read directly.
   Value *wide = spec.cache == Type::f32 && !rounds ? nullptr : e.scratch(kKeys * size);
   Value *keys = in.keysAt(group);
-  Values limits = {}; ///< i32, one a lane: the end of the keys that each query sees
-  Values begins = {}; ///< i32, one a lane: the first key of each query's window; empty without a window
+  Values limits = {}; ///< i32 vectors: the end of the keys that each lane's query sees
+  Values begins = {}; ///< i32 vectors: the first key of each lane's window; empty without a window
 
   int64_t roundUp(int64_t n) const { return (n + lanes - 1) / lanes * lanes; }
 
-  // --- the transposed pieces on the stack
+  // --- transposed matrices on the stack: q, p, acc
   Value *at(Value *row, int vector) {
     return e.b.CreateAdd(e.b.CreateMul(row, e.i64(rows)), e.i64(int64_t(vector) * lanes));
   }
@@ -64,14 +65,14 @@ struct Blocks {
     return e.isa.bf16 && Emitter::lanesOf(x) == lanes ? e.roundToBfloatFast(x) : e.convert(x, Type::bf16);
   }
 
-  /// body(first, count) for the columns of a row in pieces of a vector.
+  /// Calls body(first, count) for the columns of a head's row, a vector at a time.
   void forPieces(llvm::function_ref<void(Value *, int)> body) {
     const int64_t whole = size / lanes * lanes;
     e.loop(e.i64(0), e.i64(whole), lanes, [&](Value *c) { body(c, lanes); });
     if (whole < size) body(e.i64(whole), int(size - whole));
   }
 
-  /// q, scaled. Lanes behind the last query repeat it.
+  /// Loads q times the scale. Lanes beyond the last query repeat it.
   void loadQueries() {
     for (int w = 0; w < vectors; ++w) {
       Values from;
@@ -117,11 +118,11 @@ struct Blocks {
     });
   }
 
-  /// Rows of k or v as factors: where the first begins. Elements are f32, or words of two bf16.
+  /// Rows of k or v as factors. `first` is the index of the first element. Elements are f32, or words of two bf16.
   struct Rows {
     Value *base, *first;
   };
-  /// Rows [key0, key0 + count) of k or v in f32.
+  /// Rows [key0, key0 + count) of k or v, in f32.
   Rows rowsOf(Value *cache, Value *key0, Value *count) {
     Value *first = e.muladd(key0, e.i64(size), keys);
     if (!wide) return {cache, first};
@@ -130,7 +131,7 @@ struct Blocks {
     });
     return {wide, e.i64(0)};
   }
-  /// The same of k, two columns to a word.
+  /// Rows [key0, key0 + count) of k, in words of two columns.
   Rows columnPairsOf(Value *cache, Value *key0, Value *count) {
     Value *first = e.muladd(key0, e.i64(size), keys);
     if (spec.cache == Type::bf16) return {cache, e.b.CreateLShr(first, 1)};
@@ -143,7 +144,8 @@ struct Blocks {
     });
     return {wide, e.i64(0)};
   }
-  /// n rows of v, two keys to a word: the columns of a pair of rows lie together. The last row of an odd number is paired with zeros.
+  /// Rows [key0, key0 + n) of v, in words of two keys: word c of a pair of rows holds column c of both. If n is odd,
+  /// the last row is paired with zeros.
   Rows keyPairsOf(Value *cache, Value *key0, Value *n) {
     Value *first = e.muladd(key0, e.i64(size), keys);
     auto pair = [&](Value *j, bool alone) {
@@ -165,7 +167,7 @@ struct Blocks {
   Value *broadcast(const Rows &from, Value *index, Type type = Type::f32) {
     return e.splat(e.load(type, from.base, e.b.CreateAdd(from.first, index)), lanes);
   }
-  /// sum + the products of a vector of q or p and one of k or v.
+  /// sum + vector * scalar: a vector of q or p, a broadcast element of k or v. Words of pairs add two products.
   Value *multiplyAdd(Value *vector, Value *scalar, Value *sum, bool of_pairs) {
     return of_pairs ? e.dotBfloatPairs(sum, vector, scalar) : e.fma(vector, scalar, sum);
   }
@@ -176,10 +178,11 @@ struct Blocks {
     return e.b.CreateAnd(before_end, e.b.CreateICmpSGE(number, begins[size_t(w)]));
   }
 
-  /// Scores of `count` keys, number `j` of the block the first; `largest` with them. key0: only where masked. With a cap
-  /// these are the scores before it, and `largest` stays as it is.
+  /// Stores the scores of `count` keys of the block from key j on, and returns the maximum of `largest` and them. key0
+  /// is null if no key is masked. With a cap, the stored scores are not capped yet, and `largest` is returned
+  /// unchanged.
   Values scoreTile(const Rows &k, Value *j, int count, const Values &largest, Value *key0) {
-    const int64_t length = pairs ? size / 2 : size; ///< of a row, in elements of k
+    const int64_t length = pairs ? size / 2 : size; ///< elements or words of a row of k
     Value *first = e.b.CreateMul(j, e.i64(length));
     auto step = [&](Value *d, const Values &sums) {
       Values query, next;
@@ -217,7 +220,8 @@ struct Blocks {
     return next;
   }
 
-  /// Caps the scores of n keys; `largest` with them. A pass of its own, because a tile of inlined tanh would be long code.
+  /// Caps the stored scores of n keys and returns the maximum of `largest` and them. A separate loop, because tanh
+  /// inlined in every tile would be long code.
   Values capScores(Value *n, const Values &largest, Value *key0) {
     return e.loop(e.i64(0), n, 1, largest, [&](Value *j, const Values &now) {
       Values next;
@@ -231,7 +235,7 @@ struct Blocks {
     });
   }
 
-  /// The halves of a pair of keys that each query sees, as a mask of its word.
+  /// A mask of the halves of a word of two keys, key and key + 1, that each lane's query sees.
   Value *seenHalves(int w, Value *key) {
     auto half = [&](Value *number, uint64_t bits) {
       return e.b.CreateSelect(sees(w, number), e.splat(e.b.getInt32(uint32_t(bits)), lanes),
@@ -241,8 +245,8 @@ struct Blocks {
     return e.b.CreateOr(half(key, kLow), half(e.b.CreateAdd(key, e.i64(1)), kHigh));
   }
 
-  /// acc[d, :] for `count` dimensions from d0 on. key0: only where masked. Keys that a query does not see add nothing to
-  /// its sums, whatever they are.
+  /// Updates acc[d, :] for `count` dimensions from d0 on. key0 is null if no key is masked. Keys that a query does not
+  /// see leave its sums unchanged, even if they hold NaN.
   void accumulateTile(const Rows &v, Value *d0, int count, Value *n, const Values &shrink, Value *key0) {
     const bool of_pairs = pairs;
     Values sums;
@@ -275,7 +279,7 @@ struct Blocks {
         store(acc, e.b.CreateAdd(d0, e.i64(d)), w, sums[size_t(d * vectors + w)]);
   }
 
-  /// p[j, :] from s[j, :], and its sum over all keys: l of each vector.
+  /// Replaces s[j, :] by p[j, :] and returns l: `sums` plus the sum of p over all keys.
   Values weigh(Value *n, const Values &base, Values sums) {
     return e.loop(e.i64(0), n, 1, std::move(sums), [&](Value *j, const Values &now) {
       Values next;
@@ -287,7 +291,7 @@ struct Blocks {
       return next;
     });
   }
-  /// The same, two keys to a word.
+  /// weigh() for words of two keys.
   Values weighPairs(Value *n, const Values &base, Values sums) {
     return e.loop(e.i64(0), n, 2, std::move(sums), [&](Value *j, const Values &now) {
       Values next;
@@ -303,7 +307,7 @@ struct Blocks {
     });
   }
 
-  /// One block of n keys. State: m of each vector of queries, then l of each.
+  /// Processes one block of n keys. The state is m of each vector of queries, then l of each.
   Values keyBlock(Value *key0, Value *n, const Values &state, bool masked) {
     Value *mask = masked ? key0 : nullptr;
     const Rows k = pairs ? columnPairsOf(in.k, key0, n) : rowsOf(in.k, key0, n);
@@ -317,13 +321,13 @@ struct Blocks {
     if (spec.cap != 0) largest = capScores(n, largest, mask);
     Values base, shrink, sums;
     for (int w = 0; w < vectors; ++w) {
-      // Nothing but -inf so far: any finite maximum gives p = 0.
+      // If all scores so far are -inf, any finite base gives p = 0.
       Value *none = e.b.CreateFCmpOEQ(largest[size_t(w)], e.f32(-kInfinity, lanes));
       base.push_back(e.b.CreateSelect(none, e.f32(0, lanes), largest[size_t(w)]));
       shrink.push_back(e.exp(e.b.CreateFSub(state[size_t(w)], base.back())));
       sums.push_back(e.b.CreateFMul(state[size_t(vectors + w)], shrink.back()));
     }
-    if (pairs && masked) // the second key of an odd last pair: no query sees it
+    if (pairs && masked) // an odd n: no query sees the second key of the last pair
       e.ifThen(e.b.CreateICmpNE(e.b.CreateAnd(n, e.i64(1)), e.i64(0)), [&] {
         for (int w = 0; w < vectors; ++w) store(p, n, w, e.f32(-kInfinity, lanes));
       });
@@ -340,13 +344,13 @@ struct Blocks {
     Value *first = in.limit(group, t);
     Value *last_query = e.min(e.b.CreateAdd(t, e.i64(rows - 1)), e.b.CreateSub(in.queries, e.i64(1)));
     Value *last = in.limit(group, last_query);
-    for (int w = 0; w < vectors; ++w) { // a limit grows by one from query to query, as far as `last`
+    for (int w = 0; w < vectors; ++w) { // causal limits grow by one from query to query, up to `last`
       Value *steps = e.laneNumbers(spec.causal ? w * lanes : 0, spec.causal ? 1 : 0);
-      // From the first query's own limit; one that is already cut off at the end is `last`.
+      // The limits start at the first query's own limit. If the length cuts it off, it equals `last`.
       Value *grown = e.b.CreateAdd(e.splat(e.b.CreateTrunc(first, e.b.getInt32Ty()), lanes), steps);
       limits.push_back(e.min(grown, e.splat(e.b.CreateTrunc(last, e.b.getInt32Ty()), lanes)));
     }
-    // All queries see keys [all_begin, first). Others see some of [some_begin, all_begin) and of [first, last).
+    // All queries see keys [all_begin, first). Only some queries see keys of [some_begin, all_begin) and [first, last).
     Value *some_begin = e.i64(0), *all_begin = e.i64(0);
     if (spec.window) {
       Value *begin = in.windowBegin(group, t);
@@ -379,7 +383,7 @@ struct Blocks {
                    [&](Value *key0, const Values &now) { return keyBlock(key0, e.i64(kKeys), now, false); });
     maskedBlocks(whole, last);
     Values inverse;
-    for (int w = 0; w < vectors; ++w) { // an empty range gives zeros
+    for (int w = 0; w < vectors; ++w) { // a query that sees no key gets zeros
       Value *begin = spec.window ? begins[size_t(w)] : e.laneNumbers(0, 0);
       Value *some = e.b.CreateICmpSGT(limits[size_t(w)], begin);
       inverse.push_back(e.b.CreateSelect(some, e.b.CreateFDiv(e.f32(1, lanes), state[size_t(vectors + w)]),

@@ -1,5 +1,5 @@
-// Attention of one query over a cache: keys go by in blocks of one vector, scores of a block stand one key a
-// lane. Kept are the running maximum m, the sum l (one part a lane) and the weighted sum of values:
+// Attention of one query over a cache. Keys are processed in blocks of one vector, with one key's score in each lane.
+// The state is the running maximum m, the sum l (one partial sum in each lane) and the weighted sum of values:
 //
 //     s = scale * q . k_j          m' = max(m, max s)     p = e^(s - m')
 //     l' = l e^(m - m') + p        acc' = acc e^(m - m') + sum_j p_j v_j
@@ -19,17 +19,17 @@ struct OneQuery {
   const AttentionSpec &spec = in.spec;
   const int lanes = e.lanes();
   const int pieces = int((spec.head_size + lanes - 1) / lanes); ///< vectors of a head's row
-  Value *weights = e.scratch(lanes);                            ///< p of a block
+  Value *weights = e.scratch(lanes);                            ///< p of the current block
   Value *keys = in.keysAt(group);
   Values query = {};
-  Value *ahead = nullptr; ///< bytes from a row to the same one of the head that is read next
+  Value *ahead = nullptr; ///< bytes from a row to the row of the same key in the head that is read next
 
   int pieceSize(int c) const { return int(std::min<int64_t>(lanes, spec.head_size - int64_t(c) * lanes)); }
   Value *piece(Type type, Value *base, Value *row0, int c) {
     return e.loadPart(type, base, e.b.CreateAdd(row0, e.i64(int64_t(c) * lanes)), pieceSize(c));
   }
 
-  /// Scores of `lanes` keys, one a lane; key j's row is given by rowOf(j).
+  /// Scores of `lanes` keys, one in each lane. rowOf(j) returns the first element of key j.
   Value *scores(llvm::function_ref<Value *(int)> rowOf) {
     Value *sums = e.transposeSum([&](int j) {
       Value *key = rowOf(j);
@@ -41,10 +41,10 @@ struct OneQuery {
     return in.capped(e.b.CreateFMul(sums, e.f32(spec.scale, lanes)));
   }
 
-  /// State {m, l, acc...} rescaled to a new maximum; p goes to memory.
+  /// Rescales the state {m, l, acc...} to a new maximum, and stores p in `weights`.
   void rescale(Values &state, Value *s) {
     Value *largest = e.maxOf(e.maxLanes(s), state[0]);
-    // Nothing but -inf so far: any finite maximum gives p = 0.
+    // If all scores so far are -inf, any finite base gives p = 0.
     Value *base = e.b.CreateSelect(e.b.CreateFCmpOEQ(largest, e.f32(-kInfinity)), e.f32(0), largest);
     Value *factor = e.splat(e.exp(e.b.CreateFSub(state[0], base)), lanes);
     Value *p = e.exp(e.b.CreateFSub(s, e.splat(base, lanes)));
@@ -61,8 +61,8 @@ struct OneQuery {
       state[size_t(2 + c)] = e.fma(p, piece(spec.cache, in.v, row, c), state[size_t(2 + c)]);
   }
 
-  /// Prefetches the key of the same number of the head that is read next. Rows of one head are too few for the
-  /// processor's prefetchers. All of them at once would delay the loads of this head.
+  /// Prefetches the row of the same key in the head that is read next. The processor's prefetchers need more rows than
+  /// a head has. Prefetching all rows at once would delay the loads of this head.
   void fetchNextHead(Value *cache, Value *row) {
     const int64_t size = sizeOf(spec.cache), bytes = spec.head_size * size;
     Value *next = e.b.CreateAdd(ahead, e.b.CreateMul(row, e.i64(size)));
@@ -79,7 +79,7 @@ struct OneQuery {
     return state;
   }
 
-  /// The block at the end: nothing behind `limit` is read.
+  /// Processes the last block. Keys from `limit` on are not read.
   Values lastBlock(Value *key0, Value *limit, Values state) {
     Value *last = e.b.CreateSub(limit, e.i64(1));
     auto rowOf = [&](int j) { return keyRow(e.min(e.b.CreateAdd(key0, e.i64(j)), last)); };
@@ -94,7 +94,7 @@ struct OneQuery {
     });
   }
 
-  /// Elements of a state: m as a vector's first, l, acc.
+  /// Elements of a stored state: m (the first element of a vector), l, acc.
   int64_t stateSize() const { return int64_t(2 + pieces) * lanes; }
   Values initialState() {
     Values state = {e.f32(-kInfinity)};
@@ -117,7 +117,7 @@ struct OneQuery {
     for (int c = 0; c < pieces; ++c) query.push_back(piece(spec.type, in.q, q0, c));
   }
 
-  /// The keys that the query sees: [first, whole) in whole blocks, [whole, limit) in the last one.
+  /// The keys that the query sees: [first, whole) in whole blocks, [whole, limit) in the last block.
   struct Keys {
     Value *first, *whole, *limit;
   };
@@ -132,7 +132,7 @@ struct OneQuery {
   }
 
   void finish(const Values &state, const Keys &seen) {
-    Value *some = e.b.CreateICmpSGT(seen.limit, seen.first); // an empty range gives zeros
+    Value *some = e.b.CreateICmpSGT(seen.limit, seen.first); // a query that sees no key gets zeros
     Value *inverse =
         e.splat(e.b.CreateSelect(some, e.b.CreateFDiv(e.f32(1), e.sumLanes(state[1])), e.f32(0)), lanes);
     Value *row = in.resultAt(group, e.i64(0));
@@ -157,8 +157,8 @@ struct OneQuery {
   }
 };
 
-/// One query of each head [first, first + count), which share a key head. All heads read a block of keys and values
-/// before the next block, so that it comes from memory once. Their states are on the stack.
+/// One query of each head in [first, first + count), which share a key head. All heads read a block of keys and values
+/// before the next block, so that memory is read once. The heads' states are on the stack.
 struct OneQueryOfHeads {
   const AttentionOperands &in;
   Emitter &e = in.e;
@@ -180,7 +180,7 @@ struct OneQueryOfHeads {
     Value *last = e.b.CreateSub(count, e.i64(1)), *of_head = any.bytesOfHead();
     auto block = [&](llvm::function_ref<Values(OneQuery &, const Values &)> body) {
       forHeads(first, count, [&](OneQuery &one, Value *i, Value *at) {
-        // The last head is followed by other keys.
+        // After the last head, the next keys are those of another key head.
         one.ahead = e.b.CreateSelect(e.b.CreateICmpEQ(i, last), of_head, e.i64(0));
         one.loadQuery();
         one.storeState(states, at, body(one, one.loadState(states, at)));
@@ -197,12 +197,12 @@ struct OneQueryOfHeads {
   }
 };
 
-/// One query of each head of the kernel's range.
+/// Computes one query of each head of the kernel's range.
 void emitOneQueries(const AttentionOperands &in) {
   Emitter &e = in.e;
   const int64_t group = in.spec.key_group;
   if (group == 1) return e.loop(e.begin, e.end, 1, [&](Value *head) { OneQuery{in, head}.run(); });
-  // The range may begin or end inside a group of heads.
+  // The range may begin or end inside a group of heads that share a key head.
   Value *first_group = e.b.CreateSDiv(e.begin, e.i64(group));
   Value *end_group = e.b.CreateSDiv(e.b.CreateAdd(e.end, e.i64(group - 1)), e.i64(group));
   e.loop(first_group, end_group, 1, [&](Value *number) {
@@ -212,7 +212,8 @@ void emitOneQueries(const AttentionOperands &in) {
   });
 }
 
-/// Whoever holds a block's first query computes the block, so that no split makes blocks smaller.
+/// Computes the blocks whose first query is in the kernel's range. The call that has the first query computes the whole
+/// block, so that blocks are the same for every split.
 void emitBlocks(const AttentionOperands &in, bool rounds) {
   Emitter &e = in.e;
   const int64_t rows = attentionBlock(e.isa);
@@ -225,7 +226,7 @@ void emitBlocks(const AttentionOperands &in, bool rounds) {
 void emitAllBlocks(const AttentionOperands &in) {
   Emitter &e = in.e;
   const int64_t from = in.spec.bf16_rows;
-  if (from <= 2) return emitBlocks(in, from > 0); // there are two queries at least
+  if (from <= 2) return emitBlocks(in, from > 0); // this function is called for at least two queries
   e.ifElse(
       e.b.CreateICmpSGE(in.queries, e.i64(from)), [&] { emitBlocks(in, true); },
       [&] { emitBlocks(in, false); });
@@ -248,7 +249,7 @@ KernelSource maskKernel(const MaskSpec &spec) {
             using Operand = MaskSpec::Operand;
             Value *x = e.arg(spec, Operand::x), *out = e.arg(spec, Operand::out);
             Value *queries = e.extent(spec.queries), *capacity = e.extent(spec.capacity);
-            Value *rows = e.b.CreateMul(e.extent(spec.heads), queries); // of one sequence
+            Value *rows = e.b.CreateMul(e.extent(spec.heads), queries); // rows of one sequence
             e.loop(e.begin, e.end, 1, [&](Value *row) {
               Value *batch = e.b.CreateSDiv(row, rows), *t = e.b.CreateSRem(row, queries);
               Value *seen = spec.past ? e.loadIndex(e.arg(spec, Operand::past), batch) : e.i64(0);

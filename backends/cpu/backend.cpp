@@ -9,11 +9,12 @@ namespace {
 class CpuBackend : public Backend {
 public:
   const TargetDescription &description() const override { return cpu::description(); }
-  /// "native", or names of levels: selectIsas checks them when it lowers.
+  /// Accepts every argument: selectIsas checks "native" and the names of levels later, while lowering.
   Result<void> checkArgument(const std::string &) const override { return {}; }
   std::string localArgument() const override { return "native"; }
   bool emits(std::string_view stage, const std::string &argument) const override {
-    return stage == "llvm" && !argument.empty(); // without an argument there are several modules
+    // without an argument there is one LLVM module for each of several levels, so no single text
+    return stage == "llvm" && !argument.empty();
   }
   Result<fb::ProgramT> lower(mlir::ModuleOp planned, WeightSource &weights, BlobSink &blobs,
                              const LowerOptions &options) const override {

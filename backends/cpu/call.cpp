@@ -1,5 +1,6 @@
-// Commands that are done item by item with the one before: what a thread has just written it reads again, and
-// nobody waits for others in between. One token's norms and roundings take less time than that.
+// Fuses two commands if item i of the second needs nothing but item i of the first. The thread then reads what it has
+// just written, without a barrier between the commands. For one token, norms and roundings take less time than a
+// barrier.
 #include "backends/cpu/call.h"
 #include "backends/cpu/emitter.h"
 
@@ -24,7 +25,7 @@ int64_t itemsInTurn(const Call &call, const Call &next) {
   if (call.work.factor <= 0 || next.work.factor % call.work.factor) return 0;
   const fb::RefT &written = call.args.back();
   for (const fb::RefT &arg : call.args)
-    if (overlap(arg, next.args.back())) return 0; // other items may be read or written still
+    if (overlap(arg, next.args.back())) return 0; // a thread may still read or write other items there
   for (size_t i = 0; i + 1 < next.args.size(); ++i)
     if (overlap(written, next.args[i]) && !(i == 0 && samePlace(written, next.args[i]) && !call.scatters))
       return 0;

@@ -1,4 +1,4 @@
-// What the lowering makes of one op, and two such calls as one.
+// The kernel call that the lowering makes of one op, and the fusion of two calls.
 #pragma once
 #include "backends/cpu/kernel.h"
 #include "runtime/artifact/artifact_generated.h"
@@ -8,23 +8,24 @@
 
 namespace linnet::cpu {
 
-/// What one op turns into: a kernel, its operands, the number of work items.
+/// The call that computes one op: a kernel, its operands, the number of work items.
 struct Call {
   KernelSource kernel;
   std::vector<fb::RefT> args;
   Extent work;
   uint32_t grain = 1;
-  std::unique_ptr<fb::GemmT> gemm = nullptr; ///< where the runtime may let a library do it
-  /// An item reads no more of the first operand than its own part, which lies where the result's part does
-  /// among all parts, and writes the last operand alone, none but its own part of it.
+  /// set if the runtime may let its matmul library compute the call
+  std::unique_ptr<fb::GemmT> gemm = nullptr;
+  /// An item reads only its own part of the first operand. That part has the same position among all parts as the
+  /// item's part of the result. An item writes only its own part of the last operand.
   bool itemwise = false;
-  bool scatters = false; ///< itemwise, but an item writes to some other part of the last operand
+  bool scatters = false; ///< as itemwise, but an item may write any part of the last operand
 };
 
-/// Whether `next`, called behind `call`, may be done item by item with it: how many items of it make an item
-/// of `call`; 0: it may not.
+/// The number of items of `next` for each item of `call` if both can run item by item. 0 if they cannot. `next` is
+/// called after `call`.
 int64_t itemsInTurn(const Call &call, const Call &next);
-/// Both, for each piece one after the other.
+/// One call that computes each item of `call`, then the `items` items of `next` that belong to it.
 Call inTurn(Call call, Call next, int64_t items);
 
 } // namespace linnet::cpu

@@ -1,4 +1,4 @@
-// The only translation unit that includes LLVM's pass builder and code generator.
+// Optimization and code generation by LLVM. Only this file includes LLVM's pass builder and code generator.
 #include "backends/cpu/codegen.h"
 
 #include "backends/cpu/emitter.h"
@@ -46,7 +46,7 @@ llvm::Function *declareKernel(llvm::Module &module, const KernelSource &kernel, 
       llvm::FunctionType::get(llvm::Type::getVoidTy(context), {pointer, pointer, integer, integer}, false);
   auto *function = llvm::Function::Create(type, llvm::Function::ExternalLinkage, kernel.name, module);
   function->setDoesNotThrow();
-  function->addFnAttr("no-builtins"); // a copying loop stays a loop: there is no memcpy to call
+  function->addFnAttr("no-builtins"); // keeps copying loops as loops: the code has no memcpy to call
   function->addFnAttr("target-cpu", isa.cpu);
   if (!isa.extensions.empty()) function->addFnAttr("target-features", isa.extensions);
   if (!isa.tune.empty()) function->addFnAttr("tune-cpu", isa.tune);
@@ -60,7 +60,8 @@ llvm::Function *declareKernel(llvm::Module &module, const KernelSource &kernel, 
   return function;
 }
 
-/// Generators unroll and vectorize themselves: LLVM's own attempts would cost time and code.
+/// Optimizes without LLVM's vectorizers and unroller: generators vectorize and unroll. LLVM's attempts would cost time
+/// and code size.
 void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
   llvm::PipelineTuningOptions tuning;
   tuning.LoopVectorization = tuning.SLPVectorization = false;
@@ -94,8 +95,8 @@ Result<std::string> emitFile(llvm::Module &module, llvm::TargetMachine &machine,
   return std::string(bytes.data(), bytes.size());
 }
 
-/// With LLVM's notes on blocks and loops. Of a copy: emitting changes a module, and who dumps gets the same
-/// machine code as who does not.
+/// Assembly with LLVM's comments on blocks and loops. Emitting changes a module, so this emits a clone: dumping does
+/// not change the machine code.
 Result<std::string> assemblyOf(const llvm::Module &module, llvm::TargetMachine &machine) {
   const std::unique_ptr<llvm::Module> copy = llvm::CloneModule(module);
   machine.Options.MCOptions.AsmVerbose = true;
@@ -104,7 +105,7 @@ Result<std::string> assemblyOf(const llvm::Module &module, llvm::TargetMachine &
   return assembly;
 }
 
-/// Writes all kernels into `module`. Whether one of them uses what isa.extensions name.
+/// Writes all kernels into `module`. Returns whether one of them uses an instruction of isa.extensions.
 bool writeKernels(llvm::Module &module, std::span<const KernelSource> kernels, const Isa &isa) {
   bool extended = false;
   for (const KernelSource &kernel : kernels) {
@@ -116,7 +117,7 @@ bool writeKernels(llvm::Module &module, std::span<const KernelSource> kernels, c
   return extended;
 }
 
-/// The object for `isa`; empty if it would be that for `poorer`, which may be null.
+/// The object file for `isa`. Empty if it would be the same as the object for `poorer`, which may be null.
 Result<std::string> compileUnlessSame(std::span<const KernelSource> kernels, const Isa &isa,
                                       const Isa *poorer, const KernelListener &listener) {
   initializeTargets();

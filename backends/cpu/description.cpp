@@ -7,8 +7,8 @@ using namespace mlir;
 namespace linnet::cpu {
 namespace {
 
-/// oneDNN's BA16a64b, BA16a64b2a and BA16a64b4a: as many rows together as fill 32 bits, which is what the
-/// instructions that multiply pairs of bf16 or quadruples of bytes read.
+/// oneDNN's formats BA16a64b, BA16a64b2a and BA16a64b4a. Interleaved rows fill 32 bits. Instructions that multiply
+/// pairs of bf16 or four bytes read whole 32-bit words.
 std::optional<PanelShape> cpuPanel(Type element) {
   if (element.isF32() || element.isF16()) return PanelShape{16, 64, 1};
   if (element.isBF16()) return PanelShape{16, 64, 2};

@@ -1,4 +1,4 @@
-// One pass over elements: expressions with broadcasting.
+// Elementwise kernels: expressions with broadcasting, and reductions of rows.
 #include "backends/cpu/emitter.h"
 #include "backends/cpu/kernels.h"
 
@@ -21,7 +21,7 @@ struct Elementwise {
 
   bool repeats(size_t input, size_t dim) const { return (spec.broadcast[input] >> dim & 1) != 0; }
 
-  /// Where the row with these outer indices begins in each input.
+  /// The index of a row's first element in each input. `row` is the product of the outer indices.
   Values bases(Value *row) {
     Values index(rank, nullptr), base(inputs, e.i64(0));
     for (size_t d = rank - 1; d-- > 0;) {
@@ -47,7 +47,7 @@ struct Elementwise {
                            : e.load(spec.in[k], in[k], e.b.CreateAdd(base[k], i), lanes));
     std::vector<Value *> results = spec.body(e, values);
     for (Value *&result : results)
-      if (Emitter::lanesOf(result) != lanes) result = e.splat(result, lanes); // a constant
+      if (Emitter::lanesOf(result) != lanes) result = e.splat(result, lanes); // the result is a constant
     return results;
   }
 

@@ -110,7 +110,7 @@ void Emitter::forVectors(Value *from, Value *to, llvm::function_ref<void(Value *
 Value *Emitter::fold(Value *from, Value *to, double identity,
                      llvm::function_ref<Value *(Value *, Value *, int)> step,
                      llvm::function_ref<Value *(Value *, Value *)> join) {
-  // Four independent accumulators hide the latency of an addition.
+  // Four independent accumulators hide the latency of additions.
   const int wide = 4 * lanes();
   Value *length = b.CreateSub(to, from);
   Value *end_wide = b.CreateAdd(from, b.CreateAnd(length, i64(-int64_t(wide))));
@@ -264,11 +264,11 @@ Value *Emitter::maxLanes(Value *x) {
   return reduce(x, [&](Value *l, Value *r) { return maxOf(l, r); });
 }
 
-// Halves, quarters, ... of the square change places across its diagonal.
+// For each power of two, swaps the off-diagonal blocks of that size: halves, then quarters, and so on.
 Values Emitter::transpose(Values rows) {
   const int n = lanes();
   for (int half = n / 2; half >= 1; half /= 2) {
-    llvm::SmallVector<int, 16> upper, lower; // of two rows, one behind the other
+    llvm::SmallVector<int, 16> upper, lower; // indices into two concatenated rows
     for (int x = 0; x < n; ++x) {
       upper.push_back(x & half ? n + x - half : x);
       lower.push_back(x & half ? n + x : x + half);
@@ -301,7 +301,7 @@ Value *Emitter::transposeSum(llvm::function_ref<Value *(int)> part, int first, i
   if (count == 1) return part(first);
   Value *left = transposeSum(part, first, count / 2);
   Value *right = transposeSum(part, first + count / 2, count / 2);
-  llvm::SmallVector<int, 16> even, odd; // of left and right, one behind the other
+  llvm::SmallVector<int, 16> even, odd; // indices into the concatenation of left and right
   for (int i = 0; i < lanes(); ++i) even.push_back(2 * i), odd.push_back(2 * i + 1);
   return b.CreateFAdd(b.CreateShuffleVector(left, right, even), b.CreateShuffleVector(left, right, odd));
 }

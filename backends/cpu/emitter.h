@@ -1,5 +1,5 @@
-// What kernel generators write machine code with: LLVM's IRBuilder, plus loops, typed vector memory access,
-// reductions and elementary functions at the vector width of one instruction set.
+// The interface that kernel generators write machine code with: LLVM's IRBuilder, loops, typed vector memory access,
+// reductions and elementary functions. Vectors have the width of one instruction set.
 #pragma once
 #include "backends/common/specs/spec.h"
 #include "backends/cpu/isa.h"
@@ -14,9 +14,8 @@ namespace linnet::cpu {
 using Value = llvm::Value;
 using Values = llvm::SmallVector<llvm::Value *, 8>;
 
-/// Emits the body of one kernel. Index values are i64. A "vector of `lanes`" with lanes == 1 is a plain
-/// scalar. Every function gives the same bits for a lane whatever `lanes` is: a scalar tail continues a
-/// vector loop.
+/// Emits the body of one kernel. Index values are i64. A vector of one lane is a scalar. Every function gives a lane
+/// the same bits for any number of lanes, so a scalar tail can continue a vector loop.
 class Emitter {
 public:
   Emitter(llvm::Function *function, const Isa &isa);
@@ -25,7 +24,7 @@ public:
   llvm::Function *function;
   llvm::IRBuilder<> b;
   Value *dims, *args, *begin, *end; ///< the kernel's parameters
-  bool extended = false;            ///< an instruction of isa.extensions has been written
+  bool extended = false;            ///< whether an instruction of isa.extensions has been emitted
   int lanes() const { return isa.lanes; }
 
   // --- constants, parameters, index arithmetic
@@ -34,11 +33,11 @@ public:
   Value *f32(double value, int lanes = 1);
   /// Address of argument `index` of the kernel.
   Value *arg(int index);
-  /// Address of a specification's operand; null: the call has none.
+  /// Address of a specification's operand. Null if the call does not have it.
   template <class Spec> Value *arg(const Spec &spec, typename Spec::Operand operand) {
     return backend::hasOperand(spec, operand) ? arg(int(backend::positionOf(spec, operand))) : nullptr;
   }
-  /// Value of an extent in this call.
+  /// The value of an extent in this call.
   Value *extent(const Extent &extent);
   Value *splat(Value *scalar, int lanes);
   Value *min(Value *x, Value *y); ///< signed integers
@@ -47,45 +46,46 @@ public:
 
   // --- control flow
   void loop(Value *from, Value *to, int64_t step, llvm::function_ref<void(Value *)> body);
-  /// Loop with carried values: body(i, current) gives the next ones; the last are returned.
+  /// A loop with carried values. body(i, current) returns the next values; the loop returns the last ones.
   Values loop(Value *from, Value *to, int64_t step, Values init,
               llvm::function_ref<Values(Value *, const Values &)> body);
   void ifThen(Value *condition, llvm::function_ref<void()> then);
   void ifElse(Value *condition, llvm::function_ref<void()> then, llvm::function_ref<void()> otherwise);
-  /// body(i, lanes) over [from, to): full vectors, then single elements.
+  /// Calls body(i, lanes) over [from, to): whole vectors first, then single elements.
   void forVectors(Value *from, Value *to, llvm::function_ref<void(Value *, int)> body);
-  /// acc = step(acc, i, lanes) over [from, to) from `identity`, lanes joined by `join`; a scalar is returned.
-  /// The order depends on the range's length only.
+  /// acc = step(acc, i, lanes) over [from, to), starting with `identity`. `join` combines lanes; the result is a
+  /// scalar. The order of additions depends on the range's length only.
   Value *fold(Value *from, Value *to, double identity,
               llvm::function_ref<Value *(Value *, Value *, int)> step,
               llvm::function_ref<Value *(Value *, Value *)> join);
-  /// For each maximal run [i0, i1) of a row of `inner` items inside [begin, end): body(row, i0, i1).
+  /// Calls body(row, i0, i1) for each row of `inner` items: [i0, i1) are the items of the row that are inside [begin,
+  /// end).
   void forRuns(Value *inner, llvm::function_ref<void(Value *, Value *, Value *)> body);
 
-  // --- memory. `index` counts elements of `type`
+  // --- memory; `index` counts elements of `type`
   Value *address(Type type, Value *base, Value *index);
-  /// f16 and bf16 come as f32, i8 as i32.
+  /// Loads f16 and bf16 as f32, and i8 as i32. Stores convert back.
   Value *load(Type type, Value *base, Value *index, int lanes = 1);
   void store(Type type, Value *base, Value *index, Value *value);
-  /// `count` <= lanes() elements, zeros behind; stores the first `count` ones.
+  /// Loads `count` <= lanes() elements and zeros in the other lanes. storePart stores the first `count` lanes.
   Value *loadPart(Type type, Value *base, Value *index, int count);
   void storePart(Type type, Value *base, Value *index, Value *value, int count);
-  /// Moves elements as they are.
+  /// Copies elements without conversion.
   void copy(Type type, Value *to, Value *to_index, Value *from, Value *from_index, int lanes = 1);
-  /// A half of each byte (given as i32), 0: the low one, as a signed number in f32.
+  /// Converts half of each byte (an i32 lane holds a byte), 0 for the low one, from a signed number to f32.
   Value *signedNibble(Value *byte, int half);
-  Value *signedNibble(Value *byte, Value *half); ///< the same for one byte, the half known only here
-  Value *loadIndex(Value *base, Value *index);   ///< an i32 as i64
-  Value *scratch(int64_t floats);                ///< on the stack, aligned to 64 bytes
-  void prefetch(Value *address);                 ///< to the second level of caches; any address is allowed
+  Value *signedNibble(Value *byte, Value *half); ///< the same for a half that is known at run time only
+  Value *loadIndex(Value *base, Value *index);   ///< loads an i32 as i64
+  Value *scratch(int64_t floats);                ///< allocates stack memory, aligned to 64 bytes
+  void prefetch(Value *address); ///< prefetches into the second-level cache; invalid addresses are allowed
 
   // --- arithmetic on f32 vectors
-  Value *fma(Value *x, Value *y, Value *z); ///< x y + z; fused where the instruction set has it
-  Value *maximum(Value *x, Value *y);       ///< a NaN operand gives NaN
+  Value *fma(Value *x, Value *y, Value *z); ///< x y + z, fused if the instruction set has the instruction
+  Value *maximum(Value *x, Value *y);       ///< NaN if either operand is NaN
   Value *minimum(Value *x, Value *y);
-  Value *maxOf(Value *x, Value *y); ///< one instruction; y where they do not compare
-  /// A float or i32 vector as `to` holds it: rounded for f16 and bf16 (and f32 again), an integer towards
-  /// zero with saturation, NaN as 0; i8 wraps from an integer.
+  Value *maxOf(Value *x, Value *y); ///< one instruction; y if either operand is NaN
+  /// Rounds a float or i32 vector to `to`, and returns it as f32 or i32. A float becomes an integer by truncation
+  /// towards zero with saturation, NaN becomes 0. An i32 wraps to i8.
   Value *convert(Value *x, Type to);
   Value *sqrt(Value *x);
   Value *exp(Value *x);
@@ -93,33 +93,34 @@ public:
   Value *tanh(Value *x);
   Value *erf(Value *x);
   Value *activate(Activation activation, Value *x);
-  /// Lanes of a vector joined in a tree.
+  /// Combines the lanes of a vector in a tree.
   Value *reduce(Value *x, llvm::function_ref<Value *(Value *, Value *)> join);
   Value *sumLanes(Value *x);
   Value *maxLanes(Value *x);
-  /// Row i, lane j from row j, lane i; as many rows as lanes().
+  /// Transposes lanes() rows: lane j of row i becomes lane i of row j.
   Values transpose(Values rows);
-  /// first, first + step, ... as i32, one a lane.
+  /// The i32 vector first, first + step, ...
   Value *laneNumbers(int first, int step);
-  /// first, first + 1, ..., one a lane, as i64.
+  /// The i64 vector first, first + 1, ...
   Value *indices(Value *first, int lanes);
-  /// Lane j of the result is the sum of the lanes of part(j), j < lanes().
+  /// Lane j of the result is the sum of the lanes of part(j), for j < lanes().
   Value *transposeSum(llvm::function_ref<Value *(int)> part);
 
-  // --- sums of products of narrow numbers, a 32-bit word of each operand to a lane
-  Value *lowBfloat(Value *pair);  ///< the first of each pair of bf16, as f32
-  Value *highBfloat(Value *pair); ///< the second
-  /// f32 as bf16 in i16, and two of them in a word, x first; denormals become zeros. isa.bf16.
+  // --- dot products of narrow numbers; each lane of an operand is a 32-bit word of several numbers
+  Value *lowBfloat(Value *pair);  ///< the low bf16 of each pair, as f32
+  Value *highBfloat(Value *pair); ///< the high bf16 of each pair, as f32
+  /// toBfloatFast rounds f32 to bf16 (as i16). bfloatPair rounds two and puts x into the low half of a word. Denormals
+  /// become zeros. Both need isa.bf16.
   Value *toBfloatFast(Value *x);
   Value *bfloatPair(Value *x, Value *y);
-  Value *roundToBfloatFast(Value *x); ///< f32
-  /// acc + x0 y0 + x1 y1; isa.bf16.
+  Value *roundToBfloatFast(Value *x); ///< rounds f32 to bf16 and returns f32; needs isa.bf16
+  /// acc + x0 y0 + x1 y1; needs isa.bf16.
   Value *dotBfloatPairs(Value *acc, Value *x, Value *y);
-  /// acc + four products of unsigned bytes of x and signed ones of y; isa.vnni.
+  /// acc + the four products of unsigned bytes of x and signed bytes of y; needs isa.vnni.
   Value *dotBytes(Value *acc, Value *x, Value *y);
-  /// Two products of unsigned bytes of x and signed ones of y a lane of 16 bits; a sum must fit it.
+  /// x0 y0 + x1 y1 of unsigned bytes of x and signed bytes of y, in 16-bit lanes. The caller ensures that sums fit.
   Value *dotBytePairs(Value *x, Value *y);
-  /// acc + two products of signed 16-bit numbers.
+  /// acc + the two products of signed 16-bit numbers.
   Value *dotWords(Value *acc, Value *x, Value *y);
 
   static int lanesOf(Value *x);

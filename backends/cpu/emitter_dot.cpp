@@ -1,4 +1,4 @@
-// Sums of products of narrow numbers: the instructions that processors have for them.
+// Dot products of narrow numbers, by the processors' instructions for them.
 #include "backends/cpu/emitter.h"
 
 #include <llvm/IR/IntrinsicsX86.h>

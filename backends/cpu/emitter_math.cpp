@@ -63,7 +63,7 @@ Value *Emitter::loadHalf(Value *raw, int lanes) {
         lanes == 1 ? b.getHalfTy() : (llvm::Type *)llvm::FixedVectorType::get(b.getHalfTy(), lanes);
     return b.CreateFPExt(b.CreateBitCast(raw, half), floatType(lanes));
   }
-  // Shifted into place the value is 2^-112 times too small; infinities and NaN get their exponent back.
+  // The shifted bits are a value that is 2^-112 times too small. Infinities and NaN get f32's largest exponent.
   auto integer = [&](int64_t value) { return llvm::ConstantInt::get(intType(lanes), value); };
   Value *h = b.CreateZExt(raw, intType(lanes));
   Value *shifted = b.CreateShl(b.CreateAnd(h, integer(0x7fff)), 13);
@@ -82,8 +82,8 @@ Value *Emitter::toHalf(Value *x) {
   }
   auto integer = [&](int64_t value) { return llvm::ConstantInt::get(intType(n), value); };
   Value *all = bits(x), *sign = b.CreateAnd(all, integer(0x80000000)), *mag = b.CreateXor(all, sign);
-  // Normal: add half of the last kept bit, ties to even. Denormal: an addition of 1/2 rounds at the right
-  // bit.
+  // Normal numbers: adds half a unit of the last kept bit, ties to even. Denormal numbers: adding 1/2 rounds at the
+  // right bit.
   Value *odd = b.CreateAnd(b.CreateLShr(mag, 13), integer(1));
   Value *normal =
       b.CreateLShr(b.CreateAdd(b.CreateAdd(mag, integer(int64_t(15 - 127) * (1 << 23) + 0xfff)), odd), 13);

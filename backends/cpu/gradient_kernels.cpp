@@ -1,4 +1,4 @@
-// Kernels of training: see gradient_kernels.h for what each computes, docs/ir.md for the formulas.
+// Kernels of training. gradient_kernels.h says what each computes, docs/ir.md has the formulas.
 #include "backends/cpu/gradient_kernels.h"
 #include "backends/cpu/emitter.h"
 #include "runtime/philox.h"
@@ -16,7 +16,7 @@ constexpr Type kFloat = Type::f32;
 Value *real(Emitter &e, Value *integer) { return e.b.CreateSIToFP(integer, e.b.getFloatTy()); }
 Value *plus(Emitter &e, Value *x, Value *y) { return e.b.CreateFAdd(x, y); }
 
-/// Largest element of a row, and the sum of e^(x - largest), which `each` is told of.
+/// Returns the largest element of a row and the sum of p = e^(x - largest). Calls each(index, p).
 std::pair<Value *, Value *> softmaxOf(Emitter &e, Value *x, Value *base, Value *columns,
                                       llvm::function_ref<void(Value *, Value *)> each) {
   auto at = [&](Value *i) { return e.b.CreateAdd(base, i); };
@@ -35,7 +35,7 @@ std::pair<Value *, Value *> softmaxOf(Emitter &e, Value *x, Value *base, Value *
   return {largest, sum};
 }
 
-/// A row's label, kept inside the columns; `counts` says that it is not negative.
+/// A row's label, clamped to the columns. `counts`: the label is not negative.
 struct Label {
   Value *index, *counts;
   Label(Emitter &e, Value *labels, Value *row, Value *columns) {
@@ -97,7 +97,7 @@ void emitLayerNormGrad(Emitter &e, const LayerNormGradSpec &spec) {
     auto centred = [&](Value *i, int lanes) {
       return e.b.CreateFSub(e.load(kFloat, x, at(i), lanes), e.splat(average, lanes));
     };
-    auto scaled = [&](Value *i, int lanes) { // g
+    auto scaled = [&](Value *i, int lanes) { // g = gradient * gain
       return e.b.CreateFMul(e.load(kFloat, gradient, at(i), lanes), e.load(kFloat, gain, i, lanes));
     };
     Value *variance = mean([&](Value *acc, Value *i, int lanes) {
@@ -108,7 +108,8 @@ void emitLayerNormGrad(Emitter &e, const LayerNormGradSpec &spec) {
     Value *mean_g = mean([&](Value *acc, Value *i, int lanes) { return plus(e, acc, scaled(i, lanes)); });
     Value *mean_gy = mean(
         [&](Value *acc, Value *i, int lanes) { return e.fma(scaled(i, lanes), centred(i, lanes), acc); });
-    Value *slope = e.b.CreateFMul(mean_gy, e.b.CreateFMul(scale, scale)); // y mean(g y) = (x - mean) * slope
+    // y mean(g y) = (x - mean) * slope with y = (x - mean) * scale
+    Value *slope = e.b.CreateFMul(mean_gy, e.b.CreateFMul(scale, scale));
     e.forVectors(zero, columns, [&](Value *i, int lanes) {
       Value *rest = e.b.CreateFSub(scaled(i, lanes), e.splat(mean_g, lanes));
       rest = e.b.CreateFSub(rest, e.b.CreateFMul(centred(i, lanes), e.splat(slope, lanes)));
@@ -146,7 +147,7 @@ void emitScatterAdd(Emitter &e, const ScatterAddSpec &spec) {
   });
 }
 
-/// The first word of philox4x32 (runtime/philox.h) with counter (low, high, stream, 0), one counter a lane.
+/// The first word of philox4x32 (runtime/philox.h) for the counters (low, high, stream, 0), one in each lane.
 Value *philox(Emitter &e, Value *low, Value *high, uint32_t stream, Value *key0, Value *key1, int lanes) {
   auto word = [&](uint32_t value) { return e.splat(e.b.getInt32(value), lanes); };
   llvm::Type *words = low->getType(), *pairs = e.splat(e.i64(0), lanes)->getType();
@@ -232,8 +233,8 @@ void emitAdamW(Emitter &e, const AdamWSpec &spec) {
 
 //===- attention ---------------------------------------------------------------------------------------===//
 
-/// One key head after the other, and its heads; for each query its scores s and d = gradient . v, one key a lane, then what they
-/// give to the rows of q, k and v.
+/// Gradients of one key head after another, and of the heads that share it. For each query, computes its scores s and d
+/// = gradient . v, one key in each lane. Then adds their contributions to the rows of q, k and v.
 struct AttentionGrad {
   Emitter &e;
   const AttentionGradSpec &spec;
@@ -246,12 +247,13 @@ struct AttentionGrad {
   Value *dq = e.arg(spec, Operand::dq), *dk = e.arg(spec, Operand::dk), *dv = e.arg(spec, Operand::dv);
   Value *queries = e.extent(spec.queries), *heads = e.extent(spec.heads), *capacity = e.extent(spec.capacity);
   Value *key_heads = e.extent(spec.keyHeads()), *size = e.i64(spec.head_size);
-  Value *weights = e.scratch(padded()), *slopes = e.scratch(padded()); ///< of each key, whole vectors
+  /// one for each key, padded to whole vectors
+  Value *weights = e.scratch(padded()), *slopes = e.scratch(padded());
   /// The cap's derivative for each key; null without a cap.
   Value *cap_slopes = spec.cap != 0 ? e.scratch(padded()) : nullptr;
 
   int64_t padded() const {
-    // The first vector of a window begins at any key.
+    // A window may begin at any key, so its first vector is not aligned.
     const int64_t keys = largest_capacity + (spec.window ? lanes : 0);
     return (keys + lanes - 1) / lanes * lanes;
   }
@@ -281,7 +283,7 @@ struct AttentionGrad {
     });
   }
 
-  /// `keys`: the first element of the head's keys.
+  /// `keys` is the index of the first element of the head's keys.
   void head(Value *batch, Value *head, Value *keys) {
     e.loop(e.i64(0), queries, 1, [&](Value *t) {
       Value *position = e.muladd(batch, queries, t);
@@ -294,7 +296,7 @@ struct AttentionGrad {
     });
   }
 
-  /// Sums of products of `x` with the rows of `base` from key `first` on, one key a lane.
+  /// Dot products of `x` and the rows of `base` from key `first` on, one key in each lane.
   Value *dots(const Values &x, Value *base, Value *keys, Value *first) {
     return e.transposeSum([&](int j) {
       Value *key = e.min(e.b.CreateAdd(first, e.i64(j)), e.b.CreateSub(capacity, e.i64(1)));
@@ -305,7 +307,7 @@ struct AttentionGrad {
     });
   }
 
-  /// A score after the cap, if there is one. Stores the cap's derivative.
+  /// Returns the score after the cap, or the score if there is no cap. Stores the cap's derivative.
   Value *capped(Value *score, Value *first) {
     if (!cap_slopes) return score;
     Value *ratio = e.tanh(e.b.CreateFMul(score, e.f32(1 / double(spec.cap), lanes)));
@@ -313,7 +315,7 @@ struct AttentionGrad {
     return e.b.CreateFMul(ratio, e.f32(spec.cap, lanes));
   }
 
-  /// The query sees keys [begin, seen).
+  /// Handles one query, which sees keys [begin, seen).
   void query(const Values &x, const Values &dy, Value *at_query, Value *keys, Value *begin, Value *seen) {
     auto step = [&](Value *first) {
       return e.b.CreateICmpSLT(e.indices(first, lanes), e.splat(seen, lanes));
@@ -321,7 +323,7 @@ struct AttentionGrad {
     auto blocks = [&](Values init, llvm::function_ref<Values(Value *, const Values &)> body) {
       return e.loop(begin, seen, lanes, std::move(init), body);
     };
-    // Scores and gradient . v of each key.
+    // Computes the score and gradient . v of each key.
     Value *largest = blocks({e.f32(-1e30, lanes)}, [&](Value *first, const Values &now) {
       Value *s = e.b.CreateFMul(dots(x, k, keys, first), e.f32(spec.scale, lanes));
       s = e.b.CreateSelect(step(first), capped(s, first), e.f32(-kInfinity, lanes));

@@ -8,33 +8,33 @@
 
 namespace linnet::cpu {
 
-/// One level of an instruction set: what LLVM is told, what a processor must have, and what generators tile
-/// for.
+/// One level of an instruction set: options for LLVM, features that a processor must have, and sizes for generators.
 struct Isa {
-  std::string name;                  ///< "x86-64-v4"; becomes fb::Code.isa
-  std::vector<std::string> features; ///< what the runtime must find, by LLVM's names; fb::Code.features
-  std::string triple;                ///< of the target
-  std::string cpu;                   ///< LLVM's -mcpu: which instructions may be used
-  std::string tune;                  ///< LLVM's -mtune; "" = as cpu
-  int lanes = 4;                     ///< f32 lanes of a vector register
-  int registers = 16;                ///< vector registers
-  bool fma = false;                  ///< has a fused multiply-add
-  bool f16 = false;                  ///< converts f16 in hardware
-  bool bf16 = false;                 ///< multiplies pairs of bf16 and adds them to f32
-  bool vnni = false;                 ///< multiplies quadruples of bytes and adds them to i32
-  std::string extensions = "";       ///< beyond `cpu`, as LLVM's -mattr: "+avx512vnni"
+  std::string name; ///< for example "x86-64-v4"; becomes fb::Code.isa
+  /// LLVM's names of the features that a processor must have; fb::Code.features
+  std::vector<std::string> features;
+  std::string triple;          ///< the target triple
+  std::string cpu;             ///< LLVM's -mcpu: the instructions that may be used
+  std::string tune;            ///< LLVM's -mtune; if empty, the same as cpu
+  int lanes = 4;               ///< f32 lanes of a vector register
+  int registers = 16;          ///< vector registers
+  bool fma = false;            ///< has a fused multiply-add
+  bool f16 = false;            ///< converts f16 by an instruction
+  bool bf16 = false;           ///< multiplies pairs of bf16 and adds them to f32
+  bool vnni = false;           ///< multiplies four pairs of bytes and adds the products to i32
+  std::string extensions = ""; ///< features beyond `cpu`, as LLVM's -mattr: "+avx512vnni"
 
-  /// Is this level `poorer` but for `extensions`? Kernels that use none of them are then the same for both.
+  /// Whether this level is `poorer` plus `extensions`. Kernels that use no extension have the same code for both.
   bool onlyExtends(const Isa &poorer) const;
   bool operator==(const Isa &) const = default;
 };
 
-/// `spec`: "" = every level for this machine's architecture, best first; "native" = the best level that this
-/// machine runs, tuned for it; else names separated by commas, "x86-64-v3,x86-64". The error names the
+/// Parses `spec`. "" selects every level of this machine's architecture, best first. "native" selects the best level
+/// that this machine runs, tuned for it. Otherwise, names separated by commas: "x86-64-v3,x86-64". The error lists the
 /// levels.
 Result<std::vector<Isa>> selectIsas(std::string_view spec);
 
-/// Does this machine run code of that level?
+/// Whether this machine runs code of that level.
 bool hostRuns(const Isa &isa);
 
 } // namespace linnet::cpu

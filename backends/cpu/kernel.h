@@ -1,6 +1,6 @@
-// Kernels by contract: each function describes one generated kernel, its arguments and its work items. A
-// kernel's name tells all that its code depends on, so that equal names are one kernel. Convention of calls:
-// runtime/cpu/kernel_abi.h. Sizes are in elements, tensors row-major unless told otherwise.
+// Sources of kernels. A kernel's name contains everything that its code depends on, so equal names are one kernel.
+// runtime/cpu/kernel_abi.h has the calling convention. Sizes are in elements; tensors are row-major unless a comment
+// says otherwise.
 #pragma once
 #include "backends/common/kernel_types.h"
 
@@ -13,7 +13,7 @@ using backend::Activation;
 using backend::Extent;
 using backend::Type;
 
-/// Rows of a packed weight that lie together: as many as fill 32 bits; f16 has no instruction for pairs.
+/// Consecutive rows of a packed weight that share a 32-bit word. f16 has no instruction for pairs, so it has one row.
 inline int64_t interleaveOf(Type type) {
   return type == Type::bf16 ? 2 : type == Type::i8 ? 4 : type == Type::i4 ? 8 : 1;
 }

@@ -1,4 +1,4 @@
-// Generators of kernels. See kernel.h for the conventions.
+// Generators of kernels. kernel.h has the conventions.
 #pragma once
 #include "backends/common/specs/attention.h"
 #include "backends/common/specs/elementwise.h"
@@ -15,48 +15,55 @@ class Value;
 
 namespace linnet::cpu {
 
-using namespace backend; // specifications
+using namespace backend; // the specifications
 
-/// Rows of activations beside weights of integers, made once for all panels of a matmul. Of each row of k
-/// numbers the largest magnitude becomes 127 * 256, an integer of two signed bytes, hi 256 + lo: a plane of
-/// hi, a plane of lo, then what an integer counts (f32), then for each group of rows of w sumFactor() times the
-/// sums of its hi and of its lo (i32). Half a step is 1.5e-5 of the row's largest number.
-/// Of at least int8_rows rows, if that is not 0, the largest magnitude becomes 127, and there is only hi;
-/// where unsignedBytes() it is stored as hi + 128, w stays signed, and the sums are those of w's columns.
-/// Next to `asymmetric` weights, the sums are those of hi and of lo themselves: w stays unsigned, and the sums
-/// multiply the minima.
-/// Beside i8 at a level without VNNI a row is one plane of 16-bit numbers without sums. Each four of them are
-/// stored in the order 0, 2, 1, 3.
+/// Rows of activations as integers, for products with weights of integers. Rows are converted once for all panels of a
+/// matmul. The largest magnitude of a row of k numbers becomes 127 * 256. An integer is hi * 256 + lo, two signed
+/// bytes. Half a step is 1.5e-5 of the row's largest number.
+///
+/// A row has: a plane of hi, a plane of lo, the value of an integer's unit (f32), and two sums for each group of rows
+/// of w (i32). The sums are sumFactor() times the sum of the group's hi, and of its lo.
+///
+/// Variants:
+/// - int8_rows > 0 and at least that many rows: the largest magnitude becomes 127, and there is only hi. If
+///   unsignedBytes(), hi + 128 is stored, w stays signed, and the sums are those of w's columns.
+/// - asymmetric: w stays unsigned, and the sums, which multiply the minima, have no factor.
+/// - w in i8 at a level without VNNI: a row is one plane of 16-bit numbers without sums. Each four numbers are stored
+///   in the order 0, 2, 1, 3.
 struct IntegerRows {
-  int64_t k = 0, group = 0, interleave = 4; ///< of w: rows that share a scale (0: all), that lie together
+  /// group: rows of w that share a scale, 0 if all do; interleave: of w's panels
+  int64_t k = 0, group = 0, interleave = 4;
   int64_t int8_rows = 0;
   bool asymmetric = false;
 
-  int64_t padded() const { return (k + 15) / 16 * 16; } ///< elements of a row, zeros included
+  int64_t padded() const { return (k + 15) / 16 * 16; } ///< elements of a row with padding
   int64_t groups() const { return group ? (k + group - 1) / group : 1; }
-  int64_t factorAt() const { return 2 * padded(); } ///< in bytes
+  int64_t factorAt() const { return 2 * padded(); } ///< offset in bytes
   int64_t sumsAt() const { return factorAt() + 4; }
-  /// Of a row; never less than the floats it is made of.
+  /// Bytes of a row, at least as many as its floats have.
   int64_t bytes() const { return (std::max(sumsAt() + 8 * groups(), 4 * k) + 63) / 64 * 64; }
   bool unsignedBytes() const { return interleave == 4 && groups() == 1; }
-  /// Weights of i8 and i4 are made unsigned by adding 128 or 8.
+  /// Adding 128 (i8) or 8 (i4) makes weights unsigned. The factor times a row's sum corrects the products.
   int64_t sumFactor() const { return asymmetric ? 1 : interleave == 8 ? -8 : -128; }
 };
 
-/// args {a, rows}; items are the m rows of a, a_stride apart.
+/// args {a, rows}. Items are the m rows of a, which are a_stride apart.
 KernelSource integerRowsKernel(const IntegerRows &to, const Extent &m, int64_t a_stride);
 
-/// out = activation(a w + bias) + residual for any number of rows m: PackedMatmul.kernel.
-/// dims {m}; args {a, w, bias, residual, out, scale}, bias, residual and scale as the spec says, else not
-/// read. Item p computes columns [p n_block, (p + 1) n_block). w: panels, see #linnet.panel with interleave()
-/// (of w's transpose when the weight is stored transposed: the panels are the same). w of integers counts
-/// times scale (f32, panels of n_block columns with k_block 1), a row of it for each `group` rows of w, or
-/// one for all when group is 0; a is then IntegerRows. `asymmetric`: each row of scales is followed by one of
-/// minima, and w + 8 counts (linnet.matmul). Beside w in bf16 a may be bf16. The order of each
-/// output's additions depends on k and group only: its bits do not depend on m, but for whether it reaches
-/// int8_rows.
+/// out = activation(a w + bias) + residual for any number of rows m. This is PackedMatmul.kernel.
+///
+/// dims {m}; args {a, w, bias, residual, out, scale}. The kernel reads bias, residual and scale only if the
+/// specification has them. Item p computes columns [p n_block, (p + 1) n_block). w is in panels with interleave()
+/// (#linnet.panel). A weight that is stored transposed has the same panels.
+///
+/// Integers: w is multiplied by scale (f32, panels of n_block columns with k_block 1). A row of scale belongs to
+/// `group` rows of w, or to all if group is 0. a is then IntegerRows. If `asymmetric`, w + 8 is multiplied by the
+/// scale, and each row of scales is followed by a row of minima (linnet.matmul). If w is bf16, a may be bf16.
+///
+/// The order of each output's additions depends on k and group only. Outputs therefore have the same bits for every m,
+/// except that int8_rows changes them.
 struct PackedMatmulSpec {
-  int64_t k, n, a_stride; ///< a_stride: in elements of a; of IntegerRows in floats
+  int64_t k, n, a_stride; ///< a_stride: in elements of a, or in floats if a is IntegerRows
   int64_t k_block = 16, n_block = 64;
   Type a = Type::f32, w = Type::f32, out = Type::f32, bias_type = Type::f32;
   bool bias = false, residual = false;
@@ -68,7 +75,7 @@ struct PackedMatmulSpec {
   bool scaled() const { return w == Type::i8 || w == Type::i4; }
   int64_t groups() const { return group ? (k + group - 1) / group : 1; }
   int64_t scaleRows() const { return groups() * (asymmetric ? 2 : 1); }
-  /// Whether a tile adds up floats, one sum for each group.
+  /// Whether a tile adds up floats: one sum for each group.
   bool addsGroups() const { return groups() > 1 || asymmetric; }
   int64_t interleave() const { return interleaveOf(w); }
   int64_t panelBytes() const {
@@ -79,37 +86,37 @@ struct PackedMatmulSpec {
 };
 KernelSource packedMatmulKernel(const PackedMatmulSpec &spec);
 
-// Meaning and operands of the other kernels: backends/common/specs. The comment names the function of the
-// specification that counts the kernel's items.
+// backends/common/specs has the formulas and operands of the other kernels. The comment of each generator names its
+// items; a function of the specification counts them.
 
-/// The operands of matmulKernel, as Gemm in artifact.fbs has them. All but the scale are there; bias and residual are
-/// read if the specification has them.
+/// The operands of matmulKernel, in the order of Gemm in artifact.fbs. A call passes all of them except scale. The
+/// kernel reads bias and residual only if the specification has them.
 enum class GemmOperand : uint8_t { a, w, bias, residual, out, scale };
-constexpr int64_t kMatmulColumns = 64; ///< of a block
-/// Item ((g * blocks + block) * m + row) computes a block of columns of one row; blocks = columnBlocks(spec).
+constexpr int64_t kMatmulColumns = 64; ///< columns of a block
+/// Item ((g * blocks + block) * m + row) computes one block of columns of one row. blocks is columnBlocks(spec).
 KernelSource matmulKernel(const MatmulSpec &spec);
 int64_t columnBlocks(const MatmulSpec &spec);
 
 struct CpuElementwiseSpec : ElementwiseSpec {
-  /// in: f32 (or i32) vectors of equal lanes; gives one for each result.
+  /// Computes one vector for each result from a vector of each input. Vectors are f32 or i32 and have equal lanes.
   std::function<std::vector<llvm::Value *>(Emitter &, const std::vector<llvm::Value *> &)> body = {};
 };
 /// Items are elements of the results; with `reduce`, rows.
 KernelSource elementwiseKernel(const CpuElementwiseSpec &spec);
 
-KernelSource normKernel(const NormSpec &spec);     ///< rows
-KernelSource softmaxKernel(const RowSpec &spec);   ///< rows
-KernelSource argmaxKernel(const RowSpec &spec);    ///< rows
-KernelSource reduceKernel(const ReduceSpec &spec); ///< elements
-KernelSource poolKernel(const PoolSpec &spec);     ///< elements
-/// rows; the call that has the first row of a block computes the whole block
+KernelSource normKernel(const NormSpec &spec);     ///< items are rows
+KernelSource softmaxKernel(const RowSpec &spec);   ///< items are rows
+KernelSource argmaxKernel(const RowSpec &spec);    ///< items are rows
+KernelSource reduceKernel(const ReduceSpec &spec); ///< items are elements
+KernelSource poolKernel(const PoolSpec &spec);     ///< items are elements
+/// Items are rows. The call that has the first row of a block computes the whole block.
 KernelSource attentionKernel(const AttentionSpec &spec);
-KernelSource maskKernel(const MaskSpec &spec);               ///< rows
-KernelSource embedKernel(const EmbedSpec &spec);             ///< ids
-KernelSource positionsKernel(const PositionsSpec &spec);     ///< elements
-KernelSource cacheAppendKernel(const CacheAppendSpec &spec); ///< rows
-KernelSource rotaryKernel(const RotarySpec &spec);           ///< rows of a head
-KernelSource copyKernel(const CopySpec &spec);               ///< elements
-KernelSource transposeKernel(const TransposeSpec &spec);     ///< elements
+KernelSource maskKernel(const MaskSpec &spec);               ///< items are rows
+KernelSource embedKernel(const EmbedSpec &spec);             ///< items are ids
+KernelSource positionsKernel(const PositionsSpec &spec);     ///< items are elements
+KernelSource cacheAppendKernel(const CacheAppendSpec &spec); ///< items are rows
+KernelSource rotaryKernel(const RotarySpec &spec);           ///< items are rows of a head
+KernelSource copyKernel(const CopySpec &spec);               ///< items are elements
+KernelSource transposeKernel(const TransposeSpec &spec);     ///< items are elements
 
 } // namespace linnet::cpu

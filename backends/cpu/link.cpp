@@ -1,4 +1,4 @@
-// Linking in process with lld, which reads and writes files only: they live in a private temporary folder.
+// Links in this process with lld. lld reads and writes files only, so they are in a private temporary folder.
 #include "backends/cpu/codegen.h"
 #include "support/error.h"
 
@@ -13,7 +13,7 @@ LLD_HAS_DRIVER(elf)
 namespace linnet::cpu {
 namespace {
 
-/// A temporary folder that goes away with the object.
+/// A temporary folder that the destructor removes.
 struct TemporaryFolder {
   llvm::SmallString<128> path;
   std::error_code error = llvm::sys::fs::createUniqueDirectory("linnet-link", path);

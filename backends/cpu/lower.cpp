@@ -11,8 +11,8 @@ namespace linnet::cpu {
 using namespace ir;
 namespace {
 
-/// Work items that a thread takes at once: enough to outweigh taking them. Elements that are moved; elements of
-/// columns of a few rows; elements of long passes over memory; columns of many rows.
+/// Numbers of work items that a thread takes at once. A grain's work must be longer than taking it. The kinds: moved
+/// elements; elements of columns of a few rows; elements of long streams; columns of many rows.
 constexpr uint32_t kElementGrain = 1024, kColumnGrain = 256, kStreamGrain = 4096, kTallColumnGrain = 64;
 
 } // namespace
@@ -82,7 +82,7 @@ Result<void> Lowering::lowerAttentionGrad(AttentionGradOp op) {
   LINNET_ASSIGN(const auto made, specOf(op));
   const RankedTensorType k = tensorOf(op.getK());
   const int64_t keys = k.isDynamicDim(2) ? boundOf(entry, dimName(k, 2)).value_or(0) : k.getDimSize(2);
-  constexpr int64_t kMost = 1 << 16; // two or three rows of floats on a thread's stack
+  constexpr int64_t kMost = 1 << 16; // a thread has two or three rows of so many floats on its stack
   if (keys < 1 || keys > kMost)
     return errorAt(op, "target cpu needs from 1 to {} keys, found {}", kMost, keys);
   return emitKernel(op, made, attentionGradKernel(made.spec, keys),
@@ -138,7 +138,7 @@ Result<void> Lowering::addCode(fb::ProgramT &program) {
   if (sources.empty()) return {};
   LINNET_ASSIGN(const std::vector<std::string> images, buildImages(sources, isas, options.listener));
   for (size_t i = 0; i < isas.size(); ++i) {
-    if (images[i].empty()) continue; // the runtime takes the next one
+    if (images[i].empty()) continue; // the image would be the same as the next one, which the runtime uses
     auto code = std::make_unique<fb::CodeT>();
     code->isa = isas[i].name;
     code->features = isas[i].features;

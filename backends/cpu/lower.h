@@ -1,11 +1,10 @@
-// The cpu backend's door: a planned module of the linnet dialect becomes a Program.
+// The entry point of the cpu backend: lowers a planned module of the linnet dialect to a Program.
 //
 //   fb::ProgramT program = *lowerToCpu(module, checkpoint, sink, {});
 //
-// `planned`: what the pass pipeline makes for target "cpu" (passes/Plan.h). Each op becomes a command that
-// calls a kernel generated for it; equal kernels are one. Weights stream from `weights` through packing into
-// `sink`, then the machine code, one ELF image for each instruction set. Nothing of a weight is held but a
-// few panels.
+// `planned` is the module after the pass pipeline for target "cpu" (passes/Plan.h). Each op becomes a command that
+// calls a generated kernel; equal kernels are generated once. Weights are packed and written to `sink`, then the
+// machine code, one ELF image for each instruction set. Lowering holds only a few panels of a weight at a time.
 #pragma once
 #include "backends/common/weights.h"
 #include "backends/cpu/codegen.h"
@@ -19,13 +18,14 @@
 namespace linnet {
 
 struct CpuOptions {
-  std::string isas;                ///< see cpu::selectIsas: "" = every level, "native", or names
-  uint32_t crossover = UINT32_MAX; ///< rows above which the runtime prefers its library's matmul: never
-  uint32_t bf16_crossover = 64;    ///< the same beside weights in bf16, where the processor has AMX
-  KernelListener listener = {};    ///< if set, receives each kernel's IR, each level's IR and assembly
+  std::string isas; ///< see cpu::selectIsas: "" for every level, "native", or names
+  /// with more rows, the runtime uses its matmul library; the default is never
+  uint32_t crossover = UINT32_MAX;
+  uint32_t bf16_crossover = 64; ///< the same for weights in bf16, on processors with AMX
+  KernelListener listener = {}; ///< if set, receives each kernel's IR, and each level's IR and assembly
 };
 
-/// The error names the op and its location where an op, a type or a form of an operand is not supported.
+/// If an op, a type or a form of an operand is not supported, the error names the op and its location.
 Result<fb::ProgramT> lowerToCpu(mlir::ModuleOp planned, WeightSource &weights, BlobSink &blobs,
                                 const CpuOptions &options = {});
 

@@ -1,5 +1,4 @@
-// Fused regions: backends/common/scalar.h says what each op computes, the builder here says it in LLVM's
-// vectors.
+// Fused regions: instantiates the formulas of backends/common/scalar.h with a builder of LLVM vectors.
 #include "backends/common/scalar.h"
 #include "backends/cpu/lowering.h"
 #include "backends/cpu/vector_math.h"

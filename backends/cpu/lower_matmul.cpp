@@ -6,7 +6,7 @@ namespace linnet::cpu {
 using namespace ir;
 namespace {
 
-/// The result and what is added to it.
+/// The result, bias and residual: values that must have one type.
 llvm::SmallVector<mlir::Value> sumsOf(MatmulOp op) {
   llvm::SmallVector<mlir::Value> values = {op.getResult()};
   if (op.getBias()) values.push_back(op.getBias());
@@ -32,7 +32,7 @@ Result<void> Lowering::lowerMatmul(MatmulOp op) {
   return emitPlainMatmul(op, made);
 }
 
-/// (M, K) times a weight in panels, whatever M is: the leading dimensions of lhs are rows as well.
+/// Lowers (M, K) times a weight in panels, for any M. The leading dimensions of lhs are rows, too.
 Result<void> Lowering::lowerPackedMatmul(MatmulOp op) {
   const RankedTensorType rhs = tensorOf(op.getRhs());
   const PanelAttr panel = panelOf(rhs);
@@ -61,7 +61,7 @@ Result<void> Lowering::lowerPackedMatmul(MatmulOp op) {
                    nameOf(spec.w), spec.group);
   spec.k = rhs.getDimSize(panel.getTransposed() ? 1 : 0),
   spec.n = rhs.getDimSize(panel.getTransposed() ? 0 : 1);
-  constexpr int64_t kMostRows = 1 << 16; // sums of 32 bits hold as many products of bytes
+  constexpr int64_t kMostRows = 1 << 16; // products of bytes that a 32-bit sum holds
   if (spec.scaled() && spec.k > kMostRows)
     return errorAt(op, "target cpu multiplies integers of up to {} rows, found {}", kMostRows, spec.k);
   spec.k_block = panel.getKBlock(), spec.n_block = panel.getNBlock();
@@ -106,7 +106,7 @@ Result<void> Lowering::lowerPackedMatmul(MatmulOp op) {
   body.a_bf16 = spec.a == Type::bf16;
   body.activation = fb::Activation(uint8_t(spec.activation));
   body.kernel = kernel(packedMatmulKernel(spec));
-  // With several sequences a row's numbers must not depend on how many rows a call has.
+  // With several sequences, a row's result must not depend on the number of rows of the call.
   const auto function = op->getParentOfType<mlir::FunctionOpInterface>();
   const bool batches = ir::boundOf(function, "batch").value_or(1) > 1;
   body.crossover = spec.w == Type::bf16 && !batches ? options.bf16_crossover : options.crossover;
@@ -117,8 +117,8 @@ Result<void> Lowering::lowerPackedMatmul(MatmulOp op) {
   return {};
 }
 
-/// A command of its own before the matmul: a row becomes integers once, not once for each panel. The rows are
-/// working memory of the matmul.
+/// Adds a command that converts rows of lhs to integers once, instead of once for each panel. The rows are working
+/// memory of the matmul.
 fb::RefT Lowering::integerRows(MatmulOp op, const PackedMatmulSpec &spec, const fb::RefT &a) {
   const IntegerRows to = spec.integerRows();
   const RankedTensorType lhs = tensorOf(op.getLhs());
@@ -145,7 +145,7 @@ Result<void> Lowering::emitPlainMatmul(Operation *op, const Described<MatmulSpec
   using enum MatmulSpec::Operand;
   for (MatmulSpec::Operand operand : {a, w, bias, residual, out, scale}) {
     if (operand == scale && !spec.scaled) continue;
-    // The kernel does not read an operand that is absent: a takes its position.
+    // The call passes `a` for an operand that is absent. The kernel does not read it.
     const size_t at = spec.has(operand) ? positionOf(spec, operand) : 0;
     LINNET_ASSIGN(const fb::RefT ref, memoryOf(op, made.operands[at]));
     call.args.push_back(ref);

@@ -1,5 +1,5 @@
-// Inside of lowerToCpu: what the lowering of each op works with, beside what all backends share
-// (backends/common/lowering.h). Ops: lower_matmul.cpp, lower_ops.cpp, lower_fused.cpp.
+// Inside of lowerToCpu: lowers each op, on top of backends/common/lowering.h. Ops: lower.cpp, lower_matmul.cpp,
+// lower_fused.cpp.
 #pragma once
 #include "backends/common/lowering.h"
 #include "backends/cpu/call.h"
@@ -19,10 +19,10 @@ private:
   void append(std::unique_ptr<fb::CommandT> command, Call call);
   Result<void> emit(mlir::Operation *op, Call call);
   uint32_t kernel(KernelSource source);
-  /// The command before, once nothing joins it any more.
+  /// Finishes the open command. No later op can join it.
   void settle();
 
-  /// What matmulKernel(spec) computes for one group, in the artifact's words.
+  /// A GemmT that describes the product matmulKernel(spec) computes for one group.
   std::unique_ptr<fb::GemmT> gemm(const MatmulSpec &spec);
   Result<void> lowerMatmul(ir::MatmulOp op);
   Result<void> lowerPackedMatmul(ir::MatmulOp op);
@@ -37,7 +37,7 @@ private:
     uint32_t grain = 1;
     bool itemwise = false, scatters = false; ///< see Call
   };
-  /// A command of one kernel. `items`: the function of the specification that counts its work items.
+  /// Emits a command of one kernel. `items` is the function of the specification that counts its work items.
   template <class Spec, class Items>
   Result<void> emitKernel(mlir::Operation *op, const Described<Spec> &made, KernelSource kernel, Items items,
                           Work work = {}) {
@@ -62,12 +62,12 @@ private:
   const CpuOptions &options;
   std::map<std::string, uint32_t> kernels;
   std::vector<KernelSource> sources;
-  fb::CommandT *open = nullptr; ///< the last command while another may join it
-  mlir::func::FuncOp open_in;   ///< its entry
+  fb::CommandT *open = nullptr; ///< the last command, if the next one may still join it
+  mlir::func::FuncOp open_in;   ///< the entry of `open`
   Call open_call;
 };
 
-/// Whether the generators read elements of `type` in these panels. Their tiles have up to 64 columns.
+/// Whether the generators can read elements of `type` in these panels. Their tiles have up to 64 columns.
 inline bool panelFits(ir::PanelAttr panel, Type type) {
   constexpr int64_t kColumns = 64;
   return panel.getInterleave() == interleaveOf(type) && panel.getNBlock() % kColumns == 0;

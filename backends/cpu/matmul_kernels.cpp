@@ -1,4 +1,4 @@
-// Matmuls whose operands lie row-major. Packed weights: packed_kernels.cpp.
+// Matmuls of row-major operands. packed_kernels.cpp has those with packed weights.
 #include "backends/cpu/emitter.h"
 #include "backends/cpu/kernels.h"
 
@@ -20,7 +20,7 @@ struct PlainMatmul {
     return e.muladd(e.muladd(group, m, row), k, kk);
   }
 
-  /// w[index] = w[kk][column] as f32; integers one at a time.
+  /// w[index] = w[kk][column] as f32. Integers are read one at a time.
   Value *weight(Value *index, Value *kk, Value *column, int lanes) {
     if (!scale) return e.load(spec.w, w, index, lanes);
     Value *value = spec.w == Type::i4 ? e.signedNibble(e.load(Type::i8, w, e.b.CreateLShr(index, 1)),
@@ -35,7 +35,7 @@ struct PlainMatmul {
     Value *row = e.b.CreateMul(group, e.i64(2));
     return e.fma(e.b.CreateFAdd(value, e.f32(8)), scaleAt(row), scaleAt(e.b.CreateAdd(row, e.i64(1))));
   }
-  /// Full vectors and a tail, or single elements where w is of integers.
+  /// Calls body for whole vectors of columns and a tail. Columns of integers are passed one at a time.
   void forColumns(Value *from, Value *to, llvm::function_ref<void(Value *, int)> body) {
     if (!scale) return e.forVectors(from, to, body);
     e.loop(from, to, 1, [&](Value *column) { body(column, 1); });
@@ -48,7 +48,7 @@ struct PlainMatmul {
     if (residual) sum = e.b.CreateFAdd(sum, e.load(spec.type, residual, at, lanes));
     e.store(spec.type, out, at, sum);
   }
-  /// Columns are neighbours in w: one broadcast of a meets a vector of columns.
+  /// For w with consecutive columns: multiplies one broadcast element of a by a vector of columns.
   void rowsByColumns(Value *group, Value *row0, int rows, Value *from, Value *to) {
     Value *base = wBase(group);
     forColumns(from, to, [&](Value *column, int lanes) {
@@ -64,7 +64,7 @@ struct PlainMatmul {
       for (int r = 0; r < rows; ++r) finish(sums[r], group, e.b.CreateAdd(row0, e.i64(r)), column, lanes);
     });
   }
-  /// k is the inner dimension of w: dot products.
+  /// For w with consecutive k: computes dot products.
   void rowByDots(Value *group, Value *row, Value *from, Value *to) {
     Value *base = wBase(group);
     e.loop(from, to, 1, [&](Value *column) {

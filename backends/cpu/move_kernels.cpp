@@ -1,12 +1,11 @@
-// Kernels that move elements: lookups, positions, the cache, copies, transposition; and elementwise
-// expressions.
+// Kernels that move elements: lookups, positions, cache, rotary, copies, transposition.
 #include "backends/cpu/emitter.h"
 #include "backends/cpu/kernels.h"
 
 namespace linnet::cpu {
 namespace {
 
-/// Where element (row, column) of the table lies, in elements.
+/// The index of element (row, column) of the table.
 Value *tableIndex(Emitter &e, const EmbedSpec &spec, Value *row, Value *column) {
   if (!spec.panel) return e.muladd(row, e.extent(spec.columns), column);
   const PackedLayout &panel = *spec.panel;
@@ -19,7 +18,7 @@ Value *tableIndex(Emitter &e, const EmbedSpec &spec, Value *row, Value *column) 
   return e.b.CreateAdd(first, e.muladd(in_panel, interleave, e.b.CreateURem(k, interleave)));
 }
 
-/// Element `number` of row `row` of the scales: (V, scales), or packed with k_block 1.
+/// Element `number` of a row of scales. Scales are (V, scales), or packed with k_block 1.
 Value *tableScale(Emitter &e, const EmbedSpec &spec, Value *row, Value *number) {
   Value *scale = e.arg(spec, EmbedSpec::Operand::scale);
   if (!spec.panel) return e.load(Type::f32, scale, e.muladd(row, e.i64(spec.scales), number));
@@ -28,7 +27,7 @@ Value *tableScale(Emitter &e, const EmbedSpec &spec, Value *row, Value *number) 
   return e.load(Type::f32, scale, e.b.CreateAdd(first, e.muladd(number, block, e.b.CreateURem(row, block))));
 }
 
-/// Integer `value` of (row, column) times its scale.
+/// Integer `value` of (row, column), multiplied by its scale.
 Value *scaledElement(Emitter &e, const EmbedSpec &spec, Value *value, Value *row, Value *column) {
   Value *group = spec.group ? e.b.CreateUDiv(column, e.i64(spec.group)) : e.i64(0);
   if (!spec.asymmetric) return e.b.CreateFMul(value, tableScale(e, spec, row, group));
@@ -88,7 +87,7 @@ void emitCacheAppend(Emitter &e, const CacheAppendSpec &spec) {
     Value *row = e.b.CreateSDiv(item, heads), *h = e.b.CreateSRem(item, heads);
     Value *batch = e.b.CreateSDiv(row, positions), *t = e.b.CreateSRem(row, positions);
     Value *slot = e.b.CreateAdd(e.loadIndex(past, batch), t);
-    e.ifThen(e.b.CreateICmpULT(slot, capacity), [&] { // what falls behind the end is dropped
+    e.ifThen(e.b.CreateICmpULT(slot, capacity), [&] { // entries beyond the cache's end are dropped
       Value *from = e.muladd(row, e.extent(spec.stride), e.b.CreateMul(h, size));
       Value *to = e.b.CreateMul(e.muladd(e.muladd(batch, heads, h), capacity, slot), size);
       e.forVectors(e.i64(0), size, [&](Value *i, int lanes) {
@@ -150,7 +149,7 @@ void emitCopy(Emitter &e, const CopySpec &spec) {
 void emitTranspose(Emitter &e, const TransposeSpec &spec) {
   const size_t rank = spec.shape.size();
   Value *x = e.arg(spec, TransposeSpec::Operand::x), *out = e.arg(spec, TransposeSpec::Operand::out);
-  Values sizes, strides(rank, nullptr); // strides of x along the result's dimensions
+  Values sizes, strides(rank, nullptr); // strides of x for each dimension of the result
   for (const Extent &extent : spec.shape) sizes.push_back(e.extent(extent));
   Value *stride = e.i64(1);
   for (size_t source = rank; source-- > 0;)

@@ -1,4 +1,4 @@
-// Several rows of a times a panel in blocks of its rows, see BlockShape.
+// Multiplies several rows of a by a panel, one block of the panel's rows after another (see BlockShape).
 #include "backends/cpu/packed_kernels.h"
 
 #include <numeric>
@@ -6,29 +6,30 @@
 namespace linnet::cpu {
 namespace {
 
-constexpr int64_t kTileBytes = 16 << 10; ///< of a tile's columns in a block: half of a first-level cache
-constexpr int64_t kPadding = 256;        ///< bytes; neighbouring tiles begin in different cache sets
-constexpr int64_t kChunk = 32;           ///< rows of w between two prefetches
-/// Rows of a up to which floats are bound by memory rather than arithmetic: their blocks are half of a
-/// first-level cache for all columns, and prefetches come few at once.
+/// bytes of a tile's columns in a block, half of a first-level cache
+constexpr int64_t kTileBytes = 16 << 10;
+constexpr int64_t kPadding = 256; ///< bytes between tiles, so that they begin in different cache sets
+constexpr int64_t kChunk = 32;    ///< rows of w between two prefetches
+/// Up to kFewRows rows of a, floats are memory-bound rather than compute-bound. Their blocks then fill half of a
+/// first-level cache with all columns, and each prefetch has fewer lines.
 constexpr int64_t kFewRows = 48, kShortDepth = 64, kShortChunk = 8;
 constexpr int64_t kFloatDepth = 256;
 
-/// Whether tiles that read whole panels would be slower at this level.
+/// Whether blocks are faster at this level than tiles that read whole panels.
 bool gains(const Emitter &e, const PackedMatmulSpec &spec) {
   constexpr int kFewRegisters = 16;
   const bool few = e.isa.registers <= kFewRegisters;
   if (spec.scaled()) return !e.isa.vnni && (spec.w == Type::i8 ? few : spec.int8_rows > 0);
-  // With many registers tiles are so tall, and without FMA f32 is so slow, that they wait for no cache.
+  // With many registers, tiles have so many rows that they do not wait for caches. f32 without FMA is too slow to wait.
   return few && (e.isa.fma || spec.w != Type::f32);
 }
 
-/// Bytes of a row of w in a panel.
+/// Bytes of one row of w in a panel.
 int64_t rowBytes(const PackedMatmulSpec &spec) {
   return spec.w == Type::i4 ? spec.n_block / 2 : spec.n_block * sizeOf(spec.w);
 }
 
-/// Rows [begin, begin + rows) of a, numbers [k0, k0 + count), as f32.
+/// Converts elements [k0, k0 + count) of rows [begin, begin + rows) of a to f32.
 void widenRows(const PackedItem &item, Value *stride, Value *begin, Value *rows, Value *k0, Value *count) {
   Emitter &e = item.e;
   e.loop(e.i64(0), rows, 1, [&](Value *row) {
@@ -59,7 +60,7 @@ std::optional<BlockShape> blockShape(const Emitter &e, const PackedMatmulSpec &s
   const int64_t most = std::min(kTileBytes / width / bytes, spec.w == Type::i8 ? kWide : spec.k);
   int64_t unit = kChunk;
   if (sumsGroups(spec)) unit = spec.group ? std::lcm(unit, spec.group) : padded;
-  if (unit > 2 * most) return {}; // a group has to end in its block
+  if (unit > 2 * most) return {}; // a group must end in the block where it begins
   const int64_t units = (padded + unit - 1) / unit, blocks = (units * unit + most - 1) / most;
   shape.depth = std::min((units + blocks - 1) / blocks * unit, padded);
   shape.stride = shape.depth * width * bytes + kPadding;

@@ -1,25 +1,25 @@
-// Sums of floats. Weights of 16 bits in pairs of rows are widened in registers or, where a is bf16, too, and
-// the processor multiplies pairs of it, read as they are.
+// Sums of products of floats. A 16-bit weight is read as pairs of rows and widened in registers. If a is bf16, too, and
+// the processor multiplies pairs of bf16, the pairs are multiplied without widening.
 #include "backends/cpu/packed_kernels.h"
 
 namespace linnet::cpu {
 namespace {
 
 struct FloatTile : PackedItem, PackedTile {
-  Values rows_of_a{}; ///< where they begin
+  Values rows_of_a{}; ///< indices of the first elements
   FetchAhead ahead{};
-  const BlockTile *in_block = nullptr; ///< null: all rows of w at once
+  const BlockTile *in_block = nullptr; ///< null if the tile reads all rows of w
 
-  /// Rows of w that lie together: what one load brings.
+  /// Rows of w in one load.
   int depth() const { return int(spec.interleave()); }
-  /// Rows of w in one step of the loop.
+  /// Rows of w in one iteration of the loop.
   int unroll() const { return depth() * (rows >= 4 ? 2 : 4); }
-  /// The type of the numbers that are read: a block's numbers of a are widened.
+  /// The type that a is read in: blocks read widened elements.
   Type typeOfA() const { return in_block ? Type::f32 : spec.a; }
   bool multipliesPairs() const { return spec.w == Type::bf16 && spec.a == Type::bf16 && e.isa.bf16; }
   Value *aIndex(int r, Value *k) const { return e.b.CreateAdd(rows_of_a[size_t(r)], k); }
 
-  /// Vectors of row k + d of w, from `column` on; of pairs that are multiplied, of both rows.
+  /// Vectors of row k + d of w, from `column` on. If pairs are multiplied, each vector holds both rows.
   Values weights(Value *k, int d) const {
     Values row;
     if (in_block) k = e.b.CreateAdd(k, in_block->k0);
@@ -31,7 +31,7 @@ struct FloatTile : PackedItem, PackedTile {
       }
       Value *pair =
           e.load(Type::i32, panel, e.muladd(e.b.CreateLShr(k, 1), e.i64(spec.n_block), at), e.lanes());
-      // Loaded again for the second row of w: a register that kept the pair would be a sum's.
+      // Loads the pair again for the second row: keeping it in a register would spill a sum.
       if (d == 1 && rows * vectors > mostSumsBesideWords(e))
         llvm::cast<llvm::LoadInst>(pair)->setVolatile(true);
       row.push_back(multipliesPairs() ? pair : d ? e.highBfloat(pair) : e.lowBfloat(pair));
@@ -39,7 +39,7 @@ struct FloatTile : PackedItem, PackedTile {
     return row;
   }
 
-  /// a[r][k] and, of two, a[r][k + 1] in one word.
+  /// a[r][k], and a[r][k + 1] if `deep` is 2, in one word.
   Value *pairOf(int r, Value *k, int deep) const {
     if (deep == 2) return e.load(Type::i32, e.address(Type::bf16, a, aIndex(r, k)), e.i64(0));
     return e.b.CreateLShr(e.b.CreateBitCast(e.load(Type::bf16, a, aIndex(r, k)), e.intType(1)), 16);
@@ -68,12 +68,12 @@ struct FloatTile : PackedItem, PackedTile {
     return next;
   }
 
-  /// Of row r, vector c.
+  /// The index of row r, vector c in the scratch.
   Value *inScratch(int r, int c) const {
     Value *at = e.b.CreateAdd(column, e.i64(r * spec.n_block + c * e.lanes()));
     return scratch_row ? e.muladd(scratch_row, e.i64(spec.n_block), at) : at;
   }
-  /// The sums of the slices or blocks before.
+  /// The sums of the previous slices or blocks, or zeros.
   Values begun() const {
     Values acc(rows * vectors, e.f32(0, e.lanes()));
     Value *before = in_block ? in_block->k0 : slice;
@@ -106,7 +106,7 @@ struct FloatTile : PackedItem, PackedTile {
       for (int c = 0; c < vectors; ++c) e.store(Type::f32, scratch, inScratch(r, c), acc[r * vectors + c]);
   }
 
-  /// And the products of rows [from, to) of w, `by` in one step of the loop.
+  /// acc plus the products of rows [from, to) of w, `by` rows in each iteration.
   Values sumRows(const Values &acc, Value *from, Value *to, int by) const {
     return e.loop(from, to, by, acc, [&](Value *k, const Values &now) {
       Values next = now;

@@ -1,4 +1,4 @@
-// Matmuls with a weight in panels: work items, tiles of rows, and what happens to sums behind them.
+// Matmuls with a weight in panels: work items, tiles of rows, epilogue.
 #include "backends/cpu/packed_kernels.h"
 
 #include <fmt/format.h>
@@ -6,15 +6,16 @@
 namespace linnet::cpu {
 namespace {
 
-constexpr int64_t kSlice = 96 << 10; ///< bytes; it, the next one and rows of a fit the second cache
-constexpr int64_t kSlicedRows = 264; ///< whose sums are kept between slices
-constexpr int64_t kWord = 4;         ///< bytes; rows of w that lie together are a word of each column
+/// bytes of a slice; a slice, the next slice and rows of a fit the second-level cache
+constexpr int64_t kSlice = 96 << 10;
+constexpr int64_t kSlicedRows = 264; ///< rows of a whose sums are kept from slice to slice
+constexpr int64_t kWord = 4;         ///< bytes of a word; a word holds the interleaved rows of a column
 
-/// Of the next part of the weight one line in so many is fetched; 0: none. Where memory is what is waited
-/// for, fetching each line is slower than the processor, which brings those between by itself.
+/// Tiles prefetch every n-th line of the next panel, or none. If the kernel is memory-bound, every line is too many:
+/// the processor prefetches the lines between.
 enum Fetched : int64_t { kNone = 0, kEach = 1, kFourth = 4 };
 
-/// Registers hold sums, those of groups beside them, weights, a broadcast and constants.
+/// Whether sums, group sums, weights, a broadcast and constants fit the registers.
 bool fitsRegisters(const Emitter &e, const PackedMatmulSpec &spec, int rows, int vectors, int bytes) {
   if (!spec.scaled()) return rows * vectors <= e.isa.registers - 4;
   if (!e.isa.vnni) return rows * vectors * (spec.w == Type::i4 ? bytes : 1) <= e.isa.registers - 4;
@@ -28,24 +29,24 @@ int vectorsOf(const Emitter &e, const PackedMatmulSpec &spec, int rows, int byte
   return vectors;
 }
 
-/// Whether tall tiles are more than one vector wide.
+/// Whether tiles of kTallRows rows are more than one vector wide.
 bool hasTall(const Emitter &e, const PackedMatmulSpec &spec) {
   return !spec.scaled() && vectorsOf(e, spec, kTallRows, 0) > 1;
 }
 
-/// How many slices of w's rows they read one after the other: each no larger than kSlice.
+/// The number of slices, each of at most kSlice bytes, that tall tiles read w's rows in.
 int64_t slicesOf(const Emitter &e, const PackedMatmulSpec &spec) {
-  if (!hasTall(e, spec) || spec.w != Type::f32) return 1; // narrower types gain nothing
+  if (!hasTall(e, spec) || spec.w != Type::f32) return 1; // narrower types gain nothing from slices
   const int64_t bytes = spec.k * vectorsOf(e, spec, kTallRows, 0) * e.lanes() * sizeOf(spec.w);
   for (int64_t slices = (bytes + kSlice - 1) / kSlice; slices <= 16; ++slices)
     if (spec.k % (16 * slices) == 0) return slices;
   return 1;
 }
 
-/// Whether sums of integers are of pairs of products, not of quadruples.
+/// Whether integers are summed as pairs of products instead of four.
 bool sumsPairs(const Emitter &e, const PackedMatmulSpec &spec) { return spec.scaled() && !e.isa.vnni; }
 
-/// All rows of a and one panel.
+/// Multiplies all rows of a by one panel.
 struct PanelLoop {
   const PackedItem &item;
   Emitter &e = item.e;
@@ -62,7 +63,7 @@ struct PanelLoop {
     if (sumsGroups(spec)) written.vectors = int(spec.n_block) / e.lanes();
     epilogue(item, written);
   }
-  /// Whether a tile of so many vectors reads a panel line by line.
+  /// Whether tiles with that many vectors read every line of the panel in order.
   bool readsWhole(int vectors) const {
     return vectors * e.lanes() == spec.n_block || (sumsPairs(e, spec) && sumsGroups(spec));
   }
@@ -70,17 +71,17 @@ struct PanelLoop {
     if (readsWhole(vectors)) return body(e.i64(0));
     e.loop(e.i64(0), e.i64(spec.n_block), vectors * e.lanes(), body);
   }
-  /// One row or two are a tile of their own, which goes through the panel once if its sums fit.
+  /// Computes one or two rows as one tile. It reads the panel once if its sums fit the registers.
   void oneTile(int rows) const {
     const int vectors = vectorsOf(e, spec, rows, bytes);
-    // Of bytes, and for more rows, fetching gained nothing.
+    // Prefetches gained nothing for i8 and for two rows.
     const bool alone = rows == 1 && readsWhole(vectors) && spec.w != Type::i8;
     forColumns(vectors, [&](Value *column) {
       compute({rows, vectors, e.i64(0), column, e.i64(rows), nullptr, nullptr, alone});
     });
   }
 
-  /// All rows for one part of the panel after the other.
+  /// Computes all rows for one part of the panel's columns after another.
   void manyTiles(int most, Fetched lines) const {
     const int vectors = vectorsOf(e, spec, most, bytes);
     forColumns(vectors, [&](Value *column) {
@@ -91,8 +92,8 @@ struct PanelLoop {
     });
   }
 
-  /// A part of the panel that would fill the second cache goes by in slices of its rows: all rows of a, or as
-  /// many as there is scratch for, times one slice and then the next.
+  /// For a part of the panel that would fill the second-level cache. Multiplies up to kSlicedRows rows of a by one
+  /// slice of the part's rows, then by the next slice.
   void slicedTiles(int most, int64_t slices) const {
     const int vectors = vectorsOf(e, spec, most, bytes);
     forColumns(vectors, [&](Value *column) {
@@ -119,10 +120,11 @@ struct PanelLoop {
     });
   }
 
-  /// Few rows wait for w whatever is done with it, and read it best as it lies.
+  /// With few rows the kernel is memory-bound: wide tiles read w in the order of memory.
   void wideOrTall() const {
     if (!hasTall(e, spec)) return manyTiles(kWideRows, kEach);
-    const Fetched few = spec.w == Type::f32 ? kFourth : kNone; // narrower types gain nothing or lose
+    // narrower types gain nothing from prefetches, or lose
+    const Fetched few = spec.w == Type::f32 ? kFourth : kNone;
     e.ifElse(
         e.b.CreateICmpSGT(m, e.i64(kTallRows)),
         [&] {
@@ -131,7 +133,7 @@ struct PanelLoop {
         },
         [&] { manyTiles(kWideRows, few); });
   }
-  /// Any number of rows in tiles that read the whole depth of the panel.
+  /// Computes any number of rows in tiles that read all rows of the panel.
   void direct() const {
     if (bytes == 1 && spec.int8_rows > 2) return wideOrTall();
     oneOrTwo();
@@ -140,14 +142,14 @@ struct PanelLoop {
   void oneOrTwo() const {
     for (int rows : {1, 2}) e.ifThen(e.b.CreateICmpEQ(m, e.i64(rows)), [&] { oneTile(rows); });
   }
-  /// Any number of rows of floats; one has no use for a block.
+  /// Computes any number of rows of floats. One row gains nothing from blocks.
   void blockedFloats(const BlockShape &shape) const {
     e.ifThen(e.b.CreateICmpEQ(m, e.i64(1)), [&] { oneTile(1); });
     e.ifThen(e.b.CreateICmpEQ(m, e.i64(2)), [&] { blockedTiles(item, shape.ofTwoRows(e, spec)); });
     e.ifThen(e.b.CreateICmpSGT(m, e.i64(2)), [&] { blockedTiles(item, shape); });
   }
   void blockedIntegers(const BlockShape &shape) const {
-    if (bytes == 2 && spec.w == Type::i4) return direct(); // two planes of sums do not fit the registers
+    if (bytes == 2 && spec.w == Type::i4) return direct(); // the sums of two planes do not fit the registers
     if (bytes == 1 && spec.int8_rows >= shape.fewestRows()) return blockedTiles(item, shape);
     e.ifElse(
         e.b.CreateICmpSGE(m, e.i64(shape.fewestRows())), [&] { blockedTiles(item, shape); },
@@ -160,7 +162,7 @@ struct PanelLoop {
   }
 };
 
-/// All rows and the panels [begin, end); `of` has all of an item but the panel.
+/// Multiplies all rows by the panels [begin, end). `of` is a PackedItem without its panel.
 void allPanels(const PackedItem &of) {
   Emitter &e = of.e;
   const PackedMatmulSpec &spec = of.spec;
@@ -209,7 +211,8 @@ void epilogue(const PackedItem &item, const PackedTile &tile) {
   Value *bias = spec.bias ? e.arg(2) : nullptr, *residual = spec.residual ? e.arg(3) : nullptr,
         *out = e.arg(4);
   Value *first = e.b.CreateAdd(item.column0, tile.column);
-  Value *exist = e.max(e.b.CreateSub(e.i64(spec.n), first), e.i64(0)); // none of a last panel's later parts
+  // 0 if the tile is beyond the last column of w
+  Value *exist = e.max(e.b.CreateSub(e.i64(spec.n), first), e.i64(0));
   Value *count = e.min(e.i64(tile.vectors * e.lanes()), exist);
   e.loop(e.i64(0), e.min(tile.exist, e.i64(tile.rows)), 1, [&](Value *r) {
     Value *row = e.muladd(e.b.CreateAdd(tile.row0, r), e.i64(spec.n), first);
@@ -232,7 +235,7 @@ void forTiles(Emitter &e, int most, Value *rows,
   Value *tiles = e.b.CreateUDiv(e.b.CreateAdd(pairs, e.i64(most / 2 - 1)), e.i64(most / 2));
   Value *each = e.b.CreateUDiv(pairs, tiles), *longer = e.b.CreateURem(pairs, tiles);
   for (int size = (most / 2 + 1) / 2; size <= most / 2; ++size) {
-    // The first `longer` tiles have a pair more.
+    // The first `longer` tiles have one more pair of rows.
     Value *among_longer = e.b.CreateICmpEQ(each, e.i64(size - 1));
     Value *among_rest = e.b.CreateICmpEQ(each, e.i64(size));
     Value *first = e.b.CreateSelect(among_longer, e.i64(0), longer);
@@ -280,8 +283,8 @@ FetchAhead fetchAhead(const PackedItem &item, const PackedTile &tile, int64_t st
   const int64_t stride = spec.n_block * kWord, bytes = int64_t(tile.vectors) * e.lanes() * kWord;
   const int64_t rows = spec.panelBytes() / stride / tile.slices;
   Value *share = e.b.CreateUDiv(e.b.CreateAdd(e.i64(rows - 1), tile.of), tile.of);
-  share = e.min(share, e.i64(steps)); // with few tiles not all of it
-  // The next part of this panel, or the first one of the next panel.
+  share = e.min(share, e.i64(steps)); // few tiles do not prefetch the whole next part
+  // The next part of this panel, or the first part of the next panel.
   Value *next = e.b.CreateAdd(e.b.CreateMul(tile.column, e.i64(kWord)), e.i64(bytes));
   next = e.b.CreateSelect(e.b.CreateICmpEQ(next, e.i64(stride)), e.i64(spec.panelBytes()), next);
   if (tile.slice) {

@@ -1,21 +1,22 @@
-// Sums of integers without VNNI, as exact as with it.
+// Sums of products of integers without VNNI. They are as exact as with it.
 //
-// i8: weights become pairs of 16-bit numbers. One instruction multiplies a pair by two numbers of a of 16 bits
-// and adds the two products (pmaddwd). Bytes would need their signs moved first (psignb, pmaddubsw, pmaddwd):
-// as many instructions for as many products, and more of them on the ports that multiply.
-// i4: weights become unsigned bytes, w + 8. One instruction multiplies them by bytes of a and adds two products
-// (pmaddubsw). 16 bits hold the sums of kNarrow rows, so a group of 32 rows is widened and scaled once.
+// i8: weights become pairs of 16-bit numbers. One instruction (pmaddwd) multiplies a pair by two 16-bit numbers of a
+// and adds the two products. Bytes would need their signs moved first (psignb, pmaddubsw, pmaddwd). That takes as many
+// instructions for as many products, and more of them on the ports that multiply.
+//
+// i4: weights become unsigned bytes, w + 8. One instruction (pmaddubsw) multiplies them by bytes of a and adds two
+// products. 16 bits hold the sums of kNarrow rows, so a group of 32 rows is widened and scaled once.
 #include "backends/cpu/packed_kernels.h"
 
 namespace linnet::cpu {
 namespace {
 
-constexpr int64_t kNarrow = 32; ///< rows whose products, up to 15 * 128, two sums of 16 bits hold
-/// Rows of i4 for which a sum of 32 bits holds 2^8 times the high bytes' products and those of the low bytes.
+constexpr int64_t kNarrow = 32; ///< rows whose products, up to 15 * 128, fit two 16-bit sums
+/// Rows of i4 for which one 32-bit sum holds 2^8 times the products of the high bytes plus those of the low bytes.
 constexpr int64_t kSmallGroup = 256;
 
-/// Half 0 or 1 of the words of a panel. i8: the first and the third byte of each word as 16 bits, or the other
-/// two. i4: the even rows of each word as bytes, or the odd ones.
+/// Half 0 or 1 of the words of a panel. i8: the first and third bytes of each word as 16-bit numbers, or the second and
+/// fourth. i4: the even rows of each word as bytes, or the odd ones.
 Value *halfOf(Emitter &e, Type w, Value *words, int half) {
   const int lanes = e.lanes();
   if (w == Type::i4) {
@@ -29,9 +30,9 @@ Value *halfOf(Emitter &e, Type w, Value *words, int half) {
 
 struct PairTile : PackedItem, PackedTile {
   IntegerRows layout;
-  const BlockTile *in_block = nullptr; ///< null: w is read in the panel
-  Values rows_of_a{};                  ///< their addresses
-  Values numbers_of_a{};               ///< addresses of their numbers beside the first row of w
+  const BlockTile *in_block = nullptr; ///< null if w is read from the panel
+  Values rows_of_a{};                  ///< addresses of the rows
+  Values numbers_of_a{};               ///< addresses of the rows' integers that belong to the first row of w
 
   bool isI4() const { return spec.w == Type::i4; }
   /// Rows of w in a word.
@@ -42,7 +43,7 @@ struct PairTile : PackedItem, PackedTile {
     return llvm::Constant::getNullValue(e.intType(e.lanes() * 32 / bits, bits));
   }
 
-  /// Half `half` of word k / depth() of vector c.
+  /// Half `half` of word k / depth() of column vector c.
   Value *weight(Value *k, Value *at_column, int c, int half) const {
     Value *word = e.b.CreateUDiv(k, e.i64(depth()));
     if (in_block) {
@@ -52,20 +53,20 @@ struct PairTile : PackedItem, PackedTile {
     }
     Value *at = e.muladd(word, e.i64(spec.n_block), e.b.CreateAdd(at_column, e.i64(c * e.lanes())));
     Value *words = e.load(Type::i32, panel, at, e.lanes());
-    // Loaded again for the second half: a register that kept the words would be a sum's.
+    // Loads the words again for the second half: keeping them in registers would spill sums.
     const int sums = rows * vectors * (isI4() ? bytes : 1);
     if (half == 1 && rows > 1 && sums > mostSumsBesideWords(e))
       llvm::cast<llvm::LoadInst>(words)->setVolatile(true);
     return halfOf(e, spec.w, words, half);
   }
-  /// The numbers of a beside that half, in each lane: two, or four bytes of plane `plane`.
+  /// The integers of a that belong to that half, in each lane: two 16-bit numbers, or four bytes of plane `plane`.
   Value *numbers(int r, Value *k, int half, int plane) const {
     Value *at = isI4() ? e.b.CreateAdd(k, e.i64(plane * layout.padded() + 4 * half))
                        : e.b.CreateAdd(e.b.CreateMul(k, e.i64(2)), e.i64(4 * half));
     return e.splat(e.load(Type::i32, e.address(Type::i8, numbers_of_a[size_t(r)], at), e.i64(0)), e.lanes());
   }
 
-  /// acc[plane][r][c] and the products of the rows of a word from k on; of i4 sums are 16 bits wide.
+  /// acc[plane][r][c] plus the products of one word's rows, from row k on. Sums of i4 are 16 bits wide.
   Values step(const Values &acc, Value *k, Value *at_column) const {
     const int planes = isI4() ? bytes : 1;
     Values next = acc;
@@ -73,7 +74,7 @@ struct PairTile : PackedItem, PackedTile {
       Value *&sum = next[(plane * rows + r) * vectors + c];
       sum = isI4() ? e.b.CreateAdd(sum, e.dotBytePairs(w, x)) : e.dotWords(sum, w, x);
     };
-    if (rows == 1) { // numbers of a stay in registers, weights come and go
+    if (rows == 1) { // integers of a stay in registers; each weight is loaded once
       Values x;
       for (int half = 0; half < 2; ++half)
         for (int plane = 0; plane < planes; ++plane) x.push_back(numbers(0, k, half, plane));
@@ -95,13 +96,14 @@ struct PairTile : PackedItem, PackedTile {
     }
     return next;
   }
-  /// The same for rows [from, from + count).
+  /// step() for rows [from, from + count).
   Values steps(const Values &acc, Value *from, Value *count, Value *at_column) const {
     return e.loop(from, e.b.CreateAdd(from, count), depth(), acc,
                   [&](Value *k, const Values &now) { return step(now, k, at_column); });
   }
 
-  /// Adds sums of 16 bits to sums of 32; those of the high bytes 2^8 times where they become one.
+  /// Adds 16-bit sums to 32-bit sums. If `joint`, both planes share a sum, and those of the high bytes are multiplied
+  /// by 2^8.
   Values widened(const Values &wide, const Values &narrow, bool joint) const {
     Values next = wide;
     const int count = rows * vectors;
@@ -116,13 +118,13 @@ struct PairTile : PackedItem, PackedTile {
     return next;
   }
 
-  /// Sums over rows [from, from + count), which are a group, as floats.
+  /// Sums over rows [from, from + count), which are one group, as floats.
   Values groupSums(Value *group, Value *from, int64_t count, Value *at_column) const {
     return isI4() ? groupOfI4(group, from, count, at_column) : groupOfI8(from, count, at_column);
   }
   Values groupOfI4(Value *group, Value *from, int64_t count, Value *at_column) const {
     const bool joint = bytes == 1 || count <= kSmallGroup;
-    Values wide; // begin with -8 times the sums of the rows, unless weights are unsigned
+    Values wide; // starts with -8 times the sums of the rows, or with 0 for unsigned weights
     for (int plane = 0; plane < (joint ? 1 : 2); ++plane)
       for (int r = 0; r < rows; ++r)
         wide.append(vectors, spec.asymmetric ? zero() : e.splat(rowSum(r, group, plane, joint), e.lanes()));
@@ -144,7 +146,7 @@ struct PairTile : PackedItem, PackedTile {
                            : e.fma(real(wide[i]), e.f32(256, e.lanes()), real(wide[size + i])));
     return sums;
   }
-  /// What IntegerRows has of a plane of row r for a group; `joint`: of both planes, as one number.
+  /// A group's sum of a plane of row r, as IntegerRows stores it. If `joint`, the sum of both planes as one number.
   Value *rowSum(int r, Value *group, int plane, bool joint) const {
     auto sumAt = [&](int of_plane) {
       Value *index = e.muladd(group, e.i64(2), e.i64(layout.sumsAt() / 4 + of_plane));
@@ -153,7 +155,7 @@ struct PairTile : PackedItem, PackedTile {
     if (!joint || bytes == 1) return sumAt(plane);
     return e.b.CreateAdd(e.b.CreateShl(sumAt(0), 8), sumAt(1));
   }
-  /// The sum of a row's numbers of a group of `count`, which multiplies the minima.
+  /// The sum of a row's integers in a group of `count` rows of w. It multiplies the minima.
   Value *rowTotal(int r, Value *group, int64_t count) const {
     const bool joint = bytes == 1 || count <= kSmallGroup;
     Value *sum = real(rowSum(r, group, 0, joint));
@@ -178,7 +180,8 @@ struct PairTile : PackedItem, PackedTile {
     if (count > main) halves = add(halves, e.b.CreateAdd(from, e.i64(main)), count - main);
     return joined(halves);
   }
-  /// halves, which are high and low ones, and sums of up to kWide rows as 2^16 high + low.
+  /// Adds `sums` of up to kWide rows to `halves`: the high halves of the sums, then the low ones. A total is 2^16 high
+  /// + low.
   Values splitSums(const Values &halves, const Values &sums) const {
     Values next;
     for (size_t i = 0; i < sums.size(); ++i)
@@ -212,19 +215,19 @@ struct PairTile : PackedItem, PackedTile {
     Value *at = e.b.CreateAdd(at_column, e.i64(r * spec.n_block + c * e.lanes()));
     return scratch_row ? e.muladd(scratch_row, e.i64(spec.n_block), at) : at;
   }
-  /// body(r, c, where the sum of a row and vector lies) for the columns from at_column on.
+  /// Calls body(r, c, index in the scratch) for each row and vector of columns from at_column on.
   void forSums(Value *at_column, llvm::function_ref<void(int, int, Value *)> body) const {
     for (int r = 0; r < rows; ++r)
       for (int c = 0; c < vectors; ++c) body(r, c, inScratch(r, c, at_column));
   }
 
-  /// body(first column) for all columns that this tile writes, `vectors` at once.
+  /// Calls body(first column) for all columns that this tile writes, `vectors` vectors at a time.
   void forWritten(llvm::function_ref<void(Value *)> body) const {
     if (in_block) return body(column);
     e.loop(e.i64(0), e.i64(spec.n_block), vectors * e.lanes(), body);
   }
 
-  /// Adds group `group`, rows [from, from + count) of what is read, to the sums in the scratch.
+  /// Adds the products of group `group`, rows [from, from + count) of what the tile reads, to the sums in the scratch.
   void addGroup(Value *group, Value *from, int64_t count) const {
     auto add = [&](Value *at_column) {
       const Values sums = groupSums(group, from, count, at_column);
@@ -251,7 +254,7 @@ struct PairTile : PackedItem, PackedTile {
              [&](Value *at) { e.prefetch(e.address(Type::i8, here, at)); });
     }
   }
-  /// The sums of groups, for the scratch.
+  /// Computes the sums of all groups of the tile's rows in the scratch.
   void writeGroups() const {
     const int64_t size = groupSize(), rest = spec.k % size;
     Value *first = e.b.CreateUDiv(firstRow(), e.i64(size));
@@ -278,7 +281,7 @@ struct PairTile : PackedItem, PackedTile {
     });
   }
 
-  /// Sums over all of w as floats, times scale and factor.
+  /// Writes sums over all of w, as floats, multiplied by scale and by the row's unit.
   void writeSums(const Values &sums) const {
     forSums(column, [&](int r, int c, Value *at) {
       Value *scaled = e.b.CreateFMul(sums[r * vectors + c], scaleOf(e.i64(0), column, c));
@@ -289,7 +292,8 @@ struct PairTile : PackedItem, PackedTile {
     if (sumsGroups(spec)) return writeGroups();
     writeSums(groupOfI8(e.i64(0), spec.k, column));
   }
-  /// Integers stay integers in the scratch until the last block: sums, or high halves and below them low ones.
+  /// Adds a block's products. Until the last block the scratch holds integers: sums, or their high halves and, after
+  /// them, low halves.
   void writeBlock() const {
     if (sumsGroups(spec)) return writeGroups();
     const int size = rows * vectors, halves = bytes;
@@ -334,7 +338,7 @@ struct PairTile : PackedItem, PackedTile {
 PairTile tileOf(const PackedItem &item, const PackedTile &tile, const BlockTile *in_block) {
   Emitter &e = item.e;
   PairTile sums{item, tile, item.spec.integerRows(), in_block};
-  const int64_t bytes = item.spec.w == Type::i4 ? 1 : 2; // of a number in a plane
+  const int64_t bytes = item.spec.w == Type::i4 ? 1 : 2; // bytes of an integer in a plane
   for (Value *row : rowsOf(item, tile)) {
     Value *address = e.address(Type::i8, item.a, e.b.CreateMul(row, e.i64(sums.layout.bytes())));
     sums.rows_of_a.push_back(address);

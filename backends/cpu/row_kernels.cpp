@@ -1,4 +1,4 @@
-// Kernels whose unit is a row or a column: normalization, softmax, argmax, reductions, pooling.
+// Kernels whose items are rows or columns: normalization, softmax, argmax, reductions, pooling.
 #include "backends/cpu/emitter.h"
 #include "backends/cpu/kernels.h"
 
@@ -61,7 +61,8 @@ void emitSoftmax(Emitter &e, const RowSpec &spec) {
     auto power = [&](Value *i, int lanes) {
       return e.exp(e.b.CreateFSub(e.load(spec.type, x, at(i), lanes), e.splat(largest, lanes)));
     };
-    const bool keep = spec.type == Type::f32; // narrower types would round twice: computed again instead
+    // f16 and bf16 would be rounded twice, so the powers are computed again
+    const bool keep = spec.type == Type::f32;
     Value *sum = e.fold(
         zero, columns, 0,
         [&](Value *acc, Value *i, int lanes) {
@@ -78,20 +79,21 @@ void emitSoftmax(Emitter &e, const RowSpec &spec) {
   });
 }
 
-/// The larger of two (value, index) pairs; the lower index among equals. v0 is a number; NaN is never larger.
+/// The larger of two (value, index) pairs, with the lower index for equal values. v0 is not NaN. A NaN in v1 is never
+/// larger.
 Values larger(Emitter &e, Value *v0, Value *i0, Value *v1, Value *i1) {
   Value *equal = e.b.CreateFCmpOEQ(v1, v0);
   Value *take = e.b.CreateOr(e.b.CreateFCmpOGT(v1, v0), e.b.CreateAnd(equal, e.b.CreateICmpSLT(i1, i0)));
   return {e.b.CreateSelect(take, v1, v0), e.b.CreateSelect(take, i1, i0)};
 }
 
-/// The same where i1 is behind i0.
+/// The same if i1 > i0.
 Values largerBehind(Emitter &e, Value *v0, Value *i0, Value *v1, Value *i1) {
   Value *take = e.b.CreateFCmpOGT(v1, v0);
   return {e.b.CreateSelect(take, v1, v0), e.b.CreateSelect(take, i1, i0)};
 }
 
-/// Four independent bests a lane hide the latency of comparing.
+/// Each lane has four independent candidates, which hides the latency of comparisons.
 void emitArgmax(Emitter &e, const RowSpec &spec) {
   constexpr int kBests = 4;
   Value *x = e.arg(spec, RowSpec::Operand::x), *out = e.arg(spec, RowSpec::Operand::out);

@@ -1,5 +1,5 @@
-// The builder of backends/common/{scalar,math}.h in LLVM's vectors. Floats of every width are f32, integers i32.
-// Constants are single elements until they are combined with a vector.
+// The builder of backends/common/{scalar,math}.h for LLVM vectors. Floats of every width are computed in f32, integers
+// in i32. A constant is a scalar until an operation combines it with a vector.
 #pragma once
 #include "backends/cpu/emitter.h"
 
@@ -46,14 +46,14 @@ struct VectorMath {
   Value iselect(Value condition, Value x, Value y) { return select(condition, x, y); }
   Value shiftLeft(Value x, int bits) { return e.b.CreateShl(x, uint64_t(bits)); }
   Value shiftRight(Value x, int bits) { return e.b.CreateAShr(x, uint64_t(bits)); }
-  /// Plain x86-64 has no instruction that rounds: adding 1.5 * 2^23 leaves the integer in the low bits.
+  /// Plain x86-64 has no rounding instruction. Adding 1.5 * 2^23 leaves the rounded integer in the low bits.
   std::pair<Value, Value> wholeMultiples(Value x, double factor) {
     Value round = constant(0x1.8p23), shifted = fma(x, constant(factor), round);
     return {sub(shifted, round), isub(integerBits(shifted), integerBits(round))};
   }
 
 private:
-  /// Repeats single elements if another operand is a vector.
+  /// Repeats scalars if another operand is a vector.
   template <class... Operands> void match(Operands &...x) {
     const int lanes = std::max({Emitter::lanesOf(x)...});
     ((x = Emitter::lanesOf(x) == lanes ? x : e.splat(x, lanes)), ...);

@@ -4,13 +4,13 @@
 
 namespace linnet::backend {
 
-/// softmax(scale q k^T) v for queries (B, T, H, D) over a cache (B, H / key_group, S, D). A query sees keys up to its own
-/// position past[b] + t if causal, else up to past[b] + T, and at most past[b] + length[b]. If window is not 0, it sees
-/// only the last `window` keys up to its position. If cap is not 0, softmax reads cap tanh(s / cap) of each score s.
-/// Rows (b, t) of q are q_stride elements apart. With at least bf16_rows queries, if that is not 0, the factors of both
-/// products are rounded to bf16.
-/// Flash attention: keys in blocks, one running maximum and sum a query, no T x S matrix. Dao et al., 2022,
-/// arXiv:2205.14135.
+/// softmax(scale q k^T) v for queries (B, T, H, D) over a cache (B, H / key_group, S, D). A query sees keys up to its
+/// own position past[b] + t if causal, else up to past[b] + T, and at most past[b] + length[b]. If window is not 0, it
+/// sees only the last `window` keys up to its position. If cap is not 0, softmax reads cap tanh(s / cap) of each score
+/// s. Rows (b, t) of q are q_stride elements apart. If bf16_rows is not 0, calls with at least that many queries round
+/// the factors of both products to bf16.
+/// Flash attention: keys in blocks, one running maximum and sum for each query, no T x S matrix. Source: Dao et al.,
+/// 2022, arXiv:2205.14135.
 struct AttentionSpec {
   enum class Operand : uint8_t { q, k, v, out, past, length, count };
   Extent batch, queries, heads, capacity;
@@ -20,14 +20,15 @@ struct AttentionSpec {
   float scale = 1;
   bool causal = true, past = true, length = false;
   int64_t bf16_rows = 0;
-  int64_t key_group = 1; ///< number of heads that read the same key head; above 1, heads is static
+  int64_t key_group = 1; ///< number of query heads that read the same key head; above 1, heads is static
   int64_t window = 0;
   float cap = 0;
 
   bool has(Operand operand) const {
     return operand == Operand::past ? past : operand == Operand::length ? length : true;
   }
-  Extent rows() const { return batch * heads * queries; } ///< queries ((b * H) + h) * T + t
+  /// row ((b * H) + h) * T + t is query t of head h of sequence b
+  Extent rows() const { return batch * heads * queries; }
   std::string key(Walk walk) const;
 };
 
@@ -47,7 +48,8 @@ struct MaskSpec {
   std::string key(Walk walk) const;
 };
 
-/// Gradients of attention without past; all operands are dense and f32. key_group, window and cap as in AttentionSpec.
+/// Gradients of attention without past. All operands are dense and f32. key_group, window and cap are as in
+/// AttentionSpec.
 struct AttentionGradSpec {
   enum class Operand : uint8_t { q, k, v, gradient, dq, dk, dv, length, count };
   Extent batch, queries, heads, capacity;

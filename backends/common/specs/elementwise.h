@@ -1,4 +1,4 @@
-// One pass over elements: out_i = body(in_0, in_1, ...)[i].
+// An elementwise kernel: out_i = body(in_0, in_1, ...)[i].
 #pragma once
 #include "backends/common/specs/spec.h"
 
@@ -6,18 +6,18 @@
 
 namespace linnet::backend {
 
-/// Operands {in..., out...}. Backends add what computes the body.
+/// Operands are {in..., out...}. Backends derive and add the body.
 struct ElementwiseSpec {
-  std::string name; ///< of the function computed: part of the key
-  Extents shape;    ///< of the results, neighbours merged where every input treats them alike
+  std::string name; ///< the name of the region, which is part of the key
+  Extents shape;    ///< shape of the results; adjacent dimensions are merged if every input treats them alike
   std::vector<Type> in, out;
   std::vector<uint32_t> broadcast; ///< bit d of broadcast[i]: input i has size 1 in dimension d
-  /// Instead of storing elements, each row of the last dimension is reduced.
+  /// If set, the kernel stores the reduction of each row of the last dimension instead of elements.
   std::optional<Reduction> reduce = {};
 
-  /// Whether all operands are passes over the same consecutive elements.
+  /// Whether all operands have the same number of consecutive elements, without broadcasts or a reduction.
   bool isPlain() const;
-  /// `any_size`: the kernel does not depend on a plain pass's number of elements.
+  /// With `any_size`, a plain kernel's key leaves out the number of elements.
   std::string key(bool any_size) const;
 };
 

@@ -254,7 +254,7 @@ Result<Described<TransposeSpec>> OpSpecs::specOf(TransposeOp op) {
   LINNET_ASSIGN(spec.type, typeOf(op, op.getOperand()));
   spec.permutation.assign(op.getPermutation().begin(), op.getPermutation().end());
   for (int64_t i = 0; i <= lastDim(op.getResult()); ++i) spec.shape.push_back(dimOf(op.getResult(), i));
-  if (spec.shape.empty()) spec.shape = {1}, spec.permutation = {0}; // a scalar
+  if (spec.shape.empty()) spec.shape = {1}, spec.permutation = {0}; // a scalar has one element
   return Described<TransposeSpec>{spec, {{op.getOperand()}, {op.getResult(), write}}};
 }
 
@@ -262,7 +262,8 @@ Result<Described<TransposeSpec>> OpSpecs::specOf(TransposeOp op) {
 
 namespace {
 
-/// The window as kernels compute with it, in 32 bits. No position is beyond them: larger windows see the same keys.
+/// The window as kernels compute with it, in 32 bits. Positions are 32-bit numbers, so larger windows see the same
+/// keys.
 template <class Op> int64_t windowOf(Op op) {
   return std::min<int64_t>(int64_t(op.getWindow()), std::numeric_limits<int32_t>::max());
 }
@@ -329,7 +330,7 @@ Result<Described<MatmulSpec>> OpSpecs::specOf(MatmulOp op) {
   spec.shared_w = rhs_rank == 2;
   spec.bias = bool(op.getBias()), spec.residual = bool(op.getResidual()), spec.scaled = bool(op.getScale());
   spec.activation = Activation(uint32_t(op.getActivation()));
-  const bool leading_rows = spec.shared_w && !spec.transpose_a; // leading dimensions of lhs are rows, too
+  const bool leading_rows = spec.shared_w && !spec.transpose_a; // the leading dimensions of lhs are rows, too
   spec.groups = leading_rows ? Extent(1) : extentOf(lhs, 0, lhs_rank - 2);
   spec.m = leading_rows ? extentOf(lhs, 0, lhs_rank - 1) : dimOf(lhs, lhs_rank - (spec.transpose_a ? 1 : 2));
   spec.k = dimOf(rhs, rhs_rank - (spec.transpose_w ? 1 : 2));

@@ -1,4 +1,4 @@
-// Specifications of kernels from ops: the only place that checks shapes and types of operands for all backends.
+// Makes specifications of kernels from ops. Only this file checks shapes and types of operands, for all backends.
 #pragma once
 #include "backends/common/element_type.h"
 #include "backends/common/specs/attention.h"
@@ -17,9 +17,9 @@
 
 namespace linnet::backend {
 
-/// "graph.mlir:12"-like or a name: what a person knows the op by.
+/// The op's location for error messages: a name, or for example "graph.mlir:12".
 std::string locationOf(mlir::Operation *op);
-/// "blocks.0.attn: linnet.softmax: message".
+/// An error of the form "blocks.0.attn: linnet.softmax: message".
 template <class... Args>
 Error errorAt(mlir::Operation *op, fmt::format_string<Args...> format, Args &&...args) {
   return errorf("{}: {}: {}", locationOf(op), op->getName().getStringRef().str(),
@@ -28,16 +28,16 @@ Error errorAt(mlir::Operation *op, fmt::format_string<Args...> format, Args &&..
 
 /// The element type of a value; the error names the op.
 Result<Type> typeOf(mlir::Operation *op, mlir::Value value);
-/// The one type that all values have, else an error that says that the op wants one.
+/// The type that all values share, or an error that names both types and the op.
 Result<Type> commonType(mlir::Operation *op, mlir::ValueRange values);
 mlir::RankedTensorType tensorOf(mlir::Value value);
 inline int64_t lastDim(mlir::Value value) { return tensorOf(value).getRank() - 1; }
 
-/// An operand of a kernel: a value, and which elements the kernel reads or writes.
+/// An operand of a kernel: a value, and the elements that the kernel reads or writes.
 struct KernelOperand {
   enum Access : uint8_t {
     read,        ///< consecutive elements
-    read_rows,   ///< rows that may have gaps between them; the specification has their stride
+    read_rows,   ///< rows that may have gaps between them; the specification has the stride
     read_panels, ///< a weight in panels
     write,       ///< consecutive elements
   };
@@ -56,7 +56,7 @@ protected:
   explicit OpSpecs(std::string target) : target(std::move(target)) {}
   ~OpSpecs() = default;
 
-  /// Product of dimensions [from, to) of a tensor; to = -1: all from there on.
+  /// Product of dimensions [from, to) of a tensor. to = -1 means up to the last dimension.
   Extent extentOf(mlir::Value value, int64_t from = 0, int64_t to = -1) const;
   Extent dimOf(mlir::Value value, int64_t dim) const { return extentOf(value, dim, dim + 1); }
   Extent extentOf(mlir::RankedTensorType type, int64_t dim) const;
@@ -73,13 +73,13 @@ protected:
   Result<Described<RotarySpec>> specOf(ir::RotaryOp op);
   Result<Described<CopySpec>> specOf(ir::SliceOp op);
   Result<Described<TransposeSpec>> specOf(ir::TransposeOp op);
-  /// A copy for each operand.
+  /// One copy for each operand.
   Result<std::vector<Described<CopySpec>>> specsOf(ir::ConcatOp op);
   Result<Described<AttentionSpec>> specOf(ir::AttentionOp op);
   Result<Described<MaskSpec>> specOf(ir::MaskOp op);
   /// A matmul of two row-major operands.
   Result<Described<MatmulSpec>> specOf(ir::MatmulOp op);
-  /// As many inputs and dimensions as 31 bits count.
+  /// Accepts at most 31 inputs and 31 dimensions.
   Result<Described<ElementwiseSpec>> specOf(ir::FusedOp op);
 
   // training
@@ -90,28 +90,28 @@ protected:
   Result<Described<DropoutSpec>> specOf(ir::DropoutOp op);
   Result<Described<SumRowsSpec>> specOf(ir::SumRowsOp op);
   Result<Described<ScatterAddSpec>> specOf(ir::ScatterAddOp op);
-  /// A matmul with the transpose of lhs, all leading positions being its K.
+  /// A matmul with the transpose of lhs. K is the product of all leading dimensions.
   Result<Described<MatmulSpec>> specOf(ir::ContractOp op);
   Result<Described<AttentionGradSpec>> specOf(ir::AttentionGradOp op);
   Result<Described<AdamWSpec>> specOf(ir::AdamWOp op);
 
-  /// An error unless all are f32, which kernels of training compute in.
+  /// An error unless all values are f32, the only type that kernels of training compute in.
   Result<void> onlyF32(mlir::Operation *op, mlir::ValueRange values) const;
-  /// An error unless the op's result is the memory of its operand.
+  /// An error unless the op's result has the memory of its operand.
   Result<void> requireInPlace(mlir::Operation *op) const;
-  /// An error unless it is f32, which all kernels read scales in.
+  /// An error unless `scale` is f32, the only type in which kernels read scales.
   Result<void> scaleIsF32(mlir::Operation *op, mlir::Value scale) const;
-  /// Whether this target's kernels read rows of a table of `type` from such panels.
+  /// Whether this target's kernels can read rows of a table of `type` in panels of this layout.
   virtual bool readsRowsOf(ir::PanelAttr panel, Type type) const = 0;
 
   const std::string target;
-  std::map<std::string, uint8_t> symbols; ///< numbers of dynamic dimensions' names
+  std::map<std::string, uint8_t> symbols; ///< indices of the names of dynamic dimensions in Program.symbols
 
 private:
   Result<Described<RowSpec>> rowsOf(mlir::Operation *op);
   Result<int64_t> headSize(mlir::Operation *op, mlir::Value q) const;
   Result<int64_t> tableRows(mlir::Operation *op, mlir::Value table) const;
-  /// Elements from one row of `row` elements to the next, gaps included.
+  /// The distance in elements between two rows of `row` elements, gaps included.
   Result<Extent> strideOf(mlir::Operation *op, mlir::Value value, const Extent &row) const;
 };
 

@@ -1,4 +1,4 @@
-// The specification of linnet.fused: its region's name, and the shape that it is computed at.
+// The specification of linnet.fused: the name and the shape of its region.
 #include "backends/common/specs/from_ir.h"
 #include "ir/Shapes.h"
 
@@ -15,13 +15,13 @@ using namespace ir;
 using enum KernelOperand::Access;
 namespace {
 
-/// "fused_add_gelu_1a2b3c4d": what it does at a glance, and a hash of the region's text that tells all.
+/// For example "fused_add_gelu_1a2b3c4d": the first four ops, and a hash of the region's whole text.
 std::string nameOfRegion(FusedOp op) {
   std::string name = "fused", text;
   llvm::raw_string_ostream stream(text);
   int shown = 0;
   for (Operation &inner : op.getBody().front()) {
-    // Types of operands are part of the kernel's name; the op's own text names its operands and attributes.
+    // The kernel's name has the types of the inputs already. The generic form adds each op's operands and attributes.
     inner.print(stream, OpPrintingFlags().useLocalScope().printGenericOpForm());
     stream << '\n';
     if (llvm::isa<ConstantOp, YieldOp>(inner) || ++shown > 4) continue;
@@ -31,7 +31,7 @@ std::string nameOfRegion(FusedOp op) {
                     : name + fmt::format("_{:016x}", llvm::xxh3_64bits(stream.str()));
 }
 
-/// The shape that a region is computed at: its results', or, where it reduces, what its inputs broadcast to.
+/// The shape that a region is computed at: its results' shape, or the broadcast of its inputs if it reduces.
 RankedTensorType shapeOfRegion(FusedOp op) {
   const RankedTensorType result = tensorOf(op.getResults().front());
   if (!op.getReduce()) return result;
@@ -40,13 +40,13 @@ RankedTensorType shapeOfRegion(FusedOp op) {
   return makeType(full, result.getElementType());
 }
 
-/// Dimensions of a region's shape, those of size 1 left out.
+/// Dimensions of a region's shape, except those of size 1.
 struct Dimensions {
   Extents extents = {};
-  std::vector<uint32_t> repeats = {}; ///< bit i: input i has size 1 here
-  std::vector<bool> border = {};      ///< does not merge with the dimension before
+  std::vector<uint32_t> repeats = {}; ///< bit i: input i has size 1 in this dimension
+  std::vector<bool> border = {};      ///< whether the dimension stays separate from the previous one
 
-  /// Sets the specification's shape and broadcast: neighbours that every input treats alike become one.
+  /// Sets the specification's shape and broadcast. Merges adjacent dimensions that every input treats alike.
   void mergeInto(ElementwiseSpec &spec) const {
     for (size_t d = 0; d < extents.size(); ++d) {
       if (d > 0 && repeats[d] == repeats[d - 1] && !border[d]) {
@@ -66,7 +66,7 @@ struct Dimensions {
 Result<Described<ElementwiseSpec>> OpSpecs::specOf(FusedOp op) {
   const RankedTensorType type = shapeOfRegion(op);
   const size_t inputs = op.getInputs().size();
-  constexpr size_t kMost = 31; // bits of a broadcast and of a dimension's inputs
+  constexpr size_t kMost = 31; // bits of ElementwiseSpec::broadcast and Dimensions::repeats
   if (inputs > kMost || size_t(type.getRank()) > kMost)
     return errorAt(op, "target {} takes at most {} inputs and dimensions", target, kMost);
   for (Operation &inner : op.getBody().front().without_terminator())
@@ -74,7 +74,7 @@ Result<Described<ElementwiseSpec>> OpSpecs::specOf(FusedOp op) {
       return errorAt(&inner, "target {} has no kernels with an element type like this result's", target);
   Described<ElementwiseSpec> made{{.name = nameOfRegion(op), .broadcast = std::vector<uint32_t>(inputs)}, {}};
   ElementwiseSpec &spec = made.spec;
-  // One element of a row is its own sum and needs no reduction.
+  // A row of one element is its own sum, mean and maximum: it needs no reduction.
   if (op.getReduce() && type.getShape().back() != 1) spec.reduce = static_cast<Reduction>(*op.getReduce());
 
   Dimensions dims;

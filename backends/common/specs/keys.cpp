@@ -127,7 +127,7 @@ std::string TransposeSpec::key() const {
 
 namespace {
 
-/// What few models' attention has; left out if it has its default.
+/// Adds options that few models use. An option with its default is left out.
 Key &withVariants(Key &key, int64_t key_group, int64_t window, float cap) {
   if (key_group != 1) key.size("group", key_group);
   if (window) key.size("window", window);
@@ -167,7 +167,7 @@ std::string AttentionGradSpec::key(const char *family, Walk walk) const {
 std::string MatmulSpec::key(bool any_size) const {
   const auto &[groups, m, k, n, transpose_a, transpose_w, shared_w, bias, residual, type, a, w, activation,
                scaled, group, scale_rows, asymmetric] =
-      *this; // groups only counts items, or the kernel is told it
+      *this; // The key leaves out `groups`: it only counts items, or each call passes it.
   Key key("matmul");
   key.type(type).word(fmt::format("{}{}", transpose_a ? "t" : "n", transpose_w ? "t" : "n"));
   key.word(shared_w ? "shared" : "grouped").flag("bias", bias);
@@ -204,7 +204,7 @@ std::string LayerNormGradSpec::key(Walk walk) const {
 }
 
 std::string AdamWSpec::key() const {
-  // Kernels are told how many elements there are.
+  // The key leaves out `elements`: each call passes the number of elements.
   const auto &[beta1, beta2, epsilon, decay, lr_scale, pull, elements] = *this;
   Key key("adamw");
   for (float number : {beta1, beta2, epsilon, decay, lr_scale, pull}) key.bits("", number);
@@ -212,7 +212,8 @@ std::string AdamWSpec::key() const {
 }
 
 std::string DropoutSpec::key() const {
-  const auto &[rate, stream, elements] = *this; // kernels are told how many elements there are
+  // the key leaves out `elements`: each call passes the number of elements
+  const auto &[rate, stream, elements] = *this;
   return Key("dropout").bits("", rate).size("", int64_t(stream)).text;
 }
 

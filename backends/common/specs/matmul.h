@@ -1,4 +1,4 @@
-// Matmuls of two row-major operands.
+// Matmuls whose operands are both row-major.
 #pragma once
 #include "backends/common/specs/spec.h"
 
@@ -15,9 +15,10 @@ struct MatmulSpec {
   Type type = Type::f32, a = Type::f32, w = Type::f32; ///< type: of bias, residual and out
   Activation activation = Activation::none;
   bool scaled =
-      false; ///< w, of integers, is multiplied by scale (scale_rows, n), or (n, scale_rows) if transposed
-  int64_t group = 0, scale_rows = 1; ///< rows of w that share a row of scale (0: all); rows of scale
-  bool asymmetric = false;           ///< two rows of scale a group, the second of minima (linnet.matmul)
+      false; ///< the integers of w are multiplied by scale (scale_rows, n), or (n, scale_rows) if w is transposed
+  /// group: rows of w that share a row of scale, 0 if all do; scale_rows: rows of scale
+  int64_t group = 0, scale_rows = 1;
+  bool asymmetric = false; ///< a group has two rows of scale, the second one of minima (see linnet.matmul)
 
   bool has(Operand operand) const {
     return operand == Operand::bias       ? bias
@@ -26,7 +27,7 @@ struct MatmulSpec {
                                           : true;
   }
   Extent elements() const { return groups * m * n; }
-  /// `any_size`: the kernel is told the sizes.
+  /// With `any_size`, the key leaves out m, k and n: each call passes them.
   std::string key(bool any_size = false) const;
 };
 

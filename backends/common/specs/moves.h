@@ -7,24 +7,25 @@
 
 namespace linnet::backend {
 
-/// out[i, :] = table[ids[i], :]. Ids are clamped to the table. A table of integers is multiplied by scale (V, scales),
-/// packed with k_block 1 next to a packed table.
+/// out[i, :] = table[ids[i], :]. Ids are clamped to the table. Rows of an integer table are multiplied by scale (V,
+/// scales). If the table is packed, scale is packed with k_block 1.
 struct EmbedSpec {
   enum class Operand : uint8_t { ids, out, table, scale, count };
   Extent ids, columns;
   int64_t rows = 0;
-  std::optional<PackedLayout> panel = {}; ///< the table (V, C) is packed as an operand of a matmul
+  std::optional<PackedLayout> panel = {}; ///< if set, the table (V, C) is packed as an operand of a matmul
   Type table = Type::f32, out = Type::f32;
   bool scaled = false;
-  int64_t group = 0, scales = 1; ///< columns that share a scale (0: all); scales (and minima) of a row
-  bool asymmetric = false;       ///< each scale is followed by a minimum (linnet.embed)
+  /// group: columns that share a scale, 0 if all do; scales: scales (and minima) of a row
+  int64_t group = 0, scales = 1;
+  bool asymmetric = false; ///< each scale is followed by a minimum (see linnet.embed)
 
   bool has(Operand operand) const { return operand != Operand::scale || scaled; }
   Extent elements() const { return ids * columns; }
   std::string key(Walk walk) const;
 };
 
-/// out[b, t] = min(past[b] + t, limit - 1); items are elements. Without past it is 0.
+/// out[b, t] = min(past[b] + t, limit - 1). Items are elements of out. If there is no past, past[b] is 0.
 struct PositionsSpec {
   enum class Operand : uint8_t { out, past, count };
   Extent batch, positions;
@@ -36,20 +37,21 @@ struct PositionsSpec {
   std::string key(Walk walk) const;
 };
 
-/// cache[b, h, past[b] + t, :] = entries[b, t, h, :], as far as the cache has room. Rows (b, t) of entries are `stride`
-/// elements apart.
+/// cache[b, h, past[b] + t, :] = entries[b, t, h, :]. Entries beyond the cache's capacity are dropped. Rows (b, t) of
+/// entries are `stride` elements apart.
 struct CacheAppendSpec {
   enum class Operand : uint8_t { entries, past, cache, count };
   Extent batch, positions, heads, capacity, head_size, stride;
   Type type = Type::f32, cache = Type::f32;
 
-  Extent rows() const { return batch * positions * heads; } ///< of a head
+  /// One row for each batch element, position and head.
+  Extent rows() const { return batch * positions * heads; }
   Extent elements() const { return rows() * head_size; }
   std::string key(Walk walk) const;
 };
 
-/// Pairs of the first 2 angles elements of each head, rotated by the angle of the head's token: see linnet.rotary. Rows
-/// (b, t) of x are `stride` elements apart. table (rows, 2 angles), f32; positions are clamped to it.
+/// Rotates pairs of the first 2 * angles elements of each head by the angle of the head's token (see linnet.rotary).
+/// Rows (b, t) of x are `stride` elements apart. The table is (rows, 2 * angles), f32; positions are clamped to it.
 struct RotarySpec {
   enum class Operand : uint8_t { x, table, positions, out, count };
   Extent tokens, heads;
@@ -64,8 +66,8 @@ struct RotarySpec {
   std::string key(Walk walk) const;
 };
 
-/// out[o * out_stride + out_offset + i] = x[o * in_stride + in_offset + i] for o < outer, i < run. Items are
-/// o * run + i.
+/// out[o * out_stride + out_offset + i] = x[o * in_stride + in_offset + i] for o < outer, i < run. Item o * run + i is
+/// one element.
 struct CopySpec {
   enum class Operand : uint8_t { x, out, count };
   Extent outer, run, in_stride, out_stride, in_offset = 0, out_offset = 0;
@@ -75,7 +77,7 @@ struct CopySpec {
   std::string key(Walk walk) const;
 };
 
-/// out's dimension i is x's dimension permutation[i]; shape is out's. Items are elements of out.
+/// Dimension i of out is dimension permutation[i] of x. shape is out's. Items are elements of out.
 struct TransposeSpec {
   enum class Operand : uint8_t { x, out, count };
   Extents shape;

@@ -4,7 +4,7 @@
 
 namespace linnet::backend {
 
-/// Rows of the last dimension: softmax and argmax. Argmax gives i32: the lowest index of the largest element.
+/// Softmax or argmax over rows of the last dimension. Argmax returns i32, the lowest index of the largest element.
 struct RowSpec {
   enum class Operand : uint8_t { x, out, count };
   Extent rows, columns;
@@ -17,7 +17,7 @@ struct RowSpec {
 struct NormSpec {
   enum class Operand : uint8_t { x, gain, bias, out, count };
   RowSpec x;
-  Type gain = Type::f32; ///< of bias, too
+  Type gain = Type::f32; ///< the type of gain and bias
   float epsilon = 0;
   bool rms = false; ///< RMS norm: the mean is not subtracted, and there is no bias
 
@@ -37,8 +37,7 @@ struct ReduceSpec {
   std::string key(Walk walk) const;
 };
 
-/// x (B, T, C), length (B) -> out (B, C). Items are elements of out. A length outside [1, T] counts as the nearest one
-/// inside.
+/// x (B, T, C), length (B) -> out (B, C). Items are elements of out. Lengths are clamped to [1, T].
 struct PoolSpec {
   enum class Operand : uint8_t { x, length, out, count };
   Pooling mode;

@@ -1,26 +1,26 @@
-// The parts that all specifications share. A specification holds everything that a kernel's code depends on; backends generate
-// the kernel from it alone. Its enum Operand names the kernel's operands in their order.
+// The parts that all specifications share. A specification holds everything that a kernel's code depends on, and
+// backends generate the kernel from it alone. Its enum Operand lists the kernel's operands in their order.
 #pragma once
 #include "backends/common/kernel_types.h"
 
 namespace linnet::backend {
 
-/// Whether a kernel walks over all items of the operation, or over the range of them that each call names. The code
-/// for a range does not depend on the number of items.
+/// Whether a kernel computes all items of the operation, or the range of items that each call passes. The code for a
+/// range does not depend on the number of items.
 enum class Walk { all, range };
 
-/// The text that names a kernel: equal keys are one kernel. Each specification binds all of its fields by name to make
-/// its key, so that a new field does not compile until the key's function lists it.
+/// The name of a kernel; specifications with equal keys share one kernel. Each key function binds all fields of its
+/// specification by name. A new field therefore does not compile until the function lists it.
 class Key {
 public:
   Key(std::string family, Walk walk = Walk::range) : text(std::move(family)), walk(walk) {}
-  /// A dimension that only counts items; left out of the key of a range.
+  /// Adds a dimension that only counts items. The key of a range leaves it out.
   Key &items(const char *label, const Extent &count);
   Key &size(const char *label, const Extent &size);
   Key &type(Type type) { return word(nameOf(type)); }
-  /// Left out if it is the usual one.
+  /// Adds the type unless it is the usual one.
   Key &type(const char *label, Type type, Type usual);
-  Key &bits(const char *label, float x); ///< exactly
+  Key &bits(const char *label, float x); ///< the bits of x as hexadecimal digits
   Key &flag(const char *label, bool set) { return set ? word(label) : *this; }
   Key &word(const std::string &word);
 
@@ -30,19 +30,19 @@ private:
   const Walk walk;
 };
 
-/// Whether a call has the operand. A specification with optional operands tells by its function `has`.
+/// Whether a call has the operand. A specification with optional operands has a function `has`.
 template <class Spec> bool hasOperand(const Spec &spec, typename Spec::Operand operand) {
   if constexpr (requires { spec.has(operand); }) return spec.has(operand);
   return true;
 }
-/// The position of an operand among those that a call has.
+/// The position of an operand among the operands of the call.
 template <class Spec> uint32_t positionOf(const Spec &spec, typename Spec::Operand operand) {
   uint32_t position = 0;
   for (uint8_t before = 0; before < uint8_t(operand); ++before)
     position += hasOperand(spec, typename Spec::Operand(before));
   return position;
 }
-/// The number of operands that a call has.
+/// The number of operands of a call.
 template <class Spec> uint32_t operandsOf(const Spec &spec) { return positionOf(spec, Spec::Operand::count); }
 
 } // namespace linnet::backend

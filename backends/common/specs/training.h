@@ -1,4 +1,4 @@
-// Kernels that only training needs: docs/ir.md has the formulas. All floats are f32.
+// Kernels that only training needs. docs/ir.md has the formulas. All floats are f32.
 #pragma once
 #include "backends/common/specs/rows.h"
 
@@ -6,8 +6,8 @@
 
 namespace linnet::backend {
 
-/// One step of linnet.adamw. Items are elements; each result may be the memory of its operand. There is no `start` if
-/// pull is 0.
+/// One step of linnet.adamw. Items are elements. Each result may have the memory of its operand. If pull is 0, there is
+/// no operand `start`.
 struct AdamWSpec {
   enum class Operand : uint8_t {
     param,
@@ -32,7 +32,7 @@ struct AdamWSpec {
   std::string key() const;
 };
 
-/// Rows of logits. A label below 0 gives 0; one beyond the columns counts as the last.
+/// Loss of each row of logits. A label below 0 gives 0; a label beyond the last column is clamped to it.
 struct CrossEntropySpec {
   enum class Operand : uint8_t { logits, labels, out, count };
   RowSpec logits;
@@ -41,7 +41,7 @@ struct CrossEntropySpec {
   std::string key(Walk walk) const { return logits.key("cross_entropy", walk); }
 };
 
-/// The same; out may be the memory of the logits.
+/// Gradient of CrossEntropySpec. out may have the memory of the logits.
 struct CrossEntropyGradSpec {
   enum class Operand : uint8_t { logits, labels, gradient, out, count };
   RowSpec logits;
@@ -69,20 +69,20 @@ struct PoolGradSpec {
   std::string key(Walk walk) const { return "grad_" + pool.key(walk); }
 };
 
-/// Items are elements; out may be the memory of x. The key is two i32.
+/// Items are elements. out may have the memory of x. The key is two i32.
 struct DropoutSpec {
   enum class Operand : uint8_t { x, key, out, count };
   float rate;
   uint32_t stream;
   Extent elements = 1;
-  /// An element stays if the upper 24 bits of its random word are not below this: u >= rate in steps of 2^-24.
+  /// An element stays if the upper 24 bits of its random word reach this threshold: u >= rate in steps of 2^-24.
   uint32_t threshold() const { return static_cast<uint32_t>(std::ceil(double(rate) * 0x1p24)); }
   double factor() const { return 1 / (1 - double(rate)); }
 
   std::string key() const;
 };
 
-/// out[n] = accumulator[n] + sum_i x[i, n]; out may be the memory of the accumulator.
+/// out[n] = accumulator[n] + sum_i x[i, n]. out may have the memory of the accumulator.
 struct SumRowsSpec {
   enum class Operand : uint8_t { accumulator, x, out, count };
   Extent rows, columns;
@@ -90,7 +90,7 @@ struct SumRowsSpec {
   std::string key() const;
 };
 
-/// table[ids[i], c] += rows[i, c] for i < count in order. Ids are clamped to the table.
+/// table[ids[i], c] += rows[i, c] for i < count, in order. Ids are clamped to the table.
 struct ScatterAddSpec {
   enum class Operand : uint8_t { ids, rows, table, count };
   int64_t table_rows = 0;
