@@ -1,6 +1,8 @@
-// Types and folds of the elementwise ops.
+// Types, folds and gradients of the elementwise ops.
+#include "ir/Gradients.h"
 #include "ir/Linnet.h"
 #include "ir/Shapes.h"
+#include "support/activation.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/Matchers.h"
@@ -147,5 +149,151 @@ LogicalResult CastOp::verify() {
   return success();
 }
 OpFoldResult CastOp::fold(FoldAdaptor) { return same(getOperand(), getType()); }
+
+//===- gradients ---------------------------------------------------------------------------------------===//
+
+LogicalResult AddOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  if (failed(gradients.addReduced(b, getLhs(), dy))) return failure();
+  return gradients.addReduced(b, getRhs(), dy);
+}
+
+LogicalResult SubOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  Arithmetic e(b, *this);
+  if (failed(gradients.addReduced(b, getLhs(), dy))) return failure();
+  return gradients.wanted(getRhs()) ? gradients.addReduced(b, getRhs(), e.neg(dy)) : success();
+}
+
+LogicalResult MulOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  Arithmetic e(b, *this);
+  if (gradients.wanted(getLhs()) && failed(gradients.addReduced(b, getLhs(), e.mul(dy, getRhs()))))
+    return failure();
+  return gradients.wanted(getRhs()) ? gradients.addReduced(b, getRhs(), e.mul(dy, getLhs())) : success();
+}
+
+// d(a / c) = da / c - (a / c) dc / c
+LogicalResult DivOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  Arithmetic e(b, *this);
+  Value scaled = e.div(dy, getRhs());
+  if (failed(gradients.addReduced(b, getLhs(), scaled))) return failure();
+  if (!gradients.wanted(getRhs())) return success();
+  return gradients.addReduced(b, getRhs(), e.neg(e.mul(scaled, getResult())));
+}
+
+// The larger operand gets the whole gradient. For a tie, the right one gets it.
+LogicalResult MaxOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  Arithmetic e(b, *this);
+  Value left = e.mul(dy, e.step(e.sub(getLhs(), getRhs())));
+  if (failed(gradients.addReduced(b, getLhs(), left))) return failure();
+  return gradients.wanted(getRhs()) ? gradients.addReduced(b, getRhs(), e.sub(dy, left)) : success();
+}
+
+LogicalResult MinOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  Arithmetic e(b, *this);
+  Value left = e.mul(dy, e.step(e.sub(getRhs(), getLhs())));
+  if (failed(gradients.addReduced(b, getLhs(), left))) return failure();
+  return gradients.wanted(getRhs()) ? gradients.addReduced(b, getRhs(), e.sub(dy, left)) : success();
+}
+
+LogicalResult NegOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  Arithmetic e(b, *this);
+  gradients.add(b, getOperand(), e.neg(dy));
+  return success();
+}
+
+LogicalResult ExpOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  Arithmetic e(b, *this);
+  gradients.add(b, getOperand(), e.mul(dy, getResult()));
+  return success();
+}
+
+LogicalResult LogOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  Arithmetic e(b, *this);
+  gradients.add(b, getOperand(), e.div(dy, getOperand()));
+  return success();
+}
+
+LogicalResult TanhOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  Arithmetic e(b, *this);
+  gradients.add(b, getOperand(), e.sub(dy, e.mul(dy, e.mul(getResult(), getResult()))));
+  return success();
+}
+
+// 2 / sqrt(pi) e^(-x^2)
+LogicalResult ErfOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  Arithmetic e(b, *this);
+  Value bell = e.exp(e.neg(e.mul(getOperand(), getOperand())));
+  gradients.add(b, getOperand(), e.mul(dy, e.mul(bell, 2 / std::sqrt(M_PI))));
+  return success();
+}
+
+LogicalResult SqrtOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  Arithmetic e(b, *this);
+  gradients.add(b, getOperand(), e.div(e.mul(dy, 0.5), getResult()));
+  return success();
+}
+
+// -x^(-3/2) / 2 = -y / (2 x)
+LogicalResult RsqrtOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  Arithmetic e(b, *this);
+  gradients.add(b, getOperand(), e.mul(e.div(e.mul(dy, getResult()), getOperand()), -0.5));
+  return success();
+}
+
+LogicalResult ReluOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  Arithmetic e(b, *this);
+  gradients.add(b, getOperand(), e.mul(dy, e.step(getOperand())));
+  return success();
+}
+
+LogicalResult SiluOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  Arithmetic e(b, *this);
+  gradients.add(b, getOperand(), e.mul(dy, e.sigmoidLinearSlope(getOperand(), kSiluSlope)));
+  return success();
+}
+
+LogicalResult GeluOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  Arithmetic e(b, *this);
+  Value x = getOperand(), slope;
+  if (getForm() == GeluForm::erf) { // Phi(x) + x phi(x)
+    Value area = e.mul(e.add(b.create<ErfOp>(getLoc(), e.mul(x, std::sqrt(0.5))), e.number(1)), 0.5);
+    Value bell = e.mul(e.exp(e.mul(e.mul(x, x), -0.5)), 1 / std::sqrt(2 * M_PI));
+    slope = e.add(area, e.mul(x, bell));
+  } else if (getForm() == GeluForm::quick) {
+    slope = e.sigmoidLinearSlope(x, kGeluQuickSlope);
+  } else { // (1 + t) / 2 + x (1 - t^2) (1 + 3 * 0.044715 x^2) sqrt(2 / pi) / 2, t = tanh(...)
+    double c = std::sqrt(2 / M_PI);
+    Value square = e.mul(x, x);
+    Value inner = e.mul(x, e.add(e.mul(square, c * 0.044715), e.number(c)));
+    Value t = b.create<TanhOp>(getLoc(), inner);
+    Value steep =
+        e.mul(e.sub(e.number(1), e.mul(t, t)), e.add(e.mul(square, 1.5 * c * 0.044715), e.number(0.5 * c)));
+    slope = e.add(e.mul(e.add(t, e.number(1)), 0.5), e.mul(x, steep));
+  }
+  gradients.add(b, x, e.mul(dy, slope));
+  return success();
+}
+
+LogicalResult CastOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  if (!llvm::isa<FloatType>(getElementTypeOrSelf(getOperand()))) return success();
+  gradients.add(b, getOperand(), b.create<CastOp>(getLoc(), getOperand().getType(), dy));
+  return success();
+}
 
 } // namespace linnet::ir

@@ -1,4 +1,5 @@
-// Verifiers and result types of the ops of training.
+// Verifiers, result types and gradients of the ops of training.
+#include "ir/Gradients.h"
 #include "ir/Linnet.h"
 #include "ir/Shapes.h"
 #include "ir/Verify.h"
@@ -106,6 +107,20 @@ LogicalResult AdamWOp::verify() {
   for (auto [name, beta] : {std::pair("beta1", getBeta1()), std::pair("beta2", getBeta2())})
     if (float value = beta.convertToFloat(); !(value >= 0 && value < 1))
       return emitOpError(name) << " is " << value << ", expected from 0 to less than 1";
+  return success();
+}
+
+//===- gradients ---------------------------------------------------------------------------------------===//
+
+LogicalResult CrossEntropyOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  gradients.add(b, getLogits(), b.create<CrossEntropyGradOp>(getLoc(), getLogits(), getLabels(), dy));
+  return success();
+}
+
+LogicalResult DropoutOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  gradients.add(b, getOperand(), b.create<DropoutOp>(getLoc(), dy, getKey(), getRateAttr(), getStreamAttr()));
   return success();
 }
 

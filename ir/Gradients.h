@@ -1,5 +1,7 @@
 // The gradients of the loss by each value, accumulated during a backward pass. Ops add to them through
-// DifferentiableOpInterface::buildGradient, last op first. ir/Gradients.cpp has the rules.
+// DifferentiableOpInterface::buildGradient, last op first. The rules, vector-Jacobian products, stand beside the
+// ops' verifiers. In their comments, x and w are operands, y is the result, and dy is the gradient of the loss
+// by y. Each rule builds dx = dy * (derivative of y by x).
 #pragma once
 #include "ir/Linnet.h"
 
@@ -41,6 +43,32 @@ private:
   llvm::DenseSet<mlir::Value> wanted_values;
   llvm::DenseMap<mlir::Value, mlir::Value> gradients;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<Slice, 4>> slices;
+};
+
+/// Builds elementwise ops for a rule, at the location and with the element type of `op`, which has one result.
+class Arithmetic {
+public:
+  Arithmetic(mlir::OpBuilder &builder, mlir::Operation *op)
+      : builder(builder), loc(op->getLoc()), element(mlir::getElementTypeOrSelf(op->getResult(0))) {}
+
+  /// A constant of one element, which broadcasts.
+  mlir::Value number(double value);
+  mlir::Value add(mlir::Value x, mlir::Value y) { return builder.create<AddOp>(loc, x, y); }
+  mlir::Value sub(mlir::Value x, mlir::Value y) { return builder.create<SubOp>(loc, x, y); }
+  mlir::Value mul(mlir::Value x, mlir::Value y) { return builder.create<MulOp>(loc, x, y); }
+  mlir::Value mul(mlir::Value x, double y) { return mul(x, number(y)); }
+  mlir::Value div(mlir::Value x, mlir::Value y) { return builder.create<DivOp>(loc, x, y); }
+  mlir::Value neg(mlir::Value x) { return builder.create<NegOp>(loc, x); }
+  mlir::Value exp(mlir::Value x) { return builder.create<ExpOp>(loc, x); }
+  /// 1 if x > 0, else 0. A positive x below the smallest normal number gives a value between.
+  mlir::Value step(mlir::Value x);
+  /// The derivative of x s(x) with s(x) = 1 / (1 + e^(-k x)).
+  mlir::Value sigmoidLinearSlope(mlir::Value x, double k);
+
+private:
+  mlir::OpBuilder &builder;
+  mlir::Location loc;
+  mlir::Type element;
 };
 
 /// A tensor of `like`'s type whose elements are all `number`. Also correct if `like` holds NaN or infinity.

@@ -1,4 +1,5 @@
-// Verifiers and result types of normalization and reductions.
+// Verifiers, result types and gradients of normalization and reductions.
+#include "ir/Gradients.h"
 #include "ir/Linnet.h"
 #include "ir/Shapes.h"
 #include "ir/Verify.h"
@@ -76,6 +77,70 @@ LogicalResult PoolOp::inferReturnTypes(MLIRContext *, std::optional<Location> lo
 }
 LogicalResult PoolOp::verify() {
   return expectShape(*this, "length", getLength(), {shapeOf(tensor(getOperand()))[0]});
+}
+
+//===- gradients ---------------------------------------------------------------------------------------===//
+
+LogicalResult LayerNormOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  Arithmetic e(b, *this);
+  Value x = getOperand();
+  if (gradients.wanted(x))
+    gradients.add(b, x, b.create<LayerNormGradOp>(getLoc(), x, getGain(), dy, getEpsilonAttr()));
+  if (gradients.wanted(getGain())) {
+    Value one = filledLike(b, getGain(), 1), zero = filledLike(b, getGain(), 0);
+    Value normal = b.create<LayerNormOp>(getLoc(), x, one, zero, getEpsilonAttr());
+    if (failed(gradients.addReduced(b, getGain(), e.mul(dy, normal)))) return failure();
+  }
+  return gradients.addReduced(b, getBias(), dy);
+}
+
+// r = 1 / sqrt(mean(x^2) + epsilon), g = dy gain: dx = r (g - x r^2 mean(g x)), dgain = sum of dy x r
+LogicalResult RmsNormOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult()), x = getOperand();
+  Arithmetic e(b, *this);
+  const int64_t last = tensor(x).getRank() - 1;
+  auto mean = [&](Value value) {
+    return b.create<ReduceOp>(getLoc(), ReduceKind::mean, value, last).getResult();
+  };
+  Value r = b.create<RsqrtOp>(getLoc(), e.add(mean(e.mul(x, x)), e.number(getEpsilon().convertToFloat())));
+  if (gradients.wanted(x)) {
+    Value g = e.mul(dy, getGain());
+    Value along = e.mul(mean(e.mul(g, x)), e.mul(r, r));
+    gradients.add(b, x, e.mul(e.sub(g, e.mul(x, along)), r));
+  }
+  if (!gradients.wanted(getGain())) return success();
+  return gradients.addReduced(b, getGain(), e.mul(dy, e.mul(x, r)));
+}
+
+// y (dy - sum_j y dy)
+LogicalResult SoftmaxOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  Arithmetic e(b, *this);
+  Value product = e.mul(getResult(), dy);
+  Value sum = b.create<ReduceOp>(getLoc(), ReduceKind::sum, product, tensor(product).getRank() - 1);
+  gradients.add(b, getOperand(), e.mul(getResult(), e.sub(dy, sum)));
+  return success();
+}
+
+LogicalResult ReduceOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  Arithmetic e(b, *this);
+  if (getKind() == ReduceKind::max) return emitOpError("of kind max cannot be trained through");
+  int64_t size = tensor(getOperand()).getDimSize(static_cast<unsigned>(getDim()));
+  if (getKind() == ReduceKind::mean) {
+    if (ShapedType::isDynamic(size))
+      return emitOpError("of kind mean along a dynamic dimension cannot be trained through");
+    dy = e.mul(dy, 1 / static_cast<double>(size));
+  }
+  gradients.add(b, getOperand(), broadcastLike(b, dy, getOperand()));
+  return success();
+}
+
+LogicalResult PoolOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  gradients.add(b, getOperand(), b.create<PoolGradOp>(getLoc(), getMode(), dy, getLength(), getOperand()));
+  return success();
 }
 
 } // namespace linnet::ir

@@ -1,4 +1,5 @@
-// Verifiers and result types of the ops that only move elements.
+// Verifiers, result types and gradients of the ops that only move elements.
+#include "ir/Gradients.h"
 #include "ir/Linnet.h"
 #include "ir/Shapes.h"
 #include "ir/Verify.h"
@@ -101,6 +102,37 @@ LogicalResult RelayoutOp::verify() {
       dimsOf(from) != dimsOf(to))
     return emitOpError("operand ") << describe(from) << " and result " << describe(to)
                                    << ": only the layout may differ";
+  return success();
+}
+
+//===- gradients ---------------------------------------------------------------------------------------===//
+
+LogicalResult ReshapeOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  if (gradients.wanted(getOperand()))
+    gradients.add(b, getOperand(), b.create<ReshapeOp>(getLoc(), plainType(tensor(getOperand())), dy));
+  return success();
+}
+LogicalResult SliceOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  gradients.addSlice(b, getOperand(), static_cast<int64_t>(getDim()), static_cast<int64_t>(getOffset()),
+                     gradients.of(b, getResult()));
+  return success();
+}
+LogicalResult TransposeOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  if (!gradients.wanted(getOperand())) return success();
+  SmallVector<int64_t> inverse(getPermutation().size());
+  for (auto [to, from] : llvm::enumerate(getPermutation())) inverse[from] = static_cast<int64_t>(to);
+  gradients.add(b, getOperand(), b.create<TransposeOp>(getLoc(), gradients.of(b, getResult()), inverse));
+  return success();
+}
+LogicalResult ConcatOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  int64_t dim = static_cast<int64_t>(getDim()), at = 0;
+  for (Value operand : getOperands()) {
+    int64_t size = tensor(operand).getDimSize(static_cast<unsigned>(dim));
+    if (gradients.wanted(operand)) gradients.add(b, operand, b.create<SliceOp>(getLoc(), dy, dim, at, size));
+    at += size;
+  }
   return success();
 }
 

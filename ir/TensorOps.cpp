@@ -1,5 +1,6 @@
-// Verifiers and result types of weights, lookup, matmul and attention. ReductionOps.cpp and ShapeOps.cpp have
-// the other ops on tensors.
+// Verifiers, result types and gradients of weights, lookup, matmul and attention. ReductionOps.cpp and ShapeOps.cpp
+// have the other ops on tensors.
+#include "ir/Gradients.h"
 #include "ir/Linnet.h"
 #include "ir/Shapes.h"
 #include "ir/Verify.h"
@@ -296,6 +297,70 @@ LogicalResult CacheAppendOp::verify() {
   if (failed(expectShape(*this, "entries", getEntries(), {cache[0], entries[1], cache[1], cache[3]})))
     return failure();
   return expectShape(*this, "past", getPast(), {cache[0]});
+}
+
+//===- gradients ---------------------------------------------------------------------------------------===//
+
+LogicalResult EmbedOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  if (!gradients.wanted(getTable())) return success();
+  if (getScale()) return emitOpError("cannot be trained through: its table is of integers");
+  gradients.set(getTable(),
+                b.create<ScatterAddOp>(getLoc(), gradients.accumulator(b, getTable()), getIds(), dy));
+  return success();
+}
+
+namespace {
+
+Value transposed(OpBuilder &b, Value matrix) {
+  SmallVector<int64_t> order = llvm::to_vector(llvm::seq<int64_t>(0, tensor(matrix).getRank()));
+  std::swap(order[order.size() - 1], order[order.size() - 2]);
+  return b.create<TransposeOp>(matrix.getLoc(), matrix, order);
+}
+
+} // namespace
+
+// y = x w: dx = dy w^T, dw = x^T dy. If w is shared, dw is summed over all rows of x.
+LogicalResult MatmulOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  if (getBias() || getResidual() || getActivation() != Activation::none)
+    return emitOpError("cannot be trained through with an epilogue");
+  if (getScale()) return emitOpError("cannot be trained through: its rhs is of integers");
+  if (getWide()) return emitOpError("cannot be trained through: it is wide");
+  Value x = getTransposeLhs() ? transposed(b, getLhs()) : getLhs(), w = getRhs();
+  bool flipped = getTransposeRhs(), shared = tensor(w).getRank() == 2;
+  if (gradients.wanted(getLhs())) {
+    Value dx = b.create<MatmulOp>(getLoc(), dy, w, !flipped);
+    gradients.add(b, getLhs(), getTransposeLhs() ? transposed(b, dx) : dx);
+  }
+  if (!gradients.wanted(w)) return success();
+  if (shared) {
+    Value sum = gradients.accumulator(b, w);
+    gradients.set(w, b.create<ContractOp>(getLoc(), sum, flipped ? dy : x, flipped ? x : dy));
+  } else {
+    auto product = b.create<MatmulOp>(getLoc(), transposed(b, flipped ? dy : x), flipped ? x : dy);
+    gradients.add(b, w, product);
+  }
+  return success();
+}
+
+LogicalResult AttentionOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  if (getPast()) return emitOpError("cannot be trained through with a cache (past)");
+  Value dy = gradients.of(b, getResult());
+  auto grad = b.create<AttentionGradOp>(getLoc(), getQ(), getK(), getV(), dy, getLength(), getScaleAttr(),
+                                        getCapAttr(), getCausalAttr(), getWindowAttr());
+  gradients.add(b, getQ(), grad.getQGradient());
+  gradients.add(b, getK(), grad.getKGradient());
+  gradients.add(b, getV(), grad.getVGradient());
+  return success();
+}
+
+LogicalResult RotaryOp::buildGradient(OpBuilder &b, Gradients &gradients) {
+  Value dy = gradients.of(b, getResult());
+  gradients.add(
+      b, getOperand(),
+      b.create<RotaryOp>(getLoc(), dy, getTable(), getPositions(), getInterleaved(), !getInverse()));
+  return success();
 }
 
 } // namespace linnet::ir

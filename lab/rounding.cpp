@@ -24,11 +24,8 @@ constexpr double kMargin = 8;
 /// Half a step of a row that is rounded to 8 or 16 bits, relative to its largest element.
 constexpr double kHalfStep8 = 0.5 / 127, kHalfStep16 = 0.5 / 32512;
 
-/// Whether a device may round the op's result differently. Ops that only move elements do not round.
-bool computes(Operation *op) {
-  return llvm::isa<MatmulOp, AttentionOp, LayerNormOp, RmsNormOp, RotaryOp, SoftmaxOp, ReduceOp, PoolOp,
-                   FusedOp, ElementwiseOpInterface>(op);
-}
+/// Whether a device may round the op's result differently. Ops that only move elements have no cost.
+bool computes(Operation *op) { return llvm::isa<FlopsOpInterface>(op); }
 
 class Disturbance {
 public:

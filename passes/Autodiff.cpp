@@ -4,7 +4,7 @@
 //
 //   evaluate    @loss without dropout, whose trained params are states "param.NAME"
 //   accumulate  @loss, then the backward pass: it starts from ones for "loss", visits the ops in reverse,
-//               and each builds its vector-Jacobian product (ir/Gradients.cpp). The gradients of params are
+//               and each builds its vector-Jacobian product (ir/Gradients.h). The gradients of params are
 //               added to the states "grad.NAME".
 //   norm        the norm of all gradients; changes nothing
 //   update      an AdamW step of each param, which clears its accumulator

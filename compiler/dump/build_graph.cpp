@@ -341,11 +341,10 @@ std::string layerOf(const std::string &place) {
 GraphNode::Kind kindOf(Operation *op) {
   if (llvm::isa<MatmulOp>(op)) return GraphNode::matmul;
   if (llvm::isa<AttentionOp, MaskOp, SoftmaxOp>(op)) return GraphNode::attention;
-  if (llvm::isa<LayerNormOp, RmsNormOp, ReduceOp, ArgmaxOp, SampleOp, PoolOp>(op)) return GraphNode::norm;
   if (llvm::isa<FusedOp, ElementwiseOpInterface>(op)) return GraphNode::fused;
   if (llvm::isa<EmbedOp, PositionsOp, RotaryOp>(op)) return GraphNode::lookup;
-  if (llvm::isa<CacheAppendOp, ReshapeOp, SliceOp, TransposeOp, ConcatOp, RelayoutOp>(op))
-    return GraphNode::move;
+  if (llvm::isa<FlopsOpInterface>(op)) return GraphNode::norm;
+  if (op->getDialect() == op->getContext()->getLoadedDialect<LinnetDialect>()) return GraphNode::move;
   return GraphNode::other;
 }
 
