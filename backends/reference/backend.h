@@ -1,4 +1,4 @@
-// Target "reference": the module itself, which the interpreter executes.
+// Target "reference": a program is the module itself, which the interpreter executes.
 #pragma once
 #include "backends/common/backend.h"
 

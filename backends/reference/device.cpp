@@ -41,7 +41,7 @@ std::vector<int64_t> shapeOf(const fb::Port &port, std::span<const int64_t> symb
   return shape;
 }
 
-/// Weights are stored row-major as f32 or i32.
+/// Reads a weight, which is stored row-major as f32 or i32.
 Result<Tensor> weightTensor(const Artifact &artifact, const fb::Weight &weight) {
   std::string name = weight.name()->str();
   Kind kind = kindOf(weight.dtype());
@@ -56,7 +56,7 @@ Result<Tensor> weightTensor(const Artifact &artifact, const fb::Weight &weight) 
   return tensor;
 }
 
-/// A state at its largest size; a call sees a dense tensor of its own symbols at the front of it.
+/// A state with storage for its largest size. A call uses the first elements as a dense tensor of its own shape.
 struct State {
   std::string name;
   Tensor storage;
@@ -190,7 +190,7 @@ public:
   }
 
 private:
-  /// The index in the storage of state i at which the selected rows begin.
+  /// The index of the first selected row's first element in the storage of state i.
   size_t firstElement(size_t i) const {
     if (first_row == 0) return 0;
     return static_cast<size_t>(first_row) * state_rows[i].row_bytes /
@@ -205,7 +205,7 @@ private:
     int64_t begin, end;
   };
 
-  /// "linnet.softmax at blocks.3.attn: result 0 [17] is nan", or nothing where all is finite.
+  /// Returns for example "linnet.softmax at blocks.3.attn: element 17 of 64 is nan". Empty if all elements are finite.
   static std::string firstNotFinite(mlir::Operation *op, std::span<const Tensor> results) {
     for (size_t i = 0; i < results.size(); ++i) {
       if (!results[i].isFloat()) continue;
@@ -218,7 +218,7 @@ private:
     return {};
   }
 
-  /// The interpreter's commands are the ops that compute; what they cost is not known here.
+  /// Reports the ops that compute as commands, without costs.
   void report(const fb::Entry &entry, std::span<const int64_t> symbols, std::span<const OpTime> times,
               int64_t begin) {
     RunTiming run{entry.name()->string_view(), profileDims(program, symbols), begin, profileNow(), {}};
@@ -253,7 +253,7 @@ private:
   mlir::OwningOpRef<mlir::ModuleOp> module;
   std::map<std::string, Tensor, std::less<>> weights;
   std::vector<State> states;
-  std::vector<StateRows> state_rows; ///< made when another row than the first is selected or copied
+  std::vector<StateRows> state_rows; ///< filled when a row other than the first is selected or copied
   int64_t first_row = 0;
   std::vector<Tensor> outputs;
   std::shared_ptr<Profiler> profiler;

@@ -1,5 +1,5 @@
-// The interpreter behind the runtime's device seam: executes the module that a program for target "reference"
-// carries.
+// A device of the runtime that runs the interpreter. It executes the module that is stored in a program for target
+// "reference".
 #pragma once
 #include "runtime/device.h"
 
@@ -7,8 +7,8 @@
 
 namespace linnet::reference {
 
-/// The device "reference". Slow and exact; needs MLIR, so it lives with the compiler and not in the runtime.
-/// With `checks`, a run in which an op gives a number that is not finite fails, and names the first such op.
+/// Makes the device "reference", which is slow and exact. It needs MLIR, so it is linked to the compiler and not to the
+/// runtime. With `checks`, a run fails if an op returns a number that is not finite; the error names the first such op.
 std::unique_ptr<Device> makeDevice(bool checks = false);
 
 } // namespace linnet::reference

@@ -1,4 +1,4 @@
-// The ops of training: loss, sums into accumulators, gradients, the optimizer's step.
+// Ops of training: loss, accumulators, gradients, optimizer step.
 #include "backends/reference/kernels.h"
 #include "runtime/philox.h"
 #include "support/error.h"
@@ -130,7 +130,7 @@ Tensor layerNormGrad(const Tensor &x, const Tensor &gain, const Tensor &gradient
   return out;
 }
 
-// q, gradient (B, T, H, D), k and v (B, G, S, D)
+// Shapes: q, gradient (B, T, H, D); k, v (B, G, S, D).
 Result<std::vector<Tensor>> attentionGrad(const AttentionGradOperands &x, const Scores &scoring,
                                           const Sight &sight) {
   int64_t batch = x.q.shape[0], seq = x.q.shape[1], heads = x.q.shape[2], d = x.q.shape[3];
@@ -198,7 +198,7 @@ Result<Tensor> poolGrad(ir::PoolMode mode, const Tensor &gradient, const Tensor 
   return out;
 }
 
-// x: param, gradient, m, v, lr, scale, m_scale, v_scale, start
+// The operands x are param, gradient, m, v, lr, scale, m_scale, v_scale, start.
 std::vector<Tensor> adamw(ir::AdamWOp op, std::span<const Tensor> x) {
   auto number = [](const llvm::APFloat &value) { return double(value.convertToFloat()); };
   double beta1 = number(op.getBeta1()), beta2 = number(op.getBeta2()), epsilon = number(op.getEpsilon()),

@@ -58,7 +58,7 @@ Result<Tensor> param(ir::ParamOp op, const WeightProvider &weights) {
   Kind kind = kindOf(type.getElementType());
   if (tensor.kind == kind || !tensor.isFloat()) return tensor;
   Tensor out = Tensor::zeros(kind, tensor.shape);
-  if (!out.isFloat()) { // an artifact's program stores every weight as floats
+  if (!out.isFloat()) { // a program for target "reference" stores every weight as floats
     std::transform(tensor.floats->begin(), tensor.floats->end(), out.ints(),
                    [](float x) { return static_cast<int32_t>(x); });
     return out;
@@ -68,7 +68,7 @@ Result<Tensor> param(ir::ParamOp op, const WeightProvider &weights) {
   return out;
 }
 
-/// The shape of `result` with the sizes of `from` at its dynamic dimensions, in order.
+/// Returns `from` with the shape of `result`. Its dynamic dimensions get the sizes of the operand's, in order.
 Tensor reshaped(const Tensor &from, RankedTensorType operand, RankedTensorType result) {
   Tensor out = from;
   out.shape.clear();
@@ -81,7 +81,7 @@ Tensor reshaped(const Tensor &from, RankedTensorType operand, RankedTensorType r
   return out;
 }
 
-/// Operands that an op may have, handed out in order.
+/// Returns the optional operands of an op one after another, null for those that it lacks.
 class Optionals {
 public:
   explicit Optionals(std::span<const Tensor> operands) : operands(operands) {}
@@ -112,7 +112,7 @@ Kind kindOf(Type element) {
   return Kind::f32;
 }
 
-/// Ops of training; nothing where `op` is none of them.
+/// Evaluates an op of training. Returns nothing if `op` is another op.
 static std::optional<Results> evaluateTraining(Operation *op, std::span<const Tensor> x) {
   using Maybe = std::optional<Results>;
   return llvm::TypeSwitch<Operation *, Maybe>(op)
@@ -212,7 +212,7 @@ Results evaluate(Operation *op, std::span<const Tensor> operands, const WeightPr
 
 namespace {
 
-/// Sizes of the dynamic dimensions of one call, by name.
+/// Maps the names of a call's dynamic dimensions to their sizes.
 class Binding {
 public:
   explicit Binding(func::FuncOp function) : function(function) {}
@@ -240,7 +240,7 @@ public:
     return {};
   }
 
-  /// Zeros of the type's shape: bound sizes, else the bounds.
+  /// Zeros of the type's shape. A dimension without a size gets its bound.
   Result<Tensor> zeros(RankedTensorType type, std::string_view what) {
     std::vector<int64_t> shape = ints(type.getShape());
     for (int64_t i = 0; i < type.getRank(); ++i) {
@@ -263,7 +263,7 @@ private:
 Result<std::vector<Tensor>> bindArguments(func::FuncOp function, const Named &inputs, const Named &states) {
   Binding binding(function);
   std::vector<Tensor> arguments(function.getNumArguments());
-  for (bool state_pass : {false, true}) // inputs first: they bind what missing states need
+  for (bool state_pass : {false, true}) // inputs come first: missing states take their sizes from them
     for (unsigned i = 0; i < function.getNumArguments(); ++i) {
       auto type = llvm::dyn_cast<RankedTensorType>(function.getArgumentTypes()[i]);
       std::string state = ir::argState(function, i).str(), name = ir::argName(function, i).str();

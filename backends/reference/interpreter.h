@@ -1,5 +1,5 @@
-// The meaning of the dialect: naive loops, sums in double, one op after the other. Every backend is compared
-// with it. Layouts, memory plans and in-place marks are ignored: values are values.
+// The interpreter defines the dialect: plain loops, sums in double, one op after another. Every backend is compared
+// with it. It ignores layouts, memory plans and in-place marks.
 #pragma once
 #include "backends/reference/tensor.h"
 
@@ -12,27 +12,27 @@
 namespace linnet::reference {
 
 struct RunOptions {
-  /// Refuses to hold more elements than this in one tensor.
+  /// A tensor with more elements than this is an error.
   int64_t max_elements = int64_t(1) << 31;
-  /// Called with each op and its results, in the order they run; not for ops inside `linnet.fused`.
+  /// Receives each op and its results, in the order of execution, but no ops inside `linnet.fused`.
   std::function<void(mlir::Operation *, std::span<const Tensor>)> observer;
-  /// Called instead of evaluate() for each op of the entry. Operands share their elements with other values.
+  /// If set, evaluates the ops of the entry instead of evaluate(). Operands may share their elements with other values.
   std::function<Result<std::vector<Tensor>>(mlir::Operation *, std::span<const Tensor>,
                                             const WeightProvider &)>
       evaluator;
 };
 
-/// Inputs, outputs and states of an entry by `linnet.name` and `linnet.state`.
+/// Inputs, outputs or states of an entry, by their `linnet.name` or `linnet.state`.
 using Named = std::map<std::string, Tensor, std::less<>>;
 
-/// Runs entry `name`. Dynamic dimensions are bound by the inputs and states, which must agree with each other
-/// and with linnet.bounds; a dimension that only states have (a cache's capacity) is bound by them. States
-/// that are missing from `states` start as zeros at the bounds. Returns the outputs; `states` then holds the
-/// new states. Errors name the op, its location and what is wrong.
+/// Runs entry `name` and returns its outputs; `states` receives the new states. Inputs and states give the sizes of
+/// dynamic dimensions. The sizes must agree with each other and with linnet.bounds. A state that is missing from
+/// `states` starts as zeros; a dimension without a size gets its bound. Errors name the op, its location and the
+/// reason.
 Result<Named> run(mlir::ModuleOp module, std::string_view name, const Named &inputs, Named &states,
                   const WeightProvider &weights, const RunOptions &options = {});
 
-/// Evaluates one op on operand values: the same code that run() uses.
+/// Evaluates one op on values of its operands. run() calls this for each op.
 Result<std::vector<Tensor>> evaluate(mlir::Operation *op, std::span<const Tensor> operands,
                                      const WeightProvider &weights, const RunOptions &options = {});
 

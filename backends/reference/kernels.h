@@ -1,5 +1,5 @@
-// The loops of the interpreter, one function an op. Shapes have been checked by the verifier and at binding;
-// what can still go wrong at run time (an id out of range) comes back as an error.
+// The loops of the interpreter, one function for each op. The verifier and run() check shapes before. Conditions that
+// depend on values, such as an id out of range, are errors here.
 #pragma once
 #include "backends/reference/tensor.h"
 #include "ir/Linnet.h"
@@ -8,13 +8,13 @@
 
 namespace linnet::reference {
 
-/// How a matrix of integers is scaled (linnet.quantize_scale): in groups of `group` elements along dimension `dim`. 0:
-/// one group.
+/// How a matrix of integers is scaled (linnet.quantize_scale). Groups of `group` elements along dimension `dim` share a
+/// scale. If group is 0, there is one group.
 struct ScaleForm {
   int64_t group = 0, dim = 0;
   bool asymmetric = false;
 };
-/// form.dim is 1.
+/// form.dim must be 1.
 Result<Tensor> embed(const Tensor &table, const Tensor &ids, const Tensor *scale, const ScaleForm &form);
 Tensor positions(const Tensor *past, const Tensor &ids, int64_t limit);
 struct MatmulOperands {
@@ -24,26 +24,27 @@ struct MatmulOperands {
 Result<Tensor> matmul(ir::MatmulOp op, const MatmulOperands &operands);
 Tensor quantizeScale(const Tensor &x, int64_t bits, const ScaleForm &form);
 Tensor quantize(const Tensor &x, const Tensor &scale, int64_t bits, const ScaleForm &form);
-/// Which keys a query sees.
+/// The rule for which keys a query sees.
 struct Sight {
   const Tensor *past, *length;
   bool causal;
-  int64_t window = 0; ///< number of keys up to the query's own position; 0: all
+  int64_t window = 0; ///< number of keys up to the query's own position; 0 means all
   struct Keys {
     int64_t begin, end;
   };
-  /// Keys [begin, end) that query t of `seq` in row b sees, or an error if past is negative. begin <= end <= capacity.
+  /// The keys [begin, end) that query t of `seq` in row b sees, or an error if past is negative. begin <= end <=
+  /// capacity.
   Result<Keys> keys(int64_t b, int64_t t, int64_t seq, int64_t capacity) const;
 };
-/// How a product of a query and a key becomes a score. cap 0: no cap.
+/// How the product of a query and a key becomes a score. cap = 0 means no cap.
 struct Scores {
   double scale, cap = 0;
-  /// `product` is scaled already.
+  /// `product` includes the scale.
   double capped(double product) const { return cap > 0 ? cap * std::tanh(product / cap) : product; }
-  /// The derivative of capped() where its value is `score`.
+  /// The derivative of capped() at the point where it returns `score`.
   double slope(double score) const { return cap > 0 ? 1 - score / cap * (score / cap) : 1; }
 };
-/// bf16_rows: the least number of queries for which both products multiply numbers rounded to bf16; 0: never.
+/// With at least bf16_rows queries, both products multiply numbers rounded to bf16. 0 means never.
 Result<Tensor> attention(const Tensor &q, const Tensor &k, const Tensor &v, const Scores &scoring,
                          const Sight &sight, int64_t bf16_rows = 0);
 Result<Tensor> mask(const Tensor &scores, const Sight &sight);
@@ -56,7 +57,7 @@ Tensor rmsNorm(const Tensor &x, const Tensor &gain, double epsilon);
 Tensor softmax(const Tensor &x);
 Tensor reduce(ir::ReduceKind kind, const Tensor &x, int64_t dim);
 Tensor argmax(const Tensor &x);
-/// The operands of linnet.sample in its order.
+/// The operands are those of linnet.sample, in its order.
 Tensor sample(std::span<const Tensor> operands);
 Result<Tensor> pool(ir::PoolMode mode, const Tensor &x, const Tensor &length);
 Tensor slice(const Tensor &x, int64_t dim, int64_t offset, int64_t size);

@@ -10,7 +10,7 @@
 namespace linnet::reference {
 namespace {
 
-/// The elements of `from` at `indices` (row-major element numbers), as a tensor of `shape`.
+/// A tensor of `shape` whose element i is element index(i) of x. Elements are numbered in row-major order.
 template <class F> Tensor gather(const Tensor &x, std::vector<int64_t> shape, F index) {
   Tensor out = Tensor::zeros(x.kind, std::move(shape));
   int64_t n = out.size();
@@ -37,7 +37,7 @@ Result<std::vector<int64_t>> broadcastShape(std::span<const Tensor> operands) {
   return shape;
 }
 
-/// Strides of `x` in a walk over `shape`: 0 along broadcast dimensions.
+/// The strides of `x` for indices of `shape`. They are 0 in broadcast dimensions.
 std::vector<int64_t> broadcastStrides(const Tensor &x, const std::vector<int64_t> &shape) {
   std::vector<int64_t> strides(shape.size(), 0);
   int64_t stride = 1;
@@ -76,7 +76,7 @@ Result<std::vector<Tensor>> elementwise(mlir::Operation *op, std::span<const Ten
         results[r].data()[i] = rounded(results[r].kind, values[r]);
       else
         results[r].ints()[i] = static_cast<int32_t>(values[r]);
-    for (size_t d = shape.size(); d-- > 0;) { // the next index, and with it every operand's offset
+    for (size_t d = shape.size(); d-- > 0;) { // advances the index, and the offset of every operand
       for (size_t o = 0; o < operands.size(); ++o) offsets[o] += strides[o][d];
       if (++index[d] < shape[d]) break;
       for (size_t o = 0; o < operands.size(); ++o) offsets[o] -= strides[o][d] * shape[d];
@@ -142,7 +142,7 @@ Tensor rotaryTable(std::span<const float> frequencies, int64_t positions, float 
   Tensor table = Tensor::zeros(Kind::f32, {positions, 2 * angles});
   for (int64_t p = 0; p < positions; ++p)
     for (int64_t i = 0; i < angles; ++i) {
-      const double angle = static_cast<float>(p) * frequencies[i]; // rounded to f32
+      const double angle = static_cast<float>(p) * frequencies[i]; // the angle is rounded to f32
       table.data()[p * 2 * angles + i] = static_cast<float>(scale * std::cos(angle));
       table.data()[p * 2 * angles + angles + i] = static_cast<float>(scale * std::sin(angle));
     }

@@ -33,7 +33,7 @@ public:
     for (auto function : module.getOps<func::FuncOp>())
       if (isEntry(function)) LINNET_TRY(addEntry(function));
     for (const auto &state : program.states) program.state_bytes += llvm::alignTo(state->bytes, kAlignment);
-    // The results of weights' functions are stored by now, under their names.
+    // By now the results of weight functions are stored as weights.
     OwningOpRef<ModuleOp> stored_module(module.clone());
     for (auto function : llvm::make_early_inc_range(stored_module->getOps<func::FuncOp>()))
       if (function->hasAttr("linnet.weight")) function.erase();
@@ -138,7 +138,7 @@ private:
     return {};
   }
 
-  /// As f32, which is what the interpreter computes on; values are rounded to `element` first.
+  /// Writes a tensor as f32, the type that the interpreter computes with. Values are first rounded to `element`.
   Result<fb::BlobT> stream(const WeightTensor &tensor, int64_t elements, Type element) {
     PackedType type = element.isF16()    ? PackedType::f16
                       : element.isBF16() ? PackedType::bf16

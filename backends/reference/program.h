@@ -1,4 +1,4 @@
-// The program of target "reference": the module as text, and its weights row-major.
+// Builds the program of target "reference": the module as text and row-major weights.
 #pragma once
 #include "backends/common/weights.h"
 #include "runtime/artifact/artifact_generated.h"
@@ -7,8 +7,8 @@
 
 namespace linnet::reference {
 
-/// Ports, states and bounds as any device needs them; no commands and no code. Params are stored as f32,
-/// rounded to their own type.
+/// Returns a program with ports, states and bounds, without commands and code. Params are rounded to their own type and
+/// stored as f32.
 Result<fb::ProgramT> makeReferenceProgram(mlir::ModuleOp module, WeightSource &weights, BlobSink &blobs);
 
 } // namespace linnet::reference

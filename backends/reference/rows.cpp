@@ -119,7 +119,7 @@ Tensor argmax(const Tensor &x) {
   Tensor out = Tensor::zeros(Kind::i32, {x.shape.begin(), x.shape.end() - 1});
   for (int64_t r = 0; r < rowsOf(x); ++r) {
     const float *in = x.data() + r * n;
-    int64_t best = 0; // where no number is above -infinity
+    int64_t best = 0; // the result if no element is above -infinity
     float top = -std::numeric_limits<float>::infinity();
     for (int64_t i = 0; i < n; ++i)
       if (in[i] > top) top = in[i], best = i;

@@ -14,9 +14,9 @@ struct Choice {
   double u;
 };
 
-// Step by step as the op's description says it.
+// Follows the description of linnet.sample step by step.
 int64_t draw(std::span<const float> x, const Choice &choice) {
-  std::vector<int64_t> kept; // the likeliest first, of equals the lowest
+  std::vector<int64_t> kept; // by falling logits; equal logits by rising index
   for (size_t i = 0; i < x.size(); ++i)
     if (!std::isnan(x[i])) kept.push_back(static_cast<int64_t>(i));
   auto at = [&](int64_t i) { return double(x[static_cast<size_t>(i)]); };
@@ -43,7 +43,7 @@ int64_t draw(std::span<const float> x, const Choice &choice) {
   double passed = 0;
   for (int64_t i : kept)
     if ((passed += weight(i)) > limit) return i;
-  return kept.back(); // sums are rounded
+  return kept.back(); // reached only if rounding makes the sum smaller than `limit`
 }
 
 } // namespace

@@ -1,4 +1,4 @@
-// The interpreter's instance of the scalar builder: plain doubles.
+// The interpreter's scalar builder (backends/common/scalar.h): it computes in double.
 #pragma once
 #include "backends/reference/kernels.h"
 
@@ -24,7 +24,7 @@ struct DoubleScalars {
   double tanh(double x) { return std::tanh(x); }
   double erf(double x) { return std::erf(x); }
   double sqrt(double x) { return std::sqrt(x); }
-  /// To a float: rounded to it. To an integer: towards zero, saturated; NaN gives 0.
+  /// Rounds to a float type. To an integer type, truncates towards zero with saturation; NaN becomes 0.
   double cast(double x, mlir::Type, mlir::Type to) {
     Kind kind = kindOf(to);
     if (kind == Kind::f32 || kind == Kind::f16 || kind == Kind::bf16) return rounded(kind, x);

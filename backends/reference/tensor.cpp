@@ -40,8 +40,8 @@ std::string describe(const Tensor &tensor) {
 
 namespace {
 
-/// Rounds to `bits` bits of significand (the implicit one included) and to multiples of 2^smallest; nearest
-/// even.
+/// Rounds to a significand of `bits` bits, the implicit bit included, and to multiples of 2^smallest. Ties go to even.
+/// Beyond `largest` the result is infinite.
 double roundBinary(double value, int bits, int smallest, double largest) {
   if (!std::isfinite(value) || value == 0) return value;
   int exponent = std::max(std::ilogb(value) - bits + 1, smallest);

@@ -1,5 +1,5 @@
-// A tensor of the interpreter: floating-point elements as f32 (values of f16 and bf16 are rounded to them),
-// integers as i32. Copies share their elements.
+// A tensor of the interpreter. Elements of f32, f16 and bf16 are stored as f32, rounded to their type. Elements of
+// integer types are stored as i32. Copies share their elements.
 #pragma once
 #include "support/result.h"
 
@@ -18,8 +18,8 @@ enum class Kind : uint8_t { f32, f16, bf16, i32, i8, i4 };
 struct Tensor {
   Kind kind = Kind::f32;
   std::vector<int64_t> shape;
-  std::shared_ptr<std::vector<float>> floats;     ///< of f32, f16 and bf16
-  std::shared_ptr<std::vector<int32_t>> integers; ///< of i32, i8 and i4
+  std::shared_ptr<std::vector<float>> floats;     ///< for f32, f16 and bf16
+  std::shared_ptr<std::vector<int32_t>> integers; ///< for i32, i8 and i4
 
   bool isFloat() const { return kind == Kind::f32 || kind == Kind::f16 || kind == Kind::bf16; }
   int64_t size() const {
@@ -37,12 +37,12 @@ struct Tensor {
   static Tensor of(std::vector<int64_t> shape, std::vector<int32_t> values);
 };
 
-/// "f32[2, 3]"
+/// Returns for example "f32[2, 3]".
 std::string describe(const Tensor &tensor);
 /// The nearest value of `kind`.
 float rounded(Kind kind, double value);
 
-/// Weights by name, in row-major order.
+/// Returns a weight by its name, in row-major order.
 using WeightProvider = std::function<Result<Tensor>(std::string_view name)>;
 
 } // namespace linnet::reference

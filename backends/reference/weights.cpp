@@ -10,7 +10,8 @@ using namespace mlir;
 namespace linnet::reference {
 namespace {
 
-/// A weight that needs itself would recurse for ever; a chain this long is not one that a pass wrote.
+/// The largest number of weight functions that call each other. A weight that needs itself would recurse forever; no
+/// pass writes longer chains.
 constexpr int kDeepest = 64;
 
 using Computed = std::map<std::string, Tensor, std::less<>>;

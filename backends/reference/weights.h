@@ -1,4 +1,4 @@
-// Weights that the module computes itself: private functions marked `linnet.weight`.
+// Weights that functions of the module compute. These functions are private and marked `linnet.weight`.
 #pragma once
 #include "backends/reference/tensor.h"
 
@@ -7,15 +7,15 @@
 
 namespace linnet::reference {
 
-/// The function that computes the param called `name`, or null where the checkpoint has it.
+/// The function that computes the param called `name`. Null if the checkpoint has the param.
 mlir::func::FuncOp weightFunction(mlir::ModuleOp module, std::string_view name);
 
-/// What a weight function returns, computed by the interpreter. Its own params come from other weight
-/// functions or from `stored`. The error names the weight.
+/// Computes the result of a weight function by the interpreter. The function's params come from other weight functions
+/// or from `stored`. The error names the weight.
 Result<Tensor> computeWeight(mlir::func::FuncOp function, const WeightProvider &stored);
 
-/// A provider that computes what the module's weight functions say, each once, and asks `stored` for the
-/// rest. Keeps what it computed; `module` must outlive it.
+/// A provider that computes each weight of a weight function once, and keeps it. All other weights come from `stored`.
+/// `module` must outlive the provider.
 WeightProvider withComputedWeights(mlir::ModuleOp module, WeightProvider stored);
 
 } // namespace linnet::reference

@@ -1,4 +1,4 @@
-// What the kernels of attention share.
+// Parts of all attention kernels: the keys that a query sees, and its scores.
 #pragma once
 #include "backends/vulkan/emitter.h"
 #include "backends/vulkan/kernels.h"
@@ -7,13 +7,13 @@ namespace linnet::vulkan {
 
 std::string attentionName(const VulkanAttentionSpec &spec);
 
-/// A sequence's past or length.
+/// The past or length of a sequence.
 inline Value ofSequence(Emitter &e, const AttentionSpec &spec, AttentionSpec::Operand operand,
                         Value sequence) {
   return e.b.bitcast(e.load(positionOf(spec, operand), sequence, Type::i32), Builder::u32());
 }
 
-/// One past the last key that query t of the sequence sees.
+/// The end of the keys that query t of the sequence sees.
 inline Value endOfKeys(Emitter &e, const AttentionSpec &spec, Value sequence, Value t) {
   using Operand = AttentionSpec::Operand;
   Builder &b = e.b;
@@ -23,7 +23,7 @@ inline Value endOfKeys(Emitter &e, const AttentionSpec &spec, Value sequence, Va
   return b.min(end, e.extent(spec.capacity));
 }
 
-/// The first key that query t of the sequence sees, at most `end`. Null without a window: then it is 0.
+/// The first key that query t of the sequence sees, at most `end`. Null if there is no window; the first key is then 0.
 inline Value beginOfKeys(Emitter &e, const AttentionSpec &spec, Value sequence, Value t, Value end) {
   if (!spec.window) return {};
   Builder &b = e.b;
@@ -32,7 +32,7 @@ inline Value beginOfKeys(Emitter &e, const AttentionSpec &spec, Value sequence, 
   return b.min(b.sub(position, b.min(position, e.u(uint64_t(spec.window)))), end);
 }
 
-/// The key head of head `head`; both are numbers among the heads of all sequences.
+/// The key head of head `head`. Both are indices over the heads of all sequences.
 template <class Spec> Value keyHeadOf(Emitter &e, const Spec &spec, Value head) {
   return spec.key_group == 1 ? head : e.b.div(head, e.u(uint64_t(spec.key_group)));
 }

@@ -1,4 +1,4 @@
-// Gradients of attention without atomics: a workgroup a query, then a workgroup a key.
+// Gradients of attention without atomics. In the first kernel a workgroup handles one query, in the second one key.
 #include "backends/vulkan/attention.h"
 #include "backends/vulkan/emitter.h"
 #include "backends/vulkan/gradient_kernels.h"
@@ -7,11 +7,12 @@ namespace linnet::vulkan {
 namespace {
 
 constexpr Type kFloat = Type::f32;
-constexpr uint32_t kLanes = 64; ///< keys of a query, or queries of a key, looked at at a time: one each
+/// keys of a query, or queries of a key, in one step: one for each invocation
+constexpr uint32_t kLanes = 64;
 
-/// What both kernels have: the owner's two rows (a query and its gradient, or a key and its value), products
-/// with rows of the other side. The owner's are in shared memory, but for drivers that run on a CPU: there
-/// rows are texels, four numbers a fetch, which is faster than a number from shared memory.
+/// The base of both kernels. Each workgroup owns two rows: a query and its gradient, or a key and its value. It
+/// multiplies them by rows of the other side. The own rows are in shared memory. On drivers that run on a CPU, rows are
+/// texels of four elements: fetching four is faster than reading one from shared memory.
 struct AttentionGrad {
   enum Operand : uint32_t { q, k, v, gradient, statistics };
   Emitter &e;
@@ -22,19 +23,19 @@ struct AttentionGrad {
   Shared mine = fetched ? Shared() : e.shared(Builder::f32(), head_size, "mine");
   Shared other = fetched ? Shared() : e.shared(Builder::f32(), head_size, "other");
   uint32_t of_mine = 0, of_other = 0;
-  Value owner = {}; ///< where its rows begin, in parts
+  Value owner = {}; ///< index of the own rows' first part
   Value lane = b.localId(0), size = e.u(head_size);
   Value heads = e.extent(spec.heads), queries = e.extent(spec.queries), capacity = e.extent(spec.capacity);
-  Value sequence = {}, head = {}, both = {}; ///< both: sequence * heads + head
-  Value key_both = {};                       ///< the same of the key head
+  Value sequence = {}, head = {}, both = {}; ///< both = sequence * heads + head
+  Value key_both = {};                       ///< the same index for the key head
 
-  /// `number`: of the head among those of all sequences.
+  /// Selects a head. `number` is its index over all sequences.
   void ofHead(Value number) {
     both = number;
     sequence = b.div(both, heads), head = b.mod(both, heads);
     key_both = keyHeadOf(e, spec, both);
   }
-  /// A product of a query and a key as softmax's score, and the cap's derivative there, if there is a cap.
+  /// The score of a product of a query and a key, and the cap's derivative there. `slope` is null without a cap.
   struct Score {
     Value value, slope;
   };
@@ -44,12 +45,13 @@ struct AttentionGrad {
     Value ratio = e.tanh(b.mul(scaled, e.f(1 / double(spec.cap))));
     return {b.mul(ratio, e.f(spec.cap)), b.sub(e.f(1), b.mul(ratio, ratio))};
   }
-  /// The gradient by the product of a key with weight p. `d`: its gradient . value less their weighted mean.
+  /// The gradient with respect to the product of a query and a key with weight p. `d` is the key's (gradient . value)
+  /// minus their weighted mean.
   Value slopeOf(const Score &score, Value p, Value d) {
     Value slope = b.mul(b.mul(p, d), e.f(spec.scale));
     return spec.cap == 0 ? slope : b.mul(slope, score.slope);
   }
-  /// Where query t's row begins in q, key j's in k.
+  /// The first element of query t's row in q. keyRow: of key j's row in k.
   Value queryRow(Value t) {
     return b.mul(b.add(b.mul(b.add(b.mul(sequence, queries), t), heads), head), size);
   }
@@ -57,7 +59,7 @@ struct AttentionGrad {
   Value statistic(Value t, uint32_t which) {
     return b.add(b.mul(b.add(b.mul(both, queries), t), e.u(kQueryStatistics)), e.u(which));
   }
-  /// Positions of the sequence that count.
+  /// The number of valid positions of the sequence.
   Value length(uint32_t operand) {
     Value length = b.max(e.load(operand, sequence, Type::i32), b.constant(int32_t(0)));
     return b.bitcast(length, Builder::u32());
@@ -66,14 +68,14 @@ struct AttentionGrad {
   void load(uint32_t from, uint32_t other_from, Value row) {
     of_mine = from, of_other = other_from, owner = inParts(row);
     if (fetched) return;
-    b.barrier(); // who owned it before is done with both
+    b.barrier(); // all invocations have finished reading the previous rows
     e.forOwn(lane, kLanes, head_size, [&](uint32_t, Value d) {
       b.store(mine, d, e.load(from, b.add(row, d), kFloat));
       b.store(other, d, e.load(other_from, b.add(row, d), kFloat));
     });
     b.barrier();
   }
-  // --- rows in parts of `width` numbers: texels, or one by one
+  // --- rows in parts of `width` elements: texels, or single elements
   const int width = fetched ? 4 : 1;
   const uint32_t parts = head_size / uint32_t(width);
 
@@ -86,7 +88,7 @@ struct AttentionGrad {
   Variable zero() { return b.variable(b.splat(e.f(0), width)); }
   Value total(Variable sum) { return fetched ? sumOfFour(b, b.get(sum)) : b.get(sum); }
 
-  /// mine . x[row], other . y[row], each an operand's.
+  /// Returns mine . x[row] and other . y[row]. x and y are operands.
   std::pair<Value, Value> dots(uint32_t x, uint32_t y, Value row) {
     Variable sum = zero(), other_sum = zero();
     Value first = inParts(row);
@@ -98,13 +100,13 @@ struct AttentionGrad {
     return {total(sum), total(other_sum)};
   }
 
-  // --- sums over rows: an invocation has its parts of the columns
+  // --- sums over rows; each invocation sums its own parts of the columns
   std::vector<Variable> zeros() {
     std::vector<Variable> sums;
     for (uint32_t i = 0; i * kLanes < parts; ++i) sums.push_back(zero());
     return sums;
   }
-  /// sums[column] += sum over i < count of factors[i] x[row of i][column]
+  /// sums[column] += sum over i < count of factors[i] * x[row(i)][column]
   void accumulate(std::vector<Variable> &sums, Shared factors, Value count, uint32_t x,
                   const std::function<Value(Value)> &row) {
     e.forOwn(lane, kLanes, parts, [&](uint32_t c, Value part) {
@@ -138,7 +140,7 @@ struct QueryGrad : AttentionGrad {
     Value t = b.mod(number, queries), seen = spec.causal ? b.add(t, e.u(1)) : queries;
     if (spec.length) seen = b.min(seen, length(lengths));
     seen = b.min(seen, capacity);
-    Value begin = {}; // null without a window: then it is 0
+    Value begin = {}; // null if there is no window: the first key is then 0
     if (spec.window) {
       Value position = b.add(t, e.u(1));
       begin = b.min(b.sub(position, b.min(position, e.u(uint64_t(spec.window)))), seen);
@@ -159,7 +161,7 @@ struct QueryGrad : AttentionGrad {
         Value p = b.mul(e.exp(b.sub(score.value, softmax.largest)), softmax.inverse);
         b.set(slope, slopeOf(score, p, b.sub(d, softmax.mean)));
       });
-      b.barrier(); // the block before is read
+      b.barrier(); // the previous block's slopes have been read
       b.store(slopes, lane, b.get(slope));
       b.barrier();
       accumulate(sums, slopes, b.min(e.u(kLanes), b.sub(seen, first)), k,
@@ -169,7 +171,7 @@ struct QueryGrad : AttentionGrad {
     store(dq, queryRow(t), sums);
   }
 
-  /// Each invocation over the keys that are its, then all of them together.
+  /// Each invocation reads its own keys, then the workgroup combines the results.
   Softmax softmaxOf(Value begin, Value seen) {
     Variable top = b.variable(e.f(-1e30)), total = b.variable(e.f(0)), mean = b.variable(e.f(0));
     auto one = [&](Value j) {
@@ -216,7 +218,7 @@ struct KeyGrad : AttentionGrad {
         b.set(weight, p);
         b.set(slope, slopeOf(score, p, b.sub(d, known(2))));
       });
-      b.barrier(); // the block before is read
+      b.barrier(); // the previous block's weights and slopes have been read
       b.store(weights, lane, b.get(weight));
       b.store(slopes, lane, b.get(slope));
       b.barrier();

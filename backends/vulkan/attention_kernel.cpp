@@ -5,21 +5,23 @@
 namespace linnet::vulkan {
 namespace {
 
-constexpr uint32_t kKeys = 64; ///< of a block: one an invocation
+constexpr uint32_t kKeys = 64; ///< keys of a block: one for each invocation
 using Operand = AttentionSpec::Operand;
 
-/// The softmax so far: the largest score and the sum of exp(score - top).
+/// The state of the online softmax: the largest score, and the sum of exp(score - top).
 struct Softmax {
   Emitter &e;
   const VulkanAttentionSpec &spec;
   Variable top = e.b.variable(e.f(-HUGE_VAL)), total = e.b.variable(e.f(0));
 
-  /// One key more: its weight, and what the sums so far shrink by.
+  /// Adds one key. Returns its weight, and the factor for the previous sums.
   std::pair<Value, Value> add(Value score) {
     Builder &b = e.b;
     Value before = b.get(top), now = b.max(before, score);
     Value weight = e.exp(b.sub(score, now)), shrink = e.exp(b.sub(before, now));
-    if (spec.window) { // the window may begin after the cache's last key: then there is neither a key nor room
+    // A window may begin beyond the cache. Then no key is visible and the new key does not fit: the maximum stays
+    // -infinity.
+    if (spec.window) {
       Value nothing = b.eq(now, e.f(-HUGE_VAL));
       weight = b.select(nothing, e.f(0), weight), shrink = b.select(nothing, e.f(0), shrink);
     }
@@ -28,15 +30,15 @@ struct Softmax {
   }
 };
 
-/// Where a query is and what it sees.
+/// The position of a query, and the keys that it sees.
 struct Query {
   Emitter &e;
   const VulkanAttentionSpec &spec;
   Builder &b = e.b;
-  Value t, head, sequence, row; ///< row: number among all rows (b, t)
-  Value first, last;            ///< first: the first key, null if it is 0; last: one past the last key
-  Value cache_row;              ///< of key 0 in k and v
-  /// Of append: where the new key goes, and whether there is room for it. It is none of the keys before last.
+  Value t, head, sequence, row; ///< row: index over all rows (b, t)
+  Value first, last;            ///< keys [first, last); first is null if it is 0
+  Value cache_row;              ///< row of key 0 in k and v
+  /// For append: the row of the new key, and whether the cache has room for it. The new key is not in [first, last).
   Value place, fits;
 
   Query(Emitter &e, const VulkanAttentionSpec &spec, Value item) : e(e), spec(spec) {
@@ -56,17 +58,17 @@ struct Query {
   }
 
   Value firstKey() const { return first ? first : e.u(0); }
-  /// Where the head's columns begin in this query's row of q.
+  /// The index of the head's first column in this query's row of q.
   Value columns() const {
     return b.add(b.mul(row, e.extent(spec.q_stride)), b.mul(head, e.u(uint64_t(spec.head_size))));
   }
-  /// Of append: where the key head's columns begin in the row of the new k or v. `q` is columns().
+  /// For append: the index of the key head's first column in the row of the new k or v. `q` is columns().
   Value newColumns(const Extent &stride, Value q) const {
     if (spec.key_group == 1 && stride == spec.q_stride) return q;
     return b.add(b.mul(row, e.extent(stride)),
                  b.mul(keyHeadOf(e, spec, head), e.u(uint64_t(spec.head_size))));
   }
-  /// Of append: whether this query writes the new rows. The first head of a group writes for all of them.
+  /// For append: whether this query's head writes the new rows. The first head of a group that shares a key head does.
   Value writes() const {
     if (spec.key_group == 1) return fits;
     return b.logicalAnd(fits, b.eq(b.mod(head, e.u(uint64_t(spec.key_group))), e.u(0)));
@@ -81,10 +83,10 @@ struct Attention {
   Shared weights = e.shared(Builder::f32(), kKeys, "weights");
   Shared scratch = e.shared(Builder::f32(), kKeys, "scratch");
   Value size = e.u(uint64_t(spec.head_size)), lane = b.localId(0);
-  Value head_base = {}; ///< of this sequence's and head's rows in k and v
+  Value head_base = {}; ///< the first row of this sequence and head in k and v
   std::optional<AttentionParts> parts = {};
 
-  /// Columns of the head that an invocation sums values of.
+  /// Columns of the head that each invocation sums.
   uint32_t columnsEach() const { return uint32_t((spec.head_size + kKeys - 1) / kKeys); }
 
   Value score(Value key) {
@@ -103,10 +105,10 @@ struct Attention {
     parts->ifNeeded(at.first, at.last, [&](Value first, Value end) { some(item, at, first, end); });
   }
 
-  /// Keys [begin, end) of those that the query sees, and the result where it is known then.
+  /// Handles keys [begin, end) of the keys that the query sees. Stores the result if this workgroup has it then.
   void some(Value item, const Query &at, Value begin, Value end) {
     Value q = at.columns();
-    b.barrier(); // the query before is done with it
+    b.barrier(); // all invocations have finished reading the previous query
     b.forRange(lane, size, e.u(kKeys),
                [&](Value d) { b.store(query, d, e.load(Operand::q, b.add(q, d), spec.type)); });
     b.barrier();
@@ -135,7 +137,8 @@ struct Attention {
     });
   }
 
-  /// The new key's share, and both rows into the caches. What is attended to is what the caches hold.
+  /// Adds the new key to the sums and writes its key and value to the caches. The query attends to the rounded values
+  /// that the caches hold.
   void append(const Query &at, Softmax &softmax, std::vector<Variable> &sums) {
     Value from = at.columns(), to = b.mul(at.place, size);
     Value from_key = at.newColumns(spec.key_stride, from),
@@ -173,7 +176,8 @@ struct Attention {
     Value before = b.get(top), now = b.max(before, largest);
     Value weight = e.exp(b.sub(b.get(mine), now));
     b.store(weights, lane, weight);
-    Value sum = e.reduce(scratch, weight, [&](Value x, Value y) { return b.add(x, y); }); // has a barrier
+    // contains a barrier
+    Value sum = e.reduce(scratch, weight, [&](Value x, Value y) { return b.add(x, y); });
     Value shrink = e.exp(b.sub(before, now));
     b.set(top, now);
     b.set(total, b.fma(b.get(total), shrink, sum));
@@ -187,14 +191,14 @@ struct Attention {
       };
       b.forRange(e.u(0), count, e.u(1), one, e.atMost(kKeys));
     });
-    b.barrier(); // weights are read
+    b.barrier(); // all invocations have read the weights
   }
 };
 
-/// A query by one subgroup, for drivers that run on a CPU: no shared memory, loads of four elements, eight
-/// keys at a time. All have the whole query: to give a value to the other invocations, llvmpipe first looks
-/// for one that is active, in a loop. Invocations own keys while scores are computed and fours of columns
-/// while values are summed.
+/// Attention of a query by one subgroup, for drivers that run on a CPU. It uses no shared memory, loads four elements
+/// at a time, and handles eight keys at a time. Each invocation holds the whole query: on llvmpipe a broadcast first
+/// searches for an active invocation, in a loop. Invocations own keys while they compute scores, and groups of four
+/// columns while they sum values.
 struct SubgroupAttention {
   static constexpr uint32_t kLanes = 8;
   Emitter &e;
@@ -208,7 +212,7 @@ struct SubgroupAttention {
     for (uint32_t i = 0; i < kLanes; ++i) all[i] = b.subgroupBroadcast(x, i);
     return all;
   }
-  /// Which four of the head's columns is this invocation's i-th: the last again where there are no more.
+  /// The index of this invocation's i-th group of four columns. Beyond the last group it is the last one again.
   Value mine(uint32_t i) {
     Value four = i ? b.add(lane, e.u(i * kLanes)) : lane;
     return (i + 1) * kLanes > fours ? b.min(four, e.u(fours - 1)) : four;
@@ -240,13 +244,13 @@ struct SubgroupAttention {
                   b.select(none, e.f(0), x));
         }
       };
-      // Two invocations that write one number are a race, be it the same.
+      // two invocations that write the same value are still a race
       const Value once = owns(i);
       once ? b.ifThen(once, storeFour) : storeFour();
     }
   }
 
-  /// See Attention::append.
+  /// Does the same as Attention::append.
   void append(const Query &at, const std::vector<Value> &query, Softmax &softmax,
               std::vector<Variable> &sums) {
     Value columns = at.columns(), from = b.shiftRight(columns, e.u(2));
@@ -279,7 +283,7 @@ struct SubgroupAttention {
       });
     }
   }
-  /// Four columns of a new row, rounded as the cache holds them.
+  /// Four columns of a new row, rounded to the cache's type.
   Value entry(uint32_t operand, Value four) {
     Value x = e.load4(operand, four);
     if (spec.cache == Type::f32) return x;
@@ -287,7 +291,7 @@ struct SubgroupAttention {
     for (int c = 0; c < 4; ++c) parts[c] = e.roundTo(b.extract(x, c), spec.cache);
     return b.vector({parts[0], parts[1], parts[2], parts[3]});
   }
-  /// Whether this invocation's i-th four is not the last one again; null: it never is.
+  /// Whether this invocation's i-th group of four columns is its own and not the last one again. Null if it always is.
   Value owns(uint32_t i) {
     return (i + 1) * kLanes > fours ? b.lt(b.add(lane, e.u(i * kLanes)), e.u(fours)) : Value();
   }
@@ -329,7 +333,7 @@ Kernel attentionKernel(const VulkanAttentionSpec &spec) {
   Emitter e(attentionName(spec), spec.operands(), kKeys, spec.where);
   Attention body{e, spec};
   if (spec.parts > 1) {
-    e.require("gpu"); // a CPU has no use for more workgroups than it runs at once
+    e.require("gpu"); // a CPU runs few workgroups at once: splitting gains nothing
     body.parts.emplace(e, spec, kKeys, spec.operands() - 2);
   }
   e.forGroups(e.extent(spec.rows()), [&](Value item) { body.one(item); });

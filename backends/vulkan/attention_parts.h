@@ -1,25 +1,26 @@
-// The keys of one query among several workgroups: where heads are few, a GPU is otherwise empty while a token
-// is decoded, or a few are read behind a long past. Each workgroup leaves its maximum, its total and its
-// sums; the last one that is done goes on with all of them. How many do work follows from the sequence's
-// past, which the device alone knows: the others end at once.
+// Distributes the keys of one query over several workgroups. With few heads, a GPU is otherwise idle while it decodes a
+// token or a few tokens after a long past. Each workgroup stores its maximum, its total and its sums. The workgroup
+// that finishes last combines them and continues. The number of workgroups with keys depends on the sequence's past,
+// which only the device knows. All others end at once.
 #pragma once
 #include "backends/vulkan/attention.h"
 #include "backends/vulkan/last_done.h"
 
 namespace linnet::vulkan {
 
-/// Workgroups: x counts queries of all heads and sequences, y parts.
+/// Workgroups: x counts queries of all heads and sequences, y counts parts.
 class AttentionParts {
 public:
-  /// `block`: keys that a workgroup looks at together. Operands {parts, counters} from `first_operand` on.
+  /// `block` is the number of keys in one step of a workgroup. The operands {parts, counters} begin at `first_operand`.
   AttentionParts(Emitter &e, const VulkanAttentionSpec &spec, uint32_t block, uint32_t first_operand)
       : e(e), spec(spec), block(block), parts(first_operand), last_done(e, parts, parts + 1) {}
 
-  /// `body` if the workgroup has some of the keys [begin, end) to do, or is the first. begin is null without a window.
+  /// Calls `body` for this workgroup's share of the keys [begin, end). The first workgroup calls it for an empty range,
+  /// too. begin is null without a window.
   void ifNeeded(Value begin, Value end, const std::function<void(Value first, Value end)> &body) {
     Builder &b = e.b;
-    Value last = spec.window ? b.sub(end, begin) : end; // number of keys
-    // No more workgroups than fill the device, nor a part for so few keys that it is not worth another one.
+    Value last = spec.window ? b.sub(end, begin) : end; // the number of keys
+    // Uses at most as many workgroups as fill the device, and at least kLeastKeysOfPart keys for each.
     Value room = b.div(e.u(kFillingGroups), e.extent(spec.rows()));
     Value most = b.max(b.min(b.groupCount(1), room), e.u(1));
     Value blocks = b.div(b.add(last, e.u(block - 1)), e.u(block));
@@ -33,13 +34,13 @@ public:
     });
   }
 
-  /// What an invocation has: all have the same top and total, each the sums of its columns.
+  /// The state of an invocation. All invocations have the same top and total; each has the sums of its own columns.
   struct Share {
     Variable top, total;
     std::vector<Variable> &sums;
     std::function<void(const std::function<void(uint32_t i, Value column)> &)> for_columns;
   };
-  /// `body` in one workgroup of the query `item`, where the share is then all parts'.
+  /// Calls `body` in one workgroup of the query `item`, after `share` has received the state of all parts.
   void meet(Value lane, Value item, const Share &share, const std::function<void()> &body) {
     Builder &b = e.b;
     Variable goes_on = b.variable(b.eq(used, e.u(1)));
@@ -94,7 +95,7 @@ private:
   const VulkanAttentionSpec &spec;
   const uint32_t block, parts;
   LastDone last_done;
-  Value used; ///< workgroups that have something to do
+  Value used; ///< number of workgroups that have keys
 };
 
 } // namespace linnet::vulkan

@@ -1,12 +1,11 @@
-// Attention for prompts on a GPU: sixteen queries of a head share the keys and values that a workgroup brings
-// into its shared memory, a block at a time, so that each is read once for all of them. Dao et al., 2022,
-// arXiv:2205.14135.
+// Attention for prompts on a GPU. Sixteen queries of a head form a tile. Their workgroup copies keys and values to
+// shared memory block by block, so that each is read once for the tile. Source: Dao et al., 2022, arXiv:2205.14135.
 #include "backends/vulkan/attention.h"
 
 namespace linnet::vulkan {
 namespace {
 
-/// Invocation (lane, y) works for query y of the tile: scores of keys lane, lane + 8, ..., then columns.
+/// Invocation (lane, y) handles query y of the tile: first the scores of keys lane, lane + 8, ..., then columns.
 constexpr uint32_t kLanes = 8, kQueries = kAttentionTile;
 
 struct AttentionTile {
@@ -15,13 +14,14 @@ struct AttentionTile {
   const VulkanAttentionSpec &spec;
   Builder &b = e.b;
   const uint32_t fours = uint32_t(spec.head_size / 4), keys = spec.head_size <= 64 ? 32 : 16;
-  const uint32_t stride = fours + 1;                   ///< of a row of keys: rows begin in different banks
-  const uint32_t each = (fours + kLanes - 1) / kLanes; ///< fours of columns of an invocation
+  /// elements from row to row of keys; the extra one puts rows into different banks
+  const uint32_t stride = fours + 1;
+  const uint32_t each = (fours + kLanes - 1) / kLanes; ///< groups of four columns of each invocation
   Shared query = e.shared(Builder::f32(4), kQueries *fours, "query");
   Shared block = e.shared(Builder::f32(4), keys *stride, "block");
   Shared weights = e.shared(Builder::f32(), kQueries *keys, "weights");
   Value lane = b.localId(0), y = b.localId(1), me = b.add(b.mul(y, e.u(kLanes)), lane);
-  Value cache_row = {}, begin = {}, end = {}; ///< [begin, end): the keys that this invocation's query sees
+  Value cache_row = {}, begin = {}, end = {}; ///< the keys [begin, end) that this invocation's query sees
 
   void emit() {
     Value heads = e.extent(spec.heads), queries = e.extent(spec.queries);
@@ -41,9 +41,10 @@ struct AttentionTile {
     end = endOfKeys(e, spec, sequence, mine);
     begin = beginOfKeys(e, spec, sequence, mine, end);
     Value all = endOfKeys(e, spec, sequence, b.min(b.add(first, e.u(kQueries - 1)), last_query));
-    Value any = beginOfKeys(e, spec, sequence, first, all); // the first query's window begins first
+    // the first query's window begins before the others'
+    Value any = beginOfKeys(e, spec, sequence, first, all);
     auto rowOf = [&](Value at) { return b.add(b.mul(sequence, queries), b.min(at, last_query)); };
-    b.barrier(); // the tile before is done with the queries
+    b.barrier(); // all invocations have finished reading the previous tile's queries
     b.forRange(me, e.u(kQueries * fours), e.u(e.invocations()), [&](Value i) {
       Value row = rowOf(b.add(first, b.div(i, e.u(fours))));
       Value q = b.add(b.mul(row, e.extent(spec.q_stride)), b.mul(head, e.u(uint64_t(spec.head_size))));
@@ -58,7 +59,7 @@ struct AttentionTile {
     b.ifThen(b.lt(t, queries), [&] { store(rowOf(t), head, b.get(total), sums); });
   }
 
-  /// Rows of k or v; those behind the last key are the last one again, and count nothing.
+  /// Copies rows of k or v to `block`. Rows beyond the last key repeat the last one; their weights are 0.
   void fill(OperandNumber operand, Value first, Value all) {
     b.forRange(me, e.u(keys * fours), e.u(e.invocations()), [&](Value i) {
       Value j = b.div(i, e.u(fours)), four = b.mod(i, e.u(fours));
@@ -69,7 +70,7 @@ struct AttentionTile {
   }
 
   void step(Value first, Value all, Variable top, Variable total, std::vector<Variable> &sums) {
-    b.barrier(); // the step before is done with the block
+    b.barrier(); // all invocations have finished reading the previous block
     fill(Operand::k, first, all);
     b.barrier();
     Value mine = b.mul(y, e.u(keys));
@@ -77,20 +78,20 @@ struct AttentionTile {
       Value j = b.add(lane, e.u(i * kLanes));
       b.store(weights, b.add(mine, j), b.select(sees(b.add(first, j)), score(j), e.f(-HUGE_VAL)));
     }
-    b.barrier(); // scores are there, keys are used
+    b.barrier(); // scores are stored, and keys have been read
     fill(Operand::v, first, all);
     Variable largest = b.variable(b.get(top));
     b.forRange(e.u(0), e.u(keys), e.u(1),
                [&](Value j) { b.set(largest, b.max(b.get(largest), b.load(weights, b.add(mine, j)))); });
-    b.barrier(); // all know the largest score of their query
-    // A query that sees nothing yet has no largest: its weights are 0.
+    b.barrier(); // all invocations have read the scores
+    // If a query has seen no key yet, its maximum is -infinity, and its weights are 0.
     Value before = b.get(top), now = b.get(largest), nothing = b.eq(now, e.f(-HUGE_VAL));
     Value shrink = b.select(nothing, e.f(0), e.exp(b.sub(before, now)));
     for (uint32_t i = 0; i < keys / kLanes; ++i) {
       Value at = b.add(mine, b.add(lane, e.u(i * kLanes)));
       b.store(weights, at, b.select(nothing, e.f(0), e.exp(b.sub(b.load(weights, at), now))));
     }
-    b.barrier(); // weights and values are there
+    b.barrier(); // weights and values are stored
     for (Variable &sum : sums) b.set(sum, b.mul(b.get(sum), b.splat(shrink, 4)));
     Variable added = b.variable(b.mul(b.get(total), shrink));
     b.forRange(e.u(0), e.u(keys), e.u(1), [&](Value j) {
@@ -118,7 +119,7 @@ struct AttentionTile {
     return capped(e, spec, b.mul(sumOfFour(b, b.get(dot)), e.f(spec.scale)));
   }
 
-  /// Which four of the head's columns is this invocation's i-th: the last again where there are no more.
+  /// The index of this invocation's i-th group of four columns. Beyond the last group it is the last one again.
   Value fourOf(uint32_t i) {
     Value four = b.add(lane, e.u(i * kLanes));
     return (i + 1) * kLanes > fours ? b.min(four, e.u(fours - 1)) : four;
@@ -134,7 +135,7 @@ struct AttentionTile {
           e.store(Operand::out, b.add(out, b.add(b.mul(fourOf(i), e.u(4)), e.u(uint64_t(c)))), spec.type, x);
         }
       };
-      // Two invocations that write one number are a race, be it the same.
+      // two invocations that write the same value are still a race
       (i + 1) * kLanes > fours ? b.ifThen(b.lt(b.add(lane, e.u(i * kLanes)), e.u(fours)), storeFour)
                                : storeFour();
     }

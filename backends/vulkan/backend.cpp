@@ -21,7 +21,8 @@ public:
                              const LowerOptions &options) const override {
     VulkanOptions vulkan;
     if (!options.argument.empty()) {
-      LINNET_ASSIGN(vulkan.runs, shaderFilter("")); // of the device that the runtime would open
+      // filters for the device that the runtime would open by default
+      LINNET_ASSIGN(vulkan.runs, shaderFilter(""));
     }
     if (options.listener)
       vulkan.dump = [&](const std::string &name, std::span<const uint32_t> words) {

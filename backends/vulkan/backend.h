@@ -4,7 +4,7 @@
 
 namespace linnet::vulkan {
 
-/// Needs symbols of the runtime, which knows this machine's devices: link linnet_runtime next to it.
+/// The backend asks the runtime which devices this machine has. Link linnet_runtime, too.
 std::unique_ptr<Backend> makeBackend();
 
 } // namespace linnet::vulkan

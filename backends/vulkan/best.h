@@ -1,5 +1,5 @@
-// linnet.argmax's rule: the lowest place of the largest number; NaN is none. 0 where no number is above
-// -infinity.
+// The rule of linnet.argmax: the lowest index of the largest element. NaN is never the largest. If no element is above
+// -infinity, the result is 0.
 #pragma once
 #include "backends/vulkan/emitter.h"
 
@@ -9,7 +9,7 @@ struct Best {
   Emitter &e;
   Variable top = e.b.variable(e.f(-HUGE_VAL)), place = e.b.variable(e.u(0));
 
-  /// Numbers come in any order.
+  /// Adds an element. The order of elements does not matter.
   void take(Value x, Value at) {
     Builder &b = e.b;
     Value same = b.logicalAnd(b.eq(b.get(top), x), b.lt(at, b.get(place)));
@@ -17,8 +17,8 @@ struct Best {
     b.set(place, b.select(better, at, b.get(place)));
     b.set(top, b.select(better, x, b.get(top)));
   }
-  /// The workgroup's, known to all of it. The arrays hold an element an invocation, f32 and u32; all
-  /// invocations get here together.
+  /// Finds the best of the workgroup; all invocations receive it. The arrays have one element for each invocation, f32
+  /// and u32. All invocations must call this together.
   void meetGroup(Shared tops, Shared places) {
     Builder &b = e.b;
     Value mine = b.get(top);
@@ -27,7 +27,7 @@ struct Best {
     b.set(place, e.reduce(places, candidate, [&](Value x, Value y) { return b.min(x, y); }));
     b.set(top, largest);
   }
-  /// This subgroup's, known to all of it.
+  /// Finds the best of the subgroup; all its invocations receive it.
   void meetSubgroup() {
     Builder &b = e.b;
     Value mine = b.get(top), largest = b.subgroupReduce(spirv::SubgroupOp::max, mine);
@@ -36,7 +36,7 @@ struct Best {
     b.set(top, largest);
   }
 
-  /// Two words of an operand: the number and its place.
+  /// Words of a stored candidate in an operand: the element and its index.
   static constexpr uint32_t kWords = 2;
   void store(uint32_t operand, Value number) {
     Builder &b = e.b;

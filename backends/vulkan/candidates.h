@@ -1,5 +1,5 @@
-// A row of logits as keys: unsigned numbers of the same order. Where few of them can be among the largest k,
-// those alone, in shared memory.
+// The logits of a row as keys: u32 numbers in the same order. If few keys can be among the largest k, only these are
+// kept, in a list in shared memory.
 #pragma once
 #include "backends/vulkan/kernels.h"
 #include "backends/vulkan/wide.h"
@@ -23,7 +23,7 @@ public:
     b.set(listed, e.u(0));
   }
 
-  /// Larger for what is larger, equal for both zeros; 0 for NaN.
+  /// A key that is larger for a larger x, equal for both zeros, and 0 for NaN.
   Value keyOf(Value x) {
     Value sign = e.u(1u << 31), bits = b.bitcast(x, Builder::u32());
     bits = b.select(b.eq(bits, sign), e.u(0), bits);
@@ -36,11 +36,12 @@ public:
   }
 
   using Body = std::function<void(Value key, Value number)>;
-  /// All candidates, neighbours by neighbouring invocations. Some calls are for none: their key is 0.
+  /// Calls body for all candidates. Adjacent invocations get adjacent candidates. Calls with key 0 are for no
+  /// candidate.
   void forAll(const Body &body) { forAll(all, body); }
-  /// The same where it is known that they are listed.
+  /// The same if the candidates are known to be listed.
   void forListed(const Body &body) { forAll(kListed, body); }
-  /// The invocation's own consecutive part, in the row's order.
+  /// Calls body for the invocation's consecutive segment of candidates, in the row's order.
   void forSegment(const Body &body) {
     Value part = b.div(b.add(b.get(size), e.u(kLanes - 1)), e.u(kLanes));
     Value begin = b.mul(lane, part), end = b.min(b.add(begin, part), b.get(size));
@@ -48,16 +49,17 @@ public:
         begin, end, e.u(kAtOnce), [&](Value first) { some(first, 1, end, body); },
         e.atMost((all.factor + kLanes - 1) / kLanes));
   }
-  /// Where in the row candidate `number` is.
+  /// The column of candidate `number`.
   Value placeOf(Value number) {
     return b.select(isListed(), b.load(places, b.min(number, e.u(kListed - 1))), number);
   }
   Value count() { return b.get(size); }
-  /// Where few are listed: the key of candidate `number`, which there is.
+  /// The key of candidate `number`, which must exist and be listed.
   Value keyAt(Value number) { return b.load(keys, number); }
   Value isListed() { return b.eq(b.get(listed), e.u(1)); }
 
-  /// From here on only keys from `least`, where they are few enough. `low`, `high`: for WideScan.
+  /// Drops keys below `least` if at most kListed remain. Otherwise keeps all candidates. WideScan uses `low` and
+  /// `high`.
   void narrow(Value least, Shared low, Shared high) {
     Variable mine = b.variable(e.u(0));
     forSegment([&](Value key, Value) {
@@ -87,7 +89,7 @@ private:
         lane, b.get(size), e.u(kAtOnce * kLanes),
         [&](Value first) { some(first, kLanes, b.get(size), body); }, e.atMost(most));
   }
-  // Candidates first + j step with a number below `end`: several loads at once.
+  // Handles candidates first + j * step below `end`, j < kAtOnce. Loads them all before the first call of body.
   void some(Value first, uint32_t step, Value end, const Body &body) {
     auto at = [&](uint32_t j) { return b.add(first, e.u(j * step)); };
     b.ifElse(
@@ -114,7 +116,7 @@ private:
   const uint32_t operand;
   Shared keys, places;
   Value columns, lane, base;
-  const Extent all; ///< static
+  const Extent all; ///< must be static
   Variable size, listed;
   spirv::Private loaded = b.privateArray(Builder::u32(), kAtOnce);
 };

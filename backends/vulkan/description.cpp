@@ -7,8 +7,7 @@ using namespace mlir;
 namespace linnet::vulkan {
 namespace {
 
-/// 16 invocations take four columns each, one vector load; several rows of a panel are one run for a
-/// subgroup.
+/// 16 invocations each load a vector of four columns. A subgroup reads several rows of a panel as consecutive memory.
 std::optional<PanelShape> vulkanPanel(Type element) {
   if (element.isF32() || element.isF16() || element.isBF16() || element.isInteger(8))
     return PanelShape{16, 64, 1};
@@ -21,7 +20,7 @@ std::optional<PanelShape> vulkanPanel(Type element) {
 const TargetDescription &description() {
   static const TargetDescription target = {
       .name = "vulkan",
-      .alignment = 256, // the largest minStorageBufferOffsetAlignment that a device may have
+      .alignment = 256, // the largest minStorageBufferOffsetAlignment that Vulkan allows
       .matmul_epilogue = true,
       .fused_elementwise = true,
       .attention = true,
@@ -30,7 +29,8 @@ const TargetDescription &description() {
       .joins = true,
       .decodes = true,
       .fastest_dtypes = {"int4", "int8", "f16",
-                         "bf16"}, // bf16 is unpacked to f32, too: no faster, less exact
+                         // bf16 is unpacked to f32 like f16, so it is not faster, and it is less exact
+                         "bf16"},
       .panel = vulkanPanel,
       .embed_reads_panels = true,
       .accepts_strided_rows = backend::acceptsStridedRows};

@@ -8,7 +8,7 @@
 namespace linnet::vulkan {
 namespace {
 
-/// An instruction a line: its opcode and its operands as numbers.
+/// Prints one instruction on each line: its opcode and its operands as numbers.
 std::string instructions(std::span<const uint32_t> words) {
   constexpr size_t kHeaderWords = 5;
   std::string lines =

@@ -6,7 +6,8 @@
 
 namespace linnet::vulkan {
 
-/// As spirv-dis writes it. If SPIRV-Tools rejects the words: a line that says so, then numbers.
+/// Returns the text that spirv-dis writes. If SPIRV-Tools rejects the module, the text is a line about that, then
+/// numbers.
 std::string disassemble(std::span<const uint32_t> words);
 
 } // namespace linnet::vulkan

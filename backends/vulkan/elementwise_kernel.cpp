@@ -7,9 +7,9 @@ namespace {
 struct Elementwise {
   Emitter &e;
   const VulkanElementwiseSpec &spec;
-  Value begin = {}; ///< of what is bound in parts, in elements
+  Value begin = {}; ///< the first element of operands that are bound in parts
 
-  /// The coordinates of element number i of the shape, outermost first.
+  /// The coordinates of element i of the shape, outermost first.
   std::vector<Value> coordinates(Value i) {
     std::vector<Value> result(spec.shape.size());
     for (size_t d = spec.shape.size(); d-- > 0;) {
@@ -24,7 +24,7 @@ struct Elementwise {
     return result;
   }
 
-  /// Where input `input` has the element of these coordinates.
+  /// The index of the element with these coordinates in input `input`.
   Value index(size_t input, const std::vector<Value> &at) {
     Value all = indexInWhole(input, at);
     return spec.in_parts && !spec.broadcast[input] ? e.b.sub(all, begin) : all;

@@ -35,7 +35,7 @@ Emitter::Emitter(std::string name, uint32_t operands, uint32_t local_x, const Op
   kernel.local_size = {local_x, local_y, 1};
   kernel.texels = where.texels;
   kernel.texels.resize(where.texels.empty() ? 0 : kernel.bindings);
-  kernel.push.resize(insideCount(operands), Extent(0)); // the call gives them
+  kernel.push.resize(insideCount(operands), Extent(0)); // placeholders: each call sets them
 }
 
 uint32_t Emitter::insideCount(uint32_t operands) const {
@@ -116,7 +116,7 @@ Value Emitter::at(uint32_t operand, Value index) {
 
 Value Emitter::word(uint32_t operand, Value index, uint32_t unit) {
   if (where.bind.empty()) return index;
-  Value offset = b.push(kOffsets + operand); // a multiple of 64: memory is aligned to 256 bytes
+  Value offset = b.push(kOffsets + operand); // a multiple of 64, because memory is aligned to 256 bytes
   return b.add(index, unit > 1 ? b.shiftRight(offset, u(unit == 4 ? 2 : 1)) : offset);
 }
 
@@ -199,7 +199,7 @@ Value Emitter::load(OperandNumber operand, Value index, Type type) {
   return {};
 }
 
-/// bf16 by hand: round to nearest even, NaN kept.
+/// Rounds bf16 to nearest even by integer operations; NaN stays NaN.
 Value Emitter::floatBits(Value x, Type type) {
   if (type == Type::f16) return b.packHalf2(b.vector({roundTo(x, Type::f16), f(0)}));
   Value bits = b.bitcast(x, Builder::u32());
@@ -208,8 +208,8 @@ Value Emitter::floatBits(Value x, Type type) {
   return b.select(b.ne(x, x), u(0x7fc0), rounded);
 }
 
-/// Rounded to nearest even by adding and taking away 2^(23 - 10) units of x's own exponent: what drivers do
-/// in PackHalf2x16 is theirs to choose, for a number that f16 holds there is no choice.
+/// Rounds to nearest even. f16 is rounded here because drivers may choose how PackHalf2x16 rounds. A number that f16
+/// represents leaves them no choice.
 Value Emitter::roundTo(Value x, Type type) {
   if (type == Type::bf16) return b.bitcast(b.shiftLeft(floatBits(x, type), u(16)), Builder::f32());
   if (type != Type::f16) return x;
@@ -217,11 +217,12 @@ Value Emitter::roundTo(Value x, Type type) {
   Value magnitude = b.bitXor(bits, sign);
   Value even = b.bitAnd(b.shiftRight(magnitude, u(13)), u(1));
   Value normal = b.bitAnd(b.add(magnitude, b.add(even, u(0xfff))), u(0xffffe000u));
-  // Below 2^-14 the unit is 2^-24: 0.5 has it as its last bit.
+  // Below 2^-14 the unit of f16 is 2^-24, the last bit of 0.5 in f32.
   Value small = b.sub(b.add(b.bitcast(magnitude, Builder::f32()), f(0.5)), f(0.5));
   Value rounded = b.select(b.lt(magnitude, u(0x38800000u)), b.bitcast(small, Builder::u32()), normal);
-  rounded = b.select(b.lt(rounded, u(0x47800000u)), rounded, u(0x7f800000u)); // beyond 65504
-  rounded = b.select(b.lt(u(0x7f800000u), magnitude), magnitude, rounded);    // NaN
+  // above 65504 the result is infinite
+  rounded = b.select(b.lt(rounded, u(0x47800000u)), rounded, u(0x7f800000u));
+  rounded = b.select(b.lt(u(0x7f800000u), magnitude), magnitude, rounded); // NaN stays NaN
   return b.bitcast(b.bitOr(rounded, sign), Builder::f32());
 }
 
@@ -286,7 +287,7 @@ Shared Emitter::shared(spirv::Type element, uint32_t count, std::string_view nam
 Value Emitter::reduce(Shared scratch, Value x, const Combine &combine) {
   Value lane = b.localId(0);
   if (kernel.local_size[1] > 1) lane = b.add(b.mul(b.localId(1), u(kernel.local_size[0])), lane);
-  b.barrier(); // an earlier reduction may still be read
+  b.barrier(); // an earlier reduction's result has been read
   b.store(scratch, lane, x);
   for (uint32_t half = invocations() / 2; half; half /= 2) {
     b.barrier();

@@ -1,5 +1,5 @@
-// What the generators of Vulkan kernels share on top of the SPIR-V builder: sizes that a call decides as push
-// constants, elements of every type in buffers of 32-bit words, reductions in a workgroup, functions that
+// The interface of the kernel generators, on top of the SPIR-V builder. It adds push constants for dynamic sizes,
+// elements of every type in buffers of 32-bit words, reductions in a workgroup, and exact versions of functions that
 // SPIR-V lacks or leaves imprecise.
 #pragma once
 #include "backends/vulkan/kernel.h"
@@ -31,55 +31,55 @@ public:
   // --- indices
   Value u(uint64_t value) { return b.constant(static_cast<uint32_t>(value)); }
   Value f(double value) { return b.constant(static_cast<float>(value)); }
-  /// A constant, or a push constant where a call decides.
+  /// A constant, or a push constant if the size is dynamic.
   Value extent(const Extent &extent);
-  /// A push constant of its own even where no call decides, so that one kernel serves every size.
+  /// A push constant even for a static size, so that one kernel serves every size.
   Value anySize(const Extent &extent);
-  /// The same of a loop's most steps, where the end that it has is computed.
+  /// The most steps of a loop whose end is computed.
   spirv::LoopHint atMost(const Extent &extent) { return {.most = mostOf(extent)}; }
-  /// for (i = first; i < end; i += step), the number of workgroups deciding the step: where a device counts
-  /// to enough of them, one item for each invocation, `each` groups for each workgroup.
+  /// for (i = first; i < end; i += step). The step follows from the number of workgroups. With enough workgroups, each
+  /// invocation gets one item, or each workgroup `each` groups.
   void forItems(Value items, const std::function<void(Value item)> &body);
   void forItems(const Extent &items, const std::function<void(Value item)> &body) {
     forItems(extent(items), body);
   }
   void forGroups(Value end, const std::function<void(Value group)> &body, int axis = 0, uint32_t each = 1);
-  /// Of `size` elements those of number `lane`, lane + lanes, ...; i counts them for this invocation.
+  /// Calls body for elements lane, lane + lanes, ... below `size`. i counts the elements of this invocation.
   void forOwn(Value lane, uint32_t lanes, uint32_t size,
               const std::function<void(uint32_t i, Value at)> &body);
-  /// The units of this dispatch, an invocation or a workgroup each: where a unit is in operands that are
-  /// bound in parts or not, and its number among all.
+  /// A unit of this dispatch, which one invocation or one workgroup computes. `at` is its position in the bound
+  /// operands, `number` its position among all units. They differ if operands are bound in parts.
   struct Unit {
     Value at, number;
   };
   void forUnits(bool in_parts, const std::function<void(Unit)> &body);
   void forUnitsByGroup(bool in_parts, const std::function<void(Unit)> &body);
 
-  // --- elements: floats of every width are f32, integers i32
+  // --- elements; floats of every width are computed in f32, integers in i32
   Value load(OperandNumber operand, Value index, Type type);
   void store(OperandNumber operand, Value index, Type type, Value value);
-  /// The index with the operand's offset added; load and store do it themselves.
+  /// The index plus the operand's offset. load and store add the offset themselves.
   Value at(uint32_t operand, Value index);
-  /// From here on load, store and atomicAdd see what other workgroups write to the operand.
+  /// Makes later load, store and atomicAdd of the operand see writes of other workgroups.
   void acrossGroups(uint32_t operand) { coherent[operand] = b.coherent(binding(operand)); }
   Value atomicAdd(uint32_t operand, Value index, Value what) {
     return b.atomicAdd(binding(operand), word(operand, at(operand, index)), what);
   }
   bool beginsInside(uint32_t operand) const { return where.inside >> operand & 1; }
-  /// Words [4 index, 4 index + 4) of an operand as f32, [2 index, 2 index + 2) as u32, word `index` as i32.
-  /// Not of one that this kernel writes, nor of one that begins inside its memory.
+  /// load4 reads words [4 index, 4 index + 4) as f32, load2 reads [2 index, 2 index + 2) as u32, loadWord reads one as
+  /// i32. The kernel must not write the operand, and the operand must begin at its binding's first element.
   Value load4(OperandNumber operand, Value index);
   Value load2(OperandNumber operand, Value index);
   Value loadWord(OperandNumber operand, Value index);
-  /// Elements [4 index, 4 index + 4) as f32. Not of i4.
+  /// Reads elements [4 index, 4 index + 4) as f32. i4 is not allowed.
   Value loadFour(OperandNumber operand, Value index, Type type);
-  /// Signed integers of `bits` bits in a word as f32.
+  /// Signed integers of `bits` bits at four positions of a word, as f32.
   Value integers(Value word, std::array<uint32_t, 4> shifts, uint32_t bits);
-  /// 0: the operand is a storage buffer.
+  /// Words of a texel. 0 means that the operand is a storage buffer.
   uint32_t texelWords(OperandNumber operand) const {
     return operand < where.texels.size() ? where.texels[operand] : 0;
   }
-  /// The units of a large operand that this dispatch computes: [first, first + count).
+  /// The units [first, first + count) of a large operand that this dispatch computes.
   Value firstUnit() { return b.push(kFirstUnit); }
   Value unitCount() { return b.push(kFirstUnit + 1); }
 
@@ -88,34 +88,34 @@ public:
   Value log(Value x);
   Value tanh(Value x);
   Value erf(Value x);
-  Value maximum(Value x, Value y); ///< NaN if either is
+  Value maximum(Value x, Value y); ///< NaN if either operand is NaN
   Value minimum(Value x, Value y);
-  Value toInteger(Value x, int bits); ///< towards zero, saturating; NaN is 0
+  Value toInteger(Value x, int bits); ///< truncates towards zero with saturation; NaN becomes 0
   Value roundTo(Value x, Type type);
   Value activation(Activation kind, Value x);
 
   // --- a workgroup
   Shared shared(spirv::Type element, uint32_t count, std::string_view name);
-  void addShared(uint32_t bytes) { kernel.shared_bytes += bytes; } ///< of arrays that the builder made
+  void addShared(uint32_t bytes) { kernel.shared_bytes += bytes; } ///< counts arrays that the builder made
   using Combine = std::function<Value(Value, Value)>;
-  /// The combination of every invocation's x, known to all; `scratch` holds one element an invocation. All
-  /// invocations must get here together.
+  /// The combination of every invocation's x; all invocations receive it. `scratch` has one element for each
+  /// invocation. All invocations must call this together.
   Value reduce(Shared scratch, Value x, const Combine &combine);
   uint32_t invocations() const { return kernel.local_size[0] * kernel.local_size[1]; }
 
 private:
   uint32_t pushNumber(const Extent &extent);
   spirv::Most mostOf(const Extent &extent);
-  Value floatBits(Value x, Type type); ///< f16 or bf16 in the low half
+  Value floatBits(Value x, Type type); ///< the bits of f16 or bf16 in the low half
   uint32_t binding(uint32_t operand) const {
     if (auto found = coherent.find(operand); found != coherent.end()) return found->second;
     return where.bind.empty() ? operand : where.bind[operand];
   }
-  Value word(uint32_t operand, Value index, uint32_t unit = 1); ///< behind the operand's place in its binding
+  Value word(uint32_t operand, Value index, uint32_t unit = 1); ///< adds the operand's offset in its binding
   uint32_t insideCount(uint32_t operands) const;
   Kernel kernel;
   const Operands where;
-  std::map<uint32_t, uint32_t> coherent; ///< operands' buffers, see acrossGroups()
+  std::map<uint32_t, uint32_t> coherent; ///< buffer of each operand of acrossGroups()
 };
 
 } // namespace linnet::vulkan

@@ -1,5 +1,4 @@
-// Kernels of training but attention's: see gradient_kernels.h for what each computes, docs/ir.md for the
-// formulas.
+// Kernels of training, except attention's. gradient_kernels.h says what each computes, docs/ir.md has the formulas.
 #include "backends/vulkan/gradient_kernels.h"
 #include "backends/vulkan/philox.h"
 #include "backends/vulkan/row.h"
@@ -13,7 +12,7 @@ constexpr Type kFloat = Type::f32;
 
 std::string named(std::string key, bool in_parts) { return std::move(key) + (in_parts ? "_parts" : ""); }
 
-/// A row's label, kept inside the columns; `counts` says that it is not negative.
+/// A row's label, clamped to the columns. `counts`: the label is not negative.
 struct Label {
   Value index, counts;
   Label(Emitter &e, Value row, Value columns) {
@@ -25,7 +24,7 @@ struct Label {
   }
 };
 
-/// A row of logits and what its softmax needs.
+/// A row of logits, and the largest and the total of its softmax.
 struct Logits {
   Emitter &e;
   Row row;
@@ -128,7 +127,7 @@ Kernel sumRowsKernel(const SumRowsSpec &spec, const Operands &where) {
         b.set(sum, b.add(b.get(sum), e.load(Operand::x, b.add(b.mul(r, columns), c), kFloat)));
       });
     });
-    b.barrier(); // the block before is read
+    b.barrier(); // the previous block's sums have been read
     b.store(sums, lane, b.get(sum));
     b.barrier();
     b.ifThen(b.logicalAnd(inside, b.lt(lane, wide)), [&] {
@@ -151,8 +150,8 @@ Kernel scatterAddKernel(const ScatterAddSpec &spec, const Operands &where, bool 
     Value id = b.bitcast(b.max(e.load(Operand::ids, i, Type::i32), b.constant(int32_t(0))), Builder::u32());
     return b.min(id, e.u(uint64_t(spec.table_rows - 1)));
   };
-  // An invocation looks at all ids for several of its columns at once: llvmpipe ends a kernel's loops after
-  // 65,535 steps in all, and a batch has some thousands of ids.
+  // An invocation reads all ids once for several of its columns. llvmpipe ends the loops of a kernel after 65,535 steps
+  // in total, and a batch has thousands of ids.
   constexpr int64_t kMostOwn = 16;
   const int64_t needed = spec.columns.isStatic() ? (spec.columns.factor + kItems - 1) / kItems : kMostOwn;
   const auto own = uint32_t(std::min(needed, kMostOwn));
@@ -160,7 +159,8 @@ Kernel scatterAddKernel(const ScatterAddSpec &spec, const Operands &where, bool 
     Value base = b.mul(row.at, columns), last = b.sub(columns, e.u(1));
     auto column = [&](uint32_t j) { return b.add(first, e.u(j * kItems)); };
     std::vector<Variable> sums;
-    for (uint32_t j = 0; j < own; ++j) { // what others may be writing is not to be read
+    // columns beyond the row are not read: another workgroup may write them
+    for (uint32_t j = 0; j < own; ++j) {
       sums.push_back(b.variable(e.f(0)));
       b.ifThen(b.lt(column(j), columns),
                [&] { b.set(sums[j], e.load(Operand::table, b.add(base, column(j)), kFloat)); });
@@ -179,7 +179,7 @@ Kernel scatterAddKernel(const ScatterAddSpec &spec, const Operands &where, bool 
                [&] { e.store(Operand::table, b.add(base, column(j)), kFloat, b.get(sums[j])); });
   };
   e.forUnitsByGroup(in_parts, [&](Emitter::Unit row) {
-    // Most rows of a table get nothing. [first, last): what there is for this one.
+    // [begin, end) covers the entries with this row's id. Most rows of a table have none.
     Variable first = b.variable(count), last = b.variable(e.u(0));
     b.forRange(lane, count, e.u(kItems), [&](Value i) {
       b.ifThen(b.eq(id(i), row.number), [&] {

@@ -1,15 +1,15 @@
-// A generated kernel and how it is called. A kernel's name tells all that its code depends on, so that equal
+// A generated kernel and its calling convention. A kernel's name contains everything that its code depends on, so equal
 // names are one kernel.
 //
-// Convention: the entry point is "main"; operand i is an array of 32-bit words at set 0, at a binding of its
-// own or, where there are more than a device must offer, at one shared with operands of the same memory.
-// Workgroups are counted in x and y; a kernel walks on by the number of workgroups that there are, so that
-// any count computes everything. Unless a feature is named, Vulkan 1.1's guaranteed minimum is enough: at
-// most 128 invocations a workgroup, 16 KiB of shared memory, 32 push constants, no 8- or 16-bit storage,
-// barriers in uniform control flow only.
+// The entry point is "main". Operand i is an array of 32-bit words in set 0. It has its own binding. If there are more
+// operands than bindings that every device offers, operands in the same memory share a binding. Workgroups are counted
+// in x and y. A kernel's loops step by the number of workgroups, so that any number of workgroups computes everything.
 //
-// Push constants: `push`, from 0 on; kFirstUnit and the word behind it say which units of a large operand
-// this dispatch computes; kOffsets + i is where operand i begins in a shared binding, in words.
+// Without features, Vulkan 1.1's guaranteed minimum suffices: at most 128 invocations in a workgroup, 16 KiB of shared
+// memory, 32 push constants, no 8- or 16-bit storage, barriers in uniform control flow only.
+//
+// Push constants: `push` begins at 0. kFirstUnit and the next word are the first unit and the number of units of this
+// dispatch. Word kOffsets + i is the offset of operand i in a shared binding, in words.
 #pragma once
 #include "backends/common/kernel_types.h"
 #include "backends/vulkan/spirv/builder.h"
@@ -28,8 +28,8 @@ using backend::Type;
 
 constexpr uint32_t kFirstUnit = 14, kOffsets = 16, kMaxOperands = 16;
 
-/// The position of a kernel's operand, or a specification's operand that no optional one precedes; positionOf() gives
-/// that of any other.
+/// The position of a kernel's operand. It converts from a specification's operand only if no optional operand precedes
+/// it; otherwise call positionOf().
 struct OperandNumber {
   uint32_t value;
   OperandNumber(std::integral auto value) : value(uint32_t(value)) {}
@@ -38,19 +38,19 @@ struct OperandNumber {
   operator uint32_t() const { return value; }
 };
 
-/// How operands lie in memory, beside what a specification says.
+/// Where a kernel's operands are in memory. A specification does not say this.
 struct Operands {
-  std::vector<uint32_t> bind; ///< each one's binding; empty: binding i
-  /// Bit i: operand i begins inside its memory, at an element that comes as a push constant: the first ones,
-  /// in the operands' order.
+  std::vector<uint32_t> bind; ///< the binding of each operand; if empty, operand i has binding i
+  /// Bit i: operand i begins at an element inside its binding. The first push constants are these elements, in the
+  /// operands' order.
   uint32_t inside = 0;
-  /// Not 0: the operand is only read, a uniform texel buffer of so many words a texel, which holds four
-  /// elements. Drivers that run on a CPU read them by vector instructions, storage buffers word by word.
+  /// Words of a texel if the operand is a read-only uniform texel buffer, else 0. A texel holds four elements. Drivers
+  /// that run on a CPU read texels by vector instructions and storage buffers word by word.
   std::vector<uint8_t> texels = {};
-  std::string text() const; ///< for names
+  std::string text() const; ///< the part of a kernel's name that describes these
 };
 
-/// Invocations in a subgroup; none: any number.
+/// The allowed numbers of invocations in a subgroup. 0 means any number.
 struct SubgroupSizes {
   uint32_t least = 0, most = 0;
   bool operator==(const SubgroupSizes &) const = default;
@@ -63,11 +63,11 @@ struct Kernel {
   std::array<uint32_t, 3> local_size = {1, 1, 1};
   std::vector<Extent> push;
   uint32_t shared_bytes = 0;
-  /// What a device must have beyond the baseline ("subgroup_arithmetic"), or be ("cpu").
+  /// Features that a device must have beyond the baseline ("subgroup_arithmetic"), or kinds that it must be ("cpu").
   std::vector<std::string> features;
   std::vector<uint8_t> texels = {};
   std::vector<spirv::Loop> loops; ///< see spirv::Builder::loops()
-  SubgroupSizes subgroups = {};   ///< that the kernel may have
+  SubgroupSizes subgroups = {};   ///< the subgroup sizes that the kernel can run with
 };
 
 } // namespace linnet::vulkan

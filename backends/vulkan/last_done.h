@@ -1,25 +1,25 @@
-// Workgroups of one dispatch that bring together what they have found: each writes its part to working memory
-// and counts itself, and the one that finds all others counted sees all parts. Nobody waits, so nothing is
-// asked of how a device schedules workgroups.
+// Workgroups of one dispatch combine their results without waiting. Each writes its part to working memory and counts
+// itself. The workgroup that finds all others counted sees all parts. No workgroup waits, so this needs no guarantee
+// about scheduling.
 #pragma once
 #include "backends/vulkan/emitter.h"
 
 namespace linnet::vulkan {
 
-/// Parts and counters are operands; counters are zero between dispatches (fb::Space::counter).
+/// Parts and counters are operands. Counters are zero between dispatches (fb::Space::counter).
 class LastDone {
 public:
   LastDone(Emitter &e, uint32_t parts, uint32_t counters) : e(e), counters(counters) {
     e.acrossGroups(parts), e.acrossGroups(counters);
   }
 
-  /// A counter, what this workgroup counts for, and for how much all do.
+  /// The index of a counter, the amount that this workgroup adds, and the final amount.
   struct Count {
     Value counter, mine, all;
   };
 
-  /// `body` in the last of the workgroups that get here with a counter. All its invocations get here
-  /// together, having written their parts.
+  /// Calls `body` in the last workgroup that reaches this point with the counter. All its invocations must call this
+  /// together, after they have written their parts.
   void ofGroups(Value me, const Count &count, const std::function<void()> &body) {
     Builder &b = e.b;
     if (!others.id) others = e.shared(Builder::u32(), 1, "others");
@@ -30,7 +30,7 @@ public:
     b.barrier();
     end(me, count, b.load(others, e.u(0)), body);
   }
-  /// The same of subgroups, for kernels without shared memory; the one of them with lane 0 writes the part.
+  /// The same for subgroups, for kernels without shared memory. Only lane 0 of a subgroup has written its part.
   void ofSubgroups(Value lane, const Count &count, const std::function<void()> &body) {
     Builder &b = e.b;
     Variable before = b.variable(e.u(0));
@@ -52,7 +52,7 @@ private:
 
   Emitter &e;
   uint32_t counters;
-  Shared others = {}; ///< how many were counted before this workgroup
+  Shared others = {}; ///< the count before this workgroup added its amount
 };
 
 } // namespace linnet::vulkan

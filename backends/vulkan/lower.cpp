@@ -15,7 +15,7 @@ namespace linnet::vulkan {
 using namespace ir;
 namespace {
 
-/// Storage buffers that every device binds in a compute shader.
+/// The number of storage buffers that every device can bind in a compute shader.
 constexpr size_t kBindings = 4;
 constexpr uint64_t kAlign = 256;
 
@@ -105,8 +105,8 @@ Result<void> Lowering::bind(Call &call, const std::vector<KernelOperand> &operan
   return {};
 }
 
-/// A binding for each operand while there are few; else operands of the same memory share one, activations
-/// first; but for an operand that may come in parts.
+/// Assigns bindings. With few operands each gets its own. Otherwise operands in the same memory share one, activations
+/// first, except an operand that may be bound in parts.
 Operands Lowering::where(const Call &call, const std::vector<uint32_t> &chosen, bool alone) {
   Operands where;
   std::vector<uint32_t> args = chosen;
@@ -181,7 +181,8 @@ fb::StepT Lowering::step(const Call &call, const Operands &where, const Choice &
   for (const Parts &parts : choice.parts) {
     auto split = std::make_unique<fb::SplitT>();
     split->units = expression({parts.units});
-    if (parts.unit_bytes % 4 == 0) { // else it must fit in one binding: a part begins at a whole word
+    // parts begin at whole words; otherwise the operand must fit in one binding
+    if (parts.unit_bytes % 4 == 0) {
       split->args = parts.operands;
       split->unit_bytes.assign(parts.operands.size(), parts.unit_bytes);
     }
@@ -194,7 +195,7 @@ fb::StepT Lowering::step(const Call &call, const Operands &where, const Choice &
   return step;
 }
 
-/// What VulkanOptions::runs leaves.
+/// Removes the choices that VulkanOptions::runs rejects. The last choice always stays.
 std::vector<Choice> Lowering::possible(std::vector<Choice> choices) const {
   if (!options.runs) return choices;
   std::vector<Choice> kept;

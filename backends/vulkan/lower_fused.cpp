@@ -1,4 +1,4 @@
-// Fused regions: backends/common/scalar.h says what each op computes, the builder here says it in SPIR-V.
+// Fused regions: instantiates the formulas of backends/common/scalar.h with a builder of SPIR-V.
 #include "backends/common/scalar.h"
 #include "backends/vulkan/lowering.h"
 #include "backends/vulkan/scalar_math.h"
@@ -32,7 +32,7 @@ Result<void> Lowering::lowerFused(FusedOp op) {
     for (size_t i = 0; i < out.size(); ++i)
       out[i] = isFloat(types[i]) ? builder.real(out[i]) : e.toInteger(out[i], types[i] == Type::i8 ? 8 : 32);
   };
-  // Where operands of the whole shape are more than some devices bind: units are what a result has.
+  // Operands of the whole shape may exceed one binding. They are then split; units are elements of a result.
   std::vector<uint32_t> cut;
   const auto inputs = uint32_t(spec.in.size());
   for (uint32_t i = 0; i < inputs; ++i)

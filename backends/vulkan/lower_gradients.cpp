@@ -56,7 +56,7 @@ Result<void> Lowering::lowerScatterAdd(ScatterAddOp op) {
                    made.spec.columns, 1);
 }
 
-/// Two kernels, and between them a few numbers of each query in working memory.
+/// Emits two kernels. Working memory between them holds kQueryStatistics numbers for each query.
 Result<void> Lowering::lowerAttentionGrad(AttentionGradOp op) {
   using Operand = AttentionGradSpec::Operand;
   LINNET_ASSIGN(const auto made, specOf(op));
@@ -92,16 +92,16 @@ Result<void> Lowering::lowerAttentionGrad(AttentionGradOp op) {
         side(attentionKeyGradKernel, of_keys, spec.batch * spec.keyHeads() * spec.capacity));
     return choice;
   };
-  // Rows in fours, for drivers that run on a CPU.
+  // The first choice reads rows as texels of four elements. It is for drivers that run on a CPU.
   const uint32_t inside = where(call, of_queries, true).inside & ((1u << kReadInFours) - 1);
   std::vector<Choice> choices;
   if (spec.head_size % 4 == 0 && !inside) choices.push_back(choiceOf(true, true));
-  choices.push_back(choiceOf(true, false)); // more operands than some devices bind
+  choices.push_back(choiceOf(true, false)); // binds more operands than some devices allow
   choices.push_back(choiceOf(false, false));
   return emit(call, std::move(choices));
 }
 
-/// Training programs have each result in its operand's memory. Otherwise, the results are operands of their own.
+/// In training programs each result has its operand's memory. In other programs the results are separate operands.
 Result<void> Lowering::lowerAdamW(AdamWOp op) {
   using Operand = AdamWSpec::Operand;
   LINNET_ASSIGN(const auto made, specOf(op));
@@ -115,7 +115,7 @@ Result<void> Lowering::lowerAdamW(AdamWOp op) {
     for (uint32_t i = 0; i < kResults; ++i) call.args[i].written = true;
     call.args.resize(results);
   }
-  std::vector<uint32_t> cut; // all but numbers
+  std::vector<uint32_t> cut; // all operands except lr and the scales, which have one element
   for (uint32_t i = 0; i < call.args.size(); ++i)
     if (i < uint32_t(Operand::lr) || i > uint32_t(Operand::v_scale)) cut.push_back(i);
   return emitUnits(call, cut, made.spec.elements, 1, kItems, [&](const Operands &where, bool in_parts) {

@@ -1,5 +1,5 @@
-// Groups of ops that linnet-join marked: one command whose first choices are kernels that do the work of all,
-// for calls with little to do; behind these the ops' own kernels, one after the other.
+// Lowers groups of ops that linnet-join marked. A group becomes one command. Its first choices are kernels that compute
+// the whole group, for small calls. After them come the ops' own kernels, one after another.
 #include "backends/vulkan/lowering.h"
 
 using namespace mlir;
@@ -12,7 +12,7 @@ bool sameMemory(const fb::RefT &a, const fb::RefT &b) {
   return a.space == b.space && a.index == b.index && a.offset == b.offset && a.size == b.size;
 }
 
-/// The number of an operand among the group's: the one of the same memory that is used alike, or a new one.
+/// The position of an operand among the group's. Operands of the same memory, type and use share a position.
 uint32_t numberOf(std::vector<Arg> &args, const Arg &arg) {
   for (uint32_t i = 0; i < args.size(); ++i)
     if (sameMemory(args[i].ref, arg.ref) && args[i].type == arg.type && args[i].written == arg.written &&
@@ -24,7 +24,7 @@ uint32_t numberOf(std::vector<Arg> &args, const Arg &arg) {
 
 uint32_t number(OperandNumber operand) { return operand.value; }
 
-/// `step` done behind what `chain` does; at most one of the two is for some sizes only.
+/// Appends `step` to the kernels of `chain`. At most one of the two may be limited to some sizes.
 Choice behind(const Choice *chain, Choice step) {
   if (!chain) return step;
   Choice longer = *chain;
@@ -57,8 +57,8 @@ Result<void> Lowering::lowerGroup(const std::vector<Operation *> &ops) {
   return emit(group.call, std::move(choices));
 }
 
-/// Every way to do the ops one after the other, the best first. What one op leaves to the next ones in the
-/// arena is working memory of the command.
+/// All ways to compute the ops one after another, best first. Arena memory that one op writes for the next ops is
+/// working memory of the command.
 std::vector<Choice> Lowering::oneByOne(Group &group) {
   std::vector<Choice> chains;
   for (size_t i = 0; i < group.emitted.size(); ++i) {
@@ -88,7 +88,7 @@ std::vector<Choice> Lowering::oneByOne(Group &group) {
   return chains;
 }
 
-/// Choices of kernels that do the work of the whole group; none where there is no such kernel.
+/// Choices of kernels that compute the whole group. Empty if there is no such kernel.
 Result<std::vector<Choice>> Lowering::asOne(Group &group, const std::vector<Operation *> &ops) {
   if (group.emitted.size() != ops.size()) return std::vector<Choice>();
   if (llvm::isa<AttentionOp>(ops.back())) return appendAndAttend(group, ops);
@@ -97,7 +97,7 @@ Result<std::vector<Choice>> Lowering::asOne(Group &group, const std::vector<Oper
   return std::vector<Choice>();
 }
 
-/// {a, out, w, scale?, bias?, residual?, gain?, beta?, length?, token?, parts?, counters?}
+/// Operands: {a, out, w, scale?, bias?, residual?, gain?, beta?, length?, token?, parts?, counters?}.
 Result<std::vector<Choice>> Lowering::readAndMultiply(Group &group, const std::vector<Operation *> &ops) {
   const bool chooses = llvm::isa<ArgmaxOp>(ops.back());
   const size_t product = ops.size() - 1 - chooses;
@@ -107,8 +107,9 @@ Result<std::vector<Choice>> Lowering::readAndMultiply(Group &group, const std::v
   LINNET_ASSIGN(PackedMatmulSpec spec, packedMatmulOf(matmul, call));
   if (spec.a_stride != spec.w.k) return std::vector<Choice>();
   std::vector<uint32_t> args = group.places[product], more;
-  args.resize(call.args.size());           // without working memory
-  const size_t residual = args.size() - 1; // the last of the matmul's own operands, where there is one
+  args.resize(call.args.size()); // without working memory
+  // the residual is the last of the matmul's own operands, if it exists
+  const size_t residual = args.size() - 1;
   std::optional<uint32_t> length;
   for (size_t i = product; i-- > 0;) {
     LINNET_ASSIGN(const Type type, typeOf(ops[i], ops[i]->getOperand(0)));
@@ -135,16 +136,17 @@ Result<std::vector<Choice>> Lowering::readAndMultiply(Group &group, const std::v
   return packedMatmulChoices(group.call, spec, args, kSelfReadingVariants);
 }
 
-/// The operands token, parts and counters. A counter a row is more than one a tile of rows.
+/// Adds the operands token, parts and counters. One counter for each row suffices for tiles of rows.
 void Lowering::addArgmax(Group &group, const PackedMatmulSpec &spec, std::vector<uint32_t> &args) {
   const uint32_t token = group.places.back()[number(RowSpec::Operand::out)];
-  const auto rows = int64_t(group.call.args[token].ref.size / 4); // at the bounds
+  const auto rows = int64_t(group.call.args[token].ref.size / 4); // the number of rows at the bounds
   args.push_back(token);
   args.push_back(addWorking(group.call, rows * spec.w.count() * PackedMatmulSpec::kMostPartsOfPanel * 2));
   args.push_back(addCounters(group.call, rows));
 }
 
-/// {q, k, v, out, past, new k, new v, k, v}: the caches once as they are read, once as they are written.
+/// Operands: {q, k, v, out, past, new k, new v, k, v}. The caches occur twice, as operands that are read and as
+/// operands that are written.
 Result<std::vector<Choice>> Lowering::appendAndAttend(Group &group, const std::vector<Operation *> &ops) {
   auto k = llvm::dyn_cast<CacheAppendOp>(ops[0]), v = llvm::dyn_cast<CacheAppendOp>(ops[1]);
   auto op = llvm::cast<AttentionOp>(ops.back());
@@ -168,7 +170,7 @@ Result<std::vector<Choice>> Lowering::appendAndAttend(Group &group, const std::v
   return choices;
 }
 
-/// {ids, out, table, scale?, past?, places, scale of places?}
+/// Operands: {ids, out, table, scale?, past?, places, scale of places?}.
 Result<std::vector<Choice>> Lowering::embedBoth(Group &group, const std::vector<Operation *> &ops) {
   auto tokens = llvm::dyn_cast<EmbedOp>(ops[0]), places = llvm::dyn_cast<EmbedOp>(ops[2]);
   auto positions = llvm::dyn_cast<PositionsOp>(ops[1]);
@@ -192,7 +194,7 @@ Result<std::vector<Choice>> Lowering::embedBoth(Group &group, const std::vector<
                                         int64_t(positions.getLimit()),
                                         dimOf(positions.getResult(), 1)};
   std::vector<uint32_t> args = group.places[0];
-  args[number(EmbedSpec::Operand::out)] = group.places[3].back(); // the sum
+  args[number(EmbedSpec::Operand::out)] = group.places[3].back(); // out is the sum
   if (positions.getPast()) args.push_back(group.places[1][number(PositionsSpec::Operand::past)]);
   args.insert(args.end(), group.places[2].begin() + number(EmbedSpec::Operand::table), group.places[2].end());
   Call whole = group.call;

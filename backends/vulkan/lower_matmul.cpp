@@ -15,9 +15,9 @@ bool panelFits(PanelAttr panel, Type type) {
          panel.getKBlock() == 16;
 }
 
-/// The best first; the last runs on every device. Where the driver's device is a CPU, barriers are switches
-/// between fibres and shared memory is memory: no use. A GPU has more invocations than a row has columns: k
-/// is split.
+/// Variants of the packed matmul, best first. The last one runs on every device. Drivers that run on a CPU gain nothing
+/// from shared memory, and implement a barrier as a switch between fibres. A GPU has more invocations than a row has
+/// columns, so other variants split k.
 const std::vector<RankedMatmul> kVariants = {
     {{.kind = MatmulVariant::direct, .rows = 1, .subgroup = 8}, 0, 1},
     {{.kind = MatmulVariant::direct, .rows = 4, .subgroup = 8}, 2, 7},
@@ -28,14 +28,15 @@ const std::vector<RankedMatmul> kVariants = {
     {{.kind = MatmulVariant::tiled, .rows = 64}},
 };
 
-/// For few rows on GPUs, before these.
+/// Variants for few rows on GPUs, which come before kVariants.
 constexpr int64_t kMostRowsOfLanes = 8;
 constexpr RankedMatmul kLanes[] = {
     {{.kind = MatmulVariant::lanes, .rows = 1, .slices = 4}, 0, 1},
     {{.kind = MatmulVariant::lanes, .rows = 4, .slices = 4}, 2, kMostRowsOfLanes},
 };
 
-/// The operands of the variants for CPUs: a binding each, those that are read in fours as texels.
+/// The operands of the variants for CPUs. Each has its own binding. Operands that are read four elements at a time are
+/// texels.
 Operands texelsOf(const PackedMatmulSpec &spec) {
   Operands where{.inside = spec.where.inside};
   const bool fours = spec.a_stride % 4 == 0 && !(where.inside & 1);
@@ -48,8 +49,8 @@ Operands texelsOf(const PackedMatmulSpec &spec) {
   return where;
 }
 
-/// Workgroups along k: where columns are too few to fill a GPU and each has enough to do to be worth its
-/// result's way through memory.
+/// The number of workgroups along k. It is above 1 if columns are too few to fill a GPU. Each workgroup has at least
+/// kLeastDepth rows, because its result passes through memory.
 uint32_t piecesOf(const PackedMatmulSpec &spec, const MatmulVariant &variant) {
   constexpr int64_t kLeastDepth = 1024;
   if (spec.argmax || variant.kind != MatmulVariant::lanes) return 1;
@@ -60,13 +61,14 @@ uint32_t piecesOf(const PackedMatmulSpec &spec, const MatmulVariant &variant) {
 
 } // namespace
 
-/// Matrices of at most so many panels are cut in slices: 64 workgroups of 128 invocations are half of what
-/// the largest GPUs run at once.
+/// Matrices with at most this many panels are split into slices. 64 workgroups of 128 invocations are half of what the
+/// largest GPUs run at once.
 constexpr int64_t kFewPanels = 64;
 
-/// Activations in f16, with 11 bits: 2^-12 of each product at most, less of their sum.
+/// f16 activations have 11 bits. The error of each product is at most 2^-12, that of a sum is relatively less.
 constexpr float kHalfTolerance = 2e-3f;
-/// Sums of eight in f16, too: 2e-3 of a row's largest number where a driver cuts off rather than rounds.
+/// Sums of eight products are in f16, too. Their error is 2e-3 of a row's largest element if a driver truncates instead
+/// of rounding.
 constexpr float kHalfSumTolerance = 5e-3f;
 
 const std::vector<RankedMatmul> kSelfReadingVariants = {
@@ -82,17 +84,18 @@ Result<void> Lowering::lowerMatmul(MatmulOp op) {
   return emitPlainMatmul(op, made);
 }
 
-/// (M, K) times a weight in panels, whatever M is: the leading dimensions of lhs are rows as well.
+/// Lowers (M, K) times a weight in panels, for any M. The leading dimensions of lhs are rows, too.
 Result<void> Lowering::lowerPackedMatmul(MatmulOp op) {
   Call call{op};
   LINNET_ASSIGN(const PackedMatmulSpec spec, packedMatmulOf(op, call));
   std::vector<RankedMatmul> variants = kVariants;
-  // f16 holds 11 bits of each activation: where weights have no more. Fewer rows are left to direct variants.
+  // f16 keeps 11 bits of each activation. Weights with more bits do not use it. Direct variants handle up to 8 rows.
   if (spec.w.type != Type::f32 && spec.w.k % 4 == 0)
     for (const auto &[m, n, k, subgroup] : options.matrices)
       variants.insert(variants.end() - 1,
                       {{.kind = MatmulVariant::matrix, .rows = 64, .shape = {m, n, k, subgroup}}, 9});
-  const bool narrow = spec.w.type != Type::f32 && spec.w.type != Type::bf16; // f16 does not hold all of bf16
+  // f16 cannot represent all bf16 numbers
+  const bool narrow = spec.w.type != Type::f32 && spec.w.type != Type::bf16;
   if (narrow && spec.w.k % 4 == 0 && spec.group % HalfTile::kDepth == 0)
     variants.insert(variants.end() - 1, {{.kind = MatmulVariant::half, .rows = HalfTile::kRows}, 9});
   return emit(call, packedMatmulChoices(call, spec, {}, variants));
@@ -172,7 +175,7 @@ Choice packedChoice(const PackedMatmulSpec &spec, const RankedMatmul &ranked,
 
 } // namespace
 
-/// `args`: the kernel's operands among the call's; empty: all.
+/// `args` are the positions of the kernel's operands among the call's. Empty means all.
 std::vector<Choice> Lowering::packedMatmulChoices(Call &call, PackedMatmulSpec spec,
                                                   const std::vector<uint32_t> &args,
                                                   const std::vector<RankedMatmul> &variants) {
@@ -180,27 +183,27 @@ std::vector<Choice> Lowering::packedMatmulChoices(Call &call, PackedMatmulSpec s
   spec.where = plain;
   const Operands texels = texelsOf(spec);
   std::vector<Choice> choices;
-  if (!gathering) choices = lanesChoices(call, spec, args); // a group has its own
+  if (!gathering) choices = lanesChoices(call, spec, args); // a group computes its own choices
   auto add = [&](RankedMatmul ranked, const Operands &where) {
     if (ranked.variant.split > 1 && spec.w.count() <= kFewPanels)
       ranked.variant.slices = 4, ranked.variant.split *= 4;
     spec.where = where;
     choices.push_back(packedChoice(spec, ranked, args));
   };
-  // A group has more operands than some devices bind: alone where they can be.
+  // A group has more operands than some devices can bind. Separate bindings come first, for devices that can.
   if (!args.empty() && !plain.bind.empty())
     for (const RankedMatmul &ranked : variants) {
       if (!ranked.variant.subgroup) add(ranked, alone);
     }
   for (const RankedMatmul &ranked : variants) add(ranked, ranked.variant.subgroup ? texels : plain);
-  // Those for CPUs first.
+  // Choices for CPUs come first.
   std::stable_partition(choices.begin(), choices.end(), [](const Choice &choice) {
     return std::ranges::count(choice.kernel.features, "cpu");
   });
   return choices;
 }
 
-/// Each operand has a binding: devices with subgroups bind many.
+/// Each operand has its own binding: devices with subgroups allow many bindings.
 std::vector<Choice> Lowering::lanesChoices(Call &call, PackedMatmulSpec spec, std::vector<uint32_t> args) {
   if (args.empty()) args.resize(call.args.size()), std::iota(args.begin(), args.end(), 0);
   std::vector<Choice> choices;
@@ -228,11 +231,11 @@ struct TiledMatmul {
 const TiledMatmul kTiledMatmuls[] = {{cpuMatmulKernel, kCpuMatmulTile, true},
                                      {tiledMatmulKernel, kTiledMatmulTile}};
 
-/// `alone`: operands with a binding each.
+/// `alone` describes operands that have separate bindings.
 Choice tiledMatmul(const TiledMatmul &how, VulkanMatmulSpec spec, const Operands &alone) {
   using Operand = MatmulSpec::Operand;
   if (how.texels) spec.where = cpuMatmulOperands(spec, alone);
-  // Where it is known how many columns there are: as many workgroups as they fill.
+  // If the number of columns is static, the number of workgroups follows from it.
   const uint32_t wide = how.tile.columns;
   const Axis across = spec.n.isStatic() && spec.cut != VulkanMatmulSpec::columns
                           ? Axis{spec.groups * Extent((spec.n.factor + wide - 1) / wide), 1}
@@ -261,7 +264,7 @@ bool Lowering::isLarge(const Extent &rows, const Extent &columns, Type type) con
          uint64_t(rows.factor * columns.factor * sizeOf(type)) > options.binding;
 }
 
-/// How a matmul of a matrix that some devices do not bind at once is cut up: a part begins at a whole word.
+/// How a matmul is split if its matrix exceeds the binding of some devices. Parts must begin at whole words.
 VulkanMatmulSpec::Cut Lowering::cutOf(const Call &call, const MatmulSpec &spec) const {
   using Operand = MatmulSpec::Operand;
   const uint32_t inside = where(call, {}, true).inside;
@@ -299,11 +302,11 @@ Result<void> Lowering::emitPlainMatmul(Operation *op, const Described<MatmulSpec
   return emit(call, std::move(choices));
 }
 
-/// The products with some rows of w after the other, each added to what is there: for devices that do not
-/// bind w at once.
+/// For devices that cannot bind w at once. Multiplies by some rows of w at a time and adds each product to the previous
+/// sum.
 std::vector<Choice> Lowering::inDepth(Call &call, VulkanMatmulSpec spec) {
   using Operand = MatmulSpec::Operand;
-  constexpr int64_t kMultiple = 128, kMostPieces = 8; // so many rows begin at a multiple of 256 bytes
+  constexpr int64_t kMultiple = 128, kMostPieces = 8; // rows: kMultiple of them are a multiple of 256 bytes
   const int64_t row_bytes = spec.n.factor * sizeOf(spec.w), depth = spec.k.factor;
   const int64_t most = int64_t(options.binding) / row_bytes / kMultiple * kMultiple;
   if (most == 0 || depth > most * kMostPieces) return {};

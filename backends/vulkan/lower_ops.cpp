@@ -1,4 +1,4 @@
-// Ops whose command is more than one kernel over all items: attention, embeddings, samples, concatenations.
+// Ops that need more than one kernel over all items: attention, embeddings, samples, concatenations.
 #include "backends/vulkan/lowering.h"
 
 #include <algorithm>
@@ -10,7 +10,7 @@ namespace linnet::vulkan {
 using namespace ir;
 
 Result<void> Lowering::checkHead(Operation *op, int64_t size) {
-  constexpr int64_t kMost = 1024; // two rows of a head in shared memory
+  constexpr int64_t kMost = 1024; // two rows of a head are in shared memory
   if (size > kMost) return errorAt(op, "target vulkan takes heads of at most {}, found {}", kMost, size);
   return {};
 }
@@ -33,13 +33,13 @@ Result<VulkanAttentionSpec> Lowering::attentionOf(AttentionOp op, Call &call) {
   return VulkanAttentionSpec{made.spec};
 }
 
-/// `args`: the kernel's operands among the call's.
+/// `args` are the positions of the kernel's operands among the call's.
 std::vector<Choice> Lowering::attentionChoices(const Call &call, VulkanAttentionSpec spec,
                                                const std::vector<uint32_t> &args) {
   const std::vector<Axis> queries = {{spec.rows(), 1}};
   std::vector<Choice> choices;
   const Operands plain = where(call, args);
-  // Operands that kernels may read four elements at a time, and a texel's words of each.
+  // Operands that kernels may read four elements at a time, and the words of a texel of each.
   using Operand = AttentionSpec::Operand;
   const uint8_t words = texelWords(spec.cache);
   std::vector<std::pair<uint32_t, uint8_t>> read_in_fours = {{positionOf(spec, Operand::q), 4},
@@ -75,13 +75,13 @@ std::vector<Choice> Lowering::attentionChoices(const Call &call, VulkanAttention
     spec.where = where;
     choices.push_back({.kernel = attentionKernel(spec), .groups = queries, .where = where, .args = args});
   };
-  if (spec.append) add(where(call, args, true)); // more operands than some devices bind
+  if (spec.append) add(where(call, args, true)); // binds more operands than some devices allow
   add(plain);
   return choices;
 }
 
-/// Inserts a choice for GPUs behind the ones for CPUs: several workgroups share the keys of each query, if heads and
-/// queries are too few to fill a GPU. More queries are tiled.
+/// Inserts a choice for GPUs after the choices for CPUs: several workgroups share the keys of each query. It applies if
+/// heads and queries are too few to fill a GPU. The tiled kernel handles more queries.
 void Lowering::addInParts(Call &call, AttentionOp op, VulkanAttentionSpec spec, std::vector<uint32_t> args,
                           std::vector<Choice> &choices) {
   const auto cache = tensorOf(op.getK());
@@ -91,7 +91,8 @@ void Lowering::addInParts(Call &call, AttentionOp op, VulkanAttentionSpec spec, 
   const auto parts = std::min((kFillingGroups + heads - 1) / heads, (*room - 1) / kLeastKeysOfPart + 1);
   if (parts < 2) return;
   const uint32_t past = args[positionOf(spec, AttentionSpec::Operand::past)];
-  const auto batch = int64_t(call.args[past].ref.size / sizeOf(Type::i32)); // at the bounds
+  // the number of sequences at the bounds
+  const auto batch = int64_t(call.args[past].ref.size / sizeOf(Type::i32));
   const int64_t items = batch * heads * queries;
   spec.parts = uint32_t(parts);
   args.push_back(addWorking(call, items * parts * spec.wordsOfPart()));
@@ -149,7 +150,7 @@ Result<void> Lowering::lowerSample(SampleOp op) {
   return emit(call, sampleKernel(spec), spec.rows, 1);
 }
 
-/// A command for each operand.
+/// Emits a command for each operand.
 Result<void> Lowering::lowerConcat(ConcatOp op) {
   LINNET_ASSIGN(const auto copies, specsOf(op));
   for (const auto &made : copies) LINNET_TRY(emitKernel(op, made, copyKernel, &CopySpec::elements));

@@ -1,6 +1,5 @@
-// Inside of lowerToVulkan: what the lowering of each op works with, beside what all backends share
-// (backends/common/lowering.h). Ops: lower_ops.cpp, lower_matmul.cpp, lower_fused.cpp, lower_gradients.cpp,
-// lower_groups.cpp.
+// Inside of lowerToVulkan: lowers each op, on top of backends/common/lowering.h. Ops: lower.cpp, lower_ops.cpp,
+// lower_matmul.cpp, lower_fused.cpp, lower_gradients.cpp, lower_groups.cpp.
 #pragma once
 #include "backends/common/lowering.h"
 #include "backends/vulkan/kernels.h"
@@ -10,52 +9,54 @@ namespace linnet::vulkan {
 
 /// One operand of a kernel.
 struct Arg {
-  fb::RefT ref; ///< begins anywhere
+  fb::RefT ref; ///< may begin at any byte
   Type type;
   bool written = false;
-  bool working = false; ///< memory for what one step leaves to the next: no result
+  bool working = false; ///< memory that only passes data between steps, not a result
 };
 
-/// One axis of workgroups: ceil(amount / per).
+/// One axis of workgroups. Its count is ceil(amount / per).
 struct Axis {
   Extent amount;
   uint32_t per = 1;
 };
 
-/// Large operands, cut alike, that may be bound in parts; none: parts have only some of the units.
+/// Large operands that are split alike and may be bound in parts. Without operands, a part is a range of units only.
 struct Parts {
   std::vector<uint32_t> operands;
   Extent units;
   uint64_t unit_bytes;
-  uint8_t axis = 3; ///< workgroups along it count units; 3: none do
+  uint8_t axis = 3; ///< the axis of workgroups that counts units; 3 means none
 };
 
 constexpr int64_t kAnyAmount = int64_t(1) << 56;
 
-/// One kernel that does the work, where a size is in [least, most].
+/// One way to compute a command: a kernel and the kernels in `then`. It applies if amount is in [least, most].
 struct Choice {
   Kernel kernel;
   std::vector<Axis> groups = {};
   std::vector<Parts> parts = {};
   Extent amount = 1;
   int64_t least = 0, most = kAnyAmount;
-  std::optional<Operands> where = {}; ///< how the kernel has its operands, if not as the others
-  std::vector<uint32_t> args = {};    ///< the kernel's operands among the call's; empty: all, in order
-  std::vector<Choice> then = {};      ///< kernels that go on with the work
-  float tolerance = 1e-4f;            ///< see artifact.fbs
-  std::string name = {};              ///< empty: the kernel's
+  std::optional<Operands> where = {}; ///< the kernel's operands, if they differ from the other choices'
+  /// positions of the kernel's operands among the call's; empty means all, in order
+  std::vector<uint32_t> args = {};
+  std::vector<Choice> then = {}; ///< kernels that continue the work
+  float tolerance = 1e-4f;       ///< the tolerance of results, see artifact.fbs
+  std::string name = {};         ///< empty means the kernel's name
   const std::string &nameOf() const { return name.empty() ? kernel.name : name; }
 };
 
-/// A variant of the packed matmul and the numbers of rows that it is for.
+/// A variant of the packed matmul and its range of rows.
 struct RankedMatmul {
   MatmulVariant variant;
   int64_t least = 0, most = kAnyAmount;
 };
-/// Of those that choose and normalize the rows of a themselves: few rows, as each workgroup does it again.
+/// Variants for kernels that select and normalize rows of a. They are for few rows, because each workgroup normalizes
+/// them again.
 extern const std::vector<RankedMatmul> kSelfReadingVariants;
 
-/// Words of a texel that has four elements (i4: two rows of four).
+/// Words of a texel that holds four elements (for i4, two rows of four).
 uint8_t texelWords(Type type);
 
 class Lowering : public backend::ModuleLowering {
@@ -67,22 +68,22 @@ private:
   Result<void> lowerOp(mlir::Operation *op) override;
   Result<void> addCode(fb::ProgramT &program) override;
 
-  /// Operands of a dispatch, gathered one by one in the kernel's order.
+  /// The operands of a dispatch. Lowering appends them in the kernel's order.
   struct Call {
     mlir::Operation *op;
     std::vector<Arg> args = {};
-    std::optional<uint32_t> in_parts = {};     ///< an operand that choices may cut in Parts
-    std::vector<mlir::Operation *> group = {}; ///< empty: op alone
+    std::optional<uint32_t> in_parts = {}; ///< the position of an operand that choices may split into Parts
+    std::vector<mlir::Operation *> group = {}; ///< the ops of a group; empty for a single op
   };
 
-  // groups of ops as one command: lower_groups.cpp
+  // groups of ops that become one command: lower_groups.cpp
   struct Emitted {
     Call call;
     std::vector<Choice> choices;
   };
   struct Group {
-    std::vector<Emitted> emitted;              ///< by each op
-    std::vector<std::vector<uint32_t>> places; ///< of its operands among the call's
+    std::vector<Emitted> emitted;              ///< commands that each op would emit alone
+    std::vector<std::vector<uint32_t>> places; ///< positions of each command's operands among the group's
     Call call;
   };
   Result<void> lowerGroup(const std::vector<mlir::Operation *> &ops) override;
@@ -98,12 +99,14 @@ private:
   Result<void> read(Call &call, mlir::Value value);
   Result<void> write(Call &call, mlir::Value value);
   Result<void> readPacked(Call &call, mlir::Value value);
-  /// Rows may have gaps between them: returns their distance, `row` elements where there are none.
+  /// Appends an operand whose rows may have gaps. Returns the distance between rows, which is `row` elements if there
+  /// are no gaps.
   Result<Extent> readRows(Call &call, mlir::Value value, const Extent &row);
-  /// How the operands lie, or those of `args`: what the kernels must know of it. `alone`: a binding each,
-  /// however many they are.
+  /// The bindings of the call's operands, or of those in `args`. With `alone`, each has its own binding, even if some
+  /// devices allow fewer.
   static Operands where(const Call &call, const std::vector<uint32_t> &args = {}, bool alone = false);
-  /// Working memory of so many words; so many counters (fb::Space::counter). The operand's number.
+  /// addWorking adds `words` words of working memory, addCounters adds `count` counters (fb::Space::counter). Both
+  /// return the operand's position.
   uint32_t addWorking(Call &call, int64_t words);
   uint32_t addCounters(Call &call, int64_t count);
   Result<void> emit(const Call &call, std::vector<Choice> choices);
@@ -111,14 +114,15 @@ private:
   Result<void> emit(const Call &call, Kernel kernel, const Extent &items, uint32_t per = kItems) {
     return emit(call, {Choice{std::move(kernel), {{items, per}}}});
   }
-  /// Where operands are many: with a binding each, which may be large, and for devices that bind few.
+  /// Calls `make` with separate bindings first if operands are many, then with shared bindings for devices that allow
+  /// few.
   Result<void> emitAloneOrShared(const Call &call, const std::function<Choice(bool alone)> &make);
   uint32_t shader(const Kernel &kernel);
   fb::StepT step(const Call &call, const Operands &where, const Choice &choice);
 
   Result<void> lowerMatmul(ir::MatmulOp op);
   Result<void> lowerPackedMatmul(ir::MatmulOp op);
-  /// The specification, and the operands {a, out, w, scale?, bias?, residual?}.
+  /// Returns the specification. Appends the operands {a, out, w, scale?, bias?, residual?} to the call.
   Result<PackedMatmulSpec> packedMatmulOf(ir::MatmulOp op, Call &call);
   std::vector<Choice> packedMatmulChoices(Call &call, PackedMatmulSpec spec,
                                           const std::vector<uint32_t> &args,
@@ -129,15 +133,15 @@ private:
   VulkanMatmulSpec::Cut cutOf(const Call &call, const MatmulSpec &spec) const;
   std::vector<Choice> inDepth(Call &call, VulkanMatmulSpec spec);
   Result<void> lowerFused(ir::FusedOp op);
-  /// An error unless kernels of attention hold heads of this size.
+  /// Returns an error if a head has more elements than kernels of attention support.
   static Result<void> checkHead(mlir::Operation *op, int64_t size);
   Result<void> lowerAttention(ir::AttentionOp op);
-  /// The specification; its operands become the call's.
+  /// Returns the specification and appends its operands to the call.
   Result<VulkanAttentionSpec> attentionOf(ir::AttentionOp op, Call &call);
   std::vector<Choice> attentionChoices(const Call &call, VulkanAttentionSpec spec,
                                        const std::vector<uint32_t> &args);
   Result<void> lowerEmbed(ir::EmbedOp op);
-  /// The specification and how the table is cut; its operands become the call's.
+  /// Returns the specification and how the table is split. Appends the operands to the call.
   Result<std::pair<VulkanEmbedSpec, Parts>> embedOf(ir::EmbedOp op, Call &call);
   Result<void> lowerSample(ir::SampleOp op);
   Result<void> lowerConcat(ir::ConcatOp op);
@@ -145,7 +149,7 @@ private:
 
   /// Appends a specification's operands to the call's.
   Result<void> bind(Call &call, const std::vector<KernelOperand> &operands);
-  /// A command of one kernel. `items`: the function of the specification that counts its items.
+  /// Emits a command of one kernel. `items` is the function of the specification that counts its items.
   template <class Spec, class Items>
   Result<void> emitKernel(mlir::Operation *op, const Described<Spec> &made,
                           Kernel (*make)(const Spec &, const Operands &), Items items,
@@ -162,8 +166,8 @@ private:
   }
 
   // training: lower_gradients.cpp
-  /// A kernel over units of `unit` floats of the operands `cut`, `per` a workgroup; `make` is told whether
-  /// these may be bound in parts.
+  /// Emits a kernel over units of `unit` floats of the operands `cut`, with `per` units for each workgroup. `make`
+  /// receives whether these operands may be bound in parts.
   Result<void> emitUnits(const Call &call, const std::vector<uint32_t> &cut, const Extent &units,
                          const Extent &unit, uint32_t per,
                          const std::function<Kernel(const Operands &where, bool in_parts)> &make);
@@ -189,7 +193,7 @@ private:
   const VulkanOptions &options;
   std::map<std::string, uint32_t> shaders;
   std::vector<Kernel> kernels;
-  std::vector<Emitted> *gathering = nullptr; ///< emit() only notes what it would emit
+  std::vector<Emitted> *gathering = nullptr; ///< if set, emit() appends to it instead of emitting
 };
 
 } // namespace linnet::vulkan

@@ -1,4 +1,4 @@
-// Kernels that move elements: each item is one element.
+// Kernels that move elements. Items are elements.
 #include "backends/vulkan/emitter.h"
 #include "backends/vulkan/kernels.h"
 #include "backends/vulkan/panel.h"
@@ -23,7 +23,7 @@ Kernel maskKernel(const MaskSpec &spec, const Operands &where) {
     if (spec.length) end = b.min(end, b.add(past, ofSequence(Operand::length)));
     auto sees = [&] {
       Value before_end = b.lt(j, end);
-      if (!spec.window) return before_end; // else also j > past + t - window
+      if (!spec.window) return before_end; // with a window, j > past + t - window must hold, too
       return b.logicalAnd(before_end, b.lt(b.add(past, t), b.add(j, e.u(uint64_t(spec.window)))));
     };
     e.store(Operand::out, i, spec.type, b.select(sees(), e.load(Operand::x, i, spec.type), e.f(-HUGE_VAL)));
@@ -33,15 +33,15 @@ Kernel maskKernel(const MaskSpec &spec, const Operands &where) {
 
 namespace {
 
-/// How integers of a table are scaled: as EmbedSpec says.
+/// How integers of a table are scaled (see EmbedSpec).
 struct TableScale {
   OperandNumber operand;
   int64_t group, scales;
   bool asymmetric;
-  const PackedLayout *panel; ///< of the table; null: none
+  const PackedLayout *panel; ///< the table's layout; null if it is not packed
 };
 
-/// Integer x of column c of row `row`, times its scale.
+/// Integer x of column c of row `row`, multiplied by its scale.
 Value scaledElement(Emitter &e, const TableScale &scale, Value x, Value row, Value c) {
   Builder &b = e.b;
   Value group = scale.group ? b.div(c, e.u(uint64_t(scale.group))) : e.u(0);
@@ -58,7 +58,7 @@ Value scaledElement(Emitter &e, const TableScale &scale, Value x, Value row, Val
   return b.fma(b.add(x, e.f(8)), at(number), at(b.add(number, e.u(1))));
 }
 
-/// What embedKernel adds for the id in place i of (b, t).
+/// The element that embedKernel adds for id i = (b, t) in column c.
 Value placeOf(Emitter &e, const VulkanEmbedSpec &spec, Value i, Value c) {
   Builder &b = e.b;
   const VulkanEmbedSpec::Places &places = *spec.places;
@@ -92,7 +92,7 @@ Kernel embedKernel(const VulkanEmbedSpec &spec) {
     Value row = b.bitcast(b.max(e.load(Operand::ids, id, Type::i32), b.constant(int32_t(0))), Builder::u32());
     row = b.min(row, e.u(uint64_t(spec.rows - 1)));
     Value unit = spec.panel ? b.div(row, e.u(uint64_t(spec.panel->n_block))) : row, first = e.firstUnit();
-    // Of a table that is dispatched in parts, another part has the other rows.
+    // If the table is dispatched in parts, other dispatches have the other rows.
     b.ifThen(b.lt(b.sub(unit, first), e.unitCount()), [&] {
       Value x = spec.panel ? panelElement(e, spec.panelSpec(), Operand::table, first, c, row)
                            : e.load(Operand::table, b.add(b.mul(b.sub(row, first), columns), c), spec.table);
@@ -153,7 +153,7 @@ Kernel rotaryKernel(const RotarySpec &spec, const Operands &where) {
     Value position = b.bitcast(b.max(e.load(Operand::positions, token, Type::i32), b.constant(int32_t(0))),
                                Builder::u32());
     Value turn = b.mul(b.min(position, e.u(uint64_t(spec.rows - 1))), e.u(2 * angles));
-    // An element outside the pairs reads the last pair and drops what it computes.
+    // Elements beyond the pairs read the last pair and drop the result.
     Value in = b.min(d, e.u(2 * angles - 1));
     Value is_first = spec.interleaved ? b.eq(b.mod(in, e.u(2)), e.u(0)) : b.lt(in, e.u(angles));
     Value n = spec.interleaved ? b.div(in, e.u(2)) : b.select(is_first, in, b.sub(in, e.u(angles)));
@@ -190,7 +190,7 @@ Kernel transposeKernel(const TransposeSpec &spec, const Operands &where) {
   Builder &b = e.b;
   const size_t rank = spec.shape.size();
   e.forItems(spec.elements(), [&](Value i) {
-    std::vector<Value> at(rank); // by x's dimensions
+    std::vector<Value> at(rank); // indices by x's dimensions
     std::vector<size_t> from(rank);
     Value rest = i;
     for (size_t d = rank; d-- > 0;) {

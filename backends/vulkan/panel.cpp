@@ -19,7 +19,7 @@ Value panelElement(Emitter &e, const PanelSpec &spec, OperandNumber operand, Val
 }
 
 namespace {
-/// Elements that lie in what one load takes: 4 columns of one k, or of two in i4.
+/// Elements of one load: 4 columns of one row, or of two rows for i4.
 uint64_t elementsOfLoad(Type type) { return type == Type::i4 ? 8 : 4; }
 } // namespace
 
@@ -30,7 +30,7 @@ PanelReader::PanelReader(Emitter &e, const PanelSpec &spec, uint32_t operand, Va
 std::array<Value, 4> PanelReader::rows4(Value k) {
   Builder &b = e.b;
   const uint64_t quads = uint64_t(spec.n_block) / 4;
-  const bool pairs = spec.type == Type::i4; // a word has the four columns of two rows
+  const bool pairs = spec.type == Type::i4; // a word has four columns of two rows
   std::array<Value, 4> rows;
   Value first = b.add(base, b.mul(k, e.u(pairs ? quads / 2 : quads)));
   for (uint32_t i = 0; i < 4; i += pairs ? 2 : 1) {

@@ -3,7 +3,7 @@
 
 namespace linnet::vulkan {
 
-// From products of halves.
+// Multiplies 16-bit halves.
 Value highProduct(Emitter &e, Value x, Value y) {
   Builder &b = e.b;
   Value mask = e.u(0xffff), half = e.u(16);

@@ -1,4 +1,4 @@
-// Philox4x32-10 (runtime/philox.h) in kernels.
+// Philox4x32-10 (runtime/philox.h) for kernels.
 #pragma once
 #include "backends/vulkan/emitter.h"
 
@@ -6,7 +6,7 @@
 
 namespace linnet::vulkan {
 
-/// The high word of a product of two words. Instructions that give both are slow or missing on some devices.
+/// The high word of the product of two words. Instructions that return both words are slow or missing on some devices.
 Value highProduct(Emitter &e, Value x, Value y);
 /// The first word of philox4x32.
 Value philox(Emitter &e, std::array<Value, 4> counter, std::array<Value, 2> key);

@@ -1,6 +1,6 @@
-// Matmuls of two row-major operands, each as it lies or transposed: what attention without a kernel of its
-// own and the backward pass have. One invocation an element; blocks by eight, for drivers that run on a
-// CPU; tiles in shared memory.
+// Matmuls of two row-major operands, each plain or transposed. The backward pass and attention without its own kernel
+// need these. The kernels: one element for each invocation; blocks of eight invocations, for drivers that run on a CPU;
+// tiles in shared memory.
 #include "backends/vulkan/emitter.h"
 #include "backends/vulkan/kernels.h"
 
@@ -18,12 +18,12 @@ std::string nameOf(const std::string &how, const VulkanMatmulSpec &spec) {
   return spec.key(true) + "_" + how + kCuts[spec.cut];
 }
 
-/// f32 at multiples of four words: one load.
+/// Whether four elements along `fastest` can be loaded at once: f32 that begins at a multiple of four words.
 bool fours(const VulkanMatmulSpec &spec, Operand operand, Type type, const Extent &fastest) {
   return type == Type::f32 && !(spec.where.inside >> positionOf(spec, operand) & 1) && fastest.isStatic() &&
          fastest.factor % 4 == 0;
 }
-/// In transposed matrices fours are of rows, else of k.
+/// Four elements are rows if a is transposed, otherwise elements of k.
 bool foursOfA(const VulkanMatmulSpec &spec) {
   if (spec.transpose_a) return spec.cut != VulkanMatmulSpec::rows && fours(spec, Operand::a, spec.a, spec.m);
   return fours(spec, Operand::a, spec.a, spec.cut == VulkanMatmulSpec::depth ? spec.depth_all : spec.k);
@@ -44,7 +44,7 @@ struct PlainMatmul {
              by_depth = spec.cut == VulkanMatmulSpec::depth;
   Value depth_first = by_depth ? e.anySize(spec.depth_first) : Value();
   Value depth_all = by_depth ? e.anySize(spec.depth_all) : k_size;
-  /// Rows and columns that this dispatch has.
+  /// The rows and columns that this dispatch computes.
   Value m_here = by_rows ? e.unitCount() : m, n_here = by_columns ? e.unitCount() : n;
 
   void of(Value group) {
@@ -69,7 +69,7 @@ struct PlainMatmul {
     Value row = b.mul(group, e.u(2));
     return b.fma(b.add(x, e.f(8)), scale(row, column), scale(b.add(row, e.u(1)), column));
   }
-  /// Bias, activation, residual.
+  /// Applies bias, activation and residual, and stores.
   void store(Value row, Value column, Value sum) {
     if (by_columns) column = b.add(column, e.firstUnit());
     Value at = b.add(out_base, b.add(b.mul(row, n), column));
@@ -78,8 +78,9 @@ struct PlainMatmul {
     if (spec.residual) sum = b.add(sum, load(Operand::residual, at, spec.type));
     e.store(Operand::out, at, spec.type, sum);
   }
-  /// Four columns of consecutive rows, what is inside. By way of this invocation's own part of `scratch`, one
-  /// float an element from `own` on, so that a driver compiles what comes behind the sums once, not for each.
+  /// Stores four columns of consecutive rows, as far as they exist. The sums pass through this invocation's part of
+  /// `scratch`, one float for each element, from `own` on. A driver then compiles the epilogue once instead of once for
+  /// each element.
   template <class Array>
   void storeBlock(Array scratch, Value own, Value row, Value column, std::span<const Variable> sums) {
     for (uint32_t r = 0; r < sums.size(); ++r)
@@ -91,7 +92,7 @@ struct PlainMatmul {
                [&] { store(at_row, at_column, b.load(scratch, b.add(own, i))); });
     });
   }
-  /// Tiles of `rows` by `columns` over the workgroups: rows along `axis`, columns with the groups along the
+  /// Distributes tiles of `rows` by `columns` over the workgroups. Rows go along `axis`, columns and groups along the
   /// other of x and y.
   void forTiles(uint32_t rows, uint32_t columns, int axis,
                 const std::function<void(Value row, Value column)> &body) {
@@ -112,7 +113,7 @@ private:
   Value load(Operand operand, Value index, Type type) {
     return e.load(positionOf(spec, operand), index, type);
   }
-  /// In row `row` of the scales.
+  /// The scale of a column in row `row` of the scales.
   Value scale(Value row, Value column) {
     Value at = spec.transpose_w ? b.add(b.mul(column, e.u(uint64_t(spec.scale_rows))), row)
                                 : b.add(b.mul(row, n), column);
@@ -120,17 +121,18 @@ private:
   }
 };
 
-/// Eight invocations own four columns each of sixteen rows, and each fetches all of a: nothing goes from one
-/// to another, which is a loop over all of them on llvmpipe.
+/// Eight invocations each own four columns of sixteen rows, and each reads all of a. They exchange nothing, because
+/// llvmpipe exchanges values in a loop over all invocations.
 struct CpuBlocks : PlainMatmul {
   static constexpr uint32_t kLanes = 8, kRows = 16, kColumns = 4 * kLanes;
   using Four = std::array<Value, 4>;
   using Sums = std::span<const Variable>;
 
   const bool a_fours = foursOfA(spec), w_fours = foursOfW(spec);
-  std::vector<Value> rows =
-      {}; ///< of this tile; what is beyond is computed from what is there, and not stored
-  std::vector<Value> starts = {}; ///< where in a each row begins, or each four of rows; in fours
+  /// rows of this tile, clamped to the last one; what repeats is computed again and not stored
+  std::vector<Value> rows = {};
+  /// where each row of a, or each group of four rows, begins, in units of four elements
+  std::vector<Value> starts = {};
   Four columns = {};
 
   static Four parts(Builder &b, Value four) {
@@ -146,7 +148,7 @@ struct CpuBlocks : PlainMatmul {
             b.shiftRight(b.add(a_base, b.min(b.add(row, e.u(r)), b.sub(m_here, e.u(4)))), e.u(2)));
     else if (a_fours)
       for (Value &number : rows) starts.push_back(b.shiftRight(aAt(number, e.u(0)), e.u(2)));
-    for (uint32_t j = 0; j < 4; ++j) // a four stays a four
+    for (uint32_t j = 0; j < 4; ++j) // the four columns stay adjacent if they are loaded at once
       columns[j] = w_fours && !spec.transpose_w ? b.add(b.min(first, b.sub(n_here, e.u(4))), e.u(j))
                                                 : b.min(b.add(first, e.u(j)), last);
   }
@@ -154,7 +156,7 @@ struct CpuBlocks : PlainMatmul {
   Value wRow(Value k) {
     return b.vector({w(k, columns[0]), w(k, columns[1]), w(k, columns[2]), w(k, columns[3])});
   }
-  /// Rows k .. k + 4 of w, this invocation's columns.
+  /// Rows [k, k + 4) of w, in this invocation's columns.
   Four wFour(Value k) {
     Four found;
     if (!w_fours || !spec.transpose_w) {
@@ -175,7 +177,7 @@ struct CpuBlocks : PlainMatmul {
   void add(Variable sum, Value factor, Value row_of_w) {
     b.set(sum, b.fmaScaled(factor, row_of_w, b.get(sum)));
   }
-  /// sums += a[rows, k] w[k]
+  /// sums += a[rows, k] * row_of_w, where row_of_w is w[k].
   void addOne(Sums sums, Value k, Value row_of_w) {
     if (!a_fours || !spec.transpose_a) {
       for (uint32_t r = 0; r < kRows; ++r) add(sums[r], a(rows[r], k), row_of_w);
@@ -187,7 +189,7 @@ struct CpuBlocks : PlainMatmul {
       for (uint32_t j = 0; j < 4; ++j) add(sums[r + j], of_rows[j], row_of_w);
     }
   }
-  /// sums += a[rows, k .. k + 4) w[k .. k + 4)
+  /// sums += a[rows, k .. k + 4) w[k .. k + 4).
   void addFour(Sums sums, Value k) {
     const Four rows_of_w = wFour(k);
     if (!a_fours || spec.transpose_a) {
@@ -218,22 +220,22 @@ struct CpuBlocks : PlainMatmul {
   }
 };
 
-/// Both operands through shared memory: 64 x 64 a workgroup, 16 invocations in x own four columns each, 8 in
-/// y eight rows each.
+/// Both operands pass through shared memory. A workgroup computes 64 x 64: 16 invocations in x own four columns each, 8
+/// in y own eight rows each.
 struct Tiles : PlainMatmul {
   static constexpr uint32_t kTile = 64, kQuads = 16, kTall = 8, kRows = kTile / kTall, kDepth = 16;
   Shared a_tile = e.shared(Builder::f32(), kDepth *kTile, "a");
   Shared w_tile = e.shared(Builder::f32(4), kDepth *kQuads, "w");
   Value x = b.localId(0), y = b.localId(1), me = b.add(b.mul(y, e.u(kQuads)), x);
 
-  /// Numbers of the invocation's share of a `slow` x `fast` array.
+  /// Calls body for the invocation's share of the indices of a `slow` x `fast` array.
   void share(uint32_t slow, uint32_t fast, const std::function<void(Value slow, Value fast)> &body) {
     for (uint32_t i = 0; i < slow * fast; i += kQuads * kTall) {
       Value number = i ? b.add(me, e.u(i)) : me;
       body(b.div(number, e.u(fast)), b.mod(number, e.u(fast)));
     }
   }
-  /// Invocations next to each other load elements next to each other.
+  /// Adjacent invocations load adjacent elements.
   void fillA(Value row, Value k0) {
     auto fill = [&](Value r, Value k) {
       Variable value = b.variable(e.f(0));
@@ -269,7 +271,7 @@ struct Tiles : PlainMatmul {
       std::vector<Variable> sums;
       for (uint32_t r = 0; r < kRows; ++r) sums.push_back(b.variable(b.splat(e.f(0), 4)));
       b.forRange(e.u(0), k_size, e.u(kDepth), [&](Value k0) {
-        b.barrier(); // the step before is done with both
+        b.barrier(); // all invocations have finished reading the previous step's a and w
         fillA(row, k0);
         fillW(column, k0);
         b.barrier();
@@ -281,7 +283,8 @@ struct Tiles : PlainMatmul {
           }
         }
       });
-      b.barrier(); // all are done with the tile of a, which takes the sums, two rows at a time
+      // all invocations have finished reading a, whose memory now receives sums, two rows at a time
+      b.barrier();
       Value first_row = b.add(row, b.mul(y, e.u(kRows))), first = b.add(column, b.mul(x, e.u(4)));
       constexpr uint32_t kEach = kDepth * kTile / (kQuads * kTall) / 4;
       for (uint32_t r = 0; r < kRows; r += kEach)

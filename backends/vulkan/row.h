@@ -1,11 +1,11 @@
-// What kernels share whose unit is a row of the last dimension: a workgroup walks over one row at a time.
+// The parts that kernels over rows of the last dimension share. A workgroup handles one row at a time.
 #pragma once
 #include "backends/vulkan/emitter.h"
 #include "backends/vulkan/kernels.h"
 
 namespace linnet::vulkan {
 
-/// Operand 0 is x.
+/// x is operand 0.
 struct Row {
   Emitter &e;
   const RowSpec &spec;
@@ -26,7 +26,7 @@ struct Row {
     return e.b.div(sum(term), e.b.convert(columns, Builder::f32()));
   }
   struct Moments {
-    Value mean, inverse; ///< inverse: 1 / sqrt(variance + epsilon)
+    Value mean, inverse; ///< inverse = 1 / sqrt(variance + epsilon)
   };
   Moments moments(float epsilon) {
     Value average = mean([&](Value c) { return x(c); });
@@ -36,7 +36,7 @@ struct Row {
     });
     return {average, e.b.div(e.f(1), e.b.sqrt(e.b.add(variance, e.f(epsilon))))};
   }
-  /// The mean counts as 0.
+  /// The moments of RMS norm, whose mean is 0.
   Moments rootMeanSquare(float epsilon) {
     Value square = mean([&](Value c) { return e.b.mul(x(c), x(c)); });
     return {e.f(0), e.b.div(e.f(1), e.b.sqrt(e.b.add(square, e.f(epsilon))))};

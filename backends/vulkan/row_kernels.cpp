@@ -1,4 +1,4 @@
-// Kernels whose unit is a row of the last dimension, and reductions along others.
+// Kernels over rows of the last dimension, and reductions along other dimensions.
 #include "backends/vulkan/best.h"
 #include "backends/vulkan/row.h"
 
@@ -79,7 +79,7 @@ Kernel poolKernel(const PoolSpec &spec, const Operands &where) {
   e.forItems(spec.elements(), [&](Value i) {
     Value columns = e.extent(spec.columns), positions = e.extent(spec.positions);
     Value sequence = b.div(i, columns), c = b.mod(i, columns);
-    // A length outside [1, T] must not lead out of the tensor.
+    // A length outside [1, T] must not lead to reads outside the tensor.
     Value length = b.bitcast(e.load(Operand::length, sequence, Type::i32), Builder::u32());
     length = b.max(b.min(length, positions), e.u(1));
     auto x = [&](Value t) {

@@ -1,11 +1,14 @@
-// Tokens drawn from logits: linnet.sample, a workgroup a row.
+// linnet.sample: draws tokens from logits. A workgroup handles one row.
 //
-// The k-th largest key and the edge of top-p are found four bits at a time: each pass sums, for each of
-// sixteen digits, the weights of the keys that begin as found so far (for top-k a weight is 1). Each
-// invocation sums into a column of its own of shared memory, so that no atomics are needed and a sum has one
-// order. For a small k the passes go over few keys: the k-th largest of the invocations' largest is a bound
-// below. The weights that decide the token are rounded to multiples of 2^-31 of the largest and summed as
-// 64-bit integers: whatever the order, every sum is exact.
+// The k-th largest key and the edge of top-p are found four bits at a time. Each pass adds weights of the keys that
+// begin with the digits found so far, one sum for each of the sixteen next digits. (For top-k a weight is 1.) Each
+// invocation adds into its own column of shared memory: no atomics are needed, and every sum has a fixed order.
+//
+// For a small k, the k-th largest of the invocations' largest keys is a lower bound. Passes then read only the few keys
+// above it.
+//
+// The weights that decide the token are rounded to multiples of 2^-31 of the largest. They are added as 64-bit
+// integers, so every sum is exact in any order.
 #include "backends/vulkan/candidates.h"
 
 #include <fmt/format.h>
@@ -39,14 +42,15 @@ public:
   }
 
 private:
-  /// What of the row stays: keys above `cut`, and of its equals all but the last `gone`.
+  /// The part of the row that stays: keys above `cut`, and the keys equal to it except the last `gone` ones.
   struct Kept {
     Value cut, gone;
   };
 
   struct Top {
-    Value key, index, mine,
-        count; ///< of equals the lowest; this invocation's; of all that are no NaN, as f32
+    /// index: the lowest index of the largest key; mine: this invocation's largest key; count: elements that are
+    /// not NaN, as f32
+    Value key, index, mine, count;
   };
 
   void sampleRow() {
@@ -65,12 +69,12 @@ private:
   }
 
   Value weight(Value key) { return e.exp(b.div(b.sub(candidates.floatOf(key), largest), temperature)); }
-  /// In units of 2^-31.
+  /// The weight in units of 2^-31.
   Value integerWeight(Value key) {
     return b.convert(b.roundEven(b.mul(weight(key), e.f(2147483648.0))), Builder::u32());
   }
 
-  // --- the largest
+  // --- the largest key
 
   Top findTop() {
     Variable key = b.variable(e.u(0)), index = b.variable(lane), count = b.variable(e.f(0));
@@ -86,9 +90,9 @@ private:
                            [&](Value x, Value y) { return b.min(x, y); });
     return {top, first, mine, sum(b.get(count))};
   }
-  /// The k-th largest, k <= kLanes, of what the invocations have.
+  /// The k-th largest of the keys that the invocations pass. k <= kLanes.
   Value ofInvocations(Value mine, Value k) {
-    b.barrier(); // an earlier reduction may still be read
+    b.barrier(); // an earlier reduction's result has been read
     b.store(words, lane, mine);
     b.barrier();
     Variable larger = b.variable(e.u(0));
@@ -110,10 +114,10 @@ private:
 
   using Weigh = std::function<Value(Value key)>;
   struct Edge {
-    Value key, below; ///< below: the sum over all smaller keys
+    Value key, below; ///< below: the sum of the weights of all smaller keys
   };
-  /// The smallest key at which the sum of the weights of all keys from `least` to it exceeds `limit`, or the
-  /// largest that has a weight.
+  /// Returns the smallest key at which the sum of the weights of all keys from `least` to it exceeds `limit`. If none
+  /// does, returns the largest key that has a weight.
   Edge findEdge(Value least, Value limit, const Weigh &weigh) {
     Variable key = b.variable(e.u(0)), below = b.variable(e.f(0));
     auto set = [&](const Edge &edge) {
@@ -125,11 +129,11 @@ private:
         [&] { set(edgeByDigits(least, limit, weigh)); });
     return {b.get(key), b.get(below)};
   }
-  /// Every key beside every other.
+  /// Compares every listed key with every other one.
   Edge edgeOfFew(Value least, Value limit, const Weigh &weigh) {
     static_assert(Candidates::kListed <= kLanes * kBins);
     Shared weights = slots;
-    b.barrier(); // an earlier edge or sum may still be read
+    b.barrier(); // an earlier edge or sum has been read
     candidates.forListed([&](Value key, Value number) {
       b.ifThen(b.lt(number, candidates.count()),
                [&] { b.store(weights, number, b.select(b.le(least, key), weigh(key), e.f(0))); });
@@ -183,7 +187,7 @@ private:
     });
     return {b.get(found), b.get(below)};
   }
-  /// bins[d] = the sum of the weights of the keys that count and have the digit d at `shift`.
+  /// bins[d] = the sum of the weights of the keys for which `counts` is true and whose digit at `shift` is d.
   void sumDigits(Value shift, const Weigh &weigh, const std::function<Value(Value key)> &counts) {
     b.forRange(lane, e.u(kBins * kLanes), e.u(kLanes), [&](Value i) { b.store(slots, i, e.f(0)); });
     candidates.forAll([&](Value key, Value) {
@@ -196,7 +200,7 @@ private:
     b.barrier();
     b.ifThen(b.lt(lane, e.u(kBins)), [&] {
       Variable total = b.variable(e.f(0));
-      b.forRange(e.u(0), e.u(kLanes), e.u(1), [&](Value i) { // each from another bank
+      b.forRange(e.u(0), e.u(kLanes), e.u(1), [&](Value i) { // lanes read different banks
         Value column = b.bitAnd(b.add(i, lane), e.u(kLanes - 1));
         b.set(total, b.add(b.get(total), b.load(slots, b.add(b.mul(lane, e.u(kLanes)), column))));
       });
@@ -205,7 +209,7 @@ private:
     b.barrier();
   }
 
-  /// The key that candidates have at least. The k-th largest of n is the first with more than n - k up to it.
+  /// Returns the least key that stays. The k-th largest of n keys is the first with more than n - k keys up to it.
   Value keepTopK() {
     Value k = e.load(kTopK, row, Type::i32), k_word = b.bitcast(k, Builder::u32());
     Variable least = b.variable(e.u(1));
@@ -236,7 +240,7 @@ private:
     return {b.get(cut), b.get(gone)};
   }
 
-  // --- the draw
+  // --- drawing
 
   Value uniform24() {
     auto word = [&](uint32_t operand, Value i) {
@@ -247,12 +251,12 @@ private:
     return b.shiftRight(drawn, e.u(8));
   }
 
-  /// Of those equal to the cut: how many stay, and how many stand before the invocation's segment.
+  /// Keys equal to the cut: how many stay, and how many are before the invocation's segment.
   struct Equals {
     Value stay, before;
   };
 
-  /// The drawn index; kNone where weights are no numbers.
+  /// Returns the drawn index, or kNone if weights are NaN.
   Value pick(const Kept &kept) {
     Variable equal = b.variable(e.u(0));
     WideVariable sum = math.variable(math.of(e.u(0)));
@@ -268,7 +272,7 @@ private:
     const WideScan sums(e, low, high, math.get(sum));
     const Wide limit = math.partOf(sums.total, uniform24()), after = math.plus(sums.before, math.get(sum));
     Variable found = b.variable(e.u(kNone));
-    // One segment holds the place where the sum passes the limit.
+    // The sum passes the limit in one invocation's segment.
     b.ifElse(
         math.less(limit, sums.before), [] {},
         [&] {

@@ -1,4 +1,5 @@
-// The builder of backends/common/{scalar,math}.h in SPIR-V. Floats of every width are f32, integers i32.
+// The builder of backends/common/{scalar,math}.h for SPIR-V. Floats of every width are computed in f32, integers in
+// i32.
 #pragma once
 #include "backends/vulkan/emitter.h"
 

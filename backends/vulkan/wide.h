@@ -1,4 +1,4 @@
-// 64-bit unsigned arithmetic in two words: what every device can do.
+// 64-bit unsigned arithmetic with pairs of 32-bit words, which every device supports.
 #pragma once
 #include "backends/vulkan/philox.h"
 
@@ -34,7 +34,7 @@ struct WideMath {
     return e.b.logicalOr(e.b.lt(x.high, y.high),
                          e.b.logicalAnd(e.b.eq(x.high, y.high), e.b.lt(x.low, y.low)));
   }
-  /// floor(x m / 2^24) for m < 2^24, x < 2^56: an integer exceeds x m / 2^24 where it exceeds this.
+  /// floor(x m / 2^24) for m < 2^24 and x < 2^56. An integer exceeds x m / 2^24 exactly if it exceeds this.
   Wide partOf(Wide x, Value m) const {
     const Wide lower = times(x.low, m), upper = times(x.high, m);
     auto joined = [&](Value high, Value low) {
@@ -45,9 +45,9 @@ struct WideMath {
   }
 };
 
-/// Sums over what the workgroup's invocations have: of those before this one, and of all. `low` and `high`
-/// hold one element more than there are invocations. One of them adds: where many do, drivers that run on a
-/// CPU do it once for each.
+/// Prefix sums over the invocations of a workgroup: `before` is the sum of the previous invocations, `total` the sum of
+/// all. `low` and `high` have one more element than there are invocations. One invocation adds all: on drivers that run
+/// on a CPU, several would repeat the work.
 struct WideScan {
   Wide before, total;
   WideScan(Emitter &e, Shared low, Shared high, Wide mine) {
@@ -59,7 +59,7 @@ struct WideScan {
       b.store(low, i, what.low);
       b.store(high, i, what.high);
     };
-    b.barrier(); // an earlier scan may still be read
+    b.barrier(); // an earlier scan's result has been read
     store(lane, mine);
     b.barrier();
     b.ifThen(b.eq(lane, e.u(0)), [&] {

@@ -14,8 +14,8 @@ struct MatmulSpec {
   bool bias = false, residual = false;
   Type type = Type::f32, a = Type::f32, w = Type::f32; ///< type: of bias, residual and out
   Activation activation = Activation::none;
-  bool scaled =
-      false; ///< the integers of w are multiplied by scale (scale_rows, n), or (n, scale_rows) if w is transposed
+  /// the integers of w are multiplied by scale (scale_rows, n), or (n, scale_rows) if w is transposed
+  bool scaled = false;
   /// group: rows of w that share a row of scale, 0 if all do; scale_rows: rows of scale
   int64_t group = 0, scale_rows = 1;
   bool asymmetric = false; ///< a group has two rows of scale, the second one of minima (see linnet.matmul)

@@ -1,5 +1,5 @@
-// linnet.argmax of the rows that a direct packed matmul computes: each workgroup (for drivers that run on a
-// CPU, each subgroup) finds the best of its own columns, the last one that is done the best of all.
+// linnet.argmax of the rows that a packed matmul computes. Each workgroup finds the best of its own columns. The last
+// one to finish finds the best of all. On drivers that run on a CPU, subgroups do this instead of workgroups.
 #pragma once
 #include "backends/vulkan/best.h"
 #include "backends/vulkan/last_done.h"
@@ -8,7 +8,7 @@ namespace linnet::vulkan {
 
 class MatmulArgmax {
 public:
-  /// `quads`: invocations in x. Operands {token, parts, counters} from `token` on.
+  /// `quads` is the number of invocations in x. The operands {token, parts, counters} begin at `token`.
   MatmulArgmax(Emitter &e, const PackedMatmulSpec &spec, const MatmulVariant &variant, uint32_t quads,
                uint32_t token)
       : e(e), spec(spec), variant(variant), quads(quads), token(token), last(e, token + 1, token + 2) {
@@ -19,25 +19,25 @@ public:
     places = e.shared(Builder::u32(), e.invocations(), "places");
   }
 
-  /// A tile of rows from `row` on.
+  /// Begins a tile whose first row is `row`.
   void begin(Value row) {
     first = row;
     forRows([&](Value r) { keep(r, Best{e}); });
   }
-  /// What this invocation stores of a row.
+  /// Adds an element that this invocation stores.
   void take(Value row, Value x, Value column) {
     Value r = variant.rows > 1 ? e.b.sub(row, first) : e.u(0);
     Best best = kept(r);
     best.take(x, column);
     keep(r, best);
   }
-  /// Nothing is found in a panel: what is goes where the first one's does.
+  /// Stores an empty candidate for `panel`. The candidate of a workgroup's panels is stored with its first panel.
   void clear(Value panel) {
     e.b.ifThen(e.b.ne(panel, firstPanel()), [&] {
       forRows([&](Value r) { ifMine(r, [&](Value row) { Best{e}.store(token + 1, partOf(row, panel)); }); });
     });
   }
-  /// All panels of this workgroup, or its slices of them, are computed.
+  /// Call this after this workgroup has computed its panels, or its slices of them.
   void end() {
     Builder &b = e.b;
     forRows([&](Value r) {
@@ -87,7 +87,7 @@ private:
   }
   void meet(Best &best) { variant.subgroup ? best.meetSubgroup() : best.meetGroup(tops, places); }
 
-  /// The token of a row, from all parts.
+  /// Computes the token of a row from all parts.
   void chooseOf(Value row) {
     Builder &b = e.b;
     Best best{e};
@@ -103,7 +103,7 @@ private:
   const MatmulVariant &variant;
   const uint32_t quads, token;
   LastDone last;
-  Private own_tops = {}, own_places = {}; ///< of each row of the tile
+  Private own_tops = {}, own_places = {}; ///< the best of each row of the tile
   Shared tops = {}, places = {};
   Value first;
 };

@@ -1,4 +1,5 @@
-// Few rows: an invocation walks down its own columns of a panel, or a part of them.
+// The direct variant, for few rows: an invocation multiplies its own columns of a panel, for all of k or for its part
+// of k.
 #include "backends/vulkan/matmul/packed.h"
 
 namespace linnet::vulkan {
@@ -11,8 +12,8 @@ struct Direct {
   const PackedMatmulSpec &spec = m.spec;
   const MatmulVariant &variant = m.variant;
   Value quad = {};
-  Private own = {};    ///< without a split
-  Shared partial = {}; ///< with one
+  Private own = {};    ///< used without a split
+  Shared partial = {}; ///< used with a split
 
   using Row = PackedMatmul::Row;
 
@@ -46,7 +47,7 @@ struct Direct {
       m.storeBlock(own, e.u(0), first, panel, quad, sums);
   }
 
-  /// sums += a w over k = begin, begin + step, ... in fours, and the ragged end.
+  /// sums += a w for k = begin, begin + step, ..., four elements at a time. Then the last k mod 4 elements.
   void walk(std::span<Variable> sums, std::span<const Row> rows, PanelReader &w, Value panel, Value begin,
             Value step) {
     const auto whole = uint64_t(spec.w.k / 4 * 4);
@@ -57,10 +58,10 @@ struct Direct {
     }
   }
 
-  /// The parts of the sums over k are added up, an element an invocation.
+  /// Adds up the parts of the sums over k. Each invocation adds the parts of its own elements.
   void meet(std::span<const Variable> sums, Value first, Value panel) {
     const uint32_t columns = 4 * m.quads();
-    b.barrier(); // the sums of the tile before may still be read
+    b.barrier(); // all invocations have read the previous tile's sums
     for (uint32_t r = 0; r < sums.size(); ++r)
       for (uint32_t j = 0; j < 4; ++j)
         b.store(partial, b.add(b.mul(m.me(), e.u(4)), e.u(4 * e.invocations() * r + j)),

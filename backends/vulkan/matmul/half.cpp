@@ -1,11 +1,11 @@
-// As tiled, in 16-bit arithmetic: half_tile.h.
+// The half variant: tiles in 16-bit arithmetic (half_tile.h).
 #include "backends/vulkan/matmul/half_tile.h"
 #include "backends/vulkan/matmul/packed.h"
 
 namespace linnet::vulkan {
 namespace {
 
-/// Four elements of a row from k on; zeros behind its end.
+/// Four elements of a row from k on. Elements beyond the row's end are zeros.
 Value insideFourOf(PackedMatmul &m, Value row, Value k) {
   Variable four = m.b.variable(m.b.splat(m.e.f(0), 4));
   m.b.ifThen(m.b.lt(k, m.e.u(uint64_t(m.spec.w.k))), [&] {
@@ -20,7 +20,7 @@ Value insideFourOf(PackedMatmul &m, Value row, Value k) {
 void halfMatmul(PackedMatmul &m) {
   Emitter &e = m.e;
   Builder &b = m.b;
-  // Integers with minima are multiplied as the floats that they stand for: sums of integers would lack the minima.
+  // Integers with minima are converted to floats first: sums of integers would lack the minima.
   const bool integers = !backend::isFloat(m.spec.w.type) && !m.spec.asymmetric;
   HalfTile tile(e, integers);
   constexpr uint32_t kEach = 2;

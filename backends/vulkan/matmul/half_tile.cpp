@@ -4,7 +4,7 @@ namespace linnet::vulkan {
 namespace {
 
 constexpr spirv::Type kHalf4 = {spirv::Kind::f16, 4};
-constexpr uint32_t kFours = HalfTile::kDepth / 4; ///< of a row of a, and of w's rows
+constexpr uint32_t kFours = HalfTile::kDepth / 4; ///< groups of four elements of a row of a, or of w's rows
 static_assert(HalfTile::kRows == HalfTile::kQuads * kFours && HalfTile::kTall == 2 * kFours);
 
 } // namespace
@@ -35,13 +35,13 @@ Value HalfTile::half(Value four, Value factor) {
   return b.convert(factor ? b.mul(four, b.splat(factor, 4)) : four, kHalf4);
 }
 
-// Half of the invocations bring four rows of w each, for their own columns; the others a row of a each.
+// Half of the invocations each load four rows of w, for their own columns. The others each load a row of a.
 void HalfTile::load(const std::function<Value(Value row, Value k)> &of_a,
                     const std::function<std::array<Value, 4>(Value k)> &of_w) {
   const Value brings_w = b.lt(y, e.u(kFours)), row = b.add(b.mul(b.sub(y, e.u(kFours)), e.u(kQuads)), x);
   std::array<Variable, 4> mine;
   for (Variable &four : mine) four = b.variable(b.splat(e.f(0), 4));
-  b.barrier(); // the step before is done with both
+  b.barrier(); // all invocations have finished reading the previous step's a and w
   b.ifElse(
       brings_w,
       [&] {
@@ -106,7 +106,7 @@ void HalfTile::multiply(std::span<const Variable> products, Value first, Value f
   }
 }
 
-// In this order: the power of a may be as large as 2^118, what it is multiplied with is no larger than 2^30.
+// The order matters: a's power may be as large as 2^118, and its factor is at most 2^30.
 void HalfTile::take(Variable products, Value row, Value scale, Variable sum) {
   Value product = b.convert(b.get(products), Builder::f32(4));
   if (back_of_w) product = b.mul(product, b.splat(back_of_w, 4));

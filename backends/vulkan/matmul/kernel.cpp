@@ -1,4 +1,4 @@
-// The packed matmul's kernels: what each is called and asks for, and which variant makes it.
+// The kernels of the packed matmul: their names, required features and variants.
 #include "backends/vulkan/matmul/packed.h"
 
 #include <fmt/format.h>
@@ -10,7 +10,7 @@ namespace {
 
 using backend::nameOf;
 
-/// What a name says of a size. One that calls decide is a push constant, whichever it is.
+/// The part of a name for a size. A dynamic size is a push constant, so the name does not contain it.
 std::string sizeText(const char *what, const Extent &size) {
   return size.isStatic() ? what + size.text() : "";
 }
@@ -56,7 +56,7 @@ std::array<uint32_t, 2> localSizeOf(const MatmulVariant &variant) {
   }
 }
 
-/// What a device must have or be.
+/// Adds the features that a device must have.
 void require(Emitter &e, const PackedMatmulSpec &spec, const MatmulVariant &variant) {
   const MatrixShape &shape = variant.shape;
   if (variant.kind == MatmulVariant::lanes) {
@@ -82,8 +82,8 @@ void require(Emitter &e, const PackedMatmulSpec &spec, const MatmulVariant &vari
 
 } // namespace
 
-// To bring together what workgroups have found costs little, but no little beside one panel by a CPU. Where
-// each subgroup normalizes the rows again, that is for several panels.
+// Combining results of workgroups costs little on a GPU, but on a CPU as much as several panels. If each subgroup
+// normalizes the rows again, that is done once for several panels, too.
 uint32_t panelsOfGroup(const PackedMatmulSpec &spec, const MatmulVariant &variant) {
   if (!spec.argmax) return 1;
   return variant.subgroup ? 8 : variant.kind == MatmulVariant::lanes ? 4 : 1;

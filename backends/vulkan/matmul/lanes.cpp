@@ -1,6 +1,6 @@
-// Few rows on a GPU: the lanes of a subgroup share out k, four columns each, neighbours side by side in
-// memory, and add up by shuffles what they have. The subgroups of a workgroup meet in shared memory, the
-// workgroups that share a long k in working memory (last_done.h).
+// The lanes variant, for few rows on a GPU. The lanes of a subgroup share k. Each owns four columns, and adjacent lanes
+// read adjacent memory. Lanes add their sums by shuffles, subgroups of a workgroup in shared memory. Workgroups that
+// share a long k add in working memory (last_done.h).
 #include "backends/vulkan/matmul/packed.h"
 
 #include <algorithm>
@@ -41,7 +41,7 @@ public:
   }
 
 private:
-  /// As many steps for all, so that a driver can unroll them, and one for those that have it.
+  /// All invocations run the same number of steps, so that a driver can unroll the loop. Some run one more.
   void multiply(std::span<const Variable> sums, std::span<const PackedMatmul::Row> rows, Value panel) {
     const auto whole = uint64_t(spec.w.k / 4 * 4);
     const uint64_t step = 4 * uint64_t(e.invocations() / quads) * variant.pieces, steps = whole / step;
@@ -59,9 +59,10 @@ private:
       b.ifThen(b.eq(part, e.u(0)), [&] { m.multiplyAdd(sums, rows, w, {panel, quad, e.u(whole)}, rest); });
   }
 
-  /// Lanes a multiple of `quads` apart have the same columns: then each has the subgroup's sums of its own.
+  /// Lanes whose distance is a multiple of `quads` have the same columns. Each gets the subgroup's sums of its columns.
   void meetLanes(std::span<const Variable> sums) {
-    const auto steps = uint32_t(std::bit_width(variant.subgroups.most / quads)) - 1; // at most
+    // the most steps for any allowed subgroup size
+    const auto steps = uint32_t(std::bit_width(variant.subgroups.most / quads)) - 1;
     auto step = [&](Value i) {
       Value apart = b.shiftLeft(e.u(quads), i);
       b.ifThen(b.lt(apart, size), [&] {
@@ -72,7 +73,7 @@ private:
   }
 
   void meetSubgroups(std::span<const Variable> sums) {
-    b.barrier(); // the sums of the tile before may still be read
+    b.barrier(); // all invocations have read the previous tile's sums
     b.ifThen(b.lt(lane, e.u(quads)), [&] {
       Value own = b.add(b.mul(subgroup, e.u(elements)), b.mul(lane, e.u(4)));
       for (uint32_t r = 0; r < sums.size(); ++r)
@@ -82,7 +83,7 @@ private:
     b.barrier();
   }
 
-  /// An element an invocation.
+  /// Each invocation finishes its own elements.
   void finish(Value first, Value panel) {
     auto forOwn = [&](const std::function<void(Value i)> &body) {
       b.forRange(m.me(), e.u(elements), e.u(e.invocations()), body);
@@ -127,9 +128,9 @@ private:
   const MatmulVariant &variant = m.variant;
   const uint32_t quads = m.quads(), columns = 4 * quads, elements = variant.rows * columns;
   Value lane = {}, subgroup = {}, size = {};
-  Value slice = {}, quad = {}; ///< of the panel
-  Value piece = {}, part = {}; ///< of k
-  Shared partial = {};         ///< of each subgroup
+  Value slice = {}, quad = {}; ///< positions in the panel
+  Value piece = {}, part = {}; ///< positions in k
+  Shared partial = {};         ///< sums of each subgroup
   std::optional<LastDone> last_done = {};
 };
 

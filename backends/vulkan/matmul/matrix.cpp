@@ -1,5 +1,5 @@
-// Many rows: kMatrixK rows of w and the same columns of a in shared memory, in f16; each of four subgroups
-// computes a quarter of 64 x 64.
+// The matrix variant, for many rows. kMatrixK rows of w and the same columns of a are in shared memory, in f16. Each of
+// four subgroups computes a quarter of 64 x 64.
 #include "backends/vulkan/matmul/packed.h"
 
 namespace linnet::vulkan {
@@ -10,7 +10,8 @@ using spirv::MatrixUse;
 struct MatrixMatmul {
   static constexpr uint32_t kMatrixK = 32, kMatrixRows = 64, kQuarter = 32;
   static constexpr uint32_t kQuads = PackedMatmul::kQuads;
-  static constexpr uint32_t kStrideA = kMatrixK + 8, kStrideW = 64 + 8; // rows begin in different banks
+  // the extra elements put rows into different banks
+  static constexpr uint32_t kStrideA = kMatrixK + 8, kStrideW = 64 + 8;
 
   PackedMatmul &m;
   Emitter &e = m.e;
@@ -35,7 +36,7 @@ struct MatrixMatmul {
       std::vector<spirv::MatrixVariable> sums;
       for (uint32_t i = 0; i < down * across; ++i) sums.push_back(b.zeroMatrix(of_sum));
       b.forRange(e.u(0), e.u(uint64_t(spec.w.k)), e.u(kMatrixK), [&](Value k0) {
-        b.barrier(); // the step before is done with both
+        b.barrier(); // all invocations have finished reading the previous step's a and w
         fillActivations(first, k0);
         fillWeights(panel, k0);
         b.barrier();
@@ -62,12 +63,13 @@ struct MatrixMatmul {
       }
   }
 
-  /// One matrix of each subgroup at a time: by way of shared memory to the invocations.
+  /// Stores one matrix of each subgroup at a time. Shared memory passes its elements to the invocations.
   void store(std::span<const spirv::MatrixVariable> sums, Value panel, Value first) {
     Value own = b.mul(subgroup, e.u(shape.m * shape.n)), lane = b.subgroupLane();
     for (uint32_t i = 0; i < down; ++i)
       for (uint32_t j = 0; j < across; ++j) {
-        if (i + j) b.barrier(); // the one before is read; that of the tile before was, before its last step
+        // The previous matrix has been read. For the first one, a barrier of the last step already ensures this.
+        if (i + j) b.barrier();
         b.storeMatrix(out, own, shape.n, b.get(sums[i * across + j]));
         b.barrier();
         b.forRange(lane, e.u(shape.m * shape.n), e.u(shape.subgroup), [&](Value element) {

@@ -14,7 +14,7 @@ void PackedMatmul::withColumn(Value panel, Value at, const std::function<void(co
   n % wide ? b.ifThen(b.lt(column.number, e.u(n)), inside) : inside();
 }
 
-/// Scale, bias, activation, residual.
+/// Applies scale, bias, activation and residual.
 void PackedMatmul::store(Value row, const Column &column, Value x) {
   Value n = e.u(uint64_t(spec.w.n));
   if (column.scale) x = b.mul(x, column.scale);

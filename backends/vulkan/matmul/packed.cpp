@@ -10,7 +10,7 @@ PackedMatmul::Scaling PackedMatmul::scalesInside(Value panel, Value quad, Value 
   Value at = b.add(b.mul(group, e.u(spec.asymmetric ? 2 * fours : fours)), quad);
   Value factor = e.load4(scaleOperand(), at);
   if (!spec.asymmetric) return {factor, {}};
-  // (w + 8) scale + minimum
+  // (w + 8) scale + minimum = w scale + (8 scale + minimum)
   Value minimum = e.load4(scaleOperand(), b.add(at, e.u(fours)));
   return {factor, b.fma(factor, b.splat(e.f(8), 4), minimum)};
 }
@@ -18,7 +18,8 @@ PackedMatmul::Scaling PackedMatmul::scalesInside(Value panel, Value quad, Value 
 void PackedMatmul::multiplyAdd(std::span<const Variable> sums, std::span<const Row> rows, PanelReader &w,
                                const Place &place, uint32_t count) {
   std::array<Value, 4> lines = w.rows4(place.k);
-  const Scaling scaling = scalesInside(place.panel, place.quad, place.k); // a group is a multiple of 4 rows
+  // groups are multiples of 4 rows, so 4 rows share a scale
+  const Scaling scaling = scalesInside(place.panel, place.quad, place.k);
   for (Value &line : lines) line = scaled(line, scaling);
   for (size_t r = 0; r < sums.size(); ++r) {
     Value sum = b.get(sums[r]);

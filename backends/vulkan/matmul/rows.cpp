@@ -30,7 +30,7 @@ Value PackedMatmul::normed4(Value x, const Row &row, Value four) {
 Value PackedMatmul::lastOf(Value sequence) {
   Value positions = e.extent(spec.positions);
   Value length = b.bitcast(e.load(lengthOperand(), sequence, Type::i32), Builder::u32());
-  length = b.max(b.min(length, positions), e.u(1)); // must not lead out of the tensor
+  length = b.max(b.min(length, positions), e.u(1)); // keeps the index inside the tensor for any length
   return b.add(b.mul(sequence, positions), b.sub(length, e.u(1)));
 }
 
@@ -58,8 +58,8 @@ std::vector<PackedMatmul::Row> PackedMatmul::rowsOf(Value first) {
   return rows;
 }
 
-/// The sums of term(row, x) over each row's elements, x as a vector of four or alone. Two passes, as the
-/// variance of a row with a few large numbers (GPT-2's have) cancels in one.
+/// The sums of term(row, x) over each row's elements. x is a vector of four elements, or one element. The variance
+/// needs two passes: with a few large elements in a row (as in GPT-2), one pass would cancel.
 std::vector<Value> PackedMatmul::totals(std::span<const Row> rows, const Term &term) {
   const auto k = uint64_t(spec.w.k), fours = vectorRows() ? k / 4 : 0;
   Value lane = bySubgroup() ? b.subgroupLane() : me();
@@ -86,7 +86,7 @@ std::vector<Value> PackedMatmul::totals(std::span<const Row> rows, const Term &t
   return bySubgroup() ? sums : reduced(sums);
 }
 
-/// The workgroup's sums, of all rows at once.
+/// The sums of the whole workgroup, for all rows at once.
 std::vector<Value> PackedMatmul::reduced(const std::vector<Value> &mine) {
   Value sums = mine.size() > 1 ? b.vector(mine) : mine[0];
   sums = e.reduce(scratch, sums, [&](Value x, Value y) { return b.add(x, y); });

@@ -1,5 +1,5 @@
-// Many rows: kTileK rows of w and the same columns of a in shared memory, then 4 columns and `per` rows an
-// invocation.
+// The tiled variant, for many rows. kTileK rows of w and the same columns of a are in shared memory. Each invocation
+// computes 4 columns of `per` rows.
 #include "backends/vulkan/matmul/packed.h"
 
 namespace linnet::vulkan {
@@ -24,13 +24,14 @@ struct Tiled {
     m.forTiles([&](Value panel, Value first) {
       std::vector<Variable> sums = m.zeros(per);
       b.forRange(e.u(0), e.u(uint64_t(spec.w.k)), e.u(kTileK), [&](Value k0) {
-        b.barrier(); // the step before is done with both
+        b.barrier(); // all invocations have finished reading the previous step's a and w
         fillWeights(panel, k0);
         fillActivations(first, k0);
         b.barrier();
         multiply(sums);
       });
-      b.barrier(); // all are done with the tile of a, which takes the sums, some rows at a time
+      // all invocations have finished reading a, whose memory now receives sums, some rows at a time
+      b.barrier();
       const uint32_t each = kTileK * variant.rows / (kQuads * kTileY) / 4;
       for (uint32_t r = 0; r < per; r += each)
         m.storeBlock(a, b.mul(m.me(), e.u(4 * each)), b.add(first, b.add(b.mul(y, e.u(per)), e.u(r))), panel,
@@ -49,8 +50,7 @@ struct Tiled {
                {.unroll = true});
   }
 
-  /// Invocation (quad, y) with y < 4 brings rows 4 y .. 4 y + 4. Panels are padded with zeros to k_block
-  /// rows.
+  /// Invocation (quad, y) with y < 4 loads rows [4 y, 4 y + 4). Panels are padded with zeros to k_block rows.
   void fillWeights(Value panel, Value k0) {
     b.ifThen(b.lt(y, e.u(kTileK / 4)), [&] {
       PanelReader reader = m.weights(panel, quad);
@@ -63,7 +63,7 @@ struct Tiled {
     });
   }
 
-  /// Invocation number i brings elements i, i + 128, ... of the tile, k fastest.
+  /// Invocation i loads elements i, i + 128, ... of the tile, in the order of k.
   void fillActivations(Value first, Value k0) {
     b.forRange(m.me(), e.u(kTileK * variant.rows), e.u(kQuads * kTileY), [&](Value i) {
       Value k = b.bitAnd(i, e.u(kTileK - 1)), row = b.div(i, e.u(kTileK));

@@ -1,14 +1,14 @@
-// What is the same for many instructions.
+// Properties that many instructions share.
 #pragma once
 #include "backends/vulkan/simulator/opcodes.h"
 
 namespace linnet::vulkan {
 
-/// How many operands are values as wide as the result; 0: none of this kind.
+/// The number of operands if all are values as wide as the result. 0 for other instructions.
 uint32_t elementwise(Opcode op, Extended extended);
 
-/// What the lanes of a subgroup do together: of the operands behind scope (and kind, where it is a
-/// reduction), the first is as wide as the result, the second one number.
+/// Operations of a subgroup. Operands follow the scope, or scope and kind for a reduction. The first operand is as wide
+/// as the result, the second is a scalar.
 struct SubgroupForm {
   bool is_one = false, reduces = false;
   uint32_t operands = 0;

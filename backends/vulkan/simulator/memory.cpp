@@ -7,7 +7,7 @@
 namespace linnet::vulkan {
 namespace {
 
-// Zeros that take no memory until they are written.
+// Returns zeros. Pages take memory when they are first written.
 std::shared_ptr<void> reserve(uint64_t bytes) {
   if (bytes == 0) return {};
   void *made =
@@ -54,7 +54,7 @@ SimulatedBinding SimulatedMemory::bind(uint32_t buffer, uint64_t offset, uint64_
   return binding;
 }
 
-// What is behind the last byte in its word counts as known, too: kernels make nothing of it.
+// The unused bytes of the last word count as known, too: kernels do not use them.
 void SimulatedMemory::fill(uint32_t buffer, uint64_t offset, std::span<const std::byte> bytes) {
   for (const Segment &s : bind(buffer, offset, (bytes.size() + 3) / 4 * 4).segments) {
     if (!s.marks) continue;

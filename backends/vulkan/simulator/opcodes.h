@@ -1,4 +1,4 @@
-// Instructions that the simulator executes, by short names. Numbers come from SPIRV-Headers.
+// Short names of the instructions that the simulator executes. SPIRV-Headers defines the numbers.
 #pragma once
 #include <cstdint>
 #include <spirv/unified1/GLSL.std.450.h>
@@ -102,11 +102,11 @@ enum class Opcode : uint16_t {
   group_s_max = word(spv::Op::OpGroupNonUniformSMax),
   group_u_max = word(spv::Op::OpGroupNonUniformUMax),
   group_f_max = word(spv::Op::OpGroupNonUniformFMax),
-  type_matrix = 4456, // SPV_KHR_cooperative_matrix: younger than Debian 12's headers
+  type_matrix = 4456, // SPV_KHR_cooperative_matrix, which Debian 12's headers do not define
   matrix_load = 4457,
   matrix_store = 4458,
   matrix_multiply_add = 4459,
-  matrix_copy = 65535, // no instruction: what a load or store of a variable that is a matrix becomes
+  matrix_copy = 65535, // not a SPIR-V instruction: a load or store of a variable that is a matrix
 };
 
 /// Instructions of GLSL.std.450.
@@ -128,7 +128,7 @@ enum class Extended : uint16_t {
 };
 // clang-format on
 
-/// Where a variable is.
+/// The storage class of a variable.
 enum class Storage : uint8_t {
   texels = uint8_t(spv::StorageClass::UniformConstant),
   input = uint8_t(spv::StorageClass::Input),

@@ -1,4 +1,4 @@
-// Instructions of the function.
+// Parses the instructions of the function.
 #include "backends/vulkan/simulator/instruction_table.h"
 #include "backends/vulkan/simulator/spirv_parser.h"
 
@@ -45,7 +45,7 @@ bool SpirvParser::compute() {
     break;
   default:
     good = result(i);
-    if (opcode == load && !i.result) return good; // of an image: there is nothing to do
+    if (opcode == load && !i.result) return good; // a load of an image needs no instruction
   }
   if (good) made.code.push_back(i);
   return good;
@@ -70,7 +70,7 @@ bool SpirvParser::control(CodeInstruction &i) {
 bool SpirvParser::storing(CodeInstruction &i) {
   if (!has(2)) return false;
   auto to = made.matrices.find(at[0]), from = made.matrices.find(at[1]);
-  if (to != made.matrices.end()) { // a variable, its value
+  if (to != made.matrices.end()) { // a store of a matrix value to a matrix variable
     if (from == made.matrices.end() || from->second.rows != to->second.rows ||
         from->second.columns != to->second.columns)
       return false;
@@ -82,7 +82,7 @@ bool SpirvParser::storing(CodeInstruction &i) {
   return take(i, 0);
 }
 
-// Words at what a pointer points to.
+// Words of the element that a pointer points to; 0 if it is not one element.
 uint32_t SpirvParser::pointee(uint32_t id) const {
   const CodeVariable &v = variableOf(id);
   const bool whole = !made.isChain(id);
@@ -122,7 +122,7 @@ bool SpirvParser::operands(const CodeInstruction &i) const {
   if (uint32_t count = elementwise(i.op, i.extended)) {
     bool good = i.n == count;
     for (uint32_t n = 0; n < count; ++n) good = good && value(n, i.width);
-    // Registers hold other bits of f16 than it has.
+    // A register holds f16 as f32, so bits of f16 cannot be reinterpreted.
     return good && (i.op != bitcast || (!i.half && !halves[i.in[0]]));
   }
   switch (i.op) {
@@ -152,7 +152,8 @@ bool SpirvParser::operands(const CodeInstruction &i) const {
   }
 }
 
-// A pointer's register holds the element's number: {variable, index}, of a buffer {variable, 0, index}.
+// The operands are {variable, index}, or for a buffer {variable, 0, index}. The pointer's register holds the index of
+// the element.
 bool SpirvParser::chain(CodeInstruction &i) {
   if (!has(3) || !isVariable(at[2])) return false;
   const size_t indices = variableOf(at[2]).storage == Storage::buffer ? 2 : 1;
@@ -163,7 +164,7 @@ bool SpirvParser::chain(CodeInstruction &i) {
   return true;
 }
 
-// {scope, value}, {scope, value, lane or mask}, {scope, kind, value}.
+// The operands are {scope, value}, {scope, value, lane or mask}, or {scope, kind, value}.
 bool SpirvParser::subgroup(CodeInstruction &i) {
   const SubgroupForm form = subgroupForm(opcode);
   const size_t first = form.reduces ? 4 : 3;
@@ -190,7 +191,7 @@ bool SpirvParser::matrix(CodeInstruction &i) {
     return found == made.matrices.end() ? CodeMatrix() : found->second;
   };
   switch (opcode) {
-  case Opcode::load: // of a variable
+  case Opcode::load: // a load of a variable
     i.op = Opcode::matrix_copy, i.n = 1;
     if (find(2).rows != t.rows || find(2).columns != t.columns) return false;
     i.in[0] = at[2];
@@ -211,7 +212,7 @@ bool SpirvParser::matrix(CodeInstruction &i) {
   }
 }
 
-// In an array of numbers in shared memory. Operand `layout` and the stride behind it are constants.
+// A matrix in an array of scalars in shared memory. Operand `layout` and the next one, the stride, must be constants.
 bool SpirvParser::matrixInMemory(CodeInstruction &i, uint32_t pointer, size_t layout) {
   if (!has(layout + 2) || !isChain(pointer)) return false;
   const CodeVariable &v = variableOf(pointer);

@@ -9,8 +9,8 @@ namespace linnet::vulkan {
 namespace {
 
 constexpr uint32_t kMostIds = 1 << 16, kMostLanes = 1024;
-constexpr uint64_t kMostWords = 1 << 24;   // of all lanes
-constexpr uint32_t kMostNumbers = 1 << 16; // of a subgroup's matrices
+constexpr uint64_t kMostWords = 1 << 24;   // for all lanes together
+constexpr uint32_t kMostNumbers = 1 << 16; // elements of a subgroup's matrices
 constexpr uint32_t kDecorationBuiltIn = 11, kDecorationCoherent = 23, kDecorationBinding = 33,
                    kModeLocalSize = 17, kName = 5;
 
@@ -44,7 +44,7 @@ bool SpirvParser::instruction() {
     if (has(5) && at[1] == kModeLocalSize) made.local_size = {at[2], at[3], at[4]};
     return true;
   case ext_inst_import:
-    return true; // there is but GLSL.std.450
+    return true; // GLSL.std.450 is the only set
   case type_bool:
   case type_int:
   case type_float:
@@ -65,7 +65,7 @@ bool SpirvParser::instruction() {
   case variable:
     return declare();
   default:
-    // Names, capabilities, the function's begin and end: numbers below those of what computes.
+    // All other declarations have small numbers: names, capabilities, begin and end of the function.
     if (!isDeclaration()) return compute();
     note();
     return true;
@@ -109,7 +109,7 @@ bool SpirvParser::defineMatrix(uint32_t id, const Type &t) {
   return made.matrix_numbers <= kMostNumbers;
 }
 
-// Labels become numbers of instructions.
+// Replaces labels by indices of instructions.
 Result<SpirvCode> SpirvParser::finish() {
   uint64_t lanes = 1;
   for (uint32_t size : made.local_size) lanes = std::min<uint64_t>(lanes * size, kMostLanes + 1);

@@ -1,4 +1,4 @@
-// From a shader's words to SpirvCode. Nothing of them is trusted.
+// Parses a shader's words into SpirvCode. The words may have any content.
 #pragma once
 #include "backends/vulkan/simulator/spirv_code.h"
 
@@ -13,11 +13,11 @@ private:
   struct Type {
     enum Kind : uint8_t { none, word, vector, array, block, pointer, image, matrix } kind = none;
     uint32_t width = 1;   // words of an element
-    uint32_t count = 1;   // elements of an array; members of a block
-    uint32_t element = 0; // of a block its first member
+    uint32_t count = 1;   // elements of an array, or members of a block
+    uint32_t element = 0; // type of an element, or of a block's first member
     Storage storage = Storage::function;
     bool half = false;              // elements are f16
-    uint32_t rows = 0, columns = 0; // of a matrix
+    uint32_t rows = 0, columns = 0; // sizes of a matrix
   };
 
   bool has(size_t n) const { return at.size() >= n; }
@@ -32,7 +32,7 @@ private:
   uint32_t pointee(uint32_t id) const;
 
   bool instruction();
-  void note(); // names and decorations
+  void note(); // records names and decorations
   bool isDeclaration() const;
   bool define(uint32_t id, const Type &type);
   bool defineMatrix(uint32_t id, const Type &type);
@@ -62,10 +62,10 @@ private:
 
   std::vector<uint32_t> words;
   Opcode opcode = Opcode::label;
-  std::span<const uint32_t> at; // the operands
+  std::span<const uint32_t> at; // operands of the current instruction
   std::vector<Type> types;
-  std::vector<uint32_t> values;    // of constants
-  std::vector<bool> known, halves; // a constant; a value of f16
+  std::vector<uint32_t> values;    // values of constants
+  std::vector<bool> known, halves; // known: the id is a constant; halves: the id is a value of f16
   std::map<uint32_t, uint32_t> builtins, bindings, labels, images;
   std::map<uint32_t, bool> coherent;
   std::map<uint32_t, std::string> names;

@@ -1,4 +1,4 @@
-// Types, constants and variables.
+// Parses types, constants and variables.
 #include "backends/vulkan/simulator/spirv_parser.h"
 #include "support/half.h"
 
@@ -8,7 +8,7 @@ namespace linnet::vulkan {
 namespace {
 
 constexpr uint32_t kMostElements = 1 << 16, kMostOfMatrix = 128, kScopeSubgroup = 3;
-/// What an invocation is told of its subgroup: SubgroupSize to SubgroupLocalInvocationId.
+/// Builtins of subgroups: SubgroupSize to SubgroupLocalInvocationId.
 constexpr uint32_t kFirstOfSubgroup = 36, kLastOfSubgroup = 41;
 
 } // namespace
@@ -34,7 +34,7 @@ bool SpirvParser::type() {
     t = {Type::vector, at[2]};
     t.half = types[at[1]].half;
     return t.width >= 2 && t.width <= 4;
-  case type_image: // texels: there are no others
+  case type_image: // the only images are texel buffers
     t = {Type::image};
     made.baseline = false;
     return true;
@@ -49,7 +49,7 @@ bool SpirvParser::type() {
   }
   case type_matrix:
     return matrixType(t);
-  default: // type_pointer
+  default: // case type_pointer
     if (!has(3) || !isId(at[2])) return false;
     t = {Type::pointer, 1, 1, at[2], static_cast<Storage>(at[1])};
     return true;
@@ -91,7 +91,7 @@ bool SpirvParser::constantValue() {
   return true;
 }
 
-// One number in all elements.
+// A constant matrix has the same value in all elements.
 bool SpirvParser::constantMatrix() {
   if (at.size() != 3 || !isId(at[0]) || !isId(at[2]) || !known[at[2]]) return false;
   if (!defineMatrix(at[1], types[at[0]])) return false;
@@ -100,7 +100,7 @@ bool SpirvParser::constantMatrix() {
 }
 
 bool SpirvParser::declare() {
-  // Without a value to begin with.
+  // Variables with an initializer are not supported.
   if (at.size() != 3 || !isId(at[0]) || !isId(at[1]) || types[at[0]].kind != Type::pointer) return false;
   const Type &t = types[types[at[0]].element];
   CodeVariable v{types[at[0]].storage, t.width, t.count};

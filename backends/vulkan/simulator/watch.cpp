@@ -13,7 +13,7 @@ void Watch::beginGroup() {
   writing.clear(), written.clear();
 }
 
-// Of buffers a barrier says nothing unless it is told to, or stands between two fences.
+// A barrier orders accesses to buffers only if its semantics include them, or if it is between two fences.
 void Watch::barrier(uint32_t semantics) {
   ++now;
   if (semantics & kWorkgroup) shared_since = now;

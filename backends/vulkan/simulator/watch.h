@@ -1,6 +1,6 @@
-// What executing all lanes of a workgroup at once hides: between two barriers its parts run in any order, and
-// so do workgroups of a dispatch. A watch notes who has touched a word since when, and finds the accesses
-// that nothing orders.
+// Finds races. The simulator executes all lanes of a workgroup in step, but on a device, parts of a workgroup run in
+// any order between two barriers. So do workgroups of a dispatch. A Watch records accesses to each word, and reports
+// two accesses without an order.
 #pragma once
 #include <cstdint>
 #include <set>
@@ -8,55 +8,55 @@
 
 namespace linnet::vulkan {
 
-/// What no invocation has written: no number, and behind every array.
+/// The value of words that no invocation has written, or that are outside of an array. As f32 it is a NaN.
 constexpr uint32_t kPoison = 0xffc0dead;
 
-/// Who has touched a word.
+/// The last accesses to a word.
 struct WordLog {
   struct Last {
-    uint32_t at = 0;                   ///< the last time
-    uint32_t earlier = 0;              ///< the last time by another workgroup before
-    uint16_t unit = 0;                 ///< since the last barrier: who, or several
-    bool atomic = false, bits = false; ///< nobody wrote otherwise since then
+    uint32_t at = 0;      ///< time of the last access
+    uint32_t earlier = 0; ///< time of the last access by an earlier workgroup
+    uint16_t unit = 0;    ///< the unit that accessed the word since the last barrier, or kSeveral
+    bool atomic = false, bits = false; ///< all writes since the last barrier were of this kind
   };
   Last read, write;
 };
 
 class Watch {
 public:
-  /// What runs in step. A GPU's subgroups do, mostly; of lanes nobody says so.
+  /// Units that run in step. A GPU's subgroups usually do; lanes have no guaranteed lockstep.
   enum class Unit : uint8_t { subgroup, lane };
   explicit Watch(Unit unit = Unit::subgroup) : unit(unit) {}
 
   void beginDispatch() { dispatch_begin = ++now; }
   void beginGroup();
-  /// Semantics as SPIR-V has them. A barrier in a workgroup, which all of it reaches; a fence is none.
+  /// Handles a barrier that the whole workgroup reaches. Semantics are SPIR-V's. A fence does not wait for other units.
   void barrier(uint32_t semantics);
   void fence(uint32_t semantics, bool by_all);
 
   uint16_t unitOf(uint32_t lane, uint32_t subgroup_size) const {
     return static_cast<uint16_t>(unit == Unit::lane ? lane : lane / subgroup_size);
   }
-  /// Of what the lanes of a subgroup do to a word together.
+  /// The unit of an access that the lanes of a subgroup make together.
   uint16_t unitOfAll(uint32_t subgroup) const {
     return static_cast<uint16_t>(unit == Unit::lane ? kTogether | subgroup : subgroup);
   }
 
-  /// `bits`: an atomic change of some bits of a word, of which others may be read meanwhile: so do numbers
-  /// of fewer than 32 bits share it. Which bits a reader is after nobody can tell.
+  /// The kind of an access. `bits` is an atomic change of some bits of a word, because numbers below 32 bits share
+  /// words. Other bits may be read meanwhile: reads are tracked per word, not per bit.
   enum class Access : uint8_t { read, write, atomic, bits };
-  /// Notes an access. Not null: what it meets that nothing orders. `shared`: the word is the workgroup's
-  /// own.
+  /// Records an access. Returns null, or a description of an earlier access that is not ordered with it. `shared`: the
+  /// word is in shared memory.
   const char *meets(WordLog &log, Access how, uint16_t unit, bool shared);
 
-  /// The same of memory by which workgroups tell each other what they have found: each writes its part and
-  /// then counts itself, by an atomic addition, and the last one reads all parts.
+  /// The same for memory that workgroups use to combine results. Each workgroup writes its part and then counts itself
+  /// by an atomic addition. The last one reads all parts.
   const char *meetsOthers(Access how, uint16_t unit);
-  /// Behind the additions of all units that count at a time: each counts for its own part, and for those
-  /// behind a barrier.
+  /// Call this after all units have done an atomic addition. Returns null, or an error if a part that is counted is not
+  /// complete. A unit counts its own part, and parts that were complete at a barrier.
   const char *countsOthers() const;
 
-  /// The first one stays.
+  /// Keeps the first report.
   void report(std::string what) {
     if (message.empty()) message = std::move(what);
   }
@@ -74,9 +74,11 @@ private:
   Unit unit;
   uint32_t now = 1, dispatch_begin = 1, group_begin = 1;
   uint32_t shared_since = 1, buffers_since = 1;
-  bool fenced = false, crossed = false; ///< buffers: a fence before the next barrier, behind the last one
-  std::set<uint16_t> writing, written;  ///< parts: since the last fence; before it, with no barrier since
-  bool counted = false;                 ///< and no fence since
+  /// fenced: a fence since the last barrier; crossed: a fence before the last barrier
+  bool fenced = false, crossed = false;
+  /// parts written since the last fence, and parts written before it, without a barrier since
+  std::set<uint16_t> writing, written;
+  bool counted = false; ///< an addition since the last fence
   std::string message;
 };
 

@@ -1,5 +1,5 @@
-// Control flow. SPIR-V for shaders is structured: a branch says where its sides meet again, a loop where it
-// ends.
+// Control flow. SPIR-V of shaders is structured: a branch names the block where its sides merge, a loop the block after
+// it.
 #include "backends/vulkan/simulator/workgroup.h"
 #include "support/error.h"
 
@@ -12,9 +12,9 @@ namespace {
 constexpr uint32_t kNowhere = ~uint32_t(0);
 constexpr int kMostDepth = 64;
 constexpr uint32_t kMostSubgroup = 128;
-constexpr uint64_t kMostNumbers = 1 << 24; // of all subgroups
+constexpr uint64_t kMostNumbers = 1 << 24; // for all subgroups together
 
-// Neighbours far apart from each other.
+// Assigns invocations to lanes. If `scattered`, adjacent lanes get distant invocations.
 std::vector<uint32_t> invocations(uint32_t lanes, bool scattered) {
   std::vector<uint32_t> of(lanes);
   uint32_t stride = scattered ? 37 : 1;
@@ -56,7 +56,7 @@ Result<bool> Workgroup::run(std::array<uint32_t, 3> number, uint64_t &work) {
   group = number, left = work, sure = true;
   mask.assign(lanes, 1);
   tainted.assign(lanes, 0);
-  // What no lane has written counts as known: kernels read it, but make nothing of it.
+  // Words that no lane has written count as known: kernels may read them but do not use them.
   workgroup_known.assign(workgroup.size(), 1);
   LINNET_TRY(refusal());
   if (call.watch) forget();
@@ -72,7 +72,7 @@ void Workgroup::forget() {
   std::ranges::fill(function, kPoison);
 }
 
-// All lanes are there already: what is left is to see that they would be.
+// All lanes reach a barrier at once here. Checks that they would on a device.
 void Workgroup::meet(const CodeInstruction &i) {
   if (!call.watch) return;
   const auto here = static_cast<uint32_t>(std::ranges::count(mask, 1));
@@ -85,7 +85,7 @@ void Workgroup::meet(const CodeInstruction &i) {
   call.watch->barrier(i.in[0]);
 }
 
-// From one instruction on to the label `stop`, or the function's end.
+// Executes from one instruction up to the label `stop`, or to the function's end.
 Result<Workgroup::Ended> Workgroup::execute(uint32_t from, uint32_t stop, uint32_t loop_end, int depth) {
   if (depth > kMostDepth) return Error{"the simulator does not follow so deep"};
   for (uint32_t at = from; at != stop;) {
@@ -118,7 +118,7 @@ Result<Workgroup::Ended> Workgroup::execute(uint32_t from, uint32_t stop, uint32
       at = i.in[0];
       break;
     }
-    case Opcode::branch_conditional: { // out of the loop, or on
+    case Opcode::branch_conditional: { // leaves the loop, or continues
       if (i.in[2] != loop_end) return Error{"a branch of a form that the simulator does not know"};
       const uint32_t *condition = reg(i.in[0]);
       for (uint32_t l = 0; l < lanes; ++l) mask[l] &= static_cast<uint8_t>(condition[l] != 0);

@@ -1,6 +1,5 @@
-// Executes a workgroup of a compute shader: all its invocations ("lanes") do one instruction, then the next
-// one, under a mask, so barriers do nothing. A GPU's lanes do not run in step: a Watch finds code that
-// depends on it.
+// Executes one workgroup of a compute shader. All invocations ("lanes") execute an instruction under a mask, then the
+// next one, so barriers do nothing. Lanes of a GPU do not run in step; a Watch finds code that depends on it.
 #pragma once
 #include "backends/vulkan/simulator/memory.h"
 #include "backends/vulkan/simulator/spirv_code.h"
@@ -11,7 +10,7 @@
 
 namespace linnet::vulkan {
 
-// A lane's 32 bits as f32 and back, and as a signed integer.
+// Conversions between a lane's 32 bits and f32 or a signed integer.
 inline float asFloat(uint32_t bits) { return std::bit_cast<float>(bits); }
 inline uint32_t bitsOfFloat(float value) { return std::bit_cast<uint32_t>(value); }
 inline int32_t asSigned(uint32_t bits) { return static_cast<int32_t>(bits); }
@@ -20,12 +19,13 @@ struct SimulatedCall {
   std::array<uint32_t, 3> groups = {1, 1, 1};
   std::vector<uint32_t> push;
   std::vector<SimulatedBinding> bindings;
-  Mark mark = kFirstStep; ///< for what is written
-  uint32_t subgroup = 0;  ///< lanes of a subgroup; 0: none is known, such code is refused
-  /// Lane n is another invocation than number n: a device says nothing of it.
+  Mark mark = kFirstStep; ///< the mark of written words
+  /// lanes of a subgroup; 0 means unknown: code that needs subgroups is then an error
+  uint32_t subgroup = 0;
+  /// Lane n executes another invocation than n. Vulkan does not define the mapping.
   bool scattered = false;
-  /// Not null: what no device need bear is an error, be it a race, a barrier that some lanes don't reach, or
-  /// a number from outside of an array; what nobody has written is kPoison.
+  /// If set, undefined behaviour is an error: a race, a barrier that some lanes do not reach, or an index outside of an
+  /// array. Words that no invocation has written are kPoison.
   Watch *watch = nullptr;
 };
 
@@ -33,14 +33,14 @@ class Workgroup {
 public:
   Workgroup(const SpirvCode &code, const SimulatedCall &call);
 
-  /// Executes the one of that number. True: all that it wrote is known. A lane that reads what is not known
-  /// goes on with zeros, and nothing that it writes from then on is. `work`: instructions times lanes that
-  /// are left to do; an error where they do not suffice, or in code that is not as kernels are.
+  /// Executes workgroup `group`. Returns true if everything that it wrote is known. A lane that reads an unknown word
+  /// continues with zeros, and its later writes are unknown. `work` is the budget of instructions times lanes; running
+  /// out of it is an error. So is code of a form that kernels do not have.
   Result<bool> run(std::array<uint32_t, 3> group, uint64_t &work);
 
 private:
   struct Ended {
-    bool by_loop = false; ///< no lane stays in the innermost loop
+    bool by_loop = false; ///< the innermost loop has no lanes left
   };
   using Lanes = std::vector<uint8_t>;
   Result<Ended> execute(uint32_t from, uint32_t stop, uint32_t loop_end, int depth);
@@ -61,7 +61,7 @@ private:
   template <class F> void reduce(const CodeInstruction &i, F f);
   bool exchange(const CodeInstruction &i);
   void takeFrom(const CodeInstruction &i, uint32_t lane, uint32_t from);
-  /// Calls f(subgroup, first lane, end) for those with a lane that is meant.
+  /// Calls f(subgroup, first lane, end) for subgroups with an active lane.
   template <class F> void forSubgroups(const char *what, F f);
   // workgroup_matrices.cpp
   bool matrices(const CodeInstruction &i);
@@ -84,7 +84,7 @@ private:
   const CodeVariable &variableOf(uint32_t pointer) const { return code.variables[code.variable[pointer]]; }
   const SimulatedBinding *bindingOf(const CodeVariable &v) const;
   void taint(uint32_t lane) { tainted[lane] = 1, sure = false; }
-  // What a watch is told.
+  // Calls of the watch.
   std::string place(const CodeVariable &v, uint64_t word) const;
   void outside(uint32_t lane, const CodeVariable &v, uint64_t word);
   void touch(Watch::Access how, uint16_t unit, const CodeVariable &v, WordLog *log, uint64_t word);
@@ -102,9 +102,10 @@ private:
   const SpirvCode &code;
   const SimulatedCall &call;
   uint32_t lanes;
-  std::vector<uint32_t> registers, function, workgroup; ///< each word of all lanes; but workgroup's one word
-  std::vector<float> matrix_file;                       ///< of each matrix those of all subgroups
-  std::vector<uint32_t> invocation;                     ///< of each lane
+  /// registers and function: each word for all lanes; workgroup: words of shared memory
+  std::vector<uint32_t> registers, function, workgroup;
+  std::vector<float> matrix_file;   ///< each matrix for all subgroups
+  std::vector<uint32_t> invocation; ///< the invocation that each lane executes
   std::vector<WordLog> workgroup_log;
   Lanes mask, tainted;
   std::vector<uint8_t> workgroup_known;

@@ -1,5 +1,5 @@
-// Matrices that a subgroup holds together (SPV_KHR_cooperative_matrix). Which lane has which element is the
-// device's business: here a subgroup has them.
+// Matrices of a subgroup (SPV_KHR_cooperative_matrix). A device decides which lane holds which element. Here the
+// subgroup holds them.
 #include "backends/vulkan/simulator/workgroup.h"
 
 #include <fmt/format.h>
@@ -14,7 +14,7 @@ float *Workgroup::matrix(uint32_t id, uint32_t subgroup) {
   return matrix_file.data() + size_t(m.at) * subgroups() + size_t(subgroup) * m.size();
 }
 
-// In lanes' steps.
+// The cost of an instruction, in steps of a lane.
 uint64_t Workgroup::costOf(const CodeInstruction &i) const {
   const uint64_t usual = uint64_t(std::max<uint32_t>(i.width, 1)) * lanes;
   if (i.op < Opcode::type_matrix) return usual;
@@ -43,7 +43,8 @@ bool Workgroup::matrices(const CodeInstruction &i) {
   return true;
 }
 
-// To or from shared memory, from the element on that the pointer means, which all lanes have the same.
+// Copies a matrix to or from shared memory. It begins at the element that the pointer points to, which must be the same
+// for all lanes.
 void Workgroup::moveMatrix(const CodeInstruction &i, uint32_t subgroup) {
   const bool store = i.op == Opcode::matrix_store, column_major = i.in[1] == 1;
   const uint32_t id = store ? i.in[3] : i.result, first = subgroup * subgroupSize();

@@ -1,4 +1,4 @@
-// How lanes reach variables and buffers, and what becomes unknown on the way.
+// Accesses of lanes to variables and buffers. Accesses to unknown words make the lane's values unknown.
 #include "backends/vulkan/simulator/workgroup.h"
 
 #include <fmt/format.h>
@@ -83,7 +83,7 @@ std::optional<uint32_t> Workgroup::inputOf(const CodeVariable &v, uint32_t lane,
   }
 }
 
-// Those of subgroups are numbers, the others vectors of three.
+// Inputs of subgroups are scalars, the others are vectors of three.
 bool Workgroup::loadInput(const CodeInstruction &i, const CodeVariable &v) {
   if (i.width != (v.builtin >= kSubgroupSize ? 1 : 3)) return false;
   if (v.builtin == kWorkgroupId || v.builtin == kNumWorkgroups) { // the same for all lanes
@@ -144,7 +144,7 @@ void Workgroup::loadBuffer(const CodeInstruction &i, const CodeVariable &v, cons
   }
 }
 
-// Texels have as many words as their format says; the rest is of no use.
+// A fetch returns as many words as the texel's format has. The other elements are undefined.
 void Workgroup::fetch(const CodeInstruction &i) {
   const CodeVariable &v = variableOf(i.in[0]);
   const SimulatedBinding *binding = bindingOf(v);
@@ -177,7 +177,7 @@ void Workgroup::storeBuffer(const CodeInstruction &i, const CodeVariable &v, con
       const uint64_t word = uint64_t(index[l]) * v.width + k;
       const Segment *s = binding.find(word);
       if (!s || !s->marks) {
-        outside(l, v, word); // nothing that a kernel does
+        outside(l, v, word); // correct kernels do not do this
         continue;
       }
       if (s->log) touch(Watch::Access::write, unitOf(l), v, s->log + (word - s->begin), word);
@@ -215,7 +215,8 @@ void Workgroup::count(const CodeVariable &v) {
   if (why) call.watch->report(fmt::format("an addition to binding {} {}", v.binding, why));
 }
 
-/// Calls f(lane, k, word) for each word of the element that a lane means. One outside of the variable taints.
+/// Calls f(lane, k, word) for each word of the element that a lane accesses. An element outside of the variable taints
+/// the lane.
 template <class F>
 void Workgroup::forWords(const CodeVariable &v, uint32_t width, const uint32_t *index, F f) {
   for (uint32_t l = 0; l < lanes; ++l) {
@@ -231,7 +232,7 @@ void Workgroup::forWords(const CodeVariable &v, uint32_t width, const uint32_t *
 
 void Workgroup::loadLocal(const CodeInstruction &i, const CodeVariable &v, const uint32_t *index) {
   uint32_t *r = reg(i.result);
-  if (v.storage == Storage::function && !index) { // a number of each lane's own, the usual case
+  if (v.storage == Storage::function && !index) { // a scalar or vector of each lane, the usual case
     std::copy_n(&function[size_t(v.at) * lanes], size_t(i.width) * lanes, r);
     return;
   }

@@ -1,4 +1,4 @@
-// What the lanes of a subgroup do together. Lane l is in subgroup l / size; the last one may have fewer.
+// Operations of subgroups. Lane l is in subgroup l / size. The last subgroup may have fewer lanes.
 #include "backends/vulkan/simulator/instruction_table.h"
 #include "backends/vulkan/simulator/workgroup.h"
 
@@ -8,7 +8,7 @@
 #include <bit>
 
 namespace linnet::vulkan {
-// Which lanes are together where some went another way no device says.
+// In divergent control flow, a device decides which lanes take part. A Watch reports this.
 template <class F> void Workgroup::forSubgroups(const char *what, F body) {
   const uint32_t size = subgroupSize();
   for (uint32_t number = 0; number < subgroups(); ++number) {
@@ -93,7 +93,7 @@ bool Workgroup::exchange(const CodeInstruction &i) {
   return true;
 }
 
-// From a lane that isn't there, or went another way: any number.
+// The value of a lane that does not exist, or is not active, is undefined.
 void Workgroup::takeFrom(const CodeInstruction &i, uint32_t lane, uint32_t from) {
   const bool there = from < lanes && mask[from];
   for (uint32_t k = 0; k < i.width; ++k)

@@ -1,5 +1,4 @@
-// What instructions make of values. Every lane computes, whatever the mask: who is not meant does not use the
-// result.
+// Instructions on values. Every lane computes; lanes outside the mask do not use the result.
 #include "backends/vulkan/simulator/workgroup.h"
 #include "support/half.h"
 
@@ -61,7 +60,8 @@ bool Workgroup::calculate(const CodeInstruction &i) {
   return true;
 }
 
-// Of one operation in f32, which has more than twice f16's digits: as rounded as if done in f16.
+// Rounds a result of one operation in f32 to f16. f32 has more than twice f16's digits, so this is the same as
+// computing in f16.
 void Workgroup::roundHalves(const CodeInstruction &i) {
   map1({.width = i.width, .result = i.result, .in = {i.result}},
        [](uint32_t a) { return bitsOfFloat(fromHalf(toHalf(asFloat(a)))); });
@@ -108,7 +108,7 @@ bool Workgroup::calculateFloats(const CodeInstruction &i) {
   case convert_s_to_f:
     map1(i, [](U a) { return bitsOfFloat(float(asSigned(a))); });
     return true;
-  case f_convert: // to f32: it is one; to f16: rounded behind
+  case f_convert: // f16 is f32 in a register already; roundHalves follows for f16
     map1(i, [](U a) { return a; });
     return true;
   case convert_u_to_f:
@@ -202,7 +202,7 @@ bool Workgroup::calculateIntegers(const CodeInstruction &i) {
 }
 // clang-format on
 
-// Vectors, and bits taken as they are.
+// Vectors, and instructions that reinterpret bits.
 bool Workgroup::arrange(const CodeInstruction &i) {
   uint32_t *r = i.result ? reg(i.result) : nullptr;
   switch (i.op) {

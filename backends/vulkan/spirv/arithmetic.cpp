@@ -1,4 +1,4 @@
-// Values out of values.
+// Instructions that compute values from values.
 #include "backends/vulkan/spirv/words.h"
 
 #include <spirv/unified1/GLSL.std.450.h>

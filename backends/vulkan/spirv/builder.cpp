@@ -1,4 +1,4 @@
-// A kernel's frame: its interface, types and constants, and the words of the whole.
+// The frame of a kernel: interface, types, constants and the finished module.
 #include "backends/vulkan/spirv/words.h"
 
 #include <algorithm>
@@ -42,7 +42,7 @@ Id Builder::imageType() {
                 {typeId(u32()), word(spv::Dim::Buffer), 0, 0, 0, 1, word(spv::ImageFormat::Unknown)});
 }
 
-/// The block of push constants, when it is known how many there are.
+/// Declares the block of push constants. finish() calls this, because their number is known then.
 void Builder::declarePush() {
   if (!info.n_push) return;
   std::vector<Id> members(info.n_push, typeId(u32()));

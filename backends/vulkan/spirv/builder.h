@@ -1,15 +1,15 @@
-// What kernel generators write SPIR-V with: typed values, structured control flow, storage buffers of 32-bit
-// words.
+// The interface that kernel generators write SPIR-V with: typed values, structured control flow, storage buffers of
+// 32-bit words.
 //
 //   Builder b({.name = "scale", .local_size = {64, 1, 1}, .n_buffers = 2, .n_push = 1});
 //   Value i = b.globalId(0);
 //   b.ifThen(b.lt(i, b.push(0)), [&] {
-//     b.store(1, i, b.fmul(b.load(0, i, b.f32()), b.constant(2.0f)));
+//     b.store(1, i, b.mul(b.load(0, i, b.f32()), b.constant(2.0f)));
 //   });
 //   Words words = b.finish();
 //
-// A storage buffer is one array of u32 (set 0, binding n); load and store reinterpret the words, so that no
-// 8- or 16-bit storage feature is needed. Subgroup operations declare their capability when they are used.
+// A storage buffer is one array of u32 (set 0, binding n). load and store reinterpret the words, so that no 8- or
+// 16-bit storage feature is needed. Functions for subgroups declare the capability that they need.
 #pragma once
 #include "backends/vulkan/spirv/module.h"
 
@@ -22,7 +22,7 @@ namespace linnet::spirv {
 
 enum class Kind : uint8_t { none, boolean, u32, i32, f32, f16 };
 
-/// A scalar or a vector of up to four.
+/// A scalar, or a vector of up to four scalars.
 struct Type {
   Kind kind = Kind::none;
   uint8_t width = 1;
@@ -36,19 +36,19 @@ struct Value {
   explicit operator bool() const { return id != 0; }
 };
 
-/// A mutable scalar or vector of one invocation.
+/// A mutable scalar or vector that belongs to one invocation.
 struct Variable {
   Id id = 0;
   Type type;
 };
 
-/// An array shared by the workgroup.
+/// An array in shared memory.
 struct Shared {
   Id id = 0;
   Type element;
 };
 
-/// An array of one invocation, for indices that are known only when it runs.
+/// An array that belongs to one invocation, with indices that are known at run time.
 struct Private {
   Id id = 0;
   Type element;
@@ -70,35 +70,36 @@ struct MatrixVariable {
   MatrixType type;
 };
 
-/// How far a loop goes at most.
+/// An upper bound of a loop's end.
 struct Most {
-  /// A number; push constant `number`; or over the units that a workgroup takes along an axis, `number` for
-  /// each workgroup that there should be: where a device counts to fewer, some go round again.
+  /// What the bound is: the number `number`; the push constant `number`; or units that workgroups share along an axis.
+  /// In the last case, `number` units belong to each requested workgroup. On a device that allows fewer workgroups,
+  /// some handle more units.
   enum class By : uint8_t { number, push, x, y, z };
   By by = By::number;
-  uint32_t number = UINT32_MAX; ///< of By::number: unknown
+  uint32_t number = UINT32_MAX; ///< with By::number, UINT32_MAX means that the bound is unknown
 };
-/// What is to be known of a loop beside its range.
+/// Facts about a loop that its range does not show.
 struct LoopHint {
-  bool unroll = false; ///< ask the driver to
-  std::optional<Most> most =
-      {}; ///< from begin to end; without, the end says it: a constant or a push constant
+  bool unroll = false; ///< asks the driver to unroll the loop
+  /// the bound of end - begin; if not set, it follows from `end` if that is a constant or a push constant
+  std::optional<Most> most = {};
 };
 
-/// A loop of the finished kernel: some drivers end an invocation's loops after so many steps.
+/// A loop of the finished kernel. Some drivers end an invocation's loops after a number of steps.
 struct Loop {
-  int32_t in = -1; ///< number of the loop around it; -1: none
+  int32_t in = -1; ///< index of the enclosing loop; -1 for none
   Most most;
   uint32_t step = 1;
-  uint64_t inner = 0; ///< steps of loops of constant size in each of its own
+  uint64_t inner = 0; ///< steps of nested loops of constant size, in each step of this loop
 };
 
 struct KernelInfo {
   std::string name;
   std::array<uint32_t, 3> local_size = {64, 1, 1};
-  uint32_t n_buffers = 0;           ///< storage buffers at set 0, bindings 0..n-1
-  std::vector<uint8_t> texels = {}; ///< not 0: the binding is a uniform texel buffer; empty: none
-  uint32_t n_push = 0;              ///< 32-bit push constants; push() adds what is beyond
+  uint32_t n_buffers = 0;           ///< storage buffers in set 0, at bindings 0 .. n - 1
+  std::vector<uint8_t> texels = {}; ///< not 0 if the binding is a uniform texel buffer; empty means none is
+  uint32_t n_push = 0;              ///< number of 32-bit push constants; push() increases it
 };
 
 enum class SubgroupOp { add, max, min };
@@ -118,10 +119,10 @@ public:
   Value constant(int32_t value);
   Value constant(float value);
   Value constant(bool value);
-  /// The same value in each element.
+  /// A vector with the scalar in each element.
   Value splat(Value scalar, int width);
 
-  /// gl_GlobalInvocationID, gl_LocalInvocationID, gl_WorkGroupID, gl_NumWorkGroups.
+  /// The builtins gl_GlobalInvocationID, gl_LocalInvocationID, gl_WorkGroupID, gl_NumWorkGroups.
   Value globalId(int dim) { return builtin(spv::BuiltIn::GlobalInvocationId, dim); }
   Value localId(int dim) { return builtin(spv::BuiltIn::LocalInvocationId, dim); }
   Value groupId(int dim) { return builtin(spv::BuiltIn::WorkgroupId, dim); }
@@ -132,7 +133,7 @@ public:
   Value push(uint32_t index);
   uint32_t pushWords() const { return info.n_push; }
 
-  // Arithmetic: integer or float by the operands' type, which must be equal.
+  // Arithmetic. Instructions are for integers or floats, by the operands' type, which must be the same.
   Value add(Value a, Value b);
   Value sub(Value a, Value b);
   Value mul(Value a, Value b);
@@ -141,9 +142,9 @@ public:
   Value min(Value a, Value b);
   Value max(Value a, Value b);
   Value neg(Value a);
-  /// a b + c, which a driver may contract: on llvmpipe the explicit instruction is slower.
+  /// a b + c. A driver may contract it; on llvmpipe the explicit instruction is slower.
   Value fma(Value a, Value b, Value c);
-  /// The same of a scalar a with vectors b and c.
+  /// fma of a scalar a with vectors b and c.
   Value fmaScaled(Value a, Value b, Value c);
   Value floor(Value a);
   Value roundEven(Value a);
@@ -155,8 +156,8 @@ public:
   Value bitOr(Value a, Value b);
   Value bitXor(Value a, Value b);
   Value bitNot(Value a);
-  Value bitExtract(Value a, Value offset, Value count); ///< sign-extended for i32
-  /// Two f16 in the halves of a u32, low first, as a vector of two f32.
+  Value bitExtract(Value a, Value offset, Value count); ///< sign-extends i32
+  /// Two f16 in the halves of a u32, the low half first, as a vector of two f32.
   Value unpackHalf2(Value word);
   Value packHalf2(Value pair);
 
@@ -168,8 +169,8 @@ public:
   Value logicalOr(Value a, Value b);
   Value select(Value condition, Value a, Value b);
 
-  Value convert(Value a, Type to); ///< by value
-  Value bitcast(Value a, Type to); ///< by bits
+  Value convert(Value a, Type to); ///< converts the value
+  Value bitcast(Value a, Type to); ///< reinterprets the bits
   Value vector(std::span<const Value> scalars);
   Value vector(std::initializer_list<Value> scalars) {
     return vector(std::span(scalars.begin(), scalars.size()));
@@ -179,19 +180,21 @@ public:
   // Memory. Indices are u32 and count 32-bit words.
   Value load(uint32_t buffer, Value index, Type type);
   void store(uint32_t buffer, Value index, Value value);
-  /// Words [4 index, 4 index + 4) in one load. The buffer must not be written by this kernel.
+  /// Loads words [4 index, 4 index + 4) at once. The kernel must not write the buffer.
   Value load4(uint32_t buffer, Value index, Type type);
-  /// The same of two words.
+  /// Loads words [2 index, 2 index + 2) at once. The kernel must not write the buffer.
   Value load2(uint32_t buffer, Value index, Type type);
-  /// Texel number `index` of a uniform texel buffer: as many words as it has, the rest is of no use.
+  /// Loads texel `index` of a uniform texel buffer, as a vector of four. Elements beyond the texel's words are
+  /// undefined.
   Value fetch(uint32_t buffer, Value index);
-  /// word = (word & keep) | bits, safe beside other invocations that set other bits of it.
+  /// word = (word & keep) | bits. Other invocations may set other bits of the word at the same time.
   void setBits(uint32_t buffer, Value index, Value keep, Value bits);
-  /// The buffer again, under a number of its own: what other workgroups write to it while this one runs is
-  /// seen through that number, behind memoryBarrier() on both sides. Not in modules with Vulkan's memory
-  /// model.
+  /// Adds another variable for the buffer and returns its number. Through this number, a kernel sees writes of other
+  /// workgroups that run at the same time. Both sides need memoryBarrier(). Modules with Vulkan's memory model do not
+  /// support this.
   uint32_t coherent(uint32_t buffer);
-  /// What the word was; what this invocation has written is seen by those who find it in the word.
+  /// Adds to a word and returns its previous value. Earlier writes of this invocation become visible to invocations
+  /// that read the new value.
   Value atomicAdd(uint32_t buffer, Value index, Value what);
   Shared shared(Type element, uint32_t count, std::string_view name = "");
   Value load(Shared array, Value index);
@@ -206,27 +209,26 @@ public:
   // Structured control flow.
   void ifThen(Value condition, const std::function<void()> &body);
   void ifElse(Value condition, const std::function<void()> &yes, const std::function<void()> &no);
-  /// for (i = begin; i < end; i += step), u32.
+  /// for (i = begin; i < end; i += step), with u32.
   void forRange(Value begin, Value end, Value step, const std::function<void(Value i)> &body,
                 const LoopHint &hint = {});
-  /// How far a loop goes that begins at 0 and ends there.
+  /// The bound of a loop from 0 to `end`.
   Most mostOf(Value end) const;
-  /// All loops, each behind the one that it is in. The first stands for the kernel itself.
+  /// All loops; an enclosing loop comes before its nested loops. The first entry is the kernel itself.
   const std::vector<Loop> &loops() const { return loop_list; }
 
-  /// Workgroup execution and memory barrier on shared memory.
+  /// A barrier for execution in the workgroup and for shared memory.
   void barrier();
-  /// What this invocation has written to buffers before comes before what it does to them behind it, for all
-  /// of the device.
+  /// Orders this invocation's earlier accesses to buffers before its later ones, for the whole device.
   void memoryBarrier();
   Value subgroupReduce(SubgroupOp op, Value value);
   Value subgroupBroadcastFirst(Value value);
   Value subgroupBroadcast(Value value, uint32_t lane);
   Value subgroupShuffleXor(Value value, Value mask);
 
-  // Matrices of a subgroup; row-major in shared memory, `stride` elements a row. Every invocation of the
-  // subgroup gets there. enableMatrices comes before any use of shared memory: the module then has Vulkan's
-  // memory model.
+  // Matrices of a subgroup. They are row-major in shared memory, with `stride` elements from row to row. Every
+  // invocation of the subgroup must call these together. Call enableMatrices before any use of shared memory: it
+  // selects Vulkan's memory model.
   void enableMatrices();
   Matrix loadMatrix(Shared from, Value index, uint32_t stride, const MatrixType &type);
   void storeMatrix(Shared to, Value index, uint32_t stride, const Matrix &matrix);
@@ -236,7 +238,7 @@ public:
   void set(const MatrixVariable &variable, const Matrix &value);
 
 private:
-  static constexpr uint32_t kNonPrivate = 0x20; ///< a memory operand: other invocations see it
+  static constexpr uint32_t kNonPrivate = 0x20; ///< a memory operand: other invocations see the access
   Id matrixType(const MatrixType &type);
   Id zeroOf(Kind kind);
   Id elementPointer(spv::StorageClass storage, Id array, Type element, Value index);
@@ -260,16 +262,16 @@ private:
 
   KernelInfo info;
   Module m;
-  Words body;      // the function's instructions behind its variables
+  Words body;      // instructions of the function, after its variables
   Words variables; // OpVariable must come first in the first block
   bool vulkan_memory = false;
   Id function = 0, block_type = 0, push_variable = 0;
   std::vector<Id> buffers, interface;
-  std::map<std::pair<uint32_t, uint32_t>, Id> vector_views; ///< by buffer and width, 0 for 64 bits
+  std::map<std::pair<uint32_t, uint32_t>, Id> vector_views; ///< keys are buffer and vector width
   std::map<uint32_t, Id> builtins;
-  std::map<Id, Most> known; ///< constants and push constants
+  std::map<Id, Most> known; ///< bounds for values that are constants or push constants
   std::vector<Loop> loop_list = {{.most = {Most::By::number, 1}}};
-  int32_t loop = 0; ///< the innermost that is open
+  int32_t loop = 0; ///< index of the innermost open loop
 };
 
 } // namespace linnet::spirv

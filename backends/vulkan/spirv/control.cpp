@@ -1,4 +1,4 @@
-// Branches and loops, barriers, and what the invocations of a subgroup do together.
+// Branches, loops, barriers and operations of subgroups.
 #include "backends/vulkan/spirv/words.h"
 
 namespace linnet::spirv {
@@ -37,15 +37,16 @@ Most Builder::mostOf(Value end) const {
 
 size_t Builder::beginLoop(Value end, Value step, const LoopHint &hint) {
   const Most most = hint.most ? *hint.most : mostOf(end), by = mostOf(step);
-  const bool shared = most.by != Most::By::number && most.by != Most::By::push; // among workgroups
+  // the loop is shared by workgroups
+  const bool shared = most.by != Most::By::number && most.by != Most::By::push;
   const bool constant_step = !shared && by.by == Most::By::number && by.number != Most().number;
   loop_list.push_back({loop, most, constant_step ? by.number : 1});
   loop = int32_t(loop_list.size() - 1);
   return size_t(loop);
 }
 
-/// One of constant size without others in it becomes steps of the one that it is in. The step that finds the
-/// end counts as well.
+/// Adds a loop of constant size without nested loops to the steps of its enclosing loop. The step that reaches the end
+/// is counted, too.
 void Builder::endLoop(size_t number) {
   const Loop ended = loop_list[number];
   loop = ended.in;

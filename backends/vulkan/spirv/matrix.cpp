@@ -1,5 +1,5 @@
-// Matrices that a subgroup holds together: SPV_KHR_cooperative_matrix, which Debian 12's SPIR-V headers do
-// not know yet. https://github.khronos.org/SPIRV-Registry/extensions/KHR/SPV_KHR_cooperative_matrix.html
+// Cooperative matrices (SPV_KHR_cooperative_matrix). Debian 12's SPIR-V headers do not define them yet.
+// https://github.khronos.org/SPIRV-Registry/extensions/KHR/SPV_KHR_cooperative_matrix.html
 #include "backends/vulkan/spirv/builder.h"
 
 namespace linnet::spirv {

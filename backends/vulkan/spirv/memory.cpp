@@ -1,4 +1,4 @@
-// Buffers, shared memory and an invocation's own.
+// Buffers, shared memory and variables of one invocation.
 #include "backends/vulkan/spirv/words.h"
 
 #include <cassert>
@@ -31,7 +31,7 @@ void Builder::store(uint32_t buffer, Value index, Value value) {
   }
 }
 
-/// The buffer again, as an array of other elements: another variable at the same binding.
+/// Another variable at the buffer's binding, which views it as an array of other elements.
 Id Builder::viewOf(uint32_t buffer, uint32_t key, Id element, uint32_t stride) {
   Id &view = vector_views[{buffer, key}];
   if (view) return view;

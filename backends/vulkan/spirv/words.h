@@ -1,4 +1,4 @@
-// What the builder's files share: enumerators as the words of an instruction, and choices made once.
+// Helpers of the builder's files: enumerators as words, and constants of all kernels.
 #pragma once
 #include "backends/vulkan/spirv/builder.h"
 
