@@ -1,6 +1,6 @@
 #include "compiler/keep.h"
 
-#include "backends/reference/kernels.h"
+#include "backends/reference/ops.h"
 #include "frontend/checkpoint/ggml_blocks.h"
 #include "passes/Kept.h"
 #include "support/error.h"

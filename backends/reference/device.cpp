@@ -1,6 +1,6 @@
 #include "backends/reference/device.h"
 #include "backends/reference/interpreter.h"
-#include "backends/reference/kernels.h"
+#include "backends/reference/ops.h"
 #include "ir/Linnet.h"
 #include "ir/Locations.h"
 #include "ir/Shapes.h"

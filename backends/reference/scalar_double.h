@@ -1,6 +1,6 @@
 // The interpreter's scalar builder (backends/common/scalar.h): it computes in double.
 #pragma once
-#include "backends/reference/kernels.h"
+#include "backends/reference/ops.h"
 
 #include <cmath>
 

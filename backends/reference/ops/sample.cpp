@@ -1,4 +1,4 @@
-#include "backends/reference/kernels.h"
+#include "backends/reference/ops.h"
 #include "runtime/philox.h"
 
 #include <algorithm>
@@ -46,9 +46,7 @@ int64_t draw(std::span<const float> x, const Choice &choice) {
   return kept.back(); // reached only if rounding makes the sum smaller than `limit`
 }
 
-} // namespace
-
-Tensor sample(std::span<const Tensor> operands) {
+Tensor sample(ir::SampleOp, const Inputs &operands) {
   const Tensor &logits = operands[0], &seed = operands[4];
   const int64_t rows = logits.shape[0], columns = logits.shape[1];
   const auto word = [](const Tensor &t, int64_t i) { return static_cast<uint32_t>(t.ints()[i]); };
@@ -62,5 +60,9 @@ Tensor sample(std::span<const Tensor> operands) {
   }
   return out;
 }
+
+} // namespace
+
+void addSample(OpTable &table) { table.add<ir::SampleOp>(sample); }
 
 } // namespace linnet::reference

@@ -1,5 +1,5 @@
 // Ops of training: loss, accumulators, gradients, optimizer step.
-#include "backends/reference/kernels.h"
+#include "backends/reference/ops.h"
 #include "runtime/philox.h"
 #include "support/error.h"
 
@@ -26,8 +26,6 @@ Result<void> checkLabel(int64_t label, int64_t i, int64_t n) {
   if (label < n) return {};
   return errorf("label {} at position {} is outside the {} columns of logits", label, i, n);
 }
-
-} // namespace
 
 Result<Tensor> crossEntropy(const Tensor &logits, const Tensor &labels) {
   int64_t n = logits.shape.back();
@@ -130,6 +128,9 @@ Tensor layerNormGrad(const Tensor &x, const Tensor &gain, const Tensor &gradient
   return out;
 }
 
+struct AttentionGradOperands {
+  const Tensor &q, &k, &v, &gradient;
+};
 // Shapes: q, gradient (B, T, H, D); k, v (B, G, S, D).
 Result<std::vector<Tensor>> attentionGrad(const AttentionGradOperands &x, const Scores &scoring,
                                           const Sight &sight) {
@@ -199,7 +200,7 @@ Result<Tensor> poolGrad(ir::PoolMode mode, const Tensor &gradient, const Tensor 
 }
 
 // The operands x are param, gradient, m, v, lr, scale, m_scale, v_scale, start.
-std::vector<Tensor> adamw(ir::AdamWOp op, std::span<const Tensor> x) {
+std::vector<Tensor> adamw(ir::AdamWOp op, const Inputs &x) {
   auto number = [](const llvm::APFloat &value) { return double(value.convertToFloat()); };
   double beta1 = number(op.getBeta1()), beta2 = number(op.getBeta2()), epsilon = number(op.getEpsilon()),
          decay = number(op.getDecay()), pull = number(op.getPull());
@@ -216,6 +217,31 @@ std::vector<Tensor> adamw(ir::AdamWOp op, std::span<const Tensor> x) {
     out[3].data()[i] = rounded(x[0].kind, v);
   }
   return out;
+}
+
+} // namespace
+
+void addTraining(OpTable &table) {
+  table.add<ir::CrossEntropyOp>([](ir::CrossEntropyOp, const Inputs &x) { return crossEntropy(x[0], x[1]); });
+  table.add<ir::CrossEntropyGradOp>(
+      [](ir::CrossEntropyGradOp, const Inputs &x) { return crossEntropyGrad(x[0], x[1], x[2]); });
+  table.add<ir::DropoutOp>([](ir::DropoutOp op, const Inputs &x) {
+    return dropout(x[0], x[1], op.getRate().convertToFloat(), static_cast<uint32_t>(op.getStream()));
+  });
+  table.add<ir::ContractOp>([](ir::ContractOp, const Inputs &x) { return contract(x[0], x[1], x[2]); });
+  table.add<ir::SumRowsOp>([](ir::SumRowsOp, const Inputs &x) { return sumRows(x[0], x[1]); });
+  table.add<ir::ScatterAddOp>([](ir::ScatterAddOp, const Inputs &x) { return scatterAdd(x[0], x[1], x[2]); });
+  table.add<ir::LayerNormGradOp>([](ir::LayerNormGradOp op, const Inputs &x) {
+    return layerNormGrad(x[0], x[1], x[2], op.getEpsilon().convertToFloat());
+  });
+  table.add<ir::AttentionGradOp>([](ir::AttentionGradOp op, const Inputs &x) {
+    const Tensor *length = op.getLength() ? &x[4] : nullptr;
+    return attentionGrad({x[0], x[1], x[2], x[3]}, scoresOf(op),
+                         {nullptr, length, op.getCausal(), windowOf(op)});
+  });
+  table.add<ir::PoolGradOp>(
+      [](ir::PoolGradOp op, const Inputs &x) { return poolGrad(op.getMode(), x[0], x[1], x[2]); });
+  table.add<ir::AdamWOp>(adamw);
 }
 
 } // namespace linnet::reference

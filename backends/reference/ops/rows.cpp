@@ -1,5 +1,5 @@
 // Normalization, reductions, lookups and pools.
-#include "backends/reference/kernels.h"
+#include "backends/reference/ops.h"
 #include "support/error.h"
 
 #include <algorithm>
@@ -11,8 +11,6 @@ namespace {
 
 int64_t lastOf(const Tensor &x) { return x.shape.back(); }
 int64_t rowsOf(const Tensor &x) { return lastOf(x) ? x.size() / lastOf(x) : 0; }
-
-} // namespace
 
 Result<Tensor> embed(const Tensor &table, const Tensor &ids, const Tensor *scale, const ScaleForm &form) {
   int64_t vocab = table.shape[0], width = table.shape[1], groups = scale ? scale->shape[1] : 0;
@@ -91,29 +89,6 @@ Tensor softmax(const Tensor &x) {
   return out;
 }
 
-Tensor reduce(ir::ReduceKind kind, const Tensor &x, int64_t dim) {
-  int64_t outer = 1, inner = 1, n = x.shape[dim];
-  for (int64_t i = 0; i < dim; ++i) outer *= x.shape[i];
-  for (size_t i = dim + 1; i < x.shape.size(); ++i) inner *= x.shape[i];
-  std::vector<int64_t> shape = x.shape;
-  shape[dim] = 1;
-  Tensor out = Tensor::zeros(x.kind, shape);
-  for (int64_t o = 0; o < outer; ++o)
-    for (int64_t i = 0; i < inner; ++i) {
-      double value = kind == ir::ReduceKind::max ? -HUGE_VAL : 0;
-      for (int64_t j = 0; j < n; ++j) {
-        double element = x.data()[(o * n + j) * inner + i];
-        if (kind != ir::ReduceKind::max)
-          value += element;
-        else if (std::isnan(element) || element > value)
-          value = std::isnan(value) ? value : element;
-      }
-      if (kind == ir::ReduceKind::mean) value /= static_cast<double>(n);
-      out.data()[o * inner + i] = rounded(out.kind, value);
-    }
-  return out;
-}
-
 Tensor argmax(const Tensor &x) {
   int64_t n = lastOf(x);
   Tensor out = Tensor::zeros(Kind::i32, {x.shape.begin(), x.shape.end() - 1});
@@ -142,6 +117,53 @@ Result<Tensor> pool(ir::PoolMode mode, const Tensor &x, const Tensor &length) {
     }
   }
   return out;
+}
+
+} // namespace
+
+Tensor reduce(ir::ReduceKind kind, const Tensor &x, int64_t dim) {
+  int64_t outer = 1, inner = 1, n = x.shape[dim];
+  for (int64_t i = 0; i < dim; ++i) outer *= x.shape[i];
+  for (size_t i = dim + 1; i < x.shape.size(); ++i) inner *= x.shape[i];
+  std::vector<int64_t> shape = x.shape;
+  shape[dim] = 1;
+  Tensor out = Tensor::zeros(x.kind, shape);
+  for (int64_t o = 0; o < outer; ++o)
+    for (int64_t i = 0; i < inner; ++i) {
+      double value = kind == ir::ReduceKind::max ? -HUGE_VAL : 0;
+      for (int64_t j = 0; j < n; ++j) {
+        double element = x.data()[(o * n + j) * inner + i];
+        if (kind != ir::ReduceKind::max)
+          value += element;
+        else if (std::isnan(element) || element > value)
+          value = std::isnan(value) ? value : element;
+      }
+      if (kind == ir::ReduceKind::mean) value /= static_cast<double>(n);
+      out.data()[o * inner + i] = rounded(out.kind, value);
+    }
+  return out;
+}
+
+void addRows(OpTable &table) {
+  table.add<ir::EmbedOp>([](ir::EmbedOp op, const Inputs &x) {
+    const ScaleForm form{static_cast<int64_t>(op.getGroup()), 1, op.getAsymmetric()};
+    return embed(x[0], x[1], op.getScale() ? &x[2] : nullptr, form);
+  });
+  table.add<ir::PositionsOp>([](ir::PositionsOp op, const Inputs &x) {
+    return positions(op.getPast() ? &x[0] : nullptr, x.operands.back(), static_cast<int64_t>(op.getLimit()));
+  });
+  table.add<ir::LayerNormOp>([](ir::LayerNormOp op, const Inputs &x) {
+    return layerNorm(x[0], x[1], x[2], op.getEpsilon().convertToFloat());
+  });
+  table.add<ir::RmsNormOp>([](ir::RmsNormOp op, const Inputs &x) {
+    return rmsNorm(x[0], x[1], op.getEpsilon().convertToFloat());
+  });
+  table.add<ir::SoftmaxOp>([](ir::SoftmaxOp, const Inputs &x) { return softmax(x[0]); });
+  table.add<ir::ReduceOp>([](ir::ReduceOp op, const Inputs &x) {
+    return reduce(op.getKind(), x[0], static_cast<int64_t>(op.getDim()));
+  });
+  table.add<ir::ArgmaxOp>([](ir::ArgmaxOp, const Inputs &x) { return argmax(x[0]); });
+  table.add<ir::PoolOp>([](ir::PoolOp op, const Inputs &x) { return pool(op.getMode(), x[0], x[1]); });
 }
 
 } // namespace linnet::reference
