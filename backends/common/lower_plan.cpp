@@ -69,7 +69,7 @@ void ModuleLowering::finishPlan() {
     auto working = op.getAttrOfType<ArrayAttr>(kWorking);
     if (!working) continue;
     const int at = op_positions.lookup(&op);
-    // a slot that is written in place of another one counts once
+    // several values may share a slot; it counts once
     std::set<std::pair<uint64_t, uint64_t>> alive;
     for (const Slot &slot : slots)
       if (slot.first <= at && slot.last >= at) alive.insert({slot.offset, slot.size});

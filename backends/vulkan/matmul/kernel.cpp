@@ -82,8 +82,8 @@ void require(Emitter &e, const PackedMatmulSpec &spec, const MatmulVariant &vari
 
 } // namespace
 
-// Combining results of workgroups costs little on a GPU, but on a CPU as much as several panels. If each subgroup
-// normalizes the rows again, that is done once for several panels, too.
+// Combining the results of workgroups costs little, but on a CPU it is not small next to the work for one panel. If
+// each subgroup normalizes the rows again, one normalization then serves several panels, too.
 uint32_t panelsOfGroup(const PackedMatmulSpec &spec, const MatmulVariant &variant) {
   if (!spec.argmax) return 1;
   return variant.subgroup ? 8 : variant.kind == MatmulVariant::lanes ? 4 : 1;
