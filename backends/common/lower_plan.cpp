@@ -32,7 +32,7 @@ fb::RefT ModuleLowering::workingMemory(uint64_t bytes) {
   fb::RefT ref;
   ref.space = fb::Space::arena, ref.size = bytes;
   for (const Slot *slot : in_use) {
-    if (ref.offset + bytes <= slot->offset) break; // fits below this slot
+    if (ref.offset + bytes <= slot->offset) break; // fits before this slot
     ref.offset = std::max(ref.offset, llvm::alignTo(slot->offset + slot->size, alignment));
   }
   out->arena_bytes = std::max(out->arena_bytes, ref.offset + bytes);

@@ -75,7 +75,7 @@ struct PackedMatmulSpec {
   bool scaled() const { return w == Type::i8 || w == Type::i4; }
   int64_t groups() const { return group ? (k + group - 1) / group : 1; }
   int64_t scaleRows() const { return groups() * (asymmetric ? 2 : 1); }
-  /// Whether a tile adds up floats: one sum for each group.
+  /// Whether a tile adds a float sum for each group, instead of one sum over all of w.
   bool addsGroups() const { return groups() > 1 || asymmetric; }
   int64_t interleave() const { return interleaveOf(w); }
   int64_t panelBytes() const {

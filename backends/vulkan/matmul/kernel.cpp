@@ -82,8 +82,9 @@ void require(Emitter &e, const PackedMatmulSpec &spec, const MatmulVariant &vari
 
 } // namespace
 
-// Combining the results of workgroups costs little, but on a CPU it is not small next to the work for one panel. If
-// each subgroup normalizes the rows again, one normalization then serves several panels, too.
+// With argmax, a workgroup computes several panels one after another. On a CPU, combining the results of workgroups is
+// not small next to the work for one panel. The panels also share the moments of rows, which each subgroup would
+// otherwise compute for every panel.
 uint32_t panelsOfGroup(const PackedMatmulSpec &spec, const MatmulVariant &variant) {
   if (!spec.argmax) return 1;
   return variant.subgroup ? 8 : variant.kind == MatmulVariant::lanes ? 4 : 1;
