@@ -9,7 +9,7 @@ namespace linnet::vulkan {
 
 /// One operand of a kernel.
 struct Arg {
-  fb::RefT ref; ///< may begin at any byte
+  fb::RefT ref; ///< may begin at any element of its memory
   Type type;
   bool written = false;
   bool working = false; ///< memory that only passes data between steps, not a result
