@@ -98,14 +98,14 @@ void Batch::State::evict(Row &row) {
   row = Row();
 }
 
-/// Frees the row. The last entry of a full row is given up: calls for other rows write behind the cached tokens.
+/// Frees the row. If the row is full, its last entry is dropped: calls for other rows write after the cached tokens.
 void Batch::State::end(Row &row) {
   row.text.reset();
   row.cached = std::min(row.cached, context() - 1);
 }
 
-/// Moves the last text that generates into a free row between the others, while a third of the rows of a call would be
-/// fed for nothing.
+/// While more than a third of the rows of a call would have no generating text, moves the last one into a free row
+/// between the others.
 Result<void> Batch::State::makeCompact() {
   while (true) {
     size_t count = 0, first = rows.size(), last = 0;
@@ -183,7 +183,7 @@ Result<void> Batch::State::share(size_t to) {
   return {};
 }
 
-/// Feeds prompts that take turns, together at most a chunk.
+/// Feeds at most a chunk of prompt tokens. The prompts take turns.
 Result<void> Batch::State::feedPrompts() {
   for (int64_t left = chunk; left > 0;) {
     size_t next = rows.size();

@@ -29,9 +29,9 @@ public:
   bool canTakeLikeliest() const { return bool(likeliest); }
   bool canDraw() const { return bool(drawing); }
   int64_t mostSteps() const { return likeliest ? likeliest->mostSteps() : 1; }
-  /// Runs the entry `steps` times with one token per row. Each run reads the tokens of the one before it and
-  /// writes the next cache entry (if a row's cache is full, the last one again). `first` has the inputs of
-  /// the first run, whose rows have `past` tokens. Returns the tokens as [steps, rows].
+  /// Runs the entry `steps` times with one token per row. Each run reads the tokens of the previous run and writes the
+  /// next cache entry, or the last one again if a row's cache is full. `first` has the inputs of the first run; its
+  /// rows have `past` tokens. Returns the tokens as [steps, rows].
   Result<std::span<const int32_t>> run(const LanguageEntry &entry, const LoopInputs &first,
                                        std::span<const int32_t> past, int64_t steps, const Draw *draw);
 

@@ -17,8 +17,9 @@ bool serves(const flatbuffers::Vector<uint16_t> *only_for, const std::vector<boo
 /// Size of a port's tensor in bytes for these symbols.
 LINNET_API uint64_t portBytes(const fb::Port &port, std::span<const int64_t> symbols);
 
-/// Checks that the entry exists, each symbol is from 1 to its bound, each input has its port's size for these
-/// symbols, and `wanted` is empty or has an element per output. Inputs marked in `filled` must be empty.
+/// Checks the arguments of a run. The entry must exist. Each symbol must be from 1 to its bound. Each input must have
+/// its port's size for these symbols. `wanted` must be empty or have an element per output. Inputs marked in `filled`
+/// must be empty.
 LINNET_API Result<void> checkRun(const Artifact &artifact, const fb::Program &program, int entry,
                                  std::span<const int64_t> symbols,
                                  std::span<const std::span<const std::byte>> inputs,

@@ -23,7 +23,8 @@ private:
 
 /// An error if an id is outside the vocabulary; `what` names the list.
 Result<void> checkTokens(const ModelConfig &config, std::span<const TokenId> ids, const char *what);
-/// An error if an option is out of range, needs a tokenizer that the model lacks, or names a token outside the vocabulary.
+/// An error if an option is out of range, needs a tokenizer that the model lacks, or names a token outside the
+/// vocabulary.
 Result<void> checkFor(const LoadedModel &model, const GenerateOptions &options);
 
 struct Session::State {

@@ -9,7 +9,7 @@
 
 namespace linnet {
 
-/// The layout of a state of shape (batch, ..., context, ...). Its rows lie one behind the other.
+/// The layout of a state of shape (batch, ..., context, ...). Its rows are consecutive.
 struct StateRows {
   uint64_t row_bytes = 0;   ///< of one row
   uint64_t pieces = 1;      ///< a row has a run of tokens for each key head

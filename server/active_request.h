@@ -8,7 +8,7 @@ struct Api::Call {
   HttpRequest request;
   std::shared_ptr<Exchange> exchange;
   Clock::time_point begin;
-  std::string endpoint = "other"; ///< for metrics: the path of a route
+  std::string endpoint = "other"; ///< the path of a route, for metrics
   bool gone = false;              ///< the client left while its request was read
 };
 
@@ -16,9 +16,9 @@ struct Api::Active {
   std::shared_ptr<Exchange> exchange;
   std::string endpoint;
   Clock::time_point begin;
-  std::optional<GenerationAnswer> answer = {}; ///< of a generation
-  std::vector<Clock::time_point> last = {};    ///< by text: its last token
-  std::function<std::string()> task_body = {}; ///< of a task
+  std::optional<GenerationAnswer> answer = {}; ///< the answer of a generation
+  std::vector<Clock::time_point> last = {};    ///< time of the last token of each text
+  std::function<std::string()> task_body = {}; ///< makes the body of a task's answer
   bool streaming = false;                      ///< the answer has begun
 };
 

@@ -10,10 +10,10 @@ namespace linnet::server {
 
 struct Api::Route {
   std::string path;
-  std::string method;                        ///< HEAD goes with GET
-  void (Api::*answer)(Call &call) = nullptr; ///< of GET
-  Reader reader = nullptr;                   ///< of POST
-  bool open = false;                         ///< needs no key
+  std::string method;                        ///< GET and HEAD share a route
+  void (Api::*answer)(Call &call) = nullptr; ///< answers GET
+  Reader reader = nullptr;                   ///< reads the body of POST
+  bool open = false;                         ///< whether the route needs no key
 };
 
 const std::vector<Api::Route> &Api::routes() {
@@ -47,7 +47,7 @@ void Api::fail(Call &call, const ApiError &error) {
   HttpResponse response{.status = error.status, .body = errorText(error)};
   if (error.status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
   if (error.status == 429) {
-    // About the time until a row is free.
+    // An estimate of the seconds until a row is free.
     const double seconds = usual_seconds * static_cast<double>(metrics.engine.waiting + 1) /
                            static_cast<double>(std::max<int64_t>(metrics.engine.counts.rows, 1));
     constexpr double kLongest = 60;
@@ -74,7 +74,7 @@ void Api::handle(HttpRequest request, std::shared_ptr<Exchange> exchange) {
   guarded(*call, [&] { dispatch(call); });
 }
 
-/// Long prompts take long to encode: they do not keep the server's thread from other clients.
+/// Encoding a long prompt takes long, so another thread does it: the server's thread goes on with other clients.
 void Api::read(const std::shared_ptr<Call> &call, Reader reader) {
   constexpr size_t kSmall = size_t(32) << 10;
   if (call->request.body.size() <= kSmall) return (this->*reader)(call->request)(*call);
@@ -159,7 +159,7 @@ void Api::dispatch(const std::shared_ptr<Call> &shared) {
   read(shared, route->reader);
 }
 
-/// Whether a media type, which ignores case, is JSON's.
+/// Whether a media type is JSON's. Case does not matter.
 static bool isJson(std::string_view type) {
   constexpr std::string_view kJson = "application/json";
   std::string name(type.substr(0, type.find_first_of("; \t")));
@@ -206,7 +206,7 @@ Json Api::body(const HttpRequest &request) const {
                    .message =
                        "expected 'Content-Type: application/json', found '" + type->substr(0, 80) + "'",
                    .code = "unsupported_media_type"};
-  // Objects search their keys linearly: a request needs few of them.
+  // Objects search their keys linearly, and a request needs few keys.
   constexpr int kMaxDepth = 16;
   constexpr size_t kMaxKeys = 2048;
   auto json = parseJson(request.body, "the request's body", kMaxDepth, kMaxKeys);

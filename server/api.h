@@ -20,7 +20,7 @@ struct ApiOptions {
   bool loopback = false;        ///< the server listens on loopback only
 };
 
-/// What the API needs of the HTTP server; see HttpServer.
+/// The functions of the HTTP server that the API needs (see HttpServer).
 struct ApiHost {
   std::function<HttpCounts()> counts;
   std::function<void(std::function<void()> work)> post, background;
@@ -32,10 +32,11 @@ public:
   ~Api();
 
   void handle(HttpRequest request, std::shared_ptr<Exchange> exchange);
-  /// Why a request is refused whatever its body is: its key, its host, its origin. Nothing if it is not.
+  /// The reason to refuse a request before its body is read: its key, its host or its origin. Nothing if it is
+  /// accepted.
   std::optional<ApiError> refusal(const HttpRequest &request) const;
   void deliver(Delivery delivery);
-  /// New requests get 503 from now on.
+  /// Makes the API answer new requests with 503.
   void drain() { draining = true; }
   /// Whether no request waits for the engine.
   bool idle() const { return active.empty() && preparing == 0; }
@@ -86,9 +87,9 @@ private:
   Engine &engine;
   ApiHost host;
   Metrics metrics;
-  std::unordered_map<uint64_t, std::shared_ptr<Active>> active; // by the engine's number
-  double usual_seconds = 1;                                     // of a request, for Retry-After
-  int64_t preparing = 0;                                        // requests that are read on the other thread
+  std::unordered_map<uint64_t, std::shared_ptr<Active>> active; // keys are the engine's numbers of requests
+  double usual_seconds = 1; // usual duration of a request, for Retry-After
+  int64_t preparing = 0;    // requests that are read on the other thread
   bool draining = false;
 };
 

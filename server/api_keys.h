@@ -1,4 +1,4 @@
-// Keys that clients must show.
+// Keys that clients must send.
 #pragma once
 #include "support/result.h"
 

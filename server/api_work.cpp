@@ -71,7 +71,7 @@ void Api::deliver(Delivery delivery) {
 
 void Api::takeEvent(uint64_t number, const EngineEvent &event, Clock::time_point time) {
   const auto found = active.find(number);
-  if (found == active.end()) return; // its client is gone, or another text of it has failed
+  if (found == active.end()) return; // the client is gone, or another text of the request has failed
   const std::shared_ptr<Active> work = found->second;
   if (event.failure == Failure::none) {
     if (!event.task_done) return takeText(*work, event, time);
@@ -121,7 +121,7 @@ void Api::takeText(Active &work, const EngineEvent &event, Clock::time_point tim
 }
 
 void Api::finish(uint64_t number, Active &work, int status) {
-  constexpr double kKept = 0.9; // of the average at each request
+  constexpr double kKept = 0.9; // the weight of the previous average when a request ends
   const std::chrono::duration<double> seconds = Clock::now() - work.begin;
   metrics.request_seconds.add(seconds.count());
   usual_seconds = kKept * usual_seconds + (1 - kKept) * seconds.count();
@@ -131,7 +131,7 @@ void Api::finish(uint64_t number, Active &work, int status) {
 
 namespace {
 
-/// To length 1, so that a dot product is the cosine. A vector of zeros stays.
+/// Scales the vector to length 1, so that a dot product is the cosine. A vector of zeros stays unchanged.
 void normalize(std::vector<float> &values) {
   double sum = 0;
   for (const float value : values) sum += static_cast<double>(value) * value;

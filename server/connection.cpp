@@ -11,14 +11,15 @@ namespace linnet::server {
 namespace asio = boost::asio;
 using Code = boost::system::error_code;
 
-/// Bytes of later requests that are read while an answer is computed.
+/// The most bytes of later requests that are read while an answer is computed.
 constexpr size_t kMaxPipelined = size_t(64) << 10;
 /// After an answer to a request that was not read to its end, the client's bytes are discarded for a while. Closing at
 /// once would reset the connection, and the client would lose the answer.
 constexpr size_t kMaxLinger = size_t(16) << 20;
 constexpr double kLingerSeconds = 2;
-/// A reader of a stream is too slow if more than max_buffered bytes wait for it during this time, or kMostBuffered times
-/// as many. A reader that is fast enough may find that many bytes after the server's thread was busy.
+/// The time after which a reader of a stream is too slow if more than max_buffered bytes wait for it all the time. A
+/// reader for which kMostBuffered times as many bytes wait is too slow at once. A fast reader may find that many bytes
+/// after the server's thread was busy.
 constexpr std::chrono::milliseconds kFullTime(500);
 constexpr size_t kMostBuffered = 16;
 /// The least speed in bytes per second at which a client must read an answer that is sent at once.
@@ -139,7 +140,7 @@ void Connection::onReadable() {
   if (error == asio::error::would_block || error == asio::error::try_again) return watch();
   if (error) {
     if (current || phase == Phase::linger || error != asio::error::eof) return leave(false);
-    // The client has sent all its requests: what was answered is delivered.
+    // The client has sent all its requests. The answers that are ready are delivered.
     closing = true;
     if (output.empty() && writing.empty()) abort();
     return;
@@ -247,13 +248,13 @@ void Connection::finished() {
   closing = closing || context.draining;
   if (!closing) {
     phase = Phase::idle;
-    if (writing.empty()) setTimer(context.options.idle_seconds); // else the timer is that of the reader
+    if (writing.empty()) setTimer(context.options.idle_seconds); // otherwise the timer is that of the reader
   }
   flush();
   if (!closing) parse();
 }
 
-/// Whether the reader of a stream, for which `more` bytes are to wait, is too slow.
+/// Whether the reader of a stream is too slow, if `more` bytes are added to those that wait.
 bool Connection::isTooSlow(size_t more) {
   const size_t waiting = output.size() + writing.size() - written + more, most = context.options.max_buffered;
   if (waiting <= most) {
@@ -265,7 +266,7 @@ bool Connection::isTooSlow(size_t more) {
   return waiting > kMostBuffered * most || now - *full_since > kFullTime;
 }
 
-/// The client has `seconds` and client_seconds to read what waits for it.
+/// Gives the client `seconds` plus client_seconds to read the bytes that wait for it.
 void Connection::allowTime(double seconds) {
   const std::chrono::duration<double> allowed(seconds + context.options.client_seconds);
   written_by = std::chrono::steady_clock::now() +

@@ -14,7 +14,7 @@ namespace linnet::server {
 
 class Connection;
 
-/// What connections share. All members belong to the server's thread.
+/// Data that connections share. All members belong to the server's thread.
 struct ConnectionContext {
   HttpOptions options;
   HttpServer::Handler handler;
@@ -65,16 +65,18 @@ private:
   boost::asio::ip::tcp::socket socket;
   boost::asio::steady_timer timer;
   ConnectionContext &context;
-  std::unique_ptr<RequestParser> parser; ///< while a request arrives
-  std::shared_ptr<Answer> current;       ///< while an answer is computed
+  std::unique_ptr<RequestParser> parser; ///< set while a request arrives
+  std::shared_ptr<Answer> current;       ///< set while an answer is computed
   std::string input;                     ///< bytes that were not parsed yet
   std::string output, writing;           ///< bytes to write, and those that are being written
-  size_t written = 0;                    ///< of `writing`
+  size_t written = 0;                    ///< number of written bytes of `writing`
   size_t lingered = 0;                   ///< bytes that were discarded after the last answer
   Phase phase = Phase::idle;
   bool watching = false, parsing = false, closing = false, closed = false, body_timer = false;
-  std::optional<std::chrono::steady_clock::time_point> full_since; ///< too many bytes wait for the reader
-  std::chrono::steady_clock::time_point written_by; ///< an answer that is sent at once must be read by then
+  /// the time since which too many bytes wait for the reader
+  std::optional<std::chrono::steady_clock::time_point> full_since;
+  /// time by which the client must have read an answer that is sent at once
+  std::chrono::steady_clock::time_point written_by;
   uint64_t timer_number = 0;
 };
 

@@ -80,7 +80,8 @@ void Engine::loop() {
       std::ranges::move(arrived_tasks, std::back_inserter(tasks));
       arrived_texts.clear();
       arrived_tasks.clear();
-      gone.swap(cancelled); // with the requests: a request never comes after its cancellation
+      // takes cancellations together with requests, so that a request never comes after its cancellation
+      gone.swap(cancelled);
     }
     try {
       takeCancelled();
@@ -95,7 +96,7 @@ void Engine::loop() {
   }
 }
 
-/// Ends requests whose clients are gone.
+/// Ends requests of clients that are gone.
 void Engine::takeCancelled() {
   if (gone.empty()) return;
   auto isGone = [&](uint64_t request) { return std::ranges::find(gone, request) != gone.end(); };
@@ -120,7 +121,7 @@ void Engine::finish(const Text &text, Failure failure, const std::string &error)
       {.request = text.request, .text = text.index, .event = {}, .failure = failure, .error = error});
 }
 
-/// Ends requests whose deadline has passed.
+/// Ends requests that have passed their deadline.
 void Engine::expire() {
   const auto now = Clock::now();
   const std::string none;
@@ -210,7 +211,7 @@ void Engine::runStep() {
   }
 }
 
-/// Sums of two batches' counts; the cache is that of the second.
+/// Sums the counts of two batches. The cache is that of the second batch.
 static BatchCounts sum(BatchCounts a, const BatchCounts &b) {
   a.rows = b.rows;
   a.running = b.running;

@@ -40,8 +40,8 @@ enum class Failure : uint8_t {
 struct EngineEvent {
   uint64_t request = 0;
   size_t text = 0;        ///< index in Generation::texts
-  BatchEvent event;       ///< of a text
-  bool task_done = false; ///< a task has ended
+  BatchEvent event;       ///< the event of a text
+  bool task_done = false; ///< true if a task has ended
   Failure failure = Failure::none;
   std::string error = {};
 };
@@ -82,8 +82,8 @@ public:
 
   /// Most texts that a request may have.
   int64_t capacity() const { return max_texts; }
-  /// Puts a request at the end of the queue and returns its number; std::nullopt if the queue is full. Thread-safe, as all
-  /// functions below.
+  /// Puts a request at the end of the queue and returns its number, or std::nullopt if the queue is full. Thread-safe,
+  /// as all functions below.
   std::optional<uint64_t> generate(Generation generation);
   std::optional<uint64_t> run(Task task);
   /// Ends a request without further events. Events that were delivered before may still arrive.
@@ -121,7 +121,7 @@ private:
   Sink sink;
   int64_t max_texts = 0, batch_rows = 0;
 
-  std::mutex mutex; // of the members up to `wake`
+  std::mutex mutex; // guards the members up to `wake`
   std::deque<Text> arrived_texts;
   std::deque<RunningTask> arrived_tasks;
   std::vector<uint64_t> cancelled;
@@ -130,15 +130,15 @@ private:
   std::condition_variable wake;
   std::atomic<uint64_t> last_request{0};
 
-  // Of the engine's thread.
+  // Members of the engine's thread.
   std::optional<Batch> batch;
   std::optional<Session> session;
   std::deque<Text> queue;
   std::deque<RunningTask> tasks;
-  std::map<int64_t, Text> running; // by the batch's number of the text
+  std::map<int64_t, Text> running; // keys are the batch's numbers of texts
   std::vector<EngineEvent> events;
   std::vector<uint64_t> gone; // cancelled requests
-  BatchCounts before;         // of earlier batches
+  BatchCounts before;         // counts of earlier batches
   int64_t reopened = 0, ended = 0;
   Clock::time_point delivered;
 

@@ -10,7 +10,8 @@ namespace linnet::server {
 static std::string shortened(const std::string &text, size_t most) {
   if (text.size() <= most) return text;
   size_t end = most;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end; // inside a character
+  // goes back to the begin of a UTF-8 character
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
   return text.substr(0, end) + "...";
 }
 
@@ -82,7 +83,7 @@ void Fields::unsupported(const std::string &name, const std::vector<Json> &neutr
 }
 
 void Fields::finish() const {
-  constexpr size_t kLongName = 64; // comparing a longer one with the known names takes long
+  constexpr size_t kLongName = 64; // comparing a longer name with the known names takes long
   for (const auto &[name, value] : object.items()) {
     if (std::ranges::find(known, name) != known.end()) continue;
     const bool is_long = name.size() > kLongName;

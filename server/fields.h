@@ -26,12 +26,12 @@ public:
   std::optional<std::string> text(const std::string &name);
   /// A field that has no effect.
   void ignore(const std::string &name) { find(name); }
-  /// A field that is an error unless it has one of these values, which ask for nothing.
+  /// A field that is an error unless its value is neutral, that is, one of those that change nothing.
   void unsupported(const std::string &name, const std::vector<Json> &neutral = {});
   /// Throws for a field that nothing has read.
   void finish() const;
 
-  /// "messages[1].content"
+  /// The field's place, for example "messages[1].content".
   std::string place(const std::string &name) const { return path.empty() ? name : path + "." + name; }
 
 private:
@@ -40,7 +40,7 @@ private:
   std::vector<std::string> known;
 };
 
-/// The value in an error: its text, shortened.
+/// The text of a value for an error, shortened.
 std::string foundText(const Json &value);
 /// An error about a field: "PLACE: expected EXPECTED, found FOUND".
 ApiError wrong(const std::string &place, const std::string &expected, const std::string &found);

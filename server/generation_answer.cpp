@@ -32,7 +32,7 @@ GenerationAnswer::GenerationAnswer(std::shared_ptr<const Served> s, const Genera
   for (const auto &prompt : request.prompts) prompt_tokens += static_cast<int64_t>(prompt.size());
   for (Choice &choice : choices) choice.logprobs = emptyLogprobs();
   prefix = dumped(head());
-  prefix.back() = ','; // the object goes on
+  prefix.back() = ','; // more keys follow
 }
 
 Json GenerationAnswer::head() const {
@@ -98,7 +98,7 @@ void GenerationAnswer::addLogprobs(Json &into, const Choice &choice, const Batch
 std::string GenerationAnswer::take(const EngineEvent &engine_event) {
   Choice &choice = choices[engine_event.text];
   const BatchEvent &event = engine_event.event;
-  // The copies of a prompt share it with each other: what the request found in the cache is the first one's.
+  // The copies of a prompt share it. The first copy's count of cached tokens is the request's.
   const size_t prompt = engine_event.text / static_cast<size_t>(choices_per_prompt);
   if (!shared_counted[prompt]) cached_tokens += event.shared_tokens;
   shared_counted[prompt] = true;
@@ -142,7 +142,8 @@ std::string GenerationAnswer::take(const EngineEvent &engine_event) {
   return out;
 }
 
-/// One server-sent event. Written by hand: building a JSON object for each token takes longer than all the rest.
+/// One server-sent event. It is written without a JSON library: building a JSON object for each token takes longer than
+/// all other work.
 std::string GenerationAnswer::chunk(size_t index, std::string_view text, const BatchEvent &event,
                                     const Json &logprobs, const std::string &finish_reason) {
   const std::string quoted = dumped(Json(text));

@@ -17,7 +17,7 @@ class GenerationAnswer {
 public:
   GenerationAnswer(std::shared_ptr<const Served> served, const GenerationRequest &request);
 
-  /// Takes what happened to a text. For a streamed request, returns the server-sent events to write; may be empty.
+  /// Takes an event of a text. For a streamed request, returns the server-sent events to write, which may be none.
   std::string take(const EngineEvent &event);
   /// Whether all texts have ended.
   bool complete() const { return unfinished == 0; }
@@ -33,9 +33,9 @@ private:
     std::string text;
     std::vector<TokenId> ids;
     Json logprobs;             ///< an object, or null
-    size_t characters = 0;     ///< of the text so far
-    std::string finish_reason; ///< empty: not yet
-    bool begun = false;        ///< of a chat stream: the role was sent
+    size_t characters = 0;     ///< characters of the text so far
+    std::string finish_reason; ///< empty until the text has ended
+    bool begun = false;        ///< whether the role of a chat stream was sent
   };
 
   Json head() const;
@@ -51,10 +51,10 @@ private:
   bool chat, stream, include_usage, token_ids;
   int64_t choices_per_prompt, top_logprobs;
   int64_t prompt_tokens = 0, cached_tokens = 0, generated_tokens = 0;
-  std::vector<bool> shared_counted; ///< by prompt
+  std::vector<bool> shared_counted; ///< one for each prompt
   std::vector<Choice> choices;
   size_t unfinished;
-  std::string prefix; ///< of every chunk, up to its choices
+  std::string prefix; ///< the begin of every chunk, up to its choices
 };
 
 } // namespace linnet::server

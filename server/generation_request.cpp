@@ -9,11 +9,11 @@
 namespace linnet::server {
 namespace {
 
-constexpr int64_t kMaxTexts = 2048;  ///< prompts or inputs of a request, as OpenAI's API has it
-constexpr int64_t kMaxChoices = 128; ///< as OpenAI's API has it
-constexpr int64_t kMaxTop = 20;      ///< as OpenAI's API has it
+constexpr int64_t kMaxTexts = 2048;  ///< most prompts or inputs of a request, as in OpenAI's API
+constexpr int64_t kMaxChoices = 128; ///< as in OpenAI's API
+constexpr int64_t kMaxTop = 20;      ///< as in OpenAI's API
 constexpr size_t kMaxStops = 16, kMaxStopBytes = 1024;
-/// Log probabilities of an answer that is sent at once: they wait in memory until it is complete.
+/// The most log probabilities of an answer that is sent at once. They wait in memory until the answer is complete.
 constexpr int64_t kMaxLogprobs = 200'000;
 constexpr size_t kMaxBiases = 1024;
 constexpr int64_t kCompletionTokens = 16; ///< OpenAI's default for completions
@@ -105,8 +105,8 @@ std::vector<std::pair<TokenId, float>> readBias(Fields &fields, const Served &se
   return biases;
 }
 
-/// Settings of the model's generation_config.json hold if it asks for sampling. Else the defaults are OpenAI's:
-/// the whole distribution at temperature 1.
+/// The defaults of a request. If the model's generation_config.json asks for sampling, its settings are used. Otherwise
+/// they are OpenAI's: the whole distribution at temperature 1.
 GenerateOptions defaults(const Served &served) {
   GenerateOptions options = served.model.generation();
   if (!options.do_sample) {
@@ -148,7 +148,7 @@ void readCommon(Fields &fields, const Served &served, GenerationRequest &request
     stream.unsupported("include_obfuscation", {false});
     stream.finish();
   }
-  // Names of users and hints to caches, for statistics that this server does not keep.
+  // These fields are names of users and hints to caches, for statistics that this server does not keep.
   for (const char *name : {"user", "safety_identifier", "prompt_cache_key"}) fields.ignore(name);
   fields.unsupported("metadata", {Json::object()});
   fields.unsupported("store", {false});
@@ -213,7 +213,7 @@ std::vector<chat::Message> readMessages(Fields &fields) {
     messages.push_back({role, readContent(*content, place + ".content")});
     for (const char *name : {"name", "tool_calls", "tool_call_id", "function_call", "audio", "refusal"})
       message.unsupported(name);
-    message.unsupported("annotations", {Json::array()}); // of an answer that is sent back
+    message.unsupported("annotations", {Json::array()}); // present if the client sends an answer back
     message.finish();
   }
   return messages;
@@ -309,7 +309,7 @@ GenerationRequest readChat(const Json &json, const Served &served) {
   if (top && !logprobs) throw wrong("top_logprobs", "\"logprobs\": true with it", "a request without");
   request.top_logprobs = logprobs ? top.value_or(0) : -1;
   for (const char *name : {"tools", "functions"}) fields.unsupported(name, {Json::array()});
-  fields.unsupported("parallel_tool_calls", {true, false}); // there are no tools
+  fields.unsupported("parallel_tool_calls", {true, false}); // accepted because there are no tools
   fields.unsupported("tool_choice", {"none"});
   fields.unsupported("function_call", {"none"});
   fields.unsupported("response_format", {Json::object({{"type", "text"}})});
@@ -333,7 +333,7 @@ GenerationRequest readChat(const Json &json, const Served &served) {
 std::vector<BatchRequest> GenerationRequest::texts() const {
   std::vector<BatchRequest> out;
   for (size_t i = 0; i < prompts.size(); ++i) {
-    // Equal prompts with one seed are different copies, as in Session::generateBatch.
+    // Equal prompts with the same seed are different copies, as in Session::generateBatch.
     const auto equal =
         std::count(prompts.begin(), prompts.begin() + static_cast<std::ptrdiff_t>(i), prompts[i]);
     for (int64_t choice = 0; choice < choices; ++choice)

@@ -13,18 +13,18 @@ namespace linnet::server {
 /// The model, as the API presents it.
 struct Served {
   Model model;
-  std::string name;                   ///< as clients call the model
+  std::string name;                   ///< the model's name for clients
   int64_t created = 0;                ///< seconds since 1970
-  std::optional<chat::Format> format; ///< absent: the model has no chat template
-  std::string no_format;              ///< why
-  Pooling pooling = Pooling::Last;    ///< of /v1/embeddings
+  std::optional<chat::Format> format; ///< absent if the model has no chat template
+  std::string no_format;              ///< the reason why there is no format
+  Pooling pooling = Pooling::Last;    ///< the pooling of /v1/embeddings
   int64_t max_texts = 0;              ///< most texts of a request
 };
 
 struct GenerationRequest {
   bool chat = false, stream = false, include_usage = false, token_ids = false;
-  int64_t choices = 1;                       ///< of each prompt
-  int64_t top_logprobs = -1;                 ///< -1: no log probabilities
+  int64_t choices = 1;                       ///< number of choices for each prompt
+  int64_t top_logprobs = -1;                 ///< -1 for no log probabilities
   std::vector<std::vector<TokenId>> prompts; ///< at least one
   GenerateOptions options;
 

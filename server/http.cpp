@@ -15,9 +15,10 @@ namespace asio = boost::asio;
 using asio::ip::tcp;
 using Code = boost::system::error_code;
 
-/// Bytes that the kernel buffers for a client, so that slow readers cost a bounded amount of memory.
+/// The kernel's send buffer of a client, in bytes. It bounds the memory that slow readers cost.
 constexpr int kSendBuffer = 128 << 10;
-constexpr std::chrono::milliseconds kAcceptPause(100); ///< after accepting failed: there are no descriptors
+/// the pause after accepting failed because the process has too many descriptors
+constexpr std::chrono::milliseconds kAcceptPause(100);
 
 struct HttpServer::State {
   explicit State(const HttpOptions &options) : acceptor(io), pause(io), limit(io) {
@@ -43,7 +44,7 @@ struct HttpServer::State {
   asio::thread_pool pool{1};
 };
 
-/// Takes as many descriptors as the system allows: each connection needs one.
+/// Raises the limit of descriptors as far as the system allows: each connection needs one.
 static void raiseDescriptorLimit() {
   rlimit limit = {};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;

@@ -15,15 +15,15 @@ namespace linnet::server {
 
 struct HttpOptions {
   std::string host = "127.0.0.1"; ///< an address or a name
-  uint16_t port = 8080;           ///< 0: one that is free
+  uint16_t port = 8080;           ///< 0 selects a free port
   size_t max_header = 16 << 10;   ///< bytes of the request line and the headers
   size_t max_body = 4 << 20;      ///< bytes of a request's body
   /// Bytes of a streamed answer that wait for their reader. A client that reads too slowly is disconnected.
   size_t max_buffered = 256 << 10;
   size_t max_connections = 4096;
-  double idle_seconds = 75; ///< without a request
-  double client_seconds =
-      30; ///< to send a request's header, to send its body, and between two reads of an answer
+  double idle_seconds = 75; ///< time without a request
+  /// time to send a request's header, to send its body, and between two reads of an answer
+  double client_seconds = 30;
 };
 
 struct HttpResponse {
@@ -63,7 +63,7 @@ public:
   /// Text of an error in the API's form, for requests that never reach the handler.
   using ErrorBody = std::function<std::string(int status, std::string_view message)>;
 
-  /// The answer to a request that is refused before its body is read; std::nullopt if it is not.
+  /// Returns the answer to a request that is refused before its body is read, or std::nullopt to accept it.
   using HeaderCheck = std::function<std::optional<HttpResponse>(const HttpRequest &head)>;
 
   /// Binds and listens. Errors name the address.
@@ -77,15 +77,14 @@ public:
   void run();
   /// Runs `work` on the server's thread. May be called from any thread.
   void post(std::function<void()> work);
-  /// Runs `work` on another thread, one after the other. May be called from any thread. Work that has not begun when the
-  /// server is destroyed is dropped.
+  /// Runs `work` on another thread, one piece of work after another. May be called from any thread. Work that has not
+  /// begun when the server is destroyed is dropped.
   void background(std::function<void()> work);
   /// Calls `work` repeatedly on the server's thread.
   void every(double seconds, std::function<void()> work);
   /// Closes idle connections now, and the others after their answers.
   void drain();
-  /// Accepts no more connections, and ends run() once the answers that wait for their readers are sent, or after
-  /// `seconds`.
+  /// Stops accepting connections. run() ends when the answers that wait for their readers are sent, or after `seconds`.
   void shutdown(double seconds);
   HttpCounts counts() const;
 

@@ -1,4 +1,4 @@
-// What the server counts, as Prometheus reads it. All functions are for the server's thread.
+// The server's counts, in the text format of Prometheus. All functions belong to the server's thread.
 #pragma once
 #include "server/engine.h"
 #include "server/http.h"
@@ -10,7 +10,7 @@
 
 namespace linnet::server {
 
-/// Counts of values up to each of the bounds.
+/// The number of values up to each bound.
 class Histogram {
 public:
   void add(double seconds);
@@ -26,8 +26,8 @@ private:
 };
 
 struct Metrics {
-  std::map<std::pair<std::string, int>, uint64_t> requests; ///< by endpoint and status
-  uint64_t cancelled = 0;                                   ///< requests whose clients left before the answer
+  std::map<std::pair<std::string, int>, uint64_t> requests; ///< keys are endpoint and status
+  uint64_t cancelled = 0; ///< requests of clients that left before the answer
   Histogram first_token, between_tokens, request_seconds;
   EngineState engine;
 

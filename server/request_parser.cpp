@@ -17,7 +17,7 @@ struct RequestParser::Parts {
   http::request_parser<http::string_body> parser;
   size_t max_header, max_body;
   bool awaits_continue = false;
-  HttpRequest head; ///< without the body and without trailers
+  HttpRequest head; ///< the request, without body and trailers
 };
 
 const std::string *HttpRequest::header(std::string_view name) const {

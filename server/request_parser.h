@@ -1,4 +1,4 @@
-// Reads HTTP/1.1 requests from bytes that arrive in pieces.
+// Parses HTTP/1.1 requests from bytes that arrive in pieces.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -37,13 +37,13 @@ public:
     int status;
     std::string message;
   };
-  /// Removes the bytes that it has read from `input`. A request that is malformed or too large is a fault; the
-  /// parser cannot be used afterwards.
+  /// Removes the bytes that it has read from `input`. A malformed or too large request is a fault, after which the
+  /// parser cannot be used.
   std::optional<Fault> feed(std::string &input);
   State state() const;
   /// The request without its body and without trailers. state() must not be header.
   const HttpRequest &head() const;
-  /// Whether the client waits for "100 Continue" before it sends the body. True once, after the header.
+  /// Whether the client waits for "100 Continue" before it sends the body. Returns true only once, after the header.
   bool awaitsContinue();
   /// The request. state() must be done.
   HttpRequest take();

@@ -6,9 +6,9 @@
 
 namespace linnet::server {
 
-/// How often signals are noticed.
+/// The interval at which signals are checked.
 constexpr double kSignalSeconds = 0.05;
-/// The longest time that the last answers have to reach their clients.
+/// The longest time that clients have to receive the last answers.
 constexpr double kFlushSeconds = 5;
 
 Result<void> serve(const Model &model, const ServeOptions &options, Result<chat::Template> chat,
@@ -37,8 +37,8 @@ Result<void> serve(const Model &model, const ServeOptions &options, Result<chat:
   else
     served.no_format = format.error().message;
 
-  // The engine's thread may deliver until it is destroyed, and connections refer to the API: this order of
-  // declarations ends the engine first, then the connections.
+  // The engine's thread may deliver until the engine is destroyed, and connections refer to the API. This order of
+  // declarations destroys the engine first, then the connections.
   std::unique_ptr<Api> api;
   LINNET_ASSIGN(auto http, HttpServer::listen(
                                options.http,

@@ -11,7 +11,7 @@
 
 namespace linnet::backend {
 
-/// The element type that kernels compute with, or nothing if kernels support none like it.
+/// The element type that kernels compute with, or nothing if no kernel supports the type.
 inline std::optional<Type> elementType(mlir::Type element) {
   if (element.isF32()) return Type::f32;
   if (element.isF16()) return Type::f16;

@@ -32,7 +32,7 @@ fb::RefT ModuleLowering::workingMemory(uint64_t bytes) {
   fb::RefT ref;
   ref.space = fb::Space::arena, ref.size = bytes;
   for (const Slot *slot : in_use) {
-    if (ref.offset + bytes <= slot->offset) break; // fits below this slot
+    if (ref.offset + bytes <= slot->offset) break; // fits before this slot
     ref.offset = std::max(ref.offset, llvm::alignTo(slot->offset + slot->size, alignment));
   }
   out->arena_bytes = std::max(out->arena_bytes, ref.offset + bytes);
@@ -69,7 +69,7 @@ void ModuleLowering::finishPlan() {
     auto working = op.getAttrOfType<ArrayAttr>(kWorking);
     if (!working) continue;
     const int at = op_positions.lookup(&op);
-    // a slot that is written in place of another one counts once
+    // several values may share a slot; it counts once
     std::set<std::pair<uint64_t, uint64_t>> alive;
     for (const Slot &slot : slots)
       if (slot.first <= at && slot.last >= at) alive.insert({slot.offset, slot.size});

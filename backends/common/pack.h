@@ -13,7 +13,7 @@ namespace linnet {
 
 /// offset(k, n) = ((n / n_block * ceil(K / k_block) + k / k_block) * k_block * n_block)
 ///              + (k % k_block / interleave * n_block + n % n_block) * interleave + k % interleave
-/// `transposed`: the plain matrix is stored (N, K), else (K, N).
+/// `transposed`: the plain matrix is stored (N, K), otherwise (K, N).
 struct PackedLayout {
   int64_t k_block = 16, n_block = 64, interleave = 1;
   bool transposed = false;

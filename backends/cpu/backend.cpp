@@ -13,7 +13,7 @@ public:
   Result<void> checkArgument(const std::string &) const override { return {}; }
   std::string localArgument() const override { return "native"; }
   bool emits(std::string_view stage, const std::string &argument) const override {
-    // without an argument there is one LLVM module for each of several levels, so no single text
+    // without an argument each level has its own LLVM module, so there is no single text
     return stage == "llvm" && !argument.empty();
   }
   Result<fb::ProgramT> lower(mlir::ModuleOp planned, WeightSource &weights, BlobSink &blobs,

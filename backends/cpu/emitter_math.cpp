@@ -63,7 +63,7 @@ Value *Emitter::loadHalf(Value *raw, int lanes) {
         lanes == 1 ? b.getHalfTy() : (llvm::Type *)llvm::FixedVectorType::get(b.getHalfTy(), lanes);
     return b.CreateFPExt(b.CreateBitCast(raw, half), floatType(lanes));
   }
-  // The shifted bits are a value that is 2^-112 times too small. Infinities and NaN get f32's largest exponent.
+  // The shifted bits are the value times 2^-112. Infinities and NaN get f32's largest exponent.
   auto integer = [&](int64_t value) { return llvm::ConstantInt::get(intType(lanes), value); };
   Value *h = b.CreateZExt(raw, intType(lanes));
   Value *shifted = b.CreateShl(b.CreateAnd(h, integer(0x7fff)), 13);

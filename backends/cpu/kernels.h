@@ -75,7 +75,7 @@ struct PackedMatmulSpec {
   bool scaled() const { return w == Type::i8 || w == Type::i4; }
   int64_t groups() const { return group ? (k + group - 1) / group : 1; }
   int64_t scaleRows() const { return groups() * (asymmetric ? 2 : 1); }
-  /// Whether a tile adds up floats: one sum for each group.
+  /// Whether a tile adds a float sum for each group, instead of one sum over all of w.
   bool addsGroups() const { return groups() > 1 || asymmetric; }
   int64_t interleave() const { return interleaveOf(w); }
   int64_t panelBytes() const {
@@ -89,8 +89,8 @@ KernelSource packedMatmulKernel(const PackedMatmulSpec &spec);
 // backends/common/specs has the formulas and operands of the other kernels. The comment of each generator names its
 // items; a function of the specification counts them.
 
-/// The operands of matmulKernel, in the order of Gemm in artifact.fbs. A call passes all of them except scale. The
-/// kernel reads bias and residual only if the specification has them.
+/// The operands of matmulKernel: the args that Gemm describes in artifact.fbs, then scale. A call passes scale only if
+/// the specification has it. The kernel reads bias and residual only if the specification has them.
 enum class GemmOperand : uint8_t { a, w, bias, residual, out, scale };
 constexpr int64_t kMatmulColumns = 64; ///< columns of a block
 /// Item ((g * blocks + block) * m + row) computes one block of columns of one row. blocks is columnBlocks(spec).

@@ -1,5 +1,5 @@
-// Inside of lowerToCpu: lowers each op, on top of backends/common/lowering.h. Ops: lower.cpp, lower_matmul.cpp,
-// lower_fused.cpp.
+// The lowering of each op to commands for the CPU. backends/common/lowering.h has the parts that all backends share.
+// Ops: lower.cpp, lower_matmul.cpp, lower_fused.cpp.
 #pragma once
 #include "backends/common/lowering.h"
 #include "backends/cpu/call.h"

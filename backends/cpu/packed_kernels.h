@@ -112,7 +112,7 @@ Values rowsOf(const PackedItem &item, const PackedTile &tile);
 struct FetchAhead {
   /// from: address of step 0, null for no prefetches; rate: rows for each step, times 2^16
   Value *from = nullptr, *rate = nullptr;
-  int64_t stride = 0, bytes = 0; ///< bytes from row to row; bytes of a row
+  int64_t stride = 0, bytes = 0; ///< stride: bytes between the begins of two rows; bytes: bytes of a row
   int64_t lines = 1;             ///< prefetch every n-th line
   void step(Emitter &e, Value *number) const;
 };

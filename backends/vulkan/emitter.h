@@ -1,6 +1,6 @@
 // The interface of the kernel generators, on top of the SPIR-V builder. It adds push constants for dynamic sizes,
-// elements of every type in buffers of 32-bit words, reductions in a workgroup, and exact versions of functions that
-// SPIR-V lacks or leaves imprecise.
+// elements of every type in buffers of 32-bit words, and reductions in a workgroup. It also has exact versions of
+// functions that SPIR-V lacks or leaves imprecise.
 #pragma once
 #include "backends/vulkan/kernel.h"
 #include "backends/vulkan/spirv/builder.h"
@@ -66,8 +66,8 @@ public:
     return b.atomicAdd(binding(operand), word(operand, at(operand, index)), what);
   }
   bool beginsInside(uint32_t operand) const { return where.inside >> operand & 1; }
-  /// load4 reads words [4 index, 4 index + 4) as f32, load2 reads [2 index, 2 index + 2) as u32, loadWord reads one as
-  /// i32. The kernel must not write the operand, and the operand must begin at its binding's first element.
+  /// load4 reads words [4 index, 4 index + 4) as f32. load2 reads words [2 index, 2 index + 2) as u32, loadWord reads
+  /// one word as i32. The kernel must not write the operand, and the operand must begin at its binding's first element.
   Value load4(OperandNumber operand, Value index);
   Value load2(OperandNumber operand, Value index);
   Value loadWord(OperandNumber operand, Value index);

@@ -38,7 +38,7 @@ struct OperandNumber {
   operator uint32_t() const { return value; }
 };
 
-/// Where a kernel's operands are in memory. A specification does not say this.
+/// The places of a kernel's operands in memory, which a specification does not describe.
 struct Operands {
   std::vector<uint32_t> bind; ///< the binding of each operand; if empty, operand i has binding i
   /// Bit i: operand i begins at an element inside its binding. The first push constants are these elements, in the

@@ -58,7 +58,7 @@ struct SampleSpec {
   Type type = Type::f32;
   Operands where = {};
 };
-constexpr int64_t kMostSampled = 1 << 24; // the largest count that f32 represents exactly
+constexpr int64_t kMostSampled = 1 << 24; // f32 represents counts up to this exactly
 Kernel sampleKernel(const SampleSpec &spec);
 
 /// A workgroup computes one query. Invocations own keys while they compute scores, and columns of the head while they

@@ -65,7 +65,7 @@ uint32_t piecesOf(const PackedMatmulSpec &spec, const MatmulVariant &variant) {
 /// largest GPUs run at once.
 constexpr int64_t kFewPanels = 64;
 
-/// f16 activations have 11 bits. The error of each product is at most 2^-12, that of a sum is relatively less.
+/// f16 activations have 11 bits. The relative error of a product is at most 2^-12, that of a sum is less.
 constexpr float kHalfTolerance = 2e-3f;
 /// Sums of eight products are in f16, too. Their error is 2e-3 of a row's largest element if a driver truncates instead
 /// of rounding.

@@ -1,5 +1,5 @@
-// Inside of lowerToVulkan: lowers each op, on top of backends/common/lowering.h. Ops: lower.cpp, lower_ops.cpp,
-// lower_matmul.cpp, lower_fused.cpp, lower_gradients.cpp, lower_groups.cpp.
+// The lowering of each op to dispatches. backends/common/lowering.h has the parts that all backends share. Ops:
+// lower.cpp, lower_ops.cpp, lower_matmul.cpp, lower_fused.cpp, lower_gradients.cpp, lower_groups.cpp.
 #pragma once
 #include "backends/common/lowering.h"
 #include "backends/vulkan/kernels.h"
@@ -9,7 +9,7 @@ namespace linnet::vulkan {
 
 /// One operand of a kernel.
 struct Arg {
-  fb::RefT ref; ///< may begin at any byte
+  fb::RefT ref; ///< may begin at any element of its memory
   Type type;
   bool written = false;
   bool working = false; ///< memory that only passes data between steps, not a result

@@ -7,7 +7,7 @@ from . import _c
 
 
 def ids(value, encode=None):
-    """A contiguous int32 array of token ids: from ids, or from a text by `encode`."""
+    """A contiguous int32 array of token ids. `encode` converts a text to ids."""
     if isinstance(value, str):
         if encode is None:
             raise _c.Error("the model has no tokenizer: expected token ids, found a text")
@@ -24,7 +24,7 @@ def ids(value, encode=None):
 
 
 def is_one(value):
-    """Whether it is one text or one list of ids, not a list of them."""
+    """Whether the argument is one text or one list of ids, not a list of several."""
     if isinstance(value, str) or (isinstance(value, np.ndarray) and value.ndim == 1):
         return True
     try:
@@ -38,14 +38,14 @@ def pointer(array):
 
 
 def lists(arrays):
-    """The pointers and sizes of several arrays, as functions with `const int32_t *const *` take them."""
+    """The pointers and sizes of several arrays, for functions with an argument `const int32_t *const *`."""
     pointers = (c.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))
     counts = (c.c_size_t * len(arrays))(*map(len, arrays))
     return pointers, counts, len(arrays)
 
 
 def view(pointer, count, owner):
-    """The memory of a result as an array, without a copy. The array keeps the result."""
+    """The memory of a result as an array, without a copy. The array keeps the result alive."""
     if count == 0:
         return np.empty(0, np.dtype(pointer._type_))
     memory = (pointer._type_ * count).from_address(c.addressof(pointer.contents))

@@ -1,4 +1,4 @@
-"""Batches: many texts at once, which join and leave between two steps."""
+"""Batches: many texts at once. Texts join and leave between two steps."""
 from __future__ import annotations
 
 import ctypes as c
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Batch:
-    """Texts that are generated together. On a processor, a text's tokens do not depend on the other texts.
+    """Generates many texts at once. On a processor, a text's tokens do not depend on the other texts.
 
     Threads may share a batch: their calls take turns.
     """
@@ -29,7 +29,7 @@ class Batch:
         """Adds a text and returns its number.
 
         logprobs: each event has the log probability of its token, and those of that many of the likeliest tokens.
-        copy: the number of equal prompts before it, which sampling counts. options: see Session.generate.
+        copy: the number of equal prompts before this one; sampling uses it. options: see Session.generate.
         """
         ids = self.model.encode(prompt)
         chosen = Options(self.model._owned, options)
@@ -41,7 +41,7 @@ class Batch:
         return number.value
 
     def remove(self, number: int) -> None:
-        """Ends a text without an event; nothing if it has ended."""
+        """Ends a text without an event. Does nothing if the text has ended."""
         with self._lock:
             _c.call("batch_remove", self._owned.handle, number)
 

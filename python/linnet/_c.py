@@ -158,13 +158,13 @@ LIBRARY = load()
 
 
 def call(name, *arguments):
-    """Calls linnet_NAME without the GIL; a failure is an Error."""
+    """Calls linnet_NAME without the GIL. Raises Error if it fails."""
     if getattr(LIBRARY, "linnet_" + name)(*arguments) != OK:
         raise Error(LIBRARY.linnet_error_message().decode("utf-8", "replace"))
 
 
 class Owned:
-    """A handle that is freed with this object."""
+    """Owns a handle, which is freed with this object."""
 
     def __init__(self, kind, handle):
         self.handle = handle

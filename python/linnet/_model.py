@@ -25,9 +25,9 @@ class Tokenizer:
                max_length: int = 0) -> np.ndarray:
         """The ids of a text, int32 [tokens].
 
-        parse_special: special tokens in the text ("<|endoftext|>") become their ids; else they are ordinary text.
+        parse_special: special tokens in the text ("<|endoftext|>") become their ids. Otherwise they are ordinary text.
         add_special_tokens: adds the ids that the tokenizer's files put around every text.
-        max_length: longer texts are cut to that many tokens; 0: no limit.
+        max_length: longer texts are cut to that many tokens; 0 means no limit.
         """
         data = text.encode("utf-8", "replace")
         options = _c.EncodeOptions(special_as_text=not parse_special, omit_special_tokens=not add_special_tokens,
@@ -47,8 +47,8 @@ class Tokenizer:
 class Model:
     """A language model or a classifier from an artifact file. Immutable and thread-safe.
 
-    The methods that compute use one session, which starts from an empty text in each call; they take turns.
-    Sessions and batches of one model are independent.
+    The methods that compute share one session. Each call starts from an empty text. Calls of several threads take
+    turns. Sessions and batches of one model are independent.
     """
 
     @classmethod
@@ -100,7 +100,7 @@ class Model:
         return Session(self)
 
     def batch(self, *, rows: int = 0, prompt_chunk: int = 0) -> Batch:
-        """A new batch of texts that join and leave between two steps.
+        """A new batch. Texts join and leave it between two steps.
 
         rows: most texts at once; 0: config.max_batch. prompt_chunk: most tokens of a prompt in a step; 0: as many as
         the artifact allows.
@@ -112,16 +112,16 @@ class Model:
         return _arrays.ids(prompt, self.tokenizer and self.tokenizer.encode)
 
     def generate(self, prompt: Prompt, **options: Any) -> Generation:
-        """Continues a text: Session.generate in a new text."""
+        """Continues a text (see Session.generate)."""
         with self._turn() as session:
             return session.generate(prompt, **options)
 
     def stream(self, prompt: Prompt, **options: Any) -> Stream:
-        """Continues a text token by token: Session.stream in a session of its own."""
+        """Continues a text token by token, in a separate session (see Session.stream)."""
         return self.session().stream(prompt, **options)
 
     def generate_batch(self, prompts: Iterable[Prompt], **options: Any) -> list[Generation]:
-        """Continues several texts: Session.generate_batch."""
+        """Continues several texts (see Session.generate_batch)."""
         with self._turn() as session:
             return session.generate_batch(prompts, **options)
 
@@ -131,7 +131,7 @@ class Model:
             return session.logits(prompt, all=all)
 
     def embed(self, prompt: Prompt | Sequence[Prompt], *, pooling: str = "last", layer: int = -1) -> np.ndarray:
-        """The vector of a text, float32 [n_embd], or of several, [texts, n_embd]: Session.embed."""
+        """The vector of a text, float32 [n_embd], or of several texts, [texts, n_embd] (see Session.embed)."""
         with self._turn() as session:
             return session.embed(prompt, pooling=pooling, layer=layer)
 
@@ -151,18 +151,18 @@ class Model:
         ...
 
     def classify(self, texts: Any, *, progress: Progress | None = None) -> Classification | list[Classification]:
-        """A classifier's answer to a text, or the list of its answers to several: Session.classify."""
+        """A classifier's answer to a text, or a list of answers to several texts (see Session.classify)."""
         with self._turn() as session:
             return session.classify(texts, progress=progress)
 
     def perplexity(self, prompt: Prompt, *, stride: int = 0) -> Perplexity:
-        """Perplexity of a text: Session.perplexity."""
+        """Perplexity of a text (see Session.perplexity)."""
         with self._turn() as session:
             return session.perplexity(prompt, stride=stride)
 
     @contextlib.contextmanager
     def _turn(self) -> Iterator[Session]:
-        """The model's session, empty. Other threads wait for the end of the block."""
+        """The model's session after a reset. Other threads wait until the block ends."""
         if self._default is not None:
             self._default._require_outside()  # its callback would wait for itself
         with self._lock:

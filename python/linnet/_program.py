@@ -26,7 +26,7 @@ class Report:
 
 
 def program() -> str:
-    """The path of `linnet`: LINNET_PROGRAM, a build next to this package's sources, or on PATH."""
+    """The path of `linnet`. Tries LINNET_PROGRAM, a build next to this package's sources, then PATH."""
     if os.environ.get("LINNET_PROGRAM"):
         return os.environ["LINNET_PROGRAM"]
     built = Path(__file__).resolve().parents[2] / "build" / "release" / "bin" / "linnet"
@@ -43,8 +43,8 @@ def compile(path: str | os.PathLike, *, output: str | os.PathLike | None = None,
 
     output: the artifact; None: the input's name with .linnet in the current directory.
     target: "cpu", "cpu:native", "vulkan", "vulkan:native", "reference", or several of them.
-    dtype: type of weights: "f32", "bf16", "f16", "int8", "int4", "int4a", "keep" or "auto". None: "keep" for a GGUF file
-      with quantized weights, "f32" otherwise.
+    dtype: type of weights: "f32", "bf16", "f16", "int8", "int4", "int4a", "keep" or "auto". None: "keep" for a GGUF
+      file with quantized weights, "f32" otherwise.
     options: others of the command, spelled with underscores: calibration="text.txt", verify_passes=True.
     """
     if output is None:

@@ -47,7 +47,7 @@ class Session:
                                       _c.TokenCallback(), None))[0]
 
     def stream(self, prompt: Prompt = (), **options: Any) -> Stream:
-        """As generate(), as an iterator of Token. Each token is computed when it is asked for."""
+        """As generate(), but an iterator of Token. On a processor, each token is computed when it is asked for."""
         ids = self.model.encode(prompt)
         chosen = Options(self.model._owned, options)
         return Stream(self, lambda callback: _generations(_c.result(
@@ -115,7 +115,7 @@ class Session:
         ...
 
     def classify(self, texts: Any, *, progress: Progress | None = None) -> Classification | list[Classification]:
-        """A classifier's answer to a text, a Classification, or the list of its answers to several.
+        """A classifier's answer to a text, a Classification, or a list of answers to several texts.
 
         progress: called with the finished fraction, in another thread. Its exception ends the call and is raised. It
         cannot call this session.
@@ -156,7 +156,7 @@ class Session:
         return answers
 
     def perplexity(self, prompt: Prompt, *, stride: int = 0) -> Perplexity:
-        """Perplexity over windows as long as the context that start every `stride` tokens; 0: they do not overlap."""
+        """Perplexity over windows of the context's length, one every `stride` tokens; 0: windows do not overlap."""
         ids = self.model.encode(prompt)
         found = _c.Perplexity()
         self._compute(lambda: _c.call("session_perplexity", self._owned.handle, _arrays.pointer(ids), len(ids), stride,
@@ -164,7 +164,10 @@ class Session:
         return Perplexity(found.perplexity, found.nll, found.tokens)
 
     def cancel(self) -> None:
-        """Ends the running call at its next token or chunk of the prompt; else the next call. From any thread."""
+        """Ends the running call at its next token or chunk of the prompt; if none is running, ends the next call.
+
+        Any thread may call this.
+        """
         _c.call("session_cancel", self._owned.handle)
 
     def reset(self) -> None:
@@ -252,7 +255,7 @@ class Stream(Iterator[Token]):
 
     @property
     def result(self) -> Any:
-        """The Generation. Available when the stream has ended or was closed."""
+        """The Generation. It is available after the stream has ended or was closed."""
         if not self._finished:
             raise _c.Error("expected a stream that has ended, found one with tokens to come")
         return self._job.wait()

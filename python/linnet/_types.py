@@ -42,7 +42,7 @@ class Classification:
     """A classifier's answer to one text."""
 
     label: str  #: the label of the largest score
-    index: int  #: its number
+    index: int  #: index of the label
     scores: np.ndarray  #: float32 [labels]
     probabilities: np.ndarray  #: float64 [labels]
     truncated: bool  #: the text was longer than the context, and its end was cut
@@ -57,7 +57,7 @@ class Perplexity:
 
 @dataclass(frozen=True)
 class MemoryUse:
-    """Bytes. Weights are mapped from the file and shared by all processes."""
+    """Numbers of bytes. Weights are mapped from the file and shared by all processes."""
 
     weights: int
     states: int

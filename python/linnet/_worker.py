@@ -1,4 +1,4 @@
-"""Threads that run long calls, so that ctrl-C reaches the thread that waits for them."""
+"""Threads that run long calls. The calling thread only waits, so that ctrl-C reaches it."""
 from __future__ import annotations
 
 import atexit
@@ -16,10 +16,10 @@ class Cancellable(Protocol):
     """Runs one call at a time, which another thread can cancel."""
 
     def cancel(self) -> None:
-        """Ends the running call; if none is running, the next one."""
+        """Ends the running call; if none is running, ends the next one."""
 
     def _discard_cancel(self) -> None:
-        """Removes a cancellation that has not ended a call. Not while a call runs."""
+        """Removes a cancellation that has not ended a call. Must not be called while a call runs."""
 
 
 class _Job:
@@ -53,7 +53,7 @@ class _Job:
         self.done.set()
 
     def cancel(self) -> None:
-        """Ends the call. Later calls find no cancellation. From any thread; nothing if the call has ended."""
+        """Ends the call. Later calls find no cancellation. Any thread may call this; after the end it does nothing."""
         with self._lock:
             if self._ended or self.target is None:
                 return
@@ -109,7 +109,7 @@ class Worker:
 
 
 class Rendezvous:
-    """Hands values from a worker to a consumer, one at a time: the worker goes on when the next one is asked for."""
+    """Passes values from a worker to a consumer, one at a time. The worker waits until the next one is taken."""
 
     def __init__(self) -> None:
         self._values: queue.SimpleQueue = queue.SimpleQueue()
@@ -117,7 +117,7 @@ class Rendezvous:
         self._offered = self._closed = False
 
     def offer(self, value: Any) -> bool:
-        """Called by the worker. False: the consumer wants no more of this kind."""
+        """Called by the worker. Returns False if the consumer needs no more values of this kind."""
         if self._closed:
             return False
         self._values.put((value,))
@@ -137,7 +137,7 @@ class Rendezvous:
         return found
 
     def close(self) -> None:
-        """Refuses the offer that waits, if any, and all later ones."""
+        """Refuses the waiting offer, if any, and all later ones."""
         self._closed = True
         self._answers.put(False)
 

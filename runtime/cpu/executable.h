@@ -47,15 +47,16 @@ private:
     int64_t grain = 1;
     bool matmul = false, library = false; // library: oneDNN may be used
     int64_t crossover = 0, panels = 0;
-    const fb::Gemm *gemm = nullptr; // for a kernel call that the library may replace
+    const fb::Gemm *gemm = nullptr; // set for a kernel call that the library may replace
     MatmulShape shape;
   };
   // The work of a step in the current run.
   struct Task {
     int64_t items = 0, grain = 1;
     const int64_t *dims = nullptr;
-    int64_t m = 0, k = 0, n = 0; // a matmul's dims
-    bool library = false;        // oneDNN runs it: items are rows or columns of the result, grain is a slice
+    int64_t m = 0, k = 0, n = 0; // sizes of a matmul
+    // oneDNN computes it: items are rows or columns of the result, and grain is a slice
+    bool library = false;
     Along along = Along::Rows;
   };
   // An operand that is a state.
@@ -100,10 +101,10 @@ private:
   std::vector<StateRows> state_rows; // made when another row than the first is selected or copied
   int64_t first_row = 0;
   std::vector<CompiledEntry> entries;
-  std::vector<Task> tasks;      // as long as the longest entry
-  std::vector<int64_t> symbols; // of the current run
+  std::vector<Task> tasks;      // one for each command of the longest entry
+  std::vector<int64_t> symbols; // symbols of the current run
   std::shared_ptr<Profiler> profiler;
-  Stamps stamps;                        // of the current run, if there is a profiler
+  Stamps stamps;                        // time stamps of the current run, if there is a profiler
   std::unique_ptr<Progress[]> progress; // one per command of a run
   std::mutex failing;
   std::optional<Error> failed; // the first error of a run

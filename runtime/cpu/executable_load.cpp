@@ -185,7 +185,7 @@ Result<void> CpuExecutable::reserveScratch() {
       const Task most = plan(step, bounds);
       step.library = most.library;
       if (!step.library) continue;
-      Task fewest = most; // for a packed matmul: fewer rows may use another implementation
+      Task fewest = most; // for a packed matmul, fewer rows may use another implementation
       if (step.matmul) fewest.m = std::min(most.m, step.crossover + 1);
       for (Task task : {most, fewest}) {
         if (!takenByLibrary(step, task)) continue;

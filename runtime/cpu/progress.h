@@ -29,7 +29,7 @@ public:
   uint32_t claim(uint32_t thread, uint32_t threads, uint32_t pieces) {
     for (uint32_t i = 0; i < threads; ++i) {
       uint32_t owner = (thread + i) % threads;
-      auto first = static_cast<uint32_t>(partBegin(pieces, threads, owner)); // of the owner's pieces
+      auto first = static_cast<uint32_t>(partBegin(pieces, threads, owner)); // first piece of the owner
       auto end = static_cast<uint32_t>(partBegin(pieces, threads, int64_t(owner) + 1));
       if (begun[owner].load(std::memory_order_relaxed) >= end - first) continue;
       uint32_t piece = first + begun[owner].fetch_add(1, std::memory_order_relaxed);

@@ -33,10 +33,10 @@ public:
 
 private:
   static constexpr int64_t kMillisecond = 1'000'000;
-  static constexpr int64_t kLeast = 5 * kMillisecond; ///< least work before a decision
+  static constexpr int64_t kLeast = 5 * kMillisecond; ///< least working time before a decision
   static constexpr int64_t kWindow = 20 * kMillisecond;
   static constexpr int64_t kPart = 5;                  ///< losing 1/kPart of the time removes a thread
-  static constexpr int64_t kHold = 100 * kMillisecond; ///< after it one more thread is tried
+  static constexpr int64_t kHold = 100 * kMillisecond; ///< time until one more thread is tried
   static constexpr int64_t kLongHold = 200 * kMillisecond;
 
   void resize(int threads, int64_t time, int64_t quiet) {

@@ -4,11 +4,11 @@
 
 namespace linnet::backend {
 
-/// softmax(scale q k^T) v for queries (B, T, H, D) over a cache (B, H / key_group, S, D). A query sees keys up to its
-/// own position past[b] + t if causal, else up to past[b] + T, and at most past[b] + length[b]. If window is not 0, it
-/// sees only the last `window` keys up to its position. If cap is not 0, softmax reads cap tanh(s / cap) of each score
-/// s. Rows (b, t) of q are q_stride elements apart. If bf16_rows is not 0, calls with at least that many queries round
-/// the factors of both products to bf16.
+/// softmax(scale q k^T) v for queries (B, T, H, D) over a cache (B, H / key_group, S, D). If causal, a query sees keys
+/// up to its own position past[b] + t, else up to past[b] + T. It never sees keys from past[b] + length[b] on. If
+/// window is not 0, it sees only the last `window` keys up to its position. If cap is not 0, softmax reads cap tanh(s /
+/// cap) of each score s. Rows (b, t) of q are q_stride elements apart. If bf16_rows is not 0, calls with at least that
+/// many queries round the factors of both products to bf16.
 /// Flash attention: keys in blocks, one running maximum and sum for each query, no T x S matrix. Source: Dao et al.,
 /// 2022, arXiv:2205.14135.
 struct AttentionSpec {

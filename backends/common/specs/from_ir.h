@@ -1,4 +1,5 @@
-// Makes specifications of kernels from ops. Only this file checks shapes and types of operands, for all backends.
+// Makes specifications of kernels from ops. The checks of shapes and types that all backends share are here and in
+// from_ir.cpp.
 #pragma once
 #include "backends/common/element_type.h"
 #include "backends/common/specs/attention.h"

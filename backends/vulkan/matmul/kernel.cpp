@@ -82,8 +82,9 @@ void require(Emitter &e, const PackedMatmulSpec &spec, const MatmulVariant &vari
 
 } // namespace
 
-// Combining results of workgroups costs little on a GPU, but on a CPU as much as several panels. If each subgroup
-// normalizes the rows again, that is done once for several panels, too.
+// With argmax, a workgroup computes several panels one after another. On a CPU, combining the results of workgroups is
+// not small next to the work for one panel. The panels also share the moments of rows, which each subgroup would
+// otherwise compute for every panel.
 uint32_t panelsOfGroup(const PackedMatmulSpec &spec, const MatmulVariant &variant) {
   if (!spec.argmax) return 1;
   return variant.subgroup ? 8 : variant.kind == MatmulVariant::lanes ? 4 : 1;

@@ -65,7 +65,7 @@ bool SpirvParser::instruction() {
   case variable:
     return declare();
   default:
-    // All other declarations have small numbers: names, capabilities, begin and end of the function.
+    // Other declarations are names, capabilities, and the begin and end of the function.
     if (!isDeclaration()) return compute();
     note();
     return true;

@@ -72,9 +72,9 @@ struct MatrixVariable {
 
 /// An upper bound of a loop's end.
 struct Most {
-  /// What the bound is: the number `number`; the push constant `number`; or units that workgroups share along an axis.
-  /// In the last case, `number` units belong to each requested workgroup. On a device that allows fewer workgroups,
-  /// some handle more units.
+  /// The kind of bound. It is the number `number`, or the push constant `number`, or a count of units that workgroups
+  /// share along an axis. In the last case, `number` units belong to each requested workgroup. On a device that allows
+  /// fewer workgroups, some handle more units.
   enum class By : uint8_t { number, push, x, y, z };
   By by = By::number;
   uint32_t number = UINT32_MAX; ///< with By::number, UINT32_MAX means that the bound is unknown

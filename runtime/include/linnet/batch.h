@@ -60,13 +60,13 @@ struct BatchCounts {
 
 /// Not thread-safe. Batches and Sessions of one model are independent.
 ///
-/// On a processor a text's tokens depend on its prompt and options only: they are those of Session::generate on the same
-/// artifact, whatever else is in the batch. A Vulkan device chooses kernels by the number of rows, so that they may
-/// differ in the last bits and flip near-ties. It also draws tokens itself in a Session, but not in a Batch.
+/// On a processor a text's tokens depend on its prompt and options only. They are those of Session::generate on the
+/// same artifact, for any other texts in the batch. A Vulkan device chooses kernels by the number of rows, so tokens
+/// may differ in the last bits and flip near-ties. It also draws tokens itself in a Session, but not in a Batch.
 ///
 /// Long prompts are fed in chunks, each between two tokens of the others, and take turns. A prompt reuses the keys and
-/// values of an earlier text, which runs or is still in the cache, for the tokens that both prompts begin with. Its last
-/// two tokens are always computed. Generated tokens are not reused.
+/// values of an earlier text for the tokens that both prompts begin with. The earlier text may run, or be in the cache
+/// still. The last two tokens of a prompt are always computed. Generated tokens are not reused.
 class LINNET_API Batch {
 public:
   /// Errors: the model is a classifier; options out of range; memory is insufficient.
@@ -75,8 +75,9 @@ public:
   Batch &operator=(Batch &&) noexcept;
   ~Batch();
 
-  /// Adds a text and returns its number; numbers are not reused. Errors leave the batch unchanged: no row is free(), the
-  /// prompt is empty, longer than the context or has an id outside the vocabulary, options are out of range.
+  /// Adds a text and returns its number; numbers are not reused. Errors leave the batch unchanged. Errors: no row is
+  /// free(); the prompt is empty, longer than the context or has an id outside the vocabulary; options are out of
+  /// range.
   Result<int64_t> add(BatchRequest request);
   /// Number of texts that can be added now.
   int64_t free() const;

@@ -26,10 +26,10 @@ struct GenerateOptions {
   /// Subtracted from a token's logit: the first once for each time that the token was generated, the second once if it
   /// was. Tokens of the prompt do not count. OpenAI's frequency_penalty and presence_penalty.
   float frequency_penalty = 0.0f, presence_penalty = 0.0f;
-  /// The random number of a token depends only on the seed, the token's position in the text, and `copy`, the
-  /// number of equal prompts before this one in a batch, so every device can compute it. It is floor(x / 256)
-  /// / 2^24 with x the first word of Philox4x32-10(key = seed, counter = (position, 0, copy, 0)). The chosen
-  /// token is the first, in order of id, at which the sum of probabilities exceeds that number.
+  /// The random number of a token depends only on the seed, the token's position in the text, and `copy`. `copy` is the
+  /// number of equal prompts before this one in a batch. So every device can compute the number. It is floor(x / 256) /
+  /// 2^24 with x the first word of Philox4x32-10(key = seed, counter = (position, 0, copy, 0)). The chosen token is the
+  /// first, in order of id, at which the sum of probabilities exceeds that number.
   uint64_t seed = 0;
   /// Generation ends before the first of these texts. Needs a tokenizer. No text may be empty.
   std::vector<std::string> stop = {};

@@ -54,7 +54,7 @@ Fault faultOf(std::string_view shader) {
 
 std::vector<uint32_t> madeWrong(std::span<const std::byte> bytes) {
   constexpr uint32_t kExtInst = 12, kFAdd = 129, kFSub = 131; // opcodes
-  constexpr uint32_t kFMix = 46, kFma = 50;                   // in GLSL.std.450, with three operands
+  constexpr uint32_t kFMix = 46, kFma = 50; // instructions of GLSL.std.450 with three operands
   constexpr size_t kHeaderWords = 5;
   std::vector<uint32_t> words(bytes.size() / 4);
   std::memcpy(words.data(), bytes.data(), words.size() * 4);

@@ -120,9 +120,9 @@ int Inventory::memoryType(uint32_t allowed, bool device_local, bool host_visible
   return best;
 }
 
-// Memory that only the device uses is mapped directly if memory is unified or the host sees all of a card's
-// memory. Many cards show only a window of 256 MiB, a heap that is too small for weights. Then it is device
-// memory that is filled through staging. Memory that the host uses, too, is host-visible.
+// Chooses the memory type. Memory that only the device uses is mapped directly if memory is unified, or if the host
+// sees all of a card's memory. Many cards show only a window of 256 MiB, a heap that is too small for weights. Weights
+// are then in device memory and filled through staging. Memory that the host uses, too, is host-visible.
 int Inventory::memoryFor(uint32_t allowed, bool host) const {
   auto isWindow = [&](int type) {
     const Heap &mine = heaps[types[static_cast<size_t>(type)].heap];
@@ -154,7 +154,7 @@ Result<void> emulate(Inventory &inventory, const std::string &text, const std::s
       inventory.memory_apart = true;
     } else if (key == "kind" && value == "gpu") {
       inventory.features.erase("cpu"),
-          inventory.features.insert("gpu"); // runs after "features", because keys are sorted
+          inventory.features.insert("gpu"); // runs after the key "features", because keys are sorted
     } else if (key != "source" && key != "note") {
       return errorf("{}: unknown or ill-typed key '{}', expected name, source, note, kind (\"gpu\"), memory "
                     "(\"apart\"), "

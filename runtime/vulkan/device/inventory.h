@@ -31,7 +31,7 @@ struct Limits {
   std::array<uint32_t, 3> groups = {65535, 65535, 65535};
   uint32_t shared_bytes = 16384; ///< maxComputeSharedMemorySize
   uint32_t subgroup = 1, subgroup_min = 1,
-           subgroup_max = 1; ///< min and max differ if the size can be chosen
+           subgroup_max = 1; ///< subgroup_min and subgroup_max differ if the size can be chosen
   /// Total iterations of all loops of an invocation after which the driver silently ends them.
   uint64_t loop_steps = UINT64_MAX;
 };
@@ -55,10 +55,10 @@ struct Inventory {
   std::set<std::string> features; ///< names as in docs/artifact-format.md
   std::vector<Heap> heaps;
   std::vector<MemoryType> types;
-  double timestamp_ns = 0;     ///< nanoseconds of a tick; 0: the queue has no time stamps
+  double timestamp_ns = 0;     ///< nanoseconds of a tick; 0 if the queue has no time stamps
   uint64_t timestamp_mask = 0; ///< valid bits of a time stamp, which wraps around
-  int queue_family = -1;       ///< a queue family for compute; -1: none
-  std::string emulates;        ///< name of the profile that limits it
+  int queue_family = -1;       ///< index of a queue family for compute; -1 if there is none
+  std::string emulates;        ///< name of the profile that limits the device
   bool memory_apart = false;   ///< set by a profile: the host cannot map memory that only the device uses
 
   /// Why Linnet cannot use the device; empty if it can.

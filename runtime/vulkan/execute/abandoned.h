@@ -1,10 +1,9 @@
-// Devices whose work does not end. While a submission runs, a driver may use its memory, pipelines and
-// descriptors, on a CPU in separate threads. So they are not destroyed but kept here and polled later. No
-// thread of the runtime waits.
+// Devices with work that does not end. While a submission runs, a driver may use its memory, pipelines and descriptors,
+// on a CPU in separate threads. So they are not destroyed but kept here and polled later. No thread of the runtime
+// waits.
 //
-// When the process ends, slow work is waited for briefly and then destroyed in order. That happens before the
-// driver's exit handlers run, because they were registered earlier, when the driver was loaded. Work that
-// hangs is not touched.
+// When the process ends, slow work is waited for briefly and then destroyed in order. That happens before the driver's
+// exit handlers run, because those were registered earlier, when the driver was loaded. Work that hangs is not touched.
 #pragma once
 #include "linnet/api.h"
 #include "runtime/vulkan/device/context.h"

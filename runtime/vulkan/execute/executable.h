@@ -96,12 +96,12 @@ private:
   std::vector<StateRows> state_rows; // made when another row than the first is selected or copied
   int64_t first_row = 0;
   Range arena, io;
-  std::vector<std::vector<Range>> inputs, outputs; // by entry
+  std::vector<std::vector<Range>> inputs, outputs; // indexed by entry
   std::set<int> apart;                             // entries whose ports have separate memory
   PutAside aside;
   uint32_t tried = 0;
   RecordingCounts made;
-  std::vector<int64_t> symbols; // of the last run
+  std::vector<int64_t> symbols; // symbols of the last run
   std::vector<std::byte> copy;  // host copy of an output that is not mapped
   std::shared_ptr<Profiler> profiler;
   MemoryUse use;

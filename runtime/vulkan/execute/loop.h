@@ -32,7 +32,7 @@ private:
     const fb::Entry *ports = nullptr;
     std::vector<bool> given;          // inputs that an earlier entry computes
     std::vector<bool> wanted;         // outputs that are used; empty for the last entry: all
-    VkCommandBuffer onward = nullptr; // copies to later entries; null: none
+    VkCommandBuffer onward = nullptr; // copies to later entries; null if there are none
     Recording *recording = nullptr;   // recording of the next run
     std::span<const int64_t> symbols;
   };
@@ -82,7 +82,7 @@ private:
   std::vector<Rows> tables, histories;
   std::vector<VkCommandBuffer> copies;   // copies[i] run after step i
   std::vector<VkCommandBuffer> sequence; // all command buffers of a submission
-  int64_t steps = 0;                     // of the last run
+  int64_t steps = 0;                     // number of steps of the last run
 };
 
 } // namespace linnet::vulkan

@@ -9,7 +9,7 @@
 namespace linnet::vulkan {
 namespace {
 
-constexpr size_t kSlices = 2; ///< z, the axis along which shaders do not loop over workgroups
+constexpr size_t kSlices = 2; ///< index of z, the axis along which shaders do not loop over workgroups
 
 uint64_t wholeWords(uint64_t bytes) { return (bytes + 3) / 4 * 4; }
 
@@ -122,7 +122,7 @@ private:
   Result<void> checkLoops(const Part &part, const std::array<uint64_t, 3> &groups) const {
     if (!shader.loops()) return {};
     double all = 0;
-    std::vector<double> rounds; // by loop
+    std::vector<double> rounds; // rounds of each loop
     for (const fb::Loop *loop : *shader.loops()) {
       const double begun = loop->in() < 0 ? 1 : rounds[static_cast<size_t>(loop->in())];
       double once = ceilDivide(loop->most(), loop->step());
@@ -139,8 +139,8 @@ private:
                   shader.name()->string_view(), all, limits.loop_steps);
   }
 
-  /// A driver, and the validation layers, may take a step to use all of what it binds, also the memory between two
-  /// operands in one binding.
+  /// A driver, and the validation layers, may assume that a step uses everything that it binds. This includes the
+  /// memory between two operands in one binding.
   void addSharedTouches(const Part &part) {
     std::vector<uint32_t> sharing(part.bindings.size(), 0);
     std::vector<bool> written(part.bindings.size(), false);

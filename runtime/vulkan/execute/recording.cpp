@@ -36,7 +36,7 @@ Result<void> Recording::makeSets(std::span<const Part *const> parts, const Pipel
   const Api &api = context->api;
   std::vector<VkDescriptorSetLayout> layouts;
   std::vector<VkDescriptorBufferInfo> infos;
-  std::vector<VkBufferView> texels; // by binding; null for a storage buffer
+  std::vector<VkBufferView> texels; // a view for each binding; null for a storage buffer
   std::vector<VkWriteDescriptorSet> writes;
   uint32_t of_texels = 0;
   for (const Part *part : parts) {

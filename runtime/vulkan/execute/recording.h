@@ -1,4 +1,4 @@
-// An entry at certain values of its symbols as a command buffer that is recorded once and submitted many
+// A recorded command buffer for an entry at certain values of its symbols. It is recorded once and submitted many
 // times.
 #pragma once
 #include "runtime/vulkan/execute/memory.h"
@@ -29,8 +29,8 @@ public:
   /// Ticks of the last run: command i began at stamps[2 i] and ended at stamps[2 i + 1].
   Result<std::vector<uint64_t>> stamps() const;
 
-  std::vector<uint32_t> choices; ///< by command
-  std::vector<bool> skipped;     ///< by command: it has no steps
+  std::vector<uint32_t> choices; ///< the choice of each command
+  std::vector<bool> skipped;     ///< whether each command has no steps
   uint32_t dispatches = 0, barriers = 0;
 
 private:

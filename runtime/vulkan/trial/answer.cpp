@@ -81,10 +81,10 @@ bool isResult(const fb::Dispatch &dispatch, uint32_t arg) {
   return std::ranges::find(*dispatch.results(), arg) != dispatch.results()->end();
 }
 
-// Compares tokens. Lower precision may flip near-ties. A token is the index of the best element of a row of a
-// float result, whose number of columns is its number of elements divided by the number of tokens. The token
-// must be as good as the expected one in the row that the same device has computed, within the tolerance. The
-// row itself is compared as numbers. Without such a result, tokens are not compared.
+// Compares tokens. Lower precision may flip near-ties. A token is the index of the best element in a row of a float
+// result. The result has as many rows as there are tokens. The token must be as good as the expected one in the row
+// that the same device has computed, within the tolerance. The row itself is compared as numbers. Without such a
+// result, tokens are not compared.
 class Tokens {
 public:
   Tokens(const fb::Dispatch &dispatch, double tolerance, const Answer &found)

@@ -1,22 +1,21 @@
-// Decides which kernel variants a program may use on a device. A driver may report a feature and then compute
-// wrong results, fail to compile, or hang. So each shader that the device would use is tried once (trial.h),
-// and rejected if its answer is wrong or missing. Verdicts are stored for the device and driver (verdicts.h),
-// so the next start tries nothing.
+// Decides which kernel variants a program may use on a device. A driver may report a feature and then compute wrong
+// results, fail to compile, or hang. So each shader that the device would use is tried once (trial.h), and rejected if
+// its answer is wrong or missing. Verdicts are stored for the device and driver (verdicts.h), so the next start tries
+// nothing.
 //
-// Results are compared with the answers in the artifact (known.h). If there is none, the device's last choice
-// is the reference, unless that differs from its own known answer.
+// Results are compared with the answers in the artifact (known.h). If there is none, the device's last choice is the
+// reference, unless that differs from its own known answer.
 //
-// The class is a state machine. It returns to `better` after each group of trials, because after a rejection
-// the device uses later choices, which may be untried.
+// The class is a state machine. It returns to `better` after each group of trials, because after a rejection the device
+// uses later choices, which may be untried.
 //
-//   better   trials of choices but the last; when nothing is unknown or no time is left: last
-//   last     trials of last choices that the device would take; a group of trials done: better; nothing
-//   unknown: done reopen   a trial hung or the device was lost: the program must be loaded on a device opened
-//   anew; then: better done     all that the device would take is known, or there was no time for it
+//   better   tries choices except the last one of each dispatch; nothing is untried, or no time is left: last
+//   last     tries last choices that the device would use; after a group of trials: better; nothing is untried: done
+//   reopen   a trial hung or the device was lost; the caller loads the program on a newly opened device: better
+//   done     the device's variants are known, or there was no time for them
 //
-// Trials run while a program is loaded. Its states are still empty, so after a lost device it is enough to
-// open the device again, and no trial delays a token. The cost is that some compiled variants may not be used
-// in this run.
+// Trials run while a program is loaded. Its states are still empty, so after a lost device it is enough to open the
+// device again, and no trial delays a token. The cost is that some compiled variants may not be used in this run.
 #pragma once
 #include "linnet/api.h"
 #include "runtime/vulkan/trial/known.h"
@@ -68,10 +67,10 @@ private:
   std::string complaint; ///< error about the variable
   KnownVariants variants;
   KnownAnswers answers;
-  std::optional<Workbench> bench; ///< set during run()
-  std::optional<TrialLock> lock;  ///< absent: verdicts are not stored
-  uint32_t patience;              ///< seconds that one run may take
-  double budget, seconds = 0;     ///< run time in seconds: allowed, and spent so far
+  std::optional<Workbench> bench; ///< set only during run()
+  std::optional<TrialLock> lock;  ///< without it, verdicts are not stored
+  uint32_t patience;              ///< seconds for one run of a trial
+  double budget, seconds = 0;     ///< run time in seconds: the allowed time, and the time spent so far
   uint32_t tried = 0;
 };
 

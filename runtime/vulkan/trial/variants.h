@@ -46,8 +46,8 @@ private:
   const Inventory &inventory;
   std::map<PipelineKey, Variant> variants; ///< all variants of the program
   std::set<uint32_t> last;                 ///< shaders of last choices
-  Verdicts verdicts;                       ///< stored
-  Verdicts passing;                        ///< for this start only
+  Verdicts verdicts;                       ///< verdicts that are stored
+  Verdicts passing;                        ///< verdicts for this start only
   std::set<uint64_t> skipped, suspects;
 };
 
