@@ -11,6 +11,7 @@
 
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 #include <map>
 #include <memory>
@@ -19,6 +20,16 @@
 namespace linnet::backend {
 
 inline Activation activationOf(ir::MatmulOp op) { return Activation(uint32_t(op.getActivation())); }
+
+/// Calls f(op) with an op of the dialect as its own class, or with the Operation * if it is another op.
+template <class F> auto withOp(mlir::Operation *op, F f) {
+  return llvm::TypeSwitch<mlir::Operation *, decltype(f(op))>(op)
+      .template Case<
+#define GET_OP_LIST
+#include "ir/LinnetOps.cpp.inc"
+          >(f)
+      .Default(f);
+}
 
 /// Memory of an operand. If its rows have gaps, `row` is a row's number of elements, and `stride` the distance from row
 /// to row.

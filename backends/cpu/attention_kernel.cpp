@@ -234,47 +234,49 @@ void emitAllBlocks(const AttentionOperands &in) {
 
 } // namespace
 
-KernelSource attentionKernel(const AttentionSpec &spec) {
-  return {spec.key(Walk::range), [spec](Emitter &e) {
-            const AttentionOperands operands(e, spec);
-            if (spec.bf16_rows == 1) return emitBlocks(operands, true);
-            e.ifElse(
-                e.b.CreateICmpEQ(operands.queries, e.i64(1)), [&] { emitOneQueries(operands); },
-                [&] { emitAllBlocks(operands); });
-          }};
+/// The call that has the first row of a block computes the whole block.
+template <> void emit(Emitter &e, const AttentionSpec &spec) {
+  const AttentionOperands operands(e, spec);
+  if (spec.bf16_rows == 1) return emitBlocks(operands, true);
+  e.ifElse(
+      e.b.CreateICmpEQ(operands.queries, e.i64(1)), [&] { emitOneQueries(operands); },
+      [&] { emitAllBlocks(operands); });
 }
+template <> Work workOf(const AttentionSpec &spec) { return {.items = spec.rows()}; }
 
-KernelSource maskKernel(const MaskSpec &spec) {
-  return {spec.key(Walk::range), [spec](Emitter &e) {
-            using Operand = MaskSpec::Operand;
-            Value *x = e.arg(spec, Operand::x), *out = e.arg(spec, Operand::out);
-            Value *queries = e.extent(spec.queries), *capacity = e.extent(spec.capacity);
-            Value *rows = e.b.CreateMul(e.extent(spec.heads), queries); // rows of one sequence
-            e.loop(e.begin, e.end, 1, [&](Value *row) {
-              Value *batch = e.b.CreateSDiv(row, rows), *t = e.b.CreateSRem(row, queries);
-              Value *seen = spec.past ? e.loadIndex(e.arg(spec, Operand::past), batch) : e.i64(0);
-              Value *limit = e.b.CreateAdd(seen, spec.causal ? e.b.CreateAdd(t, e.i64(1)) : queries);
-              if (spec.length)
-                limit = e.min(limit, e.b.CreateAdd(seen, e.loadIndex(e.arg(spec, Operand::length), batch)));
-              limit = e.max(e.min(limit, capacity), e.i64(0));
-              Value *base = e.b.CreateMul(row, capacity), *first = e.i64(0);
-              auto hide = [&](Value *from, Value *to) {
-                e.forVectors(from, to, [&](Value *j, int lanes) {
-                  e.store(spec.type, out, e.b.CreateAdd(base, j), e.f32(-kInfinity, lanes));
-                });
-              };
-              if (spec.window) {
-                first = e.b.CreateAdd(e.b.CreateAdd(seen, t), e.i64(1 - spec.window));
-                first = e.min(e.max(first, e.i64(0)), limit);
-                hide(e.i64(0), first);
-              }
-              e.forVectors(first, limit, [&](Value *j, int lanes) {
-                Value *at = e.b.CreateAdd(base, j);
-                e.copy(spec.type, out, at, x, at, lanes);
-              });
-              hide(limit, capacity);
-            });
-          }};
+template <> void emit(Emitter &e, const MaskSpec &spec) {
+  using Operand = MaskSpec::Operand;
+  Value *x = e.arg(spec, Operand::x), *out = e.arg(spec, Operand::out);
+  Value *queries = e.extent(spec.queries), *capacity = e.extent(spec.capacity);
+  Value *rows = e.b.CreateMul(e.extent(spec.heads), queries); // rows of one sequence
+  e.loop(e.begin, e.end, 1, [&](Value *row) {
+    Value *batch = e.b.CreateSDiv(row, rows), *t = e.b.CreateSRem(row, queries);
+    Value *seen = spec.past ? e.loadIndex(e.arg(spec, Operand::past), batch) : e.i64(0);
+    Value *limit = e.b.CreateAdd(seen, spec.causal ? e.b.CreateAdd(t, e.i64(1)) : queries);
+    if (spec.length)
+      limit = e.min(limit, e.b.CreateAdd(seen, e.loadIndex(e.arg(spec, Operand::length), batch)));
+    limit = e.max(e.min(limit, capacity), e.i64(0));
+    Value *base = e.b.CreateMul(row, capacity), *first = e.i64(0);
+    auto hide = [&](Value *from, Value *to) {
+      e.forVectors(from, to, [&](Value *j, int lanes) {
+        e.store(spec.type, out, e.b.CreateAdd(base, j), e.f32(-kInfinity, lanes));
+      });
+    };
+    if (spec.window) {
+      first = e.b.CreateAdd(e.b.CreateAdd(seen, t), e.i64(1 - spec.window));
+      first = e.min(e.max(first, e.i64(0)), limit);
+      hide(e.i64(0), first);
+    }
+    e.forVectors(first, limit, [&](Value *j, int lanes) {
+      Value *at = e.b.CreateAdd(base, j);
+      e.copy(spec.type, out, at, x, at, lanes);
+    });
+    hide(limit, capacity);
+  });
 }
+template <> Work workOf(const MaskSpec &spec) { return {.items = spec.rows()}; }
+
+template SizedKernel kernelOf(const AttentionSpec &);
+template SizedKernel kernelOf(const MaskSpec &);
 
 } // namespace linnet::cpu

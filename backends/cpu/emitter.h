@@ -136,4 +136,12 @@ private:
   Value *transposeSum(llvm::function_ref<Value *(int)> part, int first, int count);
 };
 
+// Each file of kernels specializes these two for its specifications, and instantiates kernelOf().
+template <class Spec> void emit(Emitter &e, const Spec &spec);
+template <class Spec> Work workOf(const Spec &spec);
+
+template <class Spec> SizedKernel kernelOf(const Spec &spec) {
+  return {{spec.key(backend::Walk::range), [spec](Emitter &e) { emit(e, spec); }}, workOf(spec)};
+}
+
 } // namespace linnet::cpu

@@ -1,6 +1,6 @@
-// Kernels of training. gradient_kernels.h says what each computes, docs/ir.md has the formulas.
-#include "backends/cpu/gradient_kernels.h"
+// Kernels of training. docs/ir.md has the formulas, backends/common/specs/training.h the operands.
 #include "backends/cpu/emitter.h"
+#include "backends/cpu/kernels.h"
 #include "runtime/philox.h"
 
 #include <cmath>
@@ -45,7 +45,9 @@ struct Label {
   }
 };
 
-void emitCrossEntropy(Emitter &e, const CrossEntropySpec &spec) {
+} // namespace
+
+template <> void emit(Emitter &e, const CrossEntropySpec &spec) {
   using Operand = CrossEntropySpec::Operand;
   Value *x = e.arg(spec, Operand::logits), *labels = e.arg(spec, Operand::labels);
   Value *out = e.arg(spec, Operand::out), *columns = e.extent(spec.logits.columns);
@@ -58,8 +60,9 @@ void emitCrossEntropy(Emitter &e, const CrossEntropySpec &spec) {
     e.store(kFloat, out, row, e.b.CreateSelect(label.counts, loss, e.f32(0)));
   });
 }
+template <> Work workOf(const CrossEntropySpec &spec) { return {.items = spec.rows()}; }
 
-void emitCrossEntropyGrad(Emitter &e, const CrossEntropyGradSpec &spec) {
+template <> void emit(Emitter &e, const CrossEntropyGradSpec &spec) {
   using Operand = CrossEntropyGradSpec::Operand;
   Value *x = e.arg(spec, Operand::logits), *labels = e.arg(spec, Operand::labels);
   Value *gradient = e.arg(spec, Operand::gradient), *out = e.arg(spec, Operand::out);
@@ -79,8 +82,9 @@ void emitCrossEntropyGrad(Emitter &e, const CrossEntropyGradSpec &spec) {
     e.store(kFloat, out, at, e.b.CreateFSub(e.load(kFloat, out, at), dy));
   });
 }
+template <> Work workOf(const CrossEntropyGradSpec &spec) { return {.items = spec.rows()}; }
 
-void emitLayerNormGrad(Emitter &e, const LayerNormGradSpec &spec) {
+template <> void emit(Emitter &e, const LayerNormGradSpec &spec) {
   using Operand = LayerNormGradSpec::Operand;
   Value *x = e.arg(spec, Operand::x), *gain = e.arg(spec, Operand::gain);
   Value *gradient = e.arg(spec, Operand::gradient), *out = e.arg(spec, Operand::out);
@@ -117,8 +121,9 @@ void emitLayerNormGrad(Emitter &e, const LayerNormGradSpec &spec) {
     });
   });
 }
+template <> Work workOf(const LayerNormGradSpec &spec) { return {.items = spec.rows()}; }
 
-void emitSumRows(Emitter &e, const SumRowsSpec &spec) {
+template <> void emit(Emitter &e, const SumRowsSpec &spec) {
   using Operand = SumRowsSpec::Operand;
   Value *accumulator = e.arg(spec, Operand::accumulator), *x = e.arg(spec, Operand::x);
   Value *out = e.arg(spec, Operand::out);
@@ -131,8 +136,11 @@ void emitSumRows(Emitter &e, const SumRowsSpec &spec) {
     e.store(kFloat, out, i, sum[0]);
   });
 }
+template <> Work workOf(const SumRowsSpec &spec) {
+  return {.items = spec.columns, .grain = kTallColumnGrain};
+}
 
-void emitScatterAdd(Emitter &e, const ScatterAddSpec &spec) {
+template <> void emit(Emitter &e, const ScatterAddSpec &spec) {
   using Operand = ScatterAddSpec::Operand;
   Value *ids = e.arg(spec, Operand::ids), *rows = e.arg(spec, Operand::rows);
   Value *table = e.arg(spec, Operand::table), *columns = e.extent(spec.columns);
@@ -146,6 +154,11 @@ void emitScatterAdd(Emitter &e, const ScatterAddSpec &spec) {
     });
   });
 }
+template <> Work workOf(const ScatterAddSpec &spec) {
+  return {.items = spec.columns, .grain = kTallColumnGrain};
+}
+
+namespace {
 
 /// The first word of philox4x32 (runtime/philox.h) for the counters (low, high, stream, 0), one in each lane.
 Value *philox(Emitter &e, Value *low, Value *high, uint32_t stream, Value *key0, Value *key1, int lanes) {
@@ -168,7 +181,9 @@ Value *philox(Emitter &e, Value *low, Value *high, uint32_t stream, Value *key0,
   return c[0];
 }
 
-void emitDropout(Emitter &e, const DropoutSpec &spec) {
+} // namespace
+
+template <> void emit(Emitter &e, const DropoutSpec &spec) {
   using Operand = DropoutSpec::Operand;
   Value *x = e.arg(spec, Operand::x), *key = e.arg(spec, Operand::key), *out = e.arg(spec, Operand::out);
   auto narrow = [&](Value *index) { return e.b.CreateTrunc(index, e.b.getInt32Ty()); };
@@ -183,8 +198,9 @@ void emitDropout(Emitter &e, const DropoutSpec &spec) {
     e.store(kFloat, out, i, e.b.CreateSelect(keep, scaled, e.f32(0, lanes)));
   });
 }
+template <> Work workOf(const DropoutSpec &spec) { return {.items = spec.elements, .grain = kStreamGrain}; }
 
-void emitPoolGrad(Emitter &e, const PoolGradSpec &spec) {
+template <> void emit(Emitter &e, const PoolGradSpec &spec) {
   using Operand = PoolGradSpec::Operand;
   const PoolSpec &pool = spec.pool;
   Value *gradient = e.arg(spec, Operand::gradient), *length = e.arg(spec, Operand::length);
@@ -204,8 +220,11 @@ void emitPoolGrad(Emitter &e, const PoolGradSpec &spec) {
     });
   });
 }
+template <> Work workOf(const PoolGradSpec &spec) {
+  return {.items = spec.elements(), .grain = kColumnGrain};
+}
 
-void emitAdamW(Emitter &e, const AdamWSpec &spec) {
+template <> void emit(Emitter &e, const AdamWSpec &spec) {
   using Operand = AdamWSpec::Operand;
   auto scalar = [&](Operand operand) { return e.load(kFloat, e.arg(spec, operand), e.i64(0)); };
   Value *lr = e.b.CreateFMul(scalar(Operand::lr), e.f32(spec.lr_scale)), *scale = scalar(Operand::scale);
@@ -230,6 +249,9 @@ void emitAdamW(Emitter &e, const AdamWSpec &spec) {
     store(Operand::new_v, new_v);
   });
 }
+template <> Work workOf(const AdamWSpec &spec) { return {.items = spec.elements, .grain = kStreamGrain}; }
+
+namespace {
 
 //===- attention ---------------------------------------------------------------------------------------===//
 
@@ -366,35 +388,22 @@ struct AttentionGrad {
 
 } // namespace
 
-KernelSource crossEntropyKernel(const CrossEntropySpec &spec) {
-  return {spec.key(Walk::range), [spec](Emitter &e) { emitCrossEntropy(e, spec); }};
-}
-KernelSource crossEntropyGradKernel(const CrossEntropyGradSpec &spec) {
-  return {spec.key(Walk::range), [spec](Emitter &e) { emitCrossEntropyGrad(e, spec); }};
-}
-KernelSource layerNormGradKernel(const LayerNormGradSpec &spec) {
-  return {spec.key(Walk::range), [spec](Emitter &e) { emitLayerNormGrad(e, spec); }};
-}
-KernelSource dropoutKernel(const DropoutSpec &spec) {
-  return {spec.key(), [spec](Emitter &e) { emitDropout(e, spec); }};
-}
-KernelSource sumRowsKernel(const SumRowsSpec &spec) {
-  return {spec.key(), [spec](Emitter &e) { emitSumRows(e, spec); }};
-}
-KernelSource scatterAddKernel(const ScatterAddSpec &spec) {
-  return {spec.key(), [spec](Emitter &e) { emitScatterAdd(e, spec); }};
-}
-KernelSource attentionGradKernel(const AttentionGradSpec &spec, int64_t largest_capacity) {
+SizedKernel attentionGradKernel(const AttentionGradSpec &spec, int64_t largest_capacity) {
   const std::string most = fmt::format("_max{}", largest_capacity);
-  return {spec.key("attention_grad", Walk::range) + most, [spec, largest_capacity](Emitter &e) {
-            AttentionGrad{e, spec, largest_capacity}.emit();
-          }};
+  return {{spec.key("attention_grad", Walk::range) + most,
+           [spec, largest_capacity](Emitter &e) {
+             AttentionGrad{e, spec, largest_capacity}.emit();
+           }},
+          {.items = spec.batch * spec.keyHeads()}};
 }
-KernelSource poolGradKernel(const PoolGradSpec &spec) {
-  return {spec.key(Walk::range), [spec](Emitter &e) { emitPoolGrad(e, spec); }};
-}
-KernelSource adamwKernel(const AdamWSpec &spec) {
-  return {spec.key(), [spec](Emitter &e) { emitAdamW(e, spec); }};
-}
+
+template SizedKernel kernelOf(const CrossEntropySpec &);
+template SizedKernel kernelOf(const CrossEntropyGradSpec &);
+template SizedKernel kernelOf(const LayerNormGradSpec &);
+template SizedKernel kernelOf(const DropoutSpec &);
+template SizedKernel kernelOf(const SumRowsSpec &);
+template SizedKernel kernelOf(const ScatterAddSpec &);
+template SizedKernel kernelOf(const PoolGradSpec &);
+template SizedKernel kernelOf(const AdamWSpec &);
 
 } // namespace linnet::cpu

@@ -25,4 +25,24 @@ struct KernelSource {
   std::function<void(Emitter &)> emit;
 };
 
+/// How threads share a kernel's items.
+struct Work {
+  Extent items;
+  uint32_t grain = 1;                      ///< items that a thread takes at once
+  bool itemwise = false, scatters = false; ///< see Call
+};
+
+// Grains by kind of item. A grain's work must be longer than taking it. The kinds: moved elements; elements of columns of
+// a few rows; elements of long streams; columns of many rows.
+constexpr uint32_t kElementGrain = 1024, kColumnGrain = 256, kStreamGrain = 4096, kTallColumnGrain = 64;
+
+struct SizedKernel {
+  KernelSource source;
+  Work work;
+};
+
+/// The kernel of a specification in backends/common/specs. The file that generates it specializes emit() and workOf()
+/// (emitter.h) and instantiates this template. A missing kernel is an error of the linker that names the specification.
+template <class Spec> SizedKernel kernelOf(const Spec &spec);
+
 } // namespace linnet::cpu

@@ -5,6 +5,7 @@
 #include "backends/common/specs/matmul.h"
 #include "backends/common/specs/moves.h"
 #include "backends/common/specs/rows.h"
+#include "backends/common/specs/training.h"
 #include "backends/cpu/kernel.h"
 
 #include <algorithm>
@@ -86,8 +87,8 @@ struct PackedMatmulSpec {
 };
 KernelSource packedMatmulKernel(const PackedMatmulSpec &spec);
 
-// backends/common/specs has the formulas and operands of the other kernels. The comment of each generator names its
-// items; a function of the specification counts them.
+// backends/common/specs has the formulas and operands of the other kernels. kernelOf() makes those that have no declaration
+// here; the workOf() of each counts its items.
 
 /// The operands of matmulKernel: the args that Gemm describes in artifact.fbs, then scale. A call passes scale only if
 /// the specification has it. The kernel reads bias and residual only if the specification has them.
@@ -104,19 +105,8 @@ struct CpuElementwiseSpec : ElementwiseSpec {
 /// Items are elements of the results; with `reduce`, rows.
 KernelSource elementwiseKernel(const CpuElementwiseSpec &spec);
 
-KernelSource normKernel(const NormSpec &spec);     ///< items are rows
-KernelSource softmaxKernel(const RowSpec &spec);   ///< items are rows
-KernelSource argmaxKernel(const RowSpec &spec);    ///< items are rows
-KernelSource reduceKernel(const ReduceSpec &spec); ///< items are elements
-KernelSource poolKernel(const PoolSpec &spec);     ///< items are elements
-/// Items are rows. The call that has the first row of a block computes the whole block.
-KernelSource attentionKernel(const AttentionSpec &spec);
-KernelSource maskKernel(const MaskSpec &spec);               ///< items are rows
-KernelSource embedKernel(const EmbedSpec &spec);             ///< items are ids
-KernelSource positionsKernel(const PositionsSpec &spec);     ///< items are elements
-KernelSource cacheAppendKernel(const CacheAppendSpec &spec); ///< items are rows
-KernelSource rotaryKernel(const RotarySpec &spec);           ///< items are rows of a head
-KernelSource copyKernel(const CopySpec &spec);               ///< items are elements
-KernelSource transposeKernel(const TransposeSpec &spec);     ///< items are elements
+/// The kernel of a call whose keys are at most `largest_capacity`, and its work. Computes the scores of each query again,
+/// without a T x S matrix.
+SizedKernel attentionGradKernel(const AttentionGradSpec &spec, int64_t largest_capacity);
 
 } // namespace linnet::cpu

@@ -1,92 +1,35 @@
 #include "backends/cpu/lower.h"
 
-#include "backends/cpu/gradient_kernels.h"
 #include "backends/cpu/lowering.h"
-
-#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 
 namespace linnet::cpu {
 using namespace ir;
-namespace {
-
-/// Numbers of work items that a thread takes at once. A grain's work must be longer than taking it. The kinds: moved
-/// elements; elements of columns of a few rows; elements of long streams; columns of many rows.
-constexpr uint32_t kElementGrain = 1024, kColumnGrain = 256, kStreamGrain = 4096, kTallColumnGrain = 64;
-
-} // namespace
 
 Result<void> Lowering::lowerOp(Operation *op) {
-  using Done = Result<void>;
-  return llvm::TypeSwitch<Operation *, Done>(op)
-      .Case<MatmulOp>([&](auto o) { return lowerMatmul(o); })
-      .Case<FusedOp>([&](auto o) { return lowerFused(o); })
-      .Case<AttentionOp>([&](auto o) { return lowerBy(o, attentionKernel, &AttentionSpec::rows); })
-      .Case<MaskOp>([&](auto o) { return lowerBy(o, maskKernel, &MaskSpec::rows); })
-      .Case<CacheAppendOp>([&](auto o) {
-        return lowerBy(o, cacheAppendKernel, &CacheAppendSpec::rows,
-                       {.grain = 16, .itemwise = true, .scatters = true});
-      })
-      .Case<EmbedOp>([&](auto o) { return lowerBy(o, embedKernel, &EmbedSpec::ids); })
-      .Case<PositionsOp>(
-          [&](auto o) { return lowerBy(o, positionsKernel, &PositionsSpec::elements, {kElementGrain}); })
-      .Case<LayerNormOp, RmsNormOp>(
-          [&](auto o) { return lowerBy(o, normKernel, &NormSpec::rows, {.itemwise = true}); })
-      .Case<SoftmaxOp>([&](auto o) { return lowerBy(o, softmaxKernel, &RowSpec::rows); })
-      .Case<ArgmaxOp>([&](auto o) { return lowerBy(o, argmaxKernel, &RowSpec::rows); })
-      .Case<ReduceOp>([&](auto o) { return lowerReduce(o); })
-      .Case<PoolOp>([&](auto o) { return lowerBy(o, poolKernel, &PoolSpec::elements, {kColumnGrain}); })
-      .Case<TransposeOp>(
-          [&](auto o) { return lowerBy(o, transposeKernel, &TransposeSpec::elements, {kElementGrain}); })
-      .Case<RotaryOp>([&](auto o) { return lowerBy(o, rotaryKernel, &RotarySpec::headRows); })
-      .Case<SliceOp>([&](auto o) { return lowerBy(o, copyKernel, &CopySpec::elements, {kElementGrain}); })
-      .Case<ConcatOp>([&](auto o) { return lowerConcat(o); })
-      .Case<CrossEntropyOp>([&](auto o) { return lowerBy(o, crossEntropyKernel, &CrossEntropySpec::rows); })
-      .Case<CrossEntropyGradOp>(
-          [&](auto o) { return lowerBy(o, crossEntropyGradKernel, &CrossEntropyGradSpec::rows); })
-      .Case<ContractOp>([&](auto o) -> Done {
-        LINNET_ASSIGN(const auto made, specOf(o));
-        return emitPlainMatmul(o, made);
-      })
-      .Case<DropoutOp>(
-          [&](auto o) { return lowerBy(o, dropoutKernel, &DropoutSpec::elements, {kStreamGrain}); })
-      .Case<SumRowsOp>(
-          [&](auto o) { return lowerBy(o, sumRowsKernel, &SumRowsSpec::columns, {kTallColumnGrain}); })
-      .Case<ScatterAddOp>(
-          [&](auto o) { return lowerBy(o, scatterAddKernel, &ScatterAddSpec::columns, {kTallColumnGrain}); })
-      .Case<LayerNormGradOp>(
-          [&](auto o) { return lowerBy(o, layerNormGradKernel, &LayerNormGradSpec::rows); })
-      .Case<AttentionGradOp>([&](auto o) { return lowerAttentionGrad(o); })
-      .Case<PoolGradOp>(
-          [&](auto o) { return lowerBy(o, poolGradKernel, &PoolGradSpec::elements, {kColumnGrain}); })
-      .Case<AdamWOp>([&](auto o) { return lowerBy(o, adamwKernel, &AdamWSpec::elements, {kStreamGrain}); })
-      .Default([&](Operation *o) -> Done { return errorAt(o, "target cpu does not support this op"); });
+  return backend::withOp(op, [this](auto o) { return lowerThis(o); });
 }
 
-Result<void> Lowering::lowerReduce(ReduceOp op) {
-  LINNET_ASSIGN(const auto made, specOf(op));
-  const bool by_row = made.spec.inner == Extent(1);
-  return emitKernel(op, made, reduceKernel(made.spec), &ReduceSpec::elements,
-                    {by_row ? 1 : kTallColumnGrain});
-}
-
-Result<void> Lowering::lowerConcat(ConcatOp op) {
+Result<void> Lowering::lowerThis(ConcatOp op) {
   LINNET_ASSIGN(const auto copies, specsOf(op));
-  for (const auto &made : copies)
-    LINNET_TRY(emitKernel(op, made, copyKernel(made.spec), &CopySpec::elements, {kElementGrain}));
+  for (const auto &made : copies) LINNET_TRY(emitKernel(op, made, kernelOf(made.spec)));
   return {};
 }
 
-Result<void> Lowering::lowerAttentionGrad(AttentionGradOp op) {
+Result<void> Lowering::lowerThis(ContractOp op) {
+  LINNET_ASSIGN(const auto made, specOf(op));
+  return emitPlainMatmul(op, made);
+}
+
+Result<void> Lowering::lowerThis(AttentionGradOp op) {
   LINNET_ASSIGN(const auto made, specOf(op));
   const RankedTensorType k = tensorOf(op.getK());
   const int64_t keys = k.isDynamicDim(2) ? boundOf(entry, dimName(k, 2)).value_or(0) : k.getDimSize(2);
   constexpr int64_t kMost = 1 << 16; // a thread has two or three rows of so many floats on its stack
   if (keys < 1 || keys > kMost)
     return errorAt(op, "target cpu needs from 1 to {} keys, found {}", kMost, keys);
-  return emitKernel(op, made, attentionGradKernel(made.spec, keys),
-                    [](const AttentionGradSpec &spec) { return spec.batch * spec.keyHeads(); });
+  return emitKernel(op, made, attentionGradKernel(made.spec, keys));
 }
 
 bool Lowering::readsRowsOf(PanelAttr panel, Type type) const { return panelFits(panel, type); }

@@ -29,34 +29,35 @@ private:
   Result<void> emitPlainMatmul(mlir::Operation *op, const Described<MatmulSpec> &made);
   fb::RefT integerRows(ir::MatmulOp op, const PackedMatmulSpec &spec, const fb::RefT &a);
   Result<void> lowerFused(ir::FusedOp op);
-  Result<void> lowerAttentionGrad(ir::AttentionGradOp op);
-  Result<void> lowerReduce(ir::ReduceOp op);
-  Result<void> lowerConcat(ir::ConcatOp op);
-
-  struct Work {
-    uint32_t grain = 1;
-    bool itemwise = false, scatters = false; ///< see Call
-  };
-  /// Emits a command of one kernel. `items` is the function of the specification that counts its work items.
-  template <class Spec, class Items>
-  Result<void> emitKernel(mlir::Operation *op, const Described<Spec> &made, KernelSource kernel, Items items,
-                          Work work = {}) {
-    Call call{.kernel = std::move(kernel),
-              .work = std::invoke(items, made.spec),
-              .grain = work.grain,
-              .itemwise = work.itemwise,
-              .scatters = work.scatters};
+  /// Emits a command of one kernel.
+  template <class Spec>
+  Result<void> emitKernel(mlir::Operation *op, const Described<Spec> &made, SizedKernel kernel) {
+    Call call{.kernel = std::move(kernel.source),
+              .work = kernel.work.items,
+              .grain = kernel.work.grain,
+              .itemwise = kernel.work.itemwise,
+              .scatters = kernel.work.scatters};
     for (const KernelOperand &operand : made.operands) {
       LINNET_ASSIGN(const fb::RefT ref, memoryOf(op, operand));
       call.args.push_back(ref);
     }
     return emit(op, std::move(call));
   }
-  template <class Op, class Spec, class Items>
-  Result<void> lowerBy(Op op, KernelSource (*make)(const Spec &), Items items, Work work = {}) {
-    LINNET_ASSIGN(const Described<Spec> made, specOf(op));
-    return emitKernel(op, made, make(made.spec), items, work);
+  /// Lowers an op to the kernel of its specification.
+  template <class Op> Result<void> lowerThis(Op op) {
+    if constexpr (requires { specOf(op); }) {
+      LINNET_ASSIGN(const auto made, specOf(op));
+      return emitKernel(op, made, kernelOf(made.spec));
+    } else {
+      return errorAt(op, "target cpu does not support this op");
+    }
   }
+  // The ops that need more than that.
+  Result<void> lowerThis(ir::MatmulOp op) { return lowerMatmul(op); }
+  Result<void> lowerThis(ir::FusedOp op) { return lowerFused(op); }
+  Result<void> lowerThis(ir::ConcatOp op);
+  Result<void> lowerThis(ir::ContractOp op);
+  Result<void> lowerThis(ir::AttentionGradOp op);
   bool readsRowsOf(ir::PanelAttr panel, Type type) const override;
 
   const CpuOptions &options;

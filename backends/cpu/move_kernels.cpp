@@ -36,7 +36,9 @@ Value *scaledElement(Emitter &e, const EmbedSpec &spec, Value *value, Value *row
                tableScale(e, spec, row, minimum));
 }
 
-void emitEmbed(Emitter &e, const EmbedSpec &spec) {
+} // namespace
+
+template <> void emit(Emitter &e, const EmbedSpec &spec) {
   using Operand = EmbedSpec::Operand;
   Value *ids = e.arg(spec, Operand::ids), *out = e.arg(spec, Operand::out),
         *table = e.arg(spec, Operand::table);
@@ -63,8 +65,9 @@ void emitEmbed(Emitter &e, const EmbedSpec &spec) {
     e.loop(e.i64(0), columns, 1, [&](Value *i) { element(i, 1); });
   });
 }
+template <> Work workOf(const EmbedSpec &spec) { return {.items = spec.ids}; }
 
-void emitPositions(Emitter &e, const PositionsSpec &spec) {
+template <> void emit(Emitter &e, const PositionsSpec &spec) {
   using Operand = PositionsSpec::Operand;
   Value *past = e.arg(spec, Operand::past), *out = e.arg(spec, Operand::out);
   Value *positions = e.extent(spec.positions);
@@ -76,8 +79,11 @@ void emitPositions(Emitter &e, const PositionsSpec &spec) {
     });
   });
 }
+template <> Work workOf(const PositionsSpec &spec) {
+  return {.items = spec.elements(), .grain = kElementGrain};
+}
 
-void emitCacheAppend(Emitter &e, const CacheAppendSpec &spec) {
+template <> void emit(Emitter &e, const CacheAppendSpec &spec) {
   using Operand = CacheAppendSpec::Operand;
   Value *entries = e.arg(spec, Operand::entries), *past = e.arg(spec, Operand::past),
         *cache = e.arg(spec, Operand::cache);
@@ -98,8 +104,11 @@ void emitCacheAppend(Emitter &e, const CacheAppendSpec &spec) {
     });
   });
 }
+template <> Work workOf(const CacheAppendSpec &spec) {
+  return {.items = spec.rows(), .grain = 16, .itemwise = true, .scatters = true};
+}
 
-void emitRotary(Emitter &e, const RotarySpec &spec) {
+template <> void emit(Emitter &e, const RotarySpec &spec) {
   using Operand = RotarySpec::Operand;
   Value *x = e.arg(spec, Operand::x), *table = e.arg(spec, Operand::table), *out = e.arg(spec, Operand::out);
   Value *positions = e.arg(spec, Operand::positions), *heads = e.extent(spec.heads),
@@ -134,8 +143,9 @@ void emitRotary(Emitter &e, const RotarySpec &spec) {
       });
   });
 }
+template <> Work workOf(const RotarySpec &spec) { return {.items = spec.headRows()}; }
 
-void emitCopy(Emitter &e, const CopySpec &spec) {
+template <> void emit(Emitter &e, const CopySpec &spec) {
   Value *x = e.arg(spec, CopySpec::Operand::x), *out = e.arg(spec, CopySpec::Operand::out);
   e.forRuns(e.extent(spec.run), [&](Value *row, Value *from, Value *to) {
     Value *source = e.muladd(row, e.extent(spec.in_stride), e.extent(spec.in_offset));
@@ -145,8 +155,9 @@ void emitCopy(Emitter &e, const CopySpec &spec) {
     });
   });
 }
+template <> Work workOf(const CopySpec &spec) { return {.items = spec.elements(), .grain = kElementGrain}; }
 
-void emitTranspose(Emitter &e, const TransposeSpec &spec) {
+template <> void emit(Emitter &e, const TransposeSpec &spec) {
   const size_t rank = spec.shape.size();
   Value *x = e.arg(spec, TransposeSpec::Operand::x), *out = e.arg(spec, TransposeSpec::Operand::out);
   Values sizes, strides(rank, nullptr); // strides of x for each dimension of the result
@@ -173,31 +184,15 @@ void emitTranspose(Emitter &e, const TransposeSpec &spec) {
       e.loop(from, to, 1, [&](Value *i) { move(i, 1); });
   });
 }
-
-} // namespace
-
-KernelSource embedKernel(const EmbedSpec &spec) {
-  return {spec.key(Walk::range), [spec](Emitter &e) { emitEmbed(e, spec); }};
+template <> Work workOf(const TransposeSpec &spec) {
+  return {.items = spec.elements(), .grain = kElementGrain};
 }
 
-KernelSource positionsKernel(const PositionsSpec &spec) {
-  return {spec.key(Walk::range), [spec](Emitter &e) { emitPositions(e, spec); }};
-}
-
-KernelSource cacheAppendKernel(const CacheAppendSpec &spec) {
-  return {spec.key(Walk::range), [spec](Emitter &e) { emitCacheAppend(e, spec); }};
-}
-
-KernelSource rotaryKernel(const RotarySpec &spec) {
-  return {spec.key(Walk::range), [spec](Emitter &e) { emitRotary(e, spec); }};
-}
-
-KernelSource copyKernel(const CopySpec &spec) {
-  return {spec.key(Walk::range), [spec](Emitter &e) { emitCopy(e, spec); }};
-}
-
-KernelSource transposeKernel(const TransposeSpec &spec) {
-  return {spec.key(), [spec](Emitter &e) { emitTranspose(e, spec); }};
-}
+template SizedKernel kernelOf(const EmbedSpec &);
+template SizedKernel kernelOf(const PositionsSpec &);
+template SizedKernel kernelOf(const CacheAppendSpec &);
+template SizedKernel kernelOf(const RotarySpec &);
+template SizedKernel kernelOf(const CopySpec &);
+template SizedKernel kernelOf(const TransposeSpec &);
 
 } // namespace linnet::cpu

@@ -11,7 +11,9 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 Value *real(Emitter &e, Value *integer) { return e.b.CreateSIToFP(integer, e.b.getFloatTy()); }
 
-void emitNorm(Emitter &e, const NormSpec &spec) {
+} // namespace
+
+template <> void emit(Emitter &e, const NormSpec &spec) {
   using Operand = NormSpec::Operand;
   Value *x = e.arg(spec, Operand::x), *gain = e.arg(spec, Operand::gain), *out = e.arg(spec, Operand::out);
   Value *bias = spec.rms ? nullptr : e.arg(spec, Operand::bias);
@@ -47,8 +49,9 @@ void emitNorm(Emitter &e, const NormSpec &spec) {
     });
   });
 }
+template <> Work workOf(const NormSpec &spec) { return {.items = spec.rows(), .itemwise = true}; }
 
-void emitSoftmax(Emitter &e, const RowSpec &spec) {
+template <> void emit(Emitter &e, const SoftmaxSpec &spec) {
   Value *x = e.arg(spec, RowSpec::Operand::x), *out = e.arg(spec, RowSpec::Operand::out);
   Value *columns = e.extent(spec.columns), *zero = e.i64(0);
   e.loop(e.begin, e.end, 1, [&](Value *row) {
@@ -78,6 +81,9 @@ void emitSoftmax(Emitter &e, const RowSpec &spec) {
     });
   });
 }
+template <> Work workOf(const SoftmaxSpec &spec) { return {.items = spec.rows}; }
+
+namespace {
 
 /// The larger of two (value, index) pairs, with the lower index for equal values. v0 is not NaN. A NaN in v1 is never
 /// larger.
@@ -93,8 +99,10 @@ Values largerBehind(Emitter &e, Value *v0, Value *i0, Value *v1, Value *i1) {
   return {e.b.CreateSelect(take, v1, v0), e.b.CreateSelect(take, i1, i0)};
 }
 
+} // namespace
+
 /// Each lane has four independent candidates, which hides the latency of comparisons.
-void emitArgmax(Emitter &e, const RowSpec &spec) {
+template <> void emit(Emitter &e, const ArgmaxSpec &spec) {
   constexpr int kBests = 4;
   Value *x = e.arg(spec, RowSpec::Operand::x), *out = e.arg(spec, RowSpec::Operand::out);
   Value *columns = e.extent(spec.columns);
@@ -142,12 +150,17 @@ void emitArgmax(Emitter &e, const RowSpec &spec) {
     e.store(Type::i32, out, row, best[1]);
   });
 }
+template <> Work workOf(const ArgmaxSpec &spec) { return {.items = spec.rows}; }
+
+namespace {
 
 Value *joinReduction(Emitter &e, Reduction kind, Value *x, Value *y) {
   return kind == Reduction::max ? e.maximum(x, y) : e.b.CreateFAdd(x, y);
 }
 
-void emitReduce(Emitter &e, const ReduceSpec &spec) {
+} // namespace
+
+template <> void emit(Emitter &e, const ReduceSpec &spec) {
   Value *x = e.arg(spec, ReduceSpec::Operand::x), *out = e.arg(spec, ReduceSpec::Operand::out);
   Value *size = e.extent(spec.size), *inner = e.extent(spec.inner);
   const double identity = spec.kind == Reduction::max ? -kInfinity : 0;
@@ -179,8 +192,11 @@ void emitReduce(Emitter &e, const ReduceSpec &spec) {
     });
   });
 }
+template <> Work workOf(const ReduceSpec &spec) {
+  return {.items = spec.elements(), .grain = spec.inner == Extent(1) ? 1 : kTallColumnGrain};
+}
 
-void emitPool(Emitter &e, const PoolSpec &spec) {
+template <> void emit(Emitter &e, const PoolSpec &spec) {
   using Operand = PoolSpec::Operand;
   Value *x = e.arg(spec, Operand::x), *length = e.arg(spec, Operand::length),
         *out = e.arg(spec, Operand::out);
@@ -201,27 +217,12 @@ void emitPool(Emitter &e, const PoolSpec &spec) {
     });
   });
 }
+template <> Work workOf(const PoolSpec &spec) { return {.items = spec.elements(), .grain = kColumnGrain}; }
 
-} // namespace
-
-KernelSource normKernel(const NormSpec &spec) {
-  return {spec.key(Walk::range), [spec](Emitter &e) { emitNorm(e, spec); }};
-}
-
-KernelSource softmaxKernel(const RowSpec &spec) {
-  return {spec.key("softmax", Walk::range), [spec](Emitter &e) { emitSoftmax(e, spec); }};
-}
-
-KernelSource argmaxKernel(const RowSpec &spec) {
-  return {spec.key("argmax", Walk::range), [spec](Emitter &e) { emitArgmax(e, spec); }};
-}
-
-KernelSource reduceKernel(const ReduceSpec &spec) {
-  return {spec.key(Walk::range), [spec](Emitter &e) { emitReduce(e, spec); }};
-}
-
-KernelSource poolKernel(const PoolSpec &spec) {
-  return {spec.key(Walk::range), [spec](Emitter &e) { emitPool(e, spec); }};
-}
+template SizedKernel kernelOf(const NormSpec &);
+template SizedKernel kernelOf(const SoftmaxSpec &);
+template SizedKernel kernelOf(const ArgmaxSpec &);
+template SizedKernel kernelOf(const ReduceSpec &);
+template SizedKernel kernelOf(const PoolSpec &);
 
 } // namespace linnet::cpu

@@ -2,6 +2,7 @@
 // elements of every type in buffers of 32-bit words, and reductions in a workgroup. It also has exact versions of
 // functions that SPIR-V lacks or leaves imprecise.
 #pragma once
+#include "backends/common/specs/spec.h"
 #include "backends/vulkan/kernel.h"
 #include "backends/vulkan/spirv/builder.h"
 
@@ -117,5 +118,16 @@ private:
   const Operands where;
   std::map<uint32_t, uint32_t> coherent; ///< buffer of each operand of acrossGroups()
 };
+
+// Each file of kernels specializes these two for its specifications, and instantiates kernelOf().
+template <class Spec> void emit(Emitter &e, const Spec &spec);
+template <class Spec> Work workOf(const Spec &spec);
+
+template <class Spec> SizedKernel kernelOf(const Spec &spec, const Operands &where) {
+  const Work work = workOf(spec);
+  Emitter e(spec.key(backend::Walk::all), backend::operandsOf(spec), work.invocations, where);
+  emit(e, spec);
+  return {e.finish(), work};
+}
 
 } // namespace linnet::vulkan

@@ -74,9 +74,8 @@ Kernel crossEntropyGradKernel(const CrossEntropyGradSpec &spec, const Operands &
   return e.finish();
 }
 
-Kernel layerNormGradKernel(const LayerNormGradSpec &spec, const Operands &where) {
+template <> void emit(Emitter &e, const LayerNormGradSpec &spec) {
   using Operand = LayerNormGradSpec::Operand;
-  Emitter e(spec.key(Walk::all), operandsOf(spec), kItems, where);
   Builder &b = e.b;
   Row row{e, spec.x};
   row.forRows([&](Value) {
@@ -92,8 +91,8 @@ Kernel layerNormGradKernel(const LayerNormGradSpec &spec, const Operands &where)
       e.store(Operand::out, b.add(row.base, c), kFloat, b.mul(rest, moments.inverse));
     });
   });
-  return e.finish();
 }
+template <> Work workOf(const LayerNormGradSpec &spec) { return {.items = spec.rows(), .per = 1}; }
 
 Kernel dropoutKernel(const DropoutSpec &spec, const Operands &where, bool in_parts) {
   using Operand = DropoutSpec::Operand;
@@ -110,10 +109,11 @@ Kernel dropoutKernel(const DropoutSpec &spec, const Operands &where, bool in_par
   return e.finish();
 }
 
-Kernel sumRowsKernel(const SumRowsSpec &spec, const Operands &where) {
+/// A workgroup sums kSummedColumns columns, each in kSummedSlices sums that are added in order.
+constexpr uint32_t kSummedColumns = 16, kSummedSlices = 8, kLanes = kSummedColumns * kSummedSlices;
+
+template <> void emit(Emitter &e, const SumRowsSpec &spec) {
   using Operand = SumRowsSpec::Operand;
-  constexpr uint32_t kLanes = kSummedColumns * kSummedSlices;
-  Emitter e(spec.key(), operandsOf(spec), kLanes, where);
   Builder &b = e.b;
   Shared sums = e.shared(Builder::f32(), kLanes, "sums");
   Value lane = b.localId(0), wide = e.u(kSummedColumns);
@@ -137,7 +137,9 @@ Kernel sumRowsKernel(const SumRowsSpec &spec, const Operands &where) {
       e.store(Operand::out, c, kFloat, total);
     });
   });
-  return e.finish();
+}
+template <> Work workOf(const SumRowsSpec &spec) {
+  return {.items = spec.columns, .per = kSummedColumns, .invocations = kLanes};
 }
 
 Kernel scatterAddKernel(const ScatterAddSpec &spec, const Operands &where, bool in_parts) {
@@ -197,10 +199,9 @@ Kernel scatterAddKernel(const ScatterAddSpec &spec, const Operands &where, bool 
   return e.finish();
 }
 
-Kernel poolGradKernel(const PoolGradSpec &spec, const Operands &where) {
+template <> void emit(Emitter &e, const PoolGradSpec &spec) {
   using Operand = PoolGradSpec::Operand;
   const PoolSpec &pool = spec.pool;
-  Emitter e(spec.key(Walk::all), operandsOf(spec), kItems, where);
   Builder &b = e.b;
   e.forItems(spec.elements(), [&](Value i) {
     Value columns = e.extent(pool.columns), positions = e.extent(pool.positions);
@@ -216,8 +217,8 @@ Kernel poolGradKernel(const PoolGradSpec &spec, const Operands &where) {
     if (pool.mode == Pooling::mean) dy = b.div(dy, b.convert(length, Builder::f32()));
     e.store(Operand::out, i, kFloat, b.select(takes, dy, e.f(0)));
   });
-  return e.finish();
 }
+template <> Work workOf(const PoolGradSpec &spec) { return {.items = spec.elements()}; }
 
 Kernel adamwKernel(const AdamWSpec &spec, const Operands &where, bool in_parts, bool in_place) {
   using Operand = AdamWSpec::Operand;
@@ -241,5 +242,9 @@ Kernel adamwKernel(const AdamWSpec &spec, const Operands &where, bool in_parts, 
   });
   return e.finish();
 }
+
+template SizedKernel kernelOf(const LayerNormGradSpec &, const Operands &);
+template SizedKernel kernelOf(const SumRowsSpec &, const Operands &);
+template SizedKernel kernelOf(const PoolGradSpec &, const Operands &);
 
 } // namespace linnet::vulkan

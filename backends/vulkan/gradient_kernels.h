@@ -11,15 +11,8 @@ namespace linnet::vulkan {
 Kernel crossEntropyKernel(const CrossEntropySpec &spec, const Operands &where, bool in_parts);
 Kernel crossEntropyGradKernel(const CrossEntropyGradSpec &spec, const Operands &where, bool in_parts);
 
-/// A workgroup computes one row.
-Kernel layerNormGradKernel(const LayerNormGradSpec &spec, const Operands &where = {});
-
 /// Units are elements. Cut: x and out.
 Kernel dropoutKernel(const DropoutSpec &spec, const Operands &where, bool in_parts);
-
-/// A workgroup sums kSummedColumns columns, each in kSummedSlices sums that are added in order.
-constexpr uint32_t kSummedColumns = 16, kSummedSlices = 8;
-Kernel sumRowsKernel(const SumRowsSpec &spec, const Operands &where = {});
 
 /// Units are rows of the table; a workgroup computes one. It reads all rows with its id, so that no two invocations add
 /// to the same element. Cut: table.
@@ -34,9 +27,6 @@ constexpr int64_t kQueryStatistics = 3; ///< f32 elements
 Kernel attentionQueryGradKernel(const AttentionGradSpec &spec, const Operands &where = {});
 /// Operands {q, k, v, gradient, statistics, dk, dv, length?}. A workgroup computes one key (b, h, j).
 Kernel attentionKeyGradKernel(const AttentionGradSpec &spec, const Operands &where = {});
-
-/// Items are elements.
-Kernel poolGradKernel(const PoolGradSpec &spec, const Operands &where = {});
 
 /// Units are elements. Cut: all operands except lr and the scales. With `in_place`, there are no operands for the
 /// results, which are in the memory of param, gradient, m and v.

@@ -70,4 +70,23 @@ struct Kernel {
   SubgroupSizes subgroups = {};   ///< the subgroup sizes that the kernel can run with
 };
 
+/// Items that a workgroup computes at a time. The number of workgroups follows from it.
+constexpr uint32_t kItems = 64;
+
+/// How a kernel's items are divided: `per` items for each workgroup of `invocations`.
+struct Work {
+  Extent items;
+  uint32_t per = kItems, invocations = kItems;
+};
+
+struct SizedKernel {
+  Kernel kernel;
+  Work work;
+};
+
+/// The kernel of a specification in backends/common/specs, which computes everything in one dispatch. The file that
+/// generates it specializes emit() and workOf() (emitter.h) and instantiates this template. A missing kernel is an error
+/// of the linker that names the specification.
+template <class Spec> SizedKernel kernelOf(const Spec &spec, const Operands &where = {});
+
 } // namespace linnet::vulkan

@@ -1,4 +1,5 @@
-// Generators of Vulkan kernels. Each comment describes a kernel's operands and work. kernel.h has the conventions.
+// Generators of Vulkan kernels. Each comment describes a kernel's operands and work. kernel.h has the conventions, and
+// kernelOf(), which makes the kernels that have no declaration here.
 // Sizes are in elements; tensors are row-major unless a comment says otherwise. `where` describes the operands' memory.
 #pragma once
 #include "backends/common/specs/attention.h"
@@ -19,9 +20,6 @@ namespace linnet::vulkan {
 
 class Emitter;
 
-/// Items that a workgroup computes at a time. The number of workgroups follows from it.
-constexpr uint32_t kItems = 64;
-
 using namespace backend; // the specifications, which describe the formula and the operands of each kernel
 
 struct VulkanElementwiseSpec : ElementwiseSpec {
@@ -35,21 +33,6 @@ struct VulkanElementwiseSpec : ElementwiseSpec {
 };
 /// Items are elements of the results, kItems for each workgroup. With `reduce`, a workgroup computes one row.
 Kernel elementwiseKernel(const VulkanElementwiseSpec &spec);
-
-// A workgroup computes one row.
-Kernel normKernel(const NormSpec &spec, const Operands &where = {});
-Kernel softmaxKernel(const RowSpec &spec, const Operands &where = {});
-Kernel argmaxKernel(const RowSpec &spec, const Operands &where = {});
-
-// Items are elements, kItems for each workgroup.
-Kernel reduceKernel(const ReduceSpec &spec, const Operands &where = {});
-Kernel poolKernel(const PoolSpec &spec, const Operands &where = {});
-Kernel maskKernel(const MaskSpec &spec, const Operands &where = {});
-Kernel positionsKernel(const PositionsSpec &spec, const Operands &where = {});
-Kernel cacheAppendKernel(const CacheAppendSpec &spec, const Operands &where = {});
-Kernel rotaryKernel(const RotarySpec &spec, const Operands &where = {});
-Kernel copyKernel(const CopySpec &spec, const Operands &where = {});
-Kernel transposeKernel(const TransposeSpec &spec, const Operands &where = {});
 
 /// linnet.sample. A workgroup computes one row. Operands {logits, temperature, top_k, top_p, seed, position, copy,
 /// out}. At most kMostSampled columns.

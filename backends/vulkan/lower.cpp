@@ -1,10 +1,8 @@
 #include "backends/vulkan/lower.h"
 
-#include "backends/vulkan/gradient_kernels.h"
 #include "backends/vulkan/lowering.h"
 #include "backends/vulkan/shader.h"
 
-#include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/MathExtras.h"
 
 #include <set>
@@ -28,41 +26,12 @@ int64_t elementsIn(uint64_t bytes, Type type) {
 uint8_t texelWords(Type type) { return type == Type::i4 ? 1 : uint8_t(sizeOf(type)); }
 
 Result<void> Lowering::lowerOp(Operation *op) {
-  using Done = Result<void>;
-  return llvm::TypeSwitch<Operation *, Done>(op)
-      .Case<MatmulOp>([&](auto o) { return lowerMatmul(o); })
-      .Case<FusedOp>([&](auto o) { return lowerFused(o); })
-      .Case<AttentionOp>([&](auto o) { return lowerAttention(o); })
-      .Case<MaskOp>([&](auto o) { return lowerBy(o, maskKernel, &MaskSpec::elements); })
-      .Case<CacheAppendOp>([&](auto o) { return lowerBy(o, cacheAppendKernel, &CacheAppendSpec::elements); })
-      .Case<EmbedOp>([&](auto o) { return lowerEmbed(o); })
-      .Case<PositionsOp>([&](auto o) { return lowerBy(o, positionsKernel, &PositionsSpec::elements); })
-      .Case<LayerNormOp, RmsNormOp>([&](auto o) { return lowerBy(o, normKernel, &NormSpec::rows, 1); })
-      .Case<SoftmaxOp>([&](auto o) { return lowerBy(o, softmaxKernel, &RowSpec::rows, 1); })
-      .Case<ArgmaxOp>([&](auto o) { return lowerBy(o, argmaxKernel, &RowSpec::rows, 1); })
-      .Case<SampleOp>([&](auto o) { return lowerSample(o); })
-      .Case<ReduceOp>([&](auto o) { return lowerBy(o, reduceKernel, &ReduceSpec::elements); })
-      .Case<PoolOp>([&](auto o) { return lowerBy(o, poolKernel, &PoolSpec::elements); })
-      .Case<TransposeOp>([&](auto o) { return lowerBy(o, transposeKernel, &TransposeSpec::elements); })
-      .Case<RotaryOp>([&](auto o) { return lowerBy(o, rotaryKernel, &RotarySpec::elements); })
-      .Case<SliceOp>([&](auto o) { return lowerBy(o, copyKernel, &CopySpec::elements); })
-      .Case<ConcatOp>([&](auto o) { return lowerConcat(o); })
-      .Case<CrossEntropyOp>([&](auto o) { return lowerCrossEntropy(o); })
-      .Case<CrossEntropyGradOp>([&](auto o) { return lowerCrossEntropyGrad(o); })
-      .Case<ContractOp>([&](auto o) -> Done {
-        LINNET_ASSIGN(const auto made, specOf(o));
-        return emitPlainMatmul(o, made);
-      })
-      .Case<DropoutOp>([&](auto o) { return lowerDropout(o); })
-      .Case<SumRowsOp>(
-          [&](auto o) { return lowerBy(o, sumRowsKernel, &SumRowsSpec::columns, kSummedColumns); })
-      .Case<ScatterAddOp>([&](auto o) { return lowerScatterAdd(o); })
-      .Case<LayerNormGradOp>(
-          [&](auto o) { return lowerBy(o, layerNormGradKernel, &LayerNormGradSpec::rows, 1); })
-      .Case<AttentionGradOp>([&](auto o) { return lowerAttentionGrad(o); })
-      .Case<PoolGradOp>([&](auto o) { return lowerBy(o, poolGradKernel, &PoolGradSpec::elements); })
-      .Case<AdamWOp>([&](auto o) { return lowerAdamW(o); })
-      .Default([&](Operation *o) -> Done { return errorAt(o, "target vulkan does not support this op"); });
+  return backend::withOp(op, [this](auto o) { return lowerThis(o); });
+}
+
+Result<void> Lowering::lowerThis(ContractOp op) {
+  LINNET_ASSIGN(const auto made, specOf(op));
+  return emitPlainMatmul(op, made);
 }
 
 //===- operands ----------------------------------------------------------------------------------------===//

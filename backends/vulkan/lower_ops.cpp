@@ -153,7 +153,7 @@ Result<void> Lowering::lowerSample(SampleOp op) {
 /// Emits a command for each operand.
 Result<void> Lowering::lowerConcat(ConcatOp op) {
   LINNET_ASSIGN(const auto copies, specsOf(op));
-  for (const auto &made : copies) LINNET_TRY(emitKernel(op, made, copyKernel, &CopySpec::elements));
+  for (const auto &made : copies) LINNET_TRY(emitKernel(op, made));
   return {};
 }
 

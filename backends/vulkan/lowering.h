@@ -149,21 +149,36 @@ private:
 
   /// Appends a specification's operands to the call's.
   Result<void> bind(Call &call, const std::vector<KernelOperand> &operands);
-  /// Emits a command of one kernel. `items` is the function of the specification that counts its items.
-  template <class Spec, class Items>
-  Result<void> emitKernel(mlir::Operation *op, const Described<Spec> &made,
-                          Kernel (*make)(const Spec &, const Operands &), Items items,
-                          uint32_t per = kItems) {
+  /// Emits a command of the specification's kernel.
+  template <class Spec> Result<void> emitKernel(mlir::Operation *op, const Described<Spec> &made) {
     Call call{op};
     LINNET_TRY(bind(call, made.operands));
-    return emit(call, make(made.spec, where(call)), std::invoke(items, made.spec), per);
+    SizedKernel kernel = kernelOf(made.spec, where(call));
+    return emit(call, std::move(kernel.kernel), kernel.work.items, kernel.work.per);
   }
-  template <class Op, class Spec, class Items>
-  Result<void> lowerBy(Op op, Kernel (*make)(const Spec &, const Operands &), Items items,
-                       uint32_t per = kItems) {
-    LINNET_ASSIGN(const Described<Spec> made, specOf(op));
-    return emitKernel(op, made, make, items, per);
+  /// Lowers an op to the kernel of its specification.
+  template <class Op> Result<void> lowerThis(Op op) {
+    if constexpr (requires { specOf(op); }) {
+      LINNET_ASSIGN(const auto made, specOf(op));
+      return emitKernel(op, made);
+    } else {
+      return errorAt(op, "target vulkan does not support this op");
+    }
   }
+  // The ops that need more than that.
+  Result<void> lowerThis(ir::MatmulOp op) { return lowerMatmul(op); }
+  Result<void> lowerThis(ir::FusedOp op) { return lowerFused(op); }
+  Result<void> lowerThis(ir::AttentionOp op) { return lowerAttention(op); }
+  Result<void> lowerThis(ir::EmbedOp op) { return lowerEmbed(op); }
+  Result<void> lowerThis(ir::SampleOp op) { return lowerSample(op); }
+  Result<void> lowerThis(ir::ConcatOp op) { return lowerConcat(op); }
+  Result<void> lowerThis(ir::ContractOp op);
+  Result<void> lowerThis(ir::CrossEntropyOp op) { return lowerCrossEntropy(op); }
+  Result<void> lowerThis(ir::CrossEntropyGradOp op) { return lowerCrossEntropyGrad(op); }
+  Result<void> lowerThis(ir::DropoutOp op) { return lowerDropout(op); }
+  Result<void> lowerThis(ir::ScatterAddOp op) { return lowerScatterAdd(op); }
+  Result<void> lowerThis(ir::AttentionGradOp op) { return lowerAttentionGrad(op); }
+  Result<void> lowerThis(ir::AdamWOp op) { return lowerAdamW(op); }
 
   // training: lower_gradients.cpp
   /// Emits a kernel over units of `unit` floats of the operands `cut`, with `per` units for each workgroup. `make`

@@ -7,9 +7,8 @@
 
 namespace linnet::vulkan {
 
-Kernel maskKernel(const MaskSpec &spec, const Operands &where) {
+template <> void emit(Emitter &e, const MaskSpec &spec) {
   using Operand = MaskSpec::Operand;
-  Emitter e(spec.key(Walk::all), operandsOf(spec), kItems, where);
   Builder &b = e.b;
   e.forItems(spec.elements(), [&](Value i) {
     Value capacity = e.extent(spec.capacity), queries = e.extent(spec.queries);
@@ -28,8 +27,8 @@ Kernel maskKernel(const MaskSpec &spec, const Operands &where) {
     };
     e.store(Operand::out, i, spec.type, b.select(sees(), e.load(Operand::x, i, spec.type), e.f(-HUGE_VAL)));
   });
-  return e.finish();
 }
+template <> Work workOf(const MaskSpec &spec) { return {.items = spec.elements()}; }
 
 namespace {
 
@@ -107,9 +106,8 @@ Kernel embedKernel(const VulkanEmbedSpec &spec) {
   return e.finish();
 }
 
-Kernel positionsKernel(const PositionsSpec &spec, const Operands &where) {
+template <> void emit(Emitter &e, const PositionsSpec &spec) {
   using Operand = PositionsSpec::Operand;
-  Emitter e(spec.key(Walk::all), operandsOf(spec), kItems, where);
   Builder &b = e.b;
   e.forItems(spec.elements(), [&](Value i) {
     Value positions = e.extent(spec.positions);
@@ -117,12 +115,11 @@ Kernel positionsKernel(const PositionsSpec &spec, const Operands &where) {
     if (spec.past) at = b.add(e.load(Operand::past, b.div(i, positions), Type::i32), at);
     e.store(Operand::out, i, Type::i32, b.min(at, b.constant(int32_t(spec.limit - 1))));
   });
-  return e.finish();
 }
+template <> Work workOf(const PositionsSpec &spec) { return {.items = spec.elements()}; }
 
-Kernel cacheAppendKernel(const CacheAppendSpec &spec, const Operands &where) {
+template <> void emit(Emitter &e, const CacheAppendSpec &spec) {
   using Operand = CacheAppendSpec::Operand;
-  Emitter e(spec.key(Walk::all), operandsOf(spec), kItems, where);
   Builder &b = e.b;
   e.forItems(spec.elements(), [&](Value i) {
     Value size = e.extent(spec.head_size), heads = e.extent(spec.heads), positions = e.extent(spec.positions);
@@ -137,12 +134,11 @@ Kernel cacheAppendKernel(const CacheAppendSpec &spec, const Operands &where) {
               e.load(Operand::entries, from, spec.type));
     });
   });
-  return e.finish();
 }
+template <> Work workOf(const CacheAppendSpec &spec) { return {.items = spec.elements()}; }
 
-Kernel rotaryKernel(const RotarySpec &spec, const Operands &where) {
+template <> void emit(Emitter &e, const RotarySpec &spec) {
   using Operand = RotarySpec::Operand;
-  Emitter e(spec.key(Walk::all), operandsOf(spec), kItems, where);
   Builder &b = e.b;
   e.forItems(spec.elements(), [&](Value i) {
     const auto angles = uint64_t(spec.angles), size = uint64_t(spec.head_size);
@@ -169,11 +165,10 @@ Kernel rotaryKernel(const RotarySpec &spec, const Operands &where) {
     if (size > 2 * angles) result = b.select(b.lt(d, e.u(2 * angles)), result, x);
     e.store(Operand::out, i, spec.type, result);
   });
-  return e.finish();
 }
+template <> Work workOf(const RotarySpec &spec) { return {.items = spec.elements()}; }
 
-Kernel copyKernel(const CopySpec &spec, const Operands &where) {
-  Emitter e(spec.key(Walk::all), operandsOf(spec), kItems, where);
+template <> void emit(Emitter &e, const CopySpec &spec) {
   Builder &b = e.b;
   e.forItems(spec.elements(), [&](Value i) {
     Value run = e.extent(spec.run), outer = b.div(i, run), inner = b.mod(i, run);
@@ -181,12 +176,11 @@ Kernel copyKernel(const CopySpec &spec, const Operands &where) {
     Value to = b.add(b.add(b.mul(outer, e.extent(spec.out_stride)), e.extent(spec.out_offset)), inner);
     e.store(CopySpec::Operand::out, to, spec.type, e.load(CopySpec::Operand::x, from, spec.type));
   });
-  return e.finish();
 }
+template <> Work workOf(const CopySpec &spec) { return {.items = spec.elements()}; }
 
-Kernel transposeKernel(const TransposeSpec &spec, const Operands &where) {
+template <> void emit(Emitter &e, const TransposeSpec &spec) {
   using Operand = TransposeSpec::Operand;
-  Emitter e(spec.key(), operandsOf(spec), kItems, where);
   Builder &b = e.b;
   const size_t rank = spec.shape.size();
   e.forItems(spec.elements(), [&](Value i) {
@@ -203,7 +197,14 @@ Kernel transposeKernel(const TransposeSpec &spec, const Operands &where) {
     for (size_t d = 1; d < rank; ++d) index = b.add(b.mul(index, e.extent(spec.shape[from[d]])), at[d]);
     e.store(Operand::out, i, spec.type, e.load(Operand::x, index, spec.type));
   });
-  return e.finish();
 }
+template <> Work workOf(const TransposeSpec &spec) { return {.items = spec.elements()}; }
+
+template SizedKernel kernelOf(const MaskSpec &, const Operands &);
+template SizedKernel kernelOf(const PositionsSpec &, const Operands &);
+template SizedKernel kernelOf(const CacheAppendSpec &, const Operands &);
+template SizedKernel kernelOf(const RotarySpec &, const Operands &);
+template SizedKernel kernelOf(const CopySpec &, const Operands &);
+template SizedKernel kernelOf(const TransposeSpec &, const Operands &);
 
 } // namespace linnet::vulkan

@@ -4,9 +4,8 @@
 
 namespace linnet::vulkan {
 
-Kernel normKernel(const NormSpec &spec, const Operands &where) {
+template <> void emit(Emitter &e, const NormSpec &spec) {
   using Operand = NormSpec::Operand;
-  Emitter e(spec.key(Walk::all), operandsOf(spec), kItems, where);
   Builder &b = e.b;
   Row row{e, spec.x};
   row.forRows([&](Value) {
@@ -19,11 +18,10 @@ Kernel normKernel(const NormSpec &spec, const Operands &where) {
       e.store(positionOf(spec, Operand::out), b.add(row.base, c), spec.x.type, result);
     });
   });
-  return e.finish();
 }
+template <> Work workOf(const NormSpec &spec) { return {.items = spec.rows(), .per = 1}; }
 
-Kernel softmaxKernel(const RowSpec &spec, const Operands &where) {
-  Emitter e(spec.key("softmax", Walk::all), operandsOf(spec), kItems, where);
+template <> void emit(Emitter &e, const SoftmaxSpec &spec) {
   Builder &b = e.b;
   Row row{e, spec};
   row.forRows([&](Value) {
@@ -34,11 +32,10 @@ Kernel softmaxKernel(const RowSpec &spec, const Operands &where) {
               b.div(e.exp(b.sub(row.x(c), largest)), total));
     });
   });
-  return e.finish();
 }
+template <> Work workOf(const SoftmaxSpec &spec) { return {.items = spec.rows, .per = 1}; }
 
-Kernel argmaxKernel(const RowSpec &spec, const Operands &where) {
-  Emitter e(spec.key("argmax", Walk::all), operandsOf(spec), kItems, where);
+template <> void emit(Emitter &e, const ArgmaxSpec &spec) {
   Builder &b = e.b;
   Row row{e, spec};
   Shared places = e.shared(Builder::u32(), kItems, "places");
@@ -50,11 +47,10 @@ Kernel argmaxKernel(const RowSpec &spec, const Operands &where) {
     b.ifThen(b.eq(b.localId(0), e.u(0)),
              [&] { e.store(RowSpec::Operand::out, number, Type::i32, b.bitcast(lowest, Builder::i32())); });
   });
-  return e.finish();
 }
+template <> Work workOf(const ArgmaxSpec &spec) { return {.items = spec.rows, .per = 1}; }
 
-Kernel reduceKernel(const ReduceSpec &spec, const Operands &where) {
-  Emitter e(spec.key(Walk::all), operandsOf(spec), kItems, where);
+template <> void emit(Emitter &e, const ReduceSpec &spec) {
   Builder &b = e.b;
   e.forItems(spec.elements(), [&](Value i) {
     Value inner = e.extent(spec.inner), size = e.extent(spec.size);
@@ -69,12 +65,11 @@ Kernel reduceKernel(const ReduceSpec &spec, const Operands &where) {
     if (spec.kind == Reduction::mean) result = b.div(result, b.convert(size, Builder::f32()));
     e.store(ReduceSpec::Operand::out, i, spec.type, result);
   });
-  return e.finish();
 }
+template <> Work workOf(const ReduceSpec &spec) { return {.items = spec.elements()}; }
 
-Kernel poolKernel(const PoolSpec &spec, const Operands &where) {
+template <> void emit(Emitter &e, const PoolSpec &spec) {
   using Operand = PoolSpec::Operand;
-  Emitter e(spec.key(Walk::all), operandsOf(spec), kItems, where);
   Builder &b = e.b;
   e.forItems(spec.elements(), [&](Value i) {
     Value columns = e.extent(spec.columns), positions = e.extent(spec.positions);
@@ -97,7 +92,13 @@ Kernel poolKernel(const PoolSpec &spec, const Operands &where) {
     }
     e.store(Operand::out, i, spec.type, result);
   });
-  return e.finish();
 }
+template <> Work workOf(const PoolSpec &spec) { return {.items = spec.elements()}; }
+
+template SizedKernel kernelOf(const NormSpec &, const Operands &);
+template SizedKernel kernelOf(const SoftmaxSpec &, const Operands &);
+template SizedKernel kernelOf(const ArgmaxSpec &, const Operands &);
+template SizedKernel kernelOf(const ReduceSpec &, const Operands &);
+template SizedKernel kernelOf(const PoolSpec &, const Operands &);
 
 } // namespace linnet::vulkan

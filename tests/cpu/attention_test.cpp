@@ -173,7 +173,7 @@ TEST_CASE("attention over a cache") {
   Stored given = stored(cache, t, readable);
   const AttentionSpec spec = specOf(s, cache);
   const std::vector<double> expected = exact(s, given.rounded, spec.scale);
-  onEachIsa(attentionKernel(spec), [&](const Isa &isa, Kernel kernel) {
+  onEachIsa(kernelOf(spec).source, [&](const Isa &isa, Kernel kernel) {
     INFO(isa.name << " T " << s.queries << " D " << s.size << " cache " << nameOf(cache));
     std::vector<float> out(expected.size());
     std::vector<int32_t> past = s.past, length = s.length;
@@ -192,7 +192,7 @@ TEST_CASE("a query's result does not depend on the queries behind it") {
   std::vector<int32_t> past = {20};
   std::vector<float> q = numbers(60 * size, 1), k = numbers(capacity * size, 2),
                      v = numbers(capacity * size, 3);
-  onEachIsa(attentionKernel(specOf({1, 60, 1, size, capacity, 0, past, {}, true}, Type::f32)),
+  onEachIsa(kernelOf(specOf({1, 60, 1, size, capacity, 0, past, {}, true}, Type::f32)).source,
             [&](const Isa &isa, Kernel kernel) {
               INFO(isa.name);
               std::vector<float> all(60 * size);
@@ -218,7 +218,7 @@ TEST_CASE("a query's result does not depend on where its call begins") {
   const Sizes s{1, all_queries, 1, size, capacity, 0, {0}, {}, true, cache, bf16_rows, 1, window};
   const Tensors t{numbers(all_queries * size, 1), numbers(capacity * size, 2), numbers(capacity * size, 3)};
   Stored given = stored(cache, t, std::vector<bool>(t.k.size(), true));
-  onEachIsa(attentionKernel(specOf(s, cache)), [&](const Isa &isa, Kernel kernel) {
+  onEachIsa(kernelOf(specOf(s, cache)).source, [&](const Isa &isa, Kernel kernel) {
     INFO(isa.name);
     auto run = [&](int64_t first, int64_t queries) {
       std::vector<float> out(queries * size);
@@ -252,7 +252,7 @@ TEST_CASE("a later query's NaN stays out of an earlier query's result") {
   spec.past = false;
   std::vector<float> q = numbers(4 * 8, 1), k = numbers(20 * 8, 2), v = numbers(20 * 8, 3);
   for (int64_t d = 0; d < 8; ++d) k[3 * 8 + d] = v[3 * 8 + d] = NAN;
-  onEachIsa(attentionKernel(spec), [&](const Isa &isa, Kernel kernel) {
+  onEachIsa(kernelOf(spec).source, [&](const Isa &isa, Kernel kernel) {
     std::vector<float> out(4 * 8);
     const int64_t dims[] = {0};
     void *args[] = {q.data(), k.data(), v.data(), out.data()};
@@ -268,7 +268,7 @@ TEST_CASE("an empty range gives zeros") {
   spec.causal = false;
   std::vector<float> q = numbers(5), k = numbers(15), v = numbers(15);
   std::vector<int32_t> past = {-1};
-  onEachIsa(attentionKernel(spec), [&](const Isa &isa, Kernel kernel) {
+  onEachIsa(kernelOf(spec).source, [&](const Isa &isa, Kernel kernel) {
     std::vector<float> out(5, 7.0f);
     const int64_t dims[] = {0};
     void *args[] = {q.data(), k.data(), v.data(), out.data(), past.data()};

@@ -166,10 +166,11 @@ TEST_CASE("machine code needs nothing from outside, at any level") {
   const auto isas = cpu::selectIsas("");
   REQUIRE(isas.ok());
   std::vector<cpu::KernelSource> kernels = {
-      cpu::softmaxKernel({.columns = 1000}),
-      cpu::normKernel({.x = {.columns = 37, .type = cpu::Type::f16}, .gain = cpu::Type::f16}),
-      cpu::argmaxKernel({.columns = 50257}),
-      cpu::copyKernel({.run = 4096, .in_stride = 4096, .out_stride = 4096}),
+      cpu::kernelOf(backend::SoftmaxSpec{{.columns = 1000}}).source,
+      cpu::kernelOf(backend::NormSpec{.x = {.columns = 37, .type = cpu::Type::f16}, .gain = cpu::Type::f16})
+          .source,
+      cpu::kernelOf(backend::ArgmaxSpec{{.columns = 50257}}).source,
+      cpu::kernelOf(backend::CopySpec{.run = 4096, .in_stride = 4096, .out_stride = 4096}).source,
       cpu::packedMatmulKernel({.k = 64, .n = 129, .a_stride = 64, .activation = cpu::Activation::gelu_erf}),
       cpu::packedMatmulKernel(
           {.k = 64, .n = 64, .a_stride = 64, .a = cpu::Type::bf16, .w = cpu::Type::bf16})};

@@ -62,29 +62,31 @@ TEST_CASE("kernels that move elements are valid", "[vulkan]") {
   const Type type = GENERATE(Type::f32, Type::f16, Type::bf16, Type::i32, Type::i8);
   for (Operands where : kPlaces) {
     if (!where.bind.empty()) where.bind.resize(2), where.inside = 3;
-    check(copyKernel({kBatch, kSeq * Extent(7), kSeq * Extent(9), kSeq * Extent(7), 5, 0, type}, where));
-    check(transposeKernel({{7, kBatch, 5}, {2, 0, 1}, type}, where));
+    check(kernelOf(CopySpec{kBatch, kSeq * Extent(7), kSeq * Extent(9), kSeq * Extent(7), 5, 0, type}, where)
+              .kernel);
+    check(kernelOf(TransposeSpec{{7, kBatch, 5}, {2, 0, 1}, type}, where).kernel);
   }
   if (type == Type::i32 || type == Type::i8) return;
   for (bool past : {false, true})
-    for (bool length : {false, true}) check(maskKernel({kBatch, kSeq, 3, 40, type, past, past, length}));
-  check(cacheAppendKernel({kBatch, kSeq, 3, 40, 5, 45, type, type}));
+    for (bool length : {false, true})
+      check(kernelOf(MaskSpec{kBatch, kSeq, 3, 40, type, past, past, length}).kernel);
+  check(kernelOf(CacheAppendSpec{kBatch, kSeq, 3, 40, 5, 45, type, type}).kernel);
   check(embedKernel({{kBatch * kSeq, 37, 101, {}, type, Type::f32}}));
-  for (bool past : {false, true}) check(positionsKernel({kBatch, kSeq, 40, past}));
+  for (bool past : {false, true}) check(kernelOf(PositionsSpec{kBatch, kSeq, 40, past}).kernel);
 }
 
 TEST_CASE("kernels of rows and reductions are valid", "[vulkan]") {
   const Type type = GENERATE(Type::f32, Type::f16, Type::bf16);
   const RowSpec rows{kBatch * kSeq, 37, type};
-  check(normKernel({rows, type, 1e-5f}));
-  check(softmaxKernel(rows));
-  check(argmaxKernel(rows));
+  check(kernelOf(NormSpec{rows, type, 1e-5f}).kernel);
+  check(kernelOf(SoftmaxSpec{rows}).kernel);
+  check(kernelOf(ArgmaxSpec{rows}).kernel);
   for (Operands where : {Operands(), Operands{{0, 0, 0, 0, 0, 0, 0, 1}, 0x7f}})
     check(sampleKernel({kBatch, 50257, type, where}));
   for (Reduction kind : {Reduction::sum, Reduction::mean, Reduction::max})
-    check(reduceKernel({kind, kBatch, 37, kSeq, type}));
+    check(kernelOf(ReduceSpec{kind, kBatch, 37, kSeq, type}).kernel);
   for (Pooling mode : {Pooling::last, Pooling::first, Pooling::mean})
-    check(poolKernel({mode, kBatch, kSeq, 37, type}));
+    check(kernelOf(PoolSpec{mode, kBatch, kSeq, 37, type}).kernel);
 }
 
 TEST_CASE("attention is valid for heads of any size", "[vulkan]") {
@@ -350,10 +352,10 @@ TEST_CASE("products by the lanes of a subgroup are for GPUs that shuffle, of 16 
 }
 
 TEST_CASE("packed matmuls of whatever rows a call decides are one kernel") {
-  auto kernelOf = [](const Extent &m) {
+  auto packedOf = [](const Extent &m) {
     return packedMatmulKernel({.w = {64, 70, 16, 64, Type::f32}, .m = m, .a_stride = 64}, {.rows = 4});
   };
-  const Kernel some = kernelOf(kBatch), more = kernelOf(kBatch * kSeq), fixed = kernelOf(68);
+  const Kernel some = packedOf(kBatch), more = packedOf(kBatch * kSeq), fixed = packedOf(68);
   CHECK(some.name == more.name);
   CHECK(some.words == more.words);
   CHECK(some.push != more.push);
@@ -373,12 +375,12 @@ TEST_CASE("kernels of training are valid, operands alone, shared, in parts", "[v
     const RowSpec rows{kBatch * kSeq, columns};
     check(crossEntropyKernel({rows}, of(3), in_parts));
     check(crossEntropyGradKernel({rows}, of(4), in_parts));
-    check(layerNormGradKernel({rows, 1e-5f}, of(4)));
+    check(kernelOf(LayerNormGradSpec{rows, 1e-5f}, of(4)).kernel);
     check(dropoutKernel({0.1f, 3000000000u}, of(3), in_parts));
-    check(sumRowsKernel({kBatch * kSeq, columns}, of(3)));
+    check(kernelOf(SumRowsSpec{kBatch * kSeq, columns}, of(3)).kernel);
     check(scatterAddKernel({101, kBatch * kSeq, columns}, of(3), in_parts));
     for (Pooling mode : {Pooling::last, Pooling::first, Pooling::mean})
-      check(poolGradKernel({{mode, kBatch, kSeq, columns}}, of(3)));
+      check(kernelOf(PoolGradSpec{{mode, kBatch, kSeq, columns}}, of(3)).kernel);
     for (float pull : {0.f, 0.25f})
       for (bool in_place : {false, true}) {
         const size_t operands = 8 + (pull != 0) + (in_place ? 0 : 4);

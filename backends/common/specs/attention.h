@@ -2,6 +2,8 @@
 #pragma once
 #include "backends/common/specs/spec.h"
 
+#include <fmt/format.h>
+
 namespace linnet::backend {
 
 /// softmax(scale q k^T) v for queries (B, T, H, D) over a cache (B, H / key_group, S, D). If causal, a query sees keys
@@ -63,5 +65,40 @@ struct AttentionGradSpec {
   Extent keyHeads() const { return Extent(heads.factor / key_group, heads.symbols); }
   std::string key(const char *family, Walk walk) const;
 };
+
+/// Adds options that few models use. An option with its default is left out.
+inline Key &withVariants(Key &key, int64_t key_group, int64_t window, float cap) {
+  if (key_group != 1) key.size("group", key_group);
+  if (window) key.size("window", window);
+  return cap != 0 ? key.bits("cap", cap) : key;
+}
+
+inline std::string AttentionSpec::key(Walk walk) const {
+  const auto &[batch, queries, heads, capacity, head_size, q_stride, type, cache, scale, causal, past, length,
+               bf16_rows, key_group, window, cap] = *this;
+  Key key("attention", walk);
+  key.type(type).word(fmt::format("cache_{}", nameOf(cache))).items("b", batch).size("t", queries);
+  key.size("h", heads).size("s", capacity).size("d", head_size).size("ldq", q_stride).bits("scale", scale);
+  key.flag("causal", causal).flag("past", past).flag("length", length);
+  if (bf16_rows) key.size("bf16_from", bf16_rows);
+  return withVariants(key, key_group, window, cap).text;
+}
+
+inline std::string MaskSpec::key(Walk walk) const {
+  const auto &[batch, queries, heads, capacity, type, causal, past, length, window] = *this;
+  Key key("mask", walk);
+  key.type(type).items("b", batch).size("t", queries).size("h", heads).size("s", capacity);
+  key.flag("causal", causal).flag("past", past).flag("length", length);
+  return withVariants(key, 1, window, 0).text;
+}
+
+inline std::string AttentionGradSpec::key(const char *family, Walk walk) const {
+  const auto &[batch, queries, heads, capacity, head_size, scale, causal, length, key_group, window, cap] =
+      *this;
+  Key key(family, walk);
+  key.items("b", batch).size("t", queries).size("h", heads).size("s", capacity).size("d", head_size);
+  key.bits("scale", scale).flag("causal", causal).flag("length", length);
+  return withVariants(key, key_group, window, cap).text;
+}
 
 } // namespace linnet::backend

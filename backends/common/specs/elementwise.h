@@ -2,6 +2,8 @@
 #pragma once
 #include "backends/common/specs/spec.h"
 
+#include <algorithm>
+#include <fmt/format.h>
 #include <optional>
 
 namespace linnet::backend {
@@ -20,5 +22,24 @@ struct ElementwiseSpec {
   /// With `any_size`, a plain kernel's key leaves out the number of elements.
   std::string key(bool any_size) const;
 };
+
+inline bool ElementwiseSpec::isPlain() const {
+  return shape.size() == 1 && !reduce && std::ranges::all_of(broadcast, [](uint32_t dims) { return !dims; });
+}
+
+inline std::string ElementwiseSpec::key(bool any_size) const {
+  const auto &[name, shape, in, out, broadcast, reduce] = *this;
+  Key key(name);
+  for (size_t i = 0; i < in.size(); ++i) {
+    key.type(in[i]);
+    if (broadcast[i]) key.text += fmt::format("b{:x}", broadcast[i]);
+  }
+  if (reduce) key.word(nameOf(*reduce));
+  key.word("to");
+  for (Type type : out) key.type(type);
+  if (any_size && isPlain()) return key.text;
+  for (const Extent &extent : shape) key.size("", extent);
+  return key.text;
+}
 
 } // namespace linnet::backend

@@ -114,6 +114,16 @@ Result<Described<RowSpec>> OpSpecs::rowsOf(Operation *op) {
   return Described<RowSpec>{spec, {{x}, {op->getResult(0), write}}};
 }
 
+Result<Described<SoftmaxSpec>> OpSpecs::specOf(SoftmaxOp op) {
+  LINNET_ASSIGN(const auto x, rowsOf(op));
+  return Described<SoftmaxSpec>{{x.spec}, x.operands};
+}
+
+Result<Described<ArgmaxSpec>> OpSpecs::specOf(ArgmaxOp op) {
+  LINNET_ASSIGN(const auto x, rowsOf(op));
+  return Described<ArgmaxSpec>{{x.spec}, x.operands};
+}
+
 Result<Described<NormSpec>> OpSpecs::specOf(LayerNormOp op) {
   LINNET_ASSIGN(const auto x, rowsOf(op));
   NormSpec spec{.x = x.spec, .epsilon = op.getEpsilon().convertToFloat()};

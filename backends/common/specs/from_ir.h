@@ -62,8 +62,8 @@ protected:
   Extent dimOf(mlir::Value value, int64_t dim) const { return extentOf(value, dim, dim + 1); }
   Extent extentOf(mlir::RankedTensorType type, int64_t dim) const;
 
-  Result<Described<RowSpec>> specOf(ir::SoftmaxOp op) { return rowsOf(op); }
-  Result<Described<RowSpec>> specOf(ir::ArgmaxOp op) { return rowsOf(op); }
+  Result<Described<SoftmaxSpec>> specOf(ir::SoftmaxOp op);
+  Result<Described<ArgmaxSpec>> specOf(ir::ArgmaxOp op);
   Result<Described<NormSpec>> specOf(ir::LayerNormOp op);
   Result<Described<NormSpec>> specOf(ir::RmsNormOp op);
   Result<Described<ReduceSpec>> specOf(ir::ReduceOp op);

@@ -2,6 +2,8 @@
 #pragma once
 #include "backends/common/specs/spec.h"
 
+#include <fmt/format.h>
+
 namespace linnet::backend {
 
 /// out[g, m, n] = activation(sum_k a[g, m, k] w[g, k, n] + bias[n]) + residual[g, m, n].
@@ -30,5 +32,20 @@ struct MatmulSpec {
   /// With `any_size`, the key leaves out m, k and n: each call passes them.
   std::string key(bool any_size = false) const;
 };
+
+inline std::string MatmulSpec::key(bool any_size) const {
+  const auto &[groups, m, k, n, transpose_a, transpose_w, shared_w, bias, residual, type, a, w, activation,
+               scaled, group, scale_rows, asymmetric] =
+      *this; // The key leaves out `groups`: it only counts items, or each call passes it.
+  Key key("matmul");
+  key.type(type).word(fmt::format("{}{}", transpose_a ? "t" : "n", transpose_w ? "t" : "n"));
+  key.word(shared_w ? "shared" : "grouped").flag("bias", bias);
+  key.text += suffixOf(activation);
+  key.flag("residual", residual);
+  if (!any_size) key.size("m", m).size("k", k).size("n", n);
+  key.type("a", a, type).type("w", w, type);
+  if (scaled) key.word(fmt::format("scaled{}of{}", group, scale_rows)).flag("asymmetric", asymmetric);
+  return key.text;
+}
 
 } // namespace linnet::backend

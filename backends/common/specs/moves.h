@@ -3,6 +3,7 @@
 #include "backends/common/pack.h"
 #include "backends/common/specs/spec.h"
 
+#include <fmt/format.h>
 #include <optional>
 
 namespace linnet::backend {
@@ -85,7 +86,71 @@ struct TransposeSpec {
   Type type = Type::f32;
 
   Extent elements() const;
-  std::string key() const;
+  /// The same for every Walk.
+  std::string key(Walk walk = Walk::range) const;
 };
+
+inline std::string EmbedSpec::key(Walk walk) const {
+  const auto &[ids, columns, rows, panel, table, out, scaled, group, scales, asymmetric] = *this;
+  Key key("embed", walk);
+  key.type(table).type("to", out, table);
+  if (scaled) key.word(fmt::format("scaled{}of{}", group, scales)).flag("asymmetric", asymmetric);
+  if (panel) {
+    const auto &[k_block, n_block, interleave, transposed] = *panel;
+    key.word(fmt::format("panel{}x{}x{}{}", k_block, n_block, interleave, transposed ? "t" : ""));
+  }
+  return key.items("i", ids).size("v", rows).size("c", columns).text;
+}
+
+inline std::string PositionsSpec::key(Walk walk) const {
+  const auto &[batch, positions, limit, past] = *this;
+  return Key("positions", walk)
+      .items("b", batch)
+      .size("t", positions)
+      .size("limit", limit)
+      .flag("from0", !past)
+      .text;
+}
+
+inline std::string CacheAppendSpec::key(Walk walk) const {
+  const auto &[batch, positions, heads, capacity, head_size, stride, type, cache] = *this;
+  Key key("cache_append", walk);
+  key.type(type).word(fmt::format("to_{}", nameOf(cache))).items("b", batch).size("t", positions);
+  return key.size("h", heads).size("s", capacity).size("d", head_size).size("ld", stride).text;
+}
+
+inline std::string RotarySpec::key(Walk walk) const {
+  const auto &[tokens, heads, head_size, stride, angles, rows, type, interleaved, inverse] = *this;
+  Key key("rotary", walk);
+  key.type(type).items("t", tokens).size("h", heads).size("d", head_size).size("ld", stride);
+  key.size("f", angles).size("p", rows);
+  return key.flag("interleaved", interleaved).flag("inverse", inverse).text;
+}
+
+inline std::string CopySpec::key(Walk walk) const {
+  const auto &[outer, run, in_stride, out_stride, in_offset, out_offset, type] = *this;
+  auto place = [](const char *label, const Extent &stride, const Extent &offset) {
+    return fmt::format("{}{}p{}", label, stride.text(), offset.text());
+  };
+  Key key("copy", walk);
+  key.type(type).items("o", outer).size("run", run);
+  return key.word(place("from", in_stride, in_offset)).word(place("to", out_stride, out_offset)).text;
+}
+
+inline Extent TransposeSpec::elements() const {
+  Extent all = 1;
+  for (const Extent &size : shape) all = all * size;
+  return all;
+}
+
+inline std::string TransposeSpec::key(Walk) const {
+  const auto &[shape, permutation, type] = *this;
+  std::string order;
+  for (int64_t dim : permutation) order += "_" + std::to_string(dim);
+  Key key("transpose" + order);
+  key.type(type);
+  for (const Extent &size : shape) key.size("", size);
+  return key.text;
+}
 
 } // namespace linnet::backend

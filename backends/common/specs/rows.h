@@ -4,13 +4,22 @@
 
 namespace linnet::backend {
 
-/// Softmax or argmax over rows of the last dimension. Argmax returns i32, the lowest index of the largest element.
+/// Rows of the last dimension.
 struct RowSpec {
   enum class Operand : uint8_t { x, out, count };
   Extent rows, columns;
   Type type = Type::f32;
 
   std::string key(const char *family, Walk walk) const;
+};
+
+struct SoftmaxSpec : RowSpec {
+  std::string key(Walk walk) const { return RowSpec::key("softmax", walk); }
+};
+
+/// out is i32, the lowest index of the largest element.
+struct ArgmaxSpec : RowSpec {
+  std::string key(Walk walk) const { return RowSpec::key("argmax", walk); }
 };
 
 /// Layer norm and RMS norm.
@@ -47,5 +56,40 @@ struct PoolSpec {
   Extent elements() const { return batch * columns; }
   std::string key(Walk walk) const;
 };
+
+inline std::string RowSpec::key(const char *family, Walk walk) const {
+  const auto &[rows, columns, type] = *this;
+  return Key(family, walk).type(type).items("r", rows).size("c", columns).text;
+}
+
+inline std::string NormSpec::key(Walk walk) const {
+  const auto &[x, gain, epsilon, rms] = *this;
+  return Key(x.key(rms ? "rms_norm" : "layer_norm", walk))
+      .bits("eps", epsilon)
+      .type("gain", gain, x.type)
+      .text;
+}
+
+inline std::string ReduceSpec::key(Walk walk) const {
+  const auto &[kind, outer, size, inner, type] = *this;
+  return Key("reduce", walk)
+      .word(nameOf(kind))
+      .type(type)
+      .items("o", outer)
+      .size("r", size)
+      .size("i", inner)
+      .text;
+}
+
+inline std::string PoolSpec::key(Walk walk) const {
+  const auto &[mode, batch, positions, columns, type] = *this;
+  return Key("pool", walk)
+      .word(nameOf(mode))
+      .type(type)
+      .items("b", batch)
+      .size("t", positions)
+      .size("c", columns)
+      .text;
+}
 
 } // namespace linnet::backend

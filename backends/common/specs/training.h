@@ -29,7 +29,8 @@ struct AdamWSpec {
   Extent elements = 1;
 
   bool has(Operand operand) const { return operand != Operand::start || pull != 0; }
-  std::string key() const;
+  /// The same for every Walk.
+  std::string key(Walk walk = Walk::range) const;
 };
 
 /// Loss of each row of logits. A label below 0 gives 0; a label beyond the last column is clamped to it.
@@ -79,7 +80,8 @@ struct DropoutSpec {
   uint32_t threshold() const { return static_cast<uint32_t>(std::ceil(double(rate) * 0x1p24)); }
   double factor() const { return 1 / (1 - double(rate)); }
 
-  std::string key() const;
+  /// The same for every Walk.
+  std::string key(Walk walk = Walk::range) const;
 };
 
 /// out[n] = accumulator[n] + sum_i x[i, n]. out may have the memory of the accumulator.
@@ -87,7 +89,8 @@ struct SumRowsSpec {
   enum class Operand : uint8_t { accumulator, x, out, count };
   Extent rows, columns;
 
-  std::string key() const;
+  /// The same for every Walk.
+  std::string key(Walk walk = Walk::range) const;
 };
 
 /// table[ids[i], c] += rows[i, c] for i < count, in order. Ids are clamped to the table.
@@ -96,7 +99,37 @@ struct ScatterAddSpec {
   int64_t table_rows = 0;
   Extent count, columns;
 
-  std::string key() const;
+  /// The same for every Walk.
+  std::string key(Walk walk = Walk::range) const;
 };
+
+inline std::string LayerNormGradSpec::key(Walk walk) const {
+  const auto &[x, epsilon] = *this;
+  return Key(x.key("layer_norm_grad", walk)).bits("eps", epsilon).text;
+}
+
+inline std::string AdamWSpec::key(Walk) const {
+  // The key leaves out `elements`: each call passes the number of elements.
+  const auto &[beta1, beta2, epsilon, decay, lr_scale, pull, elements] = *this;
+  Key key("adamw");
+  for (float number : {beta1, beta2, epsilon, decay, lr_scale, pull}) key.bits("", number);
+  return key.text;
+}
+
+inline std::string DropoutSpec::key(Walk) const {
+  // the key leaves out `elements`: each call passes the number of elements
+  const auto &[rate, stream, elements] = *this;
+  return Key("dropout").bits("", rate).size("", int64_t(stream)).text;
+}
+
+inline std::string SumRowsSpec::key(Walk) const {
+  const auto &[rows, columns] = *this;
+  return Key("sum_rows").size("r", rows).size("c", columns).text;
+}
+
+inline std::string ScatterAddSpec::key(Walk) const {
+  const auto &[table_rows, count, columns] = *this;
+  return Key("scatter_add").size("v", table_rows).size("n", count).size("c", columns).text;
+}
 
 } // namespace linnet::backend

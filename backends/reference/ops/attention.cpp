@@ -110,7 +110,8 @@ void addAttention(OpTable &table) {
     const Tensor *past = optional.take(op.getPast()), *length = optional.take(op.getLength());
     return mask(x[0], {past, length, op.getCausal(), windowOf(op)});
   });
-  table.add<ir::CacheAppendOp>([](ir::CacheAppendOp, const Inputs &x) { return cacheAppend(x[0], x[1], x[2]); });
+  table.add<ir::CacheAppendOp>(
+      [](ir::CacheAppendOp, const Inputs &x) { return cacheAppend(x[0], x[1], x[2]); });
 }
 
 } // namespace linnet::reference
