@@ -119,7 +119,6 @@ private:
 
   Result<void> step(const PlannedStep &step, Mark mark, bool last) {
     const fb::Shader &shader = *problem.program.shaders()->Get(step.step->shader());
-    if (step.step->constants()->size()) return Error{"the simulator knows no specialization constants"};
     LINNET_ASSIGN(const SpirvCode code, SpirvCode::parse(blob(*shader.words())));
     // Shaders that need optional features are the ones on trial, so they cannot be the reference.
     if (!code.baseline) return Error{"the shader needs features that some devices lack"};
@@ -246,11 +245,11 @@ struct Case {
 // equal. Last choices come first; other choices share their problem if its size is in their range.
 std::vector<Case> casesOf(const fb::Program &program) {
   std::vector<Case> cases;
-  std::set<std::vector<PipelineKey>> seen;
+  std::set<std::vector<uint32_t>> seen;
   auto add = [&](uint32_t entry, uint32_t command, uint32_t number) {
     const fb::Dispatch &dispatch = dispatchOf(program, entry, command);
     const fb::Choice &choice = *dispatch.choices()->Get(number);
-    if (!seen.insert(keysOf(choice)).second) return;
+    if (!seen.insert(shadersOf(choice)).second) return;
     const auto sizes = trialSizes(*program.entries()->Get(entry), dispatch, number);
     if (sizes.empty()) return;
     auto same = std::ranges::find_if(cases, [&](const Case &one) {

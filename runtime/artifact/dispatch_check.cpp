@@ -10,8 +10,7 @@
 namespace linnet {
 namespace {
 
-constexpr uint32_t kMaxBindings = 64, kMaxPushWords = 64, kMaxLocalSize = 65536, kMaxConstants = 64,
-                   kMaxLoops = 256;
+constexpr uint32_t kMaxBindings = 64, kMaxPushWords = 64, kMaxLocalSize = 65536, kMaxLoops = 256;
 constexpr uint32_t kMaxChoices = 64, kMaxSteps = 16, kMaxArgs = 64, kMaxSplits = 3, kAxes = 3;
 constexpr uint64_t kMaxShaderBytes = uint64_t(1) << 26;
 constexpr int64_t kMaxWord = std::numeric_limits<int32_t>::max();
@@ -27,8 +26,6 @@ public:
     uint32_t shaders = program.shaders() ? program.shaders()->size() : 0;
     if (step.shader() >= shaders) return errorf("shader {} of {}", step.shader(), shaders);
     shader = program.shaders()->Get(step.shader());
-    if (step.constants()->size() > kMaxConstants)
-      return errorf("{} specialization constants", step.constants()->size());
     LINNET_TRY(checkArgs());
     LINNET_TRY(checkBindings());
     LINNET_TRY(checkPush());

@@ -187,7 +187,7 @@ Result<Recording *> VulkanExecutable::recordingOf(int entry, std::span<const int
   }
   const fb::Entry &e = *program.entries()->Get(static_cast<uint32_t>(entry));
   std::vector<PlannedDispatch> planned;
-  std::vector<PipelineKey> keys;
+  std::vector<uint32_t> shaders;
   const PlanContext plan_context = {context->inventory, program,
                                     [&](const fb::Ref &ref) { return place(entry, ref); }, aside};
   for (uint32_t i = 0; i < e.commands()->size(); ++i) {
@@ -200,10 +200,10 @@ Result<Recording *> VulkanExecutable::recordingOf(int entry, std::span<const int
     if (!plan)
       return errorf("{}: entry '{}': command {} ({}): {}", artifact.path(), e.name()->string_view(), i,
                     command.op()->string_view(), plan.error().message);
-    for (const PlannedStep &step : plan->steps) keys.push_back(keyOf(*step.step));
+    for (const PlannedStep &step : plan->steps) shaders.push_back(step.step->shader());
     planned.push_back(std::move(*plan));
   }
-  LINNET_TRY(pipelines.make(keys));
+  LINNET_TRY(pipelines.make(shaders));
   Kept fresh{
       entry, first_row, timed, wanted, {values.begin(), values.end()}, std::make_unique<Recording>(context)};
   LINNET_TRY(fresh.recording->record(planned, pipelines, program, buffers, timed, made));

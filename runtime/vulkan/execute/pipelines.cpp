@@ -35,8 +35,9 @@ VkDescriptorType bindingType(const fb::Shader &shader, uint32_t binding) {
 }
 
 Pipelines::~Pipelines() {
-  for (auto &[key, pipeline] : made) context->api.DestroyPipeline(context->device, pipeline.handle, nullptr);
-  for (auto &[key, layout] : layouts) {
+  for (auto &[shader, pipeline] : made)
+    context->api.DestroyPipeline(context->device, pipeline.handle, nullptr);
+  for (auto &[shader, layout] : layouts) {
     context->api.DestroyPipelineLayout(context->device, layout.layout, nullptr);
     context->api.DestroyDescriptorSetLayout(context->device, layout.sets, nullptr);
   }
@@ -72,8 +73,8 @@ Result<void> Pipelines::layOut(uint32_t number, Pipeline &pipeline) {
   return {};
 }
 
-PipelineFailure Pipelines::compile(const PipelineKey &key, Pipeline &pipeline, VkPipelineCache cache) const {
-  const fb::Shader &shader = *program.shaders()->Get(key.shader);
+PipelineFailure Pipelines::compile(uint32_t number, Pipeline &pipeline, VkPipelineCache cache) const {
+  const fb::Shader &shader = *program.shaders()->Get(number);
   std::string what = fmt::format("cannot compile shader '{}'", shader.name()->string_view());
   auto words = artifact.blob(*shader.words());
   const Faulty fault = faulty(shader, words);
@@ -86,10 +87,6 @@ PipelineFailure Pipelines::compile(const PipelineKey &key, Pipeline &pipeline, V
   VkShaderModule module = nullptr;
   VkResult result = context->api.CreateShaderModule(context->device, &code, nullptr, &module);
   if (result != VK_SUCCESS) return {result, check(result, what).error().message};
-  std::vector<VkSpecializationMapEntry> entries;
-  for (uint32_t i = 0; i < key.constants.size(); ++i) entries.push_back({i, i * 4, 4});
-  VkSpecializationInfo constants{static_cast<uint32_t>(entries.size()), entries.data(), entries.size() * 4,
-                                 key.constants.data()};
   VkPipelineShaderStageRequiredSubgroupSizeCreateInfo size = {};
   size.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO;
   size.requiredSubgroupSize =
@@ -100,7 +97,6 @@ PipelineFailure Pipelines::compile(const PipelineKey &key, Pipeline &pipeline, V
   info.stage.stage = VK_SHADER_STAGE_COMPUTE_BIT;
   info.stage.module = module;
   info.stage.pName = "main";
-  if (!entries.empty()) info.stage.pSpecializationInfo = &constants;
   if (size.requiredSubgroupSize) info.stage.pNext = &size;
   info.layout = pipeline.layout;
   result = context->api.CreateComputePipelines(context->device, cache, 1, &info, nullptr, &pipeline.handle);
@@ -111,16 +107,16 @@ PipelineFailure Pipelines::compile(const PipelineKey &key, Pipeline &pipeline, V
   return {result, result < 0 ? check(result, what).error().message : what};
 }
 
-Result<void> Pipelines::make(std::span<const PipelineKey> keys) {
-  LINNET_ASSIGN(PipelineFailures failures, attempt(keys));
-  for (const auto &[key, failure] : failures) return Error{failure.message};
+Result<void> Pipelines::make(std::span<const uint32_t> shaders) {
+  LINNET_ASSIGN(PipelineFailures failures, attempt(shaders));
+  for (const auto &[shader, failure] : failures) return Error{failure.message};
   return {};
 }
 
-Result<PipelineFailures> Pipelines::attempt(std::span<const PipelineKey> keys) {
-  std::vector<PipelineKey> missing;
-  for (const PipelineKey &key : keys)
-    if (!made.count(key)) missing.push_back(key);
+Result<PipelineFailures> Pipelines::attempt(std::span<const uint32_t> shaders) {
+  std::vector<uint32_t> missing;
+  for (uint32_t shader : shaders)
+    if (!made.count(shader)) missing.push_back(shader);
   std::sort(missing.begin(), missing.end());
   missing.erase(std::unique(missing.begin(), missing.end()), missing.end());
   if (missing.empty()) return PipelineFailures();

@@ -23,7 +23,7 @@ struct PipelineFailure {
   VkResult code = VK_SUCCESS;
   std::string message;
 };
-using PipelineFailures = std::map<PipelineKey, PipelineFailure>;
+using PipelineFailures = std::map<uint32_t, PipelineFailure>;
 
 class Pipelines {
 public:
@@ -32,22 +32,22 @@ public:
   Pipelines(const Pipelines &) = delete;
   ~Pipelines();
 
-  /// Creates the missing pipelines of `keys`. Uses the cache file, and writes it if it has grown.
-  Result<void> make(std::span<const PipelineKey> keys);
+  /// Creates the missing pipelines of `shaders`. Uses the cache file, and writes it if it has grown.
+  Result<void> make(std::span<const uint32_t> shaders);
   /// The same, but returns the failures of shaders that do not compile instead of an error.
-  Result<PipelineFailures> attempt(std::span<const PipelineKey> keys);
-  const Pipeline &operator[](const PipelineKey &key) const { return made.at(key); }
+  Result<PipelineFailures> attempt(std::span<const uint32_t> shaders);
+  const Pipeline &operator[](uint32_t shader) const { return made.at(shader); }
 
 private:
   Result<void> layOut(uint32_t shader, Pipeline &pipeline);
-  PipelineFailure compile(const PipelineKey &key, Pipeline &pipeline, VkPipelineCache cache) const;
+  PipelineFailure compile(uint32_t shader, Pipeline &pipeline, VkPipelineCache cache) const;
 
   std::shared_ptr<Context> context;
   const Artifact &artifact;
   const fb::Program &program;
   std::map<std::pair<uint32_t, std::vector<VkDescriptorType>>, Pipeline>
       layouts; // by push words and bindings
-  std::map<PipelineKey, Pipeline> made;
+  std::map<uint32_t, Pipeline> made;
 };
 
 VkDescriptorType bindingType(const fb::Shader &shader, uint32_t binding);

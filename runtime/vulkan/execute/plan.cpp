@@ -238,10 +238,6 @@ std::string refusal(const Inventory &inventory, const fb::Shader &shader) {
   return "";
 }
 
-PipelineKey keyOf(const fb::Step &step) {
-  return {step.shader(), {step.constants()->begin(), step.constants()->end()}};
-}
-
 Result<PlannedDispatch> planDispatch(const PlanContext &context, const fb::Dispatch &dispatch,
                                      std::span<const int64_t> symbols, uint32_t first_choice) {
   std::string reason = "no choice is for this size";

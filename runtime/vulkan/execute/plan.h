@@ -22,14 +22,6 @@ inline constexpr uint32_t kDescriptorSets = 1;
 /// Why a device with this inventory cannot run the shader; empty if it can.
 std::string refusal(const Inventory &inventory, const fb::Shader &shader);
 
-/// A shader with the values of its specialization constants.
-struct PipelineKey {
-  uint32_t shader = 0;
-  std::vector<uint32_t> constants;
-  auto operator<=>(const PipelineKey &) const = default;
-};
-LINNET_API PipelineKey keyOf(const fb::Step &step);
-
 /// Bytes [offset, offset + size) of buffer `buffer` (an index).
 struct Range {
   uint32_t buffer = 0;

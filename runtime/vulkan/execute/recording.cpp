@@ -40,7 +40,7 @@ Result<void> Recording::makeSets(std::span<const Part *const> parts, const Pipel
   std::vector<VkWriteDescriptorSet> writes;
   uint32_t of_texels = 0;
   for (const Part *part : parts) {
-    layouts.push_back(pipelines[keyOf(*part->step)].sets);
+    layouts.push_back(pipelines[part->step->shader()].sets);
     const fb::Shader &shader = *program.shaders()->Get(part->step->shader());
     for (uint32_t i = 0; i < part->bindings.size(); ++i) {
       const Range &range = part->bindings[i];
@@ -148,7 +148,7 @@ Result<void> Recording::record(std::span<const PlannedDispatch> planned, const P
         ++barriers;
       }
       begin();
-      const Pipeline &pipeline = pipelines[keyOf(*step.step)];
+      const Pipeline &pipeline = pipelines[step.step->shader()];
       if (pipeline.handle != bound)
         api.CmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, bound = pipeline.handle);
       for (const Part &part : step.parts) {

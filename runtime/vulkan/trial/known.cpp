@@ -19,13 +19,13 @@ KnownAnswers::KnownAnswers(const fb::Program &program) : program(program) {
   for (const fb::KnownAnswer *answer : *program.known_answers())
     for (uint32_t choice : *answer->choices())
       answers.try_emplace(
-          keysOf(*dispatchOf(program, answer->entry(), answer->command()).choices()->Get(choice)),
+          shadersOf(*dispatchOf(program, answer->entry(), answer->command()).choices()->Get(choice)),
           Known{answer, choice});
 }
 
-std::optional<Trial> KnownAnswers::trial(const Workbench &bench, const std::vector<PipelineKey> &keys,
+std::optional<Trial> KnownAnswers::trial(const Workbench &bench, const std::vector<uint32_t> &shaders,
                                          const PutAside &aside) const {
-  const auto found = answers.find(keys);
+  const auto found = answers.find(shaders);
   if (found == answers.end()) return {};
   const auto &[answer, number] = found->second;
   const fb::Dispatch &dispatch = dispatchOf(program, answer->entry(), answer->command());

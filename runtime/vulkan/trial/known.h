@@ -15,7 +15,7 @@ public:
   explicit KnownAnswers(const fb::Program &program);
   /// A trial of a choice with these shaders at the size of a known answer. Nothing if there is no such
   /// answer, or if the device cannot run the choice at that size. The caller sets its suspects.
-  std::optional<Trial> trial(const Workbench &bench, const std::vector<PipelineKey> &keys,
+  std::optional<Trial> trial(const Workbench &bench, const std::vector<uint32_t> &shaders,
                              const PutAside &aside) const;
 
 private:
@@ -24,7 +24,7 @@ private:
     uint32_t choice = 0;
   };
   const fb::Program &program;
-  std::map<std::vector<PipelineKey>, Known> answers;
+  std::map<std::vector<uint32_t>, Known> answers;
 };
 
 /// The stored answer of `trial`, which must have one, with its known words marked.

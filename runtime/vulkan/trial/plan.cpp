@@ -71,10 +71,10 @@ void forEachChoice(const fb::Program &program,
       for (uint32_t i = 0; i < dispatchOf(program, e, c).choices()->size(); ++i) visit(e, c, i);
 }
 
-std::vector<PipelineKey> keysOf(const fb::Choice &choice) {
-  std::vector<PipelineKey> keys;
-  for (const fb::Step *step : *choice.steps()) keys.push_back(keyOf(*step));
-  return keys;
+std::vector<uint32_t> shadersOf(const fb::Choice &choice) {
+  std::vector<uint32_t> shaders;
+  for (const fb::Step *step : *choice.steps()) shaders.push_back(step->shader());
+  return shaders;
 }
 
 std::set<uint32_t> writtenBy(const PlannedStep &planned) {

@@ -75,23 +75,23 @@ Result<Qualification::State> Qualification::advance(State state) {
 // equal. Last choices are tried after better ones: most of them are then not needed at any size.
 std::vector<Trial> Qualification::unknown(State which) const {
   std::vector<Trial> trials;
-  std::set<PipelineKey> seen;
-  std::set<std::pair<uint32_t, std::vector<PipelineKey>>> looked; // per entry
+  std::set<uint32_t> seen;
+  std::set<std::pair<uint32_t, std::vector<uint32_t>>> looked; // per entry
   const PutAside names = which == State::last ? variants.notUsable() : variants.failed();
   forEachChoice(program, [&](uint32_t number, uint32_t command, uint32_t c) {
     const fb::Entry &entry = *program.entries()->Get(number);
     const fb::Dispatch &dispatch = dispatchOf(program, number, command);
     if ((which == State::last) != (c + 1 == dispatch.choices()->size())) return;
-    const std::vector<PipelineKey> keys = keysOf(*dispatch.choices()->Get(c));
+    const std::vector<uint32_t> shaders = shadersOf(*dispatch.choices()->Get(c));
     const bool all_seen =
-        std::ranges::all_of(keys, [&](const PipelineKey &key) { return seen.count(key) > 0; });
-    if (all_seen || !looked.emplace(number, keys).second) return;
-    std::vector<PipelineKey> suspects = variants.unknown(keys);
+        std::ranges::all_of(shaders, [&](uint32_t shader) { return seen.count(shader) > 0; });
+    if (all_seen || !looked.emplace(number, shaders).second) return;
+    std::vector<uint32_t> suspects = variants.unknown(shaders);
     if (suspects.empty()) return;
     const int index = static_cast<int>(number);
     auto plan = planTrial(bench->planContext(index, names), entry, dispatch, c);
     if (!plan) return; // the device takes other choices
-    std::optional<Trial> trial = answers.trial(*bench, keys, names);
+    std::optional<Trial> trial = answers.trial(*bench, shaders, names);
     if (!trial) trial = Trial{index, &dispatch, std::move(*plan), {}, nullptr};
     trial->suspects = std::move(suspects);
     seen.insert(trial->suspects.begin(), trial->suspects.end());
@@ -105,10 +105,10 @@ void Qualification::giveUp() {
   for (bool more = true; more;) {
     more = false;
     for (const Trial &trial : unknown(State::better))
-      for (const PipelineKey &key : trial.suspects) {
-        if (variants.isLast(key)) continue;
+      for (uint32_t shader : trial.suspects) {
+        if (variants.isLast(shader)) continue;
         more = true;
-        variants.conclude(std::span(&key, 1), Verdict::untried, "others hung, lost the device or crashed");
+        variants.conclude(std::span(&shader, 1), Verdict::untried, "others hung, lost the device or crashed");
       }
   }
   (void)variants.save();

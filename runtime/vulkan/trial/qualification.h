@@ -54,7 +54,7 @@ private:
   // One group of trials.
   Result<std::vector<Answer>> answersOf(std::vector<Trial> &trials);
   Result<std::optional<Answer>> deviceAnswer(const Trial &trial);
-  Result<bool> isRight(const std::vector<PipelineKey> &keys);
+  Result<bool> isRight(const std::vector<uint32_t> &shaders);
   bool compiles(const Trial &trial, const PipelineFailures &failures);
   Result<State> tryCandidate(const Trial &trial, const Answer &expected);
   void judge(const Trial &trial, const Answer &expected, const Answer &found);

@@ -44,14 +44,14 @@ Result<Qualification::State> Qualification::tryGroup(std::vector<Trial> trials) 
 
   LINNET_ASSIGN(const std::vector<Answer> expected, answersOf(trials));
   TrialMark mark{alone, {}};
-  std::vector<PipelineKey> keys;
+  std::vector<uint32_t> shaders;
   for (const Trial &trial : trials) {
-    for (const PipelineKey &key : trial.suspects) mark.variants.push_back(variants[key]);
-    for (PipelineKey &key : keysOf(trial.plan.candidate)) keys.push_back(std::move(key));
+    for (uint32_t shader : trial.suspects) mark.variants.push_back(variants[shader]);
+    for (uint32_t shader : shadersOf(trial.plan.candidate)) shaders.push_back(shader);
   }
-  if (keys.empty()) return State::better;
+  if (shaders.empty()) return State::better;
   if (lock) (void)lock->mark(mark); // a full disk does not prevent the trial
-  LINNET_ASSIGN(const PipelineFailures failures, bench->pipelines.attempt(keys));
+  LINNET_ASSIGN(const PipelineFailures failures, bench->pipelines.attempt(shaders));
   State state = State::better;
   for (size_t i = 0; i < trials.size() && state != State::reopen; ++i) {
     if (!compiles(trials[i], failures)) continue;
@@ -75,23 +75,23 @@ Result<Answer> Qualification::timed(const Trial &trial, const PlannedDispatch &p
 Result<std::optional<Answer>> Qualification::deviceAnswer(const Trial &trial) {
   std::optional<Answer> none;
   if (trial.plan.reference.choice == trial.plan.candidate.choice) return none;
-  const std::vector<PipelineKey> keys = keysOf(trial.plan.reference);
-  LINNET_ASSIGN(PipelineFailures failures, bench->pipelines.attempt(keys));
+  const std::vector<uint32_t> shaders = shadersOf(trial.plan.reference);
+  LINNET_ASSIGN(PipelineFailures failures, bench->pipelines.attempt(shaders));
   if (!failures.empty()) return none;
-  LINNET_ASSIGN(const bool right, isRight(keys));
+  LINNET_ASSIGN(const bool right, isRight(shaders));
   if (!right) return none;
   const auto &results = *trial.dispatch->results();
   const std::vector<uint32_t> args(results.begin(), results.end());
   auto answer = timed(trial, trial.plan.reference, args, patience);
   if (answer) return std::optional<Answer>(std::move(*answer));
-  return errorf("shader '{}' does not run: {}", variants[keys.front()].shader, answer.error().message);
+  return errorf("shader '{}' does not run: {}", variants[shaders.front()].shader, answer.error().message);
 }
 
 // Whether the shaders of a reference give their known answer, if there is one. A hang is an error, see
 // deviceAnswer.
-Result<bool> Qualification::isRight(const std::vector<PipelineKey> &keys) {
-  std::optional<Trial> trial = answers.trial(*bench, keys, {});
-  if (trial) trial->suspects = variants.unknown(keys);
+Result<bool> Qualification::isRight(const std::vector<uint32_t> &shaders) {
+  std::optional<Trial> trial = answers.trial(*bench, shaders, {});
+  if (trial) trial->suspects = variants.unknown(shaders);
   if (trial && !trial->suspects.empty()) {
     ++tried;
     const Answer expected = knownAnswer(program, *trial);
@@ -99,10 +99,10 @@ Result<bool> Qualification::isRight(const std::vector<PipelineKey> &keys) {
     for (const Output &output : expected) args.push_back(output.arg);
     auto found = timed(*trial, trial->plan.candidate, args, patience);
     if (!found)
-      return errorf("shader '{}' does not run: {}", variants[keys.front()].shader, found.error().message);
+      return errorf("shader '{}' does not run: {}", variants[shaders.front()].shader, found.error().message);
     judge(*trial, expected, *found);
   }
-  return std::ranges::none_of(keys, [&](const PipelineKey &key) { return variants.hasFailed(key); });
+  return std::ranges::none_of(shaders, [&](uint32_t shader) { return variants.hasFailed(shader); });
 }
 
 // The expected answers. Removes trials that have none.
@@ -129,18 +129,18 @@ Result<std::vector<Answer>> Qualification::answersOf(std::vector<Trial> &trials)
 
 bool Qualification::compiles(const Trial &trial, const PipelineFailures &failures) {
   bool all = true, blamed = false;
-  for (const PipelineKey &key : keysOf(trial.plan.candidate)) {
-    auto found = failures.find(key);
+  for (uint32_t shader : shadersOf(trial.plan.candidate)) {
+    auto found = failures.find(shader);
     if (found == failures.end()) continue;
     all = false;
-    if (std::ranges::find(trial.suspects, key) == trial.suspects.end()) continue;
+    if (std::ranges::find(trial.suspects, shader) == trial.suspects.end()) continue;
     blamed = true;
     ++tried;
     const PipelineFailure &failure = found->second;
     if (failure.code == VK_ERROR_OUT_OF_HOST_MEMORY || failure.code == VK_ERROR_OUT_OF_DEVICE_MEMORY)
-      variants.refuseForNow(key, failure.message);
+      variants.refuseForNow(shader, failure.message);
     else
-      variants.conclude(std::span(&key, 1), Verdict::refused, failure.message);
+      variants.conclude(std::span(&shader, 1), Verdict::refused, failure.message);
   }
   if (!all && !blamed) variants.skip(trial);
   return all;
@@ -150,8 +150,8 @@ Result<Qualification::State> Qualification::tryCandidate(const Trial &trial, con
   ++tried;
   uint32_t seconds_at_most = patience;
   bool lose = false;
-  for (const PipelineKey &key : trial.suspects) {
-    const Fault fault = faultOf(variants[key].shader);
+  for (uint32_t shader : trial.suspects) {
+    const Fault fault = faultOf(variants[shader].shader);
     if (fault == Fault::hangs) seconds_at_most = 0;
     lose |= fault == Fault::loses;
   }
@@ -177,19 +177,19 @@ Result<Qualification::State> Qualification::tryCandidate(const Trial &trial, con
 void Qualification::judge(const Trial &trial, const Answer &expected, const Answer &found) {
   const fb::Dispatch &dispatch = *trial.dispatch;
   const double tolerance = dispatch.choices()->Get(trial.plan.candidate.choice)->tolerance();
-  std::vector<PipelineKey> left = trial.suspects;
+  std::vector<uint32_t> left = trial.suspects;
   for (size_t s = 0; trial.known && s < sharedSteps(trial.plan); ++s) {
-    const PipelineKey key = keyOf(*trial.plan.candidate.steps[s].step);
+    const uint32_t shader = trial.plan.candidate.steps[s].step->shader();
     const std::string why =
         difference(dispatch, tolerance, expected, found, static_cast<Mark>(kFirstStep + s));
-    variants.conclude(std::span(&key, 1), why.empty() ? Verdict::ok : Verdict::wrong, why);
+    variants.conclude(std::span(&shader, 1), why.empty() ? Verdict::ok : Verdict::wrong, why);
     if (!why.empty()) return;
-    std::erase(left, key);
+    std::erase(left, shader);
   }
   const std::string why =
       difference(dispatch, tolerance, resultsOf(dispatch, expected), resultsOf(dispatch, found));
   if (!why.empty() && !trial.known)
-    for (const PipelineKey &key : keysOf(trial.plan.reference)) std::erase(left, key);
+    for (uint32_t shader : shadersOf(trial.plan.reference)) std::erase(left, shader);
   variants.conclude(left, why.empty() ? Verdict::ok : Verdict::wrong, why);
   if (left.empty() && !why.empty()) variants.skip(trial);
 }

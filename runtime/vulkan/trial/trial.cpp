@@ -27,10 +27,10 @@ Result<void> fillOperands(Workbench &bench, const Trial &trial, const Problem &p
 
 } // namespace
 
-std::vector<PipelineKey> keysOf(const PlannedDispatch &planned) {
-  std::vector<PipelineKey> keys;
-  for (const PlannedStep &step : planned.steps) keys.push_back(keyOf(*step.step));
-  return keys;
+std::vector<uint32_t> shadersOf(const PlannedDispatch &planned) {
+  std::vector<uint32_t> shaders;
+  for (const PlannedStep &step : planned.steps) shaders.push_back(step.step->shader());
+  return shaders;
 }
 
 Result<Answer> runTrial(Workbench &bench, const Trial &trial, const PlannedDispatch &planned,

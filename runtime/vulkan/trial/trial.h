@@ -17,7 +17,7 @@ struct Trial {
   int entry = 0;
   const fb::Dispatch *dispatch = nullptr;
   TrialPlan plan; ///< with a known answer, the reference does not run: its steps have no parts
-  std::vector<PipelineKey> suspects;      ///< untried shaders of the candidate
+  std::vector<uint32_t> suspects;         ///< untried shaders of the candidate
   const fb::KnownAnswer *known = nullptr; ///< null: the device's answer of the reference is expected
 
   Problem problem(const fb::Program &program) const {
@@ -27,7 +27,7 @@ struct Trial {
 };
 
 /// The pipeline of each step.
-std::vector<PipelineKey> keysOf(const PlannedDispatch &planned);
+std::vector<uint32_t> shadersOf(const PlannedDispatch &planned);
 
 /// Runs `planned` on the device and reads the operands `args`. The operands have the same contents before
 /// every run. After an error, the context's outcome is that of the submission. `patience`: see Context.

@@ -6,10 +6,8 @@
 namespace linnet::vulkan {
 namespace {
 
-uint64_t hashOf(std::string_view name, std::span<const std::byte> words,
-                std::span<const uint32_t> constants) {
-  std::vector<uint64_t> parts = {format::hashBytes(words), format::hashBytes(std::as_bytes(std::span(name)))};
-  parts.insert(parts.end(), constants.begin(), constants.end());
+uint64_t hashOf(std::string_view name, std::span<const std::byte> words) {
+  const uint64_t parts[] = {format::hashBytes(words), format::hashBytes(std::as_bytes(std::span(name)))};
   return format::hashBytes(std::as_bytes(std::span(parts)));
 }
 
@@ -19,12 +17,12 @@ KnownVariants::KnownVariants(const Inventory &inventory, const Artifact &artifac
     : inventory(inventory) {
   forEachChoice(program, [&](uint32_t entry, uint32_t command, uint32_t c) {
     const auto &choices = *dispatchOf(program, entry, command).choices();
-    for (const PipelineKey &key : keysOf(*choices.Get(c))) {
-      if (c + 1 == choices.size()) last.insert(key.shader);
-      auto [found, fresh] = variants.try_emplace(key);
+    for (uint32_t number : shadersOf(*choices.Get(c))) {
+      if (c + 1 == choices.size()) last.insert(number);
+      auto [found, fresh] = variants.try_emplace(number);
       if (!fresh) continue;
-      const fb::Shader &shader = *program.shaders()->Get(key.shader);
-      found->second = {hashOf(shader.name()->string_view(), artifact.blob(*shader.words()), key.constants),
+      const fb::Shader &shader = *program.shaders()->Get(number);
+      found->second = {hashOf(shader.name()->string_view(), artifact.blob(*shader.words())),
                        shader.name()->str()};
     }
   });
@@ -41,33 +39,32 @@ void KnownVariants::takeOver(const TrialMark &left) {
   if (left.alone && !left.variants.empty()) (void)save();
 }
 
-bool KnownVariants::isKnown(const PipelineKey &key) const {
-  const uint64_t hash = variants.at(key).hash;
+bool KnownVariants::isKnown(uint32_t shader) const {
+  const uint64_t hash = variants.at(shader).hash;
   return verdicts.find(hash) || passing.find(hash) || skipped.count(hash);
 }
 
-bool KnownVariants::hasFailed(const PipelineKey &key) const {
+bool KnownVariants::hasFailed(uint32_t shader) const {
   for (const Verdicts *from : {&verdicts, &passing})
-    if (const Tried *found = from->find(variants.at(key).hash); found && found->verdict != Verdict::ok)
+    if (const Tried *found = from->find(variants.at(shader).hash); found && found->verdict != Verdict::ok)
       return true;
   return false;
 }
 
 bool KnownVariants::isSuspect(const Trial &trial) const {
-  return std::ranges::any_of(
-      trial.suspects, [&](const PipelineKey &key) { return suspects.count(variants.at(key).hash) > 0; });
+  return std::ranges::any_of(trial.suspects,
+                             [&](uint32_t shader) { return suspects.count(variants.at(shader).hash) > 0; });
 }
 
-std::vector<PipelineKey> KnownVariants::unknown(const std::vector<PipelineKey> &keys) const {
-  std::vector<PipelineKey> found;
-  std::ranges::copy_if(keys, std::back_inserter(found),
-                       [&](const PipelineKey &key) { return !isKnown(key); });
+std::vector<uint32_t> KnownVariants::unknown(const std::vector<uint32_t> &shaders) const {
+  std::vector<uint32_t> found;
+  std::ranges::copy_if(shaders, std::back_inserter(found), [&](uint32_t shader) { return !isKnown(shader); });
   return found;
 }
 
 PutAside KnownVariants::failed() const {
   PutAside names;
-  for (const auto &[key, variant] : variants)
+  for (const auto &[shader, variant] : variants)
     for (const Verdicts *from : {&verdicts, &passing})
       if (const Tried *found = from->find(variant.hash); found && found->verdict != Verdict::ok)
         names[variant.shader] =
@@ -77,8 +74,8 @@ PutAside KnownVariants::failed() const {
 
 PutAside KnownVariants::notUsable() const {
   PutAside names = failed();
-  for (const auto &[key, variant] : variants)
-    if (!isLast(key) && !isKnown(key)) names.emplace(variant.shader, "not tried yet");
+  for (const auto &[shader, variant] : variants)
+    if (!isLast(shader) && !isKnown(shader)) names.emplace(variant.shader, "not tried yet");
   return names;
 }
 
@@ -90,16 +87,16 @@ ptrdiff_t KnownVariants::losses() const {
   });
 }
 
-void KnownVariants::conclude(std::span<const PipelineKey> keys, Verdict verdict, const std::string &detail) {
-  for (const PipelineKey &key : keys) verdicts.add({variants.at(key), verdict, detail});
+void KnownVariants::conclude(std::span<const uint32_t> shaders, Verdict verdict, const std::string &detail) {
+  for (uint32_t shader : shaders) verdicts.add({variants.at(shader), verdict, detail});
 }
 
-void KnownVariants::refuseForNow(const PipelineKey &key, const std::string &detail) {
-  passing.add({variants.at(key), Verdict::refused, detail});
+void KnownVariants::refuseForNow(uint32_t shader, const std::string &detail) {
+  passing.add({variants.at(shader), Verdict::refused, detail});
 }
 
 void KnownVariants::skip(const Trial &trial) {
-  for (const PipelineKey &key : trial.suspects) skipped.insert(variants.at(key).hash);
+  for (uint32_t shader : trial.suspects) skipped.insert(variants.at(shader).hash);
 }
 
 } // namespace linnet::vulkan

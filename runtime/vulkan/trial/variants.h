@@ -20,15 +20,15 @@ public:
   void takeOver(const TrialMark &left);
   Result<void> save() const { return verdicts.save(inventory); }
 
-  const Variant &operator[](const PipelineKey &key) const { return variants.at(key); }
-  bool isKnown(const PipelineKey &key) const;
-  bool hasFailed(const PipelineKey &key) const;
+  const Variant &operator[](uint32_t shader) const { return variants.at(shader); }
+  bool isKnown(uint32_t shader) const;
+  bool hasFailed(uint32_t shader) const;
   /// Whether a shader belongs to the last choice of a dispatch, which may be used untried.
-  bool isLast(const PipelineKey &key) const { return last.count(key.shader); }
+  bool isLast(uint32_t shader) const { return last.count(shader); }
   /// Whether a process died while it tried several variants, including one of this trial.
   bool isSuspect(const Trial &trial) const;
-  /// The untried ones of `keys`.
-  std::vector<PipelineKey> unknown(const std::vector<PipelineKey> &keys) const;
+  /// The untried ones of `shaders`.
+  std::vector<uint32_t> unknown(const std::vector<uint32_t> &shaders) const;
   /// Names of shaders that failed, with the reasons.
   PutAside failed() const;
   /// The same, and the untried ones except last choices.
@@ -36,18 +36,18 @@ public:
   /// The number of variants that hang, lose the device or crash.
   ptrdiff_t losses() const;
 
-  void conclude(std::span<const PipelineKey> keys, Verdict verdict, const std::string &detail = "");
+  void conclude(std::span<const uint32_t> shaders, Verdict verdict, const std::string &detail = "");
   /// Rejects a variant for this start only, because the driver had too little memory.
-  void refuseForNow(const PipelineKey &key, const std::string &detail);
+  void refuseForNow(uint32_t shader, const std::string &detail);
   /// Allows the trial's variants, because there is no reference to compare with.
   void skip(const Trial &trial);
 
 private:
   const Inventory &inventory;
-  std::map<PipelineKey, Variant> variants; ///< all variants of the program
-  std::set<uint32_t> last;                 ///< shaders of last choices
-  Verdicts verdicts;                       ///< verdicts that are stored
-  Verdicts passing;                        ///< verdicts for this start only
+  std::map<uint32_t, Variant> variants; ///< all variants of the program
+  std::set<uint32_t> last;              ///< shaders of last choices
+  Verdicts verdicts;                    ///< verdicts that are stored
+  Verdicts passing;                     ///< verdicts for this start only
   std::set<uint64_t> skipped, suspects;
 };
 

@@ -15,8 +15,8 @@ enum class Verdict : uint8_t { ok, wrong, refused, hangs, loses, crashes, untrie
 /// "wrong answer", "does not compile", ...
 LINNET_API const char *verdictText(Verdict verdict);
 
-/// A variant: a shader with the values of its specialization constants. The hash covers name, words and
-/// values, so the verdict about an older compiler's shader of the same name does not apply.
+/// A variant: a shader. The hash covers its name and words, so the verdict about an older compiler's shader of the same
+/// name does not apply.
 struct Variant {
   uint64_t hash = 0;
   std::string shader;
