@@ -22,6 +22,7 @@ struct CpuOptions {
   std::string isas;                ///< see cpu::selectIsas: "" = every level, "native", or names
   uint32_t crossover = UINT32_MAX; ///< rows above which the runtime prefers its library's matmul: never
   uint32_t bf16_crossover = 64;    ///< the same beside weights in bf16, where the processor has AMX
+  bool onednn = true;              ///< false: no command calls that library
   KernelListener listener = {};    ///< if set, receives each kernel's IR, each level's IR and assembly
 };
 

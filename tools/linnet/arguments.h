@@ -60,6 +60,9 @@ CLI::Validator numberIn(double low, double high);
 /// For --seed: CLI11 would read -1 and numbers beyond 64 bits as the largest number.
 CLI::Validator isSeed();
 
+/// --no-onednn, of the commands that compile for the cpu. It sets `onednn` to false.
+void addOneDnnOption(CLI::App &command, bool &onednn);
+
 /// All of standard input.
 Result<std::string> readStdin();
 /// `text`, or standard input if it is "-", without a byte order mark and without the final newline, which
