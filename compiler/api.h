@@ -282,6 +282,7 @@ inline constexpr const char *kCompilerApiSymbol = "linnet_compiler_api";
 struct CompilerApi {
   uint32_t version;
   const char *producer; ///< "linnet 0.1.0"
+  const char *llvm;     ///< version of the LLVM that it was built with: "19.1.7"
   Result<CompileReport> (*compile)(const CompileOptions &options);
   /// Compiles into ${LINNET_CACHE_DIR:-${XDG_CACHE_HOME:-~/.cache}/linnet}, or finds the artifact there. The
   /// key is a hash of the checkpoint's content, the options and the compiler. report.output is the artifact.

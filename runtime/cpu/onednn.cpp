@@ -236,6 +236,12 @@ Result<void> MatmulLibrary::load() {
       kMajor, fault, kMajor);
 }
 
+Result<std::string> matmulLibraryVersion() {
+  LINNET_TRY(MatmulLibrary::load());
+  const dnnl_version_t *version = dnnl::dnnl_version();
+  return fmt::format("{}.{}.{}", version->major, version->minor, version->patch);
+}
+
 Result<MatmulLibrary::Primitive *> MatmulLibrary::find(const MatmulShape &shape) {
   if (!state) {
     LINNET_TRY(load());

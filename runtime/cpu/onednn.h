@@ -2,6 +2,7 @@
 // in the calling thread, and the device's team shares the work. OpenMP's threads would spin for milliseconds
 // after each call and keep processors from other programs.
 #pragma once
+#include "linnet/version.h"
 #include "runtime/artifact/artifact_generated.h"
 #include "support/result.h"
 
@@ -41,6 +42,9 @@ MatmulShape slicedShape(const MatmulShape &whole, Along along, int64_t size);
 /// The operands of the slice that starts at `begin`. Packed weights cannot be sliced along columns.
 MatmulOperands slicedOperands(const MatmulShape &whole, const MatmulOperands &operands, Along along,
                               int64_t begin);
+
+/// The version of the installed library, "2.6.3". Loads it; without it, the error is MatmulLibrary::load()'s.
+LINNET_API Result<std::string> matmulLibraryVersion();
 
 /// A cache of primitives by shape. Holds at most kCapacity, and drops the least recently used. Not
 /// thread-safe.

@@ -20,14 +20,6 @@ def without():
     return compiled("without", "-O", "0", "--no-onednn")
 
 
-def hidden():
-    """An environment whose oneDNN is an empty file, for every version that the runtime may look for."""
-    folder = fresh("hidden")
-    for major in (2, 3):
-        (folder / f"libdnnl.so.{major}").touch()
-    return environment(LD_LIBRARY_PATH=str(folder))
-
-
 def need_of(artifact):
     [program] = linnet("inspect", artifact, "--json").json["programs"]
     return program["needs_onednn"]
@@ -41,7 +33,7 @@ class OneDnn(TestCase):
         return "libdnnl" in done.err
 
     def is_missed(self, *args):
-        done = self.fails(*args, env=hidden())
+        done = self.fails(*args, env=without_onednn())
         self.assertRegex(done.err, r"expected oneDNN (\d) for its matmuls, found \S*/libdnnl\.so\.\1: file too short: "
                          r"install the package libdnnl\1, or compile with --no-onednn\n$")
         return done
@@ -76,7 +68,7 @@ class OneDnn(TestCase):
         for command in (("run", plain(), *PROMPT), ("bench", plain(), "-p", "8", "-n", "1", "-r", "1")):
             self.assertIn(f"{plain()}: ", self.is_missed(*command).err)
         for artifact in (without(), compiled("packed")):
-            self.assertEqual(self.succeeds("run", artifact, *PROMPT, env=hidden()).raw,
+            self.assertEqual(self.succeeds("run", artifact, *PROMPT, env=without_onednn()).raw,
                              self.succeeds("run", artifact, *PROMPT).raw)
 
     def test_without_it_the_numbers_are_right(self):
@@ -102,13 +94,13 @@ class OneDnn(TestCase):
         self.is_missed(*grad, folder / "none.safetensors")
         self.leaves_nothing(folder, "ids.npy", "labels.npy")
         self.assertTrue(self.loads_it(*grad, folder / "with.safetensors"))
-        found = self.succeeds(*grad, folder / "without.safetensors", "--no-onednn", env=hidden()).json
+        found = self.succeeds(*grad, folder / "without.safetensors", "--no-onednn", env=without_onednn()).json
         expected = self.succeeds(*grad, folder / "with.safetensors").json
         self.assertAlmostEqual(found["loss"], expected["loss"], delta=1e-5 * expected["loss"])
         (folder / "text.txt").write_text("Once upon a time there was a compiler of graphs. " * 40)
         train = ("finetune", tiny(), "--task", "lm", "--method", "full", "--data", folder / "text.txt", "--steps", "2",
                  "--seq", "32", "--batch", "8", "--no-onednn", "-o", folder / "tuned")
-        self.succeeds(*train, env=hidden())
+        self.succeeds(*train, env=without_onednn())
         self.assertTrue((folder / "tuned" / "model.safetensors").exists())
 
 
