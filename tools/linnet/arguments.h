@@ -40,6 +40,7 @@ void addInit(CLI::App &app, Action &action);
 void addExport(CLI::App &app, Action &action);
 void addServe(CLI::App &app, Action &action);
 void addPull(CLI::App &app, Action &action);
+void addManual(CLI::App &app, Action &action);
 
 /// Reports wrong use of a command after its options were parsed: prints a hint and exits with code 2.
 [[noreturn]] void usageError(const std::string &message);

@@ -45,6 +45,7 @@ void declare(CLI::App &app, cli::Action &action) {
   cli::addTokenize(app, action);
   cli::addDetokenize(app, action);
   cli::addTokenizer(app, action);
+  cli::addManual(app, action);
   app.footer(cli::example("  linnet init --preset tiny model\n"
                           "  linnet compile model -o model.linnet\n"
                           "  linnet run model.linnet --prompt \"Once upon a time\""));
