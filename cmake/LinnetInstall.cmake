@@ -22,6 +22,16 @@ foreach(program linnet linnet-opt)
     install(TARGETS ${program} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
   endif()
 endforeach()
+# What the program writes about itself (tools/linnet/CMakeLists.txt).
+if(TARGET linnet_manual)
+  # Debian's zsh reads vendor-completions below /usr, and site-functions below /usr/local.
+  set(LINNET_ZSH_FOLDER site-functions CACHE STRING "Folder below share/zsh for zsh's completions")
+  set(manual ${CMAKE_BINARY_DIR}/manual)
+  install(DIRECTORY ${manual}/man1 DESTINATION ${CMAKE_INSTALL_MANDIR})
+  install(FILES ${manual}/bash/linnet DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+  install(FILES ${manual}/zsh/_linnet DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/${LINNET_ZSH_FOLDER})
+  install(FILES ${manual}/fish/linnet.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
+endif()
 install(EXPORT LinnetTargets NAMESPACE Linnet:: DESTINATION ${linnet_package})
 configure_package_config_file(cmake/LinnetConfig.cmake.in ${CMAKE_BINARY_DIR}/LinnetConfig.cmake
   INSTALL_DESTINATION ${linnet_package} PATH_VARS CMAKE_INSTALL_INCLUDEDIR)

@@ -20,6 +20,8 @@
 #include "support/json.h"
 #include "support/scratch_directory.h"
 
+#include "llvm/Config/llvm-config.h"
+
 #include <algorithm>
 
 namespace linnet {
@@ -168,15 +170,15 @@ void removeUnfinished() {
 extern "C" __attribute__((visibility("default"))) const linnet::CompilerApi *linnet_compiler_api() {
   using namespace linnet;
   static const CompilerApi api = {kCompilerApiVersion, "linnet " LINNET_PROJECT_VERSION,
-                                  compileModel,        compileCached,
-                                  inspectCheckpoint,   exportModel,
-                                  initModel,           pullModel,
-                                  registerDevices,     readTokenizer,
-                                  removeUnfinished,    optionalPasses,
-                                  bisectModel,         makeStart,
-                                  writeTrainedModel,   compileTraining,
-                                  computeGradients,    inspectGraph,
-                                  presetNames,         hubNameOf,
-                                  checkTarget};
+                                  LLVM_VERSION_STRING, compileModel,
+                                  compileCached,       inspectCheckpoint,
+                                  exportModel,         initModel,
+                                  pullModel,           registerDevices,
+                                  readTokenizer,       removeUnfinished,
+                                  optionalPasses,      bisectModel,
+                                  makeStart,           writeTrainedModel,
+                                  compileTraining,     computeGradients,
+                                  inspectGraph,        presetNames,
+                                  hubNameOf,           checkTarget};
   return &api;
 }

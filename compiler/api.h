@@ -29,6 +29,8 @@ struct CompileOptions {
   /// One program is compiled for each: "cpu" (every instruction-set level), "cpu:native" (this machine's
   /// level), "vulkan", "vulkan:native" (for the device that --device vulkan takes here), "reference".
   std::vector<std::string> targets = {"cpu"};
+  /// Whether programs for the cpu may call oneDNN. If false, they run where the library is not installed.
+  bool onednn = true;
   /// Largest number of positions (prompt and continuation) and of sequences at a time. 0: the model's
   /// positions, at most 4096, and 1. For .mlir, the file's linnet.bounds define both, and these must be 0.
   int64_t max_context = 0, max_batch = 0;
@@ -241,6 +243,7 @@ struct TrainingOptions {
   std::string weights; ///< for .mlir: the safetensors file with its params
   std::string output;
   std::string target = "cpu";
+  bool onednn = true; ///< as CompileOptions::onednn
   /// "lm"; "classify": a whole classifier; "features": only its head, on embeddings
   std::string task = "lm";
   std::vector<TrainedParameter> trainable; ///< the others are frozen
@@ -261,6 +264,7 @@ inline std::string targetFor(const std::string &device) {
 struct GradientOptions {
   std::string input, output; ///< a checkpoint, a .safetensors
   std::string device = "cpu";
+  bool onednn = true; ///< as CompileOptions::onednn
   int threads = 0;
   std::string ids_name = "ids", labels_name = "labels"; ///< their files, for errors
   std::vector<int64_t> ids_shape, labels_shape;         ///< both (B, T); labels (B) for a classifier
@@ -272,12 +276,13 @@ struct GradientReport {
   uint64_t counted = 0, gradients = 0; ///< labels that count; tensors written
 };
 
-inline constexpr uint32_t kCompilerApiVersion = 10;
+inline constexpr uint32_t kCompilerApiVersion = 11;
 inline constexpr const char *kCompilerApiSymbol = "linnet_compiler_api";
 
 struct CompilerApi {
   uint32_t version;
   const char *producer; ///< "linnet 0.1.0"
+  const char *llvm;     ///< version of the LLVM that it was built with: "19.1.7"
   Result<CompileReport> (*compile)(const CompileOptions &options);
   /// Compiles into ${LINNET_CACHE_DIR:-${XDG_CACHE_HOME:-~/.cache}/linnet}, or finds the artifact there. The
   /// key is a hash of the checkpoint's content, the options and the compiler. report.output is the artifact.

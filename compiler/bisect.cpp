@@ -57,6 +57,7 @@ private:
   Result<void> chooseTarget() {
     if (options.targets.size() != 1) return errorf("expected one target, found {}", options.targets.size());
     LINNET_ASSIGN(target, parseTarget(options.targets[0]));
+    target.onednn = options.onednn;
     if (target.argument.empty()) target.argument = target.backend->localArgument();
     return {};
   }
@@ -145,6 +146,7 @@ private:
       add("--pass-pipeline", found.pass_text);
     } else {
       line += fmt::format(" -O {}", options.opt_level);
+      if (!options.onednn) line += " --no-onednn";
       if (options.dtype != "f32") add("--dtype", options.dtype);
       if (options.kv_cache != "auto") add("--kv-cache", options.kv_cache);
       for (const std::string &pass : options.disabled_passes) add("--disable-pass", pass);

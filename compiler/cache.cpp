@@ -107,6 +107,7 @@ Result<std::string> CompileCache::keyOf(const std::vector<std::string> &files,
     LINNET_ASSIGN(uint64_t hash, contentHash(options.calibration));
     text += fmt::format("calibration {:016x}\n", hash);
   }
+  if (!options.onednn) text += "without oneDNN\n";
   for (const std::string &setting : options.settings) text += "set " + setting + "\n";
   text += "first " + options.first_passes + "\n";
   for (const std::string &plugin : options.pass_plugins) {

@@ -71,6 +71,7 @@ Result<std::vector<TargetSpec>> targetsOf(const CompileOptions &options) {
     targets.push_back(std::move(target));
   }
   if (targets.empty()) return errorf("expected a target: {}", targetNames());
+  for (TargetSpec &target : targets) target.onednn = options.onednn;
   return targets;
 }
 
@@ -308,6 +309,7 @@ Result<CompileReport> compileTraining(const TrainingOptions &training) {
   options.output = training.output;
   options.dtype = "f32";
   options.targets = {training.target};
+  options.onednn = training.onednn;
   options.progress = training.progress;
   LINNET_ASSIGN(ModelInput input, ModelInput::open(options));
   return Compilation(input, options, &training).run();

@@ -101,6 +101,7 @@ Result<GradientReport> computeGradients(const GradientOptions &options) {
   training.input = options.input;
   training.output = scratch.path() + "/loss.linnet";
   training.target = targetFor(options.device);
+  training.onednn = options.onednn;
   training.task = config.classifies() ? "classify" : "lm";
   training.max_batch = options.ids_shape[0], training.max_seq = options.ids_shape[1];
   training.progress = options.progress;

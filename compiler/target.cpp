@@ -16,7 +16,7 @@ Result<TargetSpec> parseTarget(const std::string &spec) {
 Result<fb::ProgramT> lowerTo(const TargetSpec &target, mlir::ModuleOp planned, WeightSource &given,
                              BlobSink &sink, const KernelListener &listener) {
   const std::unique_ptr<WeightSource> weights = withComputed(planned, given);
-  return target.backend->lower(planned, *weights, sink, {target.argument, listener});
+  return target.backend->lower(planned, *weights, sink, {target.argument, listener, target.onednn});
 }
 
 } // namespace linnet

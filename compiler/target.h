@@ -11,7 +11,8 @@ namespace linnet {
 
 struct TargetSpec {
   const Backend *backend = nullptr;
-  std::string argument; ///< the part after the colon: "native"
+  std::string argument = {}; ///< the part after the colon: "native"
+  bool onednn = true;        ///< whether commands of the cpu may call oneDNN
   const std::string &name() const { return backend->description().name; }
   std::string text() const { return argument.empty() ? name() : name() + ":" + argument; }
 };

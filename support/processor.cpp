@@ -131,4 +131,20 @@ bool hostHasFeature(std::string_view name) {
   return (!level || allows(*level, name)) && processorHas(name);
 }
 
+std::vector<std::string_view> hostFeatures() {
+  std::vector<std::string_view> names = {"sse2", "sse3", "ssse3", "sse4.1", "sse4.2", "popcnt"};
+  const auto &best = x86Levels().front().features;
+  names.insert(names.end(), best.begin(), best.end());
+  names.insert(names.end(), {"avx512vbmi", "avx512vbmi2", "amx-bf16", "neon"});
+  std::erase_if(names, [](std::string_view name) { return !hostHasFeature(name); });
+  return names;
+}
+
+std::string_view hostLevel() {
+  for (const ProcessorLevel &level : x86Levels())
+    if (hostHasFeature("sse2") && std::all_of(level.features.begin(), level.features.end(), hostHasFeature))
+      return level.name;
+  return "";
+}
+
 } // namespace linnet

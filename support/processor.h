@@ -29,5 +29,9 @@ std::string_view processorLimit();
 /// Whether the processor has the feature and the level of kProcessorVariable allows it. False for unknown
 /// names.
 bool hostHasFeature(std::string_view name);
+/// The features for which hostHasFeature() is true, of those that the levels and the runtime ask for.
+std::vector<std::string_view> hostFeatures();
+/// The best of x86Levels() that the processor has and kProcessorVariable allows; "" on other processors.
+std::string_view hostLevel();
 
 } // namespace linnet

@@ -219,6 +219,7 @@ private:
     compile.input = start->path;
     compile.output = directory.file("embed.linnet");
     compile.targets = {targetFor(options.device)};
+    compile.onednn = options.onednn;
     compile.max_context = max_seq;
     compile.max_batch = kEmbedBatch;
     compile.progress = events.progress;
@@ -259,6 +260,7 @@ private:
     training.max_seq = max_seq;
     training.l2sp = static_cast<float>(options.l2sp);
     training.dtype = options.dtype;
+    training.onednn = options.onednn;
     training.dropout = static_cast<float>(options.dropout);
     training.progress = events.progress;
     return training;
@@ -394,6 +396,7 @@ private:
     compile.input = model;
     compile.output = artifact;
     compile.targets = {targetFor(options.device)};
+    compile.onednn = options.onednn;
     LINNET_ASSIGN(CompileReport compiled, compiler.compile(compile));
     LINNET_ASSIGN(Model loaded, Model::load(compiled.output, loadOptions()));
     LINNET_ASSIGN(Session session, Session::open(loaded));

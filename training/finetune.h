@@ -63,6 +63,7 @@ struct FinetuneOptions {
   std::string original; ///< a text on which the language model's loss is measured before and after
   std::string device = "cpu", dtype = "f32", save_dtype = "f32";
   int threads = 0;
+  bool onednn = true; ///< as CompileOptions::onednn
   bool resume = false;
 };
 

@@ -19,6 +19,7 @@ namespace linnet {
 struct LowerOptions {
   std::string argument;    ///< the text after the colon of `--target NAME:ARGUMENT`; may be empty
   KernelListener listener; ///< if set, receives the text of each kernel
+  bool onednn = true;      ///< whether commands of the cpu may call oneDNN
 };
 
 class Backend {

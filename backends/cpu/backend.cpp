@@ -18,7 +18,8 @@ public:
   }
   Result<fb::ProgramT> lower(mlir::ModuleOp planned, WeightSource &weights, BlobSink &blobs,
                              const LowerOptions &options) const override {
-    return lowerToCpu(planned, weights, blobs, {.isas = options.argument, .listener = options.listener});
+    return lowerToCpu(planned, weights, blobs,
+                      {.isas = options.argument, .onednn = options.onednn, .listener = options.listener});
   }
 };
 

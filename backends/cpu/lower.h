@@ -22,6 +22,7 @@ struct CpuOptions {
   /// with more rows, the runtime uses its matmul library; the default is never
   uint32_t crossover = UINT32_MAX;
   uint32_t bf16_crossover = 64; ///< the same for weights in bf16, on processors with AMX
+  bool onednn = true;           ///< false: no command calls that library
   KernelListener listener = {}; ///< if set, receives each kernel's IR, and each level's IR and assembly
 };
 

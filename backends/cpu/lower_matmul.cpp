@@ -109,7 +109,9 @@ Result<void> Lowering::lowerPackedMatmul(MatmulOp op) {
   // With several sequences, a row's result must not depend on the number of rows of the call.
   const auto function = op->getParentOfType<mlir::FunctionOpInterface>();
   const bool batches = ir::boundOf(function, "batch").value_or(1) > 1;
-  body.crossover = spec.w == Type::bf16 && !batches ? options.bf16_crossover : options.crossover;
+  body.crossover = !options.onednn                    ? UINT32_MAX
+                   : spec.w == Type::bf16 && !batches ? options.bf16_crossover
+                                                      : options.crossover;
   auto made = command(op);
   settle();
   made->body.Set(std::move(body));
@@ -151,7 +153,7 @@ Result<void> Lowering::emitPlainMatmul(Operation *op, const Described<MatmulSpec
     call.args.push_back(ref);
   }
   const bool library = spec.a == spec.w && (spec.w == Type::f32 || spec.w == Type::bf16);
-  if (spec.type == Type::f32 && library && spec.groups == Extent(1)) call.gemm = gemm(spec);
+  if (options.onednn && spec.type == Type::f32 && library && spec.groups == Extent(1)) call.gemm = gemm(spec);
   return emit(op, std::move(call));
 }
 

@@ -111,6 +111,11 @@ Result<std::span<const std::byte>> CpuExecutable::output(int i) {
   return std::span<const std::byte>(io.data() + port.offset(), portBytes(port, symbols));
 }
 
+// Whether the library would be faster than the generated kernel. Only for a step that the library may execute.
+bool CpuExecutable::isLarge(const Step &step, std::span<const int64_t> values) {
+  return step.matmul ? isWorthwhile(*step.packed, values) : isWorthwhile(*step.gemm, values);
+}
+
 CpuExecutable::Task CpuExecutable::plan(const Step &step, std::span<const int64_t> values) {
   Task task;
   int64_t amount = evaluate(step.amount, values);
@@ -121,14 +126,12 @@ CpuExecutable::Task CpuExecutable::plan(const Step &step, std::span<const int64_
     if (!step.library) return task;
     task.m = evaluate(step.gemm->m(), values), task.k = evaluate(step.gemm->k(), values);
     task.n = evaluate(step.gemm->n(), values);
-    constexpr double kWorthwhile = 1 << 18; // multiply-adds; for fewer, a call costs more than it gains
-    task.library =
-        double(task.m) * double(task.k) * double(task.n) >= kWorthwhile && takenByLibrary(step, task);
+    task.library = isLarge(step, values) && takenByLibrary(step, task);
     return task;
   }
   task.m = amount;
   task.items = amount ? step.panels : 0;
-  task.library = step.library && amount > step.crossover && takenByLibrary(step, task);
+  task.library = step.library && isLarge(step, values) && takenByLibrary(step, task);
   return task;
 }
 

@@ -1,6 +1,7 @@
 // A program on the CPU. One team of threads executes its commands, whose operands are resolved to addresses.
 #pragma once
 #include "runtime/cpu/code.h"
+#include "runtime/cpu/library_use.h"
 #include "runtime/cpu/onednn.h"
 #include "runtime/cpu/progress.h"
 #include "runtime/cpu/stamps.h"
@@ -46,8 +47,9 @@ private:
     const flatbuffers::Vector<uint16_t> *only_for = nullptr; // outputs; null: it always runs
     int64_t grain = 1;
     bool matmul = false, library = false; // library: oneDNN may be used
-    int64_t crossover = 0, panels = 0;
-    const fb::Gemm *gemm = nullptr; // set for a kernel call that the library may replace
+    int64_t panels = 0;
+    const fb::Gemm *gemm = nullptr;           // set for a kernel call that the library may replace
+    const fb::PackedMatmul *packed = nullptr; // set for a matmul
     MatmulShape shape;
   };
   // The work of a step in the current run.
@@ -80,6 +82,7 @@ private:
   Step compileCall(const fb::KernelCall &call) const;
   Step compileMatmul(const fb::PackedMatmul &call) const;
   Result<void> execute(int entry, std::span<const int64_t> symbols, const std::vector<bool> &wanted);
+  static bool isLarge(const Step &step, std::span<const int64_t> symbols);
   Task plan(const Step &step, std::span<const int64_t> symbols);
   bool takenByLibrary(const Step &step, Task &task);
   Result<uint64_t> libraryScratch(const Step &step, const Task &task);

@@ -136,7 +136,7 @@ CpuExecutable::Step CpuExecutable::compileCall(const fb::KernelCall &call) const
   step.grain = call.grain();
   if (const fb::Gemm *gemm = call.gemm()) {
     step.gemm = gemm;
-    step.library = true;
+    step.library = libraryUse(call) == LibraryUse::Always;
     step.shape.plain = true;
     step.shape.bf16 = gemm->bf16();
     step.shape.transpose_a = gemm->transpose_a(), step.shape.transpose_w = gemm->transpose_w();
@@ -157,14 +157,11 @@ CpuExecutable::Step CpuExecutable::compileMatmul(const fb::PackedMatmul &call) c
   step.matmul = true;
   step.kernel = code.kernel(call.kernel());
   step.amount = call.m();
-  step.crossover = call.crossover();
+  step.packed = &call;
   step.panels = layout.panels(call.n());
-  // oneDNN's blocks of row pairs end at multiples of 32; with AMX they are faster.
-  const bool floats = weight.dtype() == fb::DType::f32 && layout.interleave == 1,
-             pairs =
-                 call.a_bf16() && layout.interleave == 2 && call.k() % 32 == 0 && hostHasFeature("amx-bf16");
-  step.library = (floats || pairs) && !call.scale() && layout.k_block == 16 && layout.n_block == 64;
-  step.shape.bf16 = pairs;
+  const LibraryUse use = libraryUse(call, program);
+  step.library = use == LibraryUse::Always || (use == LibraryUse::WithTiles && hostHasFeature("amx-bf16"));
+  step.shape.bf16 = use == LibraryUse::WithTiles;
   step.shape.k = call.k();
   step.shape.n = call.n();
   step.shape.a_stride = call.a_stride();
@@ -175,18 +172,20 @@ CpuExecutable::Step CpuExecutable::compileMatmul(const fb::PackedMatmul &call) c
   return step;
 }
 
-// Allocates the library's working memory for the most rows at the bounds.
+// Loads the library if a command may call it, and allocates its working memory for the most rows at the bounds.
 Result<void> CpuExecutable::reserveScratch() {
   uint64_t bytes = 0;
   for (CompiledEntry &compiled : entries) {
     std::vector<int64_t> bounds(compiled.entry->bounds()->begin(), compiled.entry->bounds()->end());
     for (Step &step : compiled.steps) {
+      step.library = step.library && isLarge(step, bounds);
       if (!step.library) continue;
+      LINNET_TRY(MatmulLibrary::load());
       const Task most = plan(step, bounds);
       step.library = most.library;
       if (!step.library) continue;
       Task fewest = most; // for a packed matmul, fewer rows may use another implementation
-      if (step.matmul) fewest.m = std::min(most.m, step.crossover + 1);
+      if (step.matmul) fewest.m = std::min(most.m, int64_t(step.packed->crossover()) + 1);
       for (Task task : {most, fewest}) {
         if (!takenByLibrary(step, task)) continue;
         LINNET_ASSIGN(uint64_t need, libraryScratch(step, task));

@@ -3,11 +3,12 @@
 #include "support/error.h"
 #include "support/processor.h"
 
+#include "runtime/cpu/onednn_api.h"
 #include <algorithm>
 #include <cstddef>
+#include <dlfcn.h>
 #include <list>
 #include <omp.h>
-#include <oneapi/dnnl/dnnl.hpp>
 #include <vector>
 
 namespace linnet::cpu {
@@ -205,12 +206,47 @@ static dnnl_cpu_isa_t limitedLevel() {
   return dnnl_cpu_isa_avx512_core_bf16;
 }
 
-MatmulLibrary::MatmulLibrary() : state(std::make_unique<State>()) {
-  if (!processorLimit().empty()) dnnl_set_max_cpu_isa(limitedLevel());
+#define LINNET_TEXT(x) #x
+#define LINNET_TEXT_OF(x) LINNET_TEXT(x)
+static constexpr const char *kMajor = LINNET_TEXT_OF(DNNL_VERSION_MAJOR);
+
+// Loads the library of the headers' major version and resolves its functions. Returns the fault, or nothing.
+static std::string loadFunctions() {
+  const std::string name = std::string("libdnnl.so.") + kMajor;
+  void *library = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!library) return dlerror();
+#define X(function)                                                                                          \
+  dnnl::function = reinterpret_cast<decltype(dnnl::function)>(dlsym(library, #function));                    \
+  if (!dnnl::function) return dlerror();
+#include "runtime/cpu/onednn_functions.inc"
+#undef X
+  if (!processorLimit().empty()) dnnl::dnnl_set_max_cpu_isa(limitedLevel());
+  return "";
 }
+
+MatmulLibrary::MatmulLibrary() = default;
 MatmulLibrary::~MatmulLibrary() = default;
 
+Result<void> MatmulLibrary::load() {
+  static const std::string fault = loadFunctions();
+  if (fault.empty()) return {};
+  return errorf(
+      "expected oneDNN {} for its matmuls, found {}: install the package libdnnl{}, or compile with "
+      "--no-onednn",
+      kMajor, fault, kMajor);
+}
+
+Result<std::string> matmulLibraryVersion() {
+  LINNET_TRY(MatmulLibrary::load());
+  const dnnl_version_t *version = dnnl::dnnl_version();
+  return fmt::format("{}.{}.{}", version->major, version->minor, version->patch);
+}
+
 Result<MatmulLibrary::Primitive *> MatmulLibrary::find(const MatmulShape &shape) {
+  if (!state) {
+    LINNET_TRY(load());
+    state = std::make_unique<State>();
+  }
   auto &list = state->primitives;
   for (auto it = list.begin(); it != list.end(); ++it)
     if (it->shape == shape) {
@@ -282,8 +318,8 @@ Result<void> MatmulLibrary::run(const MatmulShape &shape, const MatmulOperands &
     }
     p->scratch.set_data_handle(scratch);
     p->out.set_data_handle(operands.out);
-    dnnl::error::wrap_c_api(dnnl_primitive_execute(p->matmul.get(), state->stream.get(),
-                                                   static_cast<int>(p->args.size()), p->args.data()),
+    dnnl::error::wrap_c_api(dnnl::dnnl_primitive_execute(p->matmul.get(), state->stream.get(),
+                                                         static_cast<int>(p->args.size()), p->args.data()),
                             "could not execute");
     state->stream.wait();
   } catch (const dnnl::error &e) {

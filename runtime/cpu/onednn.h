@@ -2,6 +2,7 @@
 // in the calling thread, and the device's team shares the work. OpenMP's threads would spin for milliseconds
 // after each call and keep processors from other programs.
 #pragma once
+#include "linnet/version.h"
 #include "runtime/artifact/artifact_generated.h"
 #include "support/result.h"
 
@@ -42,22 +43,28 @@ MatmulShape slicedShape(const MatmulShape &whole, Along along, int64_t size);
 MatmulOperands slicedOperands(const MatmulShape &whole, const MatmulOperands &operands, Along along,
                               int64_t begin);
 
+/// The version of the installed library, "2.6.3". Loads it; without it, the error is MatmulLibrary::load()'s.
+LINNET_API Result<std::string> matmulLibraryVersion();
+
 /// A cache of primitives by shape. Holds at most kCapacity, and drops the least recently used. Not
 /// thread-safe.
 class MatmulLibrary {
 public:
   static constexpr size_t kCapacity = 64;
-  /// Limits the library to the level that kProcessorVariable (support/processor.h) names. oneDNN accepts a
-  /// limit only before the first primitive of a process.
   MatmulLibrary();
   ~MatmulLibrary();
+
+  /// Loads oneDNN's shared library into the process, once. The other calls do it as well. Limits the library to
+  /// the level that kProcessorVariable (support/processor.h) names: oneDNN accepts a limit only before the
+  /// first primitive of a process. Without the library, the error names the package to install. Thread-safe.
+  static Result<void> load();
 
   /// oneDNN's name of the implementation ("brg:avx512_core"), or an error if it has none.
   Result<std::string> implementation(const MatmulShape &shape);
   /// Bytes of working memory for the shape. Compiles nothing.
   Result<uint64_t> scratchBytes(const MatmulShape &shape);
-  /// Whether oneDNN has an optimized implementation. Its reference loops are slower than the generated
-  /// kernel.
+  /// Whether oneDNN can be loaded and has an optimized implementation. Its reference loops are slower than the
+  /// generated kernel.
   bool supports(const MatmulShape &shape);
   /// `scratch` must have at least scratchBytes(shape).
   Result<void> run(const MatmulShape &shape, const MatmulOperands &operands, void *scratch);

@@ -30,6 +30,14 @@ class Outcome:
         return json.loads(self.raw)
 
 
+def without_onednn(**changes):
+    """An environment whose oneDNN is an empty file, for every version that the runtime may look for."""
+    folder = fresh("hidden")
+    for major in (2, 3):
+        (folder / f"libdnnl.so.{major}").touch()
+    return environment(LD_LIBRARY_PATH=str(folder), **changes)
+
+
 def linnet(*args, stdin=b"", cwd=None, env=None, program=None, preexec=None):
     command = [program or LINNET, *map(str, args)]
     done = subprocess.run(command, input=stdin.encode() if isinstance(stdin, str) else stdin, capture_output=True,

@@ -29,6 +29,30 @@ class Help(TestCase):
     def test_version(self):
         self.assertRegex(make("--version").out, r"^linnet \d+\.\d+\.\d+\n$")
 
+    def test_versions_as_json(self):
+        told = self.succeeds("--version", "--json").json
+        self.assertEqual(f"linnet {told['linnet']}\n", make("--version").out)
+        self.assertEqual(told["artifact_format"], 1)
+        self.assertEqual(told["compiler"]["linnet"], told["linnet"])
+        self.assertRegex(told["compiler"]["llvm"], r"^19\.\d+\.\d+$")
+        self.assertRegex(told["onednn"], r"^\d+\.\d+\.\d+$")
+        self.assertEqual(told["devices"], make("devices", "--json").json)
+        self.assertEqual(self.succeeds("--json", "--version").json, told)
+        plain = self.succeeds("--version", "--json", env=environment(LINNET_CPU_ISA="x86-64")).json["processor"]
+        self.assertEqual(plain["level"], "x86-64")
+        self.assertIn("sse2", plain["features"])
+        self.assertNotIn("avx", plain["features"])
+        self.fails("--json", "run", "x", code=2, says="--json requires --version")
+        self.fails("--version", "--json", env=environment(LINNET_CPU_ISA="none"), says="LINNET_CPU_ISA")
+
+    def test_versions_without_libraries(self):
+        env = without_onednn(LINNET_COMPILER_LIBRARY=str(fresh("empty") / "none.so"))
+        told = self.succeeds("--version", "--json", env=env).json
+        self.assertIsNone(told["compiler"])
+        self.assertIn("none.so", told["compiler_error"])
+        self.assertIsNone(told["onednn"])
+        self.assertIn("install the package libdnnl", told["onednn_error"])
+
     def test_examples_run(self):
         folder = fresh("examples")
         (folder / "text.txt").write_text("Once upon a time there was a compiler of graphs. " * 20)

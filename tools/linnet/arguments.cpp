@@ -142,4 +142,9 @@ CLI::Validator isSeed() {
   return CLI::Validator(check, "");
 }
 
+void addOneDnnOption(CLI::App &command, bool &onednn) {
+  command.add_flag_callback(
+      "--no-onednn", [&onednn] { onednn = false; }, "cpu: use no oneDNN, which need not be installed then");
+}
+
 } // namespace linnet::cli

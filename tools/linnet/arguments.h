@@ -40,6 +40,7 @@ void addInit(CLI::App &app, Action &action);
 void addExport(CLI::App &app, Action &action);
 void addServe(CLI::App &app, Action &action);
 void addPull(CLI::App &app, Action &action);
+void addManual(CLI::App &app, Action &action);
 
 /// Reports wrong use of a command after its options were parsed: prints a hint and exits with code 2.
 [[noreturn]] void usageError(const std::string &message);
@@ -59,6 +60,9 @@ std::string joinIds(const std::vector<TokenId> &ids);
 CLI::Validator numberIn(double low, double high);
 /// For --seed: CLI11 would read -1 and numbers beyond 64 bits as the largest number.
 CLI::Validator isSeed();
+
+/// --no-onednn, of the commands that compile for the cpu. It sets `onednn` to false.
+void addOneDnnOption(CLI::App &command, bool &onednn);
 
 /// All of standard input.
 Result<std::string> readStdin();

@@ -60,6 +60,7 @@ void addPassOptions(CLI::App &command, CompileOptions &options, bool may_choose)
       ->check(CLI::Range(0, 2))
       ->type_name("0|1|2")
       ->capture_default_str();
+  addOneDnnOption(command, options.onednn);
   addSettings(command, options.settings);
   command.add_option("--weights", options.weights, "for FILE.mlir: the .safetensors with its parameters")
       ->type_name("FILE");

@@ -13,8 +13,7 @@ public:
   Formatter() { column_width(32); }
   std::string make_option_opts(const CLI::Option *option) const override {
     if (option->get_type_size() == 0) return "";
-    std::string type = option->get_type_name(), text;
-    if (size_t colon = type.find(':'); colon != std::string::npos) type.resize(colon); // a validator's words
+    std::string type = typeName(*option), text;
     if (!type.empty()) text = " " + type;
     if (!option->get_default_str().empty()) text += " (" + option->get_default_str() + ")";
     return text;
@@ -41,8 +40,7 @@ std::vector<std::string> optionNames(const CLI::App &command) {
 
 std::vector<std::string> commandNames(const CLI::App &command) {
   std::vector<std::string> names;
-  for (const CLI::App *sub : command.get_subcommands([](const CLI::App *) { return true; }))
-    names.push_back(sub->get_name());
+  for (const CLI::App *sub : visibleCommands(command)) names.push_back(sub->get_name());
   return names;
 }
 
@@ -93,6 +91,28 @@ std::string inOurWords(const std::string &message, const CLI::App &command) {
 } // namespace
 
 std::shared_ptr<CLI::FormatterBase> helpFormatter() { return std::make_shared<Formatter>(); }
+
+std::vector<const CLI::App *> visibleCommands(const CLI::App &command) {
+  return command.get_subcommands([](const CLI::App *sub) { return !sub->get_group().empty(); });
+}
+
+std::string typeName(const CLI::Option &option) {
+  const std::string name = option.get_type_name();
+  return name.substr(0, name.find(':'));
+}
+
+std::string exampleOf(const CLI::App &command) {
+  std::string text = command.get_footer();
+  const size_t begin = text.find('\n', 1); // after the heading
+  if (begin == std::string::npos) return "";
+  std::string out;
+  for (size_t i = begin; i < text.size(); ++i)
+    if (text.compare(i, 3, "\n  ") == 0)
+      out += '\n', i += 2;
+    else
+      out += text[i];
+  return out.substr(1);
+}
 
 std::string helpOf(const CLI::App &app) {
   std::string name;

@@ -5,6 +5,7 @@
 #include "model.h"
 #include "output.h"
 #include "signals.h"
+#include "versions.h"
 
 #include <exception>
 #include <new>
@@ -16,6 +17,9 @@ namespace {
 void declare(CLI::App &app, cli::Action &action) {
   app.require_subcommand(1);
   app.set_version_flag("--version", std::string("linnet ") + version(), "print the version and leave");
+  app.add_flag("--json")
+      ->description("with --version: versions of libraries, processor and devices as JSON")
+      ->needs("--version");
   app.set_help_flag("-h,--help", "print this help and leave");
   app.formatter(cli::helpFormatter());
   cli::addRun(app, action);
@@ -41,9 +45,20 @@ void declare(CLI::App &app, cli::Action &action) {
   cli::addTokenize(app, action);
   cli::addDetokenize(app, action);
   cli::addTokenizer(app, action);
+  cli::addManual(app, action);
   app.footer(cli::example("  linnet init --preset tiny model\n"
                           "  linnet compile model -o model.linnet\n"
                           "  linnet run model.linnet --prompt \"Once upon a time\""));
+}
+
+/// Reports the result of an action. Returns the exit code.
+int finish(const Result<void> &result) {
+  const int written = cli::finish();
+  if (int code = cli::interrupted()) return code;
+  if (written) return written;
+  if (result) return 0;
+  cli::printError(result.error().message);
+  return 1;
 }
 
 /// Parses the command line. Sets `done` if there is nothing to run (help, version, an error). Returns the
@@ -58,6 +73,7 @@ int parse(CLI::App &app, int argc, char **argv, bool &done) {
     cli::put(std::string_view(cli::helpOf(app)));
     return cli::finish();
   } catch (const CLI::CallForVersion &version) {
+    if (app.count("--json")) return finish(cli::printVersions());
     cli::put("{}\n", version.what());
     return cli::finish();
   } catch (const CLI::ParseError &error) {
@@ -74,12 +90,7 @@ int execute(const CLI::App &app, const cli::Action &action) {
     cli::printError(cli::usageMessage(app, error));
     return 2;
   }
-  int written = cli::finish();
-  if (int code = cli::interrupted()) return code;
-  if (written) return written;
-  if (result) return 0;
-  cli::printError(result.error().message);
-  return 1;
+  return finish(result);
 }
 
 } // namespace

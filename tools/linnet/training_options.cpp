@@ -137,6 +137,7 @@ void TrainingOption::add(CLI::App &command) {
       ->check(CLI::IsMember({"f32", "bf16", "f16"}).description(""))
       ->type_name("TYPE")
       ->capture_default_str();
+  addOneDnnOption(command, run.onednn);
   command.add_flag("--resume", run.resume, "go on with the run in DIR");
   trace.add(command);
   command.add_flag("--json", json, "print one JSON object");

@@ -1,4 +1,5 @@
 // linnet devices: lists the devices, whether Linnet uses them, and why not.
+#include "commands/devices.h"
 #include "arguments.h"
 #include "output.h"
 #include "runtime/vulkan/vulkan_device.h"
@@ -89,17 +90,19 @@ void print(const vulkan::ListedDevice &listed, size_t number) {
   printVariants(listed);
 }
 
+Json allToJson(const Result<std::vector<vulkan::ListedDevice>> &found) {
+  Json json = {{"cpu", {{"device", "cpu"}, {"usable", true}}}, {"vulkan", Json::array()}};
+  for (size_t i = 0; found && i < found->size(); ++i) json["vulkan"].push_back(toJson((*found)[i], i));
+  if (!found) json["vulkan_error"] = found.error().message;
+  return json;
+}
+
 Result<void> devices(const DevicesOptions &options) {
   auto found = vulkan::listDevices(options.emulate);
   if (!found && !options.emulate.empty()) return found.error();
+  if (options.json) return printJson(allToJson(found)), Result<void>();
   std::vector<vulkan::ListedDevice> list;
   if (found) list = *found;
-  if (options.json) {
-    Json json = {{"cpu", {{"device", "cpu"}, {"usable", true}}}, {"vulkan", Json::array()}};
-    for (size_t i = 0; i < list.size(); ++i) json["vulkan"].push_back(toJson(list[i], i));
-    if (!found) json["vulkan_error"] = found.error().message;
-    return printJson(json), Result<void>();
-  }
   put("cpu  always there\n");
   if (!found) put("vulkan  {}\n", found.error().message);
   for (size_t i = 0; i < list.size(); ++i) print(list[i], i);
@@ -107,6 +110,8 @@ Result<void> devices(const DevicesOptions &options) {
 }
 
 } // namespace devices_command
+
+Json devicesJson() { return devices_command::allToJson(vulkan::listDevices()); }
 
 void addDevices(CLI::App &app, Action &action) {
   using namespace devices_command;

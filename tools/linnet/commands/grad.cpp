@@ -15,7 +15,7 @@ namespace grad_command {
 struct Options {
   std::string model, ids, labels, output, device = "cpu";
   int threads = 0;
-  bool json = false;
+  bool onednn = true, json = false;
 };
 
 /// Reads integers from a .npy file.
@@ -41,7 +41,7 @@ Result<void> readIntegers(const std::string &path, std::vector<int64_t> &shape,
 Result<void> execute(const Options &options) {
   GradientOptions request;
   request.input = options.model, request.output = options.output, request.device = options.device;
-  request.threads = options.threads;
+  request.threads = options.threads, request.onednn = options.onednn;
   request.ids_name = options.ids, request.labels_name = options.labels;
   LINNET_TRY(readIntegers(options.ids, request.ids_shape, request.ids));
   LINNET_TRY(readIntegers(options.labels, request.labels_shape, request.labels));
@@ -84,6 +84,7 @@ void addGrad(CLI::App &app, Action &action) {
   command->add_option("-t,--threads", options->threads, "threads (default: the machine's cores)")
       ->check(CLI::Range(1, 4096).description(""))
       ->type_name("N");
+  addOneDnnOption(*command, options->onednn);
   command->add_flag("--json", options->json, "print one JSON object");
   command->footer(example("  linnet grad model --ids ids.npy --labels labels.npy -o grad.safetensors"));
   command->callback([options, &action] { action = [options] { return execute(*options); }; });

@@ -1,6 +1,7 @@
 #include "commands/inspect.h"
 #include "output.h"
 #include "runtime/artifact/artifact.h"
+#include "runtime/cpu/library_use.h"
 #include "runtime/expr.h"
 #include "support/error.h"
 #include "support/json.h"
@@ -134,6 +135,19 @@ Json weightsJson(const fb::Program &program) {
   return out;
 }
 
+/// Whether loading the program needs oneDNN: "no", "with_amx" (on processors with AMX) or "yes".
+const char *needsOneDnn(const fb::Program &program) {
+  switch (cpu::libraryUse(program)) {
+  case cpu::LibraryUse::Never:
+    break;
+  case cpu::LibraryUse::WithTiles:
+    return "with_amx";
+  case cpu::LibraryUse::Always:
+    return "yes";
+  }
+  return "no";
+}
+
 Result<Json> programJson(const InspectOptions &options, const fb::Program &program) {
   Json out = {{"target", program.target()->str()},    {"symbols", symbolsOf(program)},
               {"weights", program.weights()->size()}, {"weight_bytes", weightBytes(program)},
@@ -149,6 +163,7 @@ Result<Json> programJson(const InspectOptions &options, const fb::Program &progr
   out["code"] = Json::array();
   for (auto *code : *program.code())
     out["code"].push_back({{"isa", code->isa()->str()}, {"bytes", code->blob()->size()}});
+  if (program.target()->string_view() == "cpu") out["needs_onednn"] = needsOneDnn(program);
   if (options.tensors) out["weight_list"] = weightsJson(program);
   if (options.module && program.module_()->size()) out["module"] = program.module_()->str();
   out["entries"] = Json::array();
@@ -225,6 +240,10 @@ void printProgram(const Json &program) {
       bytesText(program["arena_bytes"]), program["kernels"].get<size_t>());
   for (const Json &code : program["code"])
     put("  code {}: {}\n", code["isa"].get<std::string>(), bytesText(code["bytes"]));
+  if (program.contains("needs_onednn")) {
+    const std::string need = program["needs_onednn"];
+    put("  needs oneDNN: {}\n", need == "with_amx" ? "on processors with AMX" : need);
+  }
   for (const Json &state : program["states"])
     put("  state {}: {} {}, {}\n", state["name"].get<std::string>(), state["dtype"].get<std::string>(),
         state["shape"].get<std::string>(), bytesText(state["bytes"]));
