@@ -87,6 +87,7 @@ private:
     trial.output = artifact(dtype);
     trial.targets = {"cpu:native"};
     trial.max_batch = 1;
+    trial.onednn = false; // the choice must not depend on an installed library
     trial.dump_dir.clear();
     trial.emit.clear();
     trial.verify_passes = false;

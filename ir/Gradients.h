@@ -1,5 +1,5 @@
 // The gradients of the loss by each value, accumulated during a backward pass. Ops add to them through
-// DifferentiableOpInterface::buildGradient, last op first. The rules, vector-Jacobian products, stand beside the
+// DifferentiableOpInterface::buildGradient, last op first. The rules, vector-Jacobian products, are next to the
 // ops' verifiers. In their comments, x and w are operands, y is the result, and dy is the gradient of the loss
 // by y. Each rule builds dx = dy * (derivative of y by x).
 #pragma once

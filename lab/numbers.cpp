@@ -47,7 +47,8 @@ public:
   }
 
 private:
-  /// Size of the next name. There are eight rows: several sequences of several positions, as kernels for many rows need.
+  /// Size of the next name. There are eight rows: several sequences of several positions, as kernels for many rows
+  /// need.
   int64_t wanted() {
     constexpr int64_t kRows = 8, kBatch = 2, kRoom = 2; // kRoom: cache entries after the new positions
     switch (order.size()) {

@@ -24,7 +24,8 @@ constexpr double kMargin = 8;
 /// Half a step of a row that is rounded to 8 or 16 bits, relative to its largest element.
 constexpr double kHalfStep8 = 0.5 / 127, kHalfStep16 = 0.5 / 32512;
 
-/// Whether a device may round the op's result differently. Ops that only move elements have no cost.
+/// Whether a device may round the op's result differently: ops with a cost, those of training among them. Ops that only
+/// move elements have none.
 bool computes(Operation *op) { return llvm::isa<FlopsOpInterface>(op); }
 
 class Disturbance {

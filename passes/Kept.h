@@ -32,8 +32,8 @@ struct KeptForm {
 mlir::DictionaryAttr attributeOf(mlir::Builder &builder, const KeptForm &form);
 /// The form of a weight, or nothing if the module does not list it, or lists it in another way.
 std::optional<KeptForm> keptForm(mlir::ModuleOp module, llvm::StringRef name);
-/// The params NAME, NAME.integers and NAME.scales of all weights whose integers the checkpoint has. Their values depend on
-/// each other.
+/// The params NAME, NAME.integers and NAME.scales of all weights whose integers the checkpoint has. Their values depend
+/// on each other.
 std::set<std::string> keptIntegers(mlir::ModuleOp module);
 /// Adds an entry to the module's dictionary.
 void addKeptForm(mlir::ModuleOp module, llvm::StringRef name, const KeptForm &form);

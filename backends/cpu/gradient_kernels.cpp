@@ -154,6 +154,7 @@ template <> void emit(Emitter &e, const ScatterAddSpec &spec) {
     });
   });
 }
+/// Items are columns, so that no two threads add to the same element.
 template <> Work workOf(const ScatterAddSpec &spec) {
   return {.items = spec.columns, .grain = kTallColumnGrain};
 }

@@ -29,11 +29,11 @@ struct KernelSource {
 struct Work {
   Extent items;
   uint32_t grain = 1;                      ///< items that a thread takes at once
-  bool itemwise = false, scatters = false; ///< see Call
+  bool itemwise = false, scatters = false; ///< see Call (call.h)
 };
 
-// Grains by kind of item. A grain's work must be longer than taking it. The kinds: moved elements; elements of columns of
-// a few rows; elements of long streams; columns of many rows.
+// Grains by kind of item. A grain's work must be longer than taking it. The kinds: moved elements; elements of columns
+// of a few rows; elements of long streams; columns of many rows.
 constexpr uint32_t kElementGrain = 1024, kColumnGrain = 256, kStreamGrain = 4096, kTallColumnGrain = 64;
 
 struct SizedKernel {

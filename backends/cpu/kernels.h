@@ -87,8 +87,8 @@ struct PackedMatmulSpec {
 };
 KernelSource packedMatmulKernel(const PackedMatmulSpec &spec);
 
-// backends/common/specs has the formulas and operands of the other kernels. kernelOf() makes those that have no declaration
-// here; the workOf() of each counts its items.
+// backends/common/specs has the formulas and operands of the other kernels. kernelOf() makes those that have no
+// declaration here; the workOf() of each counts its items.
 
 /// The operands of matmulKernel: the args that Gemm describes in artifact.fbs, then scale. A call passes scale only if
 /// the specification has it. The kernel reads bias and residual only if the specification has them.
@@ -105,8 +105,8 @@ struct CpuElementwiseSpec : ElementwiseSpec {
 /// Items are elements of the results; with `reduce`, rows.
 KernelSource elementwiseKernel(const CpuElementwiseSpec &spec);
 
-/// The kernel of a call whose keys are at most `largest_capacity`, and its work. Computes the scores of each query again,
-/// without a T x S matrix.
+/// The kernel of a call whose keys are at most `largest_capacity`, and its work. Computes the scores of each query
+/// again, without a T x S matrix.
 SizedKernel attentionGradKernel(const AttentionGradSpec &spec, int64_t largest_capacity);
 
 } // namespace linnet::cpu

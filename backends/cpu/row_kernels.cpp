@@ -52,36 +52,36 @@ template <> void emit(Emitter &e, const NormSpec &spec) {
 template <> Work workOf(const NormSpec &spec) { return {.items = spec.rows(), .itemwise = true}; }
 
 template <> void emit(Emitter &e, const SoftmaxSpec &spec) {
-  Value *x = e.arg(spec, RowSpec::Operand::x), *out = e.arg(spec, RowSpec::Operand::out);
-  Value *columns = e.extent(spec.columns), *zero = e.i64(0);
+  Value *x = e.arg(spec, SoftmaxSpec::Operand::x), *out = e.arg(spec, SoftmaxSpec::Operand::out);
+  Value *columns = e.extent(spec.x.columns), *zero = e.i64(0);
   e.loop(e.begin, e.end, 1, [&](Value *row) {
     Value *base = e.b.CreateMul(row, columns);
     auto at = [&](Value *i) { return e.b.CreateAdd(base, i); };
     Value *largest = e.fold(
         zero, columns, -kInfinity,
-        [&](Value *acc, Value *i, int lanes) { return e.maxOf(e.load(spec.type, x, at(i), lanes), acc); },
+        [&](Value *acc, Value *i, int lanes) { return e.maxOf(e.load(spec.x.type, x, at(i), lanes), acc); },
         [&](Value *l, Value *r) { return e.maxOf(l, r); });
     auto power = [&](Value *i, int lanes) {
-      return e.exp(e.b.CreateFSub(e.load(spec.type, x, at(i), lanes), e.splat(largest, lanes)));
+      return e.exp(e.b.CreateFSub(e.load(spec.x.type, x, at(i), lanes), e.splat(largest, lanes)));
     };
     // f16 and bf16 would be rounded twice, so the powers are computed again
-    const bool keep = spec.type == Type::f32;
+    const bool keep = spec.x.type == Type::f32;
     Value *sum = e.fold(
         zero, columns, 0,
         [&](Value *acc, Value *i, int lanes) {
           Value *p = power(i, lanes);
-          if (keep) e.store(spec.type, out, at(i), p);
+          if (keep) e.store(spec.x.type, out, at(i), p);
           return e.b.CreateFAdd(acc, p);
         },
         [&](Value *l, Value *r) { return e.b.CreateFAdd(l, r); });
     Value *scale = e.b.CreateFDiv(e.f32(1), sum);
     e.forVectors(zero, columns, [&](Value *i, int lanes) {
-      Value *p = keep ? e.load(spec.type, out, at(i), lanes) : power(i, lanes);
-      e.store(spec.type, out, at(i), e.b.CreateFMul(p, e.splat(scale, lanes)));
+      Value *p = keep ? e.load(spec.x.type, out, at(i), lanes) : power(i, lanes);
+      e.store(spec.x.type, out, at(i), e.b.CreateFMul(p, e.splat(scale, lanes)));
     });
   });
 }
-template <> Work workOf(const SoftmaxSpec &spec) { return {.items = spec.rows}; }
+template <> Work workOf(const SoftmaxSpec &spec) { return {.items = spec.x.rows}; }
 
 namespace {
 
@@ -104,8 +104,8 @@ Values largerBehind(Emitter &e, Value *v0, Value *i0, Value *v1, Value *i1) {
 /// Each lane has four independent candidates, which hides the latency of comparisons.
 template <> void emit(Emitter &e, const ArgmaxSpec &spec) {
   constexpr int kBests = 4;
-  Value *x = e.arg(spec, RowSpec::Operand::x), *out = e.arg(spec, RowSpec::Operand::out);
-  Value *columns = e.extent(spec.columns);
+  Value *x = e.arg(spec, ArgmaxSpec::Operand::x), *out = e.arg(spec, ArgmaxSpec::Operand::out);
+  Value *columns = e.extent(spec.x.columns);
   const int lanes = e.lanes(), wide = kBests * lanes;
   llvm::SmallVector<llvm::Constant *, 16> ids;
   for (int i = 0; i < lanes; ++i) ids.push_back(e.b.getInt32(i));
@@ -119,7 +119,7 @@ template <> void emit(Emitter &e, const ArgmaxSpec &spec) {
   e.loop(e.begin, e.end, 1, [&](Value *row) {
     Value *base = e.b.CreateMul(row, columns);
     auto next = [&](Value *v, Value *at, Value *i, int n) {
-      return largerBehind(e, v, at, e.load(spec.type, x, e.b.CreateAdd(base, i), n), index(i, n));
+      return largerBehind(e, v, at, e.load(spec.x.type, x, e.b.CreateAdd(base, i), n), index(i, n));
     };
     Values bests;
     for (int u = 0; u < kBests; ++u) {
@@ -150,7 +150,7 @@ template <> void emit(Emitter &e, const ArgmaxSpec &spec) {
     e.store(Type::i32, out, row, best[1]);
   });
 }
-template <> Work workOf(const ArgmaxSpec &spec) { return {.items = spec.rows}; }
+template <> Work workOf(const ArgmaxSpec &spec) { return {.items = spec.x.rows}; }
 
 namespace {
 

@@ -1,6 +1,8 @@
 #include "backends/reference/ops.h"
 #include "support/error.h"
 
+#include <cassert>
+
 namespace linnet::reference {
 
 #define LINNET_OPS(add) void add(OpTable &);

@@ -1,13 +1,13 @@
-// The interpreter's table of ops. Each file of ops/ has the loops of some ops, and adds them. Shapes have been checked by
-// the verifier and at binding; what can still go wrong at run time (an id out of range) comes back as an error.
+// The interpreter's table of ops. Each file of ops/ has the loops of some ops, and adds them. The verifier and run()
+// check shapes before. Conditions that depend on values, such as an id out of range, are errors here.
 #pragma once
 #include "backends/reference/tensor.h"
 #include "ir/Linnet.h"
 
 #include "llvm/ADT/StringMap.h"
 
+#include <cassert>
 #include <cmath>
-#include <type_traits>
 
 namespace linnet::reference {
 
@@ -26,9 +26,12 @@ public:
 
   /// `f(op, inputs)` returns the result as a Tensor or Result<Tensor>, or all results as a vector or a Result of one.
   template <class Op, class F> void add(F f) {
-    functions[Op::getOperationName()] = [f](mlir::Operation *op, const Inputs &x) -> Results {
+    auto evaluate = [f](mlir::Operation *op, const Inputs &x) -> Results {
       return results(f(llvm::cast<Op>(op), x));
     };
+    const bool first = functions.try_emplace(Op::getOperationName(), std::move(evaluate)).second;
+    assert(first && "two files add this op");
+    (void)first;
   }
   /// `op`'s results; an error if no file added the op.
   Results evaluate(mlir::Operation *op, const Inputs &inputs) const;

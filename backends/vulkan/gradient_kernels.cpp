@@ -110,12 +110,12 @@ Kernel dropoutKernel(const DropoutSpec &spec, const Operands &where, bool in_par
 }
 
 /// A workgroup sums kSummedColumns columns, each in kSummedSlices sums that are added in order.
-constexpr uint32_t kSummedColumns = 16, kSummedSlices = 8, kLanes = kSummedColumns * kSummedSlices;
+constexpr uint32_t kSummedColumns = 16, kSummedSlices = 8, kSummedLanes = kSummedColumns * kSummedSlices;
 
 template <> void emit(Emitter &e, const SumRowsSpec &spec) {
   using Operand = SumRowsSpec::Operand;
   Builder &b = e.b;
-  Shared sums = e.shared(Builder::f32(), kLanes, "sums");
+  Shared sums = e.shared(Builder::f32(), kSummedLanes, "sums");
   Value lane = b.localId(0), wide = e.u(kSummedColumns);
   Value columns = e.extent(spec.columns), rows = e.extent(spec.rows);
   Value blocks = b.div(b.add(columns, e.u(kSummedColumns - 1)), wide);
@@ -139,7 +139,7 @@ template <> void emit(Emitter &e, const SumRowsSpec &spec) {
   });
 }
 template <> Work workOf(const SumRowsSpec &spec) {
-  return {.items = spec.columns, .per = kSummedColumns, .invocations = kLanes};
+  return {.items = spec.columns, .per = kSummedColumns, .invocations = kSummedLanes};
 }
 
 Kernel scatterAddKernel(const ScatterAddSpec &spec, const Operands &where, bool in_parts) {

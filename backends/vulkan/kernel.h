@@ -85,8 +85,8 @@ struct SizedKernel {
 };
 
 /// The kernel of a specification in backends/common/specs, which computes everything in one dispatch. The file that
-/// generates it specializes emit() and workOf() (emitter.h) and instantiates this template. A missing kernel is an error
-/// of the linker that names the specification.
+/// generates it specializes emit() and workOf() (emitter.h) and instantiates this template. A missing kernel is an
+/// error of the linker that names the specification.
 template <class Spec> SizedKernel kernelOf(const Spec &spec, const Operands &where = {});
 
 } // namespace linnet::vulkan

@@ -138,7 +138,7 @@ Result<std::vector<Choice>> Lowering::readAndMultiply(Group &group, const std::v
 
 /// Adds the operands token, parts and counters. One counter for each row suffices for tiles of rows.
 void Lowering::addArgmax(Group &group, const PackedMatmulSpec &spec, std::vector<uint32_t> &args) {
-  const uint32_t token = group.places.back()[number(RowSpec::Operand::out)];
+  const uint32_t token = group.places.back()[number(ArgmaxSpec::Operand::out)];
   const auto rows = int64_t(group.call.args[token].ref.size / 4); // the number of rows at the bounds
   args.push_back(token);
   args.push_back(addWorking(group.call, rows * spec.w.count() * PackedMatmulSpec::kMostPartsOfPanel * 2));

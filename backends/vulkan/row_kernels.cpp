@@ -23,32 +23,33 @@ template <> Work workOf(const NormSpec &spec) { return {.items = spec.rows(), .p
 
 template <> void emit(Emitter &e, const SoftmaxSpec &spec) {
   Builder &b = e.b;
-  Row row{e, spec};
+  Row row{e, spec.x};
   row.forRows([&](Value) {
     Value largest = row.largest();
     Value total = row.sum([&](Value c) { return e.exp(b.sub(row.x(c), largest)); });
     row.forColumns([&](Value c) {
-      e.store(RowSpec::Operand::out, b.add(row.base, c), spec.type,
+      e.store(SoftmaxSpec::Operand::out, b.add(row.base, c), spec.x.type,
               b.div(e.exp(b.sub(row.x(c), largest)), total));
     });
   });
 }
-template <> Work workOf(const SoftmaxSpec &spec) { return {.items = spec.rows, .per = 1}; }
+template <> Work workOf(const SoftmaxSpec &spec) { return {.items = spec.x.rows, .per = 1}; }
 
 template <> void emit(Emitter &e, const ArgmaxSpec &spec) {
   Builder &b = e.b;
-  Row row{e, spec};
+  Row row{e, spec.x};
   Shared places = e.shared(Builder::u32(), kItems, "places");
   row.forRows([&](Value number) {
     Best best{e};
     row.forColumns([&](Value c) { best.take(row.x(c), c); });
     best.meetGroup(row.scratch, places);
     Value lowest = b.get(best.place);
-    b.ifThen(b.eq(b.localId(0), e.u(0)),
-             [&] { e.store(RowSpec::Operand::out, number, Type::i32, b.bitcast(lowest, Builder::i32())); });
+    b.ifThen(b.eq(b.localId(0), e.u(0)), [&] {
+      e.store(ArgmaxSpec::Operand::out, number, Type::i32, b.bitcast(lowest, Builder::i32()));
+    });
   });
 }
-template <> Work workOf(const ArgmaxSpec &spec) { return {.items = spec.rows, .per = 1}; }
+template <> Work workOf(const ArgmaxSpec &spec) { return {.items = spec.x.rows, .per = 1}; }
 
 template <> void emit(Emitter &e, const ReduceSpec &spec) {
   Builder &b = e.b;

@@ -339,11 +339,11 @@ std::string layerOf(const std::string &place) {
 }
 
 GraphNode::Kind kindOf(Operation *op) {
-  if (llvm::isa<MatmulOp>(op)) return GraphNode::matmul;
-  if (llvm::isa<AttentionOp, MaskOp, SoftmaxOp>(op)) return GraphNode::attention;
-  if (llvm::isa<FusedOp, ElementwiseOpInterface>(op)) return GraphNode::fused;
-  if (llvm::isa<EmbedOp, PositionsOp, RotaryOp>(op)) return GraphNode::lookup;
-  if (llvm::isa<FlopsOpInterface>(op)) return GraphNode::norm;
+  if (llvm::isa<MatmulOp, ContractOp>(op)) return GraphNode::matmul;
+  if (llvm::isa<AttentionOp, AttentionGradOp, MaskOp, SoftmaxOp>(op)) return GraphNode::attention;
+  if (llvm::isa<FusedOp, ElementwiseOpInterface, DropoutOp, AdamWOp, QuantizeOp>(op)) return GraphNode::fused;
+  if (llvm::isa<EmbedOp, PositionsOp, RotaryOp, RotaryTableOp>(op)) return GraphNode::lookup;
+  if (llvm::isa<FlopsOpInterface, QuantizeScaleOp, PoolGradOp>(op)) return GraphNode::norm; // or a reduction
   if (op->getDialect() == op->getContext()->getLoadedDialect<LinnetDialect>()) return GraphNode::move;
   return GraphNode::other;
 }

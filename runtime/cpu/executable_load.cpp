@@ -136,7 +136,7 @@ CpuExecutable::Step CpuExecutable::compileCall(const fb::KernelCall &call) const
   step.grain = call.grain();
   if (const fb::Gemm *gemm = call.gemm()) {
     step.gemm = gemm;
-    step.library = libraryUse(call) == LibraryUse::Always;
+    step.library = true;
     step.shape.plain = true;
     step.shape.bf16 = gemm->bf16();
     step.shape.transpose_a = gemm->transpose_a(), step.shape.transpose_w = gemm->transpose_w();

@@ -7,10 +7,6 @@
 
 namespace linnet::cpu {
 
-LibraryUse libraryUse(const fb::KernelCall &call) {
-  return call.gemm() ? LibraryUse::Always : LibraryUse::Never;
-}
-
 LibraryUse libraryUse(const fb::PackedMatmul &call, const fb::Program &program) {
   const fb::Weight &weight = *program.weights()->Get(call.w()->index());
   const PanelLayout layout =
@@ -39,7 +35,7 @@ LibraryUse libraryUse(const fb::Program &program) {
     const std::vector<int64_t> bounds(entry->bounds()->begin(), entry->bounds()->end());
     for (const fb::Command *command : *entry->commands()) {
       if (const auto *call = command->body_as_KernelCall(); call && call->gemm()) {
-        if (isWorthwhile(*call->gemm(), bounds)) most = std::max(most, libraryUse(*call));
+        if (isWorthwhile(*call->gemm(), bounds)) most = LibraryUse::Always;
       } else if (const auto *matmul = command->body_as_PackedMatmul()) {
         if (isWorthwhile(*matmul, bounds)) most = std::max(most, libraryUse(*matmul, program));
       }

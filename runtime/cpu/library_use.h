@@ -15,7 +15,6 @@ enum class LibraryUse : uint8_t {
 };
 
 /// Whether a command's form of matmul has an implementation in oneDNN that the runtime uses.
-LibraryUse libraryUse(const fb::KernelCall &call);
 LibraryUse libraryUse(const fb::PackedMatmul &call, const fb::Program &program);
 
 /// Whether a matmul is large enough for oneDNN: a call costs more than it gains for a small one.

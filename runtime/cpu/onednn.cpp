@@ -245,7 +245,11 @@ Result<std::string> matmulLibraryVersion() {
 Result<MatmulLibrary::Primitive *> MatmulLibrary::find(const MatmulShape &shape) {
   if (!state) {
     LINNET_TRY(load());
-    state = std::make_unique<State>();
+    try {
+      state = std::make_unique<State>();
+    } catch (const dnnl::error &e) {
+      return failed(shape, e);
+    }
   }
   auto &list = state->primitives;
   for (auto it = list.begin(); it != list.end(); ++it)

@@ -29,7 +29,6 @@ class OneDnn(TestCase):
     def loads_it(self, *args):
         done = self.succeeds(*args, env=environment(LD_DEBUG="files"))
         self.assertIn("libfmt", done.err)  # the loader reports its files
-        self.assertEqual("libdnnl" in done.err, "OpenCL" in done.err)
         return "libdnnl" in done.err
 
     def is_missed(self, *args):

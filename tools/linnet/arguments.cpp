@@ -144,7 +144,7 @@ CLI::Validator isSeed() {
 
 void addOneDnnOption(CLI::App &command, bool &onednn) {
   command.add_flag_callback(
-      "--no-onednn", [&onednn] { onednn = false; }, "cpu: use no oneDNN, which need not be installed then");
+      "--no-onednn", [&onednn] { onednn = false; }, "cpu: do not call oneDNN; it need not be installed");
 }
 
 } // namespace linnet::cli

@@ -6,20 +6,25 @@ namespace linnet::backend {
 
 /// Rows of the last dimension.
 struct RowSpec {
-  enum class Operand : uint8_t { x, out, count };
   Extent rows, columns;
   Type type = Type::f32;
 
   std::string key(const char *family, Walk walk) const;
 };
 
-struct SoftmaxSpec : RowSpec {
-  std::string key(Walk walk) const { return RowSpec::key("softmax", walk); }
+struct SoftmaxSpec {
+  enum class Operand : uint8_t { x, out, count };
+  RowSpec x;
+
+  std::string key(Walk walk) const;
 };
 
 /// out is i32, the lowest index of the largest element.
-struct ArgmaxSpec : RowSpec {
-  std::string key(Walk walk) const { return RowSpec::key("argmax", walk); }
+struct ArgmaxSpec {
+  enum class Operand : uint8_t { x, out, count };
+  RowSpec x;
+
+  std::string key(Walk walk) const;
 };
 
 /// Layer norm and RMS norm.
@@ -60,6 +65,16 @@ struct PoolSpec {
 inline std::string RowSpec::key(const char *family, Walk walk) const {
   const auto &[rows, columns, type] = *this;
   return Key(family, walk).type(type).items("r", rows).size("c", columns).text;
+}
+
+inline std::string SoftmaxSpec::key(Walk walk) const {
+  const auto &[x] = *this;
+  return x.key("softmax", walk);
+}
+
+inline std::string ArgmaxSpec::key(Walk walk) const {
+  const auto &[x] = *this;
+  return x.key("argmax", walk);
 }
 
 inline std::string NormSpec::key(Walk walk) const {

@@ -39,7 +39,10 @@ struct CrossEntropySpec {
   RowSpec logits;
 
   const Extent &rows() const { return logits.rows; }
-  std::string key(Walk walk) const { return logits.key("cross_entropy", walk); }
+  std::string key(Walk walk) const {
+    const auto &[logits] = *this;
+    return logits.key("cross_entropy", walk);
+  }
 };
 
 /// Gradient of CrossEntropySpec. out may have the memory of the logits.
@@ -48,7 +51,10 @@ struct CrossEntropyGradSpec {
   RowSpec logits;
 
   const Extent &rows() const { return logits.rows; }
-  std::string key(Walk walk) const { return logits.key("cross_entropy_grad", walk); }
+  std::string key(Walk walk) const {
+    const auto &[logits] = *this;
+    return logits.key("cross_entropy_grad", walk);
+  }
 };
 
 /// The gradient of layer norm with respect to its rows.
@@ -67,7 +73,10 @@ struct PoolGradSpec {
   PoolSpec pool;
 
   Extent elements() const { return pool.elements() * pool.positions; }
-  std::string key(Walk walk) const { return "grad_" + pool.key(walk); }
+  std::string key(Walk walk) const {
+    const auto &[pool] = *this;
+    return "grad_" + pool.key(walk);
+  }
 };
 
 /// Items are elements. out may have the memory of x. The key is two i32.
@@ -117,7 +126,7 @@ inline std::string AdamWSpec::key(Walk) const {
 }
 
 inline std::string DropoutSpec::key(Walk) const {
-  // the key leaves out `elements`: each call passes the number of elements
+  // The key leaves out `elements`: each call passes the number of elements.
   const auto &[rate, stream, elements] = *this;
   return Key("dropout").bits("", rate).size("", int64_t(stream)).text;
 }

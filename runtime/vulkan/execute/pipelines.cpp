@@ -37,7 +37,7 @@ VkDescriptorType bindingType(const fb::Shader &shader, uint32_t binding) {
 Pipelines::~Pipelines() {
   for (auto &[shader, pipeline] : made)
     context->api.DestroyPipeline(context->device, pipeline.handle, nullptr);
-  for (auto &[shader, layout] : layouts) {
+  for (auto &[key, layout] : layouts) {
     context->api.DestroyPipelineLayout(context->device, layout.layout, nullptr);
     context->api.DestroyDescriptorSetLayout(context->device, layout.sets, nullptr);
   }
@@ -132,7 +132,7 @@ Result<PipelineFailures> Pipelines::attempt(std::span<const uint32_t> shaders) {
   std::vector<Pipeline> pipelines(missing.size());
   std::vector<PipelineFailure> failed(missing.size());
   Result<void> result;
-  for (size_t i = 0; i < missing.size() && result; ++i) result = layOut(missing[i].shader, pipelines[i]);
+  for (size_t i = 0; i < missing.size() && result; ++i) result = layOut(missing[i], pipelines[i]);
   if (result) {
 #pragma omp parallel for schedule(dynamic)
     for (size_t i = 0; i < missing.size(); ++i) failed[i] = compile(missing[i], pipelines[i], cache);

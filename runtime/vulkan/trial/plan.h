@@ -12,7 +12,7 @@ namespace linnet::vulkan {
 LINNET_API void forEachChoice(const fb::Program &program,
                               const std::function<void(uint32_t, uint32_t, uint32_t)> &visit);
 LINNET_API const fb::Dispatch &dispatchOf(const fb::Program &program, uint32_t entry, uint32_t command);
-/// The pipelines of a choice.
+/// The shaders of a choice.
 LINNET_API std::vector<uint32_t> shadersOf(const fb::Choice &choice);
 /// The operands of the dispatch that a step writes.
 LINNET_API std::set<uint32_t> writtenBy(const PlannedStep &step);

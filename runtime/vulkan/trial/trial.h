@@ -26,7 +26,7 @@ struct Trial {
   }
 };
 
-/// The pipeline of each step.
+/// The shader of each step.
 std::vector<uint32_t> shadersOf(const PlannedDispatch &planned);
 
 /// Runs `planned` on the device and reads the operands `args`. The operands have the same contents before

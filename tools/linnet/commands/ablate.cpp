@@ -289,6 +289,7 @@ void addAblate(CLI::App &app, Action &action) {
       ->add_option("--pass", options->passes, "leave out only this one; repeatable (default: each in turn)")
       ->allow_extra_args(false)
       ->type_name("NAME");
+  addOneDnnOption(*command, options->compile.onednn);
   command->add_option("-O", options->compile.opt_level, "the pipeline that passes are left out of")
       ->check(CLI::Range(0, 2))
       ->type_name("0|1|2")

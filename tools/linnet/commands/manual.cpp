@@ -4,7 +4,6 @@
 #include "support/error.h"
 #include "support/file.h"
 
-#include <algorithm>
 #include <filesystem>
 #include <memory>
 

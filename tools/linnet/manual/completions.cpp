@@ -2,7 +2,6 @@
 #include "manual/definitions.h"
 
 #include <fmt/format.h>
-#include <functional>
 
 namespace linnet::cli {
 namespace {
@@ -67,8 +66,7 @@ _linnet() {{
 {}      esac
       if [[ $cur == -* ]]; then words=$options files=; fi ;;
   esac
-  local IFS=$'\n'
-  COMPREPLY=($(IFS=' '; compgen -W "$words" -- "$cur") $([[ $files ]] && compgen $files -- "$cur"))
+  mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur"; [[ $files ]] && compgen $files -- "$cur")
   [[ $files ]] && compopt -o filenames 2>/dev/null
   return 0
 }}
