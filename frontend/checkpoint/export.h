@@ -10,8 +10,8 @@
 namespace linnet {
 
 /// Writes a directory in Hugging Face's layout: config.json, generation_config.json if the checkpoint has
-/// generation settings, chat_template.jinja if it has one, model.safetensors, tokenizer files. `type` is f32, f16 or bf16. The directory appears
-/// atomically.
+/// generation settings, chat_template.jinja if it has one, model.safetensors, tokenizer files. `type` is f32, f16 or
+/// bf16. The directory appears atomically.
 Result<void> exportSafetensors(const Checkpoint &checkpoint, StorageType type, const std::string &directory,
                                const Progress &progress = {});
 

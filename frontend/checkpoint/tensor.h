@@ -74,8 +74,8 @@ struct TensorView {
 /// Reads elements [first, first + out.size()) as f32. Integer tensors are errors. Thread-safe.
 Result<void> readF32(const TensorView &tensor, uint64_t first, std::span<float> out);
 
-/// The scales of a matrix of a type that integersOf() describes: [rows, groups] of `shape`, or [groups, columns] if it is
-/// transposed, in the order of readF32(). A minimum follows its scale in the dimension of groups.
+/// The scales of a matrix of a type that integersOf() describes: [rows, groups] of `shape`, or [groups, columns] if it
+/// is transposed, in the order of readF32(). A minimum follows its scale in the dimension of groups.
 std::vector<float> readScales(const TensorView &tensor);
 /// Groups (twice as many with minima) of a row of such a matrix as it is stored.
 int64_t scalesOfRow(const TensorView &tensor);

@@ -30,8 +30,8 @@ struct DecoderSettings : FamilySettings {
 
 /// The keys of config.json that readDecoder() reads.
 extern const std::set<std::string, std::less<>> kDecoderKeys;
-/// Reads the sizes, the norms' epsilon, the activation (under the key `act`), and rotary positions. Requires n_head to be
-/// a multiple of num_key_value_heads. The values in `model` and `settings` are the defaults.
+/// Reads the sizes, the norms' epsilon, the activation (under the key `act`), and rotary positions. Requires n_head to
+/// be a multiple of num_key_value_heads. The values in `model` and `settings` are the defaults.
 void readDecoder(JsonReader &reader, ModelDescription &model, DecoderSettings &settings,
                  const char *act = "hidden_act");
 /// The keys of readDecoder().

@@ -63,8 +63,8 @@ public:
   Result<std::string> implementation(const MatmulShape &shape);
   /// Bytes of working memory for the shape. Compiles nothing.
   Result<uint64_t> scratchBytes(const MatmulShape &shape);
-  /// Whether oneDNN has an optimized implementation. Its reference loops are slower than the generated kernel. load() must
-  /// have succeeded.
+  /// Whether oneDNN has an optimized implementation. Its reference loops are slower than the generated kernel. load()
+  /// must have succeeded.
   bool supports(const MatmulShape &shape);
   /// `scratch` must have at least scratchBytes(shape).
   Result<void> run(const MatmulShape &shape, const MatmulOperands &operands, void *scratch);

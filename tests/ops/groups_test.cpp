@@ -27,7 +27,8 @@ struct Stored {
 /// Drivers compile each case for some seconds, so no test takes all types with all sizes.
 constexpr int64_t kColumns = 70;
 
-/// Without a residual, because a device may have four storage buffers only. The numbers of x are rounded to bf16 in the graph, so that the interpreter and a processor round the same ones.
+/// Without a residual, because a device may have four storage buffers only. The numbers of x are rounded to bf16 in the
+/// graph, so that the interpreter and a processor round the same ones.
 std::string product(const Stored &stored, int64_t k, bool transposed) {
   const int64_t scales = stored.scales(k);
   auto shape = [&](int64_t rows) {
