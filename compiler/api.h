@@ -70,6 +70,8 @@ struct CompileOptions {
   /// pass), "planned" (after the last one), "llvm" (the kernels of target cpu:native) or "spirv" (those of
   /// vulkan). Needs exactly one target.
   std::string emit;
+  /// The file that keeps the input of a pass that crashes. Empty: `output` with .crash.mlir added.
+  std::string crash_file;
   /// Called with the current activity ("packing weights") and its finished fraction, 0 to 1.
   std::function<void(const std::string &what, double fraction)> progress;
   /// A folder for the IR after each pass, graphs, memory plans and kernels. It must be new, empty, or hold

@@ -22,7 +22,7 @@ std::string moduleText(mlir::ModuleOp module) {
 
 Result<std::string> writeReproducer(mlir::ModuleOp module, const std::string &text, const std::string &fault,
                                     const CompileOptions &options) {
-  const std::string path = options.output + ".crash.mlir";
+  const std::string path = options.crash_file.empty() ? options.output + ".crash.mlir" : options.crash_file;
   std::string command = "linnet-opt";
   for (const std::string &plugin : options.pass_plugins)
     command += " --load-pass-plugin=" + shellWord(plugin);

@@ -400,7 +400,7 @@ private:
     LINNET_ASSIGN(CompileReport compiled, compiler.compile(compile));
     LINNET_ASSIGN(Model loaded, Model::load(compiled.output, loadOptions()));
     LINNET_ASSIGN(Session session, Session::open(loaded));
-    LINNET_ASSIGN(MappedFile text, MappedFile::open(options.original));
+    LINNET_ASSIGN(MappedFile text, openPlainText(options.original));
     LINNET_ASSIGN(Encoding encoding, start->tokenizer.encode(text.text()));
     LINNET_ASSIGN(Perplexity found, session.perplexity(encoding.ids));
     std::filesystem::remove_all(model, failed);

@@ -223,6 +223,13 @@ Result<RecordFormat> formatByName(const std::string &path) {
                 path);
 }
 
+Result<MappedFile> openPlainText(const std::string &path) {
+  if (const auto format = formatByName(path); format && *format != RecordFormat::Text)
+    return errorf("{}: expected one plain text, found a name of a file of records: give its texts as a .txt",
+                  path);
+  return MappedFile::open(path);
+}
+
 std::string textsRead(const std::string &where, size_t texts, const std::string &source) {
   return fmt::format("{}: {} text{} from {}", where, texts, texts == 1 ? "" : "s", source);
 }

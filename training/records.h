@@ -1,6 +1,7 @@
 // Reads training texts from plain text, JSON, JSON Lines, CSV and TSV. Every error names the file and the
 // line.
 #pragma once
+#include "support/file.h"
 #include "support/result.h"
 
 #include <cstdint>
@@ -58,6 +59,8 @@ Result<std::vector<Record>> parseRecords(std::string_view text, const std::strin
 
 /// The format of a file by its name. Another name is an error.
 Result<RecordFormat> formatByName(const std::string &path);
+/// Opens a file that is one plain text. A name that says that it holds records (.csv, .jsonl, ...) is an error.
+Result<MappedFile> openPlainText(const std::string &path);
 /// The line about the texts of a file: "a.csv: 40 texts from SOURCE".
 std::string textsRead(const std::string &where, size_t texts, const std::string &source);
 /// SOURCE for a file that is one text.

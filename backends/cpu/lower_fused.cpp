@@ -29,8 +29,7 @@ Result<void> Lowering::lowerFused(FusedOp op) {
   const Extent items = extentOf(op.getResults().front());
   const bool itemwise =
       made.operands.size() == 2 && !spec.reduce && extentOf(op.getInputs().front()) == items;
-  return emitKernel(op, made, elementwiseKernel(spec), [&](const auto &) { return items; },
-                    {spec.reduce ? 1 : kGrain, itemwise});
+  return emitKernel(op, made, {elementwiseKernel(spec), {items, spec.reduce ? 1 : kGrain, itemwise}});
 }
 
 } // namespace linnet::cpu

@@ -111,10 +111,13 @@ class Compile(TestCase):
         self.assertEqual(done.err, "")
 
     def test_a_run_uses_what_was_announced(self):
-        out = fresh("announced") / "tiny.linnet"
-        program, = self.succeeds("compile", GOLDEN / "tiny", "-o", out, "--json").json["programs"]
-        memory = self.succeeds("run", out, "--ids", "1,2", "--json").json["memory_bytes"]
-        self.assertEqual((memory["states"], memory["arena"]), (program["state_bytes"], program["arena_bytes"]))
+        for dtype in ("f32", "int8", "int4"):
+            with self.subTest(dtype):
+                out = fresh("announced") / "tiny.linnet"
+                program, = self.succeeds("compile", GOLDEN / "tiny", "--dtype", dtype, "--target", "cpu:native", "-o", out,
+                                         "--json").json["programs"]
+                memory = self.succeeds("run", out, "--ids", "1,2", "--json").json["memory_bytes"]
+                self.assertEqual((memory["states"], memory["arena"]), (program["state_bytes"], program["arena_bytes"]))
 
     def test_every_level_and_target_gives_the_same_tokens(self):
         expected = read_safetensors(GOLDEN / "odd" / "expected.safetensors")["greedy_from_first_5"][1]

@@ -48,6 +48,15 @@ class Crash(TestCase):
                 if how == "abort":
                     self.assertIn(b"operand 3 has no type", again.stderr)
 
+    def test_ablate_keeps_the_graph(self):
+        folder = fresh("crash")
+        done = linnet("ablate", MODEL, "--load-pass-plugin", PLUGIN, "--first-passes", "test-crash{how=null}", "-p", 4, "-n", 2,
+                      "-r", 1, cwd=folder)
+        self.assertEqual(done.code, 1)
+        self.assertIn("test-crash crashes: segmentation fault", done.err)
+        self.assertIn("ablate.crash.mlir", done.err)
+        self.leaves_nothing(folder, "ablate.crash.mlir")
+
     def test_passes_before_it_are_still_verified(self):
         folder = fresh("crash")
         self.compile_fails(*passes("null"), "--verify-passes", cwd=folder,

@@ -199,6 +199,17 @@ class Dump(TestCase):
                     self.assertRegex(text, rf"@{entry['name']}\(.*linnet.arena_bytes = {entry['arena_bytes']} : i64")
             self.assertIn("linnet.working = [#linnet.slot<", text)
 
+    def test_emit_writes_the_code_of_kernels(self):
+        folder = fresh("emitted")
+        self.succeeds("compile", GOLDEN / "tiny", "--target", "cpu:native", "--emit", "llvm", "-o", folder / "m.ll")
+        text = (folder / "m.ll").read_text()
+        self.assertRegex(text, r"(?m)^define .*@\w*matmul")
+        self.assertRegex(text, r"(?m)^define .*@\w*layer_norm")
+        self.succeeds("compile", GOLDEN / "tiny", "--target", "vulkan", "--emit", "spirv", "-o", folder / "m.spvasm")
+        text = (folder / "m.spvasm").read_text()
+        self.assertIn("; SPIR-V", text)
+        self.assertGreater(text.count("OpEntryPoint GLCompute"), 3)
+
     def test_edges_say_what_they_carry(self):
         folder, _, _ = dumped()
         for kind in ("svg", "dot"):

@@ -1,5 +1,5 @@
 """linnet run, logits, embed, eval, bench: what they compute and how they say it."""
-import math, os, subprocess, unittest
+import math, os, re, subprocess, unittest
 from harness import *
 
 
@@ -251,6 +251,15 @@ class Eval(TestCase):
         self.assertEqual(done["predicted"], rows - 1)
         self.assertAlmostEqual(done["nll"], nll / (rows - 1), places=4)
         self.assertAlmostEqual(done["perplexity"], math.exp(done["nll"]), places=4)
+
+    def test_the_bundled_model_is_as_good_behind_the_middle_of_its_context(self):
+        """Positions that were never trained would cost several times the perplexity."""
+        model = ROOT / "models" / "linnet-stories"
+        samples = re.findall(r"(?m)^\d+\. (.+)$", (model / "README.md").read_text())
+        (FOLDER / "samples.txt").write_text(" ".join(samples))
+        half, whole = (self.succeeds("eval", model, "--max-context", context, "--perplexity", FOLDER / "samples.txt",
+                                     "--stride", 64, "--json").json["perplexity"] for context in (128, 256))
+        self.assertLess(abs(whole / half - 1), 0.1)
 
     def test_a_stride_predicts_each_token_once(self):
         (FOLDER / "long.txt").write_text("Once upon a time there was a compiler of graphs. " * 30)

@@ -87,6 +87,13 @@ class HowMany(TestCase):
             self.assertIn(f"{folder}/t.jsonl: 2 texts from strings\n", done.err)
             self.assertEqual(done.json["texts"], 2)
 
+    def test_records_are_no_plain_text(self):
+        file = fresh("records") / "story.csv"
+        file.write_text("story,year\nOnce upon a time,1999\n")
+        says = "story.csv: expected one plain text, found a name of a file of records"
+        self.fails("eval", tiny_artifact(), "--perplexity", file, says=says)
+        self.fails("tokenize", tiny(), "--file", file, says=says)
+
     def test_a_line_is_classified_as_the_text_alone(self):
         folder = fresh("aligned")
         (folder / "t.txt").write_text("come home\nWIN CASH\n")

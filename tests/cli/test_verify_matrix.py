@@ -14,7 +14,7 @@ class Matrix(TestCase):
     def test_thirty_drawn_combinations_are_silent(self):
         # ctest names a driver where it found one.
         targets = "cpu,vulkan" if "VK_DRIVER_FILES" in os.environ or has_vulkan() else "cpu"
-        done = matrix("--draw", "30", "--seed", "17", "--models", "tiny,odd", "--targets", targets, "--jobs", "1")
+        done = matrix("--draw", "30", "--seed", "17", "--models", "tiny,odd,llama,gemma3", "--targets", targets, "--jobs", "1")
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertRegex(done.stdout, r"^30 of 30 combinations ran in \d+ s; findings: 0\n$")
 

@@ -97,6 +97,7 @@ private:
                                 const std::string &name) {
     CompileOptions compile = options.compile;
     compile.output = folder.path() + "/" + name;
+    compile.crash_file = "ablate.crash.mlir"; // outlives the folder
     compile.targets = {target};
     if (!without.empty()) compile.disabled_passes = {without};
     auto report = api.compile(compile);

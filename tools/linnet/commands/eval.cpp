@@ -23,7 +23,7 @@ struct Options {
 };
 
 Result<void> execute(const Options &options) {
-  LINNET_ASSIGN(MappedFile file, MappedFile::open(options.text));
+  LINNET_ASSIGN(MappedFile file, training::openPlainText(options.text));
   LINNET_ASSIGN(std::string_view text, withoutByteOrderMark(file.text(), options.text));
   LINNET_ASSIGN(OpenModel open, openModel(options.file, options.device, "linnet eval"));
   if (!open.model.tokenizer())

@@ -54,7 +54,7 @@ Result<void> tokenize(const TokenizeOptions &options) {
   MappedFile file;
   std::vector<std::string_view> views(texts.begin(), texts.end());
   if (!options.file.empty()) {
-    LINNET_ASSIGN(file, MappedFile::open(options.file));
+    LINNET_ASSIGN(file, training::openPlainText(options.file));
     LINNET_ASSIGN(std::string_view text, withoutByteOrderMark(file.text(), options.file));
     views.push_back(text);
   }
