@@ -100,6 +100,7 @@ RULES = [
     (r"cmake --build --preset release$", Run(fakes=True, calls=["cmake --build --preset release"])),
     (r"cmake --install build/release --prefix ~/linnet",
      Run(fakes=True, calls=["cmake --install build/release --prefix /"])),
+    (r"installing.md:(export PKG_CONFIG_PATH|cc examples)", Named()),  # scripts/test-install runs both
     (r"c-api.md:cmake -S examples/c", Run(fakes=True, calls=["cmake -S examples/c"])),  # scripts/test-install builds it
     (r"(python|README).md:pip install ./python",
      Elsewhere("tests/python/test_package.py", "test_pip_installs_it_without_a_network")),
