@@ -19,7 +19,8 @@ Result<void> writeManual(const CommandDefinition &program, const std::string &fo
   }
   Result<void> written;
   forEachCommand(program, [&](const CommandDefinition &command) {
-    if (written) written = writeTextFile(fmt::format("{}/man1/{}.1", folder, pageName(command)), manualPage(command));
+    if (written)
+      written = writeTextFile(fmt::format("{}/man1/{}.1", folder, pageName(command)), manualPage(command));
   });
   LINNET_TRY(written);
   LINNET_TRY(writeTextFile(folder + "/bash/linnet", bashCompletion(program)));

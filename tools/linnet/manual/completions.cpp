@@ -48,8 +48,9 @@ std::string bashCompletion(const CommandDefinition &program) {
       values += fmt::format("    {}) {} ;;\n", fmt::join(patterns, " | "), reply);
     }
     const bool files = !command.positionals.empty();
-    words += fmt::format("        '{}') options='{}'; words='{}'; files={} ;;\n", command.name,
-                         fmt::join(offered, " "), fmt::join(namesOf(command.commands), " "), files ? "-f" : "");
+    words +=
+        fmt::format("        '{}') options='{}'; words='{}'; files={} ;;\n", command.name,
+                    fmt::join(offered, " "), fmt::join(namesOf(command.commands), " "), files ? "-f" : "");
   });
   return fmt::format(R"(# Completion of linnet for bash. Generated from the program's options.
 _linnet() {{
@@ -110,13 +111,15 @@ std::string zshArguments(const CommandDefinition &command) {
     std::string rest = fmt::format("[{}]", zshText(option.help));
     if (!option.value.empty()) rest += fmt::format(":{}:{}", zshText(option.value), zshAction(option));
     for (const std::string &name : option.names) {
-      const std::string excluded = option.repeatable ? "*" : fmt::format("({})", fmt::join(option.names, " "));
+      const std::string excluded =
+          option.repeatable ? "*" : fmt::format("({})", fmt::join(option.names, " "));
       out += fmt::format(" \\\n        {}", quoted(excluded + name + rest));
     }
   }
   for (const OptionDefinition &argument : command.positionals)
-    out += fmt::format(" \\\n        {}", quoted(fmt::format("{}:{}:{}", argument.repeatable ? "*" : "",
-                                                           zshText(argument.names[0]), zshAction(argument))));
+    out +=
+        fmt::format(" \\\n        {}", quoted(fmt::format("{}:{}:{}", argument.repeatable ? "*" : "",
+                                                          zshText(argument.names[0]), zshAction(argument))));
   return out;
 }
 
@@ -129,7 +132,8 @@ std::string zshFunction(const std::string &name) {
 } // namespace
 
 std::string zshCompletion(const CommandDefinition &program) {
-  std::string out = "#compdef linnet\n# Completion of linnet for zsh. Generated from the program's options.\n";
+  std::string out =
+      "#compdef linnet\n# Completion of linnet for zsh. Generated from the program's options.\n";
   forEachCommand(program, [&](const CommandDefinition &command) {
     out += fmt::format("\n{}() {{\n", zshFunction(command.name));
     if (command.commands.empty()) {
@@ -142,7 +146,8 @@ std::string zshCompletion(const CommandDefinition &program) {
                        zshArguments(command));
     for (const CommandDefinition &sub : command.commands)
       out += fmt::format("        {}\n", quoted(lastWord(sub) + ":" + zshText(sub.help)));
-    out += "      )\n      _describe -t commands command commands ;;\n    argument)\n      case $words[1] in\n";
+    out +=
+        "      )\n      _describe -t commands command commands ;;\n    argument)\n      case $words[1] in\n";
     for (const CommandDefinition &sub : command.commands)
       out += fmt::format("        {}) {} ;;\n", lastWord(sub), zshFunction(sub.name));
     out += "      esac ;;\n  esac\n}\n";
@@ -166,7 +171,8 @@ std::string fishQuoted(const std::string &text) {
 
 /// True if the words before the cursor name this command and none of its subcommands.
 std::string fishCondition(const CommandDefinition &command) {
-  return fmt::format("test (__linnet_command) = {}", command.name.empty() ? "none" : fishQuoted(command.name));
+  return fmt::format("test (__linnet_command) = {}",
+                     command.name.empty() ? "none" : fishQuoted(command.name));
 }
 
 } // namespace

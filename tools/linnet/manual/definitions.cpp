@@ -66,7 +66,8 @@ CommandDefinition definitionOf(const CLI::App &app, const std::string &name) {
     (one.positional ? made.positionals : made.options).push_back(std::move(one));
   }
   for (const CLI::App *sub : visibleCommands(app))
-    made.commands.push_back(definitionOf(*sub, name.empty() ? sub->get_name() : name + " " + sub->get_name()));
+    made.commands.push_back(
+        definitionOf(*sub, name.empty() ? sub->get_name() : name + " " + sub->get_name()));
   return made;
 }
 

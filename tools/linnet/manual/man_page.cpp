@@ -62,7 +62,8 @@ std::string optionText(const OptionDefinition &option) {
 std::string commandList(const CommandDefinition &command) {
   std::vector<std::pair<std::string, std::string>> groups;
   for (const CommandDefinition &one : command.commands) {
-    auto group = std::find_if(groups.begin(), groups.end(), [&](const auto &g) { return g.first == one.group; });
+    auto group =
+        std::find_if(groups.begin(), groups.end(), [&](const auto &g) { return g.first == one.group; });
     if (group == groups.end()) group = groups.insert(group, {one.group, ""});
     group->second += fmt::format(".TP\n\\fB{}\\fR(1)\n{}\n", escaped(pageName(one)), escaped(one.help));
   }
@@ -89,8 +90,8 @@ std::string pageName(const CommandDefinition &command) {
 }
 
 std::string manualPage(const CommandDefinition &command) {
-  std::string out = fmt::format(".TH {} 1 \"\" \"Linnet {}\" \"User Commands\"\n", escaped(upper(pageName(command))),
-                                version());
+  std::string out = fmt::format(".TH {} 1 \"\" \"Linnet {}\" \"User Commands\"\n",
+                                escaped(upper(pageName(command))), version());
   out += fmt::format(".SH NAME\n{} \\- {}\n", escaped(pageName(command)), escaped(command.help));
   out += ".SH SYNOPSIS\n" + synopsis(command);
   out += commandList(command);
