@@ -19,7 +19,7 @@ if(TARGET linnet_compiler)
   set(linnet_detail ${CMAKE_INSTALL_INCLUDEDIR}/linnet/detail)
   install(DIRECTORY ir passes DESTINATION ${linnet_detail} COMPONENT dev FILES_MATCHING PATTERN "*.h")
   install(DIRECTORY ${CMAKE_BINARY_DIR}/ir ${CMAKE_BINARY_DIR}/passes DESTINATION ${linnet_detail} COMPONENT dev
-    FILES_MATCHING PATTERN "*.h.inc" PATTERN CMakeFiles EXCLUDE)
+    FILES_MATCHING PATTERN "*.h.inc" PATTERN CMakeFiles EXCLUDE PATTERN "*.dir" EXCLUDE)
   install(FILES support/error.h DESTINATION ${linnet_detail}/support COMPONENT dev)
   install(FILES cmake/LinnetPlugin.cmake DESTINATION ${linnet_package} COMPONENT dev)
 endif()
@@ -36,11 +36,13 @@ if(TARGET linnet_manual)
     COMPONENT runtime)
   install(FILES ${manual}/fish/linnet.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d
     COMPONENT runtime)
-  # Debian's zsh reads vendor-completions below /usr, and site-functions below /usr/local.
+  # Debian's zsh reads vendor-completions below /usr, and site-functions below /usr/local. Debian compresses pages.
   install(CODE "
     set(folder site-functions)
     if(CMAKE_INSTALL_PREFIX MATCHES \"/usr$\")
       set(folder vendor-completions)
+      file(GLOB pages \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_MANDIR}/man1/linnet*.1\")
+      execute_process(COMMAND gzip -9nf \${pages} COMMAND_ERROR_IS_FATAL ANY)
     endif()
     file(INSTALL DESTINATION \"\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_DATADIR}/zsh/\${folder}\" TYPE FILE
       FILES \"${manual}/zsh/_linnet\")" COMPONENT runtime)
@@ -60,3 +62,15 @@ install(FILES ${CMAKE_BINARY_DIR}/linnet.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/
 install(FILES README.md CHANGELOG.md LICENSE DESTINATION ${linnet_doc} COMPONENT runtime)
 install(DIRECTORY docs DESTINATION ${linnet_doc} COMPONENT dev)
 install(DIRECTORY examples DESTINATION ${linnet_doc} COMPONENT dev)
+
+# Only for packages.
+foreach(name runtime:linnet-runtime compiler:linnet-compiler dev:liblinnet-dev python:python3-linnet)
+  string(REPLACE ":" ";" name ${name})
+  list(GET name 0 component)
+  list(GET name 1 package)
+  install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${package} RENAME copyright COMPONENT ${component}
+    EXCLUDE_FROM_ALL)
+endforeach()
+# Programs other than packages of Debian install the module by pip (docs/python.md).
+install(DIRECTORY python/linnet DESTINATION lib/python3/dist-packages COMPONENT python EXCLUDE_FROM_ALL
+  PATTERN __pycache__ EXCLUDE)
