@@ -57,4 +57,6 @@ set(CPACK_DEBIAN_PYTHON_PACKAGE_ARCHITECTURE all)
 set(CPACK_DEBIAN_PYTHON_PACKAGE_DEPENDS
   "linnet-runtime (= ${PROJECT_VERSION}), python3 (>= 3.9), python3-numpy (>= 1:1.22)")
 set(CPACK_DEBIAN_PYTHON_PACKAGE_SUGGESTS "linnet-compiler")
+set(CPACK_DEBIAN_PYTHON_PACKAGE_CONTROL_EXTRA ${PROJECT_SOURCE_DIR}/cmake/debian/postinst
+  ${PROJECT_SOURCE_DIR}/cmake/debian/prerm)
 include(CPack)
