@@ -231,7 +231,7 @@ Result<void> MatmulLibrary::load() {
   static const std::string fault = loadFunctions();
   if (fault.empty()) return {};
   return errorf(
-      "expected oneDNN {} for its matmuls, found {}: install the package libdnnl{}, or compile with "
+      "expected oneDNN {} for its matmuls, found {}: install the package libdnnl{}, or compile or train with "
       "--no-onednn",
       kMajor, fault, kMajor);
 }

@@ -1,0 +1,109 @@
+"""The packages that cpack makes: files, dependencies and sizes."""
+import os, re, subprocess, tarfile, tempfile, unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = Path(os.environ.get("LINNET_BUILD") or ROOT / "build" / "release")
+FOLDER = tempfile.TemporaryDirectory(prefix="linnet-packages-")
+unittest.addModuleCleanup(FOLDER.cleanup)
+MIB = 1 << 20
+
+
+def output(*command):
+    return subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True).stdout
+
+
+def setUpModule():
+    command = ["cpack", "--config", BUILD / "CPackConfig.cmake", "-B", FOLDER.name]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(done.stdout + done.stderr)
+
+
+class Package:
+    def __init__(self, name):
+        [self.path] = Path(FOLDER.name).glob(f"{name}_*.deb")
+        lines = output("dpkg-deb", "-c", self.path).splitlines()
+        self.files = {line.split()[5].removeprefix("."): line for line in lines if not line.startswith("d")}
+        self.depends = {one.split()[0]: one for one in self.field("Depends").split(", ")}
+
+    def field(self, name):
+        return output("dpkg-deb", "-f", self.path, name).strip()
+
+
+class Packages(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.runtime, cls.compiler, cls.dev, cls.python = map(
+            Package, ("linnet-runtime", "linnet-compiler", "liblinnet-dev", "python3-linnet"))
+        cls.all = (cls.runtime, cls.compiler, cls.dev, cls.python)
+
+    def contains(self, package, *files):
+        for file in files:
+            self.assertIn(file, package.files)
+
+    def test_files(self):
+        self.contains(self.runtime, "/usr/bin/linnet", "/usr/lib/liblinnet_runtime.so.0.1",
+                      "/usr/share/man/man1/linnet.1.gz", "/usr/share/man/man1/linnet-tokenizer-train.1.gz",
+                      "/usr/share/doc/linnet-runtime/copyright",
+                      "/usr/share/bash-completion/completions/linnet", "/usr/share/zsh/vendor-completions/_linnet",
+                      "/usr/share/fish/vendor_completions.d/linnet.fish")
+        self.contains(self.compiler, "/usr/bin/linnet-opt", "/usr/lib/liblinnet_compiler.so")
+        self.contains(self.dev, "/usr/include/linnet/c.h", "/usr/include/linnet/detail/support/result.h",
+                      "/usr/lib/liblinnet_runtime.so", "/usr/lib/pkgconfig/linnet.pc",
+                      "/usr/lib/cmake/Linnet/LinnetConfig.cmake", "/usr/share/doc/linnet/docs/installing.md",
+                      "/usr/share/doc/linnet/examples/c/main.c")
+        self.contains(self.python, "/usr/lib/python3/dist-packages/linnet/__init__.py")
+
+    def test_no_file_is_in_two_packages(self):
+        names = [file for package in self.all for file in package.files]
+        self.assertEqual(len(names), len(set(names)))
+        for name, line in ((n, l) for package in self.all for n, l in package.files.items()):
+            self.assertIn(" root/root ", line)
+            self.assertTrue(name.startswith("/usr/"), name)
+            self.assertNotRegex(name, r"__pycache__|\.dir/")
+
+    def test_dependencies(self):
+        self.assertLessEqual({"libc6", "libstdc++6", "libgomp1", "libfmt9"}, set(self.runtime.depends))
+        for package in self.all:
+            self.assertNotRegex(package.field("Depends"), "dnnl|opencl|vulkan")
+            self.assertEqual(package.field("Recommends"), "")
+        self.assertNotRegex(self.runtime.field("Depends"), "llvm|mlir|linnet|python")
+        self.assertIn("libmlir-19", self.compiler.depends)
+        self.assertRegex(self.runtime.field("Suggests"), r"\blibdnnl2\b")
+        version = self.runtime.field("Version")
+        for package in (self.compiler, self.dev, self.python):
+            self.assertEqual(package.depends["linnet-runtime"], f"linnet-runtime (= {version})")
+        self.assertLessEqual({"python3", "python3-numpy"}, set(self.python.depends))
+        self.assertEqual(self.python.field("Architecture"), "all")
+
+    def test_sizes(self):
+        for package, limit in ((self.runtime, 4), (self.compiler, 8), (self.dev, 1), (self.python, 1)):
+            self.assertLess(package.path.stat().st_size, limit * MIB, package.path.name)
+
+    def test_loader_finds_the_library(self):
+        folder = Path(FOLDER.name) / "root"
+        for package in (self.runtime, self.compiler):
+            output("dpkg-deb", "-x", package.path, folder)
+        needed = output("ldd", folder / "usr/bin/linnet")
+        self.assertIn(f"{folder}/usr/", re.search(r"liblinnet_runtime\S+ => (\S+)", needed)[1])
+        self.assertNotRegex(needed, "not found|dnnl|OpenCL")
+        self.assertIn("ldconfig", output("dpkg-deb", "-I", self.runtime.path, "postinst"))
+        model = Path(FOLDER.name) / "model"
+        output(folder / "usr/bin/linnet", "init", "--preset", "tiny", model)
+        output(folder / "usr/bin/linnet", "compile", model, "-o", f"{model}.linnet")
+        self.assertTrue(output(folder / "usr/bin/linnet", "run", f"{model}.linnet", "--prompt", "a", "-n", "4"))
+
+    def test_one_archive_holds_everything(self):
+        [archive] = Path(FOLDER.name).glob("*.tar.gz")
+        with tarfile.open(archive) as opened:
+            names = opened.getnames()
+        top = archive.name.removesuffix(".tar.gz")
+        self.assertEqual({name.split("/")[0] for name in names}, {top})
+        for file in ("bin/linnet", "lib/liblinnet_compiler.so", "include/linnet/c.h", "lib/pkgconfig/linnet.pc",
+                     "share/man/man1/linnet.1", "share/zsh/site-functions/_linnet"):
+            self.assertIn(f"{top}/{file}", names)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
