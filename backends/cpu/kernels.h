@@ -21,27 +21,43 @@ using namespace backend; // specifications
 /// numbers the largest magnitude becomes 127 * 256, an integer of two signed bytes, hi 256 + lo: a plane of
 /// hi, a plane of lo, then what an integer counts (f32), then for each group of rows of w sumFactor() times the
 /// sums of its hi and of its lo (i32). Half a step is 1.5e-5 of the row's largest number.
-/// Of at least int8_rows rows, if that is not 0, the largest magnitude becomes 127, and there is only hi;
-/// where unsignedBytes() it is stored as hi + 128, w stays signed, and the sums are those of w's columns.
+/// Of at least int8_rows rows, if that is not 0, the largest magnitude becomes 127, and there is only hi.
 /// Next to `asymmetric` weights, the sums are those of hi and of lo themselves: w stays unsigned, and the sums
 /// multiply the minima.
+/// With `int8_group`, each section of that many bytes counts 2^-e of the factor (linnet.matmul). A section has
+/// 1.5 2^(23 - e) (f32). Integers that are added to its bits make it larger by 2^-e each, so that no conversion
+/// and no multiplication is needed. Then it has these bits plus sumFactor() times the sum (i32) or, next to
+/// `asymmetric` weights, 2^-e times the sum (f32).
 /// Beside i8 at a level without VNNI a row is one plane of 16-bit numbers without sums. Each four of them are
 /// stored in the order 0, 2, 1, 3.
 struct IntegerRows {
   int64_t k = 0, group = 0, interleave = 4; ///< of w: rows that share a scale (0: all), that lie together
   int64_t int8_rows = 0;
   bool asymmetric = false;
+  int64_t int8_group = 0; ///< divides `group`, if that is not 0
 
   int64_t padded() const { return (k + 15) / 16 * 16; } ///< elements of a row, zeros included
   int64_t groups() const { return group ? (k + group - 1) / group : 1; }
+  /// Whether numbers of `bytes` bytes have an exponent for each section.
+  bool hasExponents(int bytes) const { return bytes == 1 && int8_group; }
+  /// Numbers of a row whose products are summed up as integers.
+  int64_t section(int bytes) const { return hasExponents(bytes) ? int8_group : group ? group : k; }
+  int64_t sections(int bytes) const { return (k + section(bytes) - 1) / section(bytes); }
   int64_t factorAt() const { return 2 * padded(); } ///< in bytes
   int64_t sumsAt() const { return factorAt() + 4; }
+  /// From a word of a section to that of the next one.
+  static constexpr int64_t kSectionWords = 2;
   /// Of a row; never less than the floats it is made of.
-  int64_t bytes() const { return (std::max(sumsAt() + 8 * groups(), 4 * k) + 63) / 64 * 64; }
-  bool unsignedBytes() const { return interleave == 4 && groups() == 1; }
+  int64_t bytes() const {
+    const int64_t most = std::max(sections(1), sections(2));
+    return (std::max(sumsAt() + 4 * kSectionWords * most, 4 * k) + 63) / 64 * 64;
+  }
   /// Weights of i8 and i4 are made unsigned by adding 128 or 8.
   int64_t sumFactor() const { return asymmetric ? 1 : interleave == 8 ? -8 : -128; }
 };
+
+/// A section of more numbers has sums beyond the 22 bits that its float has room for.
+constexpr int64_t kMostInt8Group = 256;
 
 /// args {a, rows}; items are the m rows of a, a_stride apart.
 KernelSource integerRowsKernel(const IntegerRows &to, const Extent &m, int64_t a_stride);
@@ -64,18 +80,21 @@ struct PackedMatmulSpec {
   int64_t group = 0;
   int64_t int8_rows = 0; ///< see IntegerRows
   bool asymmetric = false;
+  int64_t int8_group = 0; ///< see IntegerRows
 
   bool scaled() const { return w == Type::i8 || w == Type::i4; }
   int64_t groups() const { return group ? (k + group - 1) / group : 1; }
   int64_t scaleRows() const { return groups() * (asymmetric ? 2 : 1); }
-  /// Whether a tile adds up floats, one sum for each group.
-  bool addsGroups() const { return groups() > 1 || asymmetric; }
+  /// Whether a tile adds up floats, one sum for each section of a's rows.
+  bool addsSections(int bytes) const {
+    return groups() > 1 || asymmetric || integerRows().hasExponents(bytes);
+  }
   int64_t interleave() const { return interleaveOf(w); }
   int64_t panelBytes() const {
     const int64_t elements = (k + k_block - 1) / k_block * k_block * n_block;
     return w == Type::i4 ? elements / 2 : elements * sizeOf(w);
   }
-  IntegerRows integerRows() const { return {k, group, interleave(), int8_rows, asymmetric}; }
+  IntegerRows integerRows() const { return {k, group, interleave(), int8_rows, asymmetric, int8_group}; }
 };
 KernelSource packedMatmulKernel(const PackedMatmulSpec &spec);
 

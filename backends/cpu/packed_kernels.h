@@ -22,7 +22,6 @@ struct PackedItem {
   Value *scratch;           ///< (rows, n_block) f32; of slices and blocks, the rows of all tiles; i8: twice
   Value *m, *column0;       ///< rows of a; the panel's first column of w
   int bytes;                ///< per number of a next to integers: 2, or 1 from int8_rows rows on
-  Value *start = nullptr;   ///< (n_block) i32, where IntegerRows are unsigned: what sums begin with
   Value *block = nullptr;   ///< BlockShape::bytes(): integers of some rows of the panel, expanded
   Value *widened = nullptr; ///< (kBlockRows, BlockShape::widenedRow()) f32: numbers of a in bf16
 };
@@ -83,8 +82,10 @@ struct BlockTile {
 /// The lines of a tile's chunk number `chunk`.
 void prefetchNext(Emitter &e, const BlockTile &tile, Value *chunk);
 
-/// Whether sums of integers are scaled for each group and then added in the item's scratch (without VNNI).
-inline bool sumsGroups(const PackedMatmulSpec &spec) { return spec.w == Type::i4 || spec.groups() > 1; }
+/// Whether sums of integers are scaled for each section and then added in the item's scratch (without VNNI).
+inline bool sumsSections(const PackedMatmulSpec &spec, int bytes) {
+  return spec.w == Type::i4 || spec.addsSections(bytes);
+}
 
 /// out = activation(scratch + bias) + residual for the columns of a tile that exist.
 void epilogue(const PackedItem &item, const PackedTile &tile);
@@ -117,10 +118,8 @@ FetchAhead fetchAhead(const PackedItem &item, const PackedTile &tile, int64_t st
 /// A tile's sums, times their scales, into the item's scratch.
 void floatSums(const PackedItem &item, const PackedTile &tile);
 void integerSums(const PackedItem &item, const PackedTile &tile); ///< isa.vnni
-/// The same without VNNI. With several groups, all columns of the panel, `tile.vectors` at once.
+/// The same without VNNI. With several sections, all columns of the panel, `tile.vectors` at once.
 void pairSums(const PackedItem &item, const PackedTile &tile);
-/// Fills item.start: -128 times the sums of the panel's columns.
-void columnSums(const PackedItem &item);
 
 /// Expands rows [k0, k0 + count) of the panel into the item's block.
 void expandIntegers(const PackedItem &item, const BlockShape &shape, Value *k0, Value *count);

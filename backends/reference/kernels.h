@@ -21,6 +21,8 @@ struct MatmulOperands {
   const Tensor &lhs, &rhs;
   const Tensor *bias, *residual, *scale;
 };
+/// What an integer counts if a group of a row is rounded to 8 bits (linnet.matmul's int8_group).
+double int8Step(double largest_of_row, double largest_of_group);
 Result<Tensor> matmul(ir::MatmulOp op, const MatmulOperands &operands);
 Tensor quantizeScale(const Tensor &x, int64_t bits, const ScaleForm &form);
 Tensor quantize(const Tensor &x, const Tensor &scale, int64_t bits, const ScaleForm &form);
