@@ -87,7 +87,7 @@ def Linnet_MatmulOp : Linnet_Op<"matmul", [Pure, Linnet_CountsFlops, Linnet_Diff
     `scale` has two entries for each group g, its scale and its minimum: (rhs[k, n] + 8) scale[2 g, n] + scale[2 g + 1, n].
     With `int8_rows` R > 0, and at least R rows in lhs (the product of all its dimensions except the last), each row
     of lhs is first rounded to 8 bits, in groups of `int8_group` elements (0: the whole row; the last group may be
-    shorter). For each group x of a row r, and the largest integer e up to 15 for which max |x| 2^e <= max |r|:
+    shorter). For each group x of a row r, and the largest integer e up to 8 for which max |x| 2^e <= max |r|:
 
         s = max |r| / (127 2^e),   x = s round(x / s)   to nearest even; 0 if s is 0
   }];

@@ -202,12 +202,14 @@ def QuantizeRows : Linnet_Pass<"linnet-quantize-rows"> {
     in the call, so every row is rounded.
 
     Does not preserve values if a matmul has at least `from` rows: each element of lhs moves by at most its
-    group's largest / 127, or its row's largest / 2^22 if that is more. docs/performance.md has the error of whole
+    group's largest / 127, or its row's largest / 65,024 if that is more. docs/performance.md has the error of whole
     models. Locations: kept.
   }];
   let options = [
-    Option<"from", "from", "int64_t", "0", "least number of rows for which lhs is rounded; 0: by the bound of batch">,
-    Option<"group", "group", "int64_t", "-1", "elements that share a scale; 0: the row; -1: 32, or a divisor of rhs's groups">];
+    Option<"from", "from", "int64_t", "0",
+           "least number of rows for which lhs is rounded; 0: by the bound of batch">,
+    Option<"group", "group", "int64_t", "-1",
+           "elements that share a scale; 0: the row; -1: 32, or a divisor of rhs's groups">];
   let statistics = [Statistic<"num_matmuls", "matmuls", "matmuls that round their lhs">];
 }
 

@@ -14,8 +14,9 @@ constexpr uint32_t kRounding =
     (kOne + (kFractionBits << kFractionBits)) | 1u << (kFractionBits - 1); ///< of 1.5 2^23
 /// Bits of 127 2^-100. The factor of a row of smaller numbers would overflow.
 constexpr uint32_t kSmallest = 0x10fe0000;
-constexpr int kSteps = 127;      ///< of a signed byte
-constexpr int kAccumulators = 4; ///< hide the latency of a maximum
+constexpr int kByte = 1 << kMostInt8Exponent; ///< what the high one of two bytes counts
+constexpr int kSteps = 127;                   ///< of a signed byte
+constexpr int kAccumulators = 4;              ///< hide the latency of a maximum
 
 /// The bits of the largest magnitude of `count` numbers from `from` on. Those of NaN are the largest of all.
 Value *largest(Emitter &e, Value *x, Value *from, int64_t count) {
@@ -62,6 +63,7 @@ struct QuantizedRow {
   int bytes; ///< of a number: 2, or 1
   Value *x, *out;
   Value *factor = nullptr; ///< integers are numbers times this
+  Value *shift = nullptr;  ///< of a section: its integers are multiplied by two to this
   Value *most = nullptr;   ///< bits of the largest magnitude of the row
 
   int width() const { return std::max(e.lanes(), 8); }
@@ -100,6 +102,7 @@ struct QuantizedRow {
     Value *q = nearest(e, e.load(Type::f32, x, i, lanes), factor);
     Value *at = lanes == 1 ? place(i) : i;
     if (words()) {
+      if (shift) q = e.b.CreateShl(q, e.splat(shift, lanes));
       store(at, lanes == 1 ? q : reordered(q));
       return sums;
     }
@@ -143,21 +146,23 @@ struct QuantizedRow {
   void putScaledSection(Value *number, Value *from, int64_t count) const {
     Value *ratio =
         e.b.CreateLShr(e.b.CreateSub(most, e.load(Type::i32, out, wordOf(number, 0))), kFractionBits);
-    Value *exponent = e.b.CreateShl(
-        e.b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, ratio, e.i32(kMostInt8Exponent)), kFractionBits);
-    auto power = [&](Value *bits) { return e.b.CreateBitCast(bits, e.b.getFloatTy()); };
+    Value *exponent = e.b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, ratio, e.i32(kMostInt8Exponent));
+    auto placed = [&](Value *x) { return e.b.CreateShl(x, kFractionBits); };
+    Value *power = e.b.CreateBitCast(e.b.CreateAdd(e.i32(kOne), placed(exponent)), e.b.getFloatTy());
     QuantizedRow scaled = *this;
-    scaled.factor = e.b.CreateFMul(factor, power(e.b.CreateAdd(e.i32(kOne), exponent)));
+    scaled.factor = e.b.CreateFMul(factor, power);
+    scaled.shift = e.b.CreateSub(e.i32(kMostInt8Exponent), exponent);
     const Values sums = scaled.putNumbers(from, count);
-    Value *unit = e.b.CreateSub(e.i32(kRounding), exponent);
-    e.store(Type::i32, out, wordOf(number, 0), unit);
     if (words()) return;
-    if (to.asymmetric) {
-      Value *step = power(e.b.CreateSub(e.i32(kOne), exponent));
-      Value *sum = e.b.CreateFMul(e.b.CreateSIToFP(sums[0], e.b.getFloatTy()), step);
-      return e.store(Type::f32, out, wordOf(number, 1), sum);
-    }
-    e.store(Type::i32, out, wordOf(number, 1), e.muladd(sums[0], e.i32(to.sumFactor()), unit));
+    Value *begin = e.i32(0), *first = e.b.CreateShl(e.i32(1 << 16 | 1), scaled.shift);
+    Value *sum = e.b.CreateMul(sums[0], e.i32(to.sumFactor()));
+    if (e.isa.vnni) first = begin = e.b.CreateAdd(e.i32(kRounding), placed(scaled.shift));
+    if (to.asymmetric || !e.isa.vnni) sum = e.b.CreateShl(sum, scaled.shift);
+    e.store(Type::i32, out, wordOf(number, 0), first);
+    if (to.asymmetric)
+      e.store(Type::f32, out, wordOf(number, 1), e.b.CreateSIToFP(sum, e.b.getFloatTy()));
+    else
+      e.store(Type::i32, out, wordOf(number, 1), e.b.CreateAdd(begin, sum));
   }
   /// body(number, first element, how many) for all sections.
   void forSections(llvm::function_ref<void(Value *, Value *, int64_t)> body) const {
@@ -192,10 +197,11 @@ struct QuantizedRow {
   void write() {
     const bool exponents = to.hasExponents(bytes);
     most = largestOfRow();
-    Value *limit = e.f32(bytes == 1 ? kSteps : kSteps * 256); // whose high byte is 127, too
+    Value *limit = e.f32(bytes == 1 ? kSteps : kSteps * kByte); // whose high byte is 127, too
     Value *magnitude = e.b.CreateBitCast(most, e.b.getFloatTy());
     factor = e.b.CreateFDiv(limit, magnitude);
-    e.store(Type::f32, out, e.i64(to.factorAt() / 4), e.b.CreateFDiv(magnitude, limit));
+    Value *whole = exponents ? e.f32(kSteps * kByte) : limit;
+    e.store(Type::f32, out, e.i64(to.factorAt() / 4), e.b.CreateFDiv(magnitude, whole));
     e.loop(e.i64(to.k / 8 * 8), e.i64(to.padded()), 1, [&](Value *i) { // zeros first where none will lie
       for (int h = 0; h < (words() ? 1 : bytes); ++h)
         store(e.b.CreateAdd(i, e.i64(h * to.padded())), e.i32(0));

@@ -24,12 +24,13 @@ using namespace backend; // specifications
 /// Of at least int8_rows rows, if that is not 0, the largest magnitude becomes 127, and there is only hi.
 /// Next to `asymmetric` weights, the sums are those of hi and of lo themselves: w stays unsigned, and the sums
 /// multiply the minima.
-/// With `int8_group`, each section of that many bytes counts 2^-e of the factor (linnet.matmul). A section has
-/// 1.5 2^(23 - e) (f32). Integers that are added to its bits make it larger by 2^-e each, so that no conversion
-/// and no multiplication is needed. Then it has these bits plus sumFactor() times the sum (i32) or, next to
-/// `asymmetric` weights, 2^-e times the sum (f32).
+/// With `int8_group`, each section of that many bytes has an exponent e (linnet.matmul). Its bytes count 2^(8 - e) of
+/// the factor. A section has two words. The first one, with VNNI, is 1.5 2^(31 - e) (f32): integers that are added to
+/// its bits make it larger by 2^(8 - e) each, so that a sum needs no conversion and no multiplication. Without VNNI it
+/// is twice 2^(8 - e) in 16 bits. The second one is what sums begin with: the first one's bits (without VNNI: 0) plus
+/// sumFactor() times the sum (i32). Next to `asymmetric` weights it is 2^(8 - e) times the sum (f32).
 /// Beside i8 at a level without VNNI a row is one plane of 16-bit numbers without sums. Each four of them are
-/// stored in the order 0, 2, 1, 3.
+/// stored in the order 0, 2, 1, 3. With `int8_group` they are bytes times 2^(8 - e), without sections.
 struct IntegerRows {
   int64_t k = 0, group = 0, interleave = 4; ///< of w: rows that share a scale (0: all), that lie together
   int64_t int8_rows = 0;

@@ -189,7 +189,9 @@ void emitPackedMatmul(Emitter &e, const PackedMatmulSpec &spec) {
     if (spec.scaled()) item.block = e.scratch(shape->bytes() / 4);
     if (spec.a == Type::bf16) item.widened = e.scratch(kBlockRows * shape->widenedRow());
   }
-  if (spec.int8_rows == 0) return allPanels(item);
+  // Exponents are in the words of 16 bits that i8 is multiplied by without VNNI.
+  const bool words = spec.w == Type::i8 && !e.isa.vnni && spec.int8_group;
+  if (spec.int8_rows == 0 || words) return allPanels(item);
   PackedItem of_bytes = item;
   of_bytes.bytes = 1;
   if (spec.int8_rows == 1) return allPanels(of_bytes);

@@ -100,14 +100,16 @@ struct PairTile : PackedItem, PackedTile {
                   [&](Value *k, const Values &now) { return step(now, k, at_column); });
   }
 
-  /// Adds sums of 16 bits to sums of 32; those of the high bytes 2^8 times where they become one.
-  Values widened(const Values &wide, const Values &narrow, bool joint) const {
+  /// Adds sums of 16 bits to sums of 32; those of the high bytes 2^8 times where they become one. Those of section
+  /// `number` times the power of two that it has.
+  Values widened(const Values &wide, const Values &narrow, bool joint, Value *number) const {
     Values next = wide;
     const int count = rows * vectors;
     for (int plane = 0; plane < bytes; ++plane) {
       const uint32_t factor = joint && bytes == 2 && plane == 0 ? 256 : 1;
       Value *factors = e.splat(e.b.getInt32(factor << 16 | factor), e.lanes());
       for (int i = 0; i < count; ++i) {
+        if (hasExponents()) factors = e.splat(wordOf(Type::i32, i / vectors, number, 0), e.lanes());
         Value *&sum = next[(joint ? 0 : plane * count) + i];
         sum = e.dotWords(sum, narrow[plane * count + i], factors);
       }
@@ -117,7 +119,7 @@ struct PairTile : PackedItem, PackedTile {
 
   /// Sums over rows [from, from + count), which are section `number`, as floats.
   Values sectionSums(Value *number, Value *from, int64_t count, Value *at_column) const {
-    return isI4() ? sectionOfI4(number, from, count, at_column) : sectionOfI8(number, from, count, at_column);
+    return isI4() ? sectionOfI4(number, from, count, at_column) : sectionOfI8(from, count, at_column);
   }
   Values sectionOfI4(Value *number, Value *from, int64_t count, Value *at_column) const {
     const bool joint = bytes == 1 || count <= kSmallGroup;
@@ -127,7 +129,7 @@ struct PairTile : PackedItem, PackedTile {
     const Values none(bytes * rows * vectors, zero(16));
     const int64_t main = count / kNarrow * kNarrow;
     auto part = [&](Value *k, int64_t size, const Values &now) {
-      return widened(now, steps(none, k, e.i64((size + 7) / 8 * 8), at_column), joint);
+      return widened(now, steps(none, k, e.i64((size + 7) / 8 * 8), at_column), joint, number);
     };
     if (main == kNarrow)
       wide = part(from, kNarrow, wide);
@@ -138,7 +140,7 @@ struct PairTile : PackedItem, PackedTile {
     Values sums;
     const int size = rows * vectors;
     for (int i = 0; i < size; ++i)
-      sums.push_back(joint ? real(wide[i], i / vectors, number)
+      sums.push_back(joint ? real(wide[i])
                            : e.fma(real(wide[i]), e.f32(256, e.lanes()), real(wide[size + i])));
     return sums;
   }
@@ -150,8 +152,9 @@ struct PairTile : PackedItem, PackedTile {
   }
   /// What sums of i4 begin with: -8 times the sum of the row, unless weights are unsigned.
   Value *startOf(int r, Value *number, int plane, bool joint) const {
-    if (hasExponents()) return e.splat(wordOf(Type::i32, r, number, !spec.asymmetric), e.lanes());
-    return spec.asymmetric ? zero() : e.splat(rowSum(r, number, plane, joint), e.lanes());
+    if (spec.asymmetric) return zero();
+    if (hasExponents()) return e.splat(wordOf(Type::i32, r, number, 1), e.lanes());
+    return e.splat(rowSum(r, number, plane, joint), e.lanes());
   }
   /// The sum of a plane; `joint`: of both planes, as one number.
   Value *rowSum(int r, Value *number, int plane, bool joint) const {
@@ -167,16 +170,12 @@ struct PairTile : PackedItem, PackedTile {
     if (!joint) sum = e.fma(sum, e.f32(256), real(rowSum(r, number, 1, joint)));
     return e.splat(sum, e.lanes());
   }
-  Values sectionOfI8(Value *number, Value *from, int64_t count, Value *at_column) const {
+  Values sectionOfI8(Value *from, int64_t count, Value *at_column) const {
     const int size = rows * vectors;
     const Values none(size, zero());
     Values sums;
     if (bytes == 1 || count <= kWide) {
-      Values start = none;
-      for (int i = 0; hasExponents() && i < size; ++i)
-        start[size_t(i)] = e.splat(wordOf(Type::i32, i / vectors, number, 0), e.lanes());
-      const Values all = steps(start, from, e.i64((count + 3) / 4 * 4), at_column);
-      for (int i = 0; i < size; ++i) sums.push_back(real(all[size_t(i)], i / vectors, number));
+      for (Value *sum : steps(none, from, e.i64((count + 3) / 4 * 4), at_column)) sums.push_back(real(sum));
       return sums;
     }
     auto add = [&](const Values &halves, Value *k, int64_t rows_of_w) {
@@ -210,12 +209,6 @@ struct PairTile : PackedItem, PackedTile {
 
   Value *real(Value *integer) const {
     return e.b.CreateSIToFP(integer, e.floatType(Emitter::lanesOf(integer)));
-  }
-  /// A sum of section `number` of row r.
-  Value *real(Value *integer, int r, Value *number) const {
-    if (!hasExponents()) return real(integer);
-    Value *sum = e.b.CreateBitCast(integer, e.floatType(e.lanes()));
-    return e.b.CreateFSub(sum, e.splat(wordOf(Type::f32, r, number, 0), e.lanes()));
   }
   /// Row `row` of the scales.
   Value *scaleOf(Value *row, Value *at_column, int c) const {
@@ -313,7 +306,7 @@ struct PairTile : PackedItem, PackedTile {
   }
   void write() const {
     if (sumsSections(spec, bytes)) return writeSections();
-    writeSums(sectionOfI8(e.i64(0), e.i64(0), spec.k, column));
+    writeSums(sectionOfI8(e.i64(0), spec.k, column));
   }
   /// Integers stay integers in the scratch until the last block: sums, or high halves and below them low ones.
   void writeBlock() const {
