@@ -15,12 +15,13 @@ struct MatmulParts {
   bool wide = false;
   int64_t int8_rows = 0;
   bool asymmetric = false;
+  int64_t int8_group = 0;
 
   explicit MatmulParts(MatmulOp op)
       : lhs(op.getLhs()), rhs(op.getRhs()), bias(op.getBias()), residual(op.getResidual()),
         scale(op.getScale()), transpose_lhs(op.getTransposeLhs()), transpose_rhs(op.getTransposeRhs()),
         activation(op.getActivation()), group(op.getGroup()), wide(op.getWide()), int8_rows(op.getInt8Rows()),
-        asymmetric(op.getAsymmetric()) {}
+        asymmetric(op.getAsymmetric()), int8_group(op.getInt8Group()) {}
 };
 
 /// Inserts a copy of `op` at the builder's insertion point, with the parts that `change` modifies. `op` stays.
@@ -30,7 +31,7 @@ inline MatmulOp cloneWith(mlir::OpBuilder &builder, mlir::Location loc, MatmulOp
   change(parts);
   return builder.create<MatmulOp>(loc, parts.lhs, parts.rhs, parts.bias, parts.residual, parts.scale,
                                   parts.transpose_lhs, parts.transpose_rhs, parts.activation, parts.group,
-                                  parts.wide, parts.int8_rows, parts.asymmetric);
+                                  parts.wide, parts.int8_rows, parts.asymmetric, parts.int8_group);
 }
 
 } // namespace linnet::ir

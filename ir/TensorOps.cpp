@@ -121,7 +121,7 @@ void printPastAndIdsTypes(OpAsmPrinter &printer, Operation *, Type past, Type id
 void MatmulOp::build(OpBuilder &builder, OperationState &state, Value lhs, Value rhs, bool transpose_rhs) {
   build(builder, state, lhs, rhs, /*bias=*/Value(), /*residual=*/Value(), /*scale=*/Value(),
         /*transpose_lhs=*/false, transpose_rhs, Activation::none, /*group=*/int64_t(0), /*wide=*/false,
-        /*int8_rows=*/int64_t(0), /*asymmetric=*/false);
+        /*int8_rows=*/int64_t(0), /*asymmetric=*/false, /*int8_group=*/int64_t(0));
 }
 
 LogicalResult MatmulOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc, Adaptor a,
@@ -164,6 +164,9 @@ LogicalResult MatmulOp::verify() {
   if (int8_rows < 0) return emitOpError("int8_rows is ") << int8_rows << ", expected at least 0";
   if (int8_rows && (!getScale() || getTransposeLhs()))
     return emitOpError("int8_rows needs an rhs of integers with a scale, and no transpose_lhs");
+  const auto int8_group = static_cast<int64_t>(getInt8Group());
+  if (int8_group < 0) return emitOpError("int8_group is ") << int8_group << ", expected at least 0";
+  if (int8_group && !int8_rows) return emitOpError("int8_group needs int8_rows");
   return verifyScale(*this, getRhs(), getScale(),
                      {int64_t(getGroup()), getTransposeRhs() ? 1 : 0, getAsymmetric()});
 }

@@ -85,17 +85,18 @@ def Linnet_MatmulOp : Linnet_Op<"matmul", [Pure, Linnet_CountsFlops, Linnet_Diff
     A matrix rhs of integers is multiplied by `scale` (ceil(K / group), N): rhs[k, n] scale[k / group, n]. With
     transpose_rhs, `scale` is (N, ceil(K / group)). `group` 0 means all of K. With `asymmetric`, which is for i4 in groups,
     `scale` has two entries for each group g, its scale and its minimum: (rhs[k, n] + 8) scale[2 g, n] + scale[2 g + 1, n].
-    With `int8_rows` R > 0, and at least R rows in lhs (the product of all its dimensions except the last), each row x
-    of lhs is first rounded to 8 bits:
+    With `int8_rows` R > 0, and at least R rows in lhs (the product of all its dimensions except the last), each row
+    of lhs is first rounded to 8 bits, in groups of `int8_group` elements (0: the whole row; the last group may be
+    shorter). For each group x of a row r, and the largest integer e up to 8 for which max |x| 2^e <= max |r|:
 
-        s = max |x| / 127,   x = s round(x / s)   to nearest even; 0 if s is 0
+        s = max |r| / (127 2^e),   x = s round(x / s)   to nearest even; 0 if s is 0
   }];
   let arguments = (ins Linnet_FloatTensor:$lhs, Linnet_WeightTensor:$rhs, Optional<Linnet_FloatTensor>:$bias,
     Optional<Linnet_FloatTensor>:$residual, Optional<Linnet_FloatTensor>:$scale, UnitAttr:$transpose_lhs,
     UnitAttr:$transpose_rhs,
     DefaultValuedAttr<Linnet_ActivationAttr, "::linnet::ir::Activation::none">:$activation,
     DefaultValuedAttr<I64Attr, "0">:$group, UnitAttr:$wide, DefaultValuedAttr<I64Attr, "0">:$int8_rows,
-    UnitAttr:$asymmetric);
+    UnitAttr:$asymmetric, DefaultValuedAttr<I64Attr, "0">:$int8_group);
   let results = (outs Linnet_FloatTensor:$result);
   let assemblyFormat = [{$lhs `,` $rhs (`bias` $bias^)? (`residual` $residual^)? (`scale` $scale^)? attr-dict `:`
     type($lhs) `,` type($rhs) (`bias` type($bias)^)? (`residual` type($residual)^)? (`scale` type($scale)^)?}];

@@ -1,6 +1,7 @@
 #include "lab/rounding.h"
 
 #include "backends/reference/interpreter.h"
+#include "backends/reference/ops.h"
 #include "ir/Linnet.h"
 #include "ir/Shapes.h"
 #include "support/error.h"
@@ -21,8 +22,8 @@ using reference::Tensor;
 constexpr int kRuns = 3;
 /// Factor of the bounds, because three draws may all be small, especially for an output with few elements.
 constexpr double kMargin = 8;
-/// Half a step of a row that is rounded to 8 or 16 bits, relative to its largest element.
-constexpr double kHalfStep8 = 0.5 / 127, kHalfStep16 = 0.5 / 32512;
+/// Half a step of a row that is rounded to 16 bits, relative to its largest element.
+constexpr double kHalfStep16 = 0.5 / 32512;
 
 /// Whether a device may round the op's result differently: ops with a cost, those of training among them. Ops that only
 /// move elements have none.
@@ -63,7 +64,7 @@ private:
     if (auto matmul = llvm::dyn_cast<MatmulOp>(op); matmul && lost.integers && !matmul.getTransposeLhs()) {
       const int64_t rows = inputs[0].size() / std::max<int64_t>(inputs[0].shape.back(), 1);
       const bool bytes = lost.int8_rows && rows >= lost.int8_rows;
-      if (bytes || rounding.device > 0) moveRows(inputs[0], bytes ? kHalfStep8 : kHalfStep16);
+      if (bytes || rounding.device > 0) bytes ? moveBytes(inputs[0], lost.int8_group) : moveRows(inputs[0]);
     } else if (llvm::isa<AttentionOp>(op) && lost.bf16_rows && inputs[0].shape[1] >= lost.bf16_rows) {
       // softmax's factors are rounded, too: counted as a second rounding of the values.
       for (int operand : {0, 1, 2})
@@ -72,13 +73,32 @@ private:
     }
   }
 
-  /// Moves each element by `step` times the largest element of its row.
-  void moveRows(Tensor &tensor, double step) {
+  /// Half a step of rows that are rounded to 8 bits in groups of `group` elements (0: the whole row).
+  void moveBytes(Tensor &tensor, int64_t group) {
+    const int64_t width = tensor.shape.back(), size = std::max<int64_t>(group ? group : width, 1);
+    const int64_t groups = (width + size - 1) / size;
+    const std::vector<double> of_rows = largestOfGroups(tensor, width),
+                              of_groups = largestOfGroups(tensor, size);
+    move(tensor, [&](int64_t i, double) {
+      const int64_t row = i / width;
+      return reference::int8Step(of_rows[row], of_groups[row * groups + i % width / size]) / 2;
+    });
+  }
+  /// Half a step of rows that are rounded to 16 bits.
+  void moveRows(Tensor &tensor) {
     const int64_t width = tensor.shape.back();
-    std::vector<double> largest(static_cast<size_t>(width ? tensor.size() / width : 0));
-    for (int64_t i = 0; i < tensor.size(); ++i)
-      largest[i / width] = std::max(largest[i / width], double(std::fabs(tensor.data()[i])));
-    move(tensor, [&](int64_t i, double) { return step * largest[i / width]; });
+    const std::vector<double> largest = largestOfGroups(tensor, width);
+    move(tensor, [&](int64_t i, double) { return kHalfStep16 * largest[i / width]; });
+  }
+  /// The largest magnitude of each group of `size` elements of a row.
+  static std::vector<double> largestOfGroups(const Tensor &tensor, int64_t size) {
+    const int64_t width = tensor.shape.back(), groups = width ? (width + size - 1) / size : 0;
+    std::vector<double> largest(static_cast<size_t>(width ? tensor.size() / width * groups : 0));
+    for (int64_t i = 0; i < tensor.size(); ++i) {
+      double &of_group = largest[i / width * groups + i % width / size];
+      of_group = std::max(of_group, double(std::fabs(tensor.data()[i])));
+    }
+    return largest;
   }
 
   /// Moves each finite element by `size`, up or down. Copies the elements first if they are shared.

@@ -103,7 +103,9 @@ private:
     } else if (auto matmul = llvm::dyn_cast<MatmulOp>(op)) {
       rounding.integers = bool(matmul.getScale());
       rounding.int8_rows = static_cast<int64_t>(matmul.getInt8Rows());
+      rounding.int8_group = static_cast<int64_t>(matmul.getInt8Group());
       matmul.setInt8Rows(0);
+      matmul.setInt8Group(0);
       if (floats.contains(matmul.getRhs())) {
         dropScale(matmul.getRhs(), matmul.getScale(), matmul.getScaleMutable());
         matmul.setGroup(0);

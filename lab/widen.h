@@ -30,9 +30,9 @@ struct OpRounding {
   double unit = 0;
   /// Subnormal numbers of that type are multiples of 2 * `smallest`.
   double smallest = 0;
-  int64_t int8_rows = 0, bf16_rows = 0; ///< attributes of linnet.matmul and linnet.attention
-  bool integers = false;                ///< a matmul whose rhs is integers
-  std::optional<Quantized> quantized;   ///< a linnet.param that was integers
+  int64_t int8_rows = 0, int8_group = 0, bf16_rows = 0; ///< attributes of linnet.matmul and linnet.attention
+  bool integers = false;                                ///< a matmul whose rhs is integers
+  std::optional<Quantized> quantized;                   ///< a linnet.param that was integers
 };
 
 struct Widened {

@@ -192,7 +192,7 @@ def QuantizeRows : Linnet_Pass<"linnet-quantize-rows"> {
   let summary = "activations as bytes in matmuls of many rows by integer weights";
   let description = [{
     Each matmul whose rhs is integers in panels gets `int8_rows`, the least number of rows for which its lhs is rounded
-    to 8 bits, with one scale per row (see `linnet.matmul`).
+    to 8 bits, and `int8_group`, the number of elements that share a scale (see `linnet.matmul`).
 
     Reason to exist: a processor multiplies bytes by bytes twice as fast as wider types. With few rows a
     matmul is bound by reading its weights, and rounding would lose accuracy without a gain.
@@ -201,10 +201,15 @@ def QuantizeRows : Linnet_Pass<"linnet-quantize-rows"> {
     matmuls are bound by reading the weights. With several, a sequence's numbers must not depend on how many others are
     in the call, so every row is rounded.
 
-    Does not preserve values if a matmul has at least `from` rows: each element of lhs moves by at most its row's
-    largest / 254. docs/performance.md has the error of whole models. Locations: kept.
+    Does not preserve values if a matmul has at least `from` rows: each element of lhs moves by at most its
+    group's largest / 127, or its row's largest / 65,024 if that is more. docs/performance.md has the error of whole
+    models. Locations: kept.
   }];
-  let options = [Option<"from", "from", "int64_t", "0", "least number of rows for which lhs is rounded; 0: by the bound of batch">];
+  let options = [
+    Option<"from", "from", "int64_t", "0",
+           "least number of rows for which lhs is rounded; 0: by the bound of batch">,
+    Option<"group", "group", "int64_t", "-1",
+           "elements that share a scale; 0: the row; -1: 32, or a divisor of rhs's groups">];
   let statistics = [Statistic<"num_matmuls", "matmuls", "matmuls that round their lhs">];
 }
 

@@ -3,14 +3,16 @@
 // Makes matmuls with integer weights in panels round their lhs to bytes if it has many rows. Runs after
 // linnet-assign-layout: without panels a matmul reads its weights one by one and gains nothing.
 //
-// Changes the numbers by a bounded rounding; docs/passes.md has the bound. Legal after it: `int8_rows` on
-// matmuls with a scale.
+// Changes the numbers by a bounded rounding; docs/passes.md has the bound. Legal after it: `int8_rows` and
+// `int8_group` on matmuls with a scale.
 //
 //===---------------------------------------------------------------------------------------------------===//
 #include "ir/Shapes.h"
 #include "passes/Counters.h"
 #include "passes/Passes.h"
 #include "passes/RewriteAction.h"
+
+#include <numeric>
 
 using namespace mlir;
 
@@ -20,6 +22,8 @@ namespace linnet {
 
 namespace {
 using namespace ir;
+
+constexpr int64_t kGroup = 32; ///< elements of lhs that share a scale
 
 struct QuantizeRows : impl::QuantizeRowsBase<QuantizeRows> {
   using QuantizeRowsBase::QuantizeRowsBase;
@@ -33,7 +37,16 @@ struct QuantizeRows : impl::QuantizeRowsBase<QuantizeRows> {
     return batches ? 1 : 2;
   }
 
+  /// The number of elements of lhs that share a scale. No group of rhs begins inside one of lhs.
+  int64_t elements(MatmulOp matmul) {
+    return group < 0 ? std::gcd(int64_t(matmul.getGroup()), kGroup) : int64_t(group);
+  }
+
   void runOnOperation() override {
+    if (group < -1) {
+      getOperation().emitError("group is expected to be at least -1");
+      return signalPassFailure();
+    }
     if (from < 0) {
       getOperation().emitError("from is expected to be at least 0 rows");
       return signalPassFailure();
@@ -45,6 +58,7 @@ struct QuantizeRows : impl::QuantizeRowsBase<QuantizeRows> {
       if (!packed || !matmul.getScale() || matmul.getTransposeLhs() || matmul.getInt8Rows()) return;
       rewrite(matmul, "round rows", [&] {
         matmul.setInt8Rows(least);
+        matmul.setInt8Group(elements(matmul));
         counters.add("linnet-quantize-rows", "matmuls");
       });
     });

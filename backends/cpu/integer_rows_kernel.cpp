@@ -7,27 +7,52 @@
 namespace linnet::cpu {
 namespace {
 
-/// The largest magnitude of k numbers; NaN where there is one.
-Value *largest(Emitter &e, Value *x, int64_t k) {
-  auto join = [&](Value *l, Value *r) { return e.maximum(l, r); };
-  auto step = [&](Value *acc, Value *i, int lanes) {
-    return join(acc, e.b.CreateUnaryIntrinsic(llvm::Intrinsic::fabs, e.load(Type::f32, x, i, lanes)));
-  };
-  return e.fold(e.i64(0), e.i64(k), 0, step, join);
-}
+constexpr uint32_t kMagnitude = 0x7fffffff; ///< all bits of a float but its sign
+constexpr int kFractionBits = 23;
+constexpr uint32_t kOne = 127u << kFractionBits; ///< bits of 1
+constexpr uint32_t kRounding =
+    (kOne + (kFractionBits << kFractionBits)) | 1u << (kFractionBits - 1); ///< of 1.5 2^23
+/// Bits of 127 2^-100. The factor of a row of smaller numbers would overflow.
+constexpr uint32_t kSmallest = 0x10fe0000;
+constexpr int kByte = 1 << kMostInt8Exponent; ///< what the high one of two bytes counts
+constexpr int kSteps = 127;                   ///< of a signed byte
+constexpr int kAccumulators = 4;              ///< hide the latency of a maximum
 
-/// What brings numbers up to m to integers up to `limit`.
-Value *factorFor(Emitter &e, Value *m, Value *limit) {
-  return e.b.CreateSelect(e.b.CreateFCmpOEQ(m, e.f32(0)), e.f32(0), e.b.CreateFDiv(limit, m));
+/// The bits of the largest magnitude of `count` numbers from `from` on. Those of NaN are the largest of all.
+Value *largest(Emitter &e, Value *x, Value *from, int64_t count) {
+  auto join = [&](Value *l, Value *r) { return e.b.CreateBinaryIntrinsic(llvm::Intrinsic::smax, l, r); };
+  auto step = [&](Value *acc, Value *i, int lanes) {
+    Value *bits = e.load(Type::i32, x, e.b.CreateAdd(from, i), lanes);
+    return join(acc, e.b.CreateAnd(bits, e.splat(e.b.getInt32(kMagnitude), lanes)));
+  };
+  const int64_t lanes = e.lanes(), vectors = count / lanes, wide = std::min<int64_t>(vectors, kAccumulators);
+  Values acc(size_t(std::max<int64_t>(wide, 1)), llvm::Constant::getNullValue(e.intType(int(lanes))));
+  auto steps = [&](Value *i, const Values &now) {
+    Values next = now;
+    for (int64_t u = 0; u < wide; ++u)
+      next[size_t(u)] = step(now[size_t(u)], e.b.CreateAdd(i, e.i64(u * lanes)), int(lanes));
+    return next;
+  };
+  const int64_t main = wide ? vectors / wide * wide * lanes : 0;
+  if (main == wide * lanes && main)
+    acc = steps(e.i64(0), acc);
+  else if (main)
+    acc = e.loop(e.i64(0), e.i64(main), wide * lanes, acc, steps);
+  for (int64_t i = main; i < vectors * lanes; i += lanes) acc[0] = step(acc[0], e.i64(i), int(lanes));
+  Value *most = acc[0];
+  for (size_t u = 1; u < acc.size(); ++u) most = join(most, acc[u]);
+  most = e.reduce(most, join);
+  return e.loop(e.i64(vectors * lanes), e.i64(count), 1, {most},
+                [&](Value *i, const Values &now) { return Values{step(now[0], i, 1)}; })[0];
 }
 
 /// x factor to nearest even, by the addition that leaves no bits for a fraction.
 Value *nearest(Emitter &e, Value *x, Value *factor) {
-  const double magic = 12582912; // 1.5 2^23
   const int lanes = Emitter::lanesOf(x);
-  Value *sum = e.b.CreateFAdd(e.b.CreateFMul(x, e.splat(factor, lanes)), e.f32(magic, lanes));
-  return e.b.CreateSub(e.b.CreateBitCast(sum, e.intType(lanes)),
-                       e.b.CreateBitCast(e.f32(magic, lanes), e.intType(lanes)));
+  Value *magic = e.splat(e.b.getInt32(kRounding), lanes);
+  Value *sum =
+      e.b.CreateFAdd(e.b.CreateFMul(x, e.splat(factor, lanes)), e.b.CreateBitCast(magic, x->getType()));
+  return e.b.CreateSub(e.b.CreateBitCast(sum, e.intType(lanes)), magic);
 }
 
 /// One row to integers. They lie in the order in which a matmul meets them: of eight rows of i4 together
@@ -37,7 +62,9 @@ struct QuantizedRow {
   const IntegerRows &to;
   int bytes; ///< of a number: 2, or 1
   Value *x, *out;
-  Value *factor = nullptr;
+  Value *factor = nullptr; ///< integers are numbers times this
+  Value *shift = nullptr;  ///< of a section: its integers are multiplied by two to this
+  Value *most = nullptr;   ///< bits of the largest magnitude of the row
 
   int width() const { return std::max(e.lanes(), 8); }
 
@@ -75,6 +102,7 @@ struct QuantizedRow {
     Value *q = nearest(e, e.load(Type::f32, x, i, lanes), factor);
     Value *at = lanes == 1 ? place(i) : i;
     if (words()) {
+      if (shift) q = e.b.CreateShl(q, e.splat(shift, lanes));
       store(at, lanes == 1 ? q : reordered(q));
       return sums;
     }
@@ -82,8 +110,6 @@ struct QuantizedRow {
     if (bytes == 2) {
       Value *high = e.b.CreateAShr(e.b.CreateAdd(q, number(128)), number(8));
       parts = {high, e.b.CreateSub(q, e.b.CreateShl(high, number(8)))};
-    } else if (to.unsignedBytes()) {
-      parts = {e.b.CreateAdd(q, number(128))};
     }
     Values next;
     for (int h = 0; h < bytes; ++h) {
@@ -94,36 +120,95 @@ struct QuantizedRow {
     return next;
   }
 
-  /// Elements [from, from + count), which are group `group`; count is known.
-  void putGroup(Value *group, Value *from, int64_t count) const {
+  /// Word number `at` of section `number`.
+  Value *wordOf(Value *number, int64_t at) const {
+    return e.muladd(number, e.i64(IntegerRows::kSectionWords), e.i64(to.sumsAt() / 4 + at));
+  }
+  /// Elements [from, from + count), which are a section; count is known. Returns the sums of their bytes.
+  Values putNumbers(Value *from, int64_t count) const {
     const int64_t main = count / width() * width();
-    Value *none = llvm::Constant::getNullValue(e.intType(width()));
-    Values sums =
-        e.loop(e.i64(0), e.i64(main), width(), Values(bytes, none),
-               [&](Value *i, const Values &now) { return put(e.b.CreateAdd(from, i), width(), now); });
-    auto join = [&](Value *l, Value *r) { return e.b.CreateAdd(l, r); };
-    for (Value *&sum : sums) sum = e.reduce(sum, join);
-    sums = e.loop(e.i64(main), e.i64(count), 1, sums,
+    Values sums(size_t(bytes), llvm::Constant::getNullValue(e.intType(width())));
+    auto step = [&](Value *i, const Values &now) { return put(e.b.CreateAdd(from, i), width(), now); };
+    if (main <= kAccumulators * width())
+      for (int64_t i = 0; i < main; i += width()) sums = step(e.i64(i), sums);
+    else
+      sums = e.loop(e.i64(0), e.i64(main), width(), sums, step);
+    for (Value *&sum : sums) sum = e.reduce(sum, [&](Value *l, Value *r) { return e.b.CreateAdd(l, r); });
+    return e.loop(e.i64(main), e.i64(count), 1, sums,
                   [&](Value *i, const Values &now) { return put(e.b.CreateAdd(from, i), 1, now); });
+  }
+  void putSection(Value *number, Value *from, int64_t count) const {
+    const Values sums = putNumbers(from, count);
+    for (int h = 0; !words() && h < bytes; ++h)
+      e.store(Type::i32, out, wordOf(number, h), e.b.CreateMul(sums[h], e.i32(to.sumFactor())));
+  }
+  /// The same with an exponent. Word 0 has the bits of the section's largest magnitude before.
+  void putScaledSection(Value *number, Value *from, int64_t count) const {
+    Value *ratio =
+        e.b.CreateLShr(e.b.CreateSub(most, e.load(Type::i32, out, wordOf(number, 0))), kFractionBits);
+    Value *exponent = e.b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, ratio, e.i32(kMostInt8Exponent));
+    auto placed = [&](Value *x) { return e.b.CreateShl(x, kFractionBits); };
+    Value *power = e.b.CreateBitCast(e.b.CreateAdd(e.i32(kOne), placed(exponent)), e.b.getFloatTy());
+    QuantizedRow scaled = *this;
+    scaled.factor = e.b.CreateFMul(factor, power);
+    scaled.shift = e.b.CreateSub(e.i32(kMostInt8Exponent), exponent);
+    const Values sums = scaled.putNumbers(from, count);
     if (words()) return;
-    Value *index = e.muladd(group, e.i64(2), e.i64(to.sumsAt() / 4));
-    for (int h = 0; h < bytes; ++h)
-      e.store(Type::i32, out, e.b.CreateAdd(index, e.i64(h)), e.b.CreateMul(sums[h], e.i32(to.sumFactor())));
+    Value *begin = e.i32(0), *first = e.b.CreateShl(e.i32(1 << 16 | 1), scaled.shift);
+    Value *sum = e.b.CreateMul(sums[0], e.i32(to.sumFactor()));
+    if (e.isa.vnni) first = begin = e.b.CreateAdd(e.i32(kRounding), placed(scaled.shift));
+    if (to.asymmetric || !e.isa.vnni) sum = e.b.CreateShl(sum, scaled.shift);
+    e.store(Type::i32, out, wordOf(number, 0), first);
+    if (to.asymmetric)
+      e.store(Type::f32, out, wordOf(number, 1), e.b.CreateSIToFP(sum, e.b.getFloatTy()));
+    else
+      e.store(Type::i32, out, wordOf(number, 1), e.b.CreateAdd(begin, sum));
+  }
+  /// body(number, first element, how many) for all sections.
+  void forSections(llvm::function_ref<void(Value *, Value *, int64_t)> body) const {
+    const int64_t size = to.section(bytes), whole = to.k / size;
+    e.loop(e.i64(0), e.i64(whole), 1,
+           [&](Value *number) { body(number, e.b.CreateMul(number, e.i64(size)), size); });
+    if (int64_t rest = to.k % size) body(e.i64(whole), e.i64(whole * size), rest);
   }
 
+  /// Bits of the largest magnitude, at least kSmallest. Those of sections become their word 0.
+  Value *largestOfRow() const {
+    Value *all = e.i32(kSmallest);
+    auto join = [&](Value *bits) { all = e.b.CreateBinaryIntrinsic(llvm::Intrinsic::smax, all, bits); };
+    if (!to.hasExponents(bytes)) {
+      join(largest(e, x, e.i64(0), to.k));
+      return all;
+    }
+    const int64_t size = to.section(bytes), whole = to.k / size;
+    auto ofSection = [&](Value *number, int64_t count) {
+      Value *bits = largest(e, x, e.b.CreateMul(number, e.i64(size)), count);
+      e.store(Type::i32, out, wordOf(number, 0), bits);
+      join(bits);
+    };
+    all = e.loop(e.i64(0), e.i64(whole), 1, {all}, [&](Value *number, const Values &now) {
+      all = now[0];
+      ofSection(number, size);
+      return Values{all};
+    })[0];
+    if (int64_t rest = to.k % size) ofSection(e.i64(whole), rest);
+    return all;
+  }
   void write() {
-    Value *m = largest(e, x, to.k),
-          *limit = e.f32(bytes == 1 ? 127 : 127 * 256); // whose high byte is 127, too
-    factor = factorFor(e, m, limit);
-    e.store(Type::f32, out, e.i64(to.factorAt() / 4), e.b.CreateFDiv(m, limit));
+    const bool exponents = to.hasExponents(bytes);
+    most = largestOfRow();
+    Value *limit = e.f32(bytes == 1 ? kSteps : kSteps * kByte); // whose high byte is 127, too
+    Value *magnitude = e.b.CreateBitCast(most, e.b.getFloatTy());
+    factor = e.b.CreateFDiv(limit, magnitude);
+    Value *whole = exponents ? e.f32(kSteps * kByte) : limit;
+    e.store(Type::f32, out, e.i64(to.factorAt() / 4), e.b.CreateFDiv(magnitude, whole));
     e.loop(e.i64(to.k / 8 * 8), e.i64(to.padded()), 1, [&](Value *i) { // zeros first where none will lie
       for (int h = 0; h < (words() ? 1 : bytes); ++h)
         store(e.b.CreateAdd(i, e.i64(h * to.padded())), e.i32(0));
     });
-    const int64_t size = to.group ? to.group : to.k, whole = to.k / size;
-    e.loop(e.i64(0), e.i64(whole), 1,
-           [&](Value *group) { putGroup(group, e.b.CreateMul(group, e.i64(size)), size); });
-    if (int64_t rest = to.k % size) putGroup(e.i64(whole), e.i64(whole * size), rest);
+    forSections([&](Value *number, Value *from, int64_t count) {
+      exponents ? putScaledSection(number, from, count) : putSection(number, from, count);
+    });
   }
 };
 
@@ -135,6 +220,7 @@ KernelSource integerRowsKernel(const IntegerRows &to, const Extent &m, int64_t a
   if (to.group) name += fmt::format("_group{}", to.group);
   if (to.asymmetric) name += "_asymmetric";
   if (to.int8_rows) name += fmt::format("_bytes_from{}_of{}", to.int8_rows, m.text());
+  if (to.int8_group) name += fmt::format("_by{}_bytes", to.int8_group);
   return {name, [to, m, a_stride](Emitter &e) {
             e.extended |= e.isa.vnni; // how the integers lie depends on it
             auto write = [&](int bytes) {

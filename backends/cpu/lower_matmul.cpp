@@ -55,10 +55,18 @@ Result<void> Lowering::lowerPackedMatmul(MatmulOp op) {
         nameOf(spec.a), nameOf(spec.w));
   spec.group = int64_t(op.getGroup());
   spec.int8_rows = int64_t(op.getInt8Rows());
+  spec.int8_group = int64_t(op.getInt8Group());
   spec.asymmetric = op.getAsymmetric();
   if (spec.scaled() && spec.group % interleaveOf(spec.w))
     return errorAt(op, "target cpu needs groups of a multiple of {} for {}, found {}", interleaveOf(spec.w),
                    nameOf(spec.w), spec.group);
+  if (spec.int8_group && (spec.int8_group % interleaveOf(spec.w) || spec.group % spec.int8_group ||
+                          spec.int8_group > kMostInt8Group))
+    return errorAt(
+        op,
+        "target cpu needs an int8_group of at most {} that is a multiple of {} for {} and divides the "
+        "group {}, found {}",
+        kMostInt8Group, interleaveOf(spec.w), nameOf(spec.w), spec.group, spec.int8_group);
   spec.k = rhs.getDimSize(panel.getTransposed() ? 1 : 0),
   spec.n = rhs.getDimSize(panel.getTransposed() ? 0 : 1);
   constexpr int64_t kMostRows = 1 << 16; // products of bytes that a 32-bit sum holds

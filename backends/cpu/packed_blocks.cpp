@@ -59,8 +59,13 @@ std::optional<BlockShape> blockShape(const Emitter &e, const PackedMatmulSpec &s
   const int64_t bytes = spec.w == Type::i8 ? 2 : 1;
   const int64_t most = std::min(kTileBytes / width / bytes, spec.w == Type::i8 ? kWide : spec.k);
   int64_t unit = kChunk;
-  if (sumsGroups(spec)) unit = spec.group ? std::lcm(unit, spec.group) : padded;
-  if (unit > 2 * most) return {}; // a group must end in the block where it begins
+  for (int numbers : {1, 2}) {
+    if (spec.w == Type::i4 && numbers == 2) continue; // no block is multiplied by two planes
+    if (!sumsSections(spec, numbers)) continue;
+    const int64_t section = spec.integerRows().section(numbers);
+    unit = section < spec.k ? std::lcm(unit, section) : std::max(unit, padded);
+  }
+  if (unit > 2 * most) return {}; // a section must end in the block where it begins
   const int64_t units = (padded + unit - 1) / unit, blocks = (units * unit + most - 1) / most;
   shape.depth = std::min((units + blocks - 1) / blocks * unit, padded);
   shape.stride = shape.depth * width * bytes + kPadding;

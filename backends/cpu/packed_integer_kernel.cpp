@@ -12,7 +12,6 @@ struct IntegerTile : PackedItem, PackedTile {
   Values rows_of_a{}; ///< their addresses
   FetchAhead ahead{};
 
-  bool unsignedRows() const { return start != nullptr; }
   /// Rows of w that one load brings.
   int depth() const { return int(spec.interleave()); }
   /// Rows of w in one step of the loop.
@@ -28,10 +27,6 @@ struct IntegerTile : PackedItem, PackedTile {
       Value *index = e.muladd(e.b.CreateUDiv(k, e.i64(depth())), e.i64(spec.n_block),
                               e.b.CreateAdd(column, e.i64(c * e.lanes())));
       Value *loaded = e.load(Type::i32, panel, index, e.lanes());
-      if (unsignedRows()) {
-        low.push_back(loaded);
-        continue;
-      }
       if (spec.w == Type::i8) {
         low.push_back(e.b.CreateXor(loaded, constant(0x80808080)));
         continue;
@@ -56,22 +51,17 @@ struct IntegerTile : PackedItem, PackedTile {
           for (int c = 0; c < vectors; ++c) {
             Value *&sum = next[at(h, r, c)];
             Value *y = w[d / 4 * vectors + c];
-            sum = unsignedRows() ? e.dotBytes(sum, x, y) : e.dotBytes(sum, y, x);
+            sum = e.dotBytes(sum, y, x);
           }
         }
     return next;
   }
 
-  /// Sums over rows [from, from + count) of w, which are group `group`; count is known.
-  Values range(Value *group, Value *from, int64_t count) const {
+  /// Sums over rows [from, from + count) of w, which are section `number`; count is known.
+  Values range(Value *number, Value *from, int64_t count) const {
     Values acc;
-    for (int r = 0; unsignedRows() && r < rows; ++r)
-      for (int c = 0; c < vectors; ++c)
-        acc.push_back(e.load(Type::i32, start, e.b.CreateAdd(column, e.i64(c * e.lanes())), e.lanes()));
-    for (int h = 0; !unsignedRows() && h < bytes; ++h)
-      for (int r = 0; r < rows; ++r) {
-        acc.append(vectors, spec.asymmetric ? constant(0) : e.splat(rowSum(r, group, h), e.lanes()));
-      }
+    for (int h = 0; h < bytes; ++h)
+      for (int r = 0; r < rows; ++r) acc.append(vectors, startOf(r, number, h));
     const int64_t main = count / unroll() * unroll();
     acc = e.loop(e.i64(0), e.i64(main), unroll(), acc, [&](Value *k, const Values &current) {
       Values next = current;
@@ -84,10 +74,17 @@ struct IntegerTile : PackedItem, PackedTile {
     return acc;
   }
 
-  /// What IntegerRows has of half h of row r for a group.
-  Value *rowSum(int r, Value *group, int h) const {
-    Value *index = e.muladd(group, e.i64(2), e.i64(layout.sumsAt() / 4 + h));
-    return e.load(Type::i32, rows_of_a[size_t(r)], index);
+  /// Word number `at` of section `number` of row r, see IntegerRows.
+  Value *wordOf(Type type, int r, Value *number, int64_t at) const {
+    Value *index = e.muladd(number, e.i64(IntegerRows::kSectionWords), e.i64(layout.sumsAt() / 4 + at));
+    return e.load(type, rows_of_a[size_t(r)], index);
+  }
+  bool hasExponents() const { return layout.hasExponents(bytes); }
+  /// What the sums of half h begin with.
+  Value *startOf(int r, Value *number, int h) const {
+    if (spec.asymmetric && !hasExponents()) return constant(0);
+    const int64_t at = hasExponents() ? !spec.asymmetric : h;
+    return e.splat(wordOf(Type::i32, r, number, at), e.lanes());
   }
   Value *real(Value *integer) const {
     return e.b.CreateSIToFP(integer, e.floatType(Emitter::lanesOf(integer)));
@@ -98,12 +95,18 @@ struct IntegerTile : PackedItem, PackedTile {
     return e.fma(real(high), e.f32(256, Emitter::lanesOf(high)), real(low));
   }
   /// The sum of one row and vector as a float.
-  Value *total(const Values &acc, int r, int c) const {
+  Value *total(const Values &acc, int r, int c, Value *number) const {
+    if (hasExponents()) {
+      Value *sum = e.b.CreateBitCast(acc[at(0, r, c)], e.floatType(e.lanes()));
+      return e.b.CreateFSub(sum, e.splat(wordOf(Type::f32, r, number, 0), e.lanes()));
+    }
     return bytes == 1 ? real(acc[at(0, r, c)]) : joined(acc[at(0, r, c)], acc[at(1, r, c)]);
   }
-  /// The sum of a row's numbers of a group, which multiplies the minima.
-  Value *rowTotal(int r, Value *group) const {
-    Value *sum = bytes == 1 ? real(rowSum(r, group, 0)) : joined(rowSum(r, group, 0), rowSum(r, group, 1));
+  /// The sum of a row's numbers of a section, which multiplies the minima.
+  Value *rowTotal(int r, Value *number) const {
+    if (hasExponents()) return e.splat(wordOf(Type::f32, r, number, 1), e.lanes());
+    Value *high = wordOf(Type::i32, r, number, 0);
+    Value *sum = bytes == 1 ? real(high) : joined(high, wordOf(Type::i32, r, number, 1));
     return e.splat(sum, e.lanes());
   }
   /// Row `row` of the scales.
@@ -111,38 +114,48 @@ struct IntegerTile : PackedItem, PackedTile {
     Value *in_row = e.b.CreateAdd(column, e.i64(c * e.lanes()));
     return e.load(Type::f32, scale, e.muladd(row, e.i64(spec.n_block), in_row), e.lanes());
   }
-  Values addGroup(const Values &sums, Value *group, int64_t count) const {
-    const Values acc = range(group, e.b.CreateMul(group, e.i64(spec.group)), count);
+  Values addSection(const Values &sums, Value *number, int64_t count) const {
+    const int64_t size = layout.section(bytes);
+    const Values acc = range(number, e.b.CreateMul(number, e.i64(size)), count);
     Values next = sums;
-    Value *row = spec.asymmetric ? e.b.CreateMul(group, e.i64(2)) : group;
+    if (!spec.group) { // the scale multiplies the sum of all sections
+      for (int r = 0; r < rows; ++r)
+        for (int c = 0; c < vectors; ++c)
+          next[r * vectors + c] = e.b.CreateFAdd(total(acc, r, c, number), next[r * vectors + c]);
+      return next;
+    }
+    Value *row = e.b.CreateUDiv(number, e.i64(spec.group / size));
+    if (spec.asymmetric) row = e.b.CreateMul(row, e.i64(2));
     for (int c = 0; c < vectors; ++c) {
       Value *factor = scaleOf(row, c);
       for (int r = 0; r < rows; ++r)
-        next[r * vectors + c] = e.fma(total(acc, r, c), factor, next[r * vectors + c]);
+        next[r * vectors + c] = e.fma(total(acc, r, c, number), factor, next[r * vectors + c]);
     }
     if (!spec.asymmetric) return next;
     row = e.b.CreateAdd(row, e.i64(1));
     for (int r = 0; r < rows; ++r) {
-      Value *of_row = rowTotal(r, group);
+      Value *of_row = rowTotal(r, number);
       for (int c = 0; c < vectors; ++c)
         next[r * vectors + c] = e.fma(of_row, scaleOf(row, c), next[r * vectors + c]);
     }
     return next;
   }
   Values sums() const {
-    if (!spec.addsGroups()) {
+    if (!spec.addsSections(bytes)) {
       const Values acc = range(e.i64(0), e.i64(0), spec.k);
       Values sums;
       for (int r = 0; r < rows; ++r)
         for (int c = 0; c < vectors; ++c)
-          sums.push_back(e.b.CreateFMul(total(acc, r, c), scaleOf(e.i64(0), c)));
+          sums.push_back(e.b.CreateFMul(total(acc, r, c, e.i64(0)), scaleOf(e.i64(0), c)));
       return sums;
     }
-    const int64_t whole = spec.k / spec.group;
+    const int64_t size = layout.section(bytes), whole = spec.k / size, rest = spec.k % size;
     Values sums = e.loop(e.i64(0), e.i64(whole), 1, Values(rows * vectors, e.f32(0, e.lanes())),
-                         [&](Value *group, const Values &now) { return addGroup(now, group, spec.group); });
-    const int64_t rest = spec.k % spec.group;
-    return rest ? addGroup(sums, e.i64(whole), rest) : sums;
+                         [&](Value *number, const Values &now) { return addSection(now, number, size); });
+    if (rest) sums = addSection(sums, e.i64(whole), rest);
+    for (int i = 0; !spec.group && i < rows * vectors; ++i)
+      sums[i] = e.b.CreateFMul(sums[i], scaleOf(e.i64(0), i % vectors));
+    return sums;
   }
 
   void write() const {
@@ -158,26 +171,6 @@ struct IntegerTile : PackedItem, PackedTile {
 };
 
 } // namespace
-
-void columnSums(const PackedItem &item) {
-  Emitter &e = item.e;
-  const int vectors = std::min<int>(4, int(item.spec.n_block) / e.lanes());
-  e.loop(e.i64(0), e.i64(item.spec.n_block), vectors * e.lanes(), [&](Value *column) {
-    const IntegerTile tile{item, {1, vectors, nullptr, column}, item.spec.integerRows()};
-    Value *ones = tile.constant(0x01010101);
-    auto add = [&](Value *k, const Values &now) {
-      const Values w = tile.weights(k);
-      Values next;
-      for (int c = 0; c < vectors; ++c) next.push_back(e.dotBytes(now[c], ones, w[c]));
-      return next;
-    };
-    const Values sums =
-        e.loop(e.i64(0), e.i64(item.spec.k), tile.depth(), Values(vectors, tile.constant(0)), add);
-    for (int c = 0; c < vectors; ++c)
-      e.store(Type::i32, item.start, e.b.CreateAdd(column, e.i64(c * e.lanes())),
-              e.b.CreateMul(sums[c], tile.constant(uint32_t(-128))));
-  });
-}
 
 void integerSums(const PackedItem &item, const PackedTile &tile) {
   IntegerTile sums{item, tile, item.spec.integerRows()};

@@ -19,7 +19,7 @@ enum Fetched : int64_t { kNone = 0, kEach = 1, kFourth = 4 };
 bool fitsRegisters(const Emitter &e, const PackedMatmulSpec &spec, int rows, int vectors, int bytes) {
   if (!spec.scaled()) return rows * vectors <= e.isa.registers - 4;
   if (!e.isa.vnni) return rows * vectors * (spec.w == Type::i4 ? bytes : 1) <= e.isa.registers - 4;
-  const int sums = rows * (bytes + spec.addsGroups()), quads = int(spec.interleave()) / 4;
+  const int sums = rows * (bytes + spec.addsSections(bytes)), quads = int(spec.interleave()) / 4;
   return (sums + quads) * vectors + 3 <= e.isa.registers;
 }
 
@@ -60,12 +60,12 @@ struct PanelLoop {
     if (!sumsPairs(e, spec)) return epilogue(item, tile);
     pairSums(item, tile);
     PackedTile written = tile;
-    if (sumsGroups(spec)) written.vectors = int(spec.n_block) / e.lanes();
+    if (sumsSections(spec, bytes)) written.vectors = int(spec.n_block) / e.lanes();
     epilogue(item, written);
   }
   /// Whether tiles with that many vectors read every line of the panel in order.
   bool readsWhole(int vectors) const {
-    return vectors * e.lanes() == spec.n_block || (sumsPairs(e, spec) && sumsGroups(spec));
+    return vectors * e.lanes() == spec.n_block || (sumsPairs(e, spec) && sumsSections(spec, bytes));
   }
   void forColumns(int vectors, llvm::function_ref<void(Value *)> body) const {
     if (readsWhole(vectors)) return body(e.i64(0));
@@ -174,7 +174,6 @@ void allPanels(const PackedItem &of) {
       item.scale =
           e.address(Type::f32, e.arg(5), e.b.CreateMul(number, e.i64(spec.scaleRows() * spec.n_block)));
     item.column0 = e.b.CreateMul(number, e.i64(spec.n_block));
-    if (item.start) columnSums(item);
     PanelLoop{item}.run();
   });
 }
@@ -192,11 +191,11 @@ void emitPackedMatmul(Emitter &e, const PackedMatmulSpec &spec) {
     if (spec.scaled()) item.block = e.scratch(shape->bytes() / 4);
     if (spec.a == Type::bf16) item.widened = e.scratch(kBlockRows * shape->widenedRow());
   }
-  if (spec.int8_rows == 0) return allPanels(item);
+  // Exponents are in the words of 16 bits that i8 is multiplied by without VNNI.
+  const bool words = spec.w == Type::i8 && !e.isa.vnni && spec.int8_group;
+  if (spec.int8_rows == 0 || words) return allPanels(item);
   PackedItem of_bytes = item;
   of_bytes.bytes = 1;
-  const bool swaps = e.isa.vnni && spec.integerRows().unsignedBytes();
-  if (swaps) of_bytes.start = e.scratch(spec.n_block);
   if (spec.int8_rows == 1) return allPanels(of_bytes);
   Value *many = e.b.CreateICmpSGE(m, e.i64(spec.int8_rows));
   e.ifElse(
@@ -308,6 +307,7 @@ KernelSource packedMatmulKernel(const PackedMatmulSpec &spec) {
   if (!spec.scaled() && spec.a_stride != spec.k) name += fmt::format("_lda{}", spec.a_stride);
   if (spec.group) name += fmt::format("_group{}{}", spec.group, spec.asymmetric ? "_asymmetric" : "");
   if (spec.int8_rows) name += fmt::format("_bytes_from{}", spec.int8_rows);
+  if (spec.int8_group) name += fmt::format("_by{}", spec.int8_group);
   return {name, [spec](Emitter &e) { emitPackedMatmul(e, spec); }};
 }
 

@@ -23,7 +23,6 @@ struct PackedItem {
   Value *scratch;
   Value *m, *column0;       ///< m: rows of a; column0: the panel's first column of w
   int bytes;                ///< bytes of an integer of a: 2, or 1 if m >= int8_rows
-  Value *start = nullptr;   ///< (n_block) i32, initial sums if IntegerRows are unsigned
   Value *block = nullptr;   ///< BlockShape::bytes(): expanded integers of a block
   Value *widened = nullptr; ///< (kBlockRows, BlockShape::widenedRow()) f32: elements of a, if a is bf16
 };
@@ -87,8 +86,10 @@ struct BlockTile {
 /// Prefetches the lines that belong to the tile's chunk number `chunk`.
 void prefetchNext(Emitter &e, const BlockTile &tile, Value *chunk);
 
-/// Whether sums of integers are scaled for each group and then added in the scratch (levels without VNNI).
-inline bool sumsGroups(const PackedMatmulSpec &spec) { return spec.w == Type::i4 || spec.groups() > 1; }
+/// Whether sums of integers are scaled for each section and then added in the scratch (levels without VNNI).
+inline bool sumsSections(const PackedMatmulSpec &spec, int bytes) {
+  return spec.w == Type::i4 || spec.addsSections(bytes);
+}
 
 /// out = activation(scratch + bias) + residual for the existing rows and columns of a tile.
 void epilogue(const PackedItem &item, const PackedTile &tile);
@@ -122,10 +123,8 @@ FetchAhead fetchAhead(const PackedItem &item, const PackedTile &tile, int64_t st
 /// Writes a tile's sums, multiplied by their scales, into the item's scratch.
 void floatSums(const PackedItem &item, const PackedTile &tile);
 void integerSums(const PackedItem &item, const PackedTile &tile); ///< needs isa.vnni
-/// integerSums without VNNI. With several groups, computes all columns of the panel, `tile.vectors` at a time.
+/// integerSums without VNNI. With several sections, computes all columns of the panel, `tile.vectors` at a time.
 void pairSums(const PackedItem &item, const PackedTile &tile);
-/// Fills item.start with -128 times the sums of the panel's columns.
-void columnSums(const PackedItem &item);
 
 /// Expands rows [k0, k0 + count) of the panel into the item's block.
 void expandIntegers(const PackedItem &item, const BlockShape &shape, Value *k0, Value *count);

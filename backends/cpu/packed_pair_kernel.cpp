@@ -37,7 +37,6 @@ struct PairTile : PackedItem, PackedTile {
   bool isI4() const { return spec.w == Type::i4; }
   /// Rows of w in a word.
   int64_t depth() const { return spec.interleave(); }
-  int64_t groupSize() const { return spec.group ? spec.group : spec.k; }
   Value *firstRow() const { return in_block ? in_block->k0 : e.i64(0); }
   Value *zero(int bits = 32) const {
     return llvm::Constant::getNullValue(e.intType(e.lanes() * 32 / bits, bits));
@@ -103,14 +102,15 @@ struct PairTile : PackedItem, PackedTile {
   }
 
   /// Adds 16-bit sums to 32-bit sums. If `joint`, both planes share a sum, and those of the high bytes are multiplied
-  /// by 2^8.
-  Values widened(const Values &wide, const Values &narrow, bool joint) const {
+  /// by 2^8. Sums of section `number` are multiplied by the section's power of two.
+  Values widened(const Values &wide, const Values &narrow, bool joint, Value *number) const {
     Values next = wide;
     const int count = rows * vectors;
     for (int plane = 0; plane < bytes; ++plane) {
       const uint32_t factor = joint && bytes == 2 && plane == 0 ? 256 : 1;
       Value *factors = e.splat(e.b.getInt32(factor << 16 | factor), e.lanes());
       for (int i = 0; i < count; ++i) {
+        if (hasExponents()) factors = e.splat(wordOf(Type::i32, i / vectors, number, 0), e.lanes());
         Value *&sum = next[(joint ? 0 : plane * count) + i];
         sum = e.dotWords(sum, narrow[plane * count + i], factors);
       }
@@ -118,20 +118,19 @@ struct PairTile : PackedItem, PackedTile {
     return next;
   }
 
-  /// Sums over rows [from, from + count), which are one group, as floats.
-  Values groupSums(Value *group, Value *from, int64_t count, Value *at_column) const {
-    return isI4() ? groupOfI4(group, from, count, at_column) : groupOfI8(from, count, at_column);
+  /// Sums over rows [from, from + count), which are section `number`, as floats.
+  Values sectionSums(Value *number, Value *from, int64_t count, Value *at_column) const {
+    return isI4() ? sectionOfI4(number, from, count, at_column) : sectionOfI8(from, count, at_column);
   }
-  Values groupOfI4(Value *group, Value *from, int64_t count, Value *at_column) const {
+  Values sectionOfI4(Value *number, Value *from, int64_t count, Value *at_column) const {
     const bool joint = bytes == 1 || count <= kSmallGroup;
-    Values wide; // starts with -8 times the sums of the rows, or with 0 for unsigned weights
+    Values wide;
     for (int plane = 0; plane < (joint ? 1 : 2); ++plane)
-      for (int r = 0; r < rows; ++r)
-        wide.append(vectors, spec.asymmetric ? zero() : e.splat(rowSum(r, group, plane, joint), e.lanes()));
+      for (int r = 0; r < rows; ++r) wide.append(vectors, startOf(r, number, plane, joint));
     const Values none(bytes * rows * vectors, zero(16));
     const int64_t main = count / kNarrow * kNarrow;
     auto part = [&](Value *k, int64_t size, const Values &now) {
-      return widened(now, steps(none, k, e.i64((size + 7) / 8 * 8), at_column), joint);
+      return widened(now, steps(none, k, e.i64((size + 7) / 8 * 8), at_column), joint, number);
     };
     if (main == kNarrow)
       wide = part(from, kNarrow, wide);
@@ -146,23 +145,33 @@ struct PairTile : PackedItem, PackedTile {
                            : e.fma(real(wide[i]), e.f32(256, e.lanes()), real(wide[size + i])));
     return sums;
   }
-  /// A group's sum of a plane of row r, as IntegerRows stores it. If `joint`, the sum of both planes as one number.
-  Value *rowSum(int r, Value *group, int plane, bool joint) const {
-    auto sumAt = [&](int of_plane) {
-      Value *index = e.muladd(group, e.i64(2), e.i64(layout.sumsAt() / 4 + of_plane));
-      return e.load(Type::i32, rows_of_a[size_t(r)], index);
-    };
+  bool hasExponents() const { return layout.hasExponents(bytes); }
+  /// Word `at` of section `number` of row r, see IntegerRows.
+  Value *wordOf(Type type, int r, Value *number, int64_t at) const {
+    Value *index = e.muladd(number, e.i64(IntegerRows::kSectionWords), e.i64(layout.sumsAt() / 4 + at));
+    return e.load(type, rows_of_a[size_t(r)], index);
+  }
+  /// The first value of sums of i4: -8 times the sum of the row, or 0 for unsigned weights.
+  Value *startOf(int r, Value *number, int plane, bool joint) const {
+    if (spec.asymmetric) return zero();
+    if (hasExponents()) return e.splat(wordOf(Type::i32, r, number, 1), e.lanes());
+    return e.splat(rowSum(r, number, plane, joint), e.lanes());
+  }
+  /// A section's sum of a plane of row r, as IntegerRows stores it. If `joint`, the sum of both planes as one number.
+  Value *rowSum(int r, Value *number, int plane, bool joint) const {
+    auto sumAt = [&](int of_plane) { return wordOf(Type::i32, r, number, of_plane); };
     if (!joint || bytes == 1) return sumAt(plane);
     return e.b.CreateAdd(e.b.CreateShl(sumAt(0), 8), sumAt(1));
   }
-  /// The sum of a row's integers in a group of `count` rows of w. It multiplies the minima.
-  Value *rowTotal(int r, Value *group, int64_t count) const {
+  /// The sum of a row's integers in a section of `count` rows of w. It multiplies the minima.
+  Value *rowTotal(int r, Value *number, int64_t count) const {
+    if (hasExponents()) return e.splat(wordOf(Type::f32, r, number, 1), e.lanes());
     const bool joint = bytes == 1 || count <= kSmallGroup;
-    Value *sum = real(rowSum(r, group, 0, joint));
-    if (!joint) sum = e.fma(sum, e.f32(256), real(rowSum(r, group, 1, joint)));
+    Value *sum = real(rowSum(r, number, 0, joint));
+    if (!joint) sum = e.fma(sum, e.f32(256), real(rowSum(r, number, 1, joint)));
     return e.splat(sum, e.lanes());
   }
-  Values groupOfI8(Value *from, int64_t count, Value *at_column) const {
+  Values sectionOfI8(Value *from, int64_t count, Value *at_column) const {
     const int size = rows * vectors;
     const Values none(size, zero());
     Values sums;
@@ -227,22 +236,30 @@ struct PairTile : PackedItem, PackedTile {
     e.loop(e.i64(0), e.i64(spec.n_block), vectors * e.lanes(), body);
   }
 
-  /// Adds the products of group `group`, rows [from, from + count) of what the tile reads, to the sums in the scratch.
-  void addGroup(Value *group, Value *from, int64_t count) const {
+  /// The row of scales of section `number`. Without groups of w there is one row.
+  Value *scaleRow(Value *number) const {
+    if (!spec.group) return e.i64(0);
+    Value *group = e.b.CreateUDiv(number, e.i64(spec.group / layout.section(bytes)));
+    return spec.asymmetric ? e.b.CreateMul(group, e.i64(2)) : group;
+  }
+  /// Adds the products of section `number`, rows [from, from + count) of what the tile reads, to the scratch.
+  void addSection(Value *number, Value *from, int64_t count) const {
     auto add = [&](Value *at_column) {
-      const Values sums = groupSums(group, from, count, at_column);
-      Value *row = spec.asymmetric ? e.b.CreateMul(group, e.i64(2)) : group;
+      const Values sums = sectionSums(number, from, count, at_column);
+      Value *row = scaleRow(number);
       forSums(at_column, [&](int r, int c, Value *at) {
-        Value *before = e.load(Type::f32, scratch, at, e.lanes());
-        Value *sum = e.fma(sums[r * vectors + c], scaleOf(row, at_column, c), before);
+        Value *before = e.load(Type::f32, scratch, at, e.lanes()), *sum = sums[r * vectors + c];
+        sum = scalesAtEnd() ? e.b.CreateFAdd(sum, before) : e.fma(sum, scaleOf(row, at_column, c), before);
         if (spec.asymmetric)
-          sum = e.fma(rowTotal(r, group, count), scaleOf(e.b.CreateAdd(row, e.i64(1)), at_column, c), sum);
+          sum = e.fma(rowTotal(r, number, count), scaleOf(e.b.CreateAdd(row, e.i64(1)), at_column, c), sum);
         e.store(Type::f32, scratch, at, sum);
       });
     };
     forWritten(add);
   }
-  void prefetchGroup(Value *from, int64_t count) const {
+  /// Whether the one scale of a column multiplies the sum of all sections.
+  bool scalesAtEnd() const { return hasExponents() && !spec.group; }
+  void prefetchSection(Value *from, int64_t count) const {
     if (in_block) {
       Value *end = e.b.CreateUDiv(e.b.CreateAdd(from, e.i64(count)), in_block->chunk);
       e.loop(e.b.CreateUDiv(from, in_block->chunk), end, 1,
@@ -254,9 +271,9 @@ struct PairTile : PackedItem, PackedTile {
              [&](Value *at) { e.prefetch(e.address(Type::i8, here, at)); });
     }
   }
-  /// Computes the sums of all groups of the tile's rows in the scratch.
-  void writeGroups() const {
-    const int64_t size = groupSize(), rest = spec.k % size;
+  /// Computes the sums of all sections of the tile's rows in the scratch.
+  void writeSections() const {
+    const int64_t size = layout.section(bytes), rest = spec.k % size;
     Value *first = e.b.CreateUDiv(firstRow(), e.i64(size));
     Value *count = in_block ? in_block->count : e.i64(spec.k);
     e.ifThen(e.b.CreateICmpEQ(firstRow(), e.i64(0)), [&] {
@@ -267,14 +284,15 @@ struct PairTile : PackedItem, PackedTile {
     });
     e.loop(e.i64(0), e.b.CreateUDiv(count, e.i64(size)), 1, [&](Value *number) {
       Value *from = e.b.CreateMul(number, e.i64(size));
-      prefetchGroup(from, size);
-      addGroup(e.b.CreateAdd(first, number), from, size);
+      prefetchSection(from, size);
+      addSection(e.b.CreateAdd(first, number), from, size);
     });
     e.ifThen(e.b.CreateICmpEQ(e.b.CreateAdd(firstRow(), count), e.i64(spec.k)), [&] {
-      if (rest) addGroup(e.i64(spec.k / size), e.b.CreateSub(count, e.i64(rest)), rest);
+      if (rest) addSection(e.i64(spec.k / size), e.b.CreateSub(count, e.i64(rest)), rest);
       forWritten([&](Value *at_column) {
-        forSums(at_column, [&](int r, int, Value *at) {
+        forSums(at_column, [&](int r, int c, Value *at) {
           Value *sum = e.load(Type::f32, scratch, at, e.lanes());
+          if (scalesAtEnd()) sum = e.b.CreateFMul(sum, scaleOf(e.i64(0), at_column, c));
           e.store(Type::f32, scratch, at, e.b.CreateFMul(sum, factorOf(r)));
         });
       });
@@ -289,13 +307,13 @@ struct PairTile : PackedItem, PackedTile {
     });
   }
   void write() const {
-    if (sumsGroups(spec)) return writeGroups();
-    writeSums(groupOfI8(e.i64(0), spec.k, column));
+    if (sumsSections(spec, bytes)) return writeSections();
+    writeSums(sectionOfI8(e.i64(0), spec.k, column));
   }
   /// Adds a block's products. Until the last block the scratch holds integers: sums, or their high halves and, after
   /// them, low halves.
   void writeBlock() const {
-    if (sumsGroups(spec)) return writeGroups();
+    if (sumsSections(spec, bytes)) return writeSections();
     const int size = rows * vectors, halves = bytes;
     auto halfAt = [&](Value *at, int half) {
       return e.b.CreateAdd(at, e.i64(half * kBlockRows * spec.n_block));

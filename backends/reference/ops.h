@@ -73,6 +73,8 @@ struct ScaleForm {
 template <class Op> ScaleForm formOf(Op op) {
   return {static_cast<int64_t>(op.getGroup()), static_cast<int64_t>(op.getDim()), op.getAsymmetric()};
 }
+/// The value of an integer's unit where a group of a row is rounded to 8 bits (linnet.matmul's int8_group).
+double int8Step(double largest_of_row, double largest_of_group);
 Tensor quantizeScale(const Tensor &x, int64_t bits, const ScaleForm &form);
 Tensor quantize(const Tensor &x, const Tensor &scale, int64_t bits, const ScaleForm &form);
 

@@ -219,6 +219,17 @@ func.func @main(%x: tensor<4x64xf32> {linnet.name = "x"}, %w: tensor<64x64xf32> 
 }
 })";
   CHECK(failure(relayout) == "pack: linnet.relayout: target cpu changes the layout of weights only");
+  const std::string group = R"(module {
+func.func @main(%x: tensor<4x64xf32> {linnet.name = "x"}) -> (tensor<4x64xf32> {linnet.name = "out"}) {
+  %w = linnet.param "w" : tensor<64x64xi8>
+  %s = linnet.param "s" : tensor<2x64xf32>
+  %r = linnet.matmul %x, %w scale %s {group = 32 : i64, int8_rows = 1 : i64, int8_group = 48 : i64} : tensor<4x64xf32>, tensor<64x64xi8> scale tensor<2x64xf32> loc("up")
+  return %r : tensor<4x64xf32>
+}
+})";
+  CHECK(failure(group) ==
+        "up: linnet.matmul: target cpu needs an int8_group of at most 256 that is a multiple of 4 for "
+        "i8 and divides the group 32, found 48");
   const std::string missing = R"(module {
 func.func @main(%x: tensor<4xf32> {linnet.name = "x"}) -> (tensor<4xf32> {linnet.name = "out"}) {
   %w = linnet.param "missing" : tensor<4xf32>
@@ -239,15 +250,18 @@ func.func @main(%x: tensor<4xf64> {linnet.name = "x"}, %y: tensor<4xf32> {linnet
 TEST_CASE("rows are rounded to 8 bits where there are many, and only there") {
   const std::string type = GENERATE(std::string("i8"), std::string("i4"));
   const int64_t seq = GENERATE(2, 3, 11); // 4, 6 and 22 rows
+  const std::string elements =
+      GENERATE(std::string("0"), std::string("16"), std::string("32")); // that share a scale
   std::string text = R"(module attributes {linnet.bounds = {batch = 2, seq = 40}} {
 func.func @main(%x: $x {linnet.name = "x"}) -> (tensor<?x?x130xf32, #linnet.dims<batch, seq>> {linnet.name = "out"}) {
   %w = linnet.param "w" : tensor<75x130x$t>
   %s = linnet.param "s" : tensor<3x130xf32>
-  %r = linnet.matmul %x, %w scale %s {group = 32 : i64, int8_rows = 6 : i64} : $x, tensor<75x130x$t> scale tensor<3x130xf32>
+  %r = linnet.matmul %x, %w scale %s {group = 32 : i64, int8_rows = 6 : i64, int8_group = $e : i64} : $x, tensor<75x130x$t> scale tensor<3x130xf32>
   return %r : tensor<?x?x130xf32, #linnet.dims<batch, seq>>
 }
 })";
   for (const auto &[name, value] : {std::pair<std::string, std::string>{"$t", type},
+                                    {"$e", elements},
                                     {"$x", "tensor<?x?x75xf32, #linnet.dims<batch, seq>>"}})
     for (size_t at = 0; (at = text.find(name, at)) != std::string::npos; at += value.size())
       text.replace(at, name.size(), value);

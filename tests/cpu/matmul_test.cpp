@@ -116,15 +116,28 @@ struct NarrowMatmul {
     convert({&value, 1}, type, stored);
     convertBack(type, stored, {&value, 1});
   }
-  /// A row as IntegerRows says.
-  static void toIntegers(std::span<float> row, float limit) {
+  static float largestOf(std::span<const float> numbers) {
     float largest = 0;
-    for (float x : row) largest = std::max(largest, std::fabs(x));
-    const float factor = largest == 0 ? 0 : limit / largest, step = largest / limit;
-    for (float &x : row) {
-      const float exact = x;
-      x = std::nearbyint(x * factor) * step;
-      CHECK(std::fabs(x - exact) <= 0.52f * largest / limit);
+    for (float x : numbers) largest = std::max(largest, std::fabs(x));
+    return largest;
+  }
+  /// A row as IntegerRows says, in groups of `group` (0: the whole row).
+  static void toIntegers(std::span<float> row, float limit, int64_t group) {
+    const float largest = largestOf(row);
+    const size_t size = group ? size_t(group) : row.size();
+    for (size_t first = 0; first < row.size(); first += size) {
+      const std::span<float> numbers = row.subspan(first, std::min(size, row.size() - first));
+      const float of_group = largestOf(numbers);
+      int exponent = 0;
+      while (exponent < kMostInt8Exponent && std::ldexp(of_group, exponent + 1) <= largest) ++exponent;
+      const float factor = largest == 0 ? 0 : std::ldexp(limit / largest, exponent);
+      const float step = std::ldexp(largest / limit, -exponent);
+      for (float &x : numbers) {
+        const float exact = x;
+        x = std::nearbyint(x * factor) * step;
+        CHECK(std::fabs(x - exact) <= 0.52f * step);
+      }
+      if (exponent < kMostInt8Exponent) CHECK(step <= 2 * of_group / limit * 1.000001f);
     }
   }
   double weightAt(int64_t k, int64_t n) const {
@@ -161,6 +174,8 @@ struct NarrowMatmul {
                        residual = numbers(m * spec.n, 5), out(m * spec.n);
     if (extreme) std::fill(a.begin(), a.end(), 1.0f);
     if (m > 2) std::fill_n(a.begin(), stride, 0.0f); // a row without a largest element
+    if (m > 1)                                       // groups of all magnitudes
+      for (int64_t i = 0; i < spec.k; ++i) a[stride + i] = std::ldexp(a[stride + i], int(-i / 16 % 20));
     const bool narrow = spec.a == Type::bf16;
     if (narrow)
       for (float &value : a) asStored(PackedType::bf16, value);
@@ -169,7 +184,8 @@ struct NarrowMatmul {
     const bool bytes = spec.int8_rows && m >= spec.int8_rows;
     if (spec.scaled())
       for (int64_t i = 0; i < m; ++i)
-        toIntegers(std::span(counted).subspan(size_t(i * stride), size_t(spec.k)), bytes ? 127 : 32512);
+        toIntegers(std::span(counted).subspan(size_t(i * stride), size_t(spec.k)), bytes ? 127 : 32512,
+                   bytes ? spec.int8_group : 0);
     std::vector<double> expected(out.size());
     for (int64_t i = 0; i < m; ++i)
       for (int64_t j = 0; j < spec.n; ++j) {
@@ -223,8 +239,23 @@ TEST_CASE("packed matmul with integer and 16-bit weights, in groups and without"
     bool transposed, round = false;
     int64_t int8_rows = 0;
     bool asymmetric = false;
+    int64_t int8_group = 0;
   };
-  const Case c = GENERATE(Case{Type::i8, PackedType::i8, 17, 65, 0, 0, false},
+  const Case c = GENERATE(Case{Type::i8, PackedType::i8, 17, 65, 0, 0, false, false, 1, false, 32},
+                          Case{Type::i8, PackedType::i8, 70, 67, 0, 3, true, false, 2, false, 32},
+                          Case{Type::i8, PackedType::i8, 135, 66, 32, 0, true, false, 1, false, 32},
+                          Case{Type::i8, PackedType::i8, 100, 66, 48, 1, false, false, 1, false, 16},
+                          Case{Type::i8, PackedType::i8, 54, 3, 20, 0, false, false, 2, false, 4},
+                          Case{Type::i8, PackedType::i8, 1101, 65, 0, 0, false, false, 1, false, 128},
+                          Case{Type::i8, PackedType::i8, 1100, 66, 96, 1, false, false, 8, false, 32},
+                          Case{Type::i4, PackedType::i4, 97, 66, 32, 0, false, false, 5, false, 32},
+                          Case{Type::i4, PackedType::i4, 33, 65, 0, 1, true, false, 1, false, 32},
+                          Case{Type::i4, PackedType::i4, 90, 67, 24, 0, true, false, 1, false, 8},
+                          Case{Type::i4, PackedType::i4, 97, 66, 32, 2, false, false, 1, true, 32},
+                          Case{Type::i4, PackedType::i4, 1107, 65, 32, 0, true, false, 2, true, 32},
+                          Case{Type::i4, PackedType::i4, 2100, 5, 280, 0, true, false, 1, true, 56},
+                          Case{Type::i4, PackedType::i4, 2100, 3, 0, 0, false, false, 1, false, 256},
+                          Case{Type::i8, PackedType::i8, 17, 65, 0, 0, false},
                           Case{Type::i8, PackedType::i8, 70, 127, 32, 3, true},
                           Case{Type::i8, PackedType::i8, 256, 64, 0, 0, true},
                           Case{Type::i8, PackedType::i8, 19, 67, 0, 2, false, false, 5},
@@ -260,31 +291,35 @@ TEST_CASE("packed matmul with integer and 16-bit weights, in groups and without"
   spec.bias = spec.residual = true;
   spec.activation = Activation::gelu_tanh;
   if (c.round) spec.a = Type::bf16;
-  spec.int8_rows = c.int8_rows, spec.asymmetric = c.asymmetric;
+  spec.int8_rows = c.int8_rows, spec.asymmetric = c.asymmetric, spec.int8_group = c.int8_group;
   matmul.type = c.packed, matmul.layout.transposed = c.transposed;
   matmul.draw();
-  CAPTURE(c.k, c.n, c.group, int(c.type), c.round, c.int8_rows);
+  CAPTURE(c.k, c.n, c.group, int(c.type), c.round, c.int8_rows, c.int8_group);
   matmul.checkEachIsa(c.k < 500 ? std::vector<int64_t>{1, 2, 3, 4, 5, 6, 8, 13, 29}
                                 : std::vector<int64_t>{1, 2, 7, 9, 133});
 }
 
 TEST_CASE("the largest sums of integers are exact") {
-  const auto [type, packed, group, asymmetric] =
-      GENERATE(table<Type, PackedType, int64_t, bool>({{Type::i8, PackedType::i8, 0, false},
-                                                       {Type::i8, PackedType::i8, 1536, false},
-                                                       {Type::i4, PackedType::i4, 0, false},
-                                                       {Type::i4, PackedType::i4, 32, false},
-                                                       {Type::i4, PackedType::i4, 256, false},
-                                                       {Type::i4, PackedType::i4, 512, false},
-                                                       {Type::i4, PackedType::i4, 32, true},
-                                                       {Type::i4, PackedType::i4, 256, true},
-                                                       {Type::i4, PackedType::i4, 512, true}}));
+  const auto [type, packed, group, asymmetric, int8_group] = GENERATE(
+      table<Type, PackedType, int64_t, bool, int64_t>({{Type::i8, PackedType::i8, 0, false, 0},
+                                                       {Type::i8, PackedType::i8, 0, false, kMostInt8Group},
+                                                       {Type::i8, PackedType::i8, 1536, false, 0},
+                                                       {Type::i8, PackedType::i8, 1536, false, 192},
+                                                       {Type::i4, PackedType::i4, 0, false, 0},
+                                                       {Type::i4, PackedType::i4, 0, false, 32},
+                                                       {Type::i4, PackedType::i4, 32, false, 0},
+                                                       {Type::i4, PackedType::i4, 256, false, kMostInt8Group},
+                                                       {Type::i4, PackedType::i4, 512, false, 0},
+                                                       {Type::i4, PackedType::i4, 32, true, 32},
+                                                       {Type::i4, PackedType::i4, 256, true, 0},
+                                                       {Type::i4, PackedType::i4, 256, true, kMostInt8Group},
+                                                       {Type::i4, PackedType::i4, 512, true, 0}}));
   NarrowMatmul matmul{.type = packed, .extreme = true};
   matmul.spec = {.k = 4000, .n = 2, .a_stride = 4000, .w = type, .group = group, .int8_rows = 8};
   matmul.spec.bias = matmul.spec.residual = true;
-  matmul.spec.asymmetric = asymmetric;
+  matmul.spec.asymmetric = asymmetric, matmul.spec.int8_group = int8_group;
   matmul.draw();
-  CAPTURE(int(type), group, asymmetric);
+  CAPTURE(int(type), group, asymmetric, int8_group);
   matmul.checkEachIsa({1, 2, 5, 9});
 }
 

@@ -6,6 +6,9 @@
 
 namespace linnet::backend {
 
+/// The largest e of linnet.matmul's int8_group: a group's step is at least 2^-e of the row's.
+constexpr int64_t kMostInt8Exponent = 8;
+
 /// out[g, m, n] = activation(sum_k a[g, m, k] w[g, k, n] + bias[n]) + residual[g, m, n].
 struct MatmulSpec {
   enum class Operand : uint8_t { a, w, out, bias, residual, scale, count };

@@ -1,4 +1,5 @@
 // matmul and quantization.
+#include "backends/common/specs/matmul.h"
 #include "backends/common/scalar.h"
 #include "backends/reference/ops.h"
 #include "backends/reference/scalar_double.h"
@@ -44,17 +45,25 @@ Tensor scaled(const Tensor &x, const Tensor &scale, const ScaleForm &form) {
   return out;
 }
 
-/// Rows along the last dimension, each rounded to 8 bits.
-Tensor roundedRows(const Tensor &x) {
+double largestMagnitude(const float *x, int64_t count) {
+  double most = 0;
+  for (int64_t i = 0; i < count; ++i) most = std::max(most, std::abs(double(x[i])));
+  return most;
+}
+
+/// Rows along the last dimension, rounded to 8 bits in groups of `group` elements (0: the whole row).
+Tensor roundedRows(const Tensor &x, int64_t group) {
   Tensor out = x;
-  const int64_t k = x.shape.back();
-  for (int64_t first = 0; first < x.size(); first += k) {
-    double most = 0;
-    for (int64_t i = 0; i < k; ++i) most = std::max(most, std::abs(double(x.data()[first + i])));
-    const double s = most / 127;
-    for (int64_t i = 0; i < k; ++i) {
-      const double q = s == 0 ? 0 : std::nearbyint(x.data()[first + i] / s);
-      out.data()[first + i] = static_cast<float>(s * q);
+  const int64_t k = x.shape.back(), size = group ? group : k;
+  for (int64_t row = 0; row < x.size(); row += k) {
+    const double of_row = largestMagnitude(x.data() + row, k);
+    for (int64_t first = row; first < row + k; first += size) {
+      const int64_t end = std::min(first + size, row + k);
+      const double s = int8Step(of_row, largestMagnitude(x.data() + first, end - first));
+      for (int64_t i = first; i < end; ++i) {
+        const double q = s == 0 ? 0 : std::nearbyint(x.data()[i] / s);
+        out.data()[i] = static_cast<float>(s * q);
+      }
     }
   }
   return out;
@@ -83,7 +92,7 @@ Result<Tensor> matmul(ir::MatmulOp op, const Inputs &x) {
                *scale = optional.take(op.getScale());
   const int64_t int8_rows = static_cast<int64_t>(op.getInt8Rows());
   const bool rounds = int8_rows && x[0].size() >= int8_rows * x[0].shape.back();
-  const Tensor lhs = rounds ? roundedRows(x[0]) : x[0];
+  const Tensor lhs = rounds ? roundedRows(x[0], static_cast<int64_t>(op.getInt8Group())) : x[0];
   const ScaleForm form{static_cast<int64_t>(op.getGroup()), op.getTransposeRhs() ? 1 : 0, op.getAsymmetric()};
   const Tensor rhs = scale ? scaled(x[1], *scale, form) : x[1];
   size_t lrank = lhs.shape.size(), rrank = rhs.shape.size();
@@ -126,6 +135,14 @@ Result<Tensor> matmul(ir::MatmulOp op, const Inputs &x) {
 }
 
 } // namespace
+
+double int8Step(double largest_of_row, double largest_of_group) {
+  constexpr double kSteps = 127;
+  double step = largest_of_row / kSteps;
+  for (int64_t e = 0; e < backend::kMostInt8Exponent && 2 * largest_of_group <= largest_of_row; ++e)
+    step /= 2, largest_of_group *= 2;
+  return step;
+}
 
 Tensor quantizeScale(const Tensor &x, int64_t bits, const ScaleForm &form) {
   const auto [group, dim, asymmetric] = form;

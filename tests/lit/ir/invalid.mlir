@@ -31,6 +31,22 @@ func.func @f(%x: tensor<2x8xf32>, %w: tensor<8x4xi8>, %s: tensor<1x4xf32>) {
   return
 }
 // -----
+
+func.func @f(%x: tensor<2x8xf32>, %w: tensor<8x4xi8>, %s: tensor<1x4xf32>) {
+  // expected-error@+1 {{'linnet.matmul' op int8_group is -1, expected at least 0}}
+  %0 = linnet.matmul %x, %w scale %s {int8_rows = 1 : i64, int8_group = -1 : i64} : tensor<2x8xf32>, tensor<8x4xi8> scale tensor<1x4xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x8xf32>, %w: tensor<8x4xi8>, %s: tensor<1x4xf32>) {
+  // expected-error@+1 {{'linnet.matmul' op int8_group needs int8_rows}}
+  %0 = linnet.matmul %x, %w scale %s {int8_group = 4 : i64} : tensor<2x8xf32>, tensor<8x4xi8> scale tensor<1x4xf32>
+  return
+}
+
+// -----
 func.func @f(%q: tensor<1x2x2x8xf32>, %k: tensor<1x2x4x8xf32>) {
   // expected-error@+1 {{'linnet.attention' op bf16_rows is -2, expected at least 0}}
   %0 = linnet.attention %q, %k, %k {scale = 1.0 : f32, bf16_rows = -2 : i64} : tensor<1x2x2x8xf32>, tensor<1x2x4x8xf32>, tensor<1x2x4x8xf32>
