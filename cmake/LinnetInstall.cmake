@@ -28,7 +28,7 @@ if(TARGET linnet-opt)
   install(TARGETS linnet-opt RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT compiler)
 endif()
 
-# What the program writes about itself (tools/linnet/CMakeLists.txt).
+# Manual pages and completions, which the program writes (tools/linnet/CMakeLists.txt).
 if(TARGET linnet_manual)
   set(manual ${CMAKE_BINARY_DIR}/manual)
   install(DIRECTORY ${manual}/man1 DESTINATION ${CMAKE_INSTALL_MANDIR} COMPONENT runtime)
@@ -39,7 +39,7 @@ if(TARGET linnet_manual)
   # Debian's zsh reads vendor-completions below /usr, and site-functions below /usr/local. Debian compresses pages.
   install(CODE "
     set(folder site-functions)
-    if(CMAKE_INSTALL_PREFIX MATCHES \"/usr$\")
+    if(CMAKE_INSTALL_PREFIX STREQUAL \"/usr\")
       set(folder vendor-completions)
       file(GLOB pages \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_MANDIR}/man1/linnet*.1\")
       execute_process(COMMAND gzip -9nf \${pages} COMMAND_ERROR_IS_FATAL ANY)
@@ -63,7 +63,7 @@ install(FILES README.md CHANGELOG.md LICENSE DESTINATION ${linnet_doc} COMPONENT
 install(DIRECTORY docs DESTINATION ${linnet_doc} COMPONENT dev)
 install(DIRECTORY examples DESTINATION ${linnet_doc} COMPONENT dev)
 
-# Only for packages.
+# The licence, for packages alone.
 foreach(name runtime:linnet-runtime compiler:linnet-compiler dev:liblinnet-dev python:python3-linnet)
   string(REPLACE ":" ";" name ${name})
   list(GET name 0 component)
@@ -71,6 +71,6 @@ foreach(name runtime:linnet-runtime compiler:linnet-compiler dev:liblinnet-dev p
   install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${package} RENAME copyright COMPONENT ${component}
     EXCLUDE_FROM_ALL)
 endforeach()
-# Programs other than packages of Debian install the module by pip (docs/python.md).
+# Outside Debian packages, pip installs the module (docs/python.md).
 install(DIRECTORY python/linnet DESTINATION lib/python3/dist-packages COMPONENT python EXCLUDE_FROM_ALL
   PATTERN __pycache__ EXCLUDE)

@@ -32,26 +32,26 @@ set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_NAME linnet-runtime)
 set(CPACK_DEBIAN_RUNTIME_DESCRIPTION "This package runs what the compiler made: the program linnet and its library.
- They generate texts, serve OpenAI's HTTP API, embed and classify.
- Artifacts run without a compiler.")
+They generate texts, serve OpenAI's HTTP API, embed and classify.
+Artifacts run without a compiler.")
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_SUGGESTS "linnet-compiler, libdnnl2, libvulkan1")
 
 set(CPACK_DEBIAN_COMPILER_PACKAGE_NAME linnet-compiler)
 set(CPACK_DEBIAN_COMPILER_DESCRIPTION "This package contains the library that linnet compile and linnet finetune load,
- and linnet-opt. It needs MLIR and LLVM.")
+and linnet-opt. It needs MLIR and LLVM.")
 set(CPACK_DEBIAN_COMPILER_PACKAGE_DEPENDS "linnet-runtime (= ${PROJECT_VERSION})")
 set(CPACK_DEBIAN_COMPILER_PACKAGE_SUGGESTS "libdnnl2")
 
 set(CPACK_DEBIAN_DEV_PACKAGE_NAME liblinnet-dev)
 set(CPACK_DEBIAN_DEV_DESCRIPTION "This package contains the C and C++ headers of the runtime library,
- files for CMake and pkg-config, documentation and examples.")
+files for CMake and pkg-config, documentation and examples.")
 set(CPACK_DEBIAN_DEV_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_DEV_PACKAGE_DEPENDS "linnet-runtime (= ${PROJECT_VERSION})")
-set(CPACK_DEBIAN_DEV_PACKAGE_SUGGESTS "linnet-compiler, libmlir-19-dev")
+set(CPACK_DEBIAN_DEV_PACKAGE_SUGGESTS "linnet-compiler, libmlir-19-dev, llvm-19-dev, mlir-19-tools") # for plugins
 
 set(CPACK_DEBIAN_PYTHON_PACKAGE_NAME python3-linnet)
 set(CPACK_DEBIAN_PYTHON_DESCRIPTION "This package contains the Python module linnet: models, sessions and
- batches, with results as numpy arrays.")
+batches, with results as numpy arrays.")
 set(CPACK_DEBIAN_PYTHON_PACKAGE_SECTION python)
 set(CPACK_DEBIAN_PYTHON_PACKAGE_ARCHITECTURE all)
 set(CPACK_DEBIAN_PYTHON_PACKAGE_DEPENDS

@@ -37,7 +37,7 @@ class Named:
     """A name, not a whole command: the program, its command and its options are there."""
 
 
-FAKES = ("apt-get", "apt", "sudo", "cpack", "docker", "cmake", "ninja", "ctest", "clang-format-14", "clang-format")
+FAKES = ("apt-get", "apt", "sudo", "cpack", "cmake", "ninja", "ctest", "clang-format-14", "clang-format")
 BUILD = r"ninja -C build/release"
 TRY_SOME = "LINNET_VULKAN_TRIALS=0.1 LINNET_VULKAN_FAULT=wrong:matmul_direct1 "
 CTEST = "ctest --test-dir build/release --output-on-failure -j2$"
@@ -101,7 +101,8 @@ RULES = [
     (r"cmake --build --preset release$", Run(fakes=True, calls=["cmake --build --preset release"])),
     (r"cmake --install build/release --prefix ~/linnet",
      Run(fakes=True, calls=["cmake --install build/release --prefix /"])),
-    (r"installing.md:(export PKG_CONFIG_PATH|cc examples)", Named()),  # scripts/test-install runs both
+    (r"installing.md:(export PKG_CONFIG_PATH|cc examples)",
+     Elsewhere("tests/packages/test_packages.py", "test_the_program_of_the_page")),
     (r"c-api.md:cmake -S examples/c", Run(fakes=True, calls=["cmake -S examples/c"])),  # scripts/test-install builds it
     (r"(python|README).md:pip install ./python",
      Elsewhere("tests/python/test_package.py", "test_pip_installs_it_without_a_network")),

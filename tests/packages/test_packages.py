@@ -64,7 +64,7 @@ class Packages(unittest.TestCase):
             self.assertNotRegex(name, r"__pycache__|\.dir/")
 
     def test_dependencies(self):
-        self.assertLessEqual({"libc6", "libstdc++6", "libgomp1", "libfmt9"}, set(self.runtime.depends))
+        self.assertEqual(set(self.runtime.depends), {"libc6", "libfmt9", "libgcc-s1", "libgomp1", "libstdc++6"})
         for package in self.all:
             self.assertNotRegex(package.field("Depends"), "dnnl|opencl|vulkan")
             self.assertEqual(package.field("Recommends"), "")
@@ -93,6 +93,36 @@ class Packages(unittest.TestCase):
         output(folder / "usr/bin/linnet", "init", "--preset", "tiny", model)
         output(folder / "usr/bin/linnet", "compile", model, "-o", f"{model}.linnet")
         self.assertTrue(output(folder / "usr/bin/linnet", "run", f"{model}.linnet", "--prompt", "a", "-n", "4"))
+
+    def test_no_file_names_the_build(self):
+        folder = Path(FOLDER.name) / "searched"
+        for package in self.all:
+            output("dpkg-deb", "-x", package.path, folder)
+        for file in folder.rglob("*"):
+            if file.is_file() and not file.is_symlink():
+                content = file.read_bytes()
+                for path in (ROOT, BUILD.resolve()):
+                    self.assertNotIn(str(path).encode() + b"/", content, file)
+
+    def test_the_program_of_the_page(self):
+        """docs/installing.md: the archive as a prefix, and a program by pkg-config."""
+        folder = Path(FOLDER.name) / "home"
+        folder.mkdir()
+        [archive] = Path(FOLDER.name).glob("*.tar.gz")
+        with tarfile.open(archive) as opened:
+            opened.extractall(folder)
+        (folder / archive.name.removesuffix(".tar.gz")).rename(folder / "linnet")
+        (folder / "examples").symlink_to(ROOT / "examples")
+        page = (ROOT / "docs" / "installing.md").read_text()
+        [block] = re.findall(r"```sh\n(export PKG_CONFIG_PATH.*?)```", page, re.S)
+        env = {"PATH": os.environ["PATH"], "HOME": str(folder)}
+        subprocess.run(["bash", "-ec", block], check=True, cwd=folder, env=env)
+        linnet, model = folder / "linnet" / "bin" / "linnet", folder / "model"
+        output(linnet, "init", "--preset", "tiny", model)
+        output(linnet, "compile", model, "-o", f"{model}.linnet")
+        done = subprocess.run(["./generate", f"{model}.linnet", "a", "4"], check=True, cwd=folder, env=env,
+                              capture_output=True)
+        self.assertTrue(done.stdout)
 
     def test_one_archive_holds_everything(self):
         [archive] = Path(FOLDER.name).glob("*.tar.gz")
