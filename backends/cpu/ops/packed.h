@@ -1,6 +1,6 @@
 // Inside of the packed matmul kernels. Work items and epilogue: packed.cpp. Panels in blocks:
-// packed_blocks.cpp. Sums of floats: packed_float_kernel.cpp. Sums of integers: packed_integer_kernel.cpp (VNNI),
-// packed_pair_kernel.cpp (other processors).
+// packed_blocks.cpp. Sums of floats: packed_float.cpp. Sums of integers: packed_integer.cpp (VNNI),
+// packed_pair.cpp (other processors).
 #pragma once
 #include "backends/cpu/emitter.h"
 #include "backends/cpu/kernels.h"

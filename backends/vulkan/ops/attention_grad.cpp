@@ -1,6 +1,6 @@
 // Gradients of attention without atomics. In the first kernel a workgroup handles one query, in the second one key.
-#include "backends/vulkan/ops/attention.h"
 #include "backends/vulkan/emitter.h"
+#include "backends/vulkan/ops/attention.h"
 #include "backends/vulkan/ops/training.h"
 
 namespace linnet::vulkan {

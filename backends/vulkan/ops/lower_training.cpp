@@ -1,6 +1,6 @@
 // Lowering of the ops of training.
-#include "backends/vulkan/ops/training.h"
 #include "backends/vulkan/lowering.h"
+#include "backends/vulkan/ops/training.h"
 
 using namespace mlir;
 
