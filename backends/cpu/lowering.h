@@ -1,5 +1,5 @@
 // The lowering of each op to commands for the CPU. backends/common/lowering.h has the parts that all backends share.
-// Ops: lower.cpp, lower_matmul.cpp, lower_fused.cpp.
+// Ops: lower.cpp and ops/lower_*.cpp.
 #pragma once
 #include "backends/common/lowering.h"
 #include "backends/cpu/call.h"

@@ -2,7 +2,7 @@
 // kept, in a list in shared memory.
 #pragma once
 #include "backends/vulkan/kernels.h"
-#include "backends/vulkan/wide.h"
+#include "backends/vulkan/ops/wide.h"
 
 namespace linnet::vulkan {
 

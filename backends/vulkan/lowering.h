@@ -1,5 +1,5 @@
 // The lowering of each op to dispatches. backends/common/lowering.h has the parts that all backends share. Ops:
-// lower.cpp, lower_ops.cpp, lower_matmul.cpp, lower_fused.cpp, lower_gradients.cpp, lower_groups.cpp.
+// lower.cpp, lower_groups.cpp and ops/lower_*.cpp.
 #pragma once
 #include "backends/common/lowering.h"
 #include "backends/vulkan/kernels.h"
@@ -180,7 +180,7 @@ private:
   Result<void> lowerThis(ir::AttentionGradOp op) { return lowerAttentionGrad(op); }
   Result<void> lowerThis(ir::AdamWOp op) { return lowerAdamW(op); }
 
-  // training: lower_gradients.cpp
+  // training: ops/lower_training.cpp
   /// Emits a kernel over units of `unit` floats of the operands `cut`, with `per` units for each workgroup. `make`
   /// receives whether these operands may be bound in parts.
   Result<void> emitUnits(const Call &call, const std::vector<uint32_t> &cut, const Extent &units,

@@ -1,6 +1,6 @@
 // Every kernel generator: valid for Vulkan 1.1, and within what each device must offer.
-#include "backends/vulkan/gradient_kernels.h"
 #include "backends/vulkan/kernels.h"
+#include "backends/vulkan/ops/training.h"
 #include "bench/limits/vulkan_kernels.h"
 #include "tests/catch.h"
 

@@ -1,0 +1,413 @@
+// Flash attention over a block of queries, one query in each lane. No sum crosses lanes, so a query's result does not
+// depend on the other queries of its block. Keys are processed in blocks of kKeys:
+//
+//     s[j, :]  = sum_d q[d, :] k[j, d]              a tile of keys at a time, sums in registers
+//     m'       = max(m, max_j s[j, :])              p[j, :] = e^(s[j, :] - m')
+//     l'       = l e^(m - m') + sum_j p[j, :]
+//     acc[d, :] = acc[d, :] e^(m - m') + sum_j p[j, :] v[j, d]     a tile of d at a time
+//
+// k[j, d] and v[j, d] are broadcast from memory. q, s, p and acc are transposed and on the stack.
+//
+// Masks: a block of keys that no query of the block sees is skipped. If only some queries see a key, the other queries'
+// scores are -infinity, and their sums stay unchanged even if the key holds NaN. A window masks keys before the ones
+// that all queries see, too.
+//
+// Rounding to bf16: if the processor multiplies pairs of bf16, a word holds two factors, q and k of two d, p and v of
+// two keys. On other processors the factors are f32 with the same values.
+//
+// Blocks of keys begin at multiples of kKeys, and masked blocks add in the same order as others. A query's result
+// therefore depends on its position and its keys only, not on where its block or call begins.
+#include "backends/cpu/ops/attention.h"
+
+#include <limits>
+
+namespace linnet::cpu {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr int64_t kKeys = 64; ///< 16 KiB of f32 keys with 64 dimensions, which fit the first-level cache
+constexpr int kVectors = 2;   ///< vectors of queries; each broadcast multiplies all of them
+
+struct Blocks {
+  const AttentionOperands &in;
+  const int vectors;
+  Value *group, *t;
+  const bool rounds; ///< whether factors are rounded to bf16
+  Emitter &e = in.e;
+  const AttentionSpec &spec = in.spec;
+  const int lanes = e.lanes();
+  const int64_t size = spec.head_size, rows = int64_t(vectors) * lanes;
+  /// Keys or dimensions of a tile. tile * vectors sums and as many operands fit the registers.
+  const int tile = e.isa.registers >= 32 ? 8 : 4;
+  Value *q = e.scratch(size * rows), *p = e.scratch(std::max(kKeys, roundUp(size)) * rows),
+        *acc = e.scratch(size * rows);
+  const bool pairs = rounds && e.isa.bf16 && size % 2 == 0;
+  /// A block of k or v after conversion to factors. Null if the cache can be read directly.
+  Value *wide = spec.cache == Type::f32 && !rounds ? nullptr : e.scratch(kKeys * size);
+  Value *keys = in.keysAt(group);
+  Values limits = {}; ///< i32 vectors: the end of the keys that each lane's query sees
+  Values begins = {}; ///< i32 vectors: the first key of each lane's window; empty without a window
+
+  int64_t roundUp(int64_t n) const { return (n + lanes - 1) / lanes * lanes; }
+
+  // --- transposed matrices on the stack: q, p, acc
+  Value *at(Value *row, int vector) {
+    return e.b.CreateAdd(e.b.CreateMul(row, e.i64(rows)), e.i64(int64_t(vector) * lanes));
+  }
+  Value *load(Value *from, Value *row, int vector) { return e.load(Type::f32, from, at(row, vector), lanes); }
+  void store(Value *to, Value *row, int vector, Value *x) { e.store(Type::f32, to, at(row, vector), x); }
+  Value *loadPair(Value *from, Value *row, int vector) {
+    return e.load(Type::i32, from, at(row, vector), lanes);
+  }
+  void storePair(Value *to, Value *row, int vector, Value *x) { e.store(Type::i32, to, at(row, vector), x); }
+  Value *factor(Value *x) {
+    if (!rounds) return x;
+    return e.isa.bf16 && Emitter::lanesOf(x) == lanes ? e.roundToBfloatFast(x) : e.convert(x, Type::bf16);
+  }
+
+  /// Calls body(first, count) for the columns of a head's row, a vector at a time.
+  void forPieces(llvm::function_ref<void(Value *, int)> body) {
+    const int64_t whole = size / lanes * lanes;
+    e.loop(e.i64(0), e.i64(whole), lanes, [&](Value *c) { body(c, lanes); });
+    if (whole < size) body(e.i64(whole), int(size - whole));
+  }
+
+  /// Loads q times the scale. Lanes beyond the last query repeat it.
+  void loadQueries() {
+    for (int w = 0; w < vectors; ++w) {
+      Values from;
+      for (int r = 0; r < lanes; ++r) {
+        Value *row = e.min(e.b.CreateAdd(t, e.i64(w * lanes + r)), e.b.CreateSub(in.queries, e.i64(1)));
+        from.push_back(in.queryAt(group, row));
+      }
+      forPieces([&](Value *c, int count) {
+        Values piece;
+        for (Value *row : from)
+          piece.push_back(e.b.CreateFMul(e.loadPart(spec.type, in.q, e.b.CreateAdd(row, c), count),
+                                         e.f32(spec.scale, lanes)));
+        piece = e.transpose(piece);
+        for (int d = 0; d < count && !pairs; ++d)
+          store(q, e.b.CreateAdd(c, e.i64(d)), w, factor(piece[size_t(d)]));
+        for (int d = 0; d < count && pairs; d += 2)
+          storePair(q, e.b.CreateLShr(e.b.CreateAdd(c, e.i64(d)), 1), w,
+                    e.bfloatPair(piece[size_t(d)], piece[size_t(d + 1)]));
+      });
+    }
+  }
+
+  void storeResults(const Values &inverse) {
+    const int64_t stride = roundUp(size);
+    for (int w = 0; w < vectors; ++w)
+      forPieces([&](Value *c, int count) {
+        Values piece;
+        for (int d = 0; d < lanes; ++d)
+          piece.push_back(d < count
+                              ? e.b.CreateFMul(load(acc, e.b.CreateAdd(c, e.i64(d)), w), inverse[size_t(w)])
+                              : e.f32(0, lanes));
+        piece = e.transpose(piece);
+        for (int r = 0; r < lanes; ++r)
+          e.store(Type::f32, p, e.b.CreateAdd(c, e.i64((w * lanes + r) * stride)), piece[size_t(r)]);
+      });
+    Value *count = e.min(e.i64(rows), e.b.CreateSub(in.queries, t));
+    e.loop(e.i64(0), count, 1, [&](Value *r) {
+      Value *to = in.resultAt(group, e.b.CreateAdd(t, r)), *from = e.b.CreateMul(r, e.i64(stride));
+      forPieces([&](Value *c, int part) {
+        e.storePart(spec.type, in.out, e.b.CreateAdd(to, c),
+                    e.load(Type::f32, p, e.b.CreateAdd(from, c), lanes), part);
+      });
+    });
+  }
+
+  /// Rows of k or v as factors. `first` is the index of the first element. Elements are f32, or words of two bf16.
+  struct Rows {
+    Value *base, *first;
+  };
+  /// Rows [key0, key0 + count) of k or v, in f32.
+  Rows rowsOf(Value *cache, Value *key0, Value *count) {
+    Value *first = e.muladd(key0, e.i64(size), keys);
+    if (!wide) return {cache, first};
+    e.forVectors(e.i64(0), e.b.CreateMul(count, e.i64(size)), [&](Value *i, int n) {
+      e.store(Type::f32, wide, i, factor(e.load(spec.cache, cache, e.b.CreateAdd(first, i), n)));
+    });
+    return {wide, e.i64(0)};
+  }
+  /// Rows [key0, key0 + count) of k, in words of two columns.
+  Rows columnPairsOf(Value *cache, Value *key0, Value *count) {
+    Value *first = e.muladd(key0, e.i64(size), keys);
+    if (spec.cache == Type::bf16) return {cache, e.b.CreateLShr(first, 1)};
+    e.forVectors(e.i64(0), e.b.CreateMul(count, e.i64(size)), [&](Value *i, int n) {
+      Value *x = e.load(spec.cache, cache, e.b.CreateAdd(first, i), n);
+      if (n == lanes)
+        e.b.CreateAlignedStore(e.toBfloatFast(x), e.address(Type::bf16, wide, i), llvm::Align(2));
+      else
+        e.store(Type::bf16, wide, i, x);
+    });
+    return {wide, e.i64(0)};
+  }
+  /// Rows [key0, key0 + n) of v, in words of two keys: word c of a pair of rows holds column c of both. If n is odd,
+  /// the last row is paired with zeros.
+  Rows keyPairsOf(Value *cache, Value *key0, Value *n) {
+    Value *first = e.muladd(key0, e.i64(size), keys);
+    auto pair = [&](Value *j, bool alone) {
+      Value *row = e.muladd(j, e.i64(size), first), *to = e.b.CreateMul(e.b.CreateLShr(j, 1), e.i64(size));
+      forPieces([&](Value *c, int count) {
+        Value *x = e.loadPart(spec.cache, cache, e.b.CreateAdd(row, c), count);
+        Value *y =
+            alone ? e.f32(0, lanes)
+                  : e.loadPart(spec.cache, cache, e.b.CreateAdd(row, e.b.CreateAdd(c, e.i64(size))), count);
+        e.storePart(Type::i32, wide, e.b.CreateAdd(to, c), e.bfloatPair(x, y), count);
+      });
+    };
+    Value *even = e.b.CreateAnd(n, e.i64(-2));
+    e.loop(e.i64(0), even, 2, [&](Value *j) { pair(j, false); });
+    e.ifThen(e.b.CreateICmpNE(even, n), [&] { pair(even, true); });
+    return {wide, e.i64(0)};
+  }
+
+  Value *broadcast(const Rows &from, Value *index, Type type = Type::f32) {
+    return e.splat(e.load(type, from.base, e.b.CreateAdd(from.first, index)), lanes);
+  }
+  /// sum + vector * scalar: a vector of q or p, a broadcast element of k or v. Words of pairs add two products.
+  Value *multiplyAdd(Value *vector, Value *scalar, Value *sum, bool of_pairs) {
+    return of_pairs ? e.dotBfloatPairs(sum, vector, scalar) : e.fma(vector, scalar, sum);
+  }
+  Value *sees(int w, Value *key) {
+    Value *number = e.splat(e.b.CreateTrunc(key, e.b.getInt32Ty()), lanes);
+    Value *before_end = e.b.CreateICmpSLT(number, limits[size_t(w)]);
+    if (begins.empty()) return before_end;
+    return e.b.CreateAnd(before_end, e.b.CreateICmpSGE(number, begins[size_t(w)]));
+  }
+
+  /// Stores the scores of `count` keys of the block from key j on, and returns the maximum of `largest` and them. key0
+  /// is null if no key is masked. With a cap, the stored scores are not capped yet, and `largest` is returned
+  /// unchanged.
+  Values scoreTile(const Rows &k, Value *j, int count, const Values &largest, Value *key0) {
+    const int64_t length = pairs ? size / 2 : size; ///< elements or words of a row of k
+    Value *first = e.b.CreateMul(j, e.i64(length));
+    auto step = [&](Value *d, const Values &sums) {
+      Values query, next;
+      for (int w = 0; w < vectors; ++w) query.push_back(pairs ? loadPair(q, d, w) : load(q, d, w));
+      for (int i = 0; i < count; ++i) {
+        Value *at = e.b.CreateAdd(e.b.CreateAdd(first, d), e.i64(i * length));
+        Value *key = broadcast(k, at, pairs ? Type::i32 : Type::f32);
+        for (int w = 0; w < vectors; ++w)
+          next.push_back(multiplyAdd(query[size_t(w)], key, sums[size_t(i * vectors + w)], pairs));
+      }
+      return next;
+    };
+    constexpr int64_t kUnroll = 4;
+    const int64_t whole = length / kUnroll * kUnroll;
+    Values sums = e.loop(e.i64(0), e.i64(whole), kUnroll, Values(size_t(count * vectors), e.f32(0, lanes)),
+                         [&](Value *d, const Values &now) {
+                           Values next = now;
+                           for (int64_t u = 0; u < kUnroll; ++u)
+                             next = step(e.b.CreateAdd(d, e.i64(u)), next);
+                           return next;
+                         });
+    for (int64_t d = whole; d < length; ++d) sums = step(e.i64(d), sums);
+    Values next = largest;
+    for (int i = 0; i < count; ++i)
+      for (int w = 0; w < vectors; ++w) {
+        Value *s = sums[size_t(i * vectors + w)], *row = e.b.CreateAdd(j, e.i64(i));
+        if (spec.cap != 0) {
+          store(p, row, w, s);
+          continue;
+        }
+        if (key0) s = e.b.CreateSelect(sees(w, e.b.CreateAdd(key0, row)), s, e.f32(-kInfinity, lanes));
+        store(p, row, w, s);
+        next[size_t(w)] = e.maxOf(s, next[size_t(w)]);
+      }
+    return next;
+  }
+
+  /// Caps the stored scores of n keys and returns the maximum of `largest` and them. A separate loop, because tanh
+  /// inlined in every tile would be long code.
+  Values capScores(Value *n, const Values &largest, Value *key0) {
+    return e.loop(e.i64(0), n, 1, largest, [&](Value *j, const Values &now) {
+      Values next;
+      for (int w = 0; w < vectors; ++w) {
+        Value *s = in.capped(load(p, j, w));
+        if (key0) s = e.b.CreateSelect(sees(w, e.b.CreateAdd(key0, j)), s, e.f32(-kInfinity, lanes));
+        store(p, j, w, s);
+        next.push_back(e.maxOf(s, now[size_t(w)]));
+      }
+      return next;
+    });
+  }
+
+  /// A mask of the halves of a word of two keys, key and key + 1, that each lane's query sees.
+  Value *seenHalves(int w, Value *key) {
+    auto half = [&](Value *number, uint64_t bits) {
+      return e.b.CreateSelect(sees(w, number), e.splat(e.b.getInt32(uint32_t(bits)), lanes),
+                              e.splat(e.b.getInt32(0), lanes));
+    };
+    constexpr uint64_t kLow = 0xFFFF, kHigh = 0xFFFF0000;
+    return e.b.CreateOr(half(key, kLow), half(e.b.CreateAdd(key, e.i64(1)), kHigh));
+  }
+
+  /// Updates acc[d, :] for `count` dimensions from d0 on. key0 is null if no key is masked. Keys that a query does not
+  /// see leave its sums unchanged, even if they hold NaN.
+  void accumulateTile(const Rows &v, Value *d0, int count, Value *n, const Values &shrink, Value *key0) {
+    const bool of_pairs = pairs;
+    Values sums;
+    for (int d = 0; d < count; ++d)
+      for (int w = 0; w < vectors; ++w)
+        sums.push_back(e.b.CreateFMul(load(acc, e.b.CreateAdd(d0, e.i64(d)), w), shrink[size_t(w)]));
+    Value *rows_of_v = of_pairs ? e.b.CreateLShr(e.b.CreateAdd(n, e.i64(1)), 1) : n;
+    sums = e.loop(e.i64(0), rows_of_v, 1, sums, [&](Value *j, const Values &now) {
+      Values weight, seen, next;
+      for (int w = 0; w < vectors; ++w) {
+        weight.push_back(of_pairs ? loadPair(p, j, w) : load(p, j, w));
+        if (!key0) continue;
+        seen.push_back(of_pairs ? seenHalves(w, e.muladd(j, e.i64(2), key0))
+                                : sees(w, e.b.CreateAdd(key0, j)));
+      }
+      for (int d = 0; d < count; ++d) {
+        Value *at = e.b.CreateAdd(e.muladd(j, e.i64(size), d0), e.i64(d));
+        Value *value = broadcast(v, at, of_pairs ? Type::i32 : Type::f32);
+        for (int w = 0; w < vectors; ++w) {
+          Value *old = now[size_t(d * vectors + w)];
+          Value *seen_value = key0 && of_pairs ? e.b.CreateAnd(value, seen[size_t(w)]) : value;
+          Value *sum = multiplyAdd(weight[size_t(w)], seen_value, old, of_pairs);
+          next.push_back(key0 && !of_pairs ? e.b.CreateSelect(seen[size_t(w)], sum, old) : sum);
+        }
+      }
+      return next;
+    });
+    for (int d = 0; d < count; ++d)
+      for (int w = 0; w < vectors; ++w)
+        store(acc, e.b.CreateAdd(d0, e.i64(d)), w, sums[size_t(d * vectors + w)]);
+  }
+
+  /// Replaces s[j, :] by p[j, :] and returns l: `sums` plus the sum of p over all keys.
+  Values weigh(Value *n, const Values &base, Values sums) {
+    return e.loop(e.i64(0), n, 1, std::move(sums), [&](Value *j, const Values &now) {
+      Values next;
+      for (int w = 0; w < vectors; ++w) {
+        Value *weight = factor(e.exp(e.b.CreateFSub(load(p, j, w), base[size_t(w)])));
+        store(p, j, w, weight);
+        next.push_back(e.b.CreateFAdd(now[size_t(w)], weight));
+      }
+      return next;
+    });
+  }
+  /// weigh() for words of two keys.
+  Values weighPairs(Value *n, const Values &base, Values sums) {
+    return e.loop(e.i64(0), n, 2, std::move(sums), [&](Value *j, const Values &now) {
+      Values next;
+      for (int w = 0; w < vectors; ++w) {
+        Value *x = e.exp(e.b.CreateFSub(load(p, j, w), base[size_t(w)]));
+        Value *y = e.exp(e.b.CreateFSub(load(p, e.b.CreateAdd(j, e.i64(1)), w), base[size_t(w)]));
+        Value *pair = e.bfloatPair(x, y);
+        storePair(p, e.b.CreateLShr(j, 1), w, pair);
+        Value *sum = e.b.CreateFAdd(now[size_t(w)], e.lowBfloat(pair));
+        next.push_back(e.b.CreateFAdd(sum, e.highBfloat(pair)));
+      }
+      return next;
+    });
+  }
+
+  /// Processes one block of n keys. The state is m of each vector of queries, then l of each.
+  Values keyBlock(Value *key0, Value *n, const Values &state, bool masked) {
+    Value *mask = masked ? key0 : nullptr;
+    const Rows k = pairs ? columnPairsOf(in.k, key0, n) : rowsOf(in.k, key0, n);
+    Value *whole = e.b.CreateAnd(n, e.i64(-int64_t(tile)));
+    Values largest(state.begin(), state.begin() + vectors);
+    largest = e.loop(e.i64(0), whole, tile, largest,
+                     [&](Value *j, const Values &now) { return scoreTile(k, j, tile, now, mask); });
+    if (masked)
+      largest = e.loop(whole, n, 1, largest,
+                       [&](Value *j, const Values &now) { return scoreTile(k, j, 1, now, mask); });
+    if (spec.cap != 0) largest = capScores(n, largest, mask);
+    Values base, shrink, sums;
+    for (int w = 0; w < vectors; ++w) {
+      // If all scores so far are -inf, any finite base gives p = 0.
+      Value *none = e.b.CreateFCmpOEQ(largest[size_t(w)], e.f32(-kInfinity, lanes));
+      base.push_back(e.b.CreateSelect(none, e.f32(0, lanes), largest[size_t(w)]));
+      shrink.push_back(e.exp(e.b.CreateFSub(state[size_t(w)], base.back())));
+      sums.push_back(e.b.CreateFMul(state[size_t(vectors + w)], shrink.back()));
+    }
+    if (pairs && masked) // an odd n: no query sees the second key of the last pair
+      e.ifThen(e.b.CreateICmpNE(e.b.CreateAnd(n, e.i64(1)), e.i64(0)), [&] {
+        for (int w = 0; w < vectors; ++w) store(p, n, w, e.f32(-kInfinity, lanes));
+      });
+    sums = pairs ? weighPairs(n, base, sums) : weigh(n, base, sums);
+    const Rows v = pairs ? keyPairsOf(in.v, key0, n) : rowsOf(in.v, key0, n);
+    const int64_t tiled = size / tile * tile;
+    e.loop(e.i64(0), e.i64(tiled), tile, [&](Value *d0) { accumulateTile(v, d0, tile, n, shrink, mask); });
+    if (tiled < size) accumulateTile(v, e.i64(tiled), int(size - tiled), n, shrink, mask);
+    largest.append(sums);
+    return largest;
+  }
+
+  void run() {
+    Value *first = in.limit(group, t);
+    Value *last_query = e.min(e.b.CreateAdd(t, e.i64(rows - 1)), e.b.CreateSub(in.queries, e.i64(1)));
+    Value *last = in.limit(group, last_query);
+    for (int w = 0; w < vectors; ++w) { // causal limits grow by one from query to query, up to `last`
+      Value *steps = e.laneNumbers(spec.causal ? w * lanes : 0, spec.causal ? 1 : 0);
+      // The limits start at the first query's own limit. If the length cuts it off, it equals `last`.
+      Value *grown = e.b.CreateAdd(e.splat(e.b.CreateTrunc(first, e.b.getInt32Ty()), lanes), steps);
+      limits.push_back(e.min(grown, e.splat(e.b.CreateTrunc(last, e.b.getInt32Ty()), lanes)));
+    }
+    // All queries see keys [all_begin, first). Only some queries see keys of [some_begin, all_begin) and [first, last).
+    Value *some_begin = e.i64(0), *all_begin = e.i64(0);
+    if (spec.window) {
+      Value *begin = in.windowBegin(group, t);
+      for (int w = 0; w < vectors; ++w) {
+        Value *from = e.splat(e.b.CreateTrunc(begin, e.b.getInt32Ty()), lanes);
+        begins.push_back(e.max(e.b.CreateAdd(from, e.laneNumbers(w * lanes, 1)), e.laneNumbers(0, 0)));
+      }
+      some_begin = e.min(e.max(begin, e.i64(0)), last);
+      all_begin = e.min(e.max(in.windowBegin(group, last_query), e.i64(0)), last);
+    }
+    loadQueries();
+    e.loop(e.i64(0), e.i64(size), 1, [&](Value *d) {
+      for (int w = 0; w < vectors; ++w) store(acc, d, w, e.f32(0, lanes));
+    });
+    Values state(size_t(vectors), e.f32(-kInfinity, lanes));
+    state.append(size_t(vectors), e.f32(0, lanes));
+    auto maskedBlocks = [&](Value *from, Value *to) {
+      state = e.loop(from, to, kKeys, state, [&](Value *key0, const Values &now) {
+        return keyBlock(key0, e.min(e.i64(kKeys), e.b.CreateSub(to, key0)), now, true);
+      });
+    };
+    Value *whole = e.b.CreateAnd(first, e.i64(-kKeys));
+    if (spec.window) {
+      Value *aligned = e.b.CreateAnd(e.b.CreateAdd(all_begin, e.i64(kKeys - 1)), e.i64(-kKeys));
+      all_begin = e.min(aligned, last);
+      maskedBlocks(e.b.CreateAnd(some_begin, e.i64(-kKeys)), all_begin);
+      whole = e.max(all_begin, whole);
+    }
+    state = e.loop(all_begin, whole, kKeys, state,
+                   [&](Value *key0, const Values &now) { return keyBlock(key0, e.i64(kKeys), now, false); });
+    maskedBlocks(whole, last);
+    Values inverse;
+    for (int w = 0; w < vectors; ++w) { // a query that sees no key gets zeros
+      Value *begin = spec.window ? begins[size_t(w)] : e.laneNumbers(0, 0);
+      Value *some = e.b.CreateICmpSGT(limits[size_t(w)], begin);
+      inverse.push_back(e.b.CreateSelect(some, e.b.CreateFDiv(e.f32(1, lanes), state[size_t(vectors + w)]),
+                                         e.f32(0, lanes)));
+    }
+    storeResults(inverse);
+  }
+};
+
+} // namespace
+
+int64_t attentionBlock(const Isa &isa) { return int64_t(kVectors) * isa.lanes; }
+
+void emitAttentionBlock(const AttentionOperands &operands, Value *group, Value *t, bool rounds) {
+  Emitter &e = operands.e;
+  Value *left = e.b.CreateSub(operands.queries, t);
+  e.ifElse(
+      e.b.CreateICmpSGT(left, e.i64(e.lanes())),
+      [&] {
+        Blocks{operands, kVectors, group, t, rounds}.run();
+      },
+      [&] {
+        Blocks{operands, 1, group, t, rounds}.run();
+      });
+}
+
+} // namespace linnet::cpu
