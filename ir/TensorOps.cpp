@@ -8,6 +8,8 @@
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/PatternMatch.h"
 
+#include <limits>
+
 using namespace mlir;
 
 namespace linnet::ir {
@@ -165,7 +167,8 @@ LogicalResult MatmulOp::verify() {
   if (int8_rows && (!getScale() || getTransposeLhs()))
     return emitOpError("int8_rows needs an rhs of integers with a scale, and no transpose_lhs");
   const auto int8_group = static_cast<int64_t>(getInt8Group());
-  if (int8_group < 0) return emitOpError("int8_group is ") << int8_group << ", expected at least 0";
+  if (int8_group < 0 || int8_group > std::numeric_limits<int32_t>::max())
+    return emitOpError("int8_group is ") << int8_group << ", expected a number from 0 to 2^31 - 1";
   if (int8_group && !int8_rows) return emitOpError("int8_group needs int8_rows");
   return verifyScale(*this, getRhs(), getScale(),
                      {int64_t(getGroup()), getTransposeRhs() ? 1 : 0, getAsymmetric()});

@@ -29,7 +29,8 @@ using namespace backend; // the specifications
 /// - int8_rows > 0 and at least that many rows: the largest magnitude becomes 127, and there is only hi.
 /// - asymmetric: w stays unsigned, and the sums, which multiply the minima, have no factor.
 /// - w in i8 at a level without VNNI: a row is one plane of 16-bit numbers without sums. Each four numbers are stored
-///   in the order 0, 2, 1, 3. With int8_group they are bytes times 2^(8 - e), without sections.
+///   in the order 0, 2, 1, 3. With int8_group they are bytes times 2^(8 - e), and the sections'
+///   words are working memory.
 /// - int8_group, for hi alone: a section has that many bytes and an exponent e (linnet.matmul). A byte's unit is 2^(8 -
 ///   e) times the row's. Word 0, with VNNI, is 1.5 2^(31 - e) (f32): each integer that is added to its bits makes the
 ///   float larger by 2^(8 - e), so that a sum needs no conversion and no multiplication. Without VNNI word 0 is twice

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 using namespace linnet;
 using namespace linnet::cpu;
@@ -156,7 +157,7 @@ struct NarrowMatmul {
     const double most = spec.w == Type::i4 ? 7 : 127;
     for (float &value : plain) {
       if (spec.scaled()) value = float(std::clamp(std::nearbyint(value * most), -most - (most < 8), most));
-      if (extreme) value = spec.asymmetric ? float(most) : float(-most - (most < 8));
+      if (extreme) value = spec.asymmetric ? float(most) : float(-most - 1);
       asStored(type, value);
     }
     w = packed(plain, layout, k, n, type);
@@ -303,6 +304,7 @@ TEST_CASE("the largest sums of integers are exact") {
   const auto [type, packed, group, asymmetric, int8_group] = GENERATE(
       table<Type, PackedType, int64_t, bool, int64_t>({{Type::i8, PackedType::i8, 0, false, 0},
                                                        {Type::i8, PackedType::i8, 0, false, kMostInt8Group},
+                                                       {Type::i8, PackedType::i8, 0, false, 24},
                                                        {Type::i8, PackedType::i8, 1536, false, 0},
                                                        {Type::i8, PackedType::i8, 1536, false, 192},
                                                        {Type::i4, PackedType::i4, 0, false, 0},
@@ -321,6 +323,46 @@ TEST_CASE("the largest sums of integers are exact") {
   matmul.draw();
   CAPTURE(int(type), group, asymmetric, int8_group);
   matmul.checkEachIsa({1, 2, 5, 9});
+}
+
+TEST_CASE("rows with NaN or an infinity are NaN, rows of tiny numbers keep their digits") {
+  const auto [type, packed, group, asymmetric, int8_group] =
+      GENERATE(table<Type, PackedType, int64_t, bool, int64_t>({{Type::i8, PackedType::i8, 0, false, 0},
+                                                                {Type::i8, PackedType::i8, 0, false, 32},
+                                                                {Type::i8, PackedType::i8, 32, false, 32},
+                                                                {Type::i4, PackedType::i4, 32, false, 0},
+                                                                {Type::i4, PackedType::i4, 32, false, 32},
+                                                                {Type::i4, PackedType::i4, 32, true, 32}}));
+  constexpr int64_t k = 70, n = 66, rows = 4;
+  NarrowMatmul matmul{.type = packed};
+  matmul.spec = {.k = k, .n = n, .a_stride = k, .w = type, .group = group, .int8_rows = 1};
+  matmul.spec.asymmetric = asymmetric, matmul.spec.int8_group = int8_group;
+  matmul.draw();
+  CAPTURE(int(type), group, asymmetric, int8_group);
+  const std::vector<KernelSource> sources = matmul.kernels();
+  const std::vector<float> row = numbers(k, 3);
+  std::vector<float> a;
+  for (float scale : {1.0f, 1.0f, 1.0f, 0x1p-110f})
+    for (float x : row) a.push_back(x * scale);
+  a[k + 37] = -std::numeric_limits<float>::infinity();
+  a[2 * k + 5] = std::numeric_limits<float>::quiet_NaN();
+  for (const Isa &isa : runnableIsas()) {
+    auto images = buildImages(sources, {&isa, 1});
+    REQUIRE(images.ok());
+    const Image image(images->front());
+    INFO(isa.name);
+    std::vector<float> integers(rows * matmul.spec.a_stride), out(rows * n);
+    call(image.get(sources[0].name), {rows}, {a.data(), integers.data()}, rows, integers);
+    call(image.get(sources[1].name), {rows},
+         {integers.data(), matmul.w.data(), nullptr, nullptr, out.data(), matmul.s.data()},
+         matmul.layout.panels(n), out);
+    for (int64_t j = 0; j < n; ++j) {
+      CHECK(std::isfinite(out[j]));
+      CHECK(std::isnan(out[n + j]));
+      CHECK(std::isnan(out[2 * n + j]));
+      CHECK(std::fabs(out[3 * n + j] * 0x1p110f - out[j]) <= 1e-5f * std::fabs(out[j]));
+    }
+  }
 }
 
 TEST_CASE("plain matmul in every orientation") {

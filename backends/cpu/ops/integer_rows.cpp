@@ -12,11 +12,12 @@ constexpr int kFractionBits = 23;
 constexpr uint32_t kOne = 127u << kFractionBits; ///< bits of 1
 constexpr uint32_t kRounding =
     (kOne + (kFractionBits << kFractionBits)) | 1u << (kFractionBits - 1); ///< of 1.5 2^23
-/// Bits of 127 2^-100. The factor of a row of smaller numbers would overflow.
-constexpr uint32_t kSmallest = 0x10fe0000;
-constexpr int kByte = 1 << kMostInt8Exponent; ///< what the high one of two bytes counts
-constexpr int kSteps = 127;                   ///< of a signed byte
-constexpr int kAccumulators = 4;              ///< hide the latency of a maximum
+/// Bits of 127 2^-118. For smaller numbers the factor would overflow: it is at most 2^126.
+constexpr uint32_t kSmallest = 0x07fe0000;
+constexpr int kByte = 256; ///< the unit of the high one of two bytes
+static_assert(1 << kMostInt8Exponent <= kByte, "a byte times its power of two must fit 16 bits");
+constexpr int kSteps = 127;      ///< of a signed byte
+constexpr int kAccumulators = 4; ///< hide the latency of a maximum
 
 /// The bits of the largest magnitude of `count` numbers from `from` on. Those of NaN are the largest of all.
 Value *largest(Emitter &e, Value *x, Value *from, int64_t count) {
@@ -200,6 +201,8 @@ struct QuantizedRow {
     Value *limit = e.f32(bytes == 1 ? kSteps : kSteps * kByte); // whose high byte is 127, too
     Value *magnitude = e.b.CreateBitCast(most, e.b.getFloatTy());
     factor = e.b.CreateFDiv(limit, magnitude);
+    // Not finite: NaN, so that all numbers of the row are.
+    magnitude = e.b.CreateFAdd(magnitude, e.b.CreateFSub(magnitude, magnitude));
     Value *whole = exponents ? e.f32(kSteps * kByte) : limit;
     e.store(Type::f32, out, e.i64(to.factorAt() / 4), e.b.CreateFDiv(magnitude, whole));
     e.loop(e.i64(to.k / 8 * 8), e.i64(to.padded()), 1, [&](Value *i) { // zeros first where none will lie

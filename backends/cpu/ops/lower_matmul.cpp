@@ -63,10 +63,9 @@ Result<void> Lowering::lowerPackedMatmul(MatmulOp op) {
   if (spec.int8_group && (spec.int8_group % interleaveOf(spec.w) || spec.group % spec.int8_group ||
                           spec.int8_group > kMostInt8Group))
     return errorAt(
-        op,
-        "target cpu needs an int8_group of at most {} that is a multiple of {} for {} and divides the "
-        "group {}, found {}",
-        kMostInt8Group, interleaveOf(spec.w), nameOf(spec.w), spec.group, spec.int8_group);
+        op, "target cpu needs an int8_group of at most {} that is a multiple of {} for {}{}, found {}",
+        kMostInt8Group, interleaveOf(spec.w), nameOf(spec.w),
+        spec.group ? fmt::format(" and divides the group {}", spec.group) : std::string(), spec.int8_group);
   spec.k = rhs.getDimSize(panel.getTransposed() ? 1 : 0),
   spec.n = rhs.getDimSize(panel.getTransposed() ? 0 : 1);
   constexpr int64_t kMostRows = 1 << 16; // products of bytes that a 32-bit sum holds

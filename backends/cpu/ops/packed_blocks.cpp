@@ -61,6 +61,8 @@ std::optional<BlockShape> blockShape(const Emitter &e, const PackedMatmulSpec &s
   int64_t unit = kChunk;
   for (int numbers : {1, 2}) {
     if (spec.w == Type::i4 && numbers == 2) continue; // no block is multiplied by two planes
+    if (spec.w == Type::i8 && numbers == 1 && spec.int8_group)
+      continue; // bytes with exponents are words here
     if (!sumsSections(spec, numbers)) continue;
     const int64_t section = spec.integerRows().section(numbers);
     unit = section < spec.k ? std::lcm(unit, section) : std::max(unit, padded);
