@@ -328,7 +328,7 @@ class Clients(ServeCase):
                 with server.socket() as connection:
                     connection.sendall(rude[number % len(rude)])
 
-        annoy(140)
+        annoy(700)  # the allocator has its arenas after as many
         server.wait_for("linnet_connections", 1)
         before = server.memory()
         annoy(700)
