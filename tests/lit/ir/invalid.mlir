@@ -33,7 +33,7 @@ func.func @f(%x: tensor<2x8xf32>, %w: tensor<8x4xi8>, %s: tensor<1x4xf32>) {
 // -----
 
 func.func @f(%x: tensor<2x8xf32>, %w: tensor<8x4xi8>, %s: tensor<1x4xf32>) {
-  // expected-error@+1 {{'linnet.matmul' op int8_group is -1, expected at least 0}}
+  // expected-error@+1 {{'linnet.matmul' op int8_group is -1, expected a number from 0 to 2^31 - 1}}
   %0 = linnet.matmul %x, %w scale %s {int8_rows = 1 : i64, int8_group = -1 : i64} : tensor<2x8xf32>, tensor<8x4xi8> scale tensor<1x4xf32>
   return
 }
