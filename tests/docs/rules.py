@@ -76,6 +76,9 @@ RULES = [
      Elsewhere("tests/clients/real_model.py", "test_the_conversation_is_as_readme_shows")),
     (r"docs/server.md:(linnet|curl)", Elsewhere("tests/cli/test_serve_docs.py", "test_the_page_runs_as_written")),
     (r"docs/chat.md:linnet chat", Elsewhere("tests/cli/test_chat.py", "test_the_page_shows_what_linnet_chat_says")),
+    (r"docs/chat.md:linnet run MODEL --chat", Run([("$", " --chat-template chatml")])),  # MODEL brings none
+    (r"docs/adding-a-family.md:linnet",
+     Elsewhere("tests/cli/test_families.py", "test_every_block_runs_and_says_what_is_quoted")),
     (r"README.md:linnet (finetune|compile spam|classify)",
      Elsewhere("tests/cli/test_classify.py", "test_the_example_answers_as_readme_shows")),
 
