@@ -24,11 +24,9 @@ private:
 
   /// A GemmT that describes the product matmulKernel(spec) computes for one group.
   std::unique_ptr<fb::GemmT> gemm(const MatmulSpec &spec);
-  Result<void> lowerMatmul(ir::MatmulOp op);
   Result<void> lowerPackedMatmul(ir::MatmulOp op);
   Result<void> emitPlainMatmul(mlir::Operation *op, const Described<MatmulSpec> &made);
   fb::RefT integerRows(ir::MatmulOp op, const PackedMatmulSpec &spec, const fb::RefT &a);
-  Result<void> lowerFused(ir::FusedOp op);
   /// Emits a command of one kernel.
   template <class Spec>
   Result<void> emitKernel(mlir::Operation *op, const Described<Spec> &made, SizedKernel kernel) {
@@ -53,8 +51,8 @@ private:
     }
   }
   // The ops that need more than that.
-  Result<void> lowerThis(ir::MatmulOp op) { return lowerMatmul(op); }
-  Result<void> lowerThis(ir::FusedOp op) { return lowerFused(op); }
+  Result<void> lowerThis(ir::MatmulOp op);
+  Result<void> lowerThis(ir::FusedOp op);
   Result<void> lowerThis(ir::ConcatOp op);
   Result<void> lowerThis(ir::ContractOp op);
   Result<void> lowerThis(ir::AttentionGradOp op);

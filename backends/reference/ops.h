@@ -11,7 +11,7 @@
 
 namespace linnet::reference {
 
-/// What an op is evaluated with.
+/// The operands of an op, and the weights of its module.
 struct Inputs {
   std::span<const Tensor> operands;
   const WeightProvider &weights;

@@ -120,7 +120,6 @@ private:
   uint32_t shader(const Kernel &kernel);
   fb::StepT step(const Call &call, const Operands &where, const Choice &choice);
 
-  Result<void> lowerMatmul(ir::MatmulOp op);
   Result<void> lowerPackedMatmul(ir::MatmulOp op);
   /// Returns the specification. Appends the operands {a, out, w, scale?, bias?, residual?} to the call.
   Result<PackedMatmulSpec> packedMatmulOf(ir::MatmulOp op, Call &call);
@@ -132,19 +131,14 @@ private:
   bool isLarge(const Extent &rows, const Extent &columns, Type type) const;
   VulkanMatmulSpec::Cut cutOf(const Call &call, const MatmulSpec &spec) const;
   std::vector<Choice> inDepth(Call &call, VulkanMatmulSpec spec);
-  Result<void> lowerFused(ir::FusedOp op);
   /// Returns an error if a head has more elements than kernels of attention support.
   static Result<void> checkHead(mlir::Operation *op, int64_t size);
-  Result<void> lowerAttention(ir::AttentionOp op);
   /// Returns the specification and appends its operands to the call.
   Result<VulkanAttentionSpec> attentionOf(ir::AttentionOp op, Call &call);
   std::vector<Choice> attentionChoices(const Call &call, VulkanAttentionSpec spec,
                                        const std::vector<uint32_t> &args);
-  Result<void> lowerEmbed(ir::EmbedOp op);
   /// Returns the specification and how the table is split. Appends the operands to the call.
   Result<std::pair<VulkanEmbedSpec, Parts>> embedOf(ir::EmbedOp op, Call &call);
-  Result<void> lowerSample(ir::SampleOp op);
-  Result<void> lowerConcat(ir::ConcatOp op);
   bool readsRowsOf(ir::PanelAttr panel, Type type) const override;
 
   /// Appends a specification's operands to the call's.
@@ -166,19 +160,19 @@ private:
     }
   }
   // The ops that need more than that.
-  Result<void> lowerThis(ir::MatmulOp op) { return lowerMatmul(op); }
-  Result<void> lowerThis(ir::FusedOp op) { return lowerFused(op); }
-  Result<void> lowerThis(ir::AttentionOp op) { return lowerAttention(op); }
-  Result<void> lowerThis(ir::EmbedOp op) { return lowerEmbed(op); }
-  Result<void> lowerThis(ir::SampleOp op) { return lowerSample(op); }
-  Result<void> lowerThis(ir::ConcatOp op) { return lowerConcat(op); }
+  Result<void> lowerThis(ir::MatmulOp op);
+  Result<void> lowerThis(ir::FusedOp op);
+  Result<void> lowerThis(ir::AttentionOp op);
+  Result<void> lowerThis(ir::EmbedOp op);
+  Result<void> lowerThis(ir::SampleOp op);
+  Result<void> lowerThis(ir::ConcatOp op);
   Result<void> lowerThis(ir::ContractOp op);
-  Result<void> lowerThis(ir::CrossEntropyOp op) { return lowerCrossEntropy(op); }
-  Result<void> lowerThis(ir::CrossEntropyGradOp op) { return lowerCrossEntropyGrad(op); }
-  Result<void> lowerThis(ir::DropoutOp op) { return lowerDropout(op); }
-  Result<void> lowerThis(ir::ScatterAddOp op) { return lowerScatterAdd(op); }
-  Result<void> lowerThis(ir::AttentionGradOp op) { return lowerAttentionGrad(op); }
-  Result<void> lowerThis(ir::AdamWOp op) { return lowerAdamW(op); }
+  Result<void> lowerThis(ir::CrossEntropyOp op);
+  Result<void> lowerThis(ir::CrossEntropyGradOp op);
+  Result<void> lowerThis(ir::DropoutOp op);
+  Result<void> lowerThis(ir::ScatterAddOp op);
+  Result<void> lowerThis(ir::AttentionGradOp op);
+  Result<void> lowerThis(ir::AdamWOp op);
 
   // training: ops/lower_training.cpp
   /// Emits a kernel over units of `unit` floats of the operands `cut`, with `per` units for each workgroup. `make`
@@ -198,12 +192,6 @@ private:
     return emitUnits(call, numbers, units, unit, per,
                      [&](const Operands &where, bool in_parts) { return make(made.spec, where, in_parts); });
   }
-  Result<void> lowerCrossEntropy(ir::CrossEntropyOp op);
-  Result<void> lowerCrossEntropyGrad(ir::CrossEntropyGradOp op);
-  Result<void> lowerDropout(ir::DropoutOp op);
-  Result<void> lowerScatterAdd(ir::ScatterAddOp op);
-  Result<void> lowerAttentionGrad(ir::AttentionGradOp op);
-  Result<void> lowerAdamW(ir::AdamWOp op);
 
   const VulkanOptions &options;
   std::map<std::string, uint32_t> shaders;

@@ -15,7 +15,7 @@ struct FusedMath : VectorMath {
 
 } // namespace
 
-Result<void> Lowering::lowerFused(FusedOp op) {
+Result<void> Lowering::lowerThis(FusedOp op) {
   LINNET_ASSIGN(const auto made, specOf(op));
   CpuElementwiseSpec spec{made.spec};
   spec.body = [op, types = spec.out](Emitter &e, const std::vector<llvm::Value *> &in) {

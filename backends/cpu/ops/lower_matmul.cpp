@@ -26,7 +26,7 @@ std::unique_ptr<fb::GemmT> Lowering::gemm(const MatmulSpec &spec) {
   return made;
 }
 
-Result<void> Lowering::lowerMatmul(MatmulOp op) {
+Result<void> Lowering::lowerThis(MatmulOp op) {
   if (panelOf(tensorOf(op.getRhs()))) return lowerPackedMatmul(op);
   LINNET_ASSIGN(const auto made, specOf(op));
   return emitPlainMatmul(op, made);

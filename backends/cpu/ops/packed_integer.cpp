@@ -80,7 +80,7 @@ struct IntegerTile : PackedItem, PackedTile {
     return e.load(type, rows_of_a[size_t(r)], index);
   }
   bool hasExponents() const { return layout.hasExponents(bytes); }
-  /// What the sums of half h begin with.
+  /// The first value of the sums of half h.
   Value *startOf(int r, Value *number, int h) const {
     if (spec.asymmetric && !hasExponents()) return constant(0);
     const int64_t at = hasExponents() ? !spec.asymmetric : h;

@@ -18,7 +18,7 @@ struct FusedMath : ScalarMath {
 
 } // namespace
 
-Result<void> Lowering::lowerFused(FusedOp op) {
+Result<void> Lowering::lowerThis(FusedOp op) {
   LINNET_ASSIGN(const auto made, specOf(op));
   if (made.operands.size() > kMaxOperands)
     return errorAt(op, "target vulkan takes at most {} operands, found {}", kMaxOperands,

@@ -78,7 +78,7 @@ const std::vector<RankedMatmul> kSelfReadingVariants = {
     {{.kind = MatmulVariant::direct, .rows = 4, .split = 8}, 2, 8},
 };
 
-Result<void> Lowering::lowerMatmul(MatmulOp op) {
+Result<void> Lowering::lowerThis(MatmulOp op) {
   if (panelOf(tensorOf(op.getRhs()))) return lowerPackedMatmul(op);
   LINNET_ASSIGN(const auto made, specOf(op));
   return emitPlainMatmul(op, made);

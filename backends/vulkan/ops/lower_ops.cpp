@@ -15,7 +15,7 @@ Result<void> Lowering::checkHead(Operation *op, int64_t size) {
   return {};
 }
 
-Result<void> Lowering::lowerAttention(AttentionOp op) {
+Result<void> Lowering::lowerThis(AttentionOp op) {
   Call call{op};
   LINNET_ASSIGN(const VulkanAttentionSpec spec, attentionOf(op, call));
   std::vector<uint32_t> args(call.args.size());
@@ -112,7 +112,7 @@ bool Lowering::readsRowsOf(PanelAttr panel, Type type) const {
   return panel.getTransposed() && panel.getInterleave() == (type == Type::i4 ? 2 : 1);
 }
 
-Result<void> Lowering::lowerEmbed(EmbedOp op) {
+Result<void> Lowering::lowerThis(EmbedOp op) {
   Call call{op};
   LINNET_ASSIGN(auto lookup, embedOf(op, call));
   auto &[spec, parts] = lookup;
@@ -136,7 +136,7 @@ Result<std::pair<VulkanEmbedSpec, Parts>> Lowering::embedOf(EmbedOp op, Call &ca
   return std::pair(spec, parts);
 }
 
-Result<void> Lowering::lowerSample(SampleOp op) {
+Result<void> Lowering::lowerThis(SampleOp op) {
   const RankedTensorType logits = tensorOf(op.getLogits());
   if (logits.isDynamicDim(1) || logits.getDimSize(1) > kMostSampled)
     return errorAt(op, "target vulkan samples from a static number of logits up to {}, found {}",
@@ -151,7 +151,7 @@ Result<void> Lowering::lowerSample(SampleOp op) {
 }
 
 /// Emits a command for each operand.
-Result<void> Lowering::lowerConcat(ConcatOp op) {
+Result<void> Lowering::lowerThis(ConcatOp op) {
   LINNET_ASSIGN(const auto copies, specsOf(op));
   for (const auto &made : copies) LINNET_TRY(emitKernel(op, made));
   return {};

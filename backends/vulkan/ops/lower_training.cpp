@@ -29,14 +29,14 @@ Result<void> Lowering::emitUnits(const Call &call, const std::vector<uint32_t> &
   });
 }
 
-Result<void> Lowering::lowerCrossEntropy(CrossEntropyOp op) {
+Result<void> Lowering::lowerThis(CrossEntropyOp op) {
   using Operand = CrossEntropySpec::Operand;
   LINNET_ASSIGN(const auto made, specOf(op));
   const RowSpec &logits = made.spec.logits;
   return emitUnits(op, made, crossEntropyKernel, {Operand::logits}, logits.rows, logits.columns, 1);
 }
 
-Result<void> Lowering::lowerCrossEntropyGrad(CrossEntropyGradOp op) {
+Result<void> Lowering::lowerThis(CrossEntropyGradOp op) {
   using Operand = CrossEntropyGradSpec::Operand;
   LINNET_ASSIGN(const auto made, specOf(op));
   const RowSpec &logits = made.spec.logits;
@@ -44,20 +44,20 @@ Result<void> Lowering::lowerCrossEntropyGrad(CrossEntropyGradOp op) {
                    logits.columns, 1);
 }
 
-Result<void> Lowering::lowerDropout(DropoutOp op) {
+Result<void> Lowering::lowerThis(DropoutOp op) {
   using Operand = DropoutSpec::Operand;
   LINNET_ASSIGN(const auto made, specOf(op));
   return emitUnits(op, made, dropoutKernel, {Operand::x, Operand::out}, made.spec.elements, 1, kItems);
 }
 
-Result<void> Lowering::lowerScatterAdd(ScatterAddOp op) {
+Result<void> Lowering::lowerThis(ScatterAddOp op) {
   LINNET_ASSIGN(const auto made, specOf(op));
   return emitUnits(op, made, scatterAddKernel, {ScatterAddSpec::Operand::table}, made.spec.table_rows,
                    made.spec.columns, 1);
 }
 
 /// Emits two kernels. Working memory between them holds kQueryStatistics numbers for each query.
-Result<void> Lowering::lowerAttentionGrad(AttentionGradOp op) {
+Result<void> Lowering::lowerThis(AttentionGradOp op) {
   using Operand = AttentionGradSpec::Operand;
   LINNET_ASSIGN(const auto made, specOf(op));
   const AttentionGradSpec &spec = made.spec;
@@ -102,7 +102,7 @@ Result<void> Lowering::lowerAttentionGrad(AttentionGradOp op) {
 }
 
 /// In training programs each result has its operand's memory. In other programs the results are separate operands.
-Result<void> Lowering::lowerAdamW(AdamWOp op) {
+Result<void> Lowering::lowerThis(AdamWOp op) {
   using Operand = AdamWSpec::Operand;
   LINNET_ASSIGN(const auto made, specOf(op));
   Call call{op};

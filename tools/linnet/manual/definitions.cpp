@@ -22,7 +22,7 @@ bool isWord(const std::string &text) {
   });
 }
 
-/// What an argument completes follows from the name of its type: "f32|bf16", "FILE.json", "DIR".
+/// Sets what completes an argument, by the name of its type: "f32|bf16", "FILE.json", "DIR".
 void setCompletion(OptionDefinition &option) {
   const std::string &type = option.value;
   std::vector<std::string> words = splitBars(type);
