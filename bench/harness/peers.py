@@ -5,6 +5,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from . import level
 from .cases import ALL_DTYPES, FILE_DTYPES
 from .process import Failed, run
 
@@ -60,11 +61,33 @@ class Peer:
     name = ""
     dtypes = ()
     lacks = {}  # the reason for each type of cases.DTYPES that is not in dtypes
-    environment = {}
+    packages = ()  # folders of Python packages whose libraries --level changes
     usual = True  # takes part by default
 
     def __init__(self, options):
         self.options, self.folder, self.work = options, options.peers_folder, options.work
+
+    @property
+    def environment(self):
+        """Variables of the driver's process."""
+        if not self.options.level:
+            return {}
+        found = {**level.ENVIRONMENT, "LINNET_CPU_ISA": self.options.level}
+        return {**found, "PYTHONPATH": str(self.changed())} if self.packages else found
+
+    def changed(self):
+        """The folder of the packages that know no higher level, copied once."""
+        made = self.folder / self.options.level / self.name
+        if not made.is_dir():
+            self.options.say(f"copying {', '.join(self.packages)} for {self.options.level}")
+            made.parent.mkdir(exist_ok=True)
+            beside(made, self.copy_packages)
+        return made
+
+    def copy_packages(self, to):
+        installed = next((self.folder / "python" / "lib").glob("python3*/site-packages"))
+        if not sum(level.copy_package(installed / name, to / name) for name in self.packages):
+            raise Failed(f"{self.name}: no library asks for the processor's registers, so --level cannot change it")
 
     def tools(self):
         """Builds or installs the peer's prerequisites. Missing names those that are not available."""
@@ -116,7 +139,8 @@ class Peer:
         if not newer(program, source, DRIVERS / "serve.h"):
             self.needs("g++", "g++")
             program.parent.mkdir(parents=True, exist_ok=True)
-            beside(program, lambda to: run("g++", "-std=c++20", "-O3", "-march=native", source, "-o", to, *flags))
+            march = self.options.level or "native"
+            beside(program, lambda to: run("g++", "-std=c++20", "-O3", f"-march={march}", source, "-o", to, *flags))
         return program
 
 
@@ -128,13 +152,14 @@ class Linnet(Peer):
             built(self.options, program)
 
     def artifact(self, model, dtype, batch, context):
-        path = self.work / f"{model.name}-{dtype}-b{batch}-c{context}-{self.options.target.replace(':', '-')}.linnet"
+        target = self.options.target.replace(":", "-") + (f"-{self.options.level}" if self.options.level else "")
+        path = self.work / f"{model.name}-{dtype}-b{batch}-c{context}-{target}.linnet"
         program = self.options.build / "bin" / "linnet"
         library = self.options.build / "lib" / "liblinnet_compiler.so"
         if not newer(path, source_of(model), *(f for f in (program, library) if f.exists())):
             self.options.say(f"compiling {path.name}")
             run(program, "compile", model, "--dtype", dtype, "--target", self.options.target, "--max-batch", batch,
-                "--max-context", context, "-o", path)
+                "--max-context", context, "-o", path, env={**os.environ, **self.environment})
         return path
 
     def command(self, model, dtype, threads, batch, context):
@@ -169,7 +194,8 @@ class Llama(Peer):
     TYPES = {"bf16": "bf16", "f16": "f16", "int8": "q8_0", "int4": "q4_0", "int4a": "q4_1"}
 
     def tools(self):
-        source, build = self.folder / "llama.cpp", self.folder / "llama-build"
+        at_level = f"-{self.options.level}" if self.options.level else ""
+        source, build = self.folder / "llama.cpp", self.folder / f"llama-build{at_level}"
         library = build / "bin" / "libllama.so"
         if not library.exists():
             self.install("llama.cpp")
@@ -180,12 +206,12 @@ class Llama(Peer):
                 beside(source, lambda to: run("git", "clone", "--quiet", bundle, to))
             self.options.say("building llama.cpp (once; some minutes)")
             off = ("LLAMA_BUILD_TESTS", "LLAMA_BUILD_EXAMPLES", "LLAMA_BUILD_TOOLS", "LLAMA_BUILD_SERVER", "LLAMA_BUILD_COMMON")
-            run("cmake", "-S", source, "-B", build, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", "-DGGML_NATIVE=ON",
-                *(f"-D{name}=OFF" for name in off))
+            run("cmake", "-S", source, "-B", build, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release",
+                *(level.GGML if at_level else ["-DGGML_NATIVE=ON"]), *(f"-D{name}=OFF" for name in off))
             run("ninja", "-C", build, f"-j{os.cpu_count()}", "llama", "ggml-cpu")
         libraries = build / "bin"
-        self.program = self.driver("llama", f"-I{source}/include", f"-I{source}/ggml/include", f"-L{libraries}", "-lllama",
-                                   "-lggml", "-lggml-base", f"-Wl,-rpath,{libraries}")
+        self.program = self.driver(f"llama{at_level}", f"-I{source}/include", f"-I{source}/ggml/include", f"-L{libraries}", "-lllama",
+                                   "-lggml", "-lggml-base", f"-Wl,-rpath,{libraries}", source="llama")
 
     def model(self, model, dtype):
         """A GGUF file in the type that corresponds to Linnet's."""
@@ -215,7 +241,7 @@ class LlamaVulkan(Llama):
     @property
     def environment(self):
         """Linnet's device. Without the variable, devices that are CPUs are skipped."""
-        return {"GGML_VK_VISIBLE_DEVICES": str(self.options.vulkan["number"] if self.options.vulkan else 0)}
+        return {**super().environment, "GGML_VK_VISIBLE_DEVICES": str(self.options.vulkan["number"] if self.options.vulkan else 0)}
 
     def tools(self):
         super().tools()
@@ -230,7 +256,7 @@ class LlamaVulkan(Llama):
 
 
 class OnnxRuntime(Peer):
-    name, dtypes = "onnxruntime", ("f32", "int8", "int4")
+    name, dtypes, packages = "onnxruntime", ("f32", "int8", "int4"), ("onnxruntime",)
     lacks = {"bf16": "its CPU provider has no bf16 matmul"}
 
     def tools(self):
@@ -262,7 +288,7 @@ class Converted(Peer):
 
 
 class CTranslate2(Converted):
-    name, dtypes, suffix = "ctranslate2", ("f32", "bf16", "int8"), "ct2"
+    name, dtypes, suffix, packages = "ctranslate2", ("f32", "bf16", "int8"), "ct2", ("ctranslate2", "ctranslate2.libs")
     lacks = {"int4": "it has no int4 on a CPU"}
     formats = {"f32": "float32", "bf16": "bfloat16", "int8": "int8"}
 
@@ -279,7 +305,7 @@ class CTranslate2(Converted):
 
 class OpenVino(Converted):
     """optimum-intel exports the model, with its default recipe for int8 and int4."""
-    name, dtypes, suffix = "openvino", ("f32", "bf16", "int8", "int4"), "openvino"
+    name, dtypes, suffix, packages = "openvino", ("f32", "bf16", "int8", "int4"), "openvino", ("openvino",)
     formats = {"f32": "fp32", "bf16": "fp32", "int8": "int8", "int4": "int4"}
     EXPORT = "import sys; from optimum.commands.optimum_cli import main; sys.argv[0] = 'optimum-cli'; main()"
 
@@ -313,7 +339,7 @@ class PyTorch(Peer):
 
     @property
     def environment(self):
-        return {"TORCHINDUCTOR_CACHE_DIR": str(self.folder / "inductor")}
+        return {**super().environment, "TORCHINDUCTOR_CACHE_DIR": str(self.folder / (self.options.level or "") / "inductor")}
 
     def command(self, model, dtype, threads, batch, context):
         return [self.interpreter, "-B", DRIVERS / "pytorch.py", model, dtype, threads, batch, context, self.mode,

@@ -129,6 +129,8 @@ def print_all(report):
           f"{report['tries']} times as many turns at most")
     for name in peers:
         print(f"- {name}: {report['versions'].get(name, 'not measured')}")
+    if report.get("level"):
+        print(f"- every program as on a processor of level {report['level']}")
     if "device" in report:
         print(f"- limits: {device_line(report['device'])}")
     sections = [limits_table(report["rows"])]

@@ -1,11 +1,11 @@
 """The computations of the harness on recorded runs: medians, discarded rounds, ceilings, turns, tables."""
-import array, json, math, struct, sys, tempfile, unittest
+import array, ctypes, json, math, platform, struct, subprocess, sys, tempfile, unittest
 from pathlib import Path
 from types import SimpleNamespace
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "bench"))
-from harness import accuracy, cases, logits, measure, peers, process, report, stats  # noqa: E402
+from harness import accuracy, cases, level, logits, measure, peers, process, report, stats  # noqa: E402
 from harness.stats import Run  # noqa: E402
 
 GPT2 = cases.Shape.of({"n_layer": 12, "n_head": 12, "n_embd": 768, "vocab_size": 50257, "n_positions": 1024})
@@ -184,7 +184,7 @@ class Reports(unittest.TestCase):
 
 class Peers(unittest.TestCase):
     def peer(self, folder):
-        options = SimpleNamespace(peers_folder=Path(folder), work=Path(folder), no_install=True, say=lambda text: None)
+        options = SimpleNamespace(level=None, peers_folder=Path(folder), work=Path(folder), no_install=True, say=lambda text: None)
         return peers.Peer(options)
 
     def test_packages_that_are_there_are_not_installed_again(self):
@@ -207,6 +207,37 @@ class Peers(unittest.TestCase):
             peer.options.no_install = False
             with self.assertRaisesRegex(peers.Missing, "^pip does not install a==1: .*no such package$"):
                 peer.python("a==1")
+
+    def test_a_changed_package_sees_no_avx512(self):
+        """Its code runs: it asks the system as libraries do, and reads SSE and AVX alone."""
+        if platform.machine() != "x86_64":
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            installed = Path(folder) / "python" / "lib" / "python3.11" / "site-packages" / "p"
+            installed.mkdir(parents=True)
+            source, library = installed / "asks.c", installed / "asks.so"
+            source.write_text("""unsigned registers_kept(void) {
+  unsigned low, high;
+  __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return low & 0xff;
+}
+""")
+            subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", library, source], check=True)
+            library.chmod(0o755)
+            (installed / "other.so").write_bytes(b"\x0f\x01\xd0")  # no number of a register: other data
+            peer = self.peer(folder)
+            peer.packages, peer.options.level, peer.name = ("p",), "x86-64-v3", "asker"
+            environment = peer.environment
+            self.assertEqual(environment["LINNET_CPU_ISA"], "x86-64-v3")
+            copy = Path(environment["PYTHONPATH"]) / "p"
+            self.assertEqual(ctypes.CDLL(str(copy / "asks.so")).registers_kept(), 7)
+            self.assertNotEqual((copy / "asks.so").read_bytes(), library.read_bytes())
+            self.assertEqual((copy / "other.so").read_bytes(), b"\x0f\x01\xd0")
+            self.assertTrue((copy / "asks.c").samefile(source))
+            peer.packages, peer.name = ("q",), "asks nothing"
+            (installed.parent / "q").mkdir()
+            with self.assertRaisesRegex(process.Failed, "^asks nothing: no library asks"):
+                peer.environment
 
     def test_a_small_vocabulary_is_cut(self):
         """Its tokens: the bytes, the first merges, the end of a text."""

@@ -216,7 +216,7 @@ void emitOneQueries(const AttentionOperands &in) {
 /// block, so that blocks are the same for every split.
 void emitBlocks(const AttentionOperands &in, bool rounds) {
   Emitter &e = in.e;
-  const int64_t rows = attentionBlock(e.isa);
+  const int64_t rows = attentionBlock(e.isa, in.spec);
   e.forRuns(in.queries, [&](Value *group, Value *from, Value *to) {
     Value *first = e.b.CreateAnd(e.b.CreateAdd(from, e.i64(rows - 1)), e.i64(-rows));
     e.loop(first, to, rows, [&](Value *t) { emitAttentionBlock(in, group, t, rounds); });

@@ -60,7 +60,7 @@ private:
 };
 
 /// The number of queries in one block of attention_blocks.cpp.
-int64_t attentionBlock(const Isa &isa);
+int64_t attentionBlock(const Isa &isa, const AttentionSpec &spec);
 /// Computes queries [t, t + attentionBlock) of `group`, as far as they exist. If `rounds`, the factors of both products
 /// are rounded to bf16.
 void emitAttentionBlock(const AttentionOperands &operands, Value *group, Value *t, bool rounds);

@@ -26,7 +26,12 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr int64_t kKeys = 64; ///< 16 KiB of f32 keys with 64 dimensions, which fit the first-level cache
-constexpr int kVectors = 2;   ///< vectors of queries; each broadcast multiplies all of them
+/// The most vectors of queries in a block. Each broadcast multiplies all of them. Without AVX-512 a block has more
+/// queries if keys and values are converted to factors, because all of them share the conversion.
+int mostVectors(const Isa &isa, const AttentionSpec &spec) {
+  const bool converts = spec.cache != Type::f32 || spec.bf16_rows;
+  return isa.registers < 32 && converts ? 4 : 2;
+}
 
 struct Blocks {
   const AttentionOperands &in;
@@ -38,7 +43,7 @@ struct Blocks {
   const int lanes = e.lanes();
   const int64_t size = spec.head_size, rows = int64_t(vectors) * lanes;
   /// Keys or dimensions of a tile. tile * vectors sums and as many operands fit the registers.
-  const int tile = e.isa.registers >= 32 ? 8 : 4;
+  const int tile = e.isa.registers >= 32 ? 8 : vectors == 4 ? 2 : 4;
   Value *q = e.scratch(size * rows), *p = e.scratch(std::max(kKeys, roundUp(size)) * rows),
         *acc = e.scratch(size * rows);
   const bool pairs = rounds && e.isa.bf16 && size % 2 == 0;
@@ -395,19 +400,23 @@ struct Blocks {
 
 } // namespace
 
-int64_t attentionBlock(const Isa &isa) { return int64_t(kVectors) * isa.lanes; }
+int64_t attentionBlock(const Isa &isa, const AttentionSpec &spec) {
+  return int64_t(mostVectors(isa, spec)) * isa.lanes;
+}
 
 void emitAttentionBlock(const AttentionOperands &operands, Value *group, Value *t, bool rounds) {
   Emitter &e = operands.e;
   Value *left = e.b.CreateSub(operands.queries, t);
-  e.ifElse(
-      e.b.CreateICmpSGT(left, e.i64(e.lanes())),
-      [&] {
-        Blocks{operands, kVectors, group, t, rounds}.run();
-      },
-      [&] {
-        Blocks{operands, 1, group, t, rounds}.run();
-      });
+  auto emit = [&](int vectors, auto &&self) -> void { // the fewest vectors that hold the queries that are left
+    if (vectors == 1) return Blocks{operands, 1, group, t, rounds}.run();
+    e.ifElse(
+        e.b.CreateICmpSGT(left, e.i64(int64_t(vectors / 2) * e.lanes())),
+        [&] {
+          Blocks{operands, vectors, group, t, rounds}.run();
+        },
+        [&] { self(vectors / 2, self); });
+  };
+  emit(mostVectors(e.isa, operands.spec), emit);
 }
 
 } // namespace linnet::cpu

@@ -128,6 +128,7 @@ struct PanelLoop {
     e.ifElse(
         e.b.CreateICmpSGT(m, e.i64(kTallRows)),
         [&] {
+          if (const std::optional<BlockShape> shape = blockShape(e, spec)) return blockedTiles(item, *shape);
           const int64_t slices = slicesOf(e, spec);
           slices > 1 ? slicedTiles(kTallRows, slices) : manyTiles(kTallRows, kEach);
         },
@@ -157,7 +158,8 @@ struct PanelLoop {
   }
   void run() const {
     const std::optional<BlockShape> shape = blockShape(e, spec);
-    if (!shape) return direct();
+    // Tall tiles need blocks only where there are many rows.
+    if (!shape || (!spec.scaled() && hasTall(e, spec))) return direct();
     spec.scaled() ? blockedIntegers(*shape) : blockedFloats(*shape);
   }
 };
@@ -189,7 +191,7 @@ void emitPackedMatmul(Emitter &e, const PackedMatmulSpec &spec) {
   item.scratch = e.scratch(scratchRows(e, spec) * spec.n_block);
   if (const std::optional<BlockShape> shape = blockShape(e, spec)) {
     if (spec.scaled()) item.block = e.scratch(shape->bytes() / 4);
-    if (spec.a == Type::bf16) item.widened = e.scratch(kBlockRows * shape->widenedRow());
+    if (copiesRows(e, spec)) item.widened = e.scratch(kBlockRows * shape->widenedRow());
   }
   // Exponents are in the words of 16 bits that i8 is multiplied by without VNNI.
   const bool words = spec.w == Type::i8 && !e.isa.vnni && spec.int8_group;

@@ -24,7 +24,8 @@ struct PackedItem {
   Value *m, *column0;       ///< m: rows of a; column0: the panel's first column of w
   int bytes;                ///< bytes of an integer of a: 2, or 1 if m >= int8_rows
   Value *block = nullptr;   ///< BlockShape::bytes(): expanded integers of a block
-  Value *widened = nullptr; ///< (kBlockRows, BlockShape::widenedRow()) f32: elements of a, if a is bf16
+  /// (kBlockRows, BlockShape::widenedRow()) f32: elements of a, if copiesRows()
+  Value *widened = nullptr;
 };
 
 /// Most rows of a that are multiplied by a block before the next block. They and the block fit the second-level cache.
@@ -49,6 +50,12 @@ struct BlockShape {
   /// The fewest rows that forTiles makes tiles of.
   int64_t fewestRows() const { return (rows / 2 + 1) / 2 * 2 - 1; }
 };
+/// Whether all rows of a begin in the same set of a first-level cache, and a tile has more rows than a set has lines.
+bool rowsCollide(const Emitter &e, const PackedMatmulSpec &spec);
+/// Whether blocks read copies of the rows of a: bf16 as f32, or rows that would collide.
+inline bool copiesRows(const Emitter &e, const PackedMatmulSpec &spec) {
+  return !spec.scaled() && (spec.a == Type::bf16 || rowsCollide(e, spec));
+}
 /// The shape of blocks, or null if the kernel reads panels directly at this level.
 std::optional<BlockShape> blockShape(const Emitter &e, const PackedMatmulSpec &spec);
 

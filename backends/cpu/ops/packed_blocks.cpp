@@ -14,14 +14,25 @@ constexpr int64_t kChunk = 32;    ///< rows of w between two prefetches
 /// first-level cache with all columns, and each prefetch has fewer lines.
 constexpr int64_t kFewRows = 48, kShortDepth = 64, kShortChunk = 8;
 constexpr int64_t kFloatDepth = 256;
+constexpr int kFewRegisters = 16;
+
+} // namespace
+
+bool rowsCollide(const Emitter &e, const PackedMatmulSpec &spec) {
+  constexpr int64_t kWayBytes = 4096; // of a first-level cache: 64 sets of one line; a set has 8 lines or 12
+  return e.isa.registers > kFewRegisters && spec.a_stride * sizeOf(spec.a) % kWayBytes == 0;
+}
+
+namespace {
 
 /// Whether blocks are faster at this level than tiles that read whole panels.
 bool gains(const Emitter &e, const PackedMatmulSpec &spec) {
-  constexpr int kFewRegisters = 16;
   const bool few = e.isa.registers <= kFewRegisters;
   if (spec.scaled()) return !e.isa.vnni && (spec.w == Type::i8 ? few : spec.int8_rows > 0);
-  // With many registers, tiles have so many rows that they do not wait for caches. f32 without FMA is too slow to wait.
-  return few && (e.isa.fma || spec.w != Type::f32);
+  // f32 without FMA is too slow to wait for caches.
+  if (few) return e.isa.fma || spec.w != Type::f32;
+  // With many registers, tiles have so many rows that they wait for caches only if the rows collide there.
+  return spec.w == Type::f32 && rowsCollide(e, spec);
 }
 
 /// Bytes of one row of w in a panel.
@@ -29,7 +40,7 @@ int64_t rowBytes(const PackedMatmulSpec &spec) {
   return spec.w == Type::i4 ? spec.n_block / 2 : spec.n_block * sizeOf(spec.w);
 }
 
-/// Converts elements [k0, k0 + count) of rows [begin, begin + rows) of a to f32.
+/// Copies elements [k0, k0 + count) of rows [begin, begin + rows) of a as f32.
 void widenRows(const PackedItem &item, Value *stride, Value *begin, Value *rows, Value *k0, Value *count) {
   Emitter &e = item.e;
   e.loop(e.i64(0), rows, 1, [&](Value *row) {
