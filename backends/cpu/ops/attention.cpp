@@ -219,7 +219,7 @@ void emitBlocks(const AttentionOperands &in, bool rounds) {
   const int64_t rows = attentionBlock(e.isa, in.spec);
   e.forRuns(in.queries, [&](Value *group, Value *from, Value *to) {
     Value *first = e.b.CreateAnd(e.b.CreateAdd(from, e.i64(rows - 1)), e.i64(-rows));
-    e.loop(first, to, rows, [&](Value *t) { emitAttentionBlock(in, group, t, rounds); });
+    emitAttentionBlocks(in, group, first, to, rounds);
   });
 }
 

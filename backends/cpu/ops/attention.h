@@ -61,8 +61,8 @@ private:
 
 /// The number of queries in one block of attention_blocks.cpp.
 int64_t attentionBlock(const Isa &isa, const AttentionSpec &spec);
-/// Computes queries [t, t + attentionBlock) of `group`, as far as they exist. If `rounds`, the factors of both products
-/// are rounded to bf16.
-void emitAttentionBlock(const AttentionOperands &operands, Value *group, Value *t, bool rounds);
+/// Computes the blocks of `group` that begin in [from, to). `from` is a multiple of attentionBlock(). If `rounds`, the
+/// factors of both products are rounded to bf16.
+void emitAttentionBlocks(const AttentionOperands &operands, Value *group, Value *from, Value *to, bool rounds);
 
 } // namespace linnet::cpu

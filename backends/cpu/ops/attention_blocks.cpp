@@ -6,7 +6,8 @@
 //     l'       = l e^(m - m') + sum_j p[j, :]
 //     acc[d, :] = acc[d, :] e^(m - m') + sum_j p[j, :] v[j, d]     a tile of d at a time
 //
-// k[j, d] and v[j, d] are broadcast from memory. q, s, p and acc are transposed and on the stack.
+// k[j, d] and v[j, d] are broadcast from memory. q, s, p and acc are transposed and on the stack. If keys and values are
+// converted first, several blocks of queries share a block's conversion.
 //
 // Masks: a block of keys that no query of the block sees is skipped. If only some queries see a key, the other queries'
 // scores are -infinity, and their sums stay unchanged even if the key holds NaN. A window masks keys before the ones
@@ -17,7 +18,7 @@
 //
 // Blocks of keys begin at multiples of kKeys, and masked blocks add in the same order as others. A query's result
 // therefore depends on its position and its keys only, not on where its block or call begins.
-#include "backends/cpu/ops/attention.h"
+#include "backends/cpu/ops/attention_factors.h"
 
 #include <limits>
 
@@ -26,6 +27,9 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr int64_t kKeys = 64; ///< 16 KiB of f32 keys with 64 dimensions, which fit the first-level cache
+/// The most blocks of queries that share a conversion, and the most elements of their queries. Their queries and sums
+/// fit the second-level cache.
+constexpr int64_t kSharing = 4, kSharedElements = 8192;
 /// The most vectors of queries in a block. Each broadcast multiplies all of them. Without AVX-512 a block has more
 /// queries if keys and values are converted to factors, because all of them share the conversion.
 int mostVectors(const Isa &isa, const AttentionSpec &spec) {
@@ -33,25 +37,25 @@ int mostVectors(const Isa &isa, const AttentionSpec &spec) {
   return isa.registers < 32 && converts ? 4 : 2;
 }
 
-struct Blocks {
-  const AttentionOperands &in;
+struct Blocks : AttentionFactors {
   const int vectors;
-  Value *group, *t;
-  const bool rounds; ///< whether factors are rounded to bf16
-  Emitter &e = in.e;
-  const AttentionSpec &spec = in.spec;
-  const int lanes = e.lanes();
-  const int64_t size = spec.head_size, rows = int64_t(vectors) * lanes;
+  const bool single; ///< only one block of queries
+  const int64_t rows = int64_t(vectors) * lanes;
   /// Keys or dimensions of a tile. tile * vectors sums and as many operands fit the registers.
   const int tile = e.isa.registers >= 32 ? 8 : vectors == 4 ? 2 : 4;
-  Value *q = e.scratch(size * rows), *p = e.scratch(std::max(kKeys, roundUp(size)) * rows),
-        *acc = e.scratch(size * rows);
-  const bool pairs = rounds && e.isa.bf16 && size % 2 == 0;
-  /// A block of k or v after conversion to factors. Null if the cache can be read directly.
-  Value *wide = spec.cache == Type::f32 && !rounds ? nullptr : e.scratch(kKeys * size);
-  Value *keys = in.keysAt(group);
+  const int64_t sharing =
+      single || !converts ? 1 : std::clamp<int64_t>(kSharedElements / (rows * size), 1, kSharing);
+  const int64_t state_size = 2 * rows; ///< elements of the largest scores and the sums of a block of queries
+  Value *all_q = e.scratch(sharing * size * rows), *all_acc = e.scratch(sharing * size * rows),
+        *states = e.scratch(sharing * state_size), *p = e.scratch(std::max(kKeys, roundUp(size)) * rows);
+  Value *wide_k = converts ? e.scratch(kKeys * size) : nullptr; ///< a block of k after conversion to factors
+  Value *wide_v = converts ? e.scratch(kKeys * size) : nullptr;
+  // The current block of queries: its number, its first query, its matrices.
+  Value *t = nullptr, *q = nullptr, *acc = nullptr, *state = nullptr;
   Values limits = {}; ///< i32 vectors: the end of the keys that each lane's query sees
   Values begins = {}; ///< i32 vectors: the first key of each lane's window; empty without a window
+  /// All queries see keys [all_begin, first). Only some see keys of [some_begin, all_begin) and [first, last).
+  Value *some_begin = nullptr, *all_begin = nullptr, *first = nullptr, *last = nullptr;
 
   int64_t roundUp(int64_t n) const { return (n + lanes - 1) / lanes * lanes; }
 
@@ -65,18 +69,6 @@ struct Blocks {
     return e.load(Type::i32, from, at(row, vector), lanes);
   }
   void storePair(Value *to, Value *row, int vector, Value *x) { e.store(Type::i32, to, at(row, vector), x); }
-  Value *factor(Value *x) {
-    if (!rounds) return x;
-    return e.isa.bf16 && Emitter::lanesOf(x) == lanes ? e.roundToBfloatFast(x) : e.convert(x, Type::bf16);
-  }
-
-  /// Calls body(first, count) for the columns of a head's row, a vector at a time.
-  void forPieces(llvm::function_ref<void(Value *, int)> body) {
-    const int64_t whole = size / lanes * lanes;
-    e.loop(e.i64(0), e.i64(whole), lanes, [&](Value *c) { body(c, lanes); });
-    if (whole < size) body(e.i64(whole), int(size - whole));
-  }
-
   /// Loads q times the scale. Lanes beyond the last query repeat it.
   void loadQueries() {
     for (int w = 0; w < vectors; ++w) {
@@ -121,52 +113,6 @@ struct Blocks {
                     e.load(Type::f32, p, e.b.CreateAdd(from, c), lanes), part);
       });
     });
-  }
-
-  /// Rows of k or v as factors. `first` is the index of the first element. Elements are f32, or words of two bf16.
-  struct Rows {
-    Value *base, *first;
-  };
-  /// Rows [key0, key0 + count) of k or v, in f32.
-  Rows rowsOf(Value *cache, Value *key0, Value *count) {
-    Value *first = e.muladd(key0, e.i64(size), keys);
-    if (!wide) return {cache, first};
-    e.forVectors(e.i64(0), e.b.CreateMul(count, e.i64(size)), [&](Value *i, int n) {
-      e.store(Type::f32, wide, i, factor(e.load(spec.cache, cache, e.b.CreateAdd(first, i), n)));
-    });
-    return {wide, e.i64(0)};
-  }
-  /// Rows [key0, key0 + count) of k, in words of two columns.
-  Rows columnPairsOf(Value *cache, Value *key0, Value *count) {
-    Value *first = e.muladd(key0, e.i64(size), keys);
-    if (spec.cache == Type::bf16) return {cache, e.b.CreateLShr(first, 1)};
-    e.forVectors(e.i64(0), e.b.CreateMul(count, e.i64(size)), [&](Value *i, int n) {
-      Value *x = e.load(spec.cache, cache, e.b.CreateAdd(first, i), n);
-      if (n == lanes)
-        e.b.CreateAlignedStore(e.toBfloatFast(x), e.address(Type::bf16, wide, i), llvm::Align(2));
-      else
-        e.store(Type::bf16, wide, i, x);
-    });
-    return {wide, e.i64(0)};
-  }
-  /// Rows [key0, key0 + n) of v, in words of two keys: word c of a pair of rows holds column c of both. If n is odd,
-  /// the last row is paired with zeros.
-  Rows keyPairsOf(Value *cache, Value *key0, Value *n) {
-    Value *first = e.muladd(key0, e.i64(size), keys);
-    auto pair = [&](Value *j, bool alone) {
-      Value *row = e.muladd(j, e.i64(size), first), *to = e.b.CreateMul(e.b.CreateLShr(j, 1), e.i64(size));
-      forPieces([&](Value *c, int count) {
-        Value *x = e.loadPart(spec.cache, cache, e.b.CreateAdd(row, c), count);
-        Value *y =
-            alone ? e.f32(0, lanes)
-                  : e.loadPart(spec.cache, cache, e.b.CreateAdd(row, e.b.CreateAdd(c, e.i64(size))), count);
-        e.storePart(Type::i32, wide, e.b.CreateAdd(to, c), e.bfloatPair(x, y), count);
-      });
-    };
-    Value *even = e.b.CreateAnd(n, e.i64(-2));
-    e.loop(e.i64(0), even, 2, [&](Value *j) { pair(j, false); });
-    e.ifThen(e.b.CreateICmpNE(even, n), [&] { pair(even, true); });
-    return {wide, e.i64(0)};
   }
 
   Value *broadcast(const Rows &from, Value *index, Type type = Type::f32) {
@@ -312,10 +258,22 @@ struct Blocks {
     });
   }
 
-  /// Processes one block of n keys. The state is m of each vector of queries, then l of each.
-  Values keyBlock(Value *key0, Value *n, const Values &state, bool masked) {
+  Values loadState() {
+    Values found;
+    for (int i = 0; i < 2 * vectors; ++i)
+      found.push_back(e.load(Type::f32, state, e.i64(int64_t(i) * lanes), lanes));
+    return found;
+  }
+  void storeState(const Values &values) {
+    for (int i = 0; i < 2 * vectors; ++i)
+      e.store(Type::f32, state, e.i64(int64_t(i) * lanes), values[size_t(i)]);
+  }
+
+  /// Processes one block of n keys for the current block of queries. The state is m of each vector of queries, then l
+  /// of each.
+  void keyBlock(const Rows &k, const Rows &v, Value *key0, Value *n, bool masked) {
+    const Values state = loadState();
     Value *mask = masked ? key0 : nullptr;
-    const Rows k = pairs ? columnPairsOf(in.k, key0, n) : rowsOf(in.k, key0, n);
     Value *whole = e.b.CreateAnd(n, e.i64(-int64_t(tile)));
     Values largest(state.begin(), state.begin() + vectors);
     largest = e.loop(e.i64(0), whole, tile, largest,
@@ -337,64 +295,95 @@ struct Blocks {
         for (int w = 0; w < vectors; ++w) store(p, n, w, e.f32(-kInfinity, lanes));
       });
     sums = pairs ? weighPairs(n, base, sums) : weigh(n, base, sums);
-    const Rows v = pairs ? keyPairsOf(in.v, key0, n) : rowsOf(in.v, key0, n);
     const int64_t tiled = size / tile * tile;
     e.loop(e.i64(0), e.i64(tiled), tile, [&](Value *d0) { accumulateTile(v, d0, tile, n, shrink, mask); });
     if (tiled < size) accumulateTile(v, e.i64(tiled), int(size - tiled), n, shrink, mask);
     largest.append(sums);
-    return largest;
+    storeState(largest);
   }
 
-  void run() {
-    Value *first = in.limit(group, t);
+  /// Makes the block of queries from `from` on the current one, the `number`th that shares conversions.
+  void setQueries(Value *number, Value *from) {
+    t = from;
+    auto part = [&](Value *all, int64_t elements) { // a constant address needs no register
+      return sharing == 1 ? all : e.address(Type::f32, all, e.b.CreateMul(number, e.i64(elements)));
+    };
+    q = part(all_q, size * rows), acc = part(all_acc, size * rows), state = part(states, state_size);
     Value *last_query = e.min(e.b.CreateAdd(t, e.i64(rows - 1)), e.b.CreateSub(in.queries, e.i64(1)));
-    Value *last = in.limit(group, last_query);
+    first = in.limit(group, t), last = in.limit(group, last_query);
+    limits.clear(), begins.clear();
     for (int w = 0; w < vectors; ++w) { // causal limits grow by one from query to query, up to `last`
       Value *steps = e.laneNumbers(spec.causal ? w * lanes : 0, spec.causal ? 1 : 0);
       // The limits start at the first query's own limit. If the length cuts it off, it equals `last`.
       Value *grown = e.b.CreateAdd(e.splat(e.b.CreateTrunc(first, e.b.getInt32Ty()), lanes), steps);
       limits.push_back(e.min(grown, e.splat(e.b.CreateTrunc(last, e.b.getInt32Ty()), lanes)));
     }
-    // All queries see keys [all_begin, first). Only some queries see keys of [some_begin, all_begin) and [first, last).
-    Value *some_begin = e.i64(0), *all_begin = e.i64(0);
-    if (spec.window) {
-      Value *begin = in.windowBegin(group, t);
-      for (int w = 0; w < vectors; ++w) {
-        Value *from = e.splat(e.b.CreateTrunc(begin, e.b.getInt32Ty()), lanes);
-        begins.push_back(e.max(e.b.CreateAdd(from, e.laneNumbers(w * lanes, 1)), e.laneNumbers(0, 0)));
-      }
-      some_begin = e.min(e.max(begin, e.i64(0)), last);
-      all_begin = e.min(e.max(in.windowBegin(group, last_query), e.i64(0)), last);
+    some_begin = all_begin = e.i64(0);
+    if (!spec.window) return;
+    Value *begin = in.windowBegin(group, t);
+    for (int w = 0; w < vectors; ++w) {
+      Value *from = e.splat(e.b.CreateTrunc(begin, e.b.getInt32Ty()), lanes);
+      begins.push_back(e.max(e.b.CreateAdd(from, e.laneNumbers(w * lanes, 1)), e.laneNumbers(0, 0)));
     }
+    some_begin = e.min(e.max(begin, e.i64(0)), last);
+    all_begin = e.min(e.max(in.windowBegin(group, last_query), e.i64(0)), last);
+  }
+
+  void begin() {
     loadQueries();
     e.loop(e.i64(0), e.i64(size), 1, [&](Value *d) {
       for (int w = 0; w < vectors; ++w) store(acc, d, w, e.f32(0, lanes));
     });
-    Values state(size_t(vectors), e.f32(-kInfinity, lanes));
-    state.append(size_t(vectors), e.f32(0, lanes));
-    auto maskedBlocks = [&](Value *from, Value *to) {
-      state = e.loop(from, to, kKeys, state, [&](Value *key0, const Values &now) {
-        return keyBlock(key0, e.min(e.i64(kKeys), e.b.CreateSub(to, key0)), now, true);
-      });
-    };
-    Value *whole = e.b.CreateAnd(first, e.i64(-kKeys));
-    if (spec.window) {
-      Value *aligned = e.b.CreateAnd(e.b.CreateAdd(all_begin, e.i64(kKeys - 1)), e.i64(-kKeys));
-      all_begin = e.min(aligned, last);
-      maskedBlocks(e.b.CreateAnd(some_begin, e.i64(-kKeys)), all_begin);
-      whole = e.max(all_begin, whole);
-    }
-    state = e.loop(all_begin, whole, kKeys, state,
-                   [&](Value *key0, const Values &now) { return keyBlock(key0, e.i64(kKeys), now, false); });
-    maskedBlocks(whole, last);
+    Values none(size_t(vectors), e.f32(-kInfinity, lanes));
+    none.append(size_t(vectors), e.f32(0, lanes));
+    storeState(none);
+  }
+
+  /// Adds the keys of a block that the current queries see.
+  void addKeys(const Rows &k, const Rows &v, Value *key0) {
+    Value *end = e.b.CreateAdd(key0, e.i64(kKeys));
+    Value *sees_some = e.b.CreateAnd(e.b.CreateICmpSLT(key0, last), e.b.CreateICmpSGT(end, some_begin));
+    Value *sees_all = e.b.CreateAnd(e.b.CreateICmpSLE(end, first), e.b.CreateICmpSGE(key0, all_begin));
+    e.ifThen(sees_some, [&] {
+      e.ifElse(
+          sees_all, [&] { keyBlock(k, v, key0, e.i64(kKeys), false); },
+          [&] { keyBlock(k, v, key0, e.min(e.i64(kKeys), e.b.CreateSub(last, key0)), true); });
+    });
+  }
+
+  void finish() {
+    const Values found = loadState();
     Values inverse;
     for (int w = 0; w < vectors; ++w) { // a query that sees no key gets zeros
       Value *begin = spec.window ? begins[size_t(w)] : e.laneNumbers(0, 0);
       Value *some = e.b.CreateICmpSGT(limits[size_t(w)], begin);
-      inverse.push_back(e.b.CreateSelect(some, e.b.CreateFDiv(e.f32(1, lanes), state[size_t(vectors + w)]),
+      inverse.push_back(e.b.CreateSelect(some, e.b.CreateFDiv(e.f32(1, lanes), found[size_t(vectors + w)]),
                                          e.f32(0, lanes)));
     }
     storeResults(inverse);
+  }
+
+  /// Computes `blocks` blocks of queries from `from` on. Later queries see no fewer keys at the end and no more at the
+  /// beginning.
+  void run(Value *from, Value *blocks) {
+    auto forBlocks = [&](llvm::function_ref<void()> body) {
+      e.loop(e.i64(0), blocks, 1, [&](Value *number) {
+        setQueries(number, e.muladd(number, e.i64(rows), from));
+        body();
+      });
+    };
+    forBlocks([&] { begin(); });
+    setQueries(e.i64(0), from);
+    Value *begin_of_all = e.b.CreateAnd(some_begin, e.i64(-kKeys));
+    setQueries(e.i64(0), e.muladd(e.b.CreateSub(blocks, e.i64(1)), e.i64(rows), from));
+    Value *end_of_all = last;
+    e.loop(begin_of_all, end_of_all, kKeys, [&](Value *key0) {
+      Value *n = e.min(e.i64(kKeys), e.b.CreateSub(end_of_all, key0));
+      const Rows k = pairs ? columnPairsOf(in.k, wide_k, key0, n) : rowsOf(in.k, wide_k, key0, n);
+      const Rows v = pairs ? keyPairsOf(in.v, wide_v, key0, n) : rowsOf(in.v, wide_v, key0, n);
+      forBlocks([&] { addKeys(k, v, key0); });
+    });
+    forBlocks([&] { finish(); });
   }
 };
 
@@ -404,19 +393,30 @@ int64_t attentionBlock(const Isa &isa, const AttentionSpec &spec) {
   return int64_t(mostVectors(isa, spec)) * isa.lanes;
 }
 
-void emitAttentionBlock(const AttentionOperands &operands, Value *group, Value *t, bool rounds) {
+void emitAttentionBlocks(const AttentionOperands &operands, Value *group, Value *from, Value *to, bool rounds) {
   Emitter &e = operands.e;
-  Value *left = e.b.CreateSub(operands.queries, t);
-  auto emit = [&](int vectors, auto &&self) -> void { // the fewest vectors that hold the queries that are left
-    if (vectors == 1) return Blocks{operands, 1, group, t, rounds}.run();
+  const int most = mostVectors(e.isa, operands.spec);
+  const int64_t rows = int64_t(most) * e.lanes();
+  // The last block has fewer vectors if half of them hold its queries.
+  Value *whole = e.b.CreateAnd(e.b.CreateAdd(operands.queries, e.i64(rows / 2 - 1)), e.i64(-rows));
+  whole = e.min(whole, e.b.CreateAnd(e.b.CreateAdd(to, e.i64(rows - 1)), e.i64(-rows)));
+  Blocks blocks{{operands, group, rounds}, most, false};
+  e.loop(from, whole, rows * blocks.sharing, [&](Value *t) {
+    Value *left = e.b.CreateSDiv(e.b.CreateSub(whole, t), e.i64(rows));
+    blocks.run(t, e.min(left, e.i64(blocks.sharing)));
+  });
+  auto emit = [&](int vectors, auto &&self) -> void {
+    if (vectors == 1) return Blocks{{operands, group, rounds}, 1, true}.run(whole, e.i64(1));
+    Value *left = e.b.CreateSub(operands.queries, whole);
     e.ifElse(
         e.b.CreateICmpSGT(left, e.i64(int64_t(vectors / 2) * e.lanes())),
         [&] {
-          Blocks{operands, vectors, group, t, rounds}.run();
+          Blocks{{operands, group, rounds}, vectors, true}.run(whole, e.i64(1));
         },
         [&] { self(vectors / 2, self); });
   };
-  emit(mostVectors(e.isa, operands.spec), emit);
+  whole = e.max(whole, from);
+  e.ifThen(e.b.CreateICmpSLT(whole, to), [&] { emit(most / 2, emit); });
 }
 
 } // namespace linnet::cpu
