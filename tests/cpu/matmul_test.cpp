@@ -60,7 +60,9 @@ TEST_CASE("packed matmul with every epilogue and any number of rows") {
                           Case{64, 193, 11, true, true, true, Activation::relu},
                           Case{19, 67, 2, true, false, true, Activation::gelu_quick},
                           Case{33, 129, 0, true, true, false, Activation::silu},
-                          Case{1536, 70, 3, true, true, false, Activation::gelu_tanh});
+                          Case{1536, 70, 3, true, true, false, Activation::gelu_tanh},
+                          // Rows of a that share a set of a first-level cache.
+                          Case{1024, 70, 0, true, true, false, Activation::none});
   PackedMatmulSpec spec;
   spec.k = c.k, spec.n = c.n, spec.a_stride = c.k + c.gap;
   spec.bias = c.bias, spec.residual = c.residual, spec.activation = c.activation;

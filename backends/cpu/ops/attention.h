@@ -63,6 +63,7 @@ private:
 int64_t attentionBlock(const Isa &isa, const AttentionSpec &spec);
 /// Computes the blocks of `group` that begin in [from, to). `from` is a multiple of attentionBlock(). If `rounds`, the
 /// factors of both products are rounded to bf16.
-void emitAttentionBlocks(const AttentionOperands &operands, Value *group, Value *from, Value *to, bool rounds);
+void emitAttentionBlocks(const AttentionOperands &operands, Value *group, Value *from, Value *to,
+                         bool rounds);
 
 } // namespace linnet::cpu

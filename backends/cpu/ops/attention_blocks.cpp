@@ -6,8 +6,8 @@
 //     l'       = l e^(m - m') + sum_j p[j, :]
 //     acc[d, :] = acc[d, :] e^(m - m') + sum_j p[j, :] v[j, d]     a tile of d at a time
 //
-// k[j, d] and v[j, d] are broadcast from memory. q, s, p and acc are transposed and on the stack. If keys and values are
-// converted first, several blocks of queries share a block's conversion.
+// k[j, d] and v[j, d] are broadcast from memory. q, s, p and acc are transposed and on the stack. If keys and values
+// are converted first, several blocks of queries share a block's conversion.
 //
 // Masks: a block of keys that no query of the block sees is skipped. If only some queries see a key, the other queries'
 // scores are -infinity, and their sums stay unchanged even if the key holds NaN. A window masks keys before the ones
@@ -393,7 +393,8 @@ int64_t attentionBlock(const Isa &isa, const AttentionSpec &spec) {
   return int64_t(mostVectors(isa, spec)) * isa.lanes;
 }
 
-void emitAttentionBlocks(const AttentionOperands &operands, Value *group, Value *from, Value *to, bool rounds) {
+void emitAttentionBlocks(const AttentionOperands &operands, Value *group, Value *from, Value *to,
+                         bool rounds) {
   Emitter &e = operands.e;
   const int most = mostVectors(e.isa, operands.spec);
   const int64_t rows = int64_t(most) * e.lanes();

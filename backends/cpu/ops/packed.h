@@ -21,9 +21,9 @@ struct PackedItem {
   Value *a, *panel, *scale; ///< scale: of this panel, or null
   /// (rows, n_block) f32: the sums of a tile; of all tiles' rows with slices or blocks; twice that for i8
   Value *scratch;
-  Value *m, *column0;       ///< m: rows of a; column0: the panel's first column of w
-  int bytes;                ///< bytes of an integer of a: 2, or 1 if m >= int8_rows
-  Value *block = nullptr;   ///< BlockShape::bytes(): expanded integers of a block
+  Value *m, *column0;     ///< m: rows of a; column0: the panel's first column of w
+  int bytes;              ///< bytes of an integer of a: 2, or 1 if m >= int8_rows
+  Value *block = nullptr; ///< BlockShape::bytes(): expanded integers of a block
   /// (kBlockRows, BlockShape::widenedRow()) f32: elements of a, if copiesRows()
   Value *widened = nullptr;
 };
