@@ -25,6 +25,12 @@ static std::string hintOf(const std::string &path) {
   return pullHint(path, api ? (*api)->hubNameOf(path) : "");
 }
 
+void addModelOption(CLI::App &command, std::string &file, const std::string &what) {
+  command.add_option("MODEL", file, what + "; or a checkpoint, compiled into the cache first")
+      ->required()
+      ->type_name("");
+}
+
 Result<FileKind> kindOf(const std::string &path) {
   struct stat st;
   if (path.empty()) return Error{"expected a model, found an empty name"};

@@ -21,6 +21,9 @@ Result<FileKind> kindOf(const std::string &path);
 Result<std::string> artifactOf(const std::string &path, const DeviceOption &device,
                                const std::string &command, int64_t max_batch = 0);
 
+/// The positional argument of a command that runs `what` or a checkpoint.
+void addModelOption(CLI::App &command, std::string &file, const std::string &what = "FILE.linnet");
+
 /// Prints the ignored and overridden keys of config.json on standard error, if there are any.
 void noteConfig(const CompileReport &report, const std::string &input);
 

@@ -111,9 +111,7 @@ void addBench(CLI::App &app, Action &action) {
   auto options = std::make_shared<Options>();
   CLI::App *command = app.add_subcommand("bench", "throughput of prompts and of generation");
   command->group("Running");
-  command->add_option("MODEL", options->file, "FILE.linnet; or a checkpoint, compiled into the cache first")
-      ->required()
-      ->type_name("");
+  addModelOption(*command, options->file);
   command->add_option("-p,--n-prompt", options->prompts, "tokens of the prompt; several with commas; 0: none")
       ->type_name("N")
       ->default_str("512, or what fits");

@@ -155,9 +155,7 @@ void addChat(CLI::App &app, Action &action) {
   auto options = std::make_shared<Options>();
   CLI::App *command = app.add_subcommand("chat", "talk with a model: a line of standard input is a turn");
   command->group("Running");
-  command->add_option("MODEL", options->file, "FILE.linnet; or a checkpoint, compiled into the cache first")
-      ->required()
-      ->type_name("");
+  addModelOption(*command, options->file);
   options->chat.add(*command);
   options->generation.add(*command);
   options->device.add(*command);

@@ -201,11 +201,7 @@ void addClassify(CLI::App &app, Action &action) {
   auto options = std::make_shared<Options>();
   CLI::App *command = app.add_subcommand("classify", "what a classifier says of texts");
   command->group("Running");
-  command
-      ->add_option("MODEL", options->model,
-                   "FILE.linnet of a classifier; or a checkpoint, compiled into the cache first")
-      ->required()
-      ->type_name("");
+  addModelOption(*command, options->model, "FILE.linnet of a classifier");
   options->text_option =
       command->add_option("--text", options->text, "the text; - reads standard input")->type_name("TEXT");
   auto *file = options->texts.add(*command);

@@ -125,9 +125,7 @@ void addEmbed(CLI::App &app, Action &action) {
   auto options = std::make_shared<Options>();
   CLI::App *command = app.add_subcommand("embed", "a text's hidden state as a vector");
   command->group("Running");
-  command->add_option("MODEL", options->file, "FILE.linnet; or a checkpoint, compiled into the cache first")
-      ->required()
-      ->type_name("");
+  addModelOption(*command, options->file);
   options->prompt.add(*command);
   options->texts.add(*command);
   addPooling(*command, options->pooling, "last or first position, or mean of all");

@@ -58,9 +58,7 @@ void addEval(CLI::App &app, Action &action) {
   auto options = std::make_shared<Options>();
   CLI::App *command = app.add_subcommand("eval", "perplexity of a text");
   command->group("Running");
-  command->add_option("MODEL", options->file, "FILE.linnet; or a checkpoint, compiled into the cache first")
-      ->required()
-      ->type_name("");
+  addModelOption(*command, options->file);
   command->add_option("--perplexity", options->text, "the text")->required()->type_name("FILE");
   command
       ->add_option("--stride", options->stride,

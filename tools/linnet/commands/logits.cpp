@@ -109,9 +109,7 @@ void addLogits(CLI::App &app, Action &action) {
   auto options = std::make_shared<Options>();
   CLI::App *command = app.add_subcommand("logits", "the next token's logits and probabilities");
   command->group("Running");
-  command->add_option("MODEL", options->file, "FILE.linnet; or a checkpoint, compiled into the cache first")
-      ->required()
-      ->type_name("");
+  addModelOption(*command, options->file);
   options->prompt.add(*command);
   command->add_flag("--all", options->all, "of all positions; else of the last");
   command->add_option("--top", options->top, "likeliest tokens to list")

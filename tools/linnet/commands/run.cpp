@@ -154,9 +154,7 @@ void addRun(CLI::App &app, Action &action) {
   auto options = std::make_shared<Options>();
   CLI::App *command = app.add_subcommand("run", "continue a prompt, streaming; or run a graph once");
   command->group("Running");
-  command->add_option("MODEL", options->file, "FILE.linnet; or a checkpoint, compiled into the cache first")
-      ->required()
-      ->type_name("");
+  addModelOption(*command, options->file);
   options->prompt.add(*command);
   options->generation.add(*command);
   options->device.add(*command);

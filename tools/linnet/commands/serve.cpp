@@ -73,9 +73,7 @@ void addServe(CLI::App &app, Action &action) {
   server::ServeOptions &serve = options->serve;
   CLI::App *command = app.add_subcommand("serve", "a model behind OpenAI's HTTP API, with a page to try it");
   command->group("Running");
-  command->add_option("MODEL", options->file, "FILE.linnet; or a checkpoint, compiled into the cache first")
-      ->required()
-      ->type_name("");
+  addModelOption(*command, options->file);
   command->add_option("--host", serve.http.host, "the address to listen on; 0.0.0.0 or :: for all")
       ->type_name("ADDRESS")
       ->capture_default_str();
