@@ -29,7 +29,7 @@ class Probe:
         else:
             self.kind, probe = known.PEAK[dtype], ["limits", "--threads", threads]
         self.server = Server([options.build / "bin" / probe[0], "--serve", *probe[1:], "--mib", mib, "--seconds",
-                              options.probe_seconds], env={"LINNET_CPU_ISA": options.level}, greets=False)
+                              options.probe_seconds], env={"LINNET_CPU_ISA": getattr(options, "level", None)}, greets=False)
 
     def __call__(self):
         time.sleep(SETTLE)

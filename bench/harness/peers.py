@@ -66,20 +66,21 @@ class Peer:
 
     def __init__(self, options):
         self.options, self.folder, self.work = options, options.peers_folder, options.work
+        self.level = getattr(options, "level", None)  # of bench/compare
 
     @property
     def environment(self):
         """Variables of the driver's process."""
-        if not self.options.level:
+        if not self.level:
             return {}
-        found = {**level.ENVIRONMENT, "LINNET_CPU_ISA": self.options.level}
+        found = {**level.ENVIRONMENT, "LINNET_CPU_ISA": self.level}
         return {**found, "PYTHONPATH": str(self.changed())} if self.packages else found
 
     def changed(self):
         """The folder of the packages that know no higher level, copied once."""
-        made = self.folder / self.options.level / self.name
+        made = self.folder / self.level / self.name
         if not made.is_dir():
-            self.options.say(f"copying {', '.join(self.packages)} for {self.options.level}")
+            self.options.say(f"copying {', '.join(self.packages)} for {self.level}")
             made.parent.mkdir(exist_ok=True)
             beside(made, self.copy_packages)
         return made
@@ -139,7 +140,7 @@ class Peer:
         if not newer(program, source, DRIVERS / "serve.h"):
             self.needs("g++", "g++")
             program.parent.mkdir(parents=True, exist_ok=True)
-            march = self.options.level or "native"
+            march = self.level or "native"
             beside(program, lambda to: run("g++", "-std=c++20", "-O3", f"-march={march}", source, "-o", to, *flags))
         return program
 
@@ -152,7 +153,7 @@ class Linnet(Peer):
             built(self.options, program)
 
     def artifact(self, model, dtype, batch, context):
-        target = self.options.target.replace(":", "-") + (f"-{self.options.level}" if self.options.level else "")
+        target = self.options.target.replace(":", "-") + (f"-{self.level}" if self.level else "")
         path = self.work / f"{model.name}-{dtype}-b{batch}-c{context}-{target}.linnet"
         program = self.options.build / "bin" / "linnet"
         library = self.options.build / "lib" / "liblinnet_compiler.so"
@@ -194,7 +195,7 @@ class Llama(Peer):
     TYPES = {"bf16": "bf16", "f16": "f16", "int8": "q8_0", "int4": "q4_0", "int4a": "q4_1"}
 
     def tools(self):
-        at_level = f"-{self.options.level}" if self.options.level else ""
+        at_level = f"-{self.level}" if self.level else ""
         source, build = self.folder / "llama.cpp", self.folder / f"llama-build{at_level}"
         library = build / "bin" / "libllama.so"
         if not library.exists():
@@ -339,7 +340,7 @@ class PyTorch(Peer):
 
     @property
     def environment(self):
-        return {**super().environment, "TORCHINDUCTOR_CACHE_DIR": str(self.folder / (self.options.level or "") / "inductor")}
+        return {**super().environment, "TORCHINDUCTOR_CACHE_DIR": str(self.folder / (self.level or "") / "inductor")}
 
     def command(self, model, dtype, threads, batch, context):
         return [self.interpreter, "-B", DRIVERS / "pytorch.py", model, dtype, threads, batch, context, self.mode,

@@ -184,7 +184,7 @@ class Reports(unittest.TestCase):
 
 class Peers(unittest.TestCase):
     def peer(self, folder):
-        options = SimpleNamespace(level=None, peers_folder=Path(folder), work=Path(folder), no_install=True, say=lambda text: None)
+        options = SimpleNamespace(peers_folder=Path(folder), work=Path(folder), no_install=True, say=lambda text: None)
         return peers.Peer(options)
 
     def test_packages_that_are_there_are_not_installed_again(self):
@@ -226,7 +226,7 @@ class Peers(unittest.TestCase):
             library.chmod(0o755)
             (installed / "other.so").write_bytes(b"\x0f\x01\xd0")  # no number of a register: other data
             peer = self.peer(folder)
-            peer.packages, peer.options.level, peer.name = ("p",), "x86-64-v3", "asker"
+            peer.packages, peer.level, peer.name = ("p",), "x86-64-v3", "asker"
             environment = peer.environment
             self.assertEqual(environment["LINNET_CPU_ISA"], "x86-64-v3")
             copy = Path(environment["PYTHONPATH"]) / "p"

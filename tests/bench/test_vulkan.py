@@ -87,7 +87,7 @@ class Compare(unittest.TestCase):
         self.assertIn("/nowhere/bin/limits_vulkan is not there: build first", done.stderr)
 
     def test_peers(self):
-        options = SimpleNamespace(level=None, vulkan={"number": 3}, peers_folder=Path(), work=Path(), no_install=True)
+        options = SimpleNamespace(vulkan={"number": 3}, peers_folder=Path(), work=Path(), no_install=True)
         self.assertEqual(peers.LlamaVulkan(options).environment, {"GGML_VK_VISIBLE_DEVICES": "3"})
         torch = peers.PyTorch(options)
         self.assertEqual(torch.dtypes, ("f32", "f16"))
