@@ -1,6 +1,7 @@
 # cmake --install: programs, liblinnet_runtime.so with its public headers, the compiler library, find_package(Linnet),
 # pkg-config, manual pages, completions, documentation, examples. The components are those of the packages
-# (LinnetPackages.cmake): runtime, compiler, dev, python. Only the last one needs --component to be installed.
+# (LinnetPackages.cmake): runtime, compiler, dev, python. Only the last one needs --component to be installed: outside
+# Debian packages, pip installs the module (docs/python.md).
 include(CMakePackageConfigHelpers)
 if(NOT TARGET linnet_runtime)
   return()
@@ -49,28 +50,22 @@ if(TARGET linnet_manual)
 endif()
 
 install(EXPORT LinnetTargets NAMESPACE Linnet:: DESTINATION ${linnet_package} COMPONENT dev)
+# Paths in LinnetConfig.cmake and linnet.pc are relative to their folders, so that a prefix can be moved.
+file(RELATIVE_PATH linnet_config_prefix /${linnet_package} /)
 configure_package_config_file(cmake/LinnetConfig.cmake.in ${CMAKE_BINARY_DIR}/LinnetConfig.cmake
-  INSTALL_DESTINATION ${linnet_package} PATH_VARS CMAKE_INSTALL_INCLUDEDIR)
+  INSTALL_DESTINATION ${linnet_package})
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/LinnetConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${CMAKE_BINARY_DIR}/LinnetConfig.cmake ${CMAKE_BINARY_DIR}/LinnetConfigVersion.cmake
   DESTINATION ${linnet_package} COMPONENT dev)
-# Paths of linnet.pc are relative to its folder, so that a prefix can be moved.
 file(RELATIVE_PATH linnet_pc_prefix /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 configure_file(cmake/linnet.pc.in ${CMAKE_BINARY_DIR}/linnet.pc @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/linnet.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT dev)
 
-install(FILES README.md CHANGELOG.md LICENSE DESTINATION ${linnet_doc} COMPONENT runtime)
-install(DIRECTORY docs DESTINATION ${linnet_doc} COMPONENT dev)
-install(DIRECTORY examples DESTINATION ${linnet_doc} COMPONENT dev)
-
-# The licence, for packages alone.
-foreach(name runtime:linnet-runtime compiler:linnet-compiler dev:liblinnet-dev python:python3-linnet)
-  string(REPLACE ":" ";" name ${name})
-  list(GET name 0 component)
-  list(GET name 1 package)
-  install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${package} RENAME copyright COMPONENT ${component}
-    EXCLUDE_FROM_ALL)
-endforeach()
-# Outside Debian packages, pip installs the module (docs/python.md).
+install(FILES README.md CHANGELOG.md LICENSE DESTINATION ${linnet_doc} COMPONENT dev)
+install(DIRECTORY docs examples DESTINATION ${linnet_doc} COMPONENT dev)
+install(CODE "
+  set(linnet_sources \"${PROJECT_SOURCE_DIR}\")
+  set(linnet_pages \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${linnet_doc}\")
+  include(\"${PROJECT_SOURCE_DIR}/cmake/LinnetPages.cmake\")" COMPONENT dev)
 install(DIRECTORY python/linnet DESTINATION lib/python3/dist-packages COMPONENT python EXCLUDE_FROM_ALL
   PATTERN __pycache__ EXCLUDE)

@@ -8,4 +8,5 @@ if(CPACK_GENERATOR STREQUAL "DEB")
   set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 else()
   set(CPACK_COMPONENT_INCLUDE_TOPLEVEL_DIRECTORY ON)
+  list(REMOVE_ITEM CPACK_COMPONENTS_ALL python) # the module loads the library of the system or of its wheel
 endif()

@@ -139,7 +139,9 @@ private:
             {"evaluate_every", options.evaluate_every},
             {"patience", options.patience},
             {"dropout", options.dropout},
-            {"dtype", options.dtype}};
+            {"dtype", options.dtype},
+            {"device", options.device},
+            {"onednn", options.onednn}};
   }
   double rate() const { return options.lr > 0 ? options.lr : defaultRate(options.method); }
 

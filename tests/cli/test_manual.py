@@ -60,6 +60,17 @@ class Manual(TestCase):
             if name.count(" ") == 0:
                 self.assertIn(f"linnet-{name}(1)", text)
 
+    def test_pages_of_earlier_commands_go(self):
+        folder = fresh("stale") / "made"
+        (folder / "man1").mkdir(parents=True)
+        for name in ("linnet-gone.1", "linnet-run.1", "other.1"):
+            (folder / "man1" / name).write_text("old")
+        make("manual", folder)
+        found = {path.name: path.read_text() for path in (folder / "man1").iterdir()}
+        self.assertNotIn("linnet-gone.1", found)
+        self.assertEqual(found.pop("other.1"), "old")
+        self.assertEqual(found, {path.name: path.read_text() for path in (manual() / "man1").iterdir()})
+
     def test_pages_have_every_option(self):
         for command, text in HELP.items():
             with self.subTest(command=command):

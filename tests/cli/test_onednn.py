@@ -101,6 +101,8 @@ class OneDnn(TestCase):
                  "--seq", "32", "--batch", "8", "--no-onednn", "-o", folder / "tuned")
         self.succeeds(*train, env=without_onednn())
         self.assertTrue((folder / "tuned" / "model.safetensors").exists())
+        settings = json.loads((folder / "tuned/run/config.json").read_text())
+        self.assertEqual((settings["device"], settings["onednn"]), ("cpu", False))
 
 
 if __name__ == "__main__":

@@ -435,6 +435,9 @@ class Train(TestCase):
         self.assertEqual(first, second)
         self.fails(*arguments, says="--resume goes on with it")
         self.fails(*arguments, "--resume", "--lr", 0.5, says=["has lr = ", "this command 0.5"])
+        if "--device" not in options:
+            self.fails(*arguments, "--resume", "--device", "reference", says='has device = "cpu", this command "reference"')
+            self.fails(*arguments, "--resume", "--no-onednn", says="has onednn = true, this command false")
 
     def test_a_device_that_is_not_there_leaves_nothing_behind(self):
         to = fresh("device") / "m"

@@ -3,6 +3,7 @@
 #include "support/error.h"
 #include "support/text.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstdlib>
@@ -145,6 +146,12 @@ CLI::Validator isSeed() {
 void addOneDnnOption(CLI::App &command, bool &onednn) {
   command.add_flag_callback(
       "--no-onednn", [&onednn] { onednn = false; }, "cpu: do not call oneDNN; it need not be installed");
+}
+
+void checkOneDnnOption(bool onednn, const std::vector<std::string> &targets, const char *option) {
+  const auto is_cpu = [](const std::string &target) { return target.substr(0, target.find(':')) == "cpu"; };
+  if (!onednn && std::none_of(targets.begin(), targets.end(), is_cpu))
+    usageError(fmt::format("--no-onednn is for the cpu: it goes with {} cpu", option));
 }
 
 } // namespace linnet::cli

@@ -63,6 +63,8 @@ CLI::Validator isSeed();
 
 /// --no-onednn, of the commands that compile for the cpu. It sets `onednn` to false.
 void addOneDnnOption(CLI::App &command, bool &onednn);
+/// A usage error if --no-onednn was given and none of `targets` is the cpu. `option` is the one that chooses targets.
+void checkOneDnnOption(bool onednn, const std::vector<std::string> &targets, const char *option);
 
 /// All of standard input.
 Result<std::string> readStdin();

@@ -147,6 +147,7 @@ Result<void> TrainingOption::resolve() {
   LINNET_ASSIGN(run.read.format, parseRecordFormat(format));
   LINNET_ASSIGN(run.decay, parseDecay(schedule));
   if (!device.device.empty()) run.device = device.device;
+  checkOneDnnOption(run.onednn, {run.device}, "--device");
   LINNET_TRY(openDevice(run.device)); // before anything is written
   run.threads = device.threads;
   return {};

@@ -313,6 +313,7 @@ void addAblate(CLI::App &app, Action &action) {
     if (options->target.find(',') != std::string::npos)
       usageError("--target: expected one target, found '" + options->target + "'");
     options->compile.targets = {options->target};
+    checkOneDnnOption(options->compile.onednn, options->compile.targets, "--target");
     action = [options] { return execute(*options); };
   });
 }

@@ -105,6 +105,7 @@ void addBisect(CLI::App &app, Action &action) {
   command->footer(example("  linnet bisect model --max-context 64"));
   command->callback([options, &action] {
     options->compile.targets = {options->target};
+    checkOneDnnOption(options->compile.onednn, options->compile.targets, "--target");
     action = [options] { return execute(*options); };
   });
 }

@@ -187,6 +187,11 @@ void addCompile(CLI::App &app, Action &action) {
     for (const char *option : {"--max-divergence", "--calibration"})
       if (command->count(option) && options->compile.dtype != "auto")
         usageError(std::string(option) + " is for --dtype auto");
+    if (options->compile.targets.empty()) // the default target of the stage: vulkan for spirv, cpu for others
+      checkOneDnnOption(options->compile.onednn, {options->compile.emit == "spirv" ? "vulkan" : "cpu"},
+                        "--target");
+    else
+      checkOneDnnOption(options->compile.onednn, options->compile.targets, "--target");
     action = [options] { return execute(*options); };
   });
 }

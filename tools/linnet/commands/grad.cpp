@@ -87,7 +87,10 @@ void addGrad(CLI::App &app, Action &action) {
   addOneDnnOption(*command, options->onednn);
   command->add_flag("--json", options->json, "print one JSON object");
   command->footer(example("  linnet grad model --ids ids.npy --labels labels.npy -o grad.safetensors"));
-  command->callback([options, &action] { action = [options] { return execute(*options); }; });
+  command->callback([options, &action] {
+    checkOneDnnOption(options->onednn, {options->device}, "--device");
+    action = [options] { return execute(*options); };
+  });
 }
 
 } // namespace linnet::cli

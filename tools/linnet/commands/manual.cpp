@@ -6,9 +6,20 @@
 
 #include <filesystem>
 #include <memory>
+#include <set>
 
 namespace linnet::cli {
 namespace {
+
+/// Removes pages of commands that the program does not have. An earlier version may have written them.
+void removeStalePages(const std::string &folder, const std::set<std::string> &pages) {
+  std::error_code ignored;
+  for (const auto &entry : std::filesystem::directory_iterator(folder, ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with("linnet-") && name.ends_with(".1") && !pages.count(name))
+      std::filesystem::remove(entry.path(), ignored);
+  }
+}
 
 Result<void> writeManual(const CommandDefinition &program, const std::string &folder) {
   for (const char *part : {"man1", "bash", "zsh", "fish"}) {
@@ -17,11 +28,14 @@ Result<void> writeManual(const CommandDefinition &program, const std::string &fo
     if (code) return errorf("{}/{}: cannot be created: {}", folder, part, code.message());
   }
   Result<void> written;
+  std::set<std::string> pages;
   forEachCommand(program, [&](const CommandDefinition &command) {
-    if (written)
-      written = writeTextFile(fmt::format("{}/man1/{}.1", folder, pageName(command)), manualPage(command));
+    const std::string page = pageName(command) + ".1";
+    pages.insert(page);
+    if (written) written = writeTextFile(fmt::format("{}/man1/{}", folder, page), manualPage(command));
   });
   LINNET_TRY(written);
+  removeStalePages(folder + "/man1", pages);
   LINNET_TRY(writeTextFile(folder + "/bash/linnet", bashCompletion(program)));
   LINNET_TRY(writeTextFile(folder + "/zsh/_linnet", zshCompletion(program)));
   return writeTextFile(folder + "/fish/linnet.fish", fishCompletion(program));
