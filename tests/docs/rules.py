@@ -37,7 +37,7 @@ class Named:
     """A name, not a whole command: the program, its command and its options are there."""
 
 
-FAKES = ("apt-get", "apt", "sudo", "cpack", "cmake", "ninja", "ctest", "clang-format-14", "clang-format")
+FAKES = ("apt-get", "apt", "sudo", "cpack", "docker", "cmake", "ninja", "ctest", "clang-format-14", "clang-format")
 BUILD = r"ninja -C build/release"
 TRY_SOME = "LINNET_VULKAN_TRIALS=0.1 LINNET_VULKAN_FAULT=wrong:matmul_direct1 "
 CTEST = "ctest --test-dir build/release --output-on-failure -j2$"
@@ -95,6 +95,7 @@ RULES = [
     (r"(CCACHE_DISABLE=1 )?scripts/build release", Run(fakes=True, calls=[BUILD + " ?$"])),
     (r"installing.md:cpack", Run(fakes=True, calls=["cpack --config build/release/CPackConfig.cmake"])),
     (r"installing.md:apt install", Run(fakes=True, calls=["apt install"])),  # scripts/check-packages installs it
+    (r"installing.md:docker", Run(fakes=True, calls=["docker (build|run)"])),  # scripts/check-dockerfile
     (r"scripts/check-format --fix", Run(fakes=True, calls=["clang-format-14 -i"])),
     (r"scripts/build-times build/release", Run(fakes=True, expect=["By folder", "Slowest"])),
     (r"README.md:cmake --preset release && cmake --build",

@@ -1,5 +1,5 @@
 """The packages that cpack makes: files, dependencies and sizes."""
-import json, os, re, subprocess, sys, tarfile, tempfile, unittest
+import fnmatch, importlib.machinery, json, os, re, subprocess, sys, tarfile, tempfile, types, unittest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -167,6 +167,25 @@ class Packages(unittest.TestCase):
         for file in ("bin/linnet", "lib/liblinnet_compiler.so", "include/linnet/c.h", "lib/pkgconfig/linnet.pc",
                      "share/man/man1/linnet.1", "share/zsh/site-functions/_linnet"):
             self.assertIn(f"{top}/{file}", names)
+
+    def test_the_dockerfile_names_what_exists(self):
+        """scripts/check-dockerfile runs its lines, in minutes."""
+        loader = importlib.machinery.SourceFileLoader("check_dockerfile", str(ROOT / "scripts" / "check-dockerfile"))
+        script = types.ModuleType(loader.name)
+        script.__file__ = loader.path
+        loader.exec_module(script)
+        lines = list(script.instructions((ROOT / "Dockerfile").read_text()))
+        runs = [rest for name, rest in lines if name == "RUN"]
+        self.assertEqual(sum(bool(script.MAKES_PACKAGES.match(rest)) for rest in runs), 3)
+        [targets] = (rest.split("scripts/build release ")[1].split() for rest in runs if "scripts/build" in rest)
+        output("ninja", "-C", BUILD, "-t", "query", *targets)
+        [pattern] = {Path(word).name for _, rest in lines for word in rest.split() if word.endswith(".deb")}
+        self.assertTrue(fnmatch.fnmatch(self.runtime.path.name, pattern))
+        [model] = (rest.split("=")[1] for name, rest in lines if name == "ARG" and rest.startswith("MODEL"))
+        self.assertTrue((ROOT / model / "config.json").exists())
+        [command] = (json.loads(rest) for name, rest in lines if name == "CMD")
+        self.assertIn(command[2], output(self.root / "usr/bin/linnet", command[0], "--help"))
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)
