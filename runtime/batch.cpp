@@ -61,6 +61,7 @@ struct Batch::State {
   Result<void> share(size_t row);
   Result<void> feedPrompts();
   Result<void> feed(size_t row, int64_t count);
+  std::optional<TokenId> choose(Row &row, std::span<const float> logits, BatchEvent &event);
   Result<void> pick(Row &row, size_t number, std::optional<TokenId> chosen);
   void accept(Row &row, BatchEvent event);
 };
@@ -223,6 +224,22 @@ Result<void> Batch::State::feed(size_t number, int64_t count) {
   return {};
 }
 
+/// The token that the text's sampler chooses. Nothing if GenerateOptions::on_logits ended the text; `event` then has
+/// the reason.
+std::optional<TokenId> Batch::State::choose(Row &row, std::span<const float> logits, BatchEvent &event) {
+  Running &text = *row.text;
+  auto next = text.sampler.next(logits, {text.number, row.ids, text.request.copy});
+  if (!next) {
+    event.error = next.error();
+    return {};
+  }
+  if (!*next) {
+    event.finished = FinishReason::Cancelled;
+    event.text = text.stream.flush();
+  }
+  return *next;
+}
+
 /// Chooses the new token of a row from row `number` of the logits; `chosen` is the device's choice.
 Result<void> Batch::State::pick(Row &row, size_t number, std::optional<TokenId> chosen) {
   Running &text = *row.text;
@@ -247,8 +264,13 @@ Result<void> Batch::State::pick(Row &row, size_t number, std::optional<TokenId> 
     evict(row); // the cache may hold such numbers, too
     return {};
   }
-  event.id =
-      valid ? *chosen : text.sampler.sample(mine, static_cast<uint32_t>(row.ids.size()), text.request.copy);
+  if (!valid) chosen = choose(row, mine, event);
+  if (!chosen) {
+    events.push_back(std::move(event));
+    end(row);
+    return {};
+  }
+  event.id = *chosen;
   if (event.id < 0 || static_cast<size_t>(event.id) >= vocab)
     return errorf("the model chose token {}, its vocabulary has {}", event.id, vocab);
   if (const int64_t wanted = text.request.top_logprobs; wanted >= 0) {

@@ -43,6 +43,12 @@ Result<void> Executable::selectRows(int64_t first) {
 Result<void> Executable::copyRow(int64_t, int64_t, int64_t) {
   return Error{"this device does not copy rows of its states"};
 }
+Result<std::vector<std::byte>> Executable::readRow(int64_t, int64_t) {
+  return Error{"this device does not read rows of its states"};
+}
+Result<void> Executable::writeRow(int64_t, int64_t, std::span<const std::byte>) {
+  return Error{"this device does not write rows of its states"};
+}
 
 Result<uint32_t> findState(const fb::Program &program, std::string_view name, uint64_t bytes) {
   for (uint32_t i = 0; i < program.states()->size(); ++i) {

@@ -89,6 +89,11 @@ public:
   virtual Result<void> selectRows(int64_t first);
   /// Copies the first `tokens` keys and values of row `from` of all states to row `to`.
   virtual Result<void> copyRow(int64_t from, int64_t to, int64_t tokens);
+  /// The first `tokens` keys and values of row `row` of all states, for writeRow() of an Executable of the same program
+  /// and device.
+  virtual Result<std::vector<std::byte>> readRow(int64_t row, int64_t tokens);
+  /// Writes what readRow() returned for `tokens`. Keys and values after them are undefined.
+  virtual Result<void> writeRow(int64_t row, int64_t tokens, std::span<const std::byte> from);
   virtual MemoryUse memory() const = 0;
   /// Allocates the loop's memory. Null if this device has no loops; its steps then run one at a time by
   /// run().

@@ -162,7 +162,10 @@ Result<void> Generation::pickFromLogits(std::vector<GenerationRow> &rows, size_t
   const size_t vocab = static_cast<size_t>(config.vocab_size);
   const auto mine = all.subspan(i * vocab, vocab);
   LINNET_TRY(checkLogits(row, mine));
-  return take(row, row.sampler.sample(mine, static_cast<uint32_t>(row.ids.size()), row.copy));
+  LINNET_ASSIGN(const std::optional<TokenId> id, row.sampler.next(mine, {row.sequence, row.ids, row.copy}));
+  if (id) return take(row, *id);
+  finish(row, FinishReason::Cancelled);
+  return {};
 }
 
 // Without this check, a model with NaN logits would generate token 0 forever.

@@ -80,6 +80,12 @@ public:
   Result<void> copyRow(int64_t from, int64_t to, int64_t tokens) {
     return executable->copyRow(from, to, tokens);
   }
+  Result<std::vector<std::byte>> readRow(int64_t row, int64_t tokens) {
+    return executable->readRow(row, tokens);
+  }
+  Result<void> writeRow(int64_t row, int64_t tokens, std::span<const std::byte> from) {
+    return executable->writeRow(row, tokens, from);
+  }
   /// Whether decode() works without a profiler. The host then does not see the logits of every token.
   bool hasLoop() const { return decoder.canTakeLikeliest() || decoder.canDraw(); }
   MemoryUse memory() const { return executable->memory(); }

@@ -74,7 +74,7 @@ void Sampler::seeGenerated(TokenId id) {
   if (counts[static_cast<size_t>(id)]++ == 0) counted.push_back(id);
 }
 
-void Sampler::score(std::span<const float> logits) {
+void Sampler::penalize(std::span<const float> logits) {
   std::copy(logits.begin(), logits.end(), scores.begin());
   for (auto [id, bias] : options.logit_bias) scores[static_cast<size_t>(id)] += bias;
   for (TokenId id : counted)
@@ -85,8 +85,6 @@ void Sampler::score(std::span<const float> logits) {
     float &s = scores[static_cast<size_t>(id)];
     s = s < 0 ? s * options.repetition_penalty : s / options.repetition_penalty;
   }
-  if (!options.draws() || options.temperature == 1.0f) return;
-  for (float &s : scores) s /= options.temperature;
 }
 
 // Removes scores below the k-th largest one. Scores equal to it stay.
@@ -135,24 +133,59 @@ void Sampler::keepTopP() {
 }
 
 std::span<const Sampler::Candidate> Sampler::distribution(std::span<const float> logits) {
-  score(logits);
+  penalize(logits);
+  return select();
+}
+
+/// The candidates by scores that penalize() has computed.
+std::span<const Sampler::Candidate> Sampler::select() {
+  if (options.draws() && options.temperature != 1.0f)
+    for (float &s : scores) s /= options.temperature;
   keepTopK();
   keepTopP();
   toProbabilities();
   return candidates;
 }
 
-TokenId Sampler::sample(std::span<const float> logits, uint32_t position, uint32_t copy) {
-  if (isPlainArgmax()) return argmax(logits);
-  if (!options.draws()) {
-    score(logits);
-    return argmax(scores);
-  }
-  distribution(logits);
+/// Draws one of the candidates. Nothing if their probabilities are not finite.
+std::optional<TokenId> Sampler::draw(uint32_t position, uint32_t copy) {
+  select();
   double u = uniformAt(options.seed, position, copy), sum = 0;
   for (const Candidate &c : candidates)
     if ((sum += c.probability) > u) return c.id;
-  return candidates.empty() || !std::isfinite(sum) ? argmax(logits) : candidates.back().id;
+  if (candidates.empty() || !std::isfinite(sum)) return {};
+  return candidates.back().id;
+}
+
+TokenId Sampler::sample(std::span<const float> logits, uint32_t position, uint32_t copy) {
+  if (isPlainArgmax()) return argmax(logits);
+  penalize(logits);
+  if (!options.draws()) return argmax(scores);
+  const std::optional<TokenId> drawn = draw(position, copy);
+  return drawn ? *drawn : argmax(logits);
+}
+
+Result<void> Sampler::checkScores() const {
+  bool finite = false;
+  for (size_t i = 0; i < scores.size(); ++i) {
+    if (std::isnan(scores[i]) || scores[i] == std::numeric_limits<float>::infinity())
+      return errorf("on_logits: token {}: expected a finite number or -inf, found {}", i, scores[i]);
+    finite |= std::isfinite(scores[i]);
+  }
+  if (!finite) return Error{"on_logits: expected a finite number for at least one token, found -inf for all"};
+  return {};
+}
+
+Result<std::optional<TokenId>> Sampler::next(std::span<const float> logits, const Text &text) {
+  const auto position = static_cast<uint32_t>(text.ids.size());
+  if (!options.on_logits) return std::optional(sample(logits, position, text.copy));
+  penalize(logits);
+  if (!options.on_logits(text.sequence, text.ids, scores)) return std::optional<TokenId>();
+  LINNET_TRY(checkScores());
+  const TokenId likeliest = argmax(scores);
+  if (!options.draws()) return std::optional(likeliest);
+  const std::optional<TokenId> drawn = draw(position, text.copy);
+  return drawn ? drawn : std::optional(likeliest);
 }
 
 } // namespace linnet

@@ -2,6 +2,7 @@
 #pragma once
 #include "linnet/session.h"
 
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -28,6 +29,15 @@ public:
   void seeGenerated(TokenId id);
   /// `position`: number of tokens before the new one. `copy`: see GenerateOptions::seed.
   TokenId sample(std::span<const float> logits, uint32_t position, uint32_t copy);
+  /// The text before the new token. See LogitsCallback and GenerateOptions::seed.
+  struct Text {
+    int64_t sequence = 0;
+    std::span<const TokenId> ids;
+    uint32_t copy = 0;
+  };
+  /// As sample(), and calls GenerateOptions::on_logits. Nothing if that returned false. Errors: it left numbers from
+  /// which no token can be chosen.
+  Result<std::optional<TokenId>> next(std::span<const float> logits, const Text &text);
 
   /// The tokens that remain after penalty, temperature, top_k and top_p, by id, with their probabilities.
   struct Candidate {
@@ -38,13 +48,17 @@ public:
   std::span<const Candidate> distribution(std::span<const float> logits);
 
 private:
-  void score(std::span<const float> logits);
+  void penalize(std::span<const float> logits);
+  Result<void> checkScores() const;
+  std::span<const Candidate> select();
+  std::optional<TokenId> draw(uint32_t position, uint32_t copy);
   void keepTopK();
   void keepTopP();
   double toProbabilities();
 
   GenerateOptions options;
-  std::vector<float> scores;
+  std::vector<float>
+      scores; // logits after bias, penalties and on_logits; select() divides by the temperature
   std::vector<uint8_t> seen;
   std::vector<TokenId> seen_ids;
   std::vector<uint32_t> counts; // of generated tokens, by id

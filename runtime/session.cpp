@@ -54,17 +54,33 @@ Session::Session(Session &&) noexcept = default;
 Session &Session::operator=(Session &&) noexcept = default;
 Session::~Session() = default;
 
-Result<Session> Session::open(const Model &model) {
+Result<std::unique_ptr<Session::State>> Session::State::open(std::shared_ptr<LoadedModel> model) {
   auto state = std::make_unique<State>();
-  state->model = model.loaded();
+  state->model = std::move(model);
   LINNET_ASSIGN(auto executable, state->model->takeExecutable());
   state->runner = std::make_unique<LanguageRunner>(std::move(executable), state->model->file.artifact,
                                                    *state->model->file.program);
-  if (!model.config().classifies()) {
+  if (!state->model->config.classifies()) {
     LINNET_ASSIGN(const LanguageEntry *generate, state->runner->entry("generate"));
     LINNET_TRY(state->runner->prepareDecoding(*generate));
   }
-  return Session(std::move(state));
+  return state;
+}
+
+Result<Session> Session::open(const Model &model) {
+  LINNET_ASSIGN(auto opened, State::open(model.loaded()));
+  return Session(std::move(opened));
+}
+
+Result<Session> Session::fork() {
+  LINNET_ASSIGN(auto made, State::open(state->model));
+  if (state->cached > 0) {
+    LINNET_ASSIGN(const std::vector<std::byte> row, state->runner->readRow(0, state->cached));
+    LINNET_TRY(made->runner->writeRow(0, state->cached, row));
+  }
+  made->history = state->history;
+  made->cached = state->cached;
+  return Session(std::move(made));
 }
 
 Result<void> Session::State::requireLanguageModel() const {

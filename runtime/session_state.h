@@ -34,6 +34,8 @@ struct Session::State {
   int64_t cached = 0;           // number of its tokens in the cache
   std::atomic<bool> cancelled{false};
 
+  /// An empty session of the model.
+  static Result<std::unique_ptr<State>> open(std::shared_ptr<LoadedModel> model);
   Result<void> checkIds(std::span<const TokenId> ids, const char *what) const;
   /// An error if the model is a classifier, which does not predict tokens.
   Result<void> requireLanguageModel() const;

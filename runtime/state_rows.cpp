@@ -1,5 +1,6 @@
 #include "runtime/state_rows.h"
 #include "runtime/expr.h"
+#include "runtime/memory.h"
 #include "support/error.h"
 
 #include <algorithm>
@@ -28,6 +29,14 @@ bool isSymbol(const fb::Expr *dim, size_t symbol) {
   if (!dim || dim->terms()->size() != 1) return false;
   const fb::Term &term = *dim->terms()->Get(0);
   return term.coefficient() == 1 && term.symbols()->size() == 1 && term.symbols()->Get(0) == symbol;
+}
+
+/// An error unless 0 <= tokens <= the context.
+Result<void> checkCached(const fb::Program &program, int64_t tokens) {
+  const size_t symbol = symbolNamed(program, "context");
+  const int64_t context = symbol == kNoSymbol ? 0 : largestBounds(program)[symbol];
+  if (tokens >= 0 && tokens <= context) return {};
+  return errorf("expected from 0 to {} tokens, found {}", context, tokens);
 }
 
 } // namespace
@@ -89,13 +98,33 @@ Result<void> checkRows(const fb::Program &program, int64_t first, std::span<cons
 
 Result<void> checkCopy(const fb::Program &program, int64_t from, int64_t to, int64_t tokens) {
   const int64_t most = mostRows(program);
-  const size_t symbol = symbolNamed(program, "context");
-  const int64_t context = symbol == kNoSymbol ? 0 : largestBounds(program)[symbol];
   if (from < 0 || to < 0 || from >= most || to >= most || from == to)
     return errorf("expected two rows from 0 to {}, found {} and {}", most - 1, from, to);
-  if (tokens < 0 || tokens > context)
-    return errorf("expected from 0 to {} tokens, found {}", context, tokens);
-  return {};
+  return checkCached(program, tokens);
+}
+
+Result<void> checkRead(const fb::Program &program, int64_t row, int64_t tokens) {
+  LINNET_TRY(checkRow(program, row));
+  return checkCached(program, tokens);
+}
+
+uint64_t partBytes(std::span<const StateRows> rows, int64_t tokens) {
+  uint64_t bytes = 0;
+  for (const StateRows &state : rows) bytes += state.pieces * state.token_bytes;
+  return bytes * static_cast<uint64_t>(tokens);
+}
+
+Result<std::vector<std::byte>> partBuffer(std::span<const StateRows> rows, int64_t tokens) {
+  const uint64_t bytes = partBytes(rows, tokens);
+  LINNET_TRY(requireMemory(bytes, fmt::format("keys and values of {} tokens", tokens)));
+  return std::vector<std::byte>(bytes);
+}
+
+Result<void> checkWrite(const fb::Program &program, int64_t row, int64_t tokens, uint64_t expected,
+                        uint64_t bytes) {
+  LINNET_TRY(checkRead(program, row, tokens));
+  if (bytes == expected) return {};
+  return errorf("{} tokens of a row: expected {} bytes, found {}", tokens, expected, bytes);
 }
 
 void forEachRun(const StateRows &rows, int64_t from, int64_t to, int64_t tokens,

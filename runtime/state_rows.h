@@ -3,8 +3,10 @@
 #include "linnet/api.h"
 #include "runtime/artifact/artifact.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <vector>
 
 namespace linnet {
@@ -32,6 +34,19 @@ LINNET_API Result<void> checkRows(const fb::Program &program, int64_t first,
 
 /// An error unless both rows exist and are different, and 0 <= tokens <= the context.
 LINNET_API Result<void> checkCopy(const fb::Program &program, int64_t from, int64_t to, int64_t tokens);
+
+/// Size of the first `tokens` keys and values of a row of all states.
+LINNET_API uint64_t partBytes(std::span<const StateRows> rows, int64_t tokens);
+
+/// Memory of that size. Errors: memory is insufficient.
+LINNET_API Result<std::vector<std::byte>> partBuffer(std::span<const StateRows> rows, int64_t tokens);
+
+/// For Executable::readRow: an error unless the row exists and 0 <= tokens <= the context.
+LINNET_API Result<void> checkRead(const fb::Program &program, int64_t row, int64_t tokens);
+
+/// For Executable::writeRow: as checkRead, and an error unless `bytes` is `expected`.
+LINNET_API Result<void> checkWrite(const fb::Program &program, int64_t row, int64_t tokens, uint64_t expected,
+                                   uint64_t bytes);
 
 /// Calls copy(from, to, bytes) for each run of bytes that holds the first `tokens` tokens of a row, with offsets from
 /// the state's begin.

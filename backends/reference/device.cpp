@@ -168,33 +168,66 @@ public:
   void setProfiler(std::shared_ptr<Profiler> p) override { profiler = std::move(p); }
   Result<void> selectRows(int64_t first) override {
     LINNET_TRY(checkRow(program, first));
-    if (first && state_rows.empty()) {
-      LINNET_ASSIGN(state_rows, stateRows(artifact, program));
-    }
+    if (first) LINNET_TRY(needRows());
     first_row = first;
     return {};
   }
   Result<void> copyRow(int64_t from, int64_t to, int64_t tokens) override {
     LINNET_TRY(checkCopy(program, from, to, tokens));
-    if (state_rows.empty()) {
-      LINNET_ASSIGN(state_rows, stateRows(artifact, program));
-    }
+    LINNET_TRY(needRows());
     for (size_t i = 0; i < states.size(); ++i) {
-      const uint64_t element = elementBytes(program.states()->Get(static_cast<unsigned>(i))->dtype());
       float *data = states[i].storage.data();
       forEachRun(state_rows[i], from, to, tokens, [&](uint64_t source, uint64_t target, uint64_t bytes) {
+        const uint64_t element = elementOf(i);
         std::copy_n(data + source / element, bytes / element, data + target / element);
       });
     }
     return {};
   }
+  /// The storage's floats, for states of every type.
+  Result<std::vector<std::byte>> readRow(int64_t row, int64_t tokens) override {
+    LINNET_TRY(checkRead(program, row, tokens));
+    LINNET_TRY(needRows());
+    std::vector<float> values;
+    for (size_t i = 0; i < states.size(); ++i)
+      forEachRun(state_rows[i], row, row, tokens, [&](uint64_t at, uint64_t, uint64_t bytes) {
+        const float *from = states[i].storage.data() + at / elementOf(i);
+        values.insert(values.end(), from, from + bytes / elementOf(i));
+      });
+    const auto bytes = std::as_bytes(std::span(values));
+    return std::vector<std::byte>(bytes.begin(), bytes.end());
+  }
+  Result<void> writeRow(int64_t row, int64_t tokens, std::span<const std::byte> bytes) override {
+    LINNET_TRY(needRows());
+    uint64_t expected = 0;
+    for (size_t i = 0; i < states.size(); ++i)
+      expected += partBytes(std::span(state_rows).subspan(i, 1), tokens) / elementOf(i) * sizeof(float);
+    LINNET_TRY(checkWrite(program, row, tokens, expected, bytes.size()));
+    const std::byte *from = bytes.data();
+    for (size_t i = 0; i < states.size(); ++i)
+      forEachRun(state_rows[i], row, row, tokens, [&](uint64_t at, uint64_t, uint64_t count) {
+        const uint64_t elements = count / elementOf(i);
+        std::memcpy(states[i].storage.data() + at / elementOf(i), from, elements * sizeof(float));
+        from += elements * sizeof(float);
+      });
+    return {};
+  }
 
 private:
+  Result<void> needRows() {
+    if (state_rows.empty()) {
+      LINNET_ASSIGN(state_rows, stateRows(artifact, program));
+    }
+    return {};
+  }
+  /// Bytes of an element of state i in the program, not in the storage.
+  uint64_t elementOf(size_t i) const {
+    return elementBytes(program.states()->Get(static_cast<unsigned>(i))->dtype());
+  }
   /// The index of the first selected row's first element in the storage of state i.
   size_t firstElement(size_t i) const {
     if (first_row == 0) return 0;
-    return static_cast<size_t>(first_row) * state_rows[i].row_bytes /
-           elementBytes(program.states()->Get(static_cast<unsigned>(i))->dtype());
+    return static_cast<size_t>(first_row) * state_rows[i].row_bytes / elementOf(i);
   }
   Result<void> isCopied(uint32_t i) const {
     if (states[i].storage.kind == Kind::f32) return {};
@@ -253,7 +286,7 @@ private:
   mlir::OwningOpRef<mlir::ModuleOp> module;
   std::map<std::string, Tensor, std::less<>> weights;
   std::vector<State> states;
-  std::vector<StateRows> state_rows; ///< filled when a row other than the first is selected or copied
+  std::vector<StateRows> state_rows; ///< filled by needRows()
   int64_t first_row = 0;
   std::vector<Tensor> outputs;
   std::shared_ptr<Profiler> profiler;

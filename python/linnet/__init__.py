@@ -14,14 +14,14 @@ from ._batch import Batch
 from ._c import LIBRARY as _LIBRARY
 from ._c import Error
 from ._model import Model, Tokenizer, devices
-from ._program import Report, compile, finetune
+from ._program import Report, compile, finetune, profile
 from ._session import Session, Stream
 from ._types import (BatchCounts, BatchEvent, Classification, Device, Generation, MemoryUse, ModelConfig, Perplexity,
-                     Timings, Token)
+                     Phase, Profile, Timings, Token, Work)
 
 #: Version of the runtime library.
 __version__ = _LIBRARY.linnet_version().decode()
 
 __all__ = ["Batch", "BatchCounts", "BatchEvent", "Classification", "Device", "Error", "Generation", "MemoryUse",
-           "Model", "ModelConfig", "Perplexity", "Report", "Session", "Stream", "Timings", "Token", "Tokenizer",
-           "compile", "devices", "finetune"]
+           "Model", "ModelConfig", "Perplexity", "Phase", "Profile", "Report", "Session", "Stream", "Timings", "Token",
+           "Tokenizer", "Work", "compile", "devices", "finetune", "profile"]

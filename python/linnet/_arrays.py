@@ -53,6 +53,11 @@ def view(pointer, count, owner):
     return np.frombuffer(memory, np.dtype(pointer._type_))
 
 
+def borrowed(address, count, type):
+    """Memory that the caller owns as an array, without a copy. It is valid as long as the caller says."""
+    return np.frombuffer((type * count).from_address(address), np.dtype(type))
+
+
 def matrix(result):
     """The only item of a result, [rows, columns] float32."""
     found = _c.item(result, "matrix", _c.Matrix)

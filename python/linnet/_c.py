@@ -9,12 +9,13 @@ POOLING = {"last": 0, "mean": 1, "first": 2}
 PROBLEM_TYPES = ("single_label_classification", "multi_label_classification", "regression")
 DEVICE_KINDS = ("processor", "driver", "gpu")
 SONAME = "liblinnet_runtime.so.0.1"
-NEEDED_ABI = 1
+NEEDED_ABI = 2
 
 Ids = c.POINTER(c.c_int32)
 Texts = c.POINTER(c.c_char_p)
 Handle = c.c_void_p
 TokenCallback = c.CFUNCTYPE(c.c_int32, c.c_void_p, c.c_int64, c.c_int32, c.c_void_p, c.c_size_t)
+LogitsCallback = c.CFUNCTYPE(c.c_int32, c.c_void_p, c.c_int64, c.c_void_p, c.c_size_t, c.c_void_p, c.c_size_t)
 ProgressCallback = c.CFUNCTYPE(None, c.c_void_p, c.c_double)
 
 
@@ -72,7 +73,8 @@ GenerateOptions = _struct(
     *_all(c.c_int32, "do_sample ignore_eos"),
     *_all(c.c_float, "temperature top_p repetition_penalty frequency_penalty presence_penalty"),
     ("reserved", c.c_int32), ("logit_bias", c.POINTER(TokenBias)), ("logit_bias_count", c.c_size_t), ("stop", Texts),
-    ("stop_count", c.c_size_t), ("eos_ids", Ids), ("eos_id_count", c.c_size_t))
+    ("stop_count", c.c_size_t), ("eos_ids", Ids), ("eos_id_count", c.c_size_t), ("on_logits", LogitsCallback),
+    ("on_logits_user", c.c_void_p))
 Perplexity = _struct("linnet_perplexity", *_all(c.c_double, "perplexity nll"), ("tokens", c.c_int64))
 BatchOptions = _struct("linnet_batch_options", *_all(c.c_int64, "rows prompt_chunk"))
 BatchRequest = _struct(
@@ -101,7 +103,7 @@ FUNCTIONS = {
     "model_memory": [Handle, c.POINTER(MemoryUse)], "model_generation": [Handle, _options],
     "encode": [Handle, c.c_char_p, c.c_size_t, c.POINTER(EncodeOptions), _out],
     "decode": [Handle, Ids, c.c_size_t, c.c_int32, _out],
-    "session_open": [Handle, _out],
+    "session_open": [Handle, _out], "session_fork": [Handle, _out],
     "session_generate": [Handle, Ids, c.c_size_t, _options, TokenCallback, c.c_void_p, _out],
     "session_generate_batch": [Handle, *_lists, _options, TokenCallback, c.c_void_p, _out],
     "session_logits": [Handle, Ids, c.c_size_t, c.c_int32, _out],

@@ -2,7 +2,9 @@
 from __future__ import annotations
 
 import ctypes as c
-from typing import Any, Mapping, Sequence
+from typing import Any, Callable, Mapping, Sequence
+
+import numpy as np
 
 from . import _arrays, _c
 
@@ -10,11 +12,26 @@ _PLAIN = {"max_new_tokens": int, "top_k": int, "seed": int, "do_sample": bool, "
           "top_p": float, "repetition_penalty": float, "frequency_penalty": float, "presence_penalty": float}
 
 
+def _take(answer: Any, scores: np.ndarray) -> int:
+    """Copies the answer of a processor to the logits. Returns 1 if it ends the text."""
+    if answer is None or answer is scores:
+        return 0
+    if isinstance(answer, (bool, np.bool_)):
+        return 0 if answer else 1
+    found = np.asarray(answer)
+    if found.shape != scores.shape or found.dtype.kind != "f":
+        raise _c.Error(f"logits_processor: expected None, a bool or {len(scores)} floats, found an array of shape "
+                       f"{list(found.shape)} and type {found.dtype}")
+    scores[:] = found
+    return 0
+
+
 class Options:
-    """The struct, and the memory that it points to."""
+    """The struct, and the memory that it points to. It must live as long as the library uses the struct's callback."""
 
     def __init__(self, model: Any, given: Mapping[str, Any]):
         self.struct = _c.GenerateOptions()
+        self._failures: list[BaseException] = []
         _c.call("model_generation", model.handle, c.byref(self.struct))
         for name, value in given.items():
             if value is None:
@@ -27,8 +44,10 @@ class Options:
                 self._stop([value] if isinstance(value, str) else value)
             elif name == "eos_ids":
                 self._eos(value)
+            elif name == "logits_processor":
+                self._processor(value)
             else:
-                known = ", ".join([*_PLAIN, "logit_bias", "stop", "eos_ids"])
+                known = ", ".join([*_PLAIN, "logit_bias", "stop", "eos_ids", "logits_processor"])
                 raise TypeError(f"expected an option of generation ({known}), found {name!r}")
 
     def _set(self, name: str, value: Any) -> None:
@@ -56,6 +75,30 @@ class Options:
     def _eos(self, ids: Sequence[int]) -> None:
         self.ids = _arrays.ids(ids)
         self.struct.eos_ids, self.struct.eos_id_count = _arrays.pointer(self.ids), len(self.ids)
+
+    def _processor(self, function: Callable[[np.ndarray, np.ndarray], Any]) -> None:
+        if not callable(function):
+            raise _c.Error(f"logits_processor: expected a function, found {function!r}")
+        failures = self._failures  # the callback does not keep this object
+
+        def on_logits(user: Any, sequence: int, ids: int, id_count: int, logits: int, count: int) -> int:
+            try:
+                if failures:  # other texts of the call end, too
+                    return 1
+                text, scores = _arrays.borrowed(ids, id_count, c.c_int32), _arrays.borrowed(logits, count, c.c_float)
+                text.flags.writeable = False
+                return _take(function(text, scores), scores)
+            except BaseException as error:  # raised where the call ends
+                failures.append(error)
+                return 1
+
+        self.struct.on_logits = _c.LogitsCallback(on_logits)
+
+    def checked(self, result: Any) -> Any:
+        """The result of a call with these options. Raises the exception of the processor, if there was one."""
+        if self._failures:
+            raise self._failures.pop()
+        return result
 
     @property
     def reference(self) -> Any:

@@ -1,4 +1,4 @@
-"""Compiling and finetuning, by the `linnet` program."""
+"""Compiling, finetuning and profiling, by the `linnet` program."""
 from __future__ import annotations
 
 import json
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Callable, Sequence
 
 from ._c import Error
+from ._types import Phase, Profile, Work
 
 _PROGRESS = re.compile(r"linnet: (\d+)% (.*)")
 
@@ -68,6 +69,37 @@ def finetune(path: str | os.PathLike, *, data: str | os.PathLike, task: str, met
     given = {"data": os.fspath(data), "task": task, "method": method, "progress_every": progress_every, **options}
     details = _run(["finetune", os.fspath(path), "-o", os.fspath(output), *_words(given)], progress)
     return Report(os.fspath(output), details)
+
+
+def profile(path: str | os.PathLike, *, n_prompt: int | None = None, n_gen: int | None = None, batch: int | None = None,
+            repetitions: int | None = None, device: str | None = None, threads: int | None = None) -> Profile:
+    """The time of a model by command: `linnet profile`.
+
+    path: a language model to run, or a trace that `linnet run --profile` wrote.
+    n_prompt, n_gen: tokens of the prompt, and tokens to generate after it (128 and 32, or what fits). batch: sequences
+    at a time (1). repetitions: runs after one to warm up (3).
+    device: as in Model.load. threads: None: OMP_NUM_THREADS, else one per core.
+    """
+    given = {"n_prompt": n_prompt, "n_gen": n_gen, "batch": batch, "repetitions": repetitions, "device": device,
+             "threads": threads}
+    found = _run(["profile", os.fspath(path), *_words(given)], None)
+    limits = found["limits"]
+    return Profile(
+        model=found["model"], device=found["device"], threads=limits["threads"],
+        read_bytes_per_second=limits["read_bytes_per_second"], f32_flops_per_second=limits["f32_flops_per_second"],
+        disturbed=found["disturbed"], disturbed_share=found["disturbed_share"], dropped_calls=found["dropped_calls"],
+        phases=tuple(_phase(one) for one in found["phases"]))
+
+
+def _phase(found: dict[str, Any]) -> Phase:
+    lists = {name: tuple(_work(one) for one in found[name]) for name in ("commands", "places", "ops")}
+    return Phase(**{**{field: found[field] for field in Phase.__dataclass_fields__}, **lists})
+
+
+def _work(found: dict[str, Any]) -> Work:
+    identity = {"place": found.get("place", found.get("location", "")), "kernel": found.get("kernel", ""),
+                "commands": found.get("commands", 1)}
+    return Work(**identity, **{field: found[field] for field in Work.__dataclass_fields__ if field not in identity})
 
 
 def _words(options: dict[str, Any]) -> list[str]:

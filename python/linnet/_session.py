@@ -23,9 +23,9 @@ class Session:
     KeyboardInterrupt.
     """
 
-    def __init__(self, model: Model):
+    def __init__(self, model: Model, owned: _c.Owned | None = None):
         self.model = model
-        self._owned = _c.owned("session", "session_open", model._owned.handle)
+        self._owned = owned or _c.owned("session", "session_open", model._owned.handle)
         self._worker = Worker()
         self._stream: weakref.ref[Stream] | None = None
 
@@ -38,21 +38,26 @@ class Session:
         options: max_new_tokens, do_sample, temperature, top_k, top_p, seed, repetition_penalty, frequency_penalty,
         presence_penalty, logit_bias ({id: bias}), stop (a text or several), eos_ids, ignore_eos. Defaults are the
         checkpoint's generation settings.
+        logits_processor: an option, too. Called before each token is chosen with the text so far (int32 [tokens]) and
+        the logits (float32 [vocab_size]), after bias and penalties and before the temperature. It changes the logits in
+        place or returns others; -inf excludes a token. If it returns False, the text ends before that token. The arrays
+        use the library's memory: they are valid during the call only. It runs in another thread and cannot call this
+        session. Its exception ends the call and is raised.
         """
         if callback is not None:
             return self.stream(prompt, **options).deliver(callback)
         ids = self.model.encode(prompt)
         chosen = Options(self.model._owned, options)
-        return _generations(self._run("session_generate", _arrays.pointer(ids), len(ids), chosen.reference,
-                                      _c.TokenCallback(), None))[0]
+        return _generations(chosen.checked(self._run("session_generate", _arrays.pointer(ids), len(ids),
+                                                     chosen.reference, _c.TokenCallback(), None)))[0]
 
     def stream(self, prompt: Prompt = (), **options: Any) -> Stream:
         """As generate(), but an iterator of Token. On a processor, each token is computed when it is asked for."""
         ids = self.model.encode(prompt)
         chosen = Options(self.model._owned, options)
-        return Stream(self, lambda callback: _generations(_c.result(
+        return Stream(self, lambda callback: _generations(chosen.checked(_c.result(
             "session_generate", self._owned.handle, _arrays.pointer(ids), len(ids), chosen.reference, callback,
-            None))[0])
+            None)))[0])
 
     def generate_batch(self, prompts: Iterable[Prompt], *, callback: Callable[[Token], Any] | None = None,
                        **options: Any) -> list[Generation]:
@@ -66,9 +71,10 @@ class Session:
         lists = _arrays.lists(rows)
         chosen = Options(self.model._owned, options)
         if callback is None:
-            return _generations(self._run("session_generate_batch", *lists, chosen.reference, _c.TokenCallback(), None))
-        return Stream(self, lambda forward: _generations(_c.result(
-            "session_generate_batch", self._owned.handle, *lists, chosen.reference, forward, None))).deliver(callback)
+            return _generations(chosen.checked(
+                self._run("session_generate_batch", *lists, chosen.reference, _c.TokenCallback(), None)))
+        return Stream(self, lambda forward: _generations(chosen.checked(_c.result(
+            "session_generate_batch", self._owned.handle, *lists, chosen.reference, forward, None)))).deliver(callback)
 
     def logits(self, prompt: Prompt, *, all: bool = False) -> np.ndarray:
         """Logits of the last position, float32 [vocab_size], or with `all` of every position, [tokens, vocab_size].
@@ -177,6 +183,10 @@ class Session:
     def rewind(self, tokens: int) -> None:
         """Keeps the first `tokens` tokens and removes the others."""
         self._compute(lambda: _c.call("session_rewind", self._owned.handle, tokens))
+
+    def fork(self) -> Session:
+        """A new session with the same tokens and a copy of their cache. The two are independent afterwards."""
+        return Session(self.model, self._compute(lambda: _c.owned("session", "session_fork", self._owned.handle)))
 
     @property
     def position(self) -> int:

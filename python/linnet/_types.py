@@ -95,6 +95,66 @@ class ModelConfig:
 
 
 @dataclass(frozen=True)
+class Work:
+    """Sums over all runs of a command or of a group of commands."""
+
+    op: str  #: op of the graph: "matmul"
+    place: str  #: location of a command ("h.3.attn") or of a group ("h.*.attn"); empty for all commands of an op
+    kernel: str  #: empty for all commands of an op
+    commands: int  #: number of commands in a call
+    runs: int
+    seconds: float
+    least_seconds: float  #: of the fastest run
+    share_of_time: float  #: of Phase.wall_seconds
+    bytes: float  #: each operand is read once, each result is written once
+    flops: float  #: a multiply-add counts as two operations
+    bytes_per_second: float
+    share_of_bandwidth: float  #: of Profile.read_bytes_per_second; above 1: the operands came from a cache
+    flops_per_second: float
+    share_of_peak: float  #: of Profile.f32_flops_per_second
+
+
+@dataclass(frozen=True)
+class Phase:
+    """All calls of one kind. Its lists begin with the slowest element."""
+
+    name: str  #: "prefill", "decode" or an entry
+    calls: int
+    tokens: int
+    dispatches: int  #: of a GPU, in all calls
+    barriers: int
+    wall_seconds: float  #: the sum of the next three
+    command_seconds: float  #: in commands
+    between_seconds: float  #: in calls, outside commands
+    host_seconds: float  #: between calls: choosing the token, its text
+    commands: tuple[Work, ...]
+    places: tuple[Work, ...]  #: commands of equal op, kernel and place in a layer
+    ops: tuple[Work, ...]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The time of a model by command."""
+
+    model: str
+    device: str
+    threads: int
+    read_bytes_per_second: float  #: this machine's limit, of all threads; 0: unknown
+    f32_flops_per_second: float  #: this machine's limit of multiply-adds in registers; 0: unknown
+    disturbed: bool  #: other programs took more than 5 % of the processor time
+    disturbed_share: float
+    dropped_calls: int  #: calls that were not recorded, because the profile was full
+    phases: tuple[Phase, ...]
+
+    def phase(self, name: str) -> Phase:
+        """The phase of that name."""
+        for phase in self.phases:
+            if phase.name == name:
+                return phase
+        raise KeyError(name)
+
+
+@dataclass(frozen=True)
 class BatchEvent:
     """The result of one step for one text of a batch."""
 

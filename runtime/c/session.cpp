@@ -21,7 +21,9 @@ linnet_generate_options asStruct(const GenerateOptions &options) {
           .stop = nullptr,
           .stop_count = 0,
           .eos_ids = nullptr,
-          .eos_id_count = 0};
+          .eos_id_count = 0,
+          .on_logits = nullptr,
+          .on_logits_user = nullptr};
 }
 
 GenerateOptions readGenerateOptions(const linnet_generate_options *given) {
@@ -30,7 +32,7 @@ GenerateOptions readGenerateOptions(const linnet_generate_options *given) {
   GenerateOptions options;
   // Names every field, so that a new one does not compile until it is read here.
   auto &[max_new_tokens, do_sample, temperature, top_k, top_p, repetition_penalty, logit_bias,
-         frequency_penalty, presence_penalty, seed, stop, eos_ids, ignore_eos] = options;
+         frequency_penalty, presence_penalty, seed, stop, eos_ids, ignore_eos, on_logits] = options;
   max_new_tokens = all.max_new_tokens;
   do_sample = all.do_sample != 0;
   temperature = all.temperature;
@@ -46,6 +48,11 @@ GenerateOptions readGenerateOptions(const linnet_generate_options *given) {
   for (const char *text : array(all.stop, all.stop_count, "stop")) stop.emplace_back(&required(text, "stop"));
   const auto ends = array(all.eos_ids, all.eos_id_count, "eos_ids");
   eos_ids.assign(ends.begin(), ends.end());
+  if (all.on_logits)
+    on_logits = [call = all.on_logits, user = all.on_logits_user](
+                    int64_t sequence, std::span<const TokenId> ids, std::span<float> logits) {
+      return call(user, sequence, ids.data(), ids.size(), logits.data(), logits.size()) == 0;
+    };
   return options;
 }
 
@@ -99,6 +106,15 @@ linnet_status linnet_session_open(const linnet_model *model, linnet_session **se
     required(session, "session") = nullptr;
     LINNET_ASSIGN(Session opened, Session::open(required(model, "model").model));
     *session = new linnet_session{std::move(opened)};
+    return {};
+  });
+}
+
+linnet_status linnet_session_fork(linnet_session *session, linnet_session **fork) {
+  return guarded([&]() -> Result<void> {
+    required(fork, "fork") = nullptr;
+    LINNET_ASSIGN(Session made, sessionOf(session).fork());
+    *fork = new linnet_session{std::move(made)};
     return {};
   });
 }

@@ -39,12 +39,17 @@ Result<void> CpuExecutable::writeState(std::string_view name, std::span<const st
   return {};
 }
 
-Result<void> CpuExecutable::selectRows(int64_t first) {
-  if (first == first_row) return {};
-  LINNET_TRY(checkRow(program, first));
+Result<void> CpuExecutable::needRows() {
   if (state_rows.empty()) {
     LINNET_ASSIGN(state_rows, stateRows(artifact, program));
   }
+  return {};
+}
+
+Result<void> CpuExecutable::selectRows(int64_t first) {
+  if (first == first_row) return {};
+  LINNET_TRY(checkRow(program, first));
+  LINNET_TRY(needRows());
   for (CompiledEntry &compiled : entries)
     for (const StateOperand &operand : compiled.state_operands)
       compiled.steps[operand.step].args[operand.arg] =
@@ -55,15 +60,39 @@ Result<void> CpuExecutable::selectRows(int64_t first) {
 
 Result<void> CpuExecutable::copyRow(int64_t from, int64_t to, int64_t tokens) {
   LINNET_TRY(checkCopy(program, from, to, tokens));
-  if (state_rows.empty()) {
-    LINNET_ASSIGN(state_rows, stateRows(artifact, program));
-  }
+  LINNET_TRY(needRows());
   for (size_t i = 0; i < state_rows.size(); ++i) {
     std::byte *state = states.data() + state_offsets[i];
     forEachRun(state_rows[i], from, to, tokens, [&](uint64_t source, uint64_t target, uint64_t bytes) {
       std::memcpy(state + target, state + source, bytes);
     });
   }
+  return {};
+}
+
+// Only runs of cached tokens are touched: untouched pages use no physical memory.
+Result<std::vector<std::byte>> CpuExecutable::readRow(int64_t row, int64_t tokens) {
+  LINNET_TRY(checkRead(program, row, tokens));
+  LINNET_TRY(needRows());
+  LINNET_ASSIGN(std::vector<std::byte> bytes, partBuffer(state_rows, tokens));
+  std::byte *to = bytes.data();
+  for (size_t i = 0; i < state_rows.size(); ++i)
+    forEachRun(state_rows[i], row, row, tokens, [&](uint64_t at, uint64_t, uint64_t count) {
+      std::memcpy(to, states.data() + state_offsets[i] + at, count);
+      to += count;
+    });
+  return bytes;
+}
+
+Result<void> CpuExecutable::writeRow(int64_t row, int64_t tokens, std::span<const std::byte> bytes) {
+  LINNET_TRY(needRows());
+  LINNET_TRY(checkWrite(program, row, tokens, partBytes(state_rows, tokens), bytes.size()));
+  const std::byte *from = bytes.data();
+  for (size_t i = 0; i < state_rows.size(); ++i)
+    forEachRun(state_rows[i], row, row, tokens, [&](uint64_t at, uint64_t, uint64_t count) {
+      std::memcpy(states.data() + state_offsets[i] + at, from, count);
+      from += count;
+    });
   return {};
 }
 

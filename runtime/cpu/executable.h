@@ -35,6 +35,8 @@ public:
   Result<void> writeState(std::string_view name, std::span<const std::byte> from) override;
   Result<void> selectRows(int64_t first) override;
   Result<void> copyRow(int64_t from, int64_t to, int64_t tokens) override;
+  Result<std::vector<std::byte>> readRow(int64_t row, int64_t tokens) override;
+  Result<void> writeRow(int64_t row, int64_t tokens, std::span<const std::byte> from) override;
   MemoryUse memory() const override;
   void setProfiler(std::shared_ptr<Profiler> p) override;
 
@@ -76,6 +78,7 @@ private:
   CpuExecutable(const Artifact &artifact, const fb::Program &program)
       : artifact(artifact), program(program) {}
   Result<void> allocate();
+  Result<void> needRows();
   Result<void> reserveScratch();
   void *address(const fb::Ref *ref) const;
   void compile(CompiledEntry &compiled);
@@ -101,7 +104,7 @@ private:
   Reservation states, arena, io, scratch;
   uint64_t thread_scratch = 0; // bytes of scratch for each thread
   std::vector<uint64_t> state_offsets;
-  std::vector<StateRows> state_rows; // made when another row than the first is selected or copied
+  std::vector<StateRows> state_rows; // made by needRows() when rows are selected, copied, read or written
   int64_t first_row = 0;
   std::vector<CompiledEntry> entries;
   std::vector<Task> tasks;      // one for each command of the longest entry

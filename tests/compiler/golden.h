@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 namespace linnet::testing {
 
@@ -69,6 +70,56 @@ inline void checkArtifact(const std::string &path, const std::string &device, co
                                 {.max_new_tokens = int64_t(text.size()) - 5, .ignore_eos = true});
   if (!made) FAIL(made.error().message);
   CHECK(made->ids == std::vector<TokenId>(text.begin() + 5, text.end()));
+}
+
+/// Forks of a session: the same continuation as the original's, independent turns, a rewind.
+inline void checkFork(const std::string &path, const std::string &device) {
+  auto model = Model::load(path, {.device = device, .threads = 2});
+  if (!model) FAIL(model.error().message);
+  auto open = [&] { return std::move(*Session::open(*model)); };
+  auto turn = [](Session &session, std::vector<TokenId> prompt, int64_t count) {
+    auto made = session.generate(prompt, {.max_new_tokens = count, .ignore_eos = true});
+    if (!made) FAIL(made.error().message);
+    return made->ids;
+  };
+  Session alone = open(), other = open(), session = open();
+  const std::vector<TokenId> prompt = {1, 2, 3, 4, 5, 6};
+  turn(alone, prompt, 4), turn(other, prompt, 4), turn(session, prompt, 4);
+  auto forked = session.fork();
+  if (!forked) FAIL(forked.error().message);
+  CHECK(forked->position() == session.position());
+  CHECK(turn(*forked, {7, 8}, 5) == turn(other, {7, 8}, 5));
+  CHECK(turn(session, {}, 5) == turn(alone, {}, 5)); // the fork has not changed its cache
+  forked->rewind(8), other.rewind(8);
+  CHECK(turn(*forked, {9}, 4) == turn(other, {9}, 4));
+}
+
+/// A callback that excludes each likeliest token: the device's and the host's choice would be that token.
+inline void checkOnLogits(const std::string &path, const std::string &device) {
+  auto model = Model::load(path, {.device = device, .threads = 2});
+  if (!model) FAIL(model.error().message);
+  auto session = std::move(*Session::open(*model));
+  const std::vector<TokenId> prompt = {1, 2, 3, 4, 5, 6};
+  std::vector<TokenId> second;
+  GenerateOptions options{.max_new_tokens = 12, .ignore_eos = true};
+  options.on_logits = [&](int64_t, std::span<const TokenId>, std::span<float> logits) {
+    const auto best = std::max_element(logits.begin(), logits.end());
+    *best = -std::numeric_limits<float>::infinity();
+    second.push_back(static_cast<TokenId>(std::max_element(logits.begin(), logits.end()) - logits.begin()));
+    return true;
+  };
+  auto made = session.generate(prompt, options);
+  if (!made) FAIL(made.error().message);
+  CHECK(made->ids == second);
+  std::vector<TokenId> text = prompt;
+  for (TokenId id : made->ids) {
+    auto logits = session.logits(text);
+    if (!logits) FAIL(logits.error().message);
+    auto &values = logits->values;
+    *std::max_element(values.begin(), values.end()) = -std::numeric_limits<float>::infinity();
+    CHECK(id == std::max_element(values.begin(), values.end()) - values.begin());
+    text.push_back(id);
+  }
 }
 
 inline CompileReport compiled(const CompileOptions &options) {

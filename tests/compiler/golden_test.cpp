@@ -51,6 +51,24 @@ TEST_CASE("golden checkpoints, compiled for both targets, give PyTorch's numbers
   CHECK(scratch.count() == 1);
 }
 
+TEST_CASE("sessions fork, and callbacks change logits") {
+  api().registerDevices();
+  const std::string kv_cache = GENERATE(as<std::string>(), "f32", "f16");
+  Scratch scratch;
+  CompileOptions options;
+  options.input = golden("odd");
+  options.output = scratch.file("model.linnet");
+  options.targets = {"cpu", "reference"};
+  options.kv_cache = kv_cache;
+  options.max_batch = 2;
+  compiled(options);
+  for (const char *device : {"cpu", "reference"}) {
+    CAPTURE(device, kv_cache);
+    checkFork(options.output, device);
+    checkOnLogits(options.output, device);
+  }
+}
+
 TEST_CASE("every optimization can be left out") {
   Expected expected("odd");
   Scratch scratch;

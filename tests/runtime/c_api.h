@@ -14,6 +14,8 @@ int testStructSizes(const char *model);
 int testTokenizer(const char *model, const char *without_tokenizer);
 int testGenerate(const char *model);
 int testOptions(const char *model);
+int testFork(const char *model);
+int testOnLogits(const char *model);
 int testMatrices(const char *model);
 int testClassify(const char *model, const char *classifier);
 int testBatch(const char *model, const char *classifier);

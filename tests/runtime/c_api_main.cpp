@@ -47,6 +47,8 @@ TEST_CASE("C: sessions") {
   Files files;
   CHECK(testGenerate(files.model.c_str()) == 0);
   CHECK(testOptions(files.model.c_str()) == 0);
+  CHECK(testFork(files.model.c_str()) == 0);
+  CHECK(testOnLogits(files.model.c_str()) == 0);
   CHECK(testMatrices(files.model.c_str()) == 0);
   CHECK(testClassify(files.model.c_str(), files.classifier.c_str()) == 0);
 }

@@ -1,5 +1,5 @@
 """The C interface stays what runtime/c/abi.txt says: symbols, their version, signatures, struct layouts, constants."""
-import os, subprocess, unittest
+import os, re, subprocess, unittest
 from pathlib import Path
 
 import c_abi
@@ -27,10 +27,25 @@ class Abi(unittest.TestCase):
             if name.startswith("linnet_"):
                 exported[name] = version
         self.assertEqual(sorted(exported), sorted(c_abi.functions(HEADER)))
-        self.assertEqual(set(exported.values()), {"LINNET_1"})
+        later = {"linnet_session_fork": "LINNET_2"}
+        self.assertEqual(exported, {name: later.get(name, "LINNET_1") for name in exported})
 
     def test_the_soname(self):
         self.assertIn("[liblinnet_runtime.so.0.1]", output("readelf", "-d", RUNTIME))
+
+    def test_the_page_states_the_threads_of_every_function(self):
+        page = (ROOT / "docs" / "c-api.md").read_text().split("## Threads")[1].split("\n## ")[0]
+        patterns = [re.findall(r"`(linnet_\w+\*?)`", line.split("|")[1]) for line in page.splitlines()
+                    if line.startswith("| `")]
+        plain = [one for row in patterns for one in row if not one.endswith("*")]
+        families = [one for row in patterns for one in row if one.endswith("*")]
+        declared = c_abi.functions(HEADER)
+        self.assertEqual(len(plain), len(set(plain)))
+        self.assertLessEqual(set(plain), set(declared))
+        for name in declared:
+            self.assertTrue(name in plain or any(name.startswith(one[:-1]) for one in families), name)
+        for one in families:
+            self.assertTrue(any(name.startswith(one[:-1]) and name not in plain for name in declared), one)
 
     def test_structs_have_no_implicit_padding(self):
         """A later field would lie in bytes that older callers left uninitialized."""

@@ -225,6 +225,17 @@ public:
     ++fake().copies;
     return {};
   }
+  Result<std::vector<std::byte>> readRow(int64_t row, int64_t tokens) override {
+    LINNET_TRY(checkRead(program, row, tokens));
+    const auto bytes = std::as_bytes(
+        std::span(cache).subspan(static_cast<size_t>(row * bounds[kContext]), static_cast<size_t>(tokens)));
+    return std::vector<std::byte>(bytes.begin(), bytes.end());
+  }
+  Result<void> writeRow(int64_t row, int64_t tokens, std::span<const std::byte> from) override {
+    LINNET_TRY(checkWrite(program, row, tokens, static_cast<uint64_t>(tokens) * 4, from.size()));
+    std::memcpy(cache.data() + row * bounds[kContext], from.data(), from.size());
+    return {};
+  }
   MemoryUse memory() const override {
     MemoryUse use;
     use.states = cache.size() * 4;

@@ -134,6 +134,19 @@ TEST_CASE("golden checkpoints give the same tokens many at once, one by one, and
   one.checkQuiet();
 }
 
+TEST_CASE("sessions fork, and callbacks change logits, on each kind of device") {
+  Case one("odd", {"vulkan"});
+  one.options.max_batch = 2;
+  compiled(one.options);
+  for (const std::string &profile : {std::string(), sourceFolder() + "/tests/vulkan/devices/as-a-gpu.json"}) {
+    CAPTURE(profile);
+    vulkan::emulateLimits(profile);
+    checkFork(one.options.output, "vulkan");
+    checkOnLogits(one.options.output, "vulkan");
+  }
+  one.checkQuiet();
+}
+
 TEST_CASE("weights in fewer bits give the interpreter's numbers on each kind of device") {
   const std::string dtype = GENERATE(std::string("bf16"), std::string("f16"), std::string("int8"),
                                      std::string("int4"), std::string("int4a"));

@@ -42,7 +42,8 @@ struct BatchEvent {
   float logprob = 0;
   std::vector<std::pair<TokenId, float>> top = {}; ///< likeliest first
   int64_t shared_tokens = 0; ///< with a text's first event: tokens of the prompt that were in the cache
-  /// One of the two is set with the last event of a text. A text fails if its logits are not finite.
+  /// One of the two is set with the last event of a text. A text fails if its logits are not finite, or if
+  /// GenerateOptions::on_logits leaves none that is.
   std::optional<FinishReason> finished = {};
   std::optional<Error> error = {};
 };

@@ -31,8 +31,9 @@
 extern "C" {
 #endif
 
-/* Version of this interface. It grows when functions or fields are added. The symbols have the version LINNET_1. */
-#define LINNET_C_ABI 1
+/* Version of this interface. It grows when functions or fields are added. A function that version N added has the
+ * symbol version LINNET_N. */
+#define LINNET_C_ABI 2
 
 /* Declares a struct with its struct_size set and all other fields zero. */
 #define LINNET_STRUCT(type, name) type name = {.struct_size = sizeof(type)}
@@ -233,6 +234,14 @@ typedef struct linnet_token_bias {
   float bias;
 } linnet_token_bias;
 
+/* Called before a token is chosen, after bias and penalties and before temperature, top_k and top_p. `ids` is the text
+ * so far. The callback may change `logits`, one number for each token; -infinity excludes a token. Both arrays are
+ * valid during the call only. `sequence` is the prompt's index, or the text's number in a linnet_batch. A result other
+ * than 0 ends the text before that token. It runs on the calling thread. It must not use the batch, and of the session
+ * only linnet_session_cancel. */
+typedef int32_t (*linnet_logits_callback)(void *user, int64_t sequence, const int32_t *ids, size_t id_count,
+                                          float *logits, size_t logit_count);
+
 /* Options of text generation: linnet/generate_options.h has their contracts. */
 typedef struct linnet_generate_options {
   size_t struct_size;
@@ -252,6 +261,8 @@ typedef struct linnet_generate_options {
   size_t stop_count;
   const int32_t *eos_ids; /* tokens that end the text; none: those of the model */
   size_t eos_id_count;
+  linnet_logits_callback on_logits; /* NULL: none. Since version 2 */
+  void *on_logits_user;
 } linnet_generate_options;
 
 /* Sets struct_size and the defaults. Call it as linnet_generate_options_init(&options, sizeof options). */
@@ -270,6 +281,8 @@ typedef int32_t (*linnet_token_callback)(void *user, int64_t sequence, int32_t i
 typedef void (*linnet_progress_callback)(void *user, double fraction);
 
 LINNET_API linnet_status linnet_session_open(const linnet_model *model, linnet_session **session);
+/* A new session with the same tokens and a copy of their cache. The two are independent afterwards. Since version 2. */
+LINNET_API linnet_status linnet_session_fork(linnet_session *session, linnet_session **fork);
 LINNET_API void linnet_session_free(linnet_session *session);
 /* Continues the session's text by the prompt and new tokens. An empty prompt continues after the last token. `options`
  * and `callback` may be NULL. Item: linnet_generation. */

@@ -3,11 +3,20 @@
 #include "linnet/tokenizer.h"
 
 #include <cstdint>
+#include <functional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 namespace linnet {
+
+/// Called before a token is chosen. `ids` is the text so far: prompt and generated tokens. `logits` has vocab_size
+/// numbers, which the callback may change; -infinity excludes a token. Both are valid during the call only. `sequence`
+/// is the prompt's index in generateBatch(), the text's number in a Batch, else 0. Return false to end the text before
+/// that token, as FinishReason::Cancelled. Must not throw, and must not use the session or batch except for cancel().
+using LogitsCallback =
+    std::function<bool(int64_t sequence, std::span<const TokenId> ids, std::span<float> logits)>;
 
 /// The options have the meaning and the order of transformers' generate(): repetition penalty, temperature,
 /// top_k, top_p. The bias and the two penalties of OpenAI's API come first.
@@ -37,11 +46,15 @@ struct GenerateOptions {
   std::vector<TokenId> eos_ids = {};
   /// True: generation continues past the tokens that end a text.
   bool ignore_eos = false;
+  /// Called after bias and penalties and before temperature, top_k and top_p, as transformers calls a LogitsProcessor.
+  /// An error ends generation if it leaves NaN, +infinity or no finite number. With it, devices decode one token at a
+  /// time, and the host chooses each.
+  LogitsCallback on_logits = {};
 
   /// Whether the logits are changed before a token is chosen.
   bool changesLogits() const {
     return repetition_penalty != 1.0f || frequency_penalty != 0 || presence_penalty != 0 ||
-           !logit_bias.empty();
+           !logit_bias.empty() || on_logits;
   }
   /// Whether tokens are sampled at random.
   bool draws() const { return do_sample && temperature > 0 && top_p > 0; }

@@ -83,6 +83,9 @@ struct Classification {
 class LINNET_API Session {
 public:
   static Result<Session> open(const Model &model);
+  /// A new session with the same tokens and a copy of their cache. Afterwards the two are independent. A profiler and a
+  /// cancel() that has not ended a call stay with this session. Errors: memory is insufficient, or the device failed.
+  Result<Session> fork();
   Session(Session &&) noexcept;
   Session &operator=(Session &&) noexcept;
   ~Session();

@@ -265,12 +265,17 @@ Result<void> VulkanExecutable::writeState(std::string_view name, std::span<const
   return buffers.write(states[i], from);
 }
 
-Result<void> VulkanExecutable::selectRows(int64_t first) {
-  if (first == first_row) return {};
-  LINNET_TRY(checkRow(program, first));
+Result<void> VulkanExecutable::needRows() {
   if (state_rows.empty()) {
     LINNET_ASSIGN(state_rows, stateRows(artifact, program));
   }
+  return {};
+}
+
+Result<void> VulkanExecutable::selectRows(int64_t first) {
+  if (first == first_row) return {};
+  LINNET_TRY(checkRow(program, first));
+  LINNET_TRY(needRows());
   const Limits &limits = context->inventory.limits;
   const uint64_t unit = std::max<uint64_t>({limits.storage_alignment, limits.texel_alignment, 4});
   for (const StateRows &rows : state_rows)
@@ -286,9 +291,7 @@ Result<void> VulkanExecutable::selectRows(int64_t first) {
 Result<void> VulkanExecutable::copyRow(int64_t from, int64_t to, int64_t tokens) {
   LINNET_TRY(checkCopy(program, from, to, tokens));
   if (!failure.empty()) return Error{failure};
-  if (state_rows.empty()) {
-    LINNET_ASSIGN(state_rows, stateRows(artifact, program));
-  }
+  LINNET_TRY(needRows());
   std::vector<std::pair<Range, Range>> copies;
   for (size_t i = 0; i < state_rows.size(); ++i)
     forEachRun(state_rows[i], from, to, tokens, [&](uint64_t source, uint64_t target, uint64_t bytes) {
@@ -297,6 +300,52 @@ Result<void> VulkanExecutable::copyRow(int64_t from, int64_t to, int64_t tokens)
           {{state.buffer, state.offset + source, bytes}, {state.buffer, state.offset + target, bytes}});
     });
   return buffers.copy(copies);
+}
+
+Range VulkanExecutable::rowPart(size_t state, int64_t row, int64_t tokens) const {
+  const StateRows &rows = state_rows[state];
+  const uint64_t used =
+      (rows.pieces - 1) * rows.piece_bytes + rows.token_bytes * static_cast<uint64_t>(tokens);
+  return {states[state].buffer, states[state].offset + static_cast<uint64_t>(row) * rows.row_bytes, used};
+}
+
+// Each executable has its own VkDevice, so that rows move through the host. A state is one transfer: a submission for
+// each key head would take longer than the bytes between their tokens.
+Result<std::vector<std::byte>> VulkanExecutable::readRow(int64_t row, int64_t tokens) {
+  LINNET_TRY(checkRead(program, row, tokens));
+  if (!failure.empty()) return Error{failure};
+  LINNET_TRY(needRows());
+  LINNET_ASSIGN(std::vector<std::byte> bytes, partBuffer(state_rows, tokens));
+  std::vector<std::byte> part;
+  std::byte *to = bytes.data();
+  for (size_t i = 0; i < state_rows.size() && tokens > 0; ++i) {
+    const Range range = rowPart(i, row, tokens);
+    part.resize(range.size);
+    LINNET_TRY(buffers.read(range, part));
+    forEachRun(state_rows[i], 0, 0, tokens, [&](uint64_t at, uint64_t, uint64_t count) {
+      std::memcpy(to, part.data() + at, count);
+      to += count;
+    });
+  }
+  return bytes;
+}
+
+Result<void> VulkanExecutable::writeRow(int64_t row, int64_t tokens, std::span<const std::byte> bytes) {
+  LINNET_TRY(needRows());
+  LINNET_TRY(checkWrite(program, row, tokens, partBytes(state_rows, tokens), bytes.size()));
+  if (!failure.empty()) return Error{failure};
+  std::vector<std::byte> part;
+  const std::byte *from = bytes.data();
+  for (size_t i = 0; i < state_rows.size() && tokens > 0; ++i) {
+    const Range range = rowPart(i, row, tokens);
+    part.assign(range.size, std::byte(0));
+    forEachRun(state_rows[i], 0, 0, tokens, [&](uint64_t at, uint64_t, uint64_t count) {
+      std::memcpy(part.data() + at, from, count);
+      from += count;
+    });
+    LINNET_TRY(buffers.write(range, part));
+  }
+  return {};
 }
 
 Result<std::unique_ptr<Loop>> VulkanExecutable::makeLoop(const LoopSpec &spec) {

@@ -32,6 +32,8 @@ public:
   Result<void> writeState(std::string_view name, std::span<const std::byte> from) override;
   Result<void> selectRows(int64_t first) override;
   Result<void> copyRow(int64_t from, int64_t to, int64_t tokens) override;
+  Result<std::vector<std::byte>> readRow(int64_t row, int64_t tokens) override;
+  Result<void> writeRow(int64_t row, int64_t tokens, std::span<const std::byte> from) override;
   MemoryUse memory() const override;
   /// Whether the device reads weights from the mapped artifact.
   bool sharesWeights() const { return shared; }
@@ -50,6 +52,9 @@ private:
       : context(context), artifact(artifact), program(program),
         touched(std::make_shared<Touched>(context, artifact, program)) {}
   Result<void> allocate();
+  Result<void> needRows();
+  /// The part of state `state` that holds the first `tokens` tokens of row `row`, and bytes between them.
+  Range rowPart(size_t state, int64_t row, int64_t tokens) const;
   bool shareWeights();
   Result<void> upload();
   Result<void> clear();
@@ -93,7 +98,7 @@ private:
   Pipelines &pipelines = touched->pipelines;
   std::list<Kept> &recordings = touched->recordings;
   std::vector<Range> weights, states;
-  std::vector<StateRows> state_rows; // made when another row than the first is selected or copied
+  std::vector<StateRows> state_rows; // made by needRows() when rows are selected, copied, read or written
   int64_t first_row = 0;
   Range arena, io;
   std::vector<std::vector<Range>> inputs, outputs; // indexed by entry
