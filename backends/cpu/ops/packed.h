@@ -84,7 +84,7 @@ struct BlockTile {
   PackedTile tile;
   Value *columns;    ///< integers: address of the tile's columns in the block
   Value *k0, *count; ///< the block's first row of w, and its number of rows
-  Value *widened;    ///< bf16: address of the tile's first widened row; null if a is read directly
+  Value *widened;    ///< copiesRows(): address of the tile's first copy of a row; null if a is read directly
   Value *next;       ///< address of the next block in the panels, which the tiles prefetch
   Value *chunk;      ///< rows of w that a tile multiplies between two prefetches
   /// first_chunk: index of the tile's first chunk; share: lines for each chunk, times 2^16
